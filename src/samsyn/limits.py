@@ -1,0 +1,105 @@
+"""Every limit, with unit and reason. A limit that is passed is refused with its name (errors.LimitExceeded)."""
+
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+GIB: Final = 1024 * MIB
+
+# -- DICOM upper layer and DIMSE ------------------------------------------------------------------------
+MAX_PDU_BYTES: Final = 128 * KIB
+"""Largest P-DATA-TF PDU that we offer to receive: one read of a socket buffer, few wake-ups per instance."""
+MAX_CONTROL_PDU_BYTES: Final = 256 * KIB
+"""Largest A-ASSOCIATE PDU: 128 contexts with 40 transfer syntaxes each and user identity fit well."""
+MAX_COMMAND_SET_BYTES: Final = 64 * KIB
+"""Largest DIMSE command set: a command holds a handful of UIDs and numbers."""
+MAX_IDENTIFIER_BYTES: Final = 1 * MIB
+"""Largest C-FIND/C-MOVE/C-GET identifier: a list of some ten thousand UIDs."""
+MAX_PRESENTATION_CONTEXTS: Final = 128
+"""PS3.8 9.3.2.2: odd ids 1 to 255."""
+MAX_ASSOCIATIONS: Final = 512
+"""Open DICOM connections in all: each may hold MAX_PDU_BYTES and a spooled instance."""
+MAX_ASSOCIATIONS_PER_PEER: Final = 64
+"""Open DICOM connections of one AE title, so that one PACS cannot lock out the others."""
+ASSOCIATE_TIMEOUT_S: Final = 30.0
+"""Time for a whole A-ASSOCIATE-RQ to arrive (ARTIM, PS3.8 9.1.5)."""
+MESSAGE_TIMEOUT_S: Final = 120.0
+"""Time for one whole DIMSE message from its first byte; slow drip costs the connection."""
+IDLE_ASSOCIATION_TIMEOUT_S: Final = 600.0
+"""An association without traffic is aborted: modalities reopen, leaks do not."""
+
+# -- DICOM data sets -------------------------------------------------------------------------------------
+MAX_INSTANCE_BYTES: Final = 4 * GIB - 2
+"""Largest data set: the largest value that an explicit length can tell."""
+MAX_INSTANCE_IN_MEMORY_BYTES: Final = 256 * MIB
+"""An arriving data set above this is refused until spooling to disk is used: memory is bounded per sender."""
+MAX_HEADER_BYTES: Final = 64 * MIB
+"""Everything before the pixel data; per-frame functional groups of 20,000 frames need some 30 MiB."""
+MAX_SEQUENCE_DEPTH: Final = 32
+"""Nested sequences: real objects use under ten; recursion beyond is an attack."""
+MAX_ELEMENTS: Final = 1_000_000
+"""Elements in one data set, items included."""
+MAX_UID_CHARACTERS: Final = 64
+"""PS3.5 9.1."""
+MAX_DEFLATE_RATIO: Final = 200
+"""Inflated : deflated size above which a deflated data set is taken for a bomb (text compresses 20 : 1)."""
+MAX_INFLATED_BYTES: Final = 512 * MIB
+"""Inflated size of a deflated data set."""
+
+# -- HTTP ------------------------------------------------------------------------------------------------
+MAX_STOW_BYTES: Final = 1 * GIB
+"""One STOW-RS request body."""
+MAX_STOW_PARTS: Final = 10_000
+"""Parts of one STOW-RS request."""
+MAX_PART_HEADER_BYTES: Final = 16 * KIB
+"""Headers of one multipart part."""
+MAX_QUERY_CHARACTERS: Final = 32 * KIB
+"""Query string of a search."""
+MAX_SEARCH_ROWS: Final = 1_000
+"""Rows of one page of QIDO-RS, unless the client asks for fewer."""
+MAX_FIND_ROWS: Final = 20_000
+"""Matches of one C-FIND before it ends with Out of Resources (A700)."""
+MAX_FORM_BYTES: Final = 1 * MIB
+"""Body of a form in the web pages."""
+
+# -- HL7 -------------------------------------------------------------------------------------------------
+MAX_HL7_MESSAGE_BYTES: Final = 10 * MIB
+"""One MLLP block: a report with an embedded PDF fits; 100 MB does not."""
+MAX_MLLP_CONNECTIONS: Final = 256
+"""Open MLLP connections in all."""
+HL7_MESSAGE_TIMEOUT_S: Final = 30.0
+"""Time for one whole message from its first byte."""
+
+# -- store -----------------------------------------------------------------------------------------------
+SEGMENT_BYTES: Final = 1 * GIB
+"""A journal file is closed at this size: small enough to copy and scrub, large enough to be few."""
+COMMIT_BATCH: Final = 64
+"""Records that share one sync at the most: 64 instances of 0.5 MB are 32 MB, some 0.1 s of disk."""
+COMMIT_QUEUE: Final = 1_024
+"""Records waiting for the disk before doors are told to wait."""
+DISK_RESERVE_BYTES: Final = 256 * MIB
+"""Free space that intake leaves, so that audit, login and search go on when the disk is full."""
+MAX_RECORD_HEADER_BYTES: Final = 16 * MIB
+"""Header of one journal record."""
+
+# -- rendering -------------------------------------------------------------------------------------------
+MAX_FRAME_PIXELS: Final = 256 * 1024 * 1024
+"""Pixels of one decoded frame (a 16k x 16k mosaic)."""
+DECODE_TIMEOUT_S: Final = 10.0
+"""CPU seconds that the decoding of one frame may take in its child process."""
+DECODE_MEMORY_BYTES: Final = 2 * GIB
+"""Address space of a decoding child."""
+MAX_RENDERED_SIDE: Final = 4_096
+"""Longest side of a rendered picture in pixels."""
+THUMBNAIL_SIDE: Final = 128
+"""Longest side of a thumbnail in pixels."""
+
+# -- sessions and access ----------------------------------------------------------------------------------
+SESSION_IDLE_S: Final = 20 * 60
+"""A viewer session without requests ends: a left workstation must not stay open."""
+SESSION_LIFETIME_S: Final = 12 * 3600
+"""A viewer session ends after a working day whatever happens."""
+VIEW_SECONDS: Final = 5.0
+"""A View may be reused for this long: a block or withdrawn consent works everywhere within it."""
+LIFT_DAYS: Final = 7
+"""A temporary lift of a block lasts at most this many days."""

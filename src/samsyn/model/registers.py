@@ -1,0 +1,92 @@
+"""Rows of the access registers: consent, block, lift and care relation. Times are aware and in UTC."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Ground(StrEnum):
+    """Legal ground for reading other providers' information (SVOD 3 kap.)."""
+
+    CONSENT = "consent"
+    """The patient consents (samtycke, SVOD 3:1)."""
+    CHILD = "child"
+    """A child that can not consent (SVOD 3:1 second paragraph)."""
+    INCAPACITY = "incapacity"
+    """An adult who lacks capacity other than temporarily (SVOD 3:3)."""
+    EMERGENCY = "emergency"
+    """Danger to life or health and consent can not be obtained (nödöppning, SVOD 3:6)."""
+
+
+class BlockKind(StrEnum):
+    """Inner: hides a unit's information from other units. Outer: hides a provider's from other providers."""
+
+    INNER = "inner"
+    OUTER = "outer"
+
+
+@dataclass(frozen=True, slots=True)
+class CareRelation:
+    """A current patient relation (patientrelation) of a care unit, attested or known from a referral."""
+
+    relation_id: str
+    patient_key: int
+    provider: str
+    unit: str
+    employee: str
+    """HSA-id of the person who attested; empty = the whole unit (from a referral or booking)."""
+    starts: datetime
+    ends: datetime
+    source: str
+    """"attested", "referral" or "booking"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """A registered ground for cross-provider reading, for one reading unit or one person there."""
+
+    consent_id: str
+    patient_key: int
+    ground: Ground
+    provider: str
+    unit: str
+    employee: str
+    """HSA-id when only one person may read; empty = everybody with a care relation at the unit."""
+    starts: datetime
+    ends: datetime | None
+    """None = until withdrawn."""
+    channel: str
+    """"visit", "phone" or "referral"."""
+    ended: datetime | None = None
+    """When it was withdrawn or annulled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A patient's block (spärr). `first`/`last`: YYYYMMDD days of information that it covers; None = open."""
+
+    block_id: str
+    patient_key: int
+    kind: BlockKind
+    provider: str
+    unit: str
+    """Required for an inner block; empty for an outer one."""
+    first: int | None = None
+    last: int | None = None
+    ended: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """A temporary lift (tillfällig hävning) of one block for a reading unit or one person, at most 7 days."""
+
+    lift_id: str
+    block_id: str
+    patient_key: int
+    unit: str
+    employee: str
+    starts: datetime
+    ends: datetime
+    reason: str
+    """"consent" or "emergency"."""
+    ended: datetime | None = None

@@ -1,0 +1,88 @@
+"""Who asks: staff with a chosen assignment, systems, patients."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Purpose(StrEnum):
+    """Purpose of an assignment (medarbetaruppdragets ändamål), in the national words."""
+
+    CARE = "Vård och behandling"
+    QUALITY = "Kvalitetssäkring"
+    LEGAL = "Annan dokumentation enligt lag"
+    STATISTICS = "Statistik"
+    ADMINISTRATION = "Administration"
+    RESEARCH = "Forskning"
+    OWN_RECORD = "Direktåtkomst"
+    """A patient's reading of the own record."""
+
+
+class Scope(StrEnum):
+    """How far an assignment's reading right reaches."""
+
+    UNIT = "VE"
+    PROVIDER = "VG"
+    CROSS_PROVIDER = "SJF"
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """One right of an assignment, from `activity;information;scope` (e.g. Läsa;UND;SJF)."""
+
+    activity: str
+    information: str
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A staff assignment (medarbetaruppdrag): a person works at a unit for a purpose with rights."""
+
+    hsa_id: str
+    name: str
+    purpose: Purpose
+    provider_hsa_id: str
+    provider_name: str
+    unit_hsa_id: str
+    unit_name: str
+    rights: tuple[Right, ...] = ()
+
+    def reading_scope(self) -> Scope | None:
+        """The widest scope in which images and reports may be read; None when they may not be read."""
+        scopes = {
+            right.scope
+            for right in self.rights
+            if right.activity == "Läsa" and right.information in ("alla", "UND")
+        }
+        for scope in (Scope.CROSS_PROVIDER, Scope.PROVIDER, Scope.UNIT):
+            if scope.value in scopes:
+                return scope
+        return None
+
+
+class SubjectKind(StrEnum):
+    """What sort of reader or sender this is."""
+
+    STAFF = "staff"
+    SYSTEM = "system"
+    PATIENT = "patient"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Somebody who is logged in, with one chosen assignment; or a known system.
+
+    `hsa_id` is the employee's or system's HSA-id, or the patient's key for kind PATIENT. A system acts for
+    `assignment.provider_hsa_id` and `assignment.unit_hsa_id`.
+    """
+
+    kind: SubjectKind
+    hsa_id: str
+    name: str
+    assignment: Assignment | None
+    session_id: str = ""
+    """Internal id of the login session or association, for the audit journal; never a secret."""
+    roles: frozenset[str] = frozenset()
+    """Duties beyond care: "block-administrator", "log-reviewer", "exchange-desk", "steward"."""
+    patient_key: int | None = None
+    """The person himself, for kind PATIENT."""

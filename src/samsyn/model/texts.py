@@ -1,0 +1,66 @@
+"""Texts as the rooms speak of them: referrals and report versions."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class ReferralStatus(StrEnum):
+    """Where a referral stands (ORC-1/ORC-5 in the field's words)."""
+
+    ORDERED = "ordered"
+    SCHEDULED = "scheduled"
+    ARRIVED = "arrived"
+    STARTED = "started"
+    PERFORMED = "performed"
+    REPORTED = "reported"
+    CANCELLED = "cancelled"
+
+
+class ReportStatus(StrEnum):
+    """Preliminary (preliminärsvar), final (definitivsvar), addendum (tilläggssvar), correction, annulled."""
+
+    PRELIMINARY = "preliminary"
+    FINAL = "final"
+    ADDENDUM = "addendum"
+    CORRECTION = "correction"
+    ANNULLED = "annulled"
+
+
+@dataclass(frozen=True, slots=True)
+class Referral:
+    """One referral (remiss), owned by the unit that wrote it."""
+
+    provider: str
+    unit: str
+    placer_id: str
+    accession: str
+    priority: str
+    """"akut", "förtur" or "planerad"."""
+    status: ReferralStatus
+    ordered: datetime | None
+    procedure_code: str
+    procedure_text: str
+    question: str
+    """Frågeställning."""
+    history: str
+    """Anamnes."""
+    referrer: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportVersion:
+    """One version of a report (utlåtande), owned by the radiology unit that wrote it."""
+
+    version_key: int
+    provider: str
+    unit: str
+    accession: str
+    filler_id: str
+    status: ReportStatus
+    result_time: datetime | None
+    author: str
+    signer: str
+    text: str
+    """Plain text, lines parted by LF; never markup."""
+    received: datetime

@@ -1,0 +1,49 @@
+"""Writing and checking the audit journal."""
+
+import sqlite3
+
+from samsyn.audit.chain import COLUMNS, FIRST_HASH, broken_at, chained_hash, row_of
+from samsyn.model.audit import AuditEntry
+from samsyn.model.sender import Receipt
+from samsyn.store.index import audit_rows
+from samsyn.store.store import Store
+from samsyn.store.transaction import Transaction
+
+_PAGE = 5_000
+
+
+def append(transaction: Transaction, entry: AuditEntry) -> int:
+    """Adds the entry inside a record in the making: both become durable together or not at all."""
+    last = transaction.one("SELECT hash FROM audit ORDER BY sequence DESC LIMIT 1")
+    sequence = transaction.next_key("audit")
+    row = row_of(sequence, transaction.time, entry)
+    row["hash"] = chained_hash(last[0] if last else FIRST_HASH, row)
+    transaction.insert("audit", **row)
+    return sequence
+
+
+async def write(store: Store, *entries: AuditEntry) -> Receipt:
+    """Makes entries durable on their own, in one sync; no byte of a disclosure leaves before it returns."""
+
+    def decide(transaction: Transaction) -> None:
+        for entry in entries:
+            append(transaction, entry)
+
+    return (await store.commit(decide)).receipt
+
+
+async def verify(store: Store) -> int | None:
+    """Checks the whole chain; the sequence number of the first bad entry, or None."""
+    previous, first = FIRST_HASH, 1
+    while True:
+        rows = await store.read(lambda connection, start=first: _page(connection, start))
+        if not rows:
+            return None
+        bad = broken_at(rows, previous, first)
+        if bad is not None:
+            return bad
+        previous, first = str(rows[-1]["hash"]), first + len(rows)
+
+
+def _page(connection: sqlite3.Connection, first: int) -> list[dict[str, object]]:
+    return audit_rows.page(connection, (*COLUMNS, "hash"), first, _PAGE)

@@ -1,0 +1,159 @@
+"""Which rows follow from one accepted instance. Runs inside the writer's serial section."""
+
+import re
+from datetime import date
+
+from samsyn.dicom.reading import Summary
+from samsyn.jobs import queue
+from samsyn.model.patient import Demographics
+from samsyn.model.sender import Sender
+from samsyn.store.transaction import Transaction
+
+SERIES_DOCUMENT = "series-document"
+"""Kind of the job that prepares a quiet series for fast reading."""
+SERIES_QUIET_S = 5.0
+"""A series without new instances for this long is taken for complete for the time being."""
+
+_NUMBER = re.compile(r"^\s*([+-]?\d{1,12})")
+_DATE = re.compile(r"^\d{8}$")
+_TIME = re.compile(r"^\d{2,6}(\.\d{1,6})?$")
+
+
+def demographics_of(summary: Summary) -> Demographics:
+    """What the image's header says about the person."""
+    values = summary.values
+    sex = values.get(0x00100040, "").strip().upper()
+    return Demographics(
+        name=values.get(0x00100010, "").strip(),
+        birth_date=_date(values.get(0x00100030, "")),
+        sex=sex if sex in ("M", "F", "O") else "",
+    )
+
+
+def add_study(transaction: Transaction, sender: Sender, summary: Summary, patient_key: int) -> int:
+    """Makes the study's row, owned by the sender's provider and unit; its key."""
+    values = summary.values
+    study_date = _date(values.get(0x00080020, ""))
+    day = int(study_date) if study_date else None
+    key = transaction.next_key("study")
+    transaction.insert(
+        "study",
+        study_key=key,
+        study_uid=summary.study_uid,
+        patient_key=patient_key,
+        provider=sender.provider,
+        unit=sender.unit,
+        begins=day,
+        ends=day,
+        study_date=study_date,
+        study_time=_time(values.get(0x00080030, "")),
+        study_id=values.get(0x00200010, "").strip(),
+        description=values.get(0x00081030, "").strip(),
+        accession=values.get(0x00080050, "").strip(),
+        accession_issuer=sender.accession_issuer,
+        referring=values.get(0x00080090, "").strip(),
+        patient_id_sent=values.get(0x00100020, ""),
+        patient_name_sent=values.get(0x00100010, ""),
+        modalities="",
+        series_count=0,
+        instance_count=0,
+        received=transaction.time,
+    )
+    return key
+
+
+def add_series(transaction: Transaction, summary: Summary, study_key: int) -> int:
+    """Makes the series' row, brings the study's modalities and counts along; the series' key."""
+    values = summary.values
+    key = transaction.next_key("series")
+    modality = values.get(0x00080060, "").strip()
+    transaction.insert(
+        "series",
+        series_key=key,
+        series_uid=summary.series_uid,
+        study_key=study_key,
+        modality=modality,
+        number=_number(values.get(0x00200011, "")),
+        description=values.get(0x0008103E, "").strip(),
+        body_part=values.get(0x00180015, "").strip(),
+        laterality=(values.get(0x00200060, "") or values.get(0x00200062, "")).strip(),
+        station=values.get(0x00081010, "").strip(),
+        manufacturer=values.get(0x00080070, "").strip(),
+        institution=values.get(0x00080080, "").strip(),
+        protocol=values.get(0x00181030, "").strip(),
+        started_date=_date(values.get(0x00400244, "") or values.get(0x00080021, "")),
+        started_time=_time(values.get(0x00400245, "") or values.get(0x00080031, "")),
+        instance_count=0,
+    )
+    modalities, study_date = transaction.one(
+        "SELECT modalities, study_date FROM study WHERE study_key = ?", study_key
+    )
+    known = set(modalities.split("\\")) - {""}
+    if modality and modality not in known:
+        transaction.update(
+            "study", {"study_key": study_key}, modalities="\\".join(sorted(known | {modality}))
+        )
+        transaction.insert("study_modality", modality=modality, study_date=study_date, study_key=study_key)
+    transaction.add("study", {"study_key": study_key}, series_count=1)
+    queue.enqueue(transaction, SERIES_DOCUMENT, summary.series_uid, delay_s=SERIES_QUIET_S)
+    return key
+
+
+def add_instance(
+    transaction: Transaction,
+    sender: Sender,
+    summary: Summary,
+    transfer_syntax_uid: str,
+    study_key: int,
+    series_key: int,
+) -> None:
+    """Makes the instance's row beside its bytes and counts it."""
+    values, pixels = summary.values, summary.pixels
+    transaction.insert_with_body(
+        "instance",
+        sop_uid=summary.sop_instance_uid,
+        series_key=series_key,
+        sop_class=summary.sop_class_uid,
+        transfer_syntax=transfer_syntax_uid,
+        number=_number(values.get(0x00200013, "")),
+        content_date=_date(values.get(0x00080023, "")),
+        content_time=_time(values.get(0x00080033, "")),
+        sha256=transaction.body_sha256,
+        pixel_offset=pixels.offset if pixels else -1,
+        pixel_length=pixels.length if pixels else 0,
+        pixel_rows=pixels.rows if pixels else 0,
+        pixel_columns=pixels.columns if pixels else 0,
+        samples=pixels.samples if pixels else 0,
+        bits_allocated=pixels.bits_allocated if pixels else 0,
+        bits_stored=pixels.bits_stored if pixels else 0,
+        signed=int(pixels.signed) if pixels else 0,
+        photometric=pixels.photometric if pixels else "",
+        planar=pixels.planar if pixels else 0,
+        frames=pixels.frames if pixels else 0,
+        sender=sender.name,
+        received=transaction.time,
+    )
+    transaction.add("series", {"series_key": series_key}, instance_count=1)
+    transaction.add("study", {"study_key": study_key}, instance_count=1)
+
+
+def _number(text: str) -> int | None:
+    found = _NUMBER.match(text)
+    return int(found.group(1)) if found else None
+
+
+def _date(text: str) -> str:
+    """A real date as YYYYMMDD, or empty: impossible ones stay in the object and out of the index."""
+    plain = text.strip().replace(".", "")
+    if not _DATE.match(plain):
+        return ""
+    try:
+        date(int(plain[:4]), int(plain[4:6]), int(plain[6:]))
+    except ValueError:
+        return ""
+    return plain
+
+
+def _time(text: str) -> str:
+    plain = text.strip().replace(":", "")
+    return plain if _TIME.match(plain) else ""

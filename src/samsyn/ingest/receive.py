@@ -1,0 +1,237 @@
+"""`receive`: the one way in for an instance, whatever door it came through.
+
+Duplicate, identity and policy checks come before the record is written; the Receipt comes after it is durable.
+"""
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from samsyn import limits
+from samsyn.audit import journal as audit
+from samsyn.clock import Clock
+from samsyn.dicom.reading import Summary, summarize
+from samsyn.dicom.sop_classes import is_storage_class
+from samsyn.errors import (
+    DifferentBytes,
+    IdentityConflict,
+    Mismatch,
+    NotSupported,
+    SamsynError,
+    UnknownIssuer,
+)
+from samsyn.ingest import filing
+from samsyn.model.audit import AuditEntry
+from samsyn.model.patient import DemographicsOrigin, PatientIdentifier
+from samsyn.model.sender import Receipt, Sender
+from samsyn.patients import registry
+from samsyn.patients.identifiers import identify
+from samsyn.store.store import Store
+from samsyn.store.transaction import Transaction
+
+_SMALL_BYTES = 2 * limits.MIB
+_NOTED_VISITS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What a door knows about an instance before it is read. Empty UIDs = the door does not say."""
+
+    sender: Sender
+    transfer_syntax_uid: str
+    session_id: str
+    """The association or request, for the audit journal."""
+    sop_class_uid: str = ""
+    sop_instance_uid: str = ""
+    study_uid: str = ""
+
+
+class Intake:
+    """Receives instances. One per server."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._noted: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self.stored = 0
+        self.held = 0
+        self.repeated = 0
+        """Counts since start, for metrics."""
+
+    async def receive(self, arrival: Arrival, data: bytes | bytearray) -> tuple[Receipt, Summary]:
+        """Takes one data set (without file meta) and returns when it is durable.
+
+        Receipt.outcome "stored" or "already-stored" (the same bytes again): success. "held": durable in
+        quarantine, `reason` = code of DifferentBytes, IdentityConflict or UnknownIssuer; never success.
+        Raises BadInput, LimitExceeded, Mismatch, NotSupported (nothing kept), OutOfResources, StoreFailed.
+        """
+        summary = await self._read(data, arrival.transfer_syntax_uid)
+        _check_envelope(arrival, summary)
+        identifier, doubt = self._identify(arrival.sender, summary)
+
+        def decide(transaction: Transaction) -> None:
+            self._decide(transaction, arrival, summary, identifier, doubt)
+
+        receipt = (await self._store.commit(decide, data)).receipt
+        self._count(receipt, arrival.session_id, summary.study_uid)
+        return receipt, summary
+
+    @staticmethod
+    async def _read(data: bytes | bytearray, transfer_syntax_uid: str) -> Summary:
+        view = memoryview(data)
+        if len(data) < _SMALL_BYTES:
+            return summarize(view, transfer_syntax_uid)
+        return await asyncio.to_thread(summarize, view, transfer_syntax_uid)
+
+    def _identify(
+        self, sender: Sender, summary: Summary
+    ) -> tuple[PatientIdentifier | None, type[SamsynError] | None]:
+        values = summary.values
+        try:
+            identifier = identify(
+                values.get(0x00100020, ""),
+                values.get(0x00100021, "").strip(),
+                sender.default_issuer,
+                self._clock.now().date(),
+            )
+        except UnknownIssuer:
+            return None, UnknownIssuer
+        return identifier, None
+
+    def _decide(
+        self,
+        transaction: Transaction,
+        arrival: Arrival,
+        summary: Summary,
+        identifier: PatientIdentifier | None,
+        doubt: type[SamsynError] | None,
+    ) -> None:
+        known = transaction.one(
+            "SELECT sha256, transfer_syntax FROM instance WHERE sop_uid = ?", summary.sop_instance_uid
+        )
+        if known is not None:
+            if known == (transaction.body_sha256, arrival.transfer_syntax_uid):
+                transaction.outcome = "already-stored"
+                return
+            _hold(transaction, arrival, summary, DifferentBytes)
+            return
+        if identifier is None:
+            _hold(transaction, arrival, summary, doubt or UnknownIssuer)
+            return
+        place = _place(transaction, summary, identifier)
+        if place is None:
+            _hold(transaction, arrival, summary, IdentityConflict)
+            return
+        patient_key, study_key, series_key = place
+        if patient_key is None:
+            patient_key = registry.find_or_make(
+                transaction, identifier, filing.demographics_of(summary), DemographicsOrigin.IMAGE
+            )
+        if study_key is None:
+            study_key = filing.add_study(transaction, arrival.sender, summary, patient_key)
+        if series_key is None:
+            series_key = filing.add_series(transaction, summary, study_key)
+        filing.add_instance(
+            transaction, arrival.sender, summary, arrival.transfer_syntax_uid, study_key, series_key
+        )
+        if (arrival.session_id, summary.study_uid) not in self._noted:
+            audit.append(transaction, _entry(arrival, summary, patient_key))
+
+    def _count(self, receipt: Receipt, session_id: str, study_uid: str) -> None:
+        if receipt.outcome == "stored":
+            self.stored += 1
+            self._noted[session_id, study_uid] = None
+            if len(self._noted) > _NOTED_VISITS:
+                self._noted.popitem(last=False)
+        elif receipt.outcome == "held":
+            self.held += 1
+        else:
+            self.repeated += 1
+
+
+def _check_envelope(arrival: Arrival, summary: Summary) -> None:
+    """The envelope must name the object that is in it, and its class must be one that we take."""
+    if arrival.sop_instance_uid and arrival.sop_instance_uid != summary.sop_instance_uid:
+        raise Mismatch("Affected SOP Instance UID differs from the data set's")
+    if arrival.sop_class_uid and arrival.sop_class_uid != summary.sop_class_uid:
+        raise Mismatch("Affected SOP Class UID differs from the data set's")
+    if arrival.study_uid and arrival.study_uid != summary.study_uid:
+        raise Mismatch("the data set belongs to another study than the request names")
+    if not is_storage_class(summary.sop_class_uid) and not arrival.sender.private_classes:
+        raise NotSupported(f"SOP class {summary.sop_class_uid} is not taken from this sender")
+
+
+def _place(
+    transaction: Transaction, summary: Summary, identifier: PatientIdentifier
+) -> tuple[int | None, int | None, int | None] | None:
+    """(patient, study, series) keys, None for what does not exist yet; None at all for a contradiction."""
+    patient_key = registry.find(transaction, identifier)
+    study = transaction.one(
+        "SELECT study_key, patient_key FROM study WHERE study_uid = ?", summary.study_uid
+    )
+    series = transaction.one(
+        "SELECT series_key, study_key FROM series WHERE series_uid = ?", summary.series_uid
+    )
+    if series is not None and (study is None or series[1] != study[0]):
+        return None
+    if study is None:
+        return patient_key, None, None
+    if patient_key is None:
+        return None
+    if study[1] != patient_key and study[1] not in registry.closure(transaction, patient_key):
+        return None
+    return patient_key, study[0], series[0] if series else None
+
+
+def _hold(
+    transaction: Transaction, arrival: Arrival, summary: Summary, reason: type[SamsynError]
+) -> None:
+    """Keeps the bytes aside for a steward; the same bytes are kept once however often they come."""
+    transaction.outcome, transaction.reason = "held", reason.code
+    same = transaction.one(
+        "SELECT 1 FROM held WHERE sop_uid = ? AND sha256 = ?",
+        summary.sop_instance_uid,
+        transaction.body_sha256,
+    )
+    if same is not None:
+        return
+    transaction.insert_with_body(
+        "held",
+        held_key=transaction.next_key("held"),
+        kind="instance",
+        reason=reason.code,
+        sop_uid=summary.sop_instance_uid,
+        study_uid=summary.study_uid,
+        transfer_syntax=arrival.transfer_syntax_uid,
+        sender=arrival.sender.name,
+        provider=arrival.sender.provider,
+        detail=reason.sentence,
+        received=transaction.time,
+        sha256=transaction.body_sha256,
+        settled="",
+    )
+    audit.append(transaction, _entry(arrival, summary, 0, event="HOLD_INSTANCE", reason=reason.code))
+
+
+def _entry(
+    arrival: Arrival, summary: Summary, patient_key: int, event: str = "STORE_STUDY", reason: str = ""
+) -> AuditEntry:
+    sender = arrival.sender
+    details = {"study": summary.study_uid}
+    if reason:
+        details |= {"instance": summary.sop_instance_uid, "reason": reason}
+    return AuditEntry(
+        event=event,
+        activity="Skriva",
+        actor=sender.name,
+        actor_provider=sender.provider,
+        actor_unit=sender.unit,
+        assignment="",
+        purpose="Vård och behandling",
+        session_id=arrival.session_id,
+        patient_key=patient_key,
+        owner_provider=sender.provider,
+        owner_unit=sender.unit,
+        allowed=True,
+        details=details,
+    )

@@ -1,0 +1,1 @@
+"""Durable work that follows from something stored: made in the same record, done later, retried."""

@@ -1,0 +1,233 @@
+"""Every setting, where it is defined, with its default and its reason.
+
+One TOML file; environment variables `SAMSYN_<SECTION>_<KEY>` override single values of the sections data, dicom,
+http, mllp and login. Unknown keys and unsafe mixes refuse to start and say which line.
+"""
+
+import ipaddress
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from samsyn.errors import ConfigurationError
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are refused, values never change after start."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSettings(Section):
+    """Where things are kept."""
+
+    folder: Path = Field(
+        default=Path("samsyn-data"), description="Folder of journal, index and derived files."
+    )
+
+
+class DicomSettings(Section):
+    """The DICOM listener."""
+
+    host: str = Field(
+        default="127.0.0.1", description="Address to listen on; beyond loopback TLS is demanded."
+    )
+    port: int = Field(default=11112, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+    ae_title: str = Field(default="SAMSYN", min_length=1, max_length=16, description="Our AE title.")
+
+
+class HttpSettings(Section):
+    """The HTTP listener: DICOMweb, FHIR, the web pages, health and metrics."""
+
+    host: str = Field(
+        default="127.0.0.1", description="Address to listen on; beyond loopback TLS is demanded."
+    )
+    port: int = Field(default=8080, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+
+
+class MllpSettings(Section):
+    """The HL7 v2 listener."""
+
+    host: str = Field(
+        default="127.0.0.1", description="Address to listen on; beyond loopback TLS is demanded."
+    )
+    port: int = Field(default=2575, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+
+
+class LoginSettings(Section):
+    """How people log in."""
+
+    provider: Literal["demo", "oidc"] = Field(
+        default="demo",
+        description="demo = the built-in demo identity provider, only on loopback; oidc = a real one.",
+    )
+    issuer: str = Field(default="", description="Issuer address of the OpenID provider.")
+    client_id: str = Field(default="samsyn", description="Our client id at the OpenID provider.")
+    client_secret_file: Path | None = Field(default=None, description="File that holds the client secret.")
+    assurance: str = Field(
+        default="http://id.sambi.se/loa/loa3", description="Level of assurance (acr) that a login must have."
+    )
+
+
+class UnitSettings(Section):
+    """A care unit (vårdenhet)."""
+
+    hsa_id: str
+    name: str
+
+
+class DicomPeerSettings(Section):
+    """A DICOM system of a provider, known by AE title and address."""
+
+    ae_title: str = Field(min_length=1, max_length=16)
+    addresses: tuple[str, ...] = Field(
+        default=("127.0.0.1", "::1"), description="Addresses it may call from (CIDR)."
+    )
+    host: str = Field(
+        default="", description="Where it listens, as C-MOVE destination; empty = no destination."
+    )
+    port: int = Field(default=0, ge=0, le=65535)
+    unit: str = Field(default="", description="HSA-id of its unit; empty = the provider's first.")
+    may_store: bool = True
+    may_query: bool = True
+    may_retrieve: bool = True
+    private_classes: bool = Field(default=False, description="Take private SOP classes from it.")
+
+
+class Hl7SourceSettings(Section):
+    """An HL7 v2 system of a provider, known by MSH-3 and MSH-4."""
+
+    application: str
+    facility: str = ""
+    addresses: tuple[str, ...] = ("127.0.0.1", "::1")
+    unit: str = ""
+    profile: str = Field(
+        default="standard", description="Name of the shipped profile or path of a profile file."
+    )
+
+
+class TokenSettings(Section):
+    """A system that calls the HTTP doors with a bearer token; only the token's SHA-256 is kept here."""
+
+    name: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    unit: str = ""
+    may_store: bool = True
+    may_query: bool = True
+
+
+class ProviderSettings(Section):
+    """A connected care provider (vårdgivare) with its systems."""
+
+    hsa_id: str
+    name: str
+    phone: str = Field(default="", description="Whom to ring about blocked information.")
+    local_issuer: str = Field(
+        default="",
+        description="Issuer (OID) of its local patient ids; empty = ids of no national form are held.",
+    )
+    accession_issuer: str = Field(
+        default="", description="Name space of its accession numbers; empty = its HSA-id."
+    )
+    images_in: bool = Field(default=True, description="Whether images are taken from it.")
+    texts_in: bool = Field(default=True, description="Whether texts are taken from it.")
+    reading: bool = Field(default=True, description="Whether its staff and systems may read.")
+    unit: tuple[UnitSettings, ...] = ()
+    dicom_peer: tuple[DicomPeerSettings, ...] = ()
+    hl7_source: tuple[Hl7SourceSettings, ...] = ()
+    token: tuple[TokenSettings, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_a_unit(self) -> "ProviderSettings":
+        if not self.unit:
+            raise ValueError(f"provider {self.hsa_id} needs at least one [[provider.unit]]")
+        return self
+
+
+class Settings(Section):
+    """The whole file."""
+
+    data: DataSettings = DataSettings()
+    dicom: DicomSettings = DicomSettings()
+    http: HttpSettings = HttpSettings()
+    mllp: MllpSettings = MllpSettings()
+    login: LoginSettings = LoginSettings()
+    provider: tuple[ProviderSettings, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_safe(self) -> "Settings":
+        for name, host in (("dicom", self.dicom.host), ("http", self.http.host), ("mllp", self.mllp.host)):
+            if not is_loopback(host):
+                raise ValueError(
+                    f"[{name}] host {host} is not loopback: this version has no TLS listener yet, "
+                    "put a TLS-terminating proxy in front and keep Samsyn on loopback"
+                )
+        if self.login.provider == "oidc" and not self.login.issuer:
+            raise ValueError("[login] provider = 'oidc' needs an issuer")
+        _refuse_doubles([peer.ae_title for p in self.provider for peer in p.dicom_peer], "AE title")
+        _refuse_doubles([p.hsa_id for p in self.provider], "provider HSA-id")
+        return self
+
+
+def _refuse_doubles(names: list[str], what: str) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{what} {name} stands twice")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address or name can only be reached from this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def load(path: Path | None, environment: dict[str, str] | None = None) -> Settings:
+    """Reads the file (None = defaults) and the environment; ConfigurationError names the line."""
+    text = ""
+    if path is not None:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as problem:
+            raise ConfigurationError(f"{path}: {problem.strerror}") from problem
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as problem:
+        raise ConfigurationError(f"{path}: {problem}") from problem
+    _override(values, os.environ if environment is None else environment)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as problem:
+        raise ConfigurationError(_explain(path, text, problem)) from problem
+
+
+def _override(values: dict[str, Any], environment: Any) -> None:
+    for section in ("data", "dicom", "http", "mllp", "login"):
+        for key in Settings.model_fields[section].default.__class__.model_fields:
+            text = environment.get(f"SAMSYN_{section}_{key}".upper())
+            if text is not None:
+                values.setdefault(section, {})[key] = text
+
+
+def _explain(path: Path | None, text: str, problem: ValidationError) -> str:
+    """One line per fault: file, line number where the key stands, what is wrong."""
+    lines: list[str] = []
+    for fault in problem.errors():
+        keys = [str(part) for part in fault["loc"] if not isinstance(part, int)]
+        number = _line_of(text, keys[-1] if keys else "")
+        where = f"{path or 'settings'}:{number}" if number else f"{path or 'settings'}"
+        lines.append(f"{where}: {'.'.join(keys) or 'settings'}: {fault['msg'].removeprefix('Value error, ')}")
+    return "\n".join(lines)
+
+
+def _line_of(text: str, key: str) -> int:
+    pattern = re.compile(rf"^\s*(\[+)?\s*([\w.]*\.)?{re.escape(key)}\s*(=|\])")
+    for number, line in enumerate(text.splitlines(), start=1):
+        if key and pattern.search(line):
+            return number
+    return 0

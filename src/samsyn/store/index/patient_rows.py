@@ -1,0 +1,66 @@
+"""Reads of persons and their identifiers."""
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+from samsyn.model.patient import Demographics, Patient, PatientIdentifier
+
+
+def keys_of(connection: sqlite3.Connection, issuer: str, value: str) -> list[int]:
+    """Persons with the value; an empty issuer means any issuer."""
+    if issuer:
+        sql, values = "SELECT patient_key FROM patient_identifier WHERE value = ? AND issuer = ?", [value, issuer]
+    else:
+        sql, values = "SELECT patient_key FROM patient_identifier WHERE value = ?", [value]
+    return [int(row[0]) for row in connection.execute(sql, values)]
+
+
+def root(connection: sqlite3.Connection, key: int) -> int:
+    """The survivor of the merges that the person is part of."""
+    seen = {key}
+    while True:
+        row = connection.execute("SELECT merged_into FROM patient WHERE patient_key = ?", (key,)).fetchone()
+        if row is None or row[0] is None or row[0] in seen:
+            return key
+        key = int(row[0])
+        seen.add(key)
+
+
+def closure(ask: Callable[..., list[Any]], key: int) -> frozenset[int]:
+    """The person with everybody linked by merges, over any number of steps. `ask(sql, *values) -> rows`."""
+    found, waiting = {key}, [key]
+    while waiting:
+        person = waiting.pop()
+        rows = ask(
+            "SELECT patient_key FROM patient WHERE merged_into = ?"
+            " UNION SELECT merged_into FROM patient WHERE patient_key = ? AND merged_into IS NOT NULL",
+            person,
+            person,
+        )
+        for row in rows:
+            if row[0] not in found:
+                found.add(int(row[0]))
+                waiting.append(int(row[0]))
+    return frozenset(found)
+
+
+def closure_of(connection: sqlite3.Connection, key: int) -> frozenset[int]:
+    """`closure` on a reader's connection."""
+    return closure(lambda sql, *values: connection.execute(sql, values).fetchall(), key)
+
+
+def patient(connection: sqlite3.Connection, key: int) -> Patient:
+    """The survivor `key` with every identifier of the whole closure, own ones first."""
+    row = connection.execute(
+        "SELECT name, birth_date, sex, protected FROM patient WHERE patient_key = ?", (key,)
+    ).fetchone()
+    keys = sorted(closure_of(connection, key), key=lambda other: (other != key, other))
+    identifiers = tuple(
+        PatientIdentifier(issuer, value)
+        for person in keys
+        for issuer, value in connection.execute(
+            "SELECT issuer, value FROM patient_identifier WHERE patient_key = ?", (person,)
+        )
+    )
+    return Patient(key, identifiers, Demographics(row[0], row[1], row[2], bool(row[3])))

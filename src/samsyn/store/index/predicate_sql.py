@@ -1,0 +1,67 @@
+"""Compiles a predicate (model.predicate) to SQL over an item table's columns; agrees with `holds` always."""
+
+from samsyn.model.predicate import (
+    AllOf,
+    AnyOf,
+    Everything,
+    HasOwner,
+    Nothing,
+    Overlaps,
+    PatientIn,
+    Predicate,
+    ProviderIs,
+    UnitIs,
+    Without,
+)
+
+
+def compile_predicate(predicate: Predicate, table: str) -> tuple[str, list[object]]:
+    """(SQL condition, parameters) for rows of `table` (name or alias); never NULL, always 0 or 1."""
+    match predicate:
+        case Nothing():
+            return "0", []
+        case Everything():
+            return "1", []
+        case PatientIn(keys):
+            if not keys:
+                return "0", []
+            return f"{table}.patient_key IN ({','.join('?' * len(keys))})", [*sorted(keys)]
+        case ProviderIs(provider):
+            return ("0", []) if not provider else (f"{table}.provider = ?", [provider])
+        case UnitIs(provider, unit):
+            if not provider or not unit:
+                return "0", []
+            return f"({table}.provider = ? AND {table}.unit = ?)", [provider, unit]
+        case HasOwner():
+            return f"({table}.provider <> '' AND {table}.unit <> '')", []
+        case Overlaps(first, last):
+            return _overlaps(first, last, table)
+        case AllOf(parts):
+            return _joined(parts, " AND ", "1", table)
+        case AnyOf(parts):
+            return _joined(parts, " OR ", "0", table)
+        case Without(part):
+            sql, parameters = compile_predicate(part, table)
+            return f"(NOT {sql})", parameters
+
+
+def _overlaps(first: int | None, last: int | None, table: str) -> tuple[str, list[object]]:
+    conditions: list[str] = []
+    parameters: list[object] = []
+    if last is not None:
+        conditions.append(f"({table}.begins IS NULL OR {table}.begins <= ?)")
+        parameters.append(last)
+    if first is not None:
+        conditions.append(f"({table}.ends IS NULL OR {table}.ends >= ?)")
+        parameters.append(first)
+    return ("(" + " AND ".join(conditions) + ")" if conditions else "1"), parameters
+
+
+def _joined(parts: tuple[Predicate, ...], word: str, empty: str, table: str) -> tuple[str, list[object]]:
+    if not parts:
+        return empty, []
+    pieces = [compile_predicate(part, table) for part in parts]
+    return (
+        "(" + word.join(sql for sql, _ in pieces) + ")",
+        [value for _, parameters in pieces for value in parameters],
+    )

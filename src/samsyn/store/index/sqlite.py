@@ -1,0 +1,71 @@
+"""The embedded index: one SQLite file in WAL mode.
+
+synchronous=NORMAL keeps the file consistent over a power cut but may lose the last transactions; they are
+replayed from the journal, which was synced before each of them.
+"""
+
+import sqlite3
+from pathlib import Path
+
+from samsyn.errors import ConfigurationError
+from samsyn.store.index.schema import KEYED_TABLES, SCHEMA, SCHEMA_VERSION
+from samsyn.store.journal import Position
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """The one connection that changes the index; makes the tables when the file is new."""
+    fresh = not path.exists()
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    if fresh:
+        path.chmod(0o600)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA wal_autocheckpoint=0")
+    connection.execute("PRAGMA cache_size=-65536")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0:
+        connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+    elif version != SCHEMA_VERSION:
+        connection.close()
+        raise ConfigurationError(
+            f"the index has schema version {version}, this program needs {SCHEMA_VERSION}: "
+            "remove the index file to have it rebuilt from the journal"
+        )
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A connection that can only read; each thread has its own."""
+    connection = sqlite3.connect(
+        f"file:{path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, cached_statements=512
+    )
+    connection.execute("PRAGMA query_only=1")
+    connection.execute("PRAGMA mmap_size=1073741824")
+    connection.execute("PRAGMA cache_size=-16384")
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def checkpoint(path: Path) -> None:
+    """Moves what the write-ahead log holds into the file, beside the writer and without blocking it."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    finally:
+        connection.close()
+
+
+def replayed_until(connection: sqlite3.Connection) -> tuple[Position, int]:
+    """The journal position and sequence number up to which the index is complete."""
+    segment, offset, sequence = connection.execute(
+        "SELECT segment, end_offset, sequence FROM journal_state"
+    ).fetchone()
+    return Position(segment, offset), sequence
+
+
+def last_keys(connection: sqlite3.Connection) -> dict[str, int]:
+    """The highest key in use of each keyed table."""
+    return {
+        table: connection.execute(f"SELECT COALESCE(MAX({key}), 0) FROM {table}").fetchone()[0]
+        for table, key in KEYED_TABLES.items()
+    }

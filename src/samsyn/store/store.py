@@ -1,0 +1,151 @@
+"""The store as rooms see it: commit, read, body."""
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from samsyn.clock import Clock
+from samsyn.errors import ConfigurationError
+from samsyn.store.index import operations, sqlite
+from samsyn.store.journal import Journal
+from samsyn.store.records import FRAME
+from samsyn.store.transaction import Transaction
+from samsyn.store.writer import Body, Committed, Writer
+
+T = TypeVar("T")
+
+_READERS = 4
+_CHECKPOINT_EVERY_S = 5.0
+
+
+class Store:
+    """Journal and index in one data folder; exactly one process may have it open.
+
+    Raises ConfigurationError when another process holds it, DamagedData when the journal is broken elsewhere
+    than in its torn tail.
+    """
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.folder = folder
+        self._lock = _lock(folder)
+        self._clock = clock
+        self._index_path = folder / "index.sqlite"
+        self._journal = Journal(folder / "journal")
+        self._index = sqlite.open_writer(self._index_path)
+        self.replayed = 0
+        """Records that had to be replayed at this start."""
+        self._recover()
+        _, sequence = sqlite.replayed_until(self._index)
+        self._writer = Writer(self._journal, self._index, sequence, clock)
+        self._local = threading.local()
+        self._peeking = sqlite.open_reader(self._index_path)
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="index-reader")
+        self._stopping = threading.Event()
+        self._checkpoints = threading.Thread(target=self._checkpoint_loop, name="checkpoint", daemon=True)
+
+    def _recover(self) -> None:
+        """Brings the index up to the end of the journal: what was synced but not applied, is applied."""
+        start, _ = sqlite.replayed_until(self._index)
+        self._index.execute("BEGIN IMMEDIATE")
+        for record in self._journal.replay(start):
+            place = (record.begins.segment, record.begins.offset + FRAME.size, record.body_length)
+            for operation in record.header.operations:
+                operations.apply(self._index, operation, *place)
+            self._index.execute(
+                "UPDATE journal_state SET segment = ?, end_offset = ?, sequence = ?",
+                (record.ends.segment, record.ends.offset, record.header.sequence),
+            )
+            self.replayed += 1
+            if self.replayed % 10_000 == 0:
+                self._index.execute("COMMIT")
+                self._index.execute("BEGIN IMMEDIATE")
+        self._index.execute("COMMIT")
+
+    def start(self) -> None:
+        """Begins to take commits."""
+        self._writer.start(sqlite.last_keys(self._index))
+        self._checkpoints.start()
+
+    def _checkpoint_loop(self) -> None:
+        while not self._stopping.wait(_CHECKPOINT_EVERY_S):
+            try:
+                sqlite.checkpoint(self._index_path)
+            except sqlite3.Error:
+                continue  # busy or full: the next round tries again, the journal holds everything
+
+    @property
+    def healthy(self) -> bool:
+        """False when nothing can be written any more until a restart."""
+        return not self._writer.failed
+
+    @property
+    def records(self) -> int:
+        """Records written since start."""
+        return self._writer.records
+
+    @property
+    def syncs(self) -> int:
+        """Disk syncs since start."""
+        return self._writer.commits
+
+    async def commit(self, decide: Callable[[Transaction], T], body: Body | None = None) -> Committed[T]:
+        """Decides, writes and syncs; see Writer.submit. The one way to make anything durable."""
+        return await self._writer.submit(decide, body)
+
+    async def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """Runs a question of store.index on a reader thread; sees everything committed before the call."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, self._ask, question)
+
+    def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = sqlite.open_reader(self._index_path)
+        return question(connection)
+
+    def peek(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """A point look-up (microseconds, few rows) on the event loop's own connection."""
+        return question(self._peeking)
+
+    def body(self, segment: int, offset: int, length: int) -> bytes:
+        """Bytes of the journal; ranged reads of a body are the caller's arithmetic. DamagedData if short."""
+        return self._journal.read(segment, offset, length)
+
+    async def body_async(self, segment: int, offset: int, length: int) -> bytes:
+        """The same on a reader thread, for what may not be in the page cache."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, self._journal.read, segment, offset, length)
+
+    def free_bytes(self) -> int:
+        """Free space of the data folder's disk in bytes."""
+        return self._journal.free_bytes()
+
+    def close(self) -> None:
+        """Finishes what waits and closes everything; acknowledged things are durable long before."""
+        self._stopping.set()
+        self._writer.stop()
+        if self._checkpoints.is_alive():
+            self._checkpoints.join()
+        self._readers.shutdown(wait=True)
+        self._peeking.close()
+        self._index.close()
+        self._journal.close()
+        os.close(self._lock)
+
+
+def _lock(folder: Path) -> int:
+    """Holds the data folder for this process; the kernel lets go of it however the process ends."""
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as problem:
+        os.close(descriptor)
+        raise ConfigurationError("another process already uses this data folder") from problem
+    return descriptor

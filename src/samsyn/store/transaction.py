@@ -1,0 +1,88 @@
+"""What a room may do inside the writer's serial section: read the index as it stands, and change rows."""
+
+import sqlite3
+from typing import Any
+
+from samsyn.store.index import operations
+from samsyn.store.index.operations import BODY_LENGTH, BODY_OFFSET, BODY_SEGMENT, Operation
+
+
+class Transaction:
+    """One record in the making. Only the writer makes these; they live as long as one decision.
+
+    Reads see everything decided before, this record's own changes included. Changes are applied at once and
+    noted, so that a replay does the same. `outcome` and `reason` become the Receipt's.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        keys: dict[str, int],
+        time: str,
+        segment: int,
+        offset: int,
+        length: int,
+        body_sha256: str,
+    ) -> None:
+        self._connection = connection
+        self._keys = keys
+        self._taken: list[tuple[str, int]] = []
+        self._place = (segment, offset, length)
+        self.time = time
+        """Time of the record, ISO 8601 in UTC."""
+        self.body_sha256 = body_sha256
+        """SHA-256 (hex) of the body that came with the decision, "" without one."""
+        self.operations: list[Operation] = []
+        self.keeps_body = False
+        self.outcome = "stored"
+        self.reason = ""
+
+    def one(self, sql: str, *parameters: Any) -> Any:
+        """The first row as a tuple, or None."""
+        return self._connection.execute(sql, parameters).fetchone()
+
+    def all(self, sql: str, *parameters: Any) -> list[Any]:
+        """Every row as tuples; for reads that are known to be small."""
+        return self._connection.execute(sql, parameters).fetchall()
+
+    def next_key(self, table: str) -> int:
+        """A fresh key of a keyed table."""
+        before = self._keys[table]
+        self._taken.append((table, before))
+        self._keys[table] = before + 1
+        return before + 1
+
+    def insert(self, table: str, **values: Any) -> None:
+        """Adds a row."""
+        self._change(["i", table, values])
+
+    def replace(self, table: str, **values: Any) -> None:
+        """Adds a row or replaces the one with the same key."""
+        self._change(["r", table, values])
+
+    def insert_with_body(self, table: str, **values: Any) -> None:
+        """Adds a row whose segment, body_offset and length tell where this record's body lies."""
+        self.keeps_body = True
+        place = {"segment": BODY_SEGMENT, "body_offset": BODY_OFFSET, "length": BODY_LENGTH}
+        self._change(["i", table, values | place])
+
+    def update(self, table: str, where: dict[str, Any], **values: Any) -> None:
+        """Sets columns of the rows that match every `where`."""
+        self._change(["u", table, where, values])
+
+    def add(self, table: str, where: dict[str, Any], **deltas: int) -> None:
+        """Adds to number columns."""
+        self._change(["+", table, where, deltas])
+
+    def delete(self, table: str, **where: Any) -> None:
+        """Removes the rows that match; only work lists shrink, never clinical or audit rows."""
+        self._change(["d", table, where])
+
+    def give_back_keys(self) -> None:
+        """Undoes next_key after a refusal, so that a replay hands out the same keys."""
+        for table, before in reversed(self._taken):
+            self._keys[table] = before
+
+    def _change(self, operation: Operation) -> None:
+        operations.apply(self._connection, operation, *self._place)
+        self.operations.append(operation)

@@ -1,0 +1,234 @@
+"""The one thread that decides, writes, syncs and answers: group commit.
+
+Each turn takes everything that waits (bounded), lets every item decide inside one open index transaction,
+writes all records with one sync, commits the index and only then hands out receipts. A refusal undoes its own
+changes and nothing else.
+"""
+
+import asyncio
+import hashlib
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from samsyn import limits
+from samsyn.clock import Clock
+from samsyn.errors import Conflict, OutOfResources, SamsynError, StoreFailed
+from samsyn.model.sender import Receipt
+from samsyn.store.journal import Journal
+from samsyn.store.records import FRAME, encode_frame, encode_header
+from samsyn.store.transaction import Transaction
+
+T = TypeVar("T")
+Body = bytes | bytearray | memoryview
+
+_STOP: Final = None
+_BATCH_BYTES: Final = 32 * limits.MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Committed(Generic[T]):
+    """What a decision answered, with the proof that it is durable."""
+
+    receipt: Receipt
+    value: T
+
+
+@dataclass(slots=True)
+class _Item:
+    decide: Callable[[Transaction], Any]
+    body: Body | None
+    sha256: str
+    loop: asyncio.AbstractEventLoop
+    future: "asyncio.Future[Committed[Any]]"
+    answer: Committed[Any] | BaseException | None = None
+
+
+class Writer:
+    """Owns the writing side of journal and index. Start it once; `submit` from any event loop."""
+
+    def __init__(self, journal: Journal, index: sqlite3.Connection, sequence: int, clock: Clock) -> None:
+        self._journal = journal
+        self._index = index
+        self._sequence = sequence
+        self._clock = clock
+        self._keys: dict[str, int] = {}
+        self._queue: queue.Queue[_Item | None] = queue.Queue()
+        self._failure: StoreFailed | None = None
+        self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
+        self.commits = 0
+        """Syncs so far, for metrics."""
+        self.records = 0
+        """Records so far, for metrics."""
+
+    def start(self, keys: dict[str, int]) -> None:
+        """Begins to take decisions; `keys` are the highest keys in use."""
+        self._keys = keys
+        self._thread.start()
+
+    @property
+    def failed(self) -> bool:
+        """True after a failed sync: nothing more is written by this process."""
+        return self._failure is not None
+
+    async def submit(self, decide: Callable[[Transaction], T], body: Body | None = None) -> Committed[T]:
+        """Runs `decide` in the serial section; returns when the record is durable and in the index.
+
+        `decide` must be quick and free of I/O but for its Transaction. SamsynError from it is raised here and
+        leaves nothing behind. StoreFailed / OutOfResources: nothing was acknowledged.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if self._queue.qsize() >= limits.COMMIT_QUEUE:
+            raise OutOfResources("COMMIT_QUEUE: too many records wait for the disk")
+        sha256 = await _sha256(body) if body is not None else ""
+        loop = asyncio.get_running_loop()
+        item = _Item(decide, body, sha256, loop, loop.create_future())
+        self._queue.put(item)
+        return await item.future
+
+    def stop(self) -> None:
+        """Finishes what waits, then ends the thread."""
+        self._queue.put(_STOP)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            first = self._queue.get()
+            if first is _STOP:
+                return
+            batch, stopping = self._gather(first)
+            self._commit(batch)
+            self._answer(batch)
+            if stopping:
+                return
+
+    def _gather(self, first: _Item) -> tuple[list[_Item], bool]:
+        batch = [first]
+        size = len(first.body or b"")
+        while len(batch) < limits.COMMIT_BATCH and size < _BATCH_BYTES:
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if item is _STOP:
+                return batch, True
+            batch.append(item)
+            size += len(item.body or b"")
+        return batch, False
+
+    def _commit(self, batch: list[_Item]) -> None:
+        if self._failure is not None:
+            for item in batch:
+                item.answer = self._failure
+            return
+        sequence = self._sequence
+        keys = dict(self._keys)
+        try:
+            self._journal.roll_if_full()
+            self._refuse_when_full(batch)
+            self._index.execute("BEGIN IMMEDIATE")
+            parts, end = self._decide_all(batch)
+            if parts:
+                self._journal.append(parts)
+                self._index.execute(
+                    "UPDATE journal_state SET segment = ?, end_offset = ?, sequence = ?",
+                    (self._journal.end.segment, end, self._sequence),
+                )
+                self.commits += 1
+            self._index.execute("COMMIT")
+        except OutOfResources as refusal:
+            self._undo(batch, refusal, sequence, keys)
+        except (StoreFailed, sqlite3.Error, OSError) as problem:
+            self._failure = StoreFailed(str(problem))
+            self._undo(batch, self._failure, sequence, keys)
+
+    def _undo(self, batch: list[_Item], refusal: SamsynError, sequence: int, keys: dict[str, int]) -> None:
+        if self._index.in_transaction:
+            self._index.execute("ROLLBACK")
+        self._sequence = sequence
+        self._keys = keys
+        for item in batch:
+            item.answer = refusal
+
+    def _refuse_when_full(self, batch: list[_Item]) -> None:
+        """Bodies need the reserve untouched; small records (audit, registers) may use it."""
+        if any(item.body is not None for item in batch):
+            wanted = sum(len(item.body or b"") for item in batch)
+            if self._journal.free_bytes() - wanted < limits.DISK_RESERVE_BYTES:
+                for item in batch:
+                    if item.body is not None:
+                        item.answer = OutOfResources("DISK_RESERVE_BYTES: the disk is nearly full")
+
+    def _decide_all(self, batch: list[_Item]) -> tuple[list[Body], int]:
+        parts: list[Body] = []
+        segment, end = self._journal.end.segment, self._journal.end.offset
+        time = self._clock.now().isoformat()
+        for item in batch:
+            if item.answer is not None:
+                continue
+            body_length = len(item.body) if item.body is not None else 0
+            transaction = Transaction(self._index, self._keys, time, segment, end + FRAME.size, body_length, item.sha256)
+            self._index.execute("SAVEPOINT record")
+            try:
+                value = item.decide(transaction)
+            except Exception as refusal:
+                self._index.execute("ROLLBACK TO record")
+                self._index.execute("RELEASE record")
+                transaction.give_back_keys()
+                item.answer = refusal
+                if isinstance(refusal, sqlite3.IntegrityError):
+                    item.answer = Conflict(str(refusal))
+                elif isinstance(refusal, sqlite3.Error):
+                    raise
+                continue
+            self._index.execute("RELEASE record")
+            if transaction.operations:
+                end += self._encode(item, transaction, parts)
+            receipt = Receipt(self._sequence, transaction.outcome, transaction.reason)
+            item.answer = Committed(receipt, value)
+        return parts, end
+
+    def _encode(self, item: _Item, transaction: Transaction, parts: list[Body]) -> int:
+        self._sequence += 1
+        self.records += 1
+        body = item.body if transaction.keeps_body and item.body is not None else None
+        sha256 = item.sha256 if body is not None else ""
+        header = encode_header(self._sequence, transaction.time, sha256, transaction.operations)
+        if len(header) > limits.MAX_RECORD_HEADER_BYTES:
+            raise StoreFailed("MAX_RECORD_HEADER_BYTES: a record header grew out of bounds")
+        frame = encode_frame(header, len(body) if body is not None else 0)
+        parts.append(frame)
+        if body is not None:
+            parts.append(body)
+        parts.append(header)
+        return len(frame) + len(header) + (len(body) if body is not None else 0)
+
+    @staticmethod
+    def _answer(batch: list[_Item]) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop, list[_Item]] = {}
+        for item in batch:
+            by_loop.setdefault(item.loop, []).append(item)
+        for loop, items in by_loop.items():
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_resolve, items)
+
+
+def _resolve(items: list[_Item]) -> None:
+    for item in items:
+        if item.future.done():
+            continue
+        if isinstance(item.answer, Committed):
+            item.future.set_result(item.answer)
+        elif item.answer is not None:
+            item.future.set_exception(item.answer)
+
+
+async def _sha256(body: Body) -> str:
+    """Small bodies are hashed in place (0.1 ms for 130 kB); large ones in a thread, so that others go on."""
+    if len(body) < 4 * limits.MIB:
+        return hashlib.sha256(body).hexdigest()
+    return await asyncio.to_thread(lambda: hashlib.sha256(body).hexdigest())

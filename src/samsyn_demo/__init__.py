@@ -1,0 +1,11 @@
+"""The demo region: four invented care providers that send to Samsyn from the outside.
+
+This package plays the world around Samsyn. It never imports `samsyn`: it speaks HL7 v2 over MLLP, DICOM over
+DIMSE and STOW-RS through independent libraries, as strangers do. Everything it says follows from one seed and
+one anchor date, so that two runs send the same bytes.
+
+Map: `people` (who), `region` (which providers and systems), `images` (pixels and DICOM objects), `texts`
+(Swedish referrals and reports), `history` (ten years of examinations), `senders` (protocols), one module per
+provider (`hospital`, `radiology_firm`, `breast_centre`, `health_centre`), `play` (all of them at once) and
+`orthanc` (the hospital's local PACS).
+"""

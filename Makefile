@@ -1,0 +1,60 @@
+# `make` prints what there is to do.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test demo serve check test bench fuzz docs lock format clean
+
+python := .venv/bin/python
+pytest := $(python) -m pytest
+
+help: ## print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: ## make .venv with the locked dependencies and fetch the browser's parts (again: nothing to do)
+	@bash tools/setup.sh
+
+setup-test: setup
+	@bash tools/debian.sh test
+
+demo: setup ## start a whole region with invented people, and print where and as whom to log in
+	@bash tools/debian.sh demo
+	@.venv/bin/samsyn demo $(ARGS)
+
+serve: setup ## start Samsyn alone, empty, with the settings' defaults
+	@.venv/bin/samsyn serve $(ARGS)
+
+check: setup ## everything that is quick: style, types, architecture, licences, unit tests (under a minute)
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/ruff format --check --quiet .
+	@.venv/bin/mypy --no-error-summary
+	@.venv/bin/lint-imports --no-logo
+	@$(python) -m tools.licences
+	@$(pytest) -q -n 2 -m "not slow and not browser and not peer" $(ARGS)
+
+test: setup-test ## everything: checks, unit tests, foreign programs, browser, kill -9 (under ten minutes)
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/ruff format --check --quiet .
+	@.venv/bin/mypy --no-error-summary
+	@.venv/bin/lint-imports --no-logo
+	@$(python) -m tools.licences
+	@$(pytest) -q -n 2 --dist loadfile $(ARGS)
+
+bench: setup-test ## measure against Orthanc and DCMTK on this machine, and print a table
+	@$(python) -m bench $(ARGS)
+
+fuzz: setup ## the property tests again, with many more examples
+	@HYPOTHESIS_PROFILE=fuzz $(pytest) -q -n 2 -m hypothesis $(ARGS)
+
+docs: setup ## write the reference (limits, errors, settings) to build/docs and check the links
+	@$(python) -m tools.docs
+
+lock: ## compile the lock files again (needs uv)
+	@uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
+	    --custom-compile-command 'make lock' -o requirements.lock requirements.in
+	@uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
+	    --custom-compile-command 'make lock' -c requirements.lock -o requirements-dev.lock requirements-dev.in
+
+format: setup ## put the code into its form
+	@.venv/bin/ruff check --quiet --fix . ; .venv/bin/ruff format --quiet .
+
+clean: ## remove what was built (not .venv)
+	@rm -rf build dist src/samsyn/static/vendor .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -45,6 +45,8 @@ MAX_DEFLATE_RATIO: Final = 200
 """Inflated : deflated size above which a deflated data set is taken for a bomb (text compresses 20 : 1)."""
 MAX_INFLATED_BYTES: Final = 512 * MIB
 """Inflated size of a deflated data set."""
+DEFLATE_FREE_BYTES: Final = 16 * MIB
+"""Inflated size below which the ratio is not asked: a black picture deflates 1,000 : 1 and is no bomb."""
 
 # -- HTTP ------------------------------------------------------------------------------------------------
 MAX_STOW_BYTES: Final = 1 * GIB
@@ -69,6 +71,18 @@ MAX_MLLP_CONNECTIONS: Final = 256
 """Open MLLP connections in all."""
 HL7_MESSAGE_TIMEOUT_S: Final = 30.0
 """Time for one whole message from its first byte."""
+MAX_HL7_SEGMENTS: Final = 20_000
+"""Segments of one message: a report with one OBX a line has hundreds; a batch of orders has thousands."""
+MAX_HL7_FIELDS: Final = 1_000
+"""Fields of one segment: the longest in the standard has some fifty."""
+MAX_HL7_REPETITIONS: Final = 10_000
+"""Repetitions of one field: a report with one repetition a line."""
+MAX_HL7_COMPONENTS: Final = 500
+"""Components of one repetition, and subcomponents of one component: the standard knows at most some thirty."""
+MAX_REPORT_CHARACTERS: Final = 2_000_000
+"""Text of one report version: a long one has 10,000; more than a book is no report."""
+MAX_ACK_CHARACTERS: Final = 1_000
+"""Sentence in an acknowledgement: receivers keep it in a short column."""
 
 # -- store -----------------------------------------------------------------------------------------------
 SEGMENT_BYTES: Final = 1 * GIB

@@ -1,0 +1,293 @@
+"""What intake must know of an arriving data set: its UIDs, the values that the index wants, where pixels lie.
+
+The walk touches every element once, so that an accepted data set is known to be whole and readable to its
+last byte; nothing else about the content is judged here.
+"""
+
+import struct
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from samsyn.dicom.charsets import DEFAULT_CHARSETS, decode_text, read_charsets
+from samsyn.dicom.structure import (
+    EXPLICIT_LITTLE_ENCODING,
+    FRAGMENT_VRS,
+    PIXEL_DATA,
+    SHORT_VRS,
+    UNDEFINED,
+    Encoding,
+    encoding_of,
+    implicit_twin,
+    inflate,
+    is_long,
+    skip_fragments,
+    skip_sequence,
+)
+from samsyn.dicom.uids import read_uid
+from samsyn.errors import BadInput, LimitExceeded
+from samsyn.limits import MAX_ELEMENTS, MAX_HEADER_BYTES, MAX_INSTANCE_BYTES
+from samsyn.model.imaging import PixelLayout
+
+SPECIFIC_CHARACTER_SET = 0x00080005
+SOP_CLASS_UID = 0x00080016
+SOP_INSTANCE_UID = 0x00080018
+STUDY_INSTANCE_UID = 0x0020000D
+SERIES_INSTANCE_UID = 0x0020000E
+
+INDEXED_TAGS = frozenset(
+    {
+        SPECIFIC_CHARACTER_SET,
+        *(0x00080020, 0x00080021, 0x00080022, 0x00080023, 0x0008002A),  # dates; acquisition date and time
+        *(0x00080030, 0x00080031, 0x00080033),  # study, series and content time
+        0x00080050,  # accession number
+        0x00080060,  # modality
+        *(0x00080070, 0x00080080, 0x00080090, 0x00080201),  # maker, institution, referrer, time zone
+        *(0x00081010, 0x00081030, 0x0008103E, 0x00081040, 0x00081090),  # station, descriptions, department
+        *(0x00100010, 0x00100020, 0x00100021, 0x00100030, 0x00100040),  # name, id, issuer, birth date, sex
+        *(0x00180015, 0x00181030),  # body part, protocol
+        *(0x00200010, 0x00200011, 0x00200013, 0x00200060, 0x00200062),  # id, numbers, laterality
+        *(0x00082144, 0x00180040, 0x00181063),  # display frame rate, cine rate, frame time
+        *(0x00281050, 0x00281051, 0x00281052, 0x00281053),  # window, rescale
+        *(0x00400244, 0x00400245, 0x00400253, 0x00400254),  # performed procedure step
+    }
+)
+"""Tags whose text `summarize` returns."""
+
+_UIDS = (SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID)
+_PIXEL_FACTS = frozenset(
+    {
+        *(0x00280002, 0x00280004, 0x00280006, 0x00280008),  # samples, photometric, planar, frames
+        *(0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280103),  # rows, columns, bits, sign
+    }
+)
+_WANTED = INDEXED_TAGS | _PIXEL_FACTS | frozenset(_UIDS)
+_WANTED_LITTLE = MappingProxyType({(tag & 0xFFFF) << 16 | tag >> 16: tag for tag in _WANTED})
+"""Tags as one little endian 32-bit number reads them, group in the low half."""
+_PIXEL_TAGS = frozenset({PIXEL_DATA, 0x7FE00008, 0x7FE00009})
+_PIXEL_TAGS_LITTLE = MappingProxyType({(tag & 0xFFFF) << 16 | tag >> 16: tag for tag in _PIXEL_TAGS})
+
+_HEADER_LITTLE = struct.Struct("<IHH")
+_LONG_LITTLE = struct.Struct("<I")
+_SHORT_VRS_LITTLE = frozenset(int.from_bytes(vr, "little") for vr in SHORT_VRS)
+_PLAIN_LONG_VRS_LITTLE = frozenset(
+    int.from_bytes(vr, "little") for vr in b"OB OD OF OL OV OW UC UN UR UT".split()
+)
+_FIRST_LEGAL_GROUP = 0x0008
+"""Groups below belong to messages, files and directories, never to a stored data set (PS3.5 7.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the index and the store need of one data set."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_uid: str
+    series_uid: str
+    values: dict[int, str]
+    """Text of the INDEXED_TAGS that are present, decoded, without padding; several values parted by `\\`."""
+    pixels: PixelLayout | None
+    """Of (7FE0,0010), or (7FE0,0008/0009) for float pixels. In a deflated transfer syntax its offset counts
+    in the *inflated* data set, not in the stored bytes."""
+
+
+def summarize(data: bytes | memoryview, transfer_syntax_uid: str) -> Summary:
+    """Read a whole data set (without preamble and file meta information) once.
+
+    BadInput: it does not reach exactly to its end, is not well formed, one of the four UIDs is missing or
+    illegal, or an element that matters stands twice (then nobody can tell which one is meant).
+    LimitExceeded: MAX_INSTANCE_BYTES, MAX_HEADER_BYTES, MAX_SEQUENCE_DEPTH, MAX_ELEMENTS, MAX_DEFLATE_RATIO.
+    NotSupported: unknown transfer syntax.
+    """
+    syntax, encoding = encoding_of(transfer_syntax_uid)
+    if len(data) > MAX_INSTANCE_BYTES:
+        raise LimitExceeded("MAX_INSTANCE_BYTES")
+    if syntax.deflated:
+        data = inflate(data)
+    if encoding is EXPLICIT_LITTLE_ENCODING:
+        found, pixel_offset, pixel_length = _walk_explicit_little(data)
+    else:
+        found, pixel_offset, pixel_length = _walk(data, encoding)
+    if pixel_offset > MAX_HEADER_BYTES:
+        raise LimitExceeded("MAX_HEADER_BYTES")
+    get = found.get
+    return Summary(
+        read_uid(get(SOP_CLASS_UID, b""), "SOP Class UID"),
+        read_uid(get(SOP_INSTANCE_UID, b""), "SOP Instance UID"),
+        read_uid(get(STUDY_INSTANCE_UID, b""), "Study Instance UID"),
+        read_uid(get(SERIES_INSTANCE_UID, b""), "Series Instance UID"),
+        _texts(found),
+        _layout(found, pixel_offset, pixel_length, encoding) if pixel_offset >= 0 else None,
+    )
+
+
+_Found = dict[int, bytes | memoryview]
+
+
+def _walk_explicit_little(data: bytes | memoryview) -> tuple[_Found, int, int]:
+    """The hot walk: nearly all objects are explicit VR little endian. See `_walk` for the rules."""
+    found: _Found = {}
+    pixel_offset, pixel_length = -1, 0
+    position, end, left = 0, len(data), MAX_ELEMENTS
+    unpack, wanted, short, plain_long = (
+        _HEADER_LITTLE.unpack_from,
+        _WANTED_LITTLE,
+        _SHORT_VRS_LITTLE,
+        _PLAIN_LONG_VRS_LITTLE,
+    )
+    _check_first_group(data, "little")
+    while position < end:
+        if position + 8 > end:
+            raise BadInput("the data set ends inside an element")
+        key, vr, length = unpack(data, position)
+        position += 8
+        left -= 1
+        if left < 0:
+            raise LimitExceeded("MAX_ELEMENTS")
+        if vr not in short:
+            if position + 4 > end:
+                raise BadInput("the data set ends inside an element")
+            length = _LONG_LITTLE.unpack_from(data, position)[0]
+            position += 4
+            if key in _PIXEL_TAGS_LITTLE:
+                if pixel_offset >= 0:
+                    raise BadInput("the data set has pixel data twice")
+                pixel_offset, pixel_length = position, length if length != UNDEFINED else -1
+            if vr not in plain_long or length == UNDEFINED:
+                name = vr.to_bytes(2, "little")
+                position, left = _skip_long(data, position, length, name, EXPLICIT_LITTLE_ENCODING, left)
+                continue
+        stop = position + length
+        if stop > end:
+            raise BadInput("an element is longer than the data set")
+        if key in wanted:
+            tag = wanted[key]
+            if tag in found:
+                raise BadInput(f"element {tag:08X} stands twice")
+            found[tag] = data[position:stop]
+        position = stop
+    return found, pixel_offset, pixel_length
+
+
+def _walk(data: bytes | memoryview, encoding: Encoding) -> tuple[_Found, int, int]:
+    """Every element of the top level: (wanted values, offset and length of the pixel data or -1, 0)."""
+    found: _Found = {}
+    pixel_offset, pixel_length = -1, 0
+    position, end, left = 0, len(data), MAX_ELEMENTS
+    _check_first_group(data, "little" if encoding.order == "<" else "big")
+    while position < end:
+        if position + 8 > end:
+            raise BadInput("the data set ends inside an element")
+        left -= 1
+        if left < 0:
+            raise LimitExceeded("MAX_ELEMENTS")
+        vr = b""
+        if encoding.explicit:
+            group, element, vr, length = encoding.element.unpack_from(data, position)
+            position += 8
+            if is_long(vr):
+                if position + 4 > end:
+                    raise BadInput("the data set ends inside an element")
+                length = encoding.u32.unpack_from(data, position)[0]
+                position += 4
+        else:
+            group, element, length = encoding.item.unpack_from(data, position)
+            position += 8
+        tag = group << 16 | element
+        if group == 0xFFFE:
+            raise BadInput("an item or delimiter stands outside a sequence")
+        if tag in _PIXEL_TAGS:
+            if pixel_offset >= 0:
+                raise BadInput("the data set has pixel data twice")
+            pixel_offset, pixel_length = position, length if length != UNDEFINED else -1
+        if vr == b"SQ" or length == UNDEFINED:
+            name = b"OW" if tag == PIXEL_DATA else vr
+            position, left = _skip_long(data, position, length, name, encoding, left)
+            continue
+        if length > end - position:
+            raise BadInput("an element is longer than the data set")
+        if tag in _WANTED:
+            if tag in found:
+                raise BadInput(f"element {tag:08X} stands twice")
+            found[tag] = data[position : position + length]
+        position += length
+    return found, pixel_offset, pixel_length
+
+
+def _check_first_group(data: bytes | memoryview, order: str) -> None:
+    if len(data) >= 2:
+        group = data[0] | data[1] << 8 if order == "little" else data[1] | data[0] << 8
+        if group < _FIRST_LEGAL_GROUP:
+            raise BadInput("the data set begins with elements of a message or file")
+
+
+def _skip_long(
+    data: bytes | memoryview, position: int, length: int, vr: bytes, encoding: Encoding, left: int
+) -> tuple[int, int]:
+    """Past a value that is a sequence, of undefined length or of a VR yet unknown."""
+    end = len(data)
+    if length == UNDEFINED:
+        if vr in FRAGMENT_VRS:
+            return skip_fragments(data, position, end, encoding, left)
+        if vr == b"UN":
+            encoding = implicit_twin(encoding)
+        elif vr not in (b"SQ", b""):
+            raise BadInput("an element that is no sequence has undefined length")
+        return skip_sequence(data, position, length, end, encoding, left)
+    if vr == b"SQ":
+        return skip_sequence(data, position, length, end, encoding, left)
+    is_long(vr)
+    if length > end - position:
+        raise BadInput("an element is longer than the data set")
+    return position + length, left
+
+
+def _texts(found: _Found) -> dict[int, str]:
+    raw_charset = found.get(SPECIFIC_CHARACTER_SET)
+    charsets = read_charsets(raw_charset) if raw_charset is not None else DEFAULT_CHARSETS
+    simple = len(charsets) <= 1
+    texts: dict[int, str] = {}
+    for tag, raw in found.items():
+        if tag not in INDEXED_TAGS:
+            continue
+        try:
+            text = str(raw, "ascii")
+        except UnicodeDecodeError:
+            text = decode_text(raw, charsets)
+        else:
+            if not simple or "\x1b" in text:
+                text = decode_text(raw, charsets)
+        texts[tag] = text.strip(" \0")
+    return texts
+
+
+def _layout(found: _Found, offset: int, length: int, encoding: Encoding) -> PixelLayout:
+    """Pixel facts as stated; 0 where a fact is missing, so that rendering refuses and storing does not."""
+    u16 = encoding.u16
+
+    def number(tag: int) -> int:
+        value = found.get(tag, b"")
+        return int(u16.unpack_from(value)[0]) if len(value) >= 2 else 0
+
+    bits_allocated = number(0x00280100)
+    return PixelLayout(
+        offset=offset,
+        length=length,
+        rows=number(0x00280010),
+        columns=number(0x00280011),
+        samples=number(0x00280002) or 1,
+        bits_allocated=bits_allocated,
+        bits_stored=number(0x00280101) or bits_allocated,
+        signed=number(0x00280103) == 1,
+        photometric=str(found.get(0x00280004, b""), "latin-1").strip(" \0"),
+        planar=number(0x00280006),
+        frames=_frames(found.get(0x00280008, b"")),
+    )
+
+
+def _frames(value: bytes | memoryview) -> int:
+    """Number of Frames; 1 where it is missing or no sensible number."""
+    try:
+        return max(1, int(str(value[:16], "ascii").strip(" \0")))
+    except ValueError:
+        return 1

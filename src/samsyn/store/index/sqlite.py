@@ -40,6 +40,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
         f"file:{path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, cached_statements=512
     )
     connection.execute("PRAGMA query_only=1")
+    connection.execute("PRAGMA case_sensitive_like=1")
     connection.execute("PRAGMA mmap_size=1073741824")
     connection.execute("PRAGMA cache_size=-16384")
     connection.row_factory = sqlite3.Row

@@ -1,0 +1,168 @@
+"""Known systems of the connected providers, from the settings. Unknown ones do not exist."""
+
+import hashlib
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from samsyn.model.organisation import CareProvider, CareUnit
+from samsyn.model.sender import Sender
+from samsyn.model.subject import Assignment, Purpose, Right, Subject, SubjectKind
+from samsyn.settings import DicomPeerSettings, ProviderSettings, Settings, TokenSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a C-MOVE sends to; only settings name these."""
+
+    ae_title: str
+    host: str
+    port: int
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A known system: what it sends as, what it reads as, and what it may do."""
+
+    sender: Sender
+    subject: Subject
+    may_store: bool
+    may_query: bool
+    may_retrieve: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hl7Source:
+    """A known HL7 v2 system with the name of its profile."""
+
+    sender: Sender
+    profile: str
+
+
+class Connections:
+    """Looks known systems up by what they show at a door."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._peers = {
+            peer.ae_title: (provider, peer) for provider in settings.provider for peer in provider.dicom_peer
+        }
+        self._tokens = {
+            token.sha256: (provider, token) for provider in settings.provider for token in provider.token
+        }
+        self._sources = {
+            (source.application, source.facility): (provider, source)
+            for provider in settings.provider
+            for source in provider.hl7_source
+        }
+        self.providers: tuple[CareProvider, ...] = tuple(
+            CareProvider(
+                provider.hsa_id,
+                provider.name,
+                tuple(CareUnit(unit.hsa_id, unit.name) for unit in provider.unit),
+                provider.phone,
+            )
+            for provider in settings.provider
+        )
+
+    def dicom_peer(self, ae_title: str, address: str) -> System | None:
+        """The system behind a calling AE title and remote address, or None."""
+        found = self._peers.get(ae_title.strip())
+        if found is None or not _called_from(address, found[1].addresses):
+            return None
+        provider, peer = found
+        return _system(provider, peer)
+
+    def destination(self, ae_title: str) -> Destination | None:
+        """The C-MOVE destination of that name, or None."""
+        found = self._peers.get(ae_title.strip())
+        if found is None or not found[1].host:
+            return None
+        provider, peer = found
+        return Destination(peer.ae_title, peer.host, peer.port, provider.hsa_id)
+
+    def destinations_of(self, provider_hsa_id: str) -> list[Destination]:
+        """Every C-MOVE destination of one provider."""
+        return [
+            Destination(peer.ae_title, peer.host, peer.port, provider.hsa_id)
+            for provider, peer in self._peers.values()
+            if provider.hsa_id == provider_hsa_id and peer.host
+        ]
+
+    def token(self, secret: str) -> System | None:
+        """The system that holds a bearer token, or None. Only the token's SHA-256 is known here."""
+        found = self._tokens.get(hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest())
+        return _system(*found) if found else None
+
+    def hl7_source(self, application: str, facility: str, address: str) -> Hl7Source | None:
+        """The system behind MSH-3, MSH-4 and the remote address, or None."""
+        found = self._sources.get((application, facility)) or self._sources.get((application, ""))
+        if found is None or not _called_from(address, found[1].addresses) or not found[0].texts_in:
+            return None
+        provider, source = found
+        return Hl7Source(_sender(provider, source.application, source.unit, False), source.profile)
+
+    def unit_name(self, provider_hsa_id: str, unit_hsa_id: str) -> str:
+        """The unit's name, or its HSA-id when it is not known."""
+        for provider in self.providers:
+            if provider.hsa_id == provider_hsa_id:
+                for unit in provider.units:
+                    if unit.hsa_id == unit_hsa_id:
+                        return unit.name
+        return unit_hsa_id
+
+    def provider_name(self, provider_hsa_id: str) -> str:
+        """The provider's name, or its HSA-id when it is not known."""
+        for provider in self.providers:
+            if provider.hsa_id == provider_hsa_id:
+                return provider.name
+        return provider_hsa_id
+
+
+def _called_from(address: str, allowed: Sequence[str]) -> bool:
+    try:
+        remote = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(remote in ipaddress.ip_network(network, strict=False) for network in allowed)
+
+
+def _system(provider: ProviderSettings, peer: DicomPeerSettings | TokenSettings) -> System:
+    name = peer.ae_title if isinstance(peer, DicomPeerSettings) else peer.name
+    private = isinstance(peer, DicomPeerSettings) and peer.private_classes
+    sender = _sender(provider, name, peer.unit, private)
+    return System(
+        sender,
+        _subject(provider, sender),
+        may_store=peer.may_store and provider.images_in,
+        may_query=peer.may_query and provider.reading,
+        may_retrieve=(not isinstance(peer, DicomPeerSettings) or peer.may_retrieve) and provider.reading,
+    )
+
+
+def _sender(provider: ProviderSettings, name: str, unit: str, private: bool) -> Sender:
+    return Sender(
+        name=name,
+        provider=provider.hsa_id,
+        unit=unit or provider.unit[0].hsa_id,
+        default_issuer=provider.local_issuer,
+        accession_issuer=provider.accession_issuer or provider.hsa_id,
+        private_classes=private,
+    )
+
+
+def _subject(provider: ProviderSettings, sender: Sender) -> Subject:
+    units = {unit.hsa_id: unit.name for unit in provider.unit}
+    assignment = Assignment(
+        hsa_id="",
+        name=sender.name,
+        purpose=Purpose.CARE,
+        provider_hsa_id=provider.hsa_id,
+        provider_name=provider.name,
+        unit_hsa_id=sender.unit,
+        unit_name=units.get(sender.unit, ""),
+        rights=(Right("Läsa", "UND", "SJF"),),
+    )
+    return Subject(SubjectKind.SYSTEM, sender.name, sender.name, assignment, session_id=sender.name)
+
+

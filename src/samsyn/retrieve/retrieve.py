@@ -1,0 +1,199 @@
+"""Instances, data sets, frames, metadata and bulk data under a View."""
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from samsyn import limits
+from samsyn.access.view import View
+from samsyn.dicom import frames as framing
+from samsyn.dicom.json import bulk_value
+from samsyn.dicom.structure import inflate
+from samsyn.dicom.transfer_syntaxes import is_deflated
+from samsyn.errors import DamagedData, NotFound
+from samsyn.model.imaging import StoredInstance
+from samsyn.model.predicate import Item, holds
+from samsyn.store.documents import Documents
+from samsyn.store.index import instance_rows
+from samsyn.store.store import Store
+
+_CACHED_STUDIES = 256
+_CACHED_TABLES = 512
+_SMALL_READ = 1 * limits.MIB
+
+FrameTable = list[list[tuple[int, int]]]
+
+
+class Retriever:
+    """Reads stored objects. Nothing is cached across Views but what is the same for every reader."""
+
+    def __init__(self, store: Store, documents: Documents) -> None:
+        self._store = store
+        self._documents = documents
+        self._studies: OrderedDict[str, tuple[list[StoredInstance], dict[str, StoredInstance]]] = OrderedDict()
+        self._tables: OrderedDict[str, FrameTable] = OrderedDict()
+
+    def item_of(self, view: View, study_uid: str) -> Item:
+        """The study's facts; NotFound when it is absent or hidden from this reader."""
+        facts = self._store.peek(lambda connection: instance_rows.study_facts(connection, study_uid))
+        if facts is None or not holds(view.predicate, facts[1]):
+            raise NotFound
+        return facts[1]
+
+    async def instances(
+        self, view: View, study_uid: str, series_uid: str = "", sop_instance_uid: str = ""
+    ) -> Sequence[StoredInstance]:
+        """Instances of a study, a series or one instance, in order; NotFound when there are none to see."""
+        facts = self._store.peek(lambda connection: instance_rows.study_facts(connection, study_uid))
+        if facts is None or not holds(view.predicate, facts[1]):
+            raise NotFound
+        study_key, _, count = facts
+        every, by_uid = await self._study(study_uid, study_key, count)
+        if sop_instance_uid:
+            one = by_uid.get(sop_instance_uid)
+            found = [one] if one is not None and series_uid in ("", one.series_uid) else []
+        elif series_uid:
+            found = [instance for instance in every if instance.series_uid == series_uid]
+        else:
+            found = every
+        if not found:
+            raise NotFound
+        return found
+
+    async def _study(
+        self, study_uid: str, study_key: int, count: int
+    ) -> tuple[list[StoredInstance], dict[str, StoredInstance]]:
+        cached = self._studies.get(study_uid)
+        if cached is None or len(cached[0]) != count:
+            found = await self._store.read(
+                lambda connection: instance_rows.instances_of_study(connection, study_key)
+            )
+            cached = (found, {each.sop_instance_uid: each for each in found})
+            self._studies[study_uid] = cached
+            if len(self._studies) > _CACHED_STUDIES:
+                self._studies.popitem(last=False)
+        self._studies.move_to_end(study_uid)
+        return cached
+
+    async def by_instance_uids(self, view: View, sop_instance_uids: Sequence[str]) -> list[StoredInstance]:
+        """Instances by their UIDs alone, those that the View shows; unknown ones are left out."""
+        found: list[StoredInstance] = []
+        for uid in sop_instance_uids:
+            study_uid = self._store.peek(
+                lambda connection, uid=uid: instance_rows.study_of_instance(connection, uid)
+            )
+            if study_uid is not None:
+                try:
+                    found.extend(await self.instances(view, study_uid, "", uid))
+                except NotFound:
+                    continue
+        return found
+
+    async def by_series_uids(self, view: View, series_uids: Sequence[str]) -> list[StoredInstance]:
+        """Instances of whole series, those that the View shows; unknown ones are left out."""
+        found: list[StoredInstance] = []
+        for uid in series_uids:
+            study_uid = self._store.peek(
+                lambda connection, uid=uid: instance_rows.study_of_series(connection, uid)
+            )
+            if study_uid is not None:
+                try:
+                    found.extend(await self.instances(view, study_uid, uid))
+                except NotFound:
+                    continue
+        return found
+
+    async def data_set(self, view: View, instance: StoredInstance) -> bytes:
+        """The data set byte for byte as received; DamagedData when its hash does not fit any more."""
+        self.item_of(view, instance.study_uid)
+        return await asyncio.to_thread(self._verified, instance)
+
+    def _verified(self, instance: StoredInstance) -> bytes:
+        place = instance.location
+        data = self._store.body(place.segment, place.offset, place.length)
+        if hashlib.sha256(data).digest() != instance.sha256:
+            raise DamagedData(f"instance {instance.sop_instance_uid}")
+        return data
+
+    async def frame(self, view: View, instance: StoredInstance, number: int) -> bytes:
+        """One frame (1 to n) as stored: native bytes, or one compressed code stream without its item tags.
+
+        NotFound: the instance has no such frame.
+        """
+        self.item_of(view, instance.study_uid)
+        pixels = instance.pixels
+        if pixels is None or not 1 <= number <= max(pixels.frames, 1):
+            raise NotFound
+        if is_deflated(instance.transfer_syntax_uid):
+            return await self._inflated_frame(instance, number)
+        table = await self._table(instance)
+        if number > len(table):
+            raise NotFound
+        ranges = table[number - 1]
+        if sum(length for _, length in ranges) <= _SMALL_READ:
+            return self._read_ranges(instance, ranges)
+        return await asyncio.to_thread(self._read_ranges, instance, ranges)
+
+    def _read_ranges(self, instance: StoredInstance, ranges: list[tuple[int, int]]) -> bytes:
+        place = instance.location
+        if len(ranges) == 1:
+            offset, length = ranges[0]
+            return self._store.body(place.segment, place.offset + offset, length)
+        return b"".join(
+            self._store.body(place.segment, place.offset + offset, length) for offset, length in ranges
+        )
+
+    async def _table(self, instance: StoredInstance) -> FrameTable:
+        table = self._tables.get(instance.sop_instance_uid)
+        if table is None:
+            table = await asyncio.to_thread(self._read_table, instance)
+            self._tables[instance.sop_instance_uid] = table
+            if len(self._tables) > _CACHED_TABLES:
+                self._tables.popitem(last=False)
+        return table
+
+    def _read_table(self, instance: StoredInstance) -> FrameTable:
+        place = instance.location
+        assert instance.pixels is not None
+
+        def read(offset: int, length: int) -> bytes:
+            length = min(length, place.length - offset)
+            return self._store.body(place.segment, place.offset + offset, max(length, 0))
+
+        return framing.frame_ranges(read, place.length, instance.pixels, instance.transfer_syntax_uid)
+
+    async def _inflated_frame(self, instance: StoredInstance, number: int) -> bytes:
+        data = inflate(await asyncio.to_thread(self._verified, instance))
+        assert instance.pixels is not None
+        table = framing.frame_ranges(
+            lambda offset, length: bytes(data[offset : offset + length]),
+            len(data),
+            instance.pixels,
+            instance.transfer_syntax_uid,
+        )
+        if number > len(table):
+            raise NotFound
+        return b"".join(bytes(data[offset : offset + length]) for offset, length in table[number - 1])
+
+    async def metadata(
+        self, view: View, study_uid: str, series_uid: str = "", sop_instance_uid: str = ""
+    ) -> bytes:
+        """DICOM JSON array of a study, series or instance; bulk addresses start with documents.BASE_MARK."""
+        instances = await self.instances(view, study_uid, series_uid, sop_instance_uid)
+        if sop_instance_uid:
+            return b"[" + await self._documents.instance(instances[0]) + b"]"
+        counts: dict[str, int] = {}
+        for instance in instances:
+            counts[instance.series_uid] = counts.get(instance.series_uid, 0) + 1
+        parts = [await self._series_document(uid, count) for uid, count in counts.items()]
+        return b"[" + b",".join(parts) + b"]"
+
+    async def _series_document(self, series_uid: str, count: int) -> bytes:
+        facts = self._store.peek(lambda connection: instance_rows.series_key(connection, series_uid))
+        return await self._documents.series(series_uid, facts, count)
+
+    async def bulk(self, view: View, instance: StoredInstance, path: str) -> bytes:
+        """The value at a path of tags and item numbers as metadata name it; NotFound when there is none."""
+        data = await self.data_set(view, instance)
+        return bytes(await asyncio.to_thread(bulk_value, data, instance.transfer_syntax_uid, path))

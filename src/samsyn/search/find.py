@@ -1,0 +1,66 @@
+"""One search for every query door: DIMSE C-FIND and QIDO-RS encode what this finds."""
+
+import sqlite3
+from collections.abc import Callable
+from datetime import date
+from functools import partial
+
+from samsyn.access.view import View
+from samsyn.clock import Clock
+from samsyn.model.attributes import Attributes
+from samsyn.patients.identifiers import recognise
+from samsyn.search import answers, matching
+from samsyn.search.query import Level, Query
+from samsyn.store.index import find_rows, patient_rows
+from samsyn.store.index.find_rows import Condition
+from samsyn.store.store import Store
+
+_MAX_PATIENTS = 5_000
+
+_FINDERS: dict[Level, Callable[..., list[sqlite3.Row]]] = {
+    Level.PATIENT: find_rows.find_patients,
+    Level.STUDY: find_rows.find_studies,
+    Level.SERIES: find_rows.find_series,
+    Level.IMAGE: find_rows.find_instances,
+}
+
+
+class Finder:
+    """Searches the index under a View."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def find(self, view: View, query: Query) -> list[Attributes]:
+        """At most `query.limit` matches from `query.offset` on, each with every attribute of its level.
+
+        Studies come newest first. Only what the View shows is matched, counted and named. BadInput: a value
+        that its VR does not allow. NotSupported: a key that is not indexed at this level.
+        """
+        conditions = matching.conditions_of(query)
+        today = self._clock.now().date()
+        return await self._store.read(partial(_answer, view=view, query=query, conditions=conditions, today=today))
+
+
+def _answer(
+    connection: sqlite3.Connection, view: View, query: Query, conditions: list[Condition], today: date
+) -> list[Attributes]:
+    patient_id = query.keys.get(matching.PATIENT_ID, "").strip(" \0")
+    if patient_id and patient_id != "*":
+        keys = _patient_keys(connection, patient_id, today)
+        conditions = [*conditions, Condition("study.patient_key", "one-of", tuple(sorted(keys)))]
+    rows = _FINDERS[query.level](connection, view.predicate, conditions, query.limit, query.offset)
+    return answers.from_rows(connection, rows, query.level)
+
+
+def _patient_keys(connection: sqlite3.Connection, text: str, today: date) -> set[int]:
+    """Everybody whom the text may mean: the number in any written form, or literally, of any issuer; with
+    everybody who is linked to them by merges."""
+    if "*" in text or "?" in text:
+        found = find_rows.keys_like(connection, matching.like_pattern(text), _MAX_PATIENTS)
+    else:
+        recognised = recognise(text, today)
+        values = {text, recognised.identifier.value} if recognised else {text}
+        found = [key for value in values for key in patient_rows.keys_of(connection, "", value)]
+    return {linked for key in found for linked in patient_rows.closure_of(connection, key)}

@@ -1,6 +1,7 @@
 """Writing and checking the audit journal."""
 
 import sqlite3
+from functools import partial
 
 from samsyn.audit.chain import COLUMNS, FIRST_HASH, broken_at, chained_hash, row_of
 from samsyn.model.audit import AuditEntry
@@ -36,7 +37,7 @@ async def verify(store: Store) -> int | None:
     """Checks the whole chain; the sequence number of the first bad entry, or None."""
     previous, first = FIRST_HASH, 1
     while True:
-        rows = await store.read(lambda connection, start=first: _page(connection, start))
+        rows = await store.read(partial(_page, first=first))
         if not rows:
             return None
         bad = broken_at(rows, previous, first)

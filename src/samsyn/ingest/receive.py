@@ -166,9 +166,7 @@ def _place(
 ) -> tuple[int | None, int | None, int | None] | None:
     """(patient, study, series) keys, None for what does not exist yet; None at all for a contradiction."""
     patient_key = registry.find(transaction, identifier)
-    study = transaction.one(
-        "SELECT study_key, patient_key FROM study WHERE study_uid = ?", summary.study_uid
-    )
+    study = transaction.one("SELECT study_key, patient_key FROM study WHERE study_uid = ?", summary.study_uid)
     series = transaction.one(
         "SELECT series_key, study_key FROM series WHERE series_uid = ?", summary.series_uid
     )
@@ -183,9 +181,7 @@ def _place(
     return patient_key, study[0], series[0] if series else None
 
 
-def _hold(
-    transaction: Transaction, arrival: Arrival, summary: Summary, reason: type[SamsynError]
-) -> None:
+def _hold(transaction: Transaction, arrival: Arrival, summary: Summary, reason: type[SamsynError]) -> None:
     """Keeps the bytes aside for a steward; the same bytes are kept once however often they come."""
     transaction.outcome, transaction.reason = "held", reason.code
     same = transaction.one(

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from samsyn.clock import Clock
 from samsyn.errors import SamsynError
@@ -92,7 +93,7 @@ class Worker:
     async def _run(self) -> None:
         while True:
             now = self._clock.now().isoformat()
-            rows = await self._store.read(lambda connection, until=now: job_rows.ready(connection, until, 32))
+            rows = await self._store.read(partial(job_rows.ready, until=now, limit=32))
             for row in rows:
                 await self._do(Job(*row))
             if not rows:

@@ -164,5 +164,3 @@ def _subject(provider: ProviderSettings, sender: Sender) -> Subject:
         rights=(Right("Läsa", "UND", "SJF"),),
     )
     return Subject(SubjectKind.SYSTEM, sender.name, sender.name, assignment, session_id=sender.name)
-
-

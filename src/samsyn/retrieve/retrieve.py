@@ -4,13 +4,14 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 
 from samsyn import limits
 from samsyn.access.view import View
 from samsyn.dicom import frames as framing
 from samsyn.dicom.json import bulk_value
 from samsyn.dicom.structure import inflate
-from samsyn.dicom.transfer_syntaxes import is_deflated
+from samsyn.dicom.transfer_syntaxes import DEFLATED_LITTLE
 from samsyn.errors import DamagedData, NotFound
 from samsyn.model.imaging import StoredInstance
 from samsyn.model.predicate import Item, holds
@@ -31,7 +32,9 @@ class Retriever:
     def __init__(self, store: Store, documents: Documents) -> None:
         self._store = store
         self._documents = documents
-        self._studies: OrderedDict[str, tuple[list[StoredInstance], dict[str, StoredInstance]]] = OrderedDict()
+        self._studies: OrderedDict[str, tuple[list[StoredInstance], dict[str, StoredInstance]]] = (
+            OrderedDict()
+        )
         self._tables: OrderedDict[str, FrameTable] = OrderedDict()
 
     def item_of(self, view: View, study_uid: str) -> Item:
@@ -80,9 +83,7 @@ class Retriever:
         """Instances by their UIDs alone, those that the View shows; unknown ones are left out."""
         found: list[StoredInstance] = []
         for uid in sop_instance_uids:
-            study_uid = self._store.peek(
-                lambda connection, uid=uid: instance_rows.study_of_instance(connection, uid)
-            )
+            study_uid = self._store.peek(partial(instance_rows.study_of_instance, sop_uid=uid))
             if study_uid is not None:
                 try:
                     found.extend(await self.instances(view, study_uid, "", uid))
@@ -94,9 +95,7 @@ class Retriever:
         """Instances of whole series, those that the View shows; unknown ones are left out."""
         found: list[StoredInstance] = []
         for uid in series_uids:
-            study_uid = self._store.peek(
-                lambda connection, uid=uid: instance_rows.study_of_series(connection, uid)
-            )
+            study_uid = self._store.peek(partial(instance_rows.study_of_series, series_uid=uid))
             if study_uid is not None:
                 try:
                     found.extend(await self.instances(view, study_uid, uid))
@@ -125,7 +124,7 @@ class Retriever:
         pixels = instance.pixels
         if pixels is None or not 1 <= number <= max(pixels.frames, 1):
             raise NotFound
-        if is_deflated(instance.transfer_syntax_uid):
+        if instance.transfer_syntax_uid == DEFLATED_LITTLE:
             return await self._inflated_frame(instance, number)
         table = await self._table(instance)
         if number > len(table):

@@ -6,7 +6,6 @@ from samsyn.model.attributes import Attributes
 from samsyn.search.query import Level
 from samsyn.store.index import find_rows, patient_rows
 
-
 _COUNTS = (0x00201200, 0x00201202, 0x00201204)
 
 

@@ -40,7 +40,9 @@ class Finder:
         """
         conditions = matching.conditions_of(query)
         today = self._clock.now().date()
-        return await self._store.read(partial(_answer, view=view, query=query, conditions=conditions, today=today))
+        return await self._store.read(
+            partial(_answer, view=view, query=query, conditions=conditions, today=today)
+        )
 
 
 def _answer(

@@ -44,7 +44,11 @@ _DATES = {
     0x00080021: "series.started_date",
     0x00080023: "instance.content_date",
 }
-_TIMES = {0x00080030: "study.study_time", 0x00400245: "series.started_time", 0x00080031: "series.started_time"}
+_TIMES = {
+    0x00080030: "study.study_time",
+    0x00400245: "series.started_time",
+    0x00080031: "series.started_time",
+}
 _NUMBERS = {0x00200011: "series.number", 0x00200013: "instance.number"}
 
 _TABLES = {
@@ -75,7 +79,11 @@ def conditions_of(query: Query) -> list[Condition]:
     conditions: list[Condition] = []
     for tag, text in query.keys.items():
         value = text.strip(" \0")
-        if not value or value == "*" or tag in (PATIENT_ID, ISSUER_OF_PATIENT_ID, LEVEL, SPECIFIC_CHARACTER_SET):
+        if (
+            not value
+            or value == "*"
+            or tag in (PATIENT_ID, ISSUER_OF_PATIENT_ID, LEVEL, SPECIFIC_CHARACTER_SET)
+        ):
             continue
         if not is_indexed(tag, query.level):
             raise NotSupported(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) is not matched at this level")
@@ -125,8 +133,11 @@ def _name(value: str, fuzzy: bool) -> list[Condition]:
     words = [word for word in re.split(r"[\^=,\s]+", folded(value).replace("*", "")) if word]
     conditions: list[Condition] = []
     for word in words:
-        conditions.append(Condition("('^' || REPLACE(patient.folded_name, ' ', '^'))", "like",
-                                    (f"%^{like_pattern(word)}%",)))
+        conditions.append(
+            Condition(
+                "('^' || REPLACE(patient.folded_name, ' ', '^'))", "like", (f"%^{like_pattern(word)}%",)
+            )
+        )
     return conditions
 
 

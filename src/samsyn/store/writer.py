@@ -171,7 +171,9 @@ class Writer:
             if item.answer is not None:
                 continue
             body_length = len(item.body) if item.body is not None else 0
-            transaction = Transaction(self._index, self._keys, time, segment, end + FRAME.size, body_length, item.sha256)
+            transaction = Transaction(
+                self._index, self._keys, time, segment, end + FRAME.size, body_length, item.sha256
+            )
             self._index.execute("SAVEPOINT record")
             try:
                 value = item.decide(transaction)

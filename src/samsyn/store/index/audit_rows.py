@@ -4,10 +4,13 @@ import sqlite3
 from typing import Any
 
 
-def page(connection: sqlite3.Connection, columns: tuple[str, ...], first: int, limit: int) -> list[dict[str, Any]]:
+def page(
+    connection: sqlite3.Connection, columns: tuple[str, ...], first: int, limit: int
+) -> list[dict[str, Any]]:
     """Rows from sequence number `first` on, in order."""
     cursor = connection.execute(
-        f"SELECT {', '.join(columns)} FROM audit WHERE sequence >= ? ORDER BY sequence LIMIT ?", (first, limit)
+        f"SELECT {', '.join(columns)} FROM audit WHERE sequence >= ? ORDER BY sequence LIMIT ?",
+        (first, limit),
     )
     return [dict(zip(columns, row, strict=True)) for row in cursor]
 

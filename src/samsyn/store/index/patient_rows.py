@@ -10,7 +10,10 @@ from samsyn.model.patient import Demographics, Patient, PatientIdentifier
 def keys_of(connection: sqlite3.Connection, issuer: str, value: str) -> list[int]:
     """Persons with the value; an empty issuer means any issuer."""
     if issuer:
-        sql, values = "SELECT patient_key FROM patient_identifier WHERE value = ? AND issuer = ?", [value, issuer]
+        sql, values = (
+            "SELECT patient_key FROM patient_identifier WHERE value = ? AND issuer = ?",
+            [value, issuer],
+        )
     else:
         sql, values = "SELECT patient_key FROM patient_identifier WHERE value = ?", [value]
     return [int(row[0]) for row in connection.execute(sql, values)]

@@ -1,0 +1,1 @@
+"""Referrals and reports: filed as versions, joined to studies into examinations."""

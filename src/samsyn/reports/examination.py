@@ -1,0 +1,184 @@
+"""The examination (undersökning) as a person thinks of it: referral, report versions and studies together.
+
+They are joined by (accession issuer, accession number) of the same person, or by Study Instance UID when a text
+names one; whatever has arrived so far makes an examination, whichever half came first. Text without images and
+images without text are normal.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from samsyn.access.view import View
+from samsyn.model.imaging import StudySummary
+from samsyn.model.texts import Referral, ReferralStatus, ReportStatus, ReportVersion
+from samsyn.store.index import examination_rows
+from samsyn.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What the View shows of one examination."""
+
+    reference: str
+    """Names the examination within this patient's history; free of patient data, fit for an address."""
+    provider: str
+    unit: str
+    """HSA-ids of the owner: of the images, else of the report, else of the referral."""
+    date: str
+    """YYYYMMDD of the images, else of the report, else of the referral; "" = unknown."""
+    time: str
+    title: str
+    modalities: tuple[str, ...]
+    accession: str
+    referrals: tuple[Referral, ...]
+    reports: tuple[ReportVersion, ...]
+    """Every version; `reports.order` decides which is current and how they are shown."""
+    studies: tuple[StudySummary, ...]
+
+
+class History:
+    """A person's whole imaging history through one question."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def examinations(self, view: View) -> list[Examination]:
+        """Everything that the View shows of its patient, newest first. A View without patient shows nothing."""
+        keys = view.patient_keys
+        if not keys:
+            return []
+        rows = await self._store.read(
+            lambda connection: _rows(connection, view, keys)
+        )
+        return _joined(*rows)
+
+    async def examination(self, view: View, reference: str) -> Examination | None:
+        """One of them by its reference, or None when it is absent or hidden."""
+        for examination in await self.examinations(view):
+            if examination.reference == reference:
+                return examination
+        return None
+
+
+Rows = list[sqlite3.Row]
+
+
+def _rows(connection: sqlite3.Connection, view: View, keys: frozenset[int]) -> tuple[Rows, Rows, Rows]:
+    return (
+        examination_rows.studies(connection, view.predicate, keys),
+        examination_rows.referrals(connection, view.predicate, keys),
+        examination_rows.reports(connection, view.predicate, keys),
+    )
+
+
+def _joined(studies: Rows, referrals: Rows, reports: Rows) -> list[Examination]:
+    """Groups rows by accession; a report without one goes with the study that it names."""
+    accession_of = {row["study_uid"]: _group(row, row["study_uid"]) for row in studies}
+    groups: dict[str, dict[str, list[Any]]] = {}
+
+    def add(group: str, kind: str, value: Any) -> None:
+        groups.setdefault(group, {"studies": [], "referrals": [], "reports": []})[kind].append(value)
+
+    for row in studies:
+        add(accession_of[row["study_uid"]], "studies", row)
+    for row in referrals:
+        add(_group(row, f"referral-{row['referral_key']}"), "referrals", row)
+    for row in reports:
+        named = accession_of.get(row["study_uid"] or "", "")
+        add(named or _group(row, f"report-{row['filler_id'] or row['report_key']}"), "reports", row)
+    found = [_examination(group, **parts) for group, parts in groups.items()]
+    return sorted(found, key=lambda each: (each.date, each.time, each.reference), reverse=True)
+
+
+def _group(row: sqlite3.Row, otherwise: str) -> str:
+    if row["accession"]:
+        return f"{row['accession_issuer']}.{row['accession']}"
+    return otherwise
+
+
+def _examination(group: str, studies: Rows, referrals: Rows, reports: Rows) -> Examination:
+    versions = tuple(_report(row) for row in reports)
+    orders = tuple(_referral(row) for row in referrals)
+    images = tuple(_study(row) for row in studies)
+    owner = (studies or reports or referrals)[0]
+    date, time = _when(images, versions, orders)
+    titles = [study.description for study in images] + [order.procedure_text for order in orders]
+    titles += [row["procedure_text"] for row in reports]
+    return Examination(
+        reference=group,
+        provider=owner["provider"],
+        unit=owner["unit"],
+        date=date,
+        time=time,
+        title=next((title for title in titles if title), ""),
+        modalities=tuple(sorted({modality for study in images for modality in study.modalities})),
+        accession=owner["accession"],
+        referrals=orders,
+        reports=versions,
+        studies=images,
+    )
+
+
+def _when(
+    images: tuple[StudySummary, ...], versions: tuple[ReportVersion, ...], orders: tuple[Referral, ...]
+) -> tuple[str, str]:
+    dated = [study for study in images if study.date]
+    if dated:
+        return dated[0].date, dated[0].time
+    moments = [version.result_time for version in versions if version.result_time]
+    moments += [order.ordered for order in orders if order.ordered]
+    return (moments[0].strftime("%Y%m%d"), moments[0].strftime("%H%M%S")) if moments else ("", "")
+
+
+def _study(row: sqlite3.Row) -> StudySummary:
+    return StudySummary(
+        study_uid=row["study_uid"],
+        date=row["study_date"],
+        time=row["study_time"],
+        description=row["description"],
+        modalities=tuple(part for part in row["modalities"].split("\\") if part),
+        accession=row["accession"],
+        series_count=row["series_count"],
+        instance_count=row["instance_count"],
+        provider=row["provider"],
+        unit=row["unit"],
+    )
+
+
+def _referral(row: sqlite3.Row) -> Referral:
+    return Referral(
+        provider=row["provider"],
+        unit=row["unit"],
+        placer_id=row["placer_id"],
+        accession=row["accession"],
+        priority=row["priority"],
+        status=ReferralStatus(row["status"]),
+        ordered=_moment(row["ordered"]),
+        procedure_code=row["procedure_code"],
+        procedure_text=row["procedure_text"],
+        question=row["question"],
+        history=row["history"],
+        referrer=row["referrer"],
+    )
+
+
+def _report(row: sqlite3.Row) -> ReportVersion:
+    return ReportVersion(
+        version_key=row["report_key"],
+        provider=row["provider"],
+        unit=row["unit"],
+        accession=row["accession"],
+        filler_id=row["filler_id"],
+        status=ReportStatus(row["status"]),
+        result_time=_moment(row["result_time"]),
+        author=row["author"],
+        signer=row["signer"],
+        text=row["text"],
+        received=datetime.fromisoformat(row["received"]),
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

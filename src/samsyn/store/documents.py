@@ -1,0 +1,92 @@
+"""Derived documents: what can be made again from the journal at any time, kept as files for fast reading.
+
+A series' metadata document is the DICOM JSON of its instances, in order, parted by commas (no brackets). Every
+BulkDataURI in it starts with BASE_MARK, which the door replaces by its own address.
+"""
+
+import asyncio
+import os
+from concurrent.futures import Executor
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from samsyn.clock import Clock
+from samsyn.dicom.json import to_dicom_json
+from samsyn.model.imaging import StoredInstance
+from samsyn.store.index import instance_rows
+from samsyn.store.store import Store
+
+BASE_MARK: Final = "samsyn-base:"
+"""Stands for the address of the DICOMweb service in stored documents."""
+
+
+def bulk_prefix(instance: StoredInstance) -> str:
+    """Where an instance's bulk data are found, with BASE_MARK for the service."""
+    return (
+        f"{BASE_MARK}/studies/{instance.study_uid}/series/{instance.series_uid}"
+        f"/instances/{instance.sop_instance_uid}/bulkdata"
+    )
+
+
+class Documents:
+    """Makes, keeps and reads the metadata documents of series."""
+
+    def __init__(self, store: Store, executor: Executor, clock: Clock) -> None:
+        self._store = store
+        self._executor = executor
+        self._clock = clock
+        self._folder = store.folder / "derived" / "metadata"
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def _path(self, series_key: int, count: int) -> Path:
+        return self._folder / f"{series_key % 256:02x}" / f"{series_key}-{count}.json"
+
+    async def series(self, series_uid: str, series_key: int, count: int) -> bytes:
+        """The document of a series with `count` instances; made now when it is not there yet."""
+        path = self._path(series_key, count)
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._executor, path.read_bytes)
+        except FileNotFoundError:
+            pass
+        instances = await self._store.read(
+            lambda connection: instance_rows.instances_of_series(connection, series_uid)
+        )
+        document = await loop.run_in_executor(self._executor, self._make, instances)
+        if len(instances) == count:
+            await loop.run_in_executor(self._executor, _write, path, document)
+        return document
+
+    async def instance(self, instance: StoredInstance) -> bytes:
+        """The DICOM JSON object of one instance."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._make, [instance])
+
+    def _make(self, instances: list[StoredInstance]) -> bytes:
+        return b",".join(self._json(instance) for instance in instances)
+
+    def _json(self, instance: StoredInstance) -> bytes:
+        place = instance.location
+        data = self._store.body(place.segment, place.offset, place.length)
+        return to_dicom_json(data, instance.transfer_syntax_uid, bulk_prefix(instance))
+
+    async def prepare(self, series_uid: str, quiet_s: float) -> float | None:
+        """Makes the document of a series that has been quiet; otherwise seconds until it is worth a look."""
+        facts = await self._store.read(lambda connection: instance_rows.series_facts(connection, series_uid))
+        if facts is None:
+            return None
+        series_key, count, last = facts
+        age = (self._clock.now() - datetime.fromisoformat(last)).total_seconds() if last else quiet_s
+        if age < quiet_s:
+            return quiet_s - age
+        await self.series(series_uid, series_key, count)
+        return None
+
+
+def _write(path: Path, document: bytes) -> None:
+    """Whole or not at all; not synced, since it can be made again."""
+    path.parent.mkdir(exist_ok=True, mode=0o700)
+    fresh = path.with_suffix(f".{os.getpid()}.part")
+    fresh.write_bytes(document)
+    fresh.replace(path)

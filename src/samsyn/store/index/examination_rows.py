@@ -1,0 +1,62 @@
+"""Reads of a person's studies, referrals and reports."""
+
+import sqlite3
+
+from samsyn.model.predicate import Predicate
+from samsyn.store.index.predicate_sql import compile_predicate
+
+
+def studies(
+    connection: sqlite3.Connection, predicate: Predicate, patient_keys: frozenset[int]
+) -> list[sqlite3.Row]:
+    """Visible studies of these persons."""
+    return _visible(connection, "study", predicate, patient_keys, "study_date DESC, study_time DESC")
+
+
+def referrals(
+    connection: sqlite3.Connection, predicate: Predicate, patient_keys: frozenset[int]
+) -> list[sqlite3.Row]:
+    """Visible referrals of these persons."""
+    return _visible(connection, "referral", predicate, patient_keys, "ordered DESC, referral_key")
+
+
+def reports(
+    connection: sqlite3.Connection, predicate: Predicate, patient_keys: frozenset[int]
+) -> list[sqlite3.Row]:
+    """Visible report versions of these persons."""
+    return _visible(connection, "report", predicate, patient_keys, "result_time DESC, report_key")
+
+
+def _visible(
+    connection: sqlite3.Connection,
+    table: str,
+    predicate: Predicate,
+    patient_keys: frozenset[int],
+    order: str,
+) -> list[sqlite3.Row]:
+    condition, parameters = compile_predicate(predicate, table)
+    marks = ",".join("?" * len(patient_keys))
+    return connection.execute(
+        f"SELECT * FROM {table} WHERE {table}.patient_key IN ({marks}) AND {condition} ORDER BY {order}",
+        [*sorted(patient_keys), *parameters],
+    ).fetchall()
+
+
+def items_of(
+    connection: sqlite3.Connection, patient_keys: frozenset[int]
+) -> list[tuple[int, str, str, int | None, int | None]]:
+    """(patient, provider, unit, begins, ends) of everything that exists of these persons.
+
+    For the access room alone: it tells only bits of it (more exists, blocked exists).
+    """
+    marks = ",".join("?" * len(patient_keys))
+    keys = sorted(patient_keys)
+    rows: list[tuple[int, str, str, int | None, int | None]] = []
+    for table in ("study", "referral", "report"):
+        found = connection.execute(
+            f"SELECT DISTINCT patient_key, provider, unit, begins, ends FROM {table}"
+            f" WHERE patient_key IN ({marks})",
+            keys,
+        )
+        rows.extend(tuple(row) for row in found)
+    return rows

@@ -1,0 +1,109 @@
+"""Reads of what is stored under a study."""
+
+import sqlite3
+from typing import Any, Final
+
+from samsyn.model.imaging import BodyLocation, PixelLayout, StoredInstance
+from samsyn.model.predicate import Item
+
+_COLUMNS: Final = (
+    "sop_uid, sop_class, transfer_syntax, instance.number, segment, body_offset, length, sha256, pixel_offset,"
+    " pixel_length, pixel_rows, pixel_columns, samples, bits_allocated, bits_stored, signed, photometric,"
+    " planar, frames, series_uid, study_uid"
+)
+
+
+def study_facts(connection: sqlite3.Connection, study_uid: str) -> tuple[int, Item, int] | None:
+    """(study key, what access decides on, number of instances), or None."""
+    row = connection.execute(
+        "SELECT study_key, patient_key, provider, unit, begins, ends, instance_count FROM study"
+        " WHERE study_uid = ?",
+        (study_uid,),
+    ).fetchone()
+    if row is None:
+        return None
+    return row[0], Item(row[1], row[2], row[3], row[4], row[5]), row[6]
+
+
+def instances_of_study(connection: sqlite3.Connection, study_key: int) -> list[StoredInstance]:
+    """Every instance, by series and number."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM series JOIN study USING(study_key) JOIN instance USING(series_key)"
+        " WHERE series.study_key = ? ORDER BY series.number, series.series_key, instance.number, sop_uid",
+        (study_key,),
+    )
+    return [_instance(row) for row in rows]
+
+
+def instances_of_series(connection: sqlite3.Connection, series_uid: str) -> list[StoredInstance]:
+    """Every instance of one series, by number."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM series JOIN study USING(study_key) JOIN instance USING(series_key)"
+        " WHERE series_uid = ? ORDER BY instance.number, sop_uid",
+        (series_uid,),
+    )
+    return [_instance(row) for row in rows]
+
+
+def series_facts(connection: sqlite3.Connection, series_uid: str) -> tuple[int, int, str] | None:
+    """(series key, number of instances, when the last one came), or None."""
+    row = connection.execute(
+        "SELECT series_key, instance_count, (SELECT MAX(received) FROM instance WHERE series_key ="
+        " series.series_key) FROM series WHERE series_uid = ?",
+        (series_uid,),
+    ).fetchone()
+    return (row[0], row[1], row[2] or "") if row else None
+
+
+def series_key(connection: sqlite3.Connection, series_uid: str) -> int:
+    """The series' key; it must exist."""
+    return int(
+        connection.execute("SELECT series_key FROM series WHERE series_uid = ?", (series_uid,)).fetchone()[0]
+    )
+
+
+def study_of_instance(connection: sqlite3.Connection, sop_uid: str) -> str | None:
+    """The study that an instance belongs to."""
+    row = connection.execute(
+        "SELECT study_uid FROM instance JOIN series USING(series_key) JOIN study USING(study_key)"
+        " WHERE sop_uid = ?",
+        (sop_uid,),
+    ).fetchone()
+    return row[0] if row else None
+
+
+def study_of_series(connection: sqlite3.Connection, series_uid: str) -> str | None:
+    """The study that a series belongs to."""
+    row = connection.execute(
+        "SELECT study_uid FROM series JOIN study USING(study_key) WHERE series_uid = ?", (series_uid,)
+    ).fetchone()
+    return row[0] if row else None
+
+
+def _instance(row: Any) -> StoredInstance:
+    pixels = None
+    if row[8] >= 0:
+        pixels = PixelLayout(
+            offset=row[8],
+            length=row[9],
+            rows=row[10],
+            columns=row[11],
+            samples=row[12],
+            bits_allocated=row[13],
+            bits_stored=row[14],
+            signed=bool(row[15]),
+            photometric=row[16],
+            planar=row[17],
+            frames=row[18],
+        )
+    return StoredInstance(
+        sop_instance_uid=row[0],
+        sop_class_uid=row[1],
+        transfer_syntax_uid=row[2],
+        study_uid=row[20],
+        series_uid=row[19],
+        number=row[3],
+        location=BodyLocation(row[4], row[5], row[6]),
+        sha256=bytes.fromhex(row[7]),
+        pixels=pixels,
+    )

@@ -45,6 +45,7 @@ class Store:
         _, sequence = sqlite.replayed_until(self._index)
         self._writer = Writer(self._journal, self._index, sequence, clock)
         self._local = threading.local()
+        self._opened: list[sqlite3.Connection] = []
         self._peeking = sqlite.open_reader(self._index_path)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="index-reader")
         self._stopping = threading.Event()
@@ -108,6 +109,7 @@ class Store:
         connection = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = sqlite.open_reader(self._index_path)
+            self._opened.append(connection)
         return question(connection)
 
     def peek(self, question: Callable[[sqlite3.Connection], T]) -> T:
@@ -134,6 +136,8 @@ class Store:
         if self._checkpoints.is_alive():
             self._checkpoints.join()
         self._readers.shutdown(wait=True)
+        for connection in self._opened:
+            connection.close()
         self._peeking.close()
         self._index.close()
         self._journal.close()

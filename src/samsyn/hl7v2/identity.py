@@ -1,0 +1,122 @@
+"""PID and MRG by a source's rules: identifiers with issuer, demographics, protected identity."""
+
+import re
+from collections.abc import Sequence
+
+from samsyn.errors import BadInput
+from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, BadMessage
+from samsyn.hl7v2.meaning import PatientClaim, SentIdentifier
+from samsyn.hl7v2.parsing import Segment
+from samsyn.hl7v2.paths import Path
+from samsyn.hl7v2.profile import Condition, PatientRules
+from samsyn.hl7v2.times import Precision, read_time
+from samsyn.model.patient import Demographics
+
+_OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*)){2,}")
+_LONGEST_NAME = 324
+"""Characters of a PN component group set (PS3.5 6.2: five parts of 64 with their separators)."""
+
+
+def read_patient(segments: Sequence[Segment], rules: PatientRules, notes: list[str]) -> PatientClaim:
+    """Whom PID (with PD1, PV1 and Z-segments beside it) is about. BadMessage when nobody is named."""
+    pid = next((segment for segment in segments if segment.name == "PID"), None)
+    if pid is None:
+        raise BadMessage("PID", 1, 0, "the message names no patient", SEGMENT_SEQUENCE)
+    identifiers: list[SentIdentifier] = []
+    for path in rules.identifiers:
+        for segment in segments:
+            if path.matches(segment):
+                identifiers += read_identifiers(segment, path.field, rules)
+    if not identifiers:
+        field = rules.identifiers[0].field if rules.identifiers else 3
+        raise pid.fault(field, "the patient identifier is missing", REQUIRED_FIELD_MISSING)
+    return PatientClaim(tuple(dict.fromkeys(identifiers)), _demographics(pid, segments, rules, notes))
+
+
+def read_identifiers(segment: Segment, field: int, rules: PatientRules) -> list[SentIdentifier]:
+    """The repetitions of a CX field; empty ones are left out."""
+    found = []
+    for repetition in range(1, segment.repetitions(field) + 1):
+        value = segment.text(field, 1, 0, repetition)
+        if value:
+            issuer, recognised = _issuer(segment, field, repetition, rules)
+            found.append(SentIdentifier(value, issuer, recognised))
+    return found
+
+
+def _issuer(segment: Segment, field: int, repetition: int, rules: PatientRules) -> tuple[str, bool]:
+    """CX-4 (namespace & universal id & type), then CX-5; ("", True) when neither was sent."""
+    namespace = segment.text(field, 4, 1, repetition)
+    universal = segment.text(field, 4, 2, repetition).removeprefix("urn:oid:")
+    for word in (universal, namespace):
+        issuer = rules.issuers.get(word.upper()) if word else None
+        if issuer is not None:
+            return issuer, True
+    for word in (universal, namespace.removeprefix("urn:oid:")):
+        if _OID.fullmatch(word):
+            return word, True
+    if namespace or universal:
+        return "", False
+    kind = segment.text(field, 5, 1, repetition).upper()
+    return rules.types.get(kind, ""), True
+
+
+def _demographics(
+    pid: Segment, segments: Sequence[Segment], rules: PatientRules, notes: list[str]
+) -> Demographics:
+    return Demographics(
+        name=_name(pid),
+        birth_date=_birth_date(pid, notes),
+        sex=_sex(pid, rules, notes),
+        protected=any(_holds(condition, segments) for condition in rules.protected),
+    )
+
+
+def _name(pid: Segment) -> str:
+    """PID-5 as DICOM PN, `Family^Given^Middle`; the legal name when several were sent."""
+    chosen = 1
+    for repetition in range(1, pid.repetitions(5) + 1):
+        if pid.text(5, 7, 0, repetition).upper() == "L":
+            chosen = repetition
+            break
+    parts = [pid.text(5, 1, 1, chosen), pid.text(5, 2, 0, chosen), pid.text(5, 3, 0, chosen)]
+    # A caret or equals sign inside a name would move its parts when it is written as PN.
+    plain = [" ".join(re.sub(r"[\^=\\]", " ", part).split()) for part in parts]
+    return "^".join(plain).rstrip("^")[:_LONGEST_NAME]
+
+
+def _birth_date(pid: Segment, notes: list[str]) -> str:
+    """PID-7 as YYYYMMDD; "" when it was not told to the day. It is never taken from the number."""
+    text = pid.text(7)
+    if re.match(r"[0-9]{6}(6[1-9]|[78][0-9]|9[01])(?![0-9])", text):
+        notes.append("PID-7: the day of a coordination number instead of a birth date, left out")
+        return ""
+    if re.fullmatch(r"[0-9]{4}(0000|[0-9]{2}00)", text):
+        notes.append("PID-7: month or day unknown, left out")
+        return ""
+    try:
+        point = read_time(text)
+    except BadInput as error:
+        raise pid.fault(7, error.detail) from None
+    if point is not None and point.precision < Precision.DAY:
+        notes.append("PID-7: month or day unknown, left out")
+    return point.date if point is not None else ""
+
+
+def _sex(pid: Segment, rules: PatientRules, notes: list[str]) -> str:
+    word = pid.text(8).upper()
+    if word and word not in rules.sex:
+        notes.append("PID-8: a word for sex that the profile does not know, left out")
+    return rules.sex.get(word, "")
+
+
+def _holds(condition: Condition, segments: Sequence[Segment]) -> bool:
+    path: Path = condition.path
+    for segment in segments:
+        if not path.matches(segment):
+            continue
+        for repetition in range(1, segment.repetitions(path.field) + 1):
+            value = segment.text(path.field, path.component or 1, path.subcomponent, repetition)
+            if value.upper() == condition.value.upper():
+                return True
+    return False

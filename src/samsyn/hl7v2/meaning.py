@@ -1,0 +1,102 @@
+"""What a message means, in Samsyn's words: values that a profile made of it, still without keys or doubt solved.
+
+Identifiers stand as sent, with the issuer that the profile told; whether they are legal is for `patients` to
+say. Owners are HSA-ids; both empty = nobody is known to own it, so it stays hidden until a steward says.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from samsyn.model.organisation import Owner
+from samsyn.model.patient import Demographics
+from samsyn.model.texts import Referral, ReportStatus
+
+NOBODY = Owner("", "")
+"""An owner that could not be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentIdentifier:
+    """A patient identifier (CX) as sent."""
+
+    value: str
+    issuer: str
+    """OID (or the profile's word) for the assigning authority; "" = none was sent: the source's default."""
+    recognised: bool = True
+    """False: an authority was sent that the profile does not know; the identifier must not be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatientClaim:
+    """Whom a message says that it is about."""
+
+    identifiers: tuple[SentIdentifier, ...]
+    demographics: Demographics
+
+
+@dataclass(frozen=True, slots=True)
+class PatientUpdate:
+    """Demographics from a register (ADT). `when` is the moment of the event, by the sender's clock."""
+
+    patient: PatientClaim
+    when: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PatientMerge:
+    """Two sets of identifiers that are one person: `subsumed` is to be found under `survivor` from now on."""
+
+    survivor: PatientClaim
+    subsumed: tuple[SentIdentifier, ...]
+    when: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReferralEvent:
+    """A referral, or news about one: an empty text, code or time means that this message did not tell it."""
+
+    patient: PatientClaim
+    referral: Referral
+    performer: Owner
+    """Who is asked to examine."""
+    study_uids: tuple[str, ...]
+    when: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportEvent:
+    """One version of a report."""
+
+    patient: PatientClaim
+    owner: Owner
+    accession: str
+    placer_id: str
+    filler_id: str
+    study_uids: tuple[str, ...]
+    status: ReportStatus
+    fragment: bool
+    """For an addendum: the text holds only what is added, and is nothing without what it adds to."""
+    result_time: datetime | None
+    examined: str
+    """Day of the examination, YYYYMMDD, or "" when not told."""
+    author: str
+    signer: str
+    """"" for a preliminary report: nobody has signed it whatever the message says."""
+    procedure_code: str
+    procedure_text: str
+    text: str
+    reason: str
+    """Why it was annulled or corrected, when told."""
+    when: datetime | None
+
+
+Event: TypeAlias = PatientUpdate | PatientMerge | ReferralEvent | ReportEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Interpretation:
+    """All that one message means, and notes (free of patient data) on what was not understood."""
+
+    events: tuple[Event, ...]
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Shipped profiles as TOML files: `standard`, and two invented, realistic dialects."""

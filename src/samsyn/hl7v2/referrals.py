@@ -1,0 +1,108 @@
+"""ORM^O01, OMI^O23 and OMG^O19 by a source's rules: referrals, their news and their cancellation."""
+
+from collections.abc import Sequence
+
+from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, TABLE_VALUE_NOT_FOUND, BadMessage
+from samsyn.hl7v2.identity import read_patient
+from samsyn.hl7v2.meaning import ReferralEvent
+from samsyn.hl7v2.parsing import Message, Segment
+from samsyn.hl7v2.paths import first_of, parse_path
+from samsyn.hl7v2.profile import BY_STATUS, NOTHING, Profile
+from samsyn.hl7v2.values import (
+    identifier_word,
+    moment,
+    order_groups,
+    own_segments,
+    owner_of,
+    staff_names,
+    study_uids,
+)
+from samsyn.model.organisation import Owner
+from samsyn.model.sender import Sender
+from samsyn.model.texts import Referral, ReferralStatus
+
+_SENT = (parse_path("MSH-7.1"),)
+
+
+def read_referrals(
+    message: Message, profile: Profile, sender: Sender, notes: list[str]
+) -> list[ReferralEvent]:
+    """One event for each order of the message; orders that change nothing are left out with a note."""
+    groups = order_groups(message)
+    if not groups:
+        raise BadMessage("ORC", 1, 0, "the message holds no order", SEGMENT_SEQUENCE)
+    events = (_referral(message, group, profile, sender, notes) for group in groups)
+    return [event for event in events if event is not None]
+
+
+def _referral(
+    message: Message, group: Sequence[Segment], profile: Profile, sender: Sender, notes: list[str]
+) -> ReferralEvent | None:
+    rules, own = profile.referral, own_segments(group)
+    status = _status(own, profile, notes)
+    if status is None:
+        return None
+    placer = identifier_word(rules.placer, own)
+    accession = identifier_word(rules.accession, own)
+    if not placer and not accession:
+        raise BadMessage("ORC", 1, 2, "an order needs a placer or a filler number", REQUIRED_FIELD_MISSING)
+    home = Owner(sender.provider, sender.unit)
+    referrer_code = identifier_word(rules.referrer_unit, own)
+    performer_code = identifier_word(rules.performer_unit, own)
+    owner = owner_of(referrer_code, profile.units, home, rules.unknown_unit, notes, "referring")
+    performer = owner_of(performer_code, profile.units, home, rules.unknown_unit, notes, "examining")
+    ordered = moment(rules.ordered, own)
+    sent = moment(_SENT, [message.msh])
+    referral = Referral(
+        provider=owner.provider,
+        unit=owner.unit,
+        placer_id=placer,
+        accession=accession,
+        priority=_priority(own, profile, notes),
+        status=status,
+        ordered=ordered.begins if ordered else None,
+        procedure_code=first_of(rules.code, own),
+        procedure_text=first_of(rules.procedure, own),
+        question=first_of(rules.question, own),
+        history=first_of(rules.history, own),
+        referrer=staff_names(rules.referrer, own, everyone=False),
+    )
+    return ReferralEvent(
+        patient=read_patient(group, profile.patient, notes),
+        referral=referral,
+        performer=performer,
+        study_uids=study_uids(rules.study_uid, own, notes),
+        when=sent.begins if sent else None,
+    )
+
+
+def _status(own: Sequence[Segment], profile: Profile, notes: list[str]) -> ReferralStatus | None:
+    """What ORC-1 means, or, when it leaves that to the status word, what that means. None = nothing changes."""
+    rules = profile.referral
+    orc = next((segment for segment in own if segment.name == "ORC"), None)
+    control = orc.text(1).upper() if orc is not None else ""
+    if orc is not None and not control:
+        raise orc.fault(1, "the order control is missing", REQUIRED_FIELD_MISSING)
+    meaning = rules.control.get(control, "") if control else BY_STATUS
+    if not meaning and orc is not None:
+        raise orc.fault(1, "this order control is not in the profile's table", TABLE_VALUE_NOT_FOUND)
+    if meaning == NOTHING:
+        notes.append(f"ORC-1: {control} changes nothing here")
+        return None
+    word = identifier_word(rules.status_at, own).upper()
+    if meaning != BY_STATUS:
+        return ReferralStatus(meaning)
+    if not word:
+        if control == "XO":
+            return ReferralStatus.ORDERED
+        raise BadMessage("ORC", 1, 5, "the order status is missing", REQUIRED_FIELD_MISSING)
+    if word not in rules.statuses:
+        raise BadMessage("ORC", 1, 5, "this status is not in the profile's table", TABLE_VALUE_NOT_FOUND)
+    return ReferralStatus(rules.statuses[word])
+
+
+def _priority(own: Sequence[Segment], profile: Profile, notes: list[str]) -> str:
+    word = identifier_word(profile.referral.priority, own).upper()
+    if word and word not in profile.referral.priorities:
+        notes.append("a priority that the profile does not know, left out")
+    return profile.referral.priorities.get(word, "")

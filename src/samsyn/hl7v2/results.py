@@ -1,0 +1,192 @@
+"""ORU^R01 by a source's rules: versions of reports."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from samsyn.errors import LimitExceeded
+from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, TABLE_VALUE_NOT_FOUND, BadMessage
+from samsyn.hl7v2.identity import read_patient
+from samsyn.hl7v2.meaning import ReportEvent
+from samsyn.hl7v2.parsing import Message, Segment
+from samsyn.hl7v2.paths import first_of, parse_path
+from samsyn.hl7v2.profile import Profile, ReportRules
+from samsyn.hl7v2.values import (
+    identifier_word,
+    moment,
+    order_groups,
+    own_segments,
+    owner_of,
+    required,
+    staff_names,
+    study_uids,
+)
+from samsyn.limits import MAX_REPORT_CHARACTERS
+from samsyn.model.organisation import Owner
+from samsyn.model.sender import Sender
+from samsyn.model.texts import ReportStatus
+
+_SENT = (parse_path("MSH-7.1"),)
+_TEXT_TYPES = frozenset(("TX", "FT", "ST", ""))
+_DELETED = frozenset("DWX")
+
+_FINALITY = {
+    ReportStatus.PRELIMINARY: 0,
+    ReportStatus.FINAL: 1,
+    ReportStatus.ADDENDUM: 2,
+    ReportStatus.CORRECTION: 3,
+    ReportStatus.ANNULLED: 4,
+}
+
+
+def read_reports(message: Message, profile: Profile, sender: Sender, notes: list[str]) -> list[ReportEvent]:
+    """One event for each OBR of the message."""
+    groups = [group for group in order_groups(message) if any(segment.name == "OBR" for segment in group)]
+    if not groups:
+        raise BadMessage("OBR", 1, 0, "the message holds no report", SEGMENT_SEQUENCE)
+    first = own_segments(groups[0])
+    events = []
+    for group in groups:
+        own = own_segments(group)
+        content = first if profile.report.text_in == "first" else own
+        events.append(_report(message, group, own, content, profile, sender, notes))
+    return events
+
+
+def _report(
+    message: Message,
+    group: Sequence[Segment],
+    own: Sequence[Segment],
+    content: Sequence[Segment],
+    profile: Profile,
+    sender: Sender,
+    notes: list[str],
+) -> ReportEvent:
+    rules = profile.report
+    text = report_text(content, rules, notes)
+    status = _status(own, content, rules, text)
+    if not text and status is not ReportStatus.ANNULLED:
+        raise BadMessage("OBX", 1, 5, "a report without text", REQUIRED_FIELD_MISSING)
+    sent = moment(_SENT, [message.msh])
+    told = moment(rules.result_time, [*own, message.msh])
+    examined = moment(rules.examined, own)
+    code = identifier_word(rules.performer_unit, own)
+    home = Owner(sender.provider, sender.unit)
+    return ReportEvent(
+        patient=read_patient(group, profile.patient, notes),
+        owner=owner_of(code, profile.units, home, rules.unknown_unit, notes, "examining"),
+        accession=" ".join(required(rules.accession, own, "the accession number").split()),
+        placer_id=identifier_word(rules.placer, own),
+        filler_id=identifier_word(rules.filler, own),
+        study_uids=study_uids(rules.study_uid, own, notes),
+        status=status,
+        fragment=status is ReportStatus.ADDENDUM and rules.addendum == "fragment",
+        result_time=_result_time(status, told.begins if told else None, sent.begins if sent else None),
+        examined=examined.date if examined else "",
+        author=staff_names(rules.author, own, everyone=False),
+        signer="" if status is ReportStatus.PRELIMINARY else staff_names(rules.signer, own, everyone=True),
+        procedure_code=first_of(rules.code, own),
+        procedure_text=first_of(rules.procedure, own),
+        text=text,
+        reason=first_of(rules.reason, own),
+        when=sent.begins if sent else None,
+    )
+
+
+def report_text(segments: Sequence[Segment], rules: ReportRules, notes: list[str]) -> str:
+    """The text of a report: every text OBX that is not deleted, repetitions and `\\.br\\` as lines.
+
+    Only blanks at line ends and empty lines at both ends are taken away; the text is shown as plain text, so
+    markup in it stays what it is: letters.
+    """
+    lines: list[str] = []
+    heading = ""
+    for segment in segments:
+        if segment.name != "OBX" or not _is_text(segment, rules, notes):
+            continue
+        if segment.text(11).upper() in _DELETED:
+            continue
+        wanted = rules.headings.get(segment.text(3).upper(), "")
+        if wanted and wanted != heading:
+            lines += ["", wanted] if lines else [wanted]
+        heading = wanted or heading
+        for repetition in range(1, max(segment.repetitions(5), 1) + 1):
+            lines += segment.whole(5, repetition).split("\n")
+    text = "\n".join(line.rstrip() for line in lines).strip("\n")
+    if len(text) > MAX_REPORT_CHARACTERS:
+        raise LimitExceeded(
+            f"MAX_REPORT_CHARACTERS: a report of more than {MAX_REPORT_CHARACTERS} characters"
+        )
+    return text if text.strip() else ""
+
+
+def _is_text(segment: Segment, rules: ReportRules, notes: list[str]) -> bool:
+    code = segment.text(3).upper()
+    if rules.text_codes:
+        listed = code in {word.upper() for word in rules.text_codes}
+    else:
+        listed = code not in {word.upper() for word in rules.not_text}
+    if not listed:
+        return False
+    kind = segment.text(2).upper()
+    if kind in _TEXT_TYPES:
+        return True
+    notes.append(f"OBX[{segment.sequence}]-2: a value of type {kind[:3]} is not read as report text")
+    return False
+
+
+def _status(
+    own: Sequence[Segment], content: Sequence[Segment], rules: ReportRules, text: str
+) -> ReportStatus:
+    """OBR-25 and OBX-11 together; where they disagree, the less final holds, but a correction stays one.
+
+    A preliminary must never be shown as final (sweden 4.2), so P on one side outweighs F on the other.
+    """
+    orc = next((segment for segment in own if segment.name == "ORC"), None)
+    if orc is not None and orc.text(1).upper() in rules.annulling_controls:
+        return ReportStatus.ANNULLED
+    order = _order_status(own, rules)
+    lines = _line_statuses(content, rules)
+    if order is ReportStatus.ANNULLED or (lines and all(line is ReportStatus.ANNULLED for line in lines)):
+        return ReportStatus.ANNULLED
+    told = [line for line in lines if line is not ReportStatus.ANNULLED]
+    if order is not None:
+        told.append(order)
+    if not told:
+        raise BadMessage("OBR", 1, 25, "the report status is missing", REQUIRED_FIELD_MISSING)
+    status = (
+        ReportStatus.PRELIMINARY if ReportStatus.PRELIMINARY in told else max(told, key=_FINALITY.__getitem__)
+    )
+    if not text and rules.empty_final_annuls and status is not ReportStatus.PRELIMINARY:
+        return ReportStatus.ANNULLED
+    return status
+
+
+def _order_status(own: Sequence[Segment], rules: ReportRules) -> ReportStatus | None:
+    word = identifier_word(rules.status_at, own).upper()
+    if not word:
+        return None
+    if word not in rules.statuses:
+        field = rules.status_at[0]
+        raise BadMessage(
+            field.segment, 1, field.field, "this status is not in the profile's table", TABLE_VALUE_NOT_FOUND
+        )
+    return ReportStatus(rules.statuses[word])
+
+
+def _line_statuses(content: Sequence[Segment], rules: ReportRules) -> list[ReportStatus]:
+    statuses = []
+    for segment in content:
+        word = segment.text(11).upper() if segment.name == "OBX" else ""
+        if not word or not _is_text(segment, rules, []):
+            continue
+        if word not in rules.statuses:
+            raise segment.fault(11, "this status is not in the profile's table", TABLE_VALUE_NOT_FOUND)
+        statuses.append(ReportStatus(rules.statuses[word]))
+    return statuses
+
+
+def _result_time(status: ReportStatus, told: datetime | None, sent: datetime | None) -> datetime | None:
+    """When the version came to be. An annulment often repeats the time of what it annuls: the later counts."""
+    if status is ReportStatus.ANNULLED and told is not None and sent is not None:
+        return max(told, sent)
+    return told or sent

@@ -1,0 +1,147 @@
+"""Values that several messages share: times, owners, names of staff, study UIDs, groups of segments."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from samsyn.errors import BadInput
+from samsyn.hl7v2.faults import BadMessage
+from samsyn.hl7v2.meaning import NOBODY
+from samsyn.hl7v2.parsing import Message, Segment
+from samsyn.hl7v2.paths import Path, first_of
+from samsyn.hl7v2.times import PointInTime, read_time
+from samsyn.limits import MAX_UID_CHARACTERS
+from samsyn.model.organisation import Owner
+
+_UID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
+
+
+def moment(paths: Sequence[Path], segments: Sequence[Segment]) -> PointInTime | None:
+    """The first of the places that tells a time; BadMessage names the place when it holds something else."""
+    for path in paths:
+        text = path.read(segments)
+        if not text:
+            continue
+        try:
+            return read_time(text)
+        except BadInput as error:
+            sequence = next((segment.sequence for segment in segments if path.matches(segment)), 1)
+            raise BadMessage(path.segment, sequence, path.field, error.detail) from None
+    return None
+
+
+def required(paths: Sequence[Path], segments: Sequence[Segment], what: str) -> str:
+    """The first place that is not empty; BadMessage when none is, naming the first place."""
+    value = first_of(paths, segments)
+    if not value:
+        places = " or ".join(f"{path.segment}-{path.field}" for path in paths)
+        raise BadMessage(
+            paths[0].segment if paths else "MSH",
+            1,
+            paths[0].field if paths else 0,
+            f"{what} is missing (looked in {places or 'no place: see the profile'})",
+            101,
+        )
+    return value
+
+
+def identifier_word(paths: Sequence[Path], segments: Sequence[Segment]) -> str:
+    """An order number or accession number: one line, no control signs."""
+    return " ".join(first_of(paths, segments).split())
+
+
+def study_uids(paths: Sequence[Path], segments: Sequence[Segment], notes: list[str]) -> tuple[str, ...]:
+    """Study Instance UIDs of all places; what is no UID is left out with a note (PS3.5 9.1)."""
+    found: dict[str, None] = {}
+    for path in paths:
+        for text in path.read(segments).split("\n"):
+            uid = text.split("^", 1)[0].strip()
+            if not uid:
+                continue
+            if len(uid) <= MAX_UID_CHARACTERS and _UID.fullmatch(uid):
+                found[uid] = None
+            else:
+                notes.append(f"{path.segment}-{path.field}: not a study UID, left out")
+    return tuple(found)
+
+
+def owner_of(
+    code: str, units: Mapping[str, Owner], sender: Owner, unknown: str, notes: list[str], what: str
+) -> Owner:
+    """The owner that a unit code names. No code = the sender's own unit; an unknown one by the profile's rule.
+
+    An unknown code hides by default: filing under a neighbouring unit would pass by that unit's blocks.
+    """
+    if not code:
+        return sender
+    known = units.get(code.upper())
+    if known is not None:
+        return known
+    if unknown == "sender":
+        return sender
+    notes.append(f"the {what} unit's code is not in the profile's [units]: hidden until it is")
+    return NOBODY
+
+
+def staff_name(segment: Segment, field: int, repetition: int) -> str:
+    """`Given Family` of an XCN (id^family^given) or an NDL (id&family&given); the id when no name was sent."""
+    if segment.text(field, 1, 2, repetition) or segment.text(field, 1, 3, repetition):
+        number, family, given = (segment.text(field, 1, part, repetition) for part in (1, 2, 3))
+    else:
+        number = segment.text(field, 1, 1, repetition)
+        family = segment.text(field, 2, 1, repetition)
+        given = segment.text(field, 3, 1, repetition)
+    name = " ".join(part for part in (given, family) if part)
+    return " ".join((name or number).split())
+
+
+def staff_names(paths: Sequence[Path], segments: Sequence[Segment], everyone: bool) -> str:
+    """Names at the places, parted by comma; only the first place that names somebody unless `everyone`."""
+    names: dict[str, None] = {}
+    for path in paths:
+        for segment in segments:
+            if not path.matches(segment):
+                continue
+            for repetition in range(1, segment.repetitions(path.field) + 1):
+                name = staff_name(segment, path.field, repetition)
+                if name:
+                    names[name] = None
+        if names and not everyone:
+            break
+    return ", ".join(names)
+
+
+def order_groups(message: Message) -> list[tuple[Segment, ...]]:
+    """The orders of a message, each with the header segments before it.
+
+    A group begins with ORC, or with an OBR when the group before already has one; whatever follows (NTE, OBX,
+    IPC, Z-segments) belongs to it. A second PID begins a new patient, which the groups after it belong to.
+    """
+    head: list[Segment] = []
+    groups: list[list[Segment]] = []
+    current: list[Segment] | None = None
+    for segment in message.segments:
+        if segment.name == "PID" and current is not None:
+            head = [message.msh]
+            current = None
+        if segment.name in ("ORC", "OBR"):
+            begins = current is None or segment.name == "ORC" or _has(current, "OBR")
+            if begins:
+                current = list(head)
+                groups.append(current)
+        if current is None:
+            head.append(segment)
+        else:
+            current.append(segment)
+    return [tuple(group) for group in groups]
+
+
+def own_segments(group: Sequence[Segment]) -> tuple[Segment, ...]:
+    """The group without the patient's and message's head: from its ORC or OBR on."""
+    for position, segment in enumerate(group):
+        if segment.name in ("ORC", "OBR"):
+            return tuple(group[position:])
+    return ()
+
+
+def _has(segments: Sequence[Segment], name: str) -> bool:
+    return any(segment.name == name for segment in segments)

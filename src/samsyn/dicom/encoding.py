@@ -1,0 +1,169 @@
+"""Attributes to data sets and back: the small identifiers of queries and answers, not stored objects."""
+
+import struct
+
+from samsyn.dicom.charsets import read_charsets
+from samsyn.dicom.dictionary import vr_of
+from samsyn.dicom.structure import (
+    SHORT_VRS,
+    UNDEFINED,
+    Encoding,
+    encoding_of,
+    implicit_twin,
+    inflate,
+    is_long,
+    skip_sequence,
+)
+from samsyn.dicom.values import CHARSET_VRS, read_values, write_values
+from samsyn.errors import BadInput, LimitExceeded
+from samsyn.limits import MAX_ELEMENTS, MAX_IDENTIFIER_BYTES, MAX_SEQUENCE_DEPTH
+from samsyn.model.attributes import Attributes
+
+_CHARSET = 0x00080005
+_UNICODE = "ISO_IR 192"
+
+
+def encode(attributes: Attributes, transfer_syntax_uid: str) -> bytes:
+    """The data set, tags ascending, sequences and items with defined length.
+
+    Text that is not ASCII makes Specific Character Set ISO_IR 192, whatever the attributes say; else a stated
+    one stays. BadInput for values that do not fit their VR or are too long for it.
+    """
+    _, encoding = encoding_of(transfer_syntax_uid)
+    if not _is_ascii(attributes):
+        attributes = {**attributes, _CHARSET: ("CS", (_UNICODE,))}
+    return _encode(attributes, encoding)
+
+
+def _is_ascii(attributes: Attributes) -> bool:
+    for vr, values in attributes.values():
+        if vr == "SQ":
+            if not all(_is_ascii(item) for item in values if isinstance(item, dict)):
+                return False
+        elif vr in CHARSET_VRS and not all(str(value).isascii() for value in values):
+            return False
+    return True
+
+
+def _encode(attributes: Attributes, encoding: Encoding) -> bytes:
+    pieces: list[bytes] = []
+    for tag in sorted(attributes):
+        vr, values = attributes[tag]
+        if vr == "SQ":
+            value = b"".join(_item(item, encoding) for item in values)
+        else:
+            value = write_values(vr, values, encoding.order, "utf-8")
+        pieces.append(_header(tag, vr, len(value), encoding))
+        pieces.append(value)
+    return b"".join(pieces)
+
+
+def _item(item: object, encoding: Encoding) -> bytes:
+    if not isinstance(item, dict):
+        raise BadInput("a sequence holds something that is no item")
+    content = _encode(item, encoding)
+    return encoding.item.pack(0xFFFE, 0xE000, len(content)) + content
+
+
+def _header(tag: int, vr: str, length: int, encoding: Encoding) -> bytes:
+    group, element = tag >> 16, tag & 0xFFFF
+    if not encoding.explicit:
+        return encoding.item.pack(group, element, length)
+    name = vr.encode("ascii")
+    if is_long(name):
+        return encoding.element.pack(group, element, name, 0) + encoding.u32.pack(length)
+    try:
+        return encoding.element.pack(group, element, name, length)
+    except struct.error as error:
+        raise BadInput(f"a value is too long for its representation {vr}") from error
+
+
+def decode(data: bytes | memoryview, transfer_syntax_uid: str) -> Attributes:
+    """A whole identifier. Group lengths are left out; in implicit VR the dictionary tells the VR.
+
+    LimitExceeded: MAX_IDENTIFIER_BYTES, MAX_SEQUENCE_DEPTH, MAX_ELEMENTS. BadInput: not well formed.
+    """
+    syntax, encoding = encoding_of(transfer_syntax_uid)
+    if len(data) > MAX_IDENTIFIER_BYTES:
+        raise LimitExceeded("MAX_IDENTIFIER_BYTES")
+    if syntax.deflated:
+        data = inflate(data)
+    attributes, _ = _decode(data, 0, len(data), encoding, (), 0)
+    return attributes
+
+
+def _decode(
+    data: bytes | memoryview,
+    position: int,
+    end: int,
+    encoding: Encoding,
+    charsets: tuple[str, ...],
+    depth: int,
+) -> tuple[Attributes, int]:
+    """The elements up to `end`, or up to an item delimiter, and the position behind them."""
+    attributes: Attributes = {}
+    while position < end:
+        if position + 8 > end:
+            raise BadInput("the identifier ends inside an element")
+        vr_bytes = b""
+        group, element, length = encoding.item.unpack_from(data, position)
+        if group == 0xFFFE:
+            if element == 0xE00D and depth and not length:
+                return attributes, position + 8
+            raise BadInput("an item or delimiter stands outside a sequence")
+        if encoding.explicit:
+            group, element, vr_bytes, length = encoding.element.unpack_from(data, position)
+        position += 8
+        tag = group << 16 | element
+        if encoding.explicit and vr_bytes not in SHORT_VRS:
+            is_long(vr_bytes)
+            if position + 4 > end:
+                raise BadInput("the identifier ends inside an element")
+            length = encoding.u32.unpack_from(data, position)[0]
+            position += 4
+        vr = vr_bytes.decode("ascii") or vr_of(tag)
+        if tag in attributes:
+            raise BadInput(f"element {tag:08X} stands twice")
+        if vr == "SQ" or length == UNDEFINED:
+            inner = implicit_twin(encoding) if vr == "UN" else encoding
+            if vr not in ("SQ", "UN"):
+                raise BadInput("an element that is no sequence has undefined length")
+            items, position = _items(data, position, length, end, inner, charsets, depth)
+            attributes[tag] = ("SQ", items)
+            continue
+        if length > end - position:
+            raise BadInput("an element is longer than the identifier")
+        raw = data[position : position + length]
+        position += length
+        if tag == _CHARSET:
+            charsets = read_charsets(raw)
+        if element:
+            attributes[tag] = (vr, read_values(vr, raw, encoding.order, charsets))
+    return attributes, position
+
+
+def _items(
+    data: bytes | memoryview,
+    position: int,
+    length: int,
+    end: int,
+    encoding: Encoding,
+    charsets: tuple[str, ...],
+    depth: int,
+) -> tuple[tuple[Attributes, ...], int]:
+    """The items of a sequence. At the outermost one everything below is checked before it is built."""
+    if depth >= MAX_SEQUENCE_DEPTH:
+        raise LimitExceeded("MAX_SEQUENCE_DEPTH")
+    if depth == 0:
+        skip_sequence(data, position, length, end, encoding, MAX_ELEMENTS)
+    stop = end if length == UNDEFINED else position + length
+    items: list[Attributes] = []
+    while position < stop:
+        _, element, item_length = encoding.item.unpack_from(data, position)
+        position += 8
+        if element == 0xE0DD:
+            break
+        item_end = stop if item_length == UNDEFINED else position + item_length
+        item, position = _decode(data, position, item_end, encoding, charsets, depth + 1)
+        items.append(item)
+    return tuple(items), position

@@ -1,0 +1,38 @@
+"""Storage SOP classes (PS3.4 B.5 and its retired ones, PS3.6 table A-1)."""
+
+from types import MappingProxyType
+
+from pydicom._uid_dict import UID_dictionary
+
+VERIFICATION = "1.2.840.10008.1.1"
+PRIVATE_ROOT_TAKEN = "1.2.840.10008."
+"""UIDs under it are the standard's own; all others are private."""
+
+_STORAGE_ROOT = "1.2.840.10008.5.1.4.1.1."
+_OTHER_STORAGE = frozenset(
+    {"1.2.840.10008.5.1.4.34.7", "1.2.840.10008.5.1.4.34.10"}
+)  # RT delivery instructions
+
+
+def _is_storage(uid: str, name: str) -> bool:
+    return uid in _OTHER_STORAGE or (uid.startswith(_STORAGE_ROOT) and "Storage" in name)
+
+
+STORAGE_CLASSES = MappingProxyType(
+    {
+        uid: str(entry[0])
+        for uid, entry in UID_dictionary.items()
+        if entry[1] == "SOP Class" and _is_storage(uid, str(entry[0]))
+    }
+)
+"""uid -> name of every storage SOP class of the standard, retired ones too: old archives are full of them."""
+
+
+def is_storage_class(uid: str) -> bool:
+    """Whether the SOP class is one of the standard's for storage."""
+    return uid in STORAGE_CLASSES
+
+
+def is_private(uid: str) -> bool:
+    """Whether the UID is outside the standard's root, so that a private SOP class may have it."""
+    return not uid.startswith(PRIVATE_ROOT_TAKEN)

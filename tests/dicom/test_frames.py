@@ -1,0 +1,163 @@
+"""Where frames lie."""
+
+import io
+import struct
+
+import pydicom
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
+
+from samsyn.dicom.frames import frame_bits, frame_ranges, swapped_words
+from samsyn.dicom.reading import summarize
+from samsyn.errors import BadInput, LimitExceeded, SamsynError
+from samsyn.model.imaging import PixelLayout
+from tests.dicom.corpus import SEQUENCE_END, data_sets, item
+from tests.dicom.test_reading import DEFLATED, REFUSED
+
+JPEG = "1.2.840.10008.1.2.4.50"
+RLE = "1.2.840.10008.1.2.5"
+MPEG4 = "1.2.840.10008.1.2.4.102"
+EXPLICIT = "1.2.840.10008.1.2.1"
+
+
+def layout(frames: int, length: int = -1, offset: int = 0, **facts: int | str) -> PixelLayout:
+    base: dict[str, int | str] = {"rows": 2, "columns": 2, "samples": 1, "bits_allocated": 8}
+    base |= {"bits_stored": 8, "photometric": "MONOCHROME2", "planar": 0} | facts
+    return PixelLayout(offset=offset, length=length, frames=frames, signed=False, **base)  # type: ignore[arg-type]
+
+
+def joined(data: bytes, ranges: list[list[tuple[int, int]]]) -> list[bytes]:
+    return [b"".join(data[start : start + length] for start, length in frame) for frame in ranges]
+
+
+def test_frames_of_the_corpus_are_those_that_pydicom_finds() -> None:
+    compared = 0
+    for path, syntax, data in data_sets():
+        if path.name in REFUSED or syntax == DEFLATED:
+            continue
+        pixels = summarize(data, syntax).pixels
+        if pixels is None:
+            continue
+        other = pydicom.dcmread(path)
+        if "PixelData" not in other:
+            continue
+        try:
+            mine = joined(data, frame_ranges(data, pixels, syntax))
+        except BadInput:
+            assert pixels.rows == 0 or len(other.PixelData) < frame_bits(pixels) * pixels.frames / 8, path
+            continue
+        if pixels.length >= 0:
+            size = frame_bits(pixels) // 8
+            if frame_bits(pixels) % 8 == 0:
+                assert mine == [other.PixelData[size * n : size * (n + 1)] for n in range(pixels.frames)], (
+                    path
+                )
+        else:
+            assert mine == list(generate_frames(other.PixelData, number_of_frames=pixels.frames)), path
+        compared += 1
+    assert compared > 130
+
+
+@pytest.mark.parametrize("has_bot", [True, False])
+@pytest.mark.parametrize("fragments_per_frame", [1, 3])
+def test_encapsulated_frames_are_found_with_and_without_offset_table(
+    has_bot: bool, fragments_per_frame: int
+) -> None:
+    frames = [b"\xff\xd8" + bytes([n]) * (20 + 2 * n) + b"\xff\xd9" for n in range(5)]
+    data = encapsulate(frames, fragments_per_frame=fragments_per_frame, has_bot=has_bot) + SEQUENCE_END
+    found = joined(data, frame_ranges(data, layout(5), JPEG))
+    assert [frame.rstrip(b"\0") for frame in found] == frames
+
+
+def test_an_extended_offset_table_is_not_needed() -> None:
+    frames = [b"\xff\xd8" + bytes([n]) * 30 for n in range(4)]
+    value, _, _ = encapsulate_extended(frames)
+    value += SEQUENCE_END
+    assert joined(value, frame_ranges(value, layout(4), JPEG)) == frames
+
+
+def test_a_wrong_offset_table_is_not_believed() -> None:
+    frames = [item(b"\xff\xd8aaaa"), item(b"bbbb"), item(b"\xff\xd8cc")]
+    for table in ((0, 7), (5, 14), (14, 0), (0, 0), (0, 14, 26), (0, 1 << 31)):
+        data = item(struct.pack(f"<{len(table)}I", *table)) + b"".join(frames) + SEQUENCE_END
+        assert joined(data, frame_ranges(data, layout(2), JPEG)) == [b"\xff\xd8aaaabbbb", b"\xff\xd8cc"]
+
+
+def test_frames_that_can_not_be_told_apart_are_refused() -> None:
+    data = item(b"") + item(b"aa") * 5 + SEQUENCE_END
+    for frames, syntax in ((2, JPEG), (2, RLE), (6, JPEG)):
+        with pytest.raises(BadInput):
+            frame_ranges(data, layout(frames), syntax)
+
+
+def test_all_fragments_make_a_single_frame_and_a_video() -> None:
+    data = item(b"") + item(b"aa") + item(b"bb") + SEQUENCE_END
+    assert joined(data, frame_ranges(data, layout(1), JPEG)) == [b"aabb"]
+    assert joined(data, frame_ranges(data, layout(250), MPEG4)) == [b"aabb"]
+
+
+def test_only_headers_are_read_of_large_fragments() -> None:
+    data = item(b"") + b"".join(item(b"\xff\xd8" + bytes(100_000)) for _ in range(10)) + SEQUENCE_END
+    stream = io.BytesIO(b"x" * 100 + data)
+    amounts: list[int] = []
+
+    def read(offset: int, length: int) -> bytes:
+        stream.seek(offset)
+        got = stream.read(length)
+        amounts.append(len(got))
+        return got
+
+    ranges = frame_ranges(read, layout(10, offset=100), JPEG)
+    assert [frame[0][1] for frame in ranges] == [100_002] * 10
+    assert sum(amounts) < 60_000
+
+
+def test_native_frames_lie_back_to_back() -> None:
+    assert frame_ranges(b"", layout(3, length=12, offset=7), EXPLICIT) == [[(7, 4)], [(11, 4)], [(15, 4)]]
+    shared = layout(1, length=8, samples=3, photometric="YBR_FULL_422")
+    assert frame_ranges(b"", shared, EXPLICIT) == [[(0, 8)]]
+
+
+def test_frames_of_single_bits_cover_every_byte_they_touch() -> None:
+    bits = layout(3, length=4, bits_allocated=1, rows=3, columns=3)
+    assert frame_ranges(b"", bits, EXPLICIT) == [[(0, 2)], [(1, 2)], [(2, 2)]]
+
+
+@pytest.mark.parametrize(
+    ("frames", "length", "rows"), [(4, 12, 2), (1_000_000, 12, 65_535), (1, 12, 0), (1, 0, 2)]
+)
+def test_pixel_data_too_short_for_its_claim_is_refused(frames: int, length: int, rows: int) -> None:
+    with pytest.raises(BadInput):
+        frame_ranges(b"", layout(frames, length=length, rows=rows), EXPLICIT)
+
+
+def test_torn_encapsulation_is_refused() -> None:
+    whole = item(b"\0\0\0\0") + item(b"\xff\xd8aaaa") + SEQUENCE_END
+    for size in range(len(whole)):
+        with pytest.raises(BadInput):
+            frame_ranges(whole[:size], layout(1), JPEG)
+    with pytest.raises(BadInput):
+        frame_ranges(whole, layout(1), EXPLICIT)
+
+
+def test_a_million_fragments_are_refused() -> None:
+    with pytest.raises(LimitExceeded):
+        frame_ranges(item(b"") * 1_000_003, layout(2), JPEG)
+
+
+@given(st.binary(max_size=120), st.integers(1, 5))
+def test_random_fragments_raise_nothing_but_our_errors(noise: bytes, frames: int) -> None:
+    for data in (noise, item(b"") + noise, item(noise) + item(noise) + SEQUENCE_END):
+        try:
+            frame_ranges(data, layout(frames), JPEG)
+        except SamsynError:
+            continue
+
+
+@given(st.binary(max_size=64), st.sampled_from([8, 16, 32, 64]))
+def test_swapping_words_twice_gives_the_same(pixels: bytes, bits: int) -> None:
+    whole = pixels[: len(pixels) - len(pixels) % (bits // 8)]
+    assert swapped_words(swapped_words(whole, bits), bits) == whole
+    assert swapped_words(b"\1\2\3\4", 16) == b"\2\1\4\3"

@@ -1,6 +1,7 @@
 """Who asks: staff with a chosen assignment, systems, patients."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -46,6 +47,8 @@ class Assignment:
     unit_hsa_id: str
     unit_name: str
     rights: tuple[Right, ...] = ()
+    ends: datetime | None = None
+    """When the assignment or its unit ends in the directory; None = not said."""
 
     def reading_scope(self) -> Scope | None:
         """The widest scope in which images and reports may be read; None when they may not be read."""

@@ -1,0 +1,190 @@
+"""The rules as a predicate that the store can put into its queries.
+
+Pure. The promise, held by a property test: for every item, holds(predicate(facts), item) is
+decide(facts, item).visible. So a count, a thumbnail or a C-FIND obeys the law without knowing it.
+"""
+
+from collections.abc import Iterable, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from samsyn.access.facts import ALL, Facts
+from samsyn.access.grounds import ONE_STEP
+from samsyn.access.rules import OWN_WORK, best_ground, is_same_region, last_day_for_patient
+from samsyn.access.standing import ALWAYS, Covered, Span, Standing, standing
+from samsyn.model.predicate import (
+    AllOf,
+    AnyOf,
+    HasOwner,
+    Nothing,
+    Overlaps,
+    PatientIn,
+    Predicate,
+    ProviderIs,
+    UnitIs,
+    Without,
+)
+from samsyn.model.subject import Assignment, Purpose, Scope, Subject, SubjectKind
+
+_WIDTH: Final = 16
+"""Alternatives in one "or": 500 blocks make a tree of depth three instead of a chain of 500."""
+
+
+def predicate(facts: Facts) -> Predicate:
+    """What the reader may see of the one person that the facts are about."""
+    reader = standing(facts)
+    seen = _BY_KIND[facts.subject.kind](reader)
+    if isinstance(seen, Nothing) or not facts.patient_keys:
+        return Nothing()
+    return AllOf((PatientIn(facts.patient_keys), HasOwner(), seen))
+
+
+def system_predicate(subject: Subject, purpose: Purpose, patients: Iterable[Facts]) -> Predicate:
+    """What a system may see without naming a patient: its own provider, and others' on each patient's ground."""
+    own = subject.assignment
+    if subject.kind is not SubjectKind.SYSTEM or own is None or purpose is not Purpose.CARE:
+        return Nothing()
+    if own.purpose is not purpose or not own.provider_hsa_id or not own.unit_hsa_id:
+        return Nothing()
+    seen = [part for part in (predicate(facts) for facts in patients) if not isinstance(part, Nothing)]
+    return AnyOf((AllOf((HasOwner(), ProviderIs(own.provider_hsa_id))), *seen))
+
+
+def _staff(reader: Standing) -> Predicate:
+    own, facts = reader.assignment, reader.facts
+    if own is None or own.purpose is not facts.purpose or reader.scope is None:
+        return Nothing()
+    if facts.purpose is not Purpose.CARE:
+        return _own_work(reader, own)
+    if not reader.related:
+        return Nothing()
+    branches: list[Predicate] = [UnitIs(own.provider_hsa_id, own.unit_hsa_id)]
+    if facts.blocks_known and reader.scope is not Scope.UNIT:
+        branches.append(_own_provider(reader, own))
+        branches.append(_same_region(reader))
+    if facts.blocks_known and reader.scope is Scope.CROSS_PROVIDER:
+        branches.append(_other_providers(reader, own))
+    return _any(branches)
+
+
+def _own_work(reader: Standing, own: Assignment) -> Predicate:
+    if reader.facts.purpose not in OWN_WORK:
+        return Nothing()
+    if reader.scope is Scope.UNIT:
+        return UnitIs(own.provider_hsa_id, own.unit_hsa_id)
+    return ProviderIs(own.provider_hsa_id)
+
+
+def _own_provider(reader: Standing, own: Assignment) -> Predicate:
+    units = reader.facts.choices.units
+    if not units:
+        return Nothing()
+    if ALL in units:
+        wanted: Predicate = ProviderIs(own.provider_hsa_id)
+    else:
+        wanted = _any([UnitIs(own.provider_hsa_id, unit) for unit in sorted(units)])
+    return AllOf((wanted, *_unless(_blocked(reader.covered, {own.provider_hsa_id}))))
+
+
+def _same_region(reader: Standing) -> Predicate:
+    chosen = reader.facts.choices.providers
+    wanted = {
+        provider
+        for provider in reader.facts.policy.same_region
+        if is_same_region(reader, provider) and (ALL in chosen or provider in chosen)
+    }
+    return _unblocked(reader, wanted)
+
+
+def _other_providers(reader: Standing, own: Assignment) -> Predicate:
+    choices = reader.facts.choices
+    if not reader.grounds or not choices.providers:
+        return Nothing()
+    if best_ground(reader.grounds) not in ONE_STEP and not choices.relevant:
+        return Nothing()
+    if ALL not in choices.providers:
+        return _unblocked(
+            reader,
+            {
+                provider
+                for provider in choices.providers
+                if provider != own.provider_hsa_id and not is_same_region(reader, provider)
+            },
+        )
+    near = {own.provider_hsa_id} | {p for p in reader.facts.policy.same_region if is_same_region(reader, p)}
+    return AllOf(
+        (
+            *(Without(ProviderIs(provider)) for provider in sorted(near)),
+            *_unless(_blocked(reader.covered, None)),
+        )
+    )
+
+
+def _system(reader: Standing) -> Predicate:
+    own, facts = reader.assignment, reader.facts
+    if own is None or facts.purpose is not Purpose.CARE or own.purpose is not facts.purpose:
+        return Nothing()
+    branches: list[Predicate] = [ProviderIs(own.provider_hsa_id)]
+    if reader.related and reader.grounds and facts.blocks_known:
+        foreign = Without(ProviderIs(own.provider_hsa_id))
+        branches.append(AllOf((foreign, *_unless(_blocked(reader.covered, None)))))
+    return _any(branches)
+
+
+def _patient(reader: Standing) -> Predicate:
+    facts = reader.facts
+    if facts.purpose is not Purpose.OWN_RECORD or facts.subject.patient_key not in facts.patient_keys:
+        return Nothing()
+    return Without(Overlaps(last_day_for_patient(facts) + 1, None))
+
+
+def _unblocked(reader: Standing, providers: set[str]) -> Predicate:
+    if not providers:
+        return Nothing()
+    wanted = _any([ProviderIs(provider) for provider in sorted(providers)])
+    return AllOf((wanted, *_unless(_blocked(reader.covered, providers))))
+
+
+def _blocked(covered: Covered, providers: set[str] | None) -> list[Predicate]:
+    """What the binding blocks hide, of these providers only (None = of all)."""
+    whole = {
+        provider
+        for provider, spans in covered.providers.items()
+        if spans == (ALWAYS,) and (providers is None or provider in providers)
+    }
+    parts: list[Predicate] = [ProviderIs(provider) for provider in sorted(whole)]
+    for provider, spans in sorted(covered.providers.items()):
+        if provider not in whole and (providers is None or provider in providers):
+            parts.append(_during(ProviderIs(provider), spans))
+    for (provider, unit), spans in sorted(covered.units.items()):
+        if provider not in whole and (providers is None or provider in providers):
+            parts.append(_during(UnitIs(provider, unit), spans))
+    return parts
+
+
+def _during(owner: Predicate, spans: tuple[Span, ...]) -> Predicate:
+    if spans == (ALWAYS,):
+        return owner
+    return AllOf((owner, _any([Overlaps(first, last) for first, last in spans])))
+
+
+def _unless(parts: list[Predicate]) -> tuple[Predicate, ...]:
+    return (Without(_any(parts)),) if parts else ()
+
+
+def _any(parts: Sequence[Predicate]) -> Predicate:
+    """The parts joined by "or", as a balanced tree: SQL engines bound the depth of a chain."""
+    wanted = [part for part in parts if not isinstance(part, Nothing)]
+    if not wanted:
+        return Nothing()
+    if len(wanted) == 1:
+        return wanted[0]
+    if len(wanted) <= _WIDTH:
+        return AnyOf(tuple(wanted))
+    size = -(-len(wanted) // _WIDTH)
+    return AnyOf(tuple(_any(wanted[start : start + size]) for start in range(0, len(wanted), size)))
+
+
+_BY_KIND: Final = MappingProxyType(
+    {SubjectKind.STAFF: _staff, SubjectKind.SYSTEM: _system, SubjectKind.PATIENT: _patient}
+)

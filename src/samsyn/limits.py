@@ -27,6 +27,14 @@ MESSAGE_TIMEOUT_S: Final = 120.0
 """Time for one whole DIMSE message from its first byte; slow drip costs the connection."""
 IDLE_ASSOCIATION_TIMEOUT_S: Final = 600.0
 """An association without traffic is aborted: modalities reopen, leaks do not."""
+MIN_PEER_PDU_BYTES: Final = 256
+"""Smallest maximum length of a peer: below this, headers and wake-ups cost more than the data they carry."""
+MAX_ARRIVING_BYTES: Final = 1 * GIB
+"""Data sets that are arriving or waiting for the disk on all DICOM associations together."""
+CLOSE_TIMEOUT_S: Final = 2.0
+"""Time that a peer has to close after the last PDU before we do (ARTIM, PS3.8 9.1.5)."""
+CONNECT_TIMEOUT_S: Final = 10.0
+"""Time to reach a C-MOVE destination; association and answers have their own times."""
 
 # -- DICOM data sets -------------------------------------------------------------------------------------
 MAX_INSTANCE_BYTES: Final = 4 * GIB - 2
@@ -107,6 +115,24 @@ MAX_RENDERED_SIDE: Final = 4_096
 """Longest side of a rendered picture in pixels."""
 THUMBNAIL_SIDE: Final = 128
 """Longest side of a thumbnail in pixels."""
+RENDER_CHILDREN: Final = 2
+"""Decoding child processes: one bad frame that uses its whole time leaves the other one for everybody else."""
+RENDER_QUEUE: Final = 512
+"""Pictures waiting for a child; a page of thumbnails for each of some ten readers."""
+RENDER_WAIT_S: Final = 30.0
+"""Time from asking for a picture to its answer, queue included; browsers have given up long before."""
+RENDER_DEADLINE_S: Final = 15.0
+"""Wall clock that one frame may keep a child: DECODE_TIMEOUT_S of processor on a machine that is busy."""
+RENDER_CHILD_FRAMES: Final = 20_000
+"""A child is replaced after so many frames, so that a codec that leaks never fills the machine."""
+RENDER_RESTART_S: Final = 10.0
+"""Longest pause between attempts to start a decoding child that does not come up (doubled from 0.1 s)."""
+MAX_RENDERED_BYTES: Final = 64 * MIB
+"""One encoded picture: MAX_RENDERED_SIDE squared as PNG in colour is 48 MiB at the most."""
+MAX_DECODED_BYTES: Final = 1 * GIB
+"""One decoded frame given back as bytes: MAX_FRAME_PIXELS of 32 bits."""
+MAX_RENDERED_CACHE_BYTES: Final = 64 * MIB
+"""Rendered pictures kept in memory: some 2,000 of 30 kB, a few readers scrolling through their stacks."""
 
 # -- sessions and access ----------------------------------------------------------------------------------
 SESSION_IDLE_S: Final = 20 * 60

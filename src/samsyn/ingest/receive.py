@@ -11,7 +11,7 @@ from samsyn import limits
 from samsyn.audit import journal as audit
 from samsyn.clock import Clock
 from samsyn.dicom.reading import Summary, summarize
-from samsyn.dicom.sop_classes import is_storage_class
+from samsyn.dicom.sop_classes import is_private, is_storage_class
 from samsyn.errors import (
     DifferentBytes,
     IdentityConflict,
@@ -157,7 +157,8 @@ def _check_envelope(arrival: Arrival, summary: Summary) -> None:
         raise Mismatch("Affected SOP Class UID differs from the data set's")
     if arrival.study_uid and arrival.study_uid != summary.study_uid:
         raise Mismatch("the data set belongs to another study than the request names")
-    if not is_storage_class(summary.sop_class_uid) and not arrival.sender.private_classes:
+    known = is_storage_class(summary.sop_class_uid)
+    if not known and not (arrival.sender.private_classes and is_private(summary.sop_class_uid)):
         raise NotSupported(f"SOP class {summary.sop_class_uid} is not taken from this sender")
 
 

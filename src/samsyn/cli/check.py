@@ -1,0 +1,86 @@
+"""`samsyn check`: what is wrong with an installation, and how to mend it."""
+
+import os
+import shutil
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import samsyn
+from samsyn import limits, settings
+from samsyn.errors import ConfigurationError
+from samsyn.settings import Settings
+
+
+def run(config: Path | None) -> int:
+    """Prints one line per finding; 0 = all is well."""
+    try:
+        values = settings.load(config)
+    except ConfigurationError as problem:
+        print(f"✗ settings: {problem.detail}")
+        return 1
+    findings = [*_folder(values), *_disk(values), *_ports(values), *_parts(), *_providers(values)]
+    for finding in findings:
+        print(f"✗ {finding}")
+    if not findings:
+        print("✓ settings, data folder, disk, ports and parts are fine")
+    return 1 if findings else 0
+
+
+def _folder(values: Settings) -> Iterator[str]:
+    folder = values.data.folder
+    if not folder.exists():
+        parent = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+        if not os.access(parent, os.W_OK):
+            yield f"data folder {folder} can not be made: {parent} is not writable; change its owner"
+        return
+    if not os.access(folder, os.W_OK):
+        yield f"data folder {folder} is not writable for this user; change its owner"
+    if stat.S_IMODE(folder.stat().st_mode) & 0o077:
+        yield f"data folder {folder} can be read by others; run: chmod 700 {folder}"
+
+
+def _disk(values: Settings) -> Iterator[str]:
+    folder = values.data.folder.absolute()
+    existing = next(each for each in (folder, *folder.parents) if each.exists())
+    free = shutil.disk_usage(existing).free
+    if free < 4 * limits.DISK_RESERVE_BYTES:
+        yield (
+            f"only {free // limits.MIB} MiB free on the data folder's disk; intake stops at"
+            f" {limits.DISK_RESERVE_BYTES // limits.MIB} MiB: free space or move [data] folder"
+        )
+
+
+def _ports(values: Settings) -> Iterator[str]:
+    for name, host, port in (
+        ("dicom", values.dicom.host, values.dicom.port),
+        ("http", values.http.host, values.http.port),
+        ("mllp", values.mllp.host, values.mllp.port),
+    ):
+        try:
+            with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((host, port))
+        except OSError as problem:
+            yield (
+                f"[{name}] port {port} on {host} can not be used ({problem.strerror}): stop what uses it"
+                " or choose another port"
+            )
+
+
+def _parts() -> Iterator[str]:
+    vendor = Path(samsyn.__file__).parent / "static" / "vendor"
+    for name in ("designsystemet.css", "htmx.js", "ohif"):
+        if not any(vendor.glob(f"**/{name}*")):
+            yield f"the browser part {name} is not installed: run `make setup`"
+
+
+def _providers(values: Settings) -> Iterator[str]:
+    if not values.provider:
+        yield "no [[provider]] is connected: nothing can be sent or read; see `samsyn config`"
+    for provider in values.provider:
+        if provider.images_in and not provider.dicom_peer and not provider.token:
+            yield f"provider {provider.name} gives images but has no dicom_peer and no token"
+        if provider.texts_in and not provider.hl7_source:
+            yield f"provider {provider.name} gives texts but has no hl7_source (set texts_in = false if so)"

@@ -1,0 +1,57 @@
+"""`samsyn config`: the settings as an annotated file."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from samsyn import settings
+
+
+def run(config: Path | None) -> None:
+    """Prints the file."""
+    print(annotated(settings.load(config)))
+
+
+def annotated(values: settings.Settings) -> str:
+    """Every section and key with its description, the value in force behind it."""
+    lines = [f"# {line}" for line in (settings.__doc__ or "").strip().splitlines()]
+    for name in ("data", "dicom", "http", "mllp", "login"):
+        lines += ["", *_section(f"[{name}]", getattr(values, name))]
+    for provider in values.provider:
+        lines += ["", *_section("[[provider]]", provider)]
+    if not values.provider:
+        lines += ["", "# Connected providers: one [[provider]] with at least one [[provider.unit]] each, and its"]
+        lines += ["# [[provider.dicom_peer]], [[provider.hl7_source]] and [[provider.token]] systems."]
+        for kind in (settings.ProviderSettings, settings.UnitSettings, settings.DicomPeerSettings):
+            lines += [f"# {kind.__name__.removesuffix('Settings')}: " + ", ".join(kind.model_fields)]
+    return "\n".join(lines) + "\n"
+
+
+def _section(heading: str, section: BaseModel) -> list[str]:
+    lines = [f"# {(type(section).__doc__ or '').strip().splitlines()[0]}", heading]
+    nested: list[str] = []
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+            inner = heading.strip("[]")
+            for each in value:
+                nested += ["", *_section(f"[[{inner}.{name}]]", each)]
+            continue
+        if isinstance(value, tuple) and not value:
+            continue
+        if field.description:
+            lines.append(f"# {field.description}")
+        lines.append(f"{name} = {_toml(value)}" if value is not None else f"# {name} =")
+    return lines + nested
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(each) for each in value) + "]"
+    return json.dumps(str(value), ensure_ascii=False)

@@ -1,0 +1,99 @@
+"""`samsyn`: the verbs."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from samsyn import __version__
+from samsyn.errors import SamsynError
+
+app = typer.Typer(
+    name="samsyn",
+    help="A region's shared imaging record: images, referrals and reports of every provider in one history.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+audit_app = typer.Typer(help="The audit journal.", no_args_is_help=True)
+app.add_typer(audit_app, name="audit")
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Settings file (TOML). Without it the defaults hold; see `samsyn config`."),
+]
+
+
+@app.command()
+def serve(
+    config: ConfigOption = None,
+    data: Annotated[Path | None, typer.Option(help="Data folder, instead of [data] folder.")] = None,
+    dimse_port: Annotated[int | None, typer.Option(help="DICOM port, instead of [dicom] port.")] = None,
+    http_port: Annotated[int | None, typer.Option(help="HTTP port, instead of [http] port.")] = None,
+    mllp_port: Annotated[int | None, typer.Option(help="HL7 port, instead of [mllp] port.")] = None,
+    scratch: Annotated[
+        bool,
+        typer.Option(
+            "--scratch",
+            help="A throw-away instance: temporary folder, free ports, test providers and tokens;"
+            " prints one JSON line with everything that a test needs.",
+        ),
+    ] = False,
+) -> None:
+    """Start the service: DICOM, HTTP and HL7 listeners and jobs. Ends cleanly on SIGTERM or Ctrl-C."""
+    from samsyn.cli import serve as verb
+
+    verb.run(config, data, dimse_port, http_port, mllp_port, scratch)
+
+
+@app.command()
+def demo(
+    data: Annotated[
+        Path, typer.Option(help="Data folder of the demo region; emptied at each start.")
+    ] = Path("var/demo"),
+    browser: Annotated[bool, typer.Option(help="Wait until the region is loaded, then go on serving.")] = True,
+) -> None:
+    """Start a whole invented region: four providers with their systems, forty people, ten years of history."""
+    from samsyn.cli import demo as verb
+
+    verb.run(data, browser)
+
+
+@app.command()
+def check(config: ConfigOption = None) -> None:
+    """Tell what is wrong with this installation, and how to mend it. Exit code 1 when something is."""
+    from samsyn.cli import check as verb
+
+    raise typer.Exit(verb.run(config))
+
+
+@app.command("config")
+def show_config(config: ConfigOption = None) -> None:
+    """Print every setting with its meaning and the value in force, as a settings file."""
+    from samsyn.cli import config as verb
+
+    verb.run(config)
+
+
+@audit_app.command("verify")
+def audit_verify(config: ConfigOption = None, data: Annotated[Path | None, typer.Option()] = None) -> None:
+    """Check the hash chain of the audit journal; says at which entry it was changed. Stop the service first."""
+    from samsyn.cli import audit as verb
+
+    raise typer.Exit(verb.verify(config, data))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+def main() -> None:
+    """Runs the command line; refusals of Samsyn's own are one readable line and exit code 2."""
+    try:
+        app()
+    except SamsynError as refusal:
+        print(f"samsyn: {refusal.detail or refusal.sentence}", file=sys.stderr)
+        sys.exit(2)

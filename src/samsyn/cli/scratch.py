@@ -1,0 +1,94 @@
+"""The throw-away instance: invented providers, known senders, a token for everybody, some test persons."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from samsyn.settings import Settings
+
+TEST_PERSONS = (
+    ("191212121212", "Tolvansson^Tolvan", "19121212", "M"),
+    ("199001012385", "Testperson^Agda", "19900101", "F"),
+    ("200002292399", "Skottår^Nils", "20000229", "M"),
+    ("191401682396", "Samordning^Åke", "19140108", "M"),
+)
+"""Number, name, birth date and sex of the persons whom a scratch instance knows from the start."""
+
+_PEERS_NORD = ("BENCH", "NORDPACS", "NORDCT", "STORESCU", "FINDSCU", "MOVESCU", "GETSCU", "ECHOSCU", "PYNETDICOM")
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """Settings of a throw-away instance and the secrets that go with them."""
+
+    settings: Settings
+    system_tokens: dict[str, str]
+
+
+def make(folder: Path) -> Scratch:
+    """Two providers that send (Nordsjukhuset, Klara Röntgen AB) and a health centre that reads (Linden)."""
+    tokens = {name: secrets.token_urlsafe(32) for name in ("BENCH", "NORDWEB", "KLARAWEB", "LINDENWEB")}
+    values = {
+        "data": {"folder": str(folder)},
+        "dicom": {"port": 0},
+        "http": {"port": 0},
+        "mllp": {"port": 0},
+        "provider": [_nord(tokens), _klara(tokens), _linden(tokens)],
+    }
+    return Scratch(Settings.model_validate(values), tokens)
+
+
+def _token(name: str, tokens: dict[str, str]) -> dict[str, Any]:
+    return {"name": name, "sha256": hashlib.sha256(tokens[name].encode()).hexdigest()}
+
+
+def _nord(tokens: dict[str, str]) -> dict[str, Any]:
+    peers: list[dict[str, Any]] = [{"ae_title": title, "private_classes": True} for title in _PEERS_NORD]
+    peers.append({"ae_title": "SINK", "host": "127.0.0.1", "port": 11199})
+    return {
+        "hsa_id": "SE9990000001-0001",
+        "name": "Nordsjukhuset",
+        "phone": "08-123 100 10",
+        "local_issuer": "2.25.9990000001.1",
+        "accession_issuer": "2.25.9990000001.2",
+        "unit": [
+            {"hsa_id": "SE9990000001-1001", "name": "Röntgen Nordsjukhuset"},
+            {"hsa_id": "SE9990000001-1002", "name": "Akuten Nordsjukhuset"},
+            {"hsa_id": "SE9990000001-1003", "name": "Medicin Nordsjukhuset"},
+            {"hsa_id": "SE9990000001-1004", "name": "Kirurgi Nordsjukhuset"},
+            {"hsa_id": "SE9990000001-1005", "name": "Klinisk fysiologi Nordsjukhuset"},
+        ],
+        "dicom_peer": peers,
+        "hl7_source": [{"application": "NORDRIS"}],
+        "token": [_token("BENCH", tokens), _token("NORDWEB", tokens)],
+    }
+
+
+def _klara(tokens: dict[str, str]) -> dict[str, Any]:
+    return {
+        "hsa_id": "SE9990000002-0001",
+        "name": "Klara Röntgen AB",
+        "phone": "08-123 200 20",
+        "local_issuer": "2.25.9990000002.1",
+        "accession_issuer": "2.25.9990000002.2",
+        "unit": [{"hsa_id": "SE9990000002-1001", "name": "Klara Röntgen City"}],
+        "dicom_peer": [{"ae_title": "KLARAPACS"}],
+        "hl7_source": [{"application": "KLARARIS"}],
+        "token": [_token("KLARAWEB", tokens)],
+    }
+
+
+def _linden(tokens: dict[str, str]) -> dict[str, Any]:
+    return {
+        "hsa_id": "SE9990000004-0001",
+        "name": "Vårdcentralen Linden",
+        "phone": "08-123 400 40",
+        "local_issuer": "2.25.9990000004.1",
+        "accession_issuer": "2.25.9990000004.2",
+        "images_in": False,
+        "unit": [{"hsa_id": "SE9990000004-1001", "name": "Vårdcentralen Linden"}],
+        "hl7_source": [{"application": "LINDENJOURNAL"}],
+        "token": [_token("LINDENWEB", tokens)],
+    }

@@ -1,0 +1,113 @@
+"""`samsyn serve`."""
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from samsyn import operations_log, settings
+from samsyn.cli import scratch as scratch_instance
+from samsyn.clock import SystemClock
+from samsyn.server import Server
+from samsyn.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def run(
+    config: Path | None,
+    data: Path | None,
+    dimse_port: int | None,
+    http_port: int | None,
+    mllp_port: int | None,
+    scratch: bool,
+) -> None:
+    """Serves until SIGTERM or SIGINT."""
+    operations_log.start(sys.stderr)
+    os.umask(0o077)
+    if scratch:
+        folder = Path(tempfile.mkdtemp(prefix="samsyn-scratch-"))
+        try:
+            asyncio.run(_serve_scratch(folder))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return
+    values = settings.load(config)
+    for section, key, value in (
+        ("data", "folder", data),
+        ("dicom", "port", dimse_port),
+        ("http", "port", http_port),
+        ("mllp", "port", mllp_port),
+    ):
+        if value is not None:
+            changed = getattr(values, section).model_copy(update={key: value})
+            values = values.model_copy(update={section: changed})
+    if config is None and not values.provider:
+        # A throw-away set of known systems, so that the bare command can be tried; see `samsyn config`.
+        values = values.model_copy(update={"provider": scratch_instance.make(values.data.folder).settings.provider})
+    asyncio.run(_serve(values))
+
+
+async def _serve(values: Settings) -> None:
+    server = Server(values, SystemClock())
+    await server.start()
+    print(
+        f"Samsyn is ready: web http://{values.http.host}:{server.http_port}/"
+        f"  DICOM {values.dicom.ae_title}@{values.dicom.host}:{server.dicom_port}"
+        f"  HL7 {values.mllp.host}:{server.mllp_port}",
+        file=sys.stderr,
+        flush=True,
+    )
+    await _until_told(server)
+
+
+async def _serve_scratch(folder: Path) -> None:
+    instance = scratch_instance.make(folder)
+    server = Server(instance.settings, SystemClock())
+    await server.start()
+    await server.add_test_persons(scratch_instance.TEST_PERSONS)
+    print(json.dumps(_description(server, instance, folder), ensure_ascii=False), flush=True)
+    await _until_told(server)
+
+
+def _description(server: Server, instance: scratch_instance.Scratch, folder: Path) -> dict[str, object]:
+    values = instance.settings
+    base = f"http://{values.http.host}:{server.http_port}"
+    return {
+        "pid": os.getpid(),
+        "data": str(folder),
+        "http": base,
+        "dicomweb": f"{base}/dicomweb",
+        "fhir": f"{base}/fhir",
+        "dicom": {"host": values.dicom.host, "port": server.dicom_port, "ae_title": values.dicom.ae_title},
+        "mllp": {"host": values.mllp.host, "port": server.mllp_port},
+        "providers": [
+            {
+                "hsa_id": provider.hsa_id,
+                "name": provider.name,
+                "units": [unit.hsa_id for unit in provider.unit],
+                "ae_titles": [peer.ae_title for peer in provider.dicom_peer],
+                "hl7_applications": [source.application for source in provider.hl7_source],
+                "tokens": [token.name for token in provider.token],
+            }
+            for provider in values.provider
+        ],
+        "tokens": {"systems": instance.system_tokens, "personas": server.issue_persona_tokens()},
+        "patients": [
+            {"number": number, "name": name} for number, name, _, _ in scratch_instance.TEST_PERSONS
+        ],
+    }
+
+
+async def _until_told(server: Server) -> None:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, told.set)
+    await told.wait()
+    await server.stop()

@@ -1,0 +1,151 @@
+"""The decoding child: `python -m samsyn.render.child`, one question at a time over its standard input and output.
+
+Decoders are the largest attack surface for stored bytes, so they live here: no files, no sockets, bounded
+memory, bounded processor time. A child that dies costs the picture that it was making.
+"""
+
+import os
+import resource
+import sys
+import zlib
+from typing import Final
+
+import imagecodecs
+import numpy as np
+
+from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotSupported
+from samsyn.limits import DECODE_MEMORY_BYTES, DECODE_TIMEOUT_S
+from samsyn.render.decoding import decode_frame
+from samsyn.render.display import picture_of
+from samsyn.render.icons import icon
+from samsyn.render.messages import Decode, Icon, Outcome, Question, Show, Trace, answer_head, read_question
+from samsyn.render.waveform import traced
+
+_MAX_DETAIL: Final = 300
+
+
+def main() -> None:
+    """Answers until the parent closes the pipe."""
+    questions, answers = _private_pipes()
+    _warm_up()
+    _fence()
+    _write(answers, answer_head(Outcome.READY, 0), b"")
+    while (question := read_question(questions.read)) is not None:
+        _allow_processor_time()
+        head, body, is_spent = _answered(question)
+        _write(answers, head, body)
+        if is_spent:
+            break
+
+
+def _private_pipes() -> tuple["_Pipe", int]:
+    """Takes standard input and output for the protocol, so that a codec that prints can not disturb it."""
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    return _Pipe(0), answers
+
+
+class _Pipe:
+    """Reads exact lengths; a large read is one allocation."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def read(self, length: int) -> bytes:
+        """`length` bytes, or fewer at the end."""
+        buffer = bytearray(length)
+        view = memoryview(buffer)
+        filled = 0
+        while filled < length:
+            got = os.readv(self._descriptor, [view[filled:]])
+            if not got:
+                break
+            filled += got
+        view.release()
+        return bytes(buffer[:filled]) if filled < length else bytes(buffer)
+
+
+def _write(descriptor: int, head: bytes, body: bytes) -> None:
+    parts = [memoryview(head), memoryview(body)] if body else [memoryview(head)]
+    while parts:
+        written = os.writev(descriptor, parts)
+        while parts and written >= len(parts[0]):
+            written -= len(parts[0])
+            parts.pop(0)
+        if parts and written:
+            parts[0] = parts[0][written:]
+
+
+def _warm_up() -> None:
+    """Loads every codec once: afterwards no file may be opened, and the first picture is not slow."""
+    grey = np.zeros((16, 16), np.uint8)
+    imagecodecs.jpeg8_decode(imagecodecs.jpeg8_encode(grey, level=90))
+    imagecodecs.ljpeg_decode(imagecodecs.ljpeg_encode(grey))
+    imagecodecs.jpegls_decode(imagecodecs.jpegls_encode(grey))
+    imagecodecs.jpeg2k_decode(imagecodecs.jpeg2k_encode(grey, level=0), numthreads=1)
+    imagecodecs.htj2k_decode(imagecodecs.htj2k_encode(grey))
+    imagecodecs.packbits_decode(b"\x00\x00")
+    imagecodecs.png_encode(grey)
+    zlib.compress(b"")
+    icon("image", 16)
+
+
+def _fence() -> None:
+    """Limits that hold for the child's life: memory, no new files or sockets, nothing written, no core dumps."""
+    resource.setrlimit(resource.RLIMIT_AS, (DECODE_MEMORY_BYTES, DECODE_MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _allow_processor_time() -> None:
+    """Moves the processor limit to DECODE_TIMEOUT_S from now; the kernel ends the child at it (SIGXCPU)."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    used = usage.ru_utime + usage.ru_stime
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used + DECODE_TIMEOUT_S) + 1, resource.RLIM_INFINITY))
+
+
+def _answered(question: Question) -> tuple[bytes, bytes, bool]:
+    """Head and body of the answer, and whether the child should be replaced (its memory is used up)."""
+    try:
+        if isinstance(question, Decode):
+            pixels = decode_frame(question.frame)
+            little = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False)
+            samples = pixels.shape[2] if pixels.ndim == 3 else 1
+            height, width = pixels.shape[:2]
+            body = little.tobytes()
+            bits = pixels.dtype.itemsize * 8
+            return answer_head(Outcome.DONE, len(body), height, width, samples, bits), body, False
+        if isinstance(question, Show):
+            pixels = decode_frame(question.frame)
+            picture = picture_of(pixels, question.frame.layout, question.values, question.options)
+        elif isinstance(question, Trace):
+            picture = traced(question.waveform, question.longest_side)
+        elif isinstance(question, Icon):
+            picture = icon(question.kind, question.side)
+    except MemoryError:
+        return *_refused(Outcome.LIMIT, "DECODE_MEMORY_BYTES"), True
+    except LimitExceeded as error:
+        return *_refused(Outcome.LIMIT, error.detail), False
+    except NotSupported as error:
+        return *_refused(Outcome.NOT_SUPPORTED, error.detail), False
+    except BadInput as error:
+        return *_refused(Outcome.BAD_OPTIONS, error.detail), False
+    except DamagedData as error:
+        return *_refused(Outcome.DAMAGED, error.detail), False
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        return *_refused(Outcome.DAMAGED, f"cannot be shown: {type(error).__name__}"), False
+    head = answer_head(Outcome.DONE, len(picture.data), picture.height, picture.width)
+    return head, picture.data, False
+
+
+def _refused(outcome: Outcome, detail: str) -> tuple[bytes, bytes]:
+    text = detail[:_MAX_DETAIL].encode("ascii", "replace")
+    return answer_head(outcome, len(text)), text
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (BrokenPipeError, KeyboardInterrupt):
+        sys.exit(0)

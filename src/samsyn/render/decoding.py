@@ -1,0 +1,311 @@
+"""Decodes one stored frame to an array. Runs in the child process: the bytes come from anywhere.
+
+What every path promises: the result has shape (rows, columns) for one sample and (rows, columns, 3) for three,
+is C-contiguous in native byte order, holds the stored values (bits above Bits Stored removed, signed values
+sign-extended), and colour is RGB whatever the stream was (PALETTE COLOR stays indices: display has the LUT).
+The size is checked against the header and the limits before any codec runs.
+"""
+
+import zlib
+from itertools import pairwise
+from typing import Any, Final, TypeAlias
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+
+from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotSupported
+from samsyn.limits import MAX_FRAME_PIXELS
+from samsyn.model.imaging import PixelLayout
+from samsyn.render.codestream import CodestreamHead, jpeg2000_head, jpeg_head
+from samsyn.render.colour import ycbcr_to_rgb
+from samsyn.render.words import EncodedFrame
+
+Pixels: TypeAlias = NDArray[Any]
+
+IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
+EXPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1"
+DEFLATED_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1.99"
+EXPLICIT_VR_BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
+RLE_LOSSLESS: Final = "1.2.840.10008.1.2.5"
+DEFLATED_IMAGE_FRAME: Final = "1.2.840.10008.1.2.8.1"
+
+NATIVE: Final = frozenset(
+    {IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, DEFLATED_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN}
+)
+JPEG: Final = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 52, 53, 54, 55, 56, 57, 58, 70))
+JPEG_LS: Final = frozenset({"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"})
+JPEG_2000: Final = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (90, 91, 92, 93))
+HTJ2K: Final = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (201, 202, 203))
+DECODABLE: Final = NATIVE | {RLE_LOSSLESS, DEFLATED_IMAGE_FRAME} | JPEG | JPEG_LS | JPEG_2000 | HTJ2K
+"""Transfer syntaxes whose frames can be decoded; video (MPEG2, MPEG-4, HEVC) can not."""
+
+_PHOTOMETRIC: Final = frozenset(
+    {"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB"}
+    | {"YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_422", "YBR_PARTIAL_420"}
+)
+_LOSSLESS_PROCESSES: Final = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
+_MAX_CODEC_BYTES_PER_SAMPLE: Final = 4
+
+
+def decode_frame(frame: EncodedFrame) -> Pixels:
+    """The frame as an array, see the module's promise.
+
+    Raises LimitExceeded (a size above the limits), DamagedData (the bytes do not hold what the header says),
+    NotSupported (a transfer syntax or pixel format without decoder). MemoryError is left to the caller.
+    """
+    layout = frame.layout
+    check_layout(layout)
+    syntax = frame.transfer_syntax_uid
+    if not frame.data:
+        raise DamagedData("the frame is empty")
+    if syntax in NATIVE:
+        return native(frame)
+    if syntax == DEFLATED_IMAGE_FRAME:
+        return native(EncodedFrame(_inflated(frame), layout, EXPLICIT_VR_LITTLE_ENDIAN))
+    try:
+        if syntax == RLE_LOSSLESS:
+            return _finished(_rle(frame.data, layout), layout)
+        if syntax in JPEG:
+            return _jpeg(frame.data, layout)
+        if syntax in JPEG_LS:
+            return _jpeg_ls(frame.data, layout)
+        if syntax in JPEG_2000 or syntax in HTJ2K:
+            return _jpeg_2000(frame.data, layout, high_throughput=syntax in HTJ2K)
+    except BadInput as error:
+        raise DamagedData(error.detail) from error
+    except MemoryError:
+        raise
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise DamagedData(f"the codec gave up: {type(error).__name__}") from error
+    raise NotSupported(f"no decoder for transfer syntax {syntax}")
+
+
+def check_layout(layout: PixelLayout) -> None:
+    """Refuses a header that no frame can follow, before anything is allocated for it."""
+    if layout.rows < 1 or layout.columns < 1:
+        raise DamagedData("the header tells no rows or columns")
+    if layout.rows * layout.columns > MAX_FRAME_PIXELS:
+        raise LimitExceeded("MAX_FRAME_PIXELS")
+    if layout.samples not in (1, 3):
+        raise NotSupported(f"{layout.samples} samples per pixel")
+    if layout.bits_allocated not in (1, 8, 16, 32):
+        raise NotSupported(f"{layout.bits_allocated} bits allocated")
+    if not 1 <= layout.bits_stored <= layout.bits_allocated:
+        raise DamagedData("more bits stored than allocated")
+    if layout.photometric not in _PHOTOMETRIC:
+        raise NotSupported("unknown photometric interpretation")
+    if (layout.samples == 1) != (layout.photometric in ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")):
+        raise DamagedData("samples and photometric interpretation contradict each other")
+
+
+def frame_bytes(layout: PixelLayout) -> int:
+    """Bytes of one native frame; YBR_FULL_422 keeps two of three samples (PS3.3 C.7.6.3.1.2)."""
+    samples = 2 if layout.photometric == "YBR_FULL_422" else layout.samples
+    return (layout.rows * layout.columns * samples * layout.bits_allocated + 7) // 8
+
+
+def native(frame: EncodedFrame) -> Pixels:
+    """Uncompressed pixels (PS3.5 8.1): any of 1, 8, 16, 32 bits, either byte order, both planar forms."""
+    layout = frame.layout
+    if layout.bits_allocated == 1:
+        return _packed_bits(frame)
+    needed = frame_bytes(layout)
+    data = frame.data
+    halved = layout.photometric == "YBR_FULL_422"
+    if halved and len(data) >= layout.rows * layout.columns * 3:
+        halved = False
+        needed = layout.rows * layout.columns * 3
+    if len(data) < needed:
+        raise DamagedData(f"the frame has {len(data)} bytes, the header needs {needed}")
+    if frame.words_swapped and layout.bits_allocated == 8:
+        pairs = np.frombuffer(data, np.uint8, len(data) // 2 * 2)
+        data = pairs.reshape(-1, 2)[:, ::-1].tobytes() + data[len(data) // 2 * 2 :]
+    order = ">" if frame.transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN else "<"
+    stored = np.frombuffer(
+        data, np.dtype(f"{order}u{layout.bits_allocated // 8}"), needed * 8 // layout.bits_allocated
+    )
+    stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)
+    if halved:
+        return ycbcr_to_rgb(_spread_422(stored, layout), 8)
+    if layout.samples == 3 and layout.planar == 1:
+        stored = stored.reshape(3, layout.rows, layout.columns).transpose(1, 2, 0)
+    return _finished(stored, layout)
+
+
+def _packed_bits(frame: EncodedFrame) -> Pixels:
+    layout = frame.layout
+    count = layout.rows * layout.columns * layout.samples
+    if len(frame.data) * 8 < frame.first_bit + count:
+        raise DamagedData("the frame has fewer bits than the header needs")
+    packed = np.frombuffer(frame.data, np.uint8)
+    bits = np.unpackbits(packed, count=frame.first_bit + count, bitorder="little")
+    return bits[frame.first_bit :].reshape(_shape(layout))
+
+
+def _spread_422(stored: Pixels, layout: PixelLayout) -> Pixels:
+    """Y1 Y2 Cb Cr for each two neighbours to three samples per pixel (PS3.3 C.7.6.3.1.2)."""
+    if layout.bits_allocated != 8 or layout.columns % 2:
+        raise NotSupported("YBR_FULL_422 with other than 8 bits or an odd number of columns")
+    quads = stored.reshape(layout.rows, layout.columns // 2, 4)
+    spread = np.empty((layout.rows, layout.columns, 3), np.uint8)
+    spread[:, 0::2, 0] = quads[:, :, 0]
+    spread[:, 1::2, 0] = quads[:, :, 1]
+    for channel in (1, 2):
+        spread[:, 0::2, channel] = spread[:, 1::2, channel] = quads[:, :, channel + 1]
+    return spread
+
+
+def _shape(layout: PixelLayout) -> tuple[int, ...]:
+    return (
+        (layout.rows, layout.columns)
+        if layout.samples == 1
+        else (layout.rows, layout.columns, layout.samples)
+    )
+
+
+def _finished(stored: Pixels, layout: PixelLayout) -> Pixels:
+    """Shape, bits above Bits Stored, sign and colour of samples that no codec has interpreted."""
+    pixels = stored.reshape(_shape(layout))
+    pixels = _in_stored_bits(pixels, layout.bits_stored, layout.signed)
+    if layout.photometric == "YBR_FULL":
+        pixels = ycbcr_to_rgb(pixels, layout.bits_stored)
+    return np.ascontiguousarray(pixels)
+
+
+def _in_stored_bits(pixels: Pixels, bits: int, signed: bool) -> Pixels:
+    """Values with exactly `bits` significant bits: the rest is cut off or becomes copies of the sign."""
+    width = pixels.dtype.itemsize * 8
+    if signed:
+        pixels = pixels.view(np.dtype(f"i{pixels.dtype.itemsize}"))
+        if bits < width:
+            spare = width - bits
+            pixels = (pixels << spare) >> spare
+        return pixels
+    pixels = pixels.view(np.dtype(f"u{pixels.dtype.itemsize}"))
+    return pixels & np.array((1 << bits) - 1, pixels.dtype) if bits < width else pixels
+
+
+def _inflated(frame: EncodedFrame) -> bytes:
+    needed = frame_bytes(frame.layout)
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(frame.data, needed)
+    except zlib.error as error:
+        raise DamagedData("the deflated frame is broken") from error
+
+
+def _rle(data: bytes, layout: PixelLayout) -> Pixels:
+    """RLE Lossless (PS3.5 annex G): one PackBits segment per byte plane, most significant first."""
+    if layout.bits_allocated == 1:
+        raise NotSupported("RLE with 1 bit allocated")
+    width = layout.bits_allocated // 8
+    planes = layout.samples * width
+    count = layout.rows * layout.columns
+    starts = np.frombuffer(data, "<u4", 16) if len(data) >= 64 else np.zeros(16, "<u4")
+    if starts[0] != planes:
+        raise DamagedData(f"RLE: {int(starts[0])} segments, the header needs {planes}")
+    edges = [int(start) for start in starts[1 : planes + 1]] + [len(data)]
+    if edges[0] < 64 or any(first >= second for first, second in pairwise(edges)):
+        raise DamagedData("RLE: impossible segment offsets")
+    pixels = np.empty((count, layout.samples, width), np.uint8)
+    for plane in range(planes):
+        segment = data[edges[plane] : edges[plane + 1]]
+        # Each pair of bytes can grow to 128; above that the segment lies about its size.
+        if len(segment) * 64 < count:
+            raise DamagedData("RLE: segment too short for the frame")
+        pixels[:, plane // width, width - 1 - plane % width] = _unpacked_bits(segment, count)
+    return pixels.reshape(-1).view(np.dtype(f"<u{width}")).astype(f"=u{width}", copy=False)
+
+
+def _unpacked_bits(segment: bytes, count: int) -> Pixels:
+    """At least `count` bytes of one PackBits segment; surplus (padding) is dropped."""
+    unpacked = np.frombuffer(imagecodecs.packbits_decode(segment), np.uint8)
+    if unpacked.size < count:
+        raise DamagedData("RLE: segment ends before the frame does")
+    return unpacked[:count]
+
+
+def _agrees(head: CodestreamHead, layout: PixelLayout) -> None:
+    """The codestream must be as large as the header says: a codec allocates what the codestream says."""
+    if head.rows * head.columns * head.components > MAX_FRAME_PIXELS * 3:
+        raise LimitExceeded("MAX_FRAME_PIXELS")
+    if (head.rows, head.columns) != (layout.rows, layout.columns):
+        raise DamagedData(
+            f"header and codestream differ in size: {layout.rows} x {layout.columns}, {head.rows} x {head.columns}"
+        )
+    if head.components != layout.samples:
+        raise DamagedData("header and codestream differ in samples per pixel")
+    if head.precision > max(layout.bits_allocated, 8) or head.precision > 8 * _MAX_CODEC_BYTES_PER_SAMPLE:
+        raise DamagedData("the codestream has more bits than are allocated")
+
+
+def _jpeg(data: bytes, layout: PixelLayout) -> Pixels:
+    """JPEG baseline, extended (8 and 12 bit) and lossless (T.81)."""
+    head = jpeg_head(data)
+    _agrees(head, layout)
+    if head.process in _LOSSLESS_PROCESSES:
+        pixels = imagecodecs.ljpeg_decode(data) if layout.samples == 1 else imagecodecs.jpeg8_decode(data)
+        return _from_codec(pixels, layout, head)
+    if layout.samples == 1:
+        return _from_codec(imagecodecs.jpeg8_decode(data), layout, head)
+    colourspace = "RGB" if _holds_rgb(head, layout) else "YCBCR"
+    pixels = imagecodecs.jpeg8_decode(data, colorspace=colourspace, outcolorspace="RGB")
+    return np.ascontiguousarray(_in_shape(pixels, layout))
+
+
+def _holds_rgb(head: CodestreamHead, layout: PixelLayout) -> bool:
+    """Whether three components are RGB: the stream's own marks win over the header, which is often wrong."""
+    if head.transform is not None:
+        return head.transform == 0
+    if head.has_jfif:
+        return False
+    return head.component_ids == b"RGB" or layout.photometric == "RGB"
+
+
+def _jpeg_ls(data: bytes, layout: PixelLayout) -> Pixels:
+    head = jpeg_head(data)
+    if head.process != 0xF7:
+        raise DamagedData("JPEG-LS: another JPEG process")
+    _agrees(head, layout)
+    return _from_codec(imagecodecs.jpegls_decode(data), layout, head)
+
+
+def _jpeg_2000(data: bytes, layout: PixelLayout, high_throughput: bool) -> Pixels:
+    head = jpeg2000_head(data)
+    _agrees(head, layout)
+    if high_throughput:
+        pixels = imagecodecs.htj2k_decode(data[head.start :])
+    else:
+        pixels = imagecodecs.jpeg2k_decode(data[head.start :], numthreads=1)
+    # The codestream undoes its own colour transform (YBR_ICT, YBR_RCT); only YBR_FULL is left to convert.
+    return _from_codec(pixels, layout, head)
+
+
+def _in_shape(pixels: Pixels, layout: PixelLayout) -> Pixels:
+    wanted = _shape(layout)
+    if pixels.shape == wanted:
+        return pixels
+    if layout.samples == 3 and pixels.shape == (3, layout.rows, layout.columns):
+        return pixels.transpose(1, 2, 0)
+    if pixels.size != int(np.prod(wanted)):
+        raise DamagedData("the codec's picture has another size than the header says")
+    return pixels.reshape(wanted)
+
+
+def _from_codec(pixels: Pixels, layout: PixelLayout, head: CodestreamHead) -> Pixels:
+    """A codec's array with the header's signedness and width.
+
+    A codestream whose signedness contradicts Pixel Representation is met in practice; the header wins, and
+    the sign is where the codestream's precision puts it.
+    """
+    pixels = _in_shape(pixels, layout)
+    if pixels.dtype.kind not in "iu":
+        raise NotSupported("the codestream holds other than whole numbers")
+    if layout.signed != head.signed:
+        pixels = _in_stored_bits(np.ascontiguousarray(pixels), head.precision, layout.signed)
+    kind = "i" if layout.signed else "u"
+    wanted = np.dtype(f"{kind}{max(layout.bits_allocated // 8, 1)}")
+    pixels = np.ascontiguousarray(pixels.astype(wanted, copy=False))
+    if layout.photometric == "YBR_FULL" and layout.samples == 3:
+        pixels = ycbcr_to_rgb(pixels, layout.bits_stored)
+    return pixels

@@ -1,0 +1,234 @@
+"""From stored values to a picture of 8 bits, by the order of PS3.4 N.2: modality, VOI, presentation. Pure numpy.
+
+Stored values of at most 16 bits go through one table that composes all steps, so a frame costs one lookup.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+
+from samsyn.errors import BadInput, DamagedData
+from samsyn.model.imaging import PixelLayout
+from samsyn.render.colour import palette_to_rgb, table_values
+from samsyn.render.scaling import Bytes, framed
+from samsyn.render.words import (
+    DisplayValues,
+    LookupTable,
+    Picture,
+    PictureFormat,
+    PictureOptions,
+    Voi,
+    Window,
+)
+
+Reals: TypeAlias = NDArray[np.float32]
+Counted: TypeAlias = Callable[[], tuple[Reals, NDArray[np.float64]]]
+"""Levels that occur and how often; asked for only when no window is known."""
+
+_DARK_SHARE: Final = 0.01
+_BRIGHT_SHARE: Final = 0.995
+"""Shares of the pixels that a guessed window leaves black and white at most."""
+_MAX_ASPECT: Final = 20.0
+"""A pixel more than this many times as long as wide is a typing error and shown square."""
+
+
+def picture_of(
+    pixels: NDArray[Any], layout: PixelLayout, values: DisplayValues, options: PictureOptions
+) -> Picture:
+    """The decoded frame as the header says and the options ask, encoded.
+
+    `pixels` as decoding.decode_frame returns them. Raises DamagedData for LUTs that cannot be followed and
+    BadInput for options that make no sense. A window of the header that cannot be followed (width 0, NaN) is
+    replaced by a guessed one; one of the options is refused.
+    """
+    eight = eight_bits(pixels, layout, values, options.window)
+    aspect = values.aspect if 1 / _MAX_ASPECT <= values.aspect <= _MAX_ASPECT else 1.0
+    return encoded(framed(eight, aspect, options), options)
+
+
+def encoded(picture: Bytes, options: PictureOptions) -> Picture:
+    """JPEG (4:4:4, so that coloured text stays sharp) or PNG of an 8-bit picture."""
+    if options.format is PictureFormat.PNG:
+        data = imagecodecs.png_encode(picture, level=1)
+    else:
+        if not 1 <= options.quality <= 100:
+            raise BadInput("JPEG quality is 1 to 100")
+        data = imagecodecs.jpeg8_encode(picture, level=options.quality, subsampling="444")
+    return Picture(bytes(data), options.format.value, width=picture.shape[1], height=picture.shape[0])
+
+
+def eight_bits(
+    pixels: NDArray[Any], layout: PixelLayout, values: DisplayValues, window: Window | None
+) -> Bytes:
+    """Grey (rows, columns) or RGB (rows, columns, 3), 0 = black."""
+    if pixels.ndim == 3:
+        return _eight_of_colour(pixels, layout.bits_stored)
+    if layout.photometric == "PALETTE COLOR":
+        if values.palette is None:
+            raise DamagedData("PALETTE COLOR without palette")
+        return palette_to_rgb(pixels, values.palette)
+    if window is not None and not usable(window):
+        raise BadInput("the window can not be followed")
+    if pixels.dtype.itemsize > 2:
+        return _directly(pixels, layout, values, window)
+    return _by_table(pixels, layout, values, window)
+
+
+def _eight_of_colour(pixels: NDArray[Any], bits: int) -> Bytes:
+    if pixels.dtype == np.uint8:
+        return pixels << np.uint8(8 - bits) if bits < 8 else pixels
+    kept = pixels.astype(np.uint32)
+    return (kept >> np.uint32(bits - 8) if bits >= 8 else kept << np.uint32(8 - bits)).astype(np.uint8)
+
+
+def usable(window: Window) -> bool:
+    """Whether PS3.3 C.11.2.1.2 gives the window a meaning."""
+    if not (math.isfinite(window.center) and math.isfinite(window.width)):
+        return False
+    if abs(window.center) > 1e9 or window.width > 1e9:
+        return False
+    return window.width >= 1.0 if window.voi is Voi.LINEAR else window.width > 0.0
+
+
+def _by_table(
+    pixels: NDArray[Any], layout: PixelLayout, values: DisplayValues, window: Window | None
+) -> Bytes:
+    """All steps composed into one table over the values that the sample format can hold."""
+    bits = 8 * pixels.dtype.itemsize
+    possible = np.arange(1 << bits, dtype=np.uint32).astype(f"u{pixels.dtype.itemsize}").view(pixels.dtype)
+    raw = pixels.view(f"u{pixels.dtype.itemsize}")
+    is_padding = _padding_mask(possible, values, layout)
+    reals = _modality(possible, values)
+
+    def counted() -> tuple[Reals, NDArray[np.float64]]:
+        counts = np.bincount(raw.reshape(-1), minlength=1 << bits).astype(np.float64)
+        if is_padding is not None:
+            counts[is_padding] = 0.0
+        seen = counts > 0
+        return reals[seen], counts[seen]
+
+    shown = _shown(reals, layout, values, window, counted)
+    if is_padding is not None:
+        shown[is_padding] = 0
+    return np.take(shown, raw)
+
+
+def _directly(
+    pixels: NDArray[Any], layout: PixelLayout, values: DisplayValues, window: Window | None
+) -> Bytes:
+    """32-bit samples (dose grids): every pixel is computed."""
+    is_padding = _padding_mask(pixels, values, layout)
+    reals = _modality(pixels, values)
+
+    def counted() -> tuple[Reals, NDArray[np.float64]]:
+        tissue = reals if is_padding is None else reals[~is_padding]
+        return tissue.reshape(-1), np.ones(tissue.size, np.float64)
+
+    shown = _shown(reals, layout, values, window, counted)
+    if is_padding is not None:
+        shown[is_padding] = 0
+    return shown
+
+
+def _padding_mask(
+    stored: NDArray[Any], values: DisplayValues, layout: PixelLayout
+) -> NDArray[np.bool_] | None:
+    """Where stored values mean "nothing was measured here": shown black and left out of guessed windows."""
+    if values.padding is None:
+        return None
+    low, high = sorted(_as_stored(value, layout) for value in values.padding)
+    mask = (stored >= low) & (stored <= high)
+    # A padding range that is everything hides the picture: a typing error in the header, not followed.
+    return None if mask.all() else mask
+
+
+def _as_stored(value: int, layout: PixelLayout) -> int:
+    """The padding value in the pixels' own signedness: its VR is often that of the other one."""
+    span = 1 << layout.bits_allocated
+    value %= span
+    return value - span if layout.signed and value >= span // 2 else value
+
+
+def _modality(stored: NDArray[Any], values: DisplayValues) -> Reals:
+    """Stored values to output units (PS3.3 C.11.1): LUT, or slope and intercept."""
+    if values.modality_lut is not None:
+        table = table_values(values.modality_lut).astype(np.float32)
+        position = np.clip(stored.astype(np.int64) - values.modality_lut.first, 0, table.size - 1)
+        return table[position]
+    reals: Reals = stored.astype(np.float32)
+    slope, intercept = values.slope, values.intercept
+    if not (math.isfinite(slope) and math.isfinite(intercept)) or slope == 0.0 or abs(slope) > 1e12:
+        return reals
+    if (slope, intercept) != (1.0, 0.0):
+        reals = reals * np.float32(slope) + np.float32(intercept)
+    return reals
+
+
+def _shown(
+    reals: Reals, layout: PixelLayout, values: DisplayValues, window: Window | None, counted: Any
+) -> Bytes:
+    """VOI and presentation: a window that was asked for, else the header's LUT, else its window, else a guess."""
+    own = next((known for known in values.windows if usable(known)), None)
+    if window is not None:
+        unit = _windowed(reals, window)
+    elif values.voi_lut is not None:
+        unit = _by_voi_lut(reals, values.voi_lut)
+    elif own is not None:
+        unit = _windowed(reals, own)
+    else:
+        unit = _windowed(reals, guessed_window(*counted()))
+    if layout.photometric == "MONOCHROME1":
+        unit = np.float32(1.0) - unit
+    eight: Bytes = np.rint(unit * np.float32(255.0)).astype(np.uint8)
+    return eight
+
+
+def _by_voi_lut(reals: Reals, lut: LookupTable) -> Reals:
+    """0 to 1 by a VOI LUT (PS3.3 C.11.2.1.1).
+
+    White is the largest entry when that passes what the descriptor's bits can tell, or when they are 16:
+    writers put 16 there for tables of 8 to 12 bits.
+    """
+    table = table_values(lut).astype(np.float32)
+    declared = float((1 << lut.bits) - 1) if lut.bits < 16 else 1.0
+    position = np.clip(np.rint(reals).astype(np.int64) - lut.first, 0, table.size - 1)
+    unit: Reals = table[position] / np.float32(max(float(table.max()), declared))
+    return unit
+
+
+def _windowed(reals: Reals, window: Window) -> Reals:
+    """0 to 1 by PS3.3 C.11.2.1.2.1 (LINEAR), C.11.2.1.3.2 (LINEAR_EXACT), C.11.2.1.3.1 (SIGMOID)."""
+    if window.voi is Voi.SIGMOID:
+        power = np.clip(-4.0 * (reals - np.float32(window.center)) / np.float32(window.width), -80.0, 80.0)
+        curve: Reals = (1.0 / (1.0 + np.exp(power))).astype(np.float32)
+        return curve
+    center, width = window.center, window.width
+    if window.voi is Voi.LINEAR:
+        center, width = center - 0.5, width - 1.0
+        if width == 0.0:
+            step: Reals = (reals > center).astype(np.float32)
+            return step
+    unit = (reals - np.float32(center)) / np.float32(width) + np.float32(0.5)
+    clipped: Reals = np.clip(unit, 0.0, 1.0)
+    return clipped
+
+
+def guessed_window(levels: Reals, counts: NDArray[np.float64]) -> Window:
+    """A window for pictures whose header has none: from the dark to the bright percentile of what is there."""
+    total = float(counts.sum())
+    if total <= 0.0:
+        return Window(0.5, 1.0, Voi.LINEAR_EXACT)
+    order = np.argsort(levels, kind="stable")
+    shares = np.cumsum(counts[order]) / total
+    low = float(levels[order[np.searchsorted(shares, _DARK_SHARE)]])
+    high = float(levels[order[min(int(np.searchsorted(shares, _BRIGHT_SHARE)), len(order) - 1)]])
+    if high <= low:
+        low, high = float(levels.min()), float(levels.max())
+    if high <= low:
+        # One single value: black when it is nothing, otherwise mid-grey, so that "empty" can be told.
+        return Window(low + 0.5, 1.0, Voi.LINEAR_EXACT) if low <= 0 else Window(low, 1.0, Voi.LINEAR_EXACT)
+    return Window((low + high) / 2.0, high - low, Voi.LINEAR_EXACT)

@@ -4,7 +4,7 @@ import sqlite3
 from typing import Any
 
 from samsyn.store.index import operations
-from samsyn.store.index.operations import BODY_LENGTH, BODY_OFFSET, BODY_SEGMENT, Operation
+from samsyn.store.index.operations import Operation
 
 
 class Transaction:
@@ -63,8 +63,7 @@ class Transaction:
     def insert_with_body(self, table: str, **values: Any) -> None:
         """Adds a row whose segment, body_offset and length tell where this record's body lies."""
         self.keeps_body = True
-        place = {"segment": BODY_SEGMENT, "body_offset": BODY_OFFSET, "length": BODY_LENGTH}
-        self._change(["i", table, values | place])
+        self._change(["b", table, values])
 
     def update(self, table: str, where: dict[str, Any], **values: Any) -> None:
         """Sets columns of the rows that match every `where`."""

@@ -1,8 +1,8 @@
 """Row operations: what a journal record does to the index, as data that can be replayed.
 
-An operation is a short list: ["i", table, {column: value}] insert, ["r", ...] insert or replace,
-["u", table, {where}, {values}] update, ["+", table, {where}, {column: delta}] add, ["d", table, {where}]
-delete. In values the text "@segment", "@offset" and "@length" stand for the place of the record's body.
+An operation is a short list: ["i", table, {column: value}] insert, ["b", ...] insert with the place of the
+record's body in the columns segment, body_offset and length, ["r", ...] insert or replace, ["u", table, {where},
+{values}] update, ["+", table, {where}, {column: delta}] add, ["d", table, {where}] delete.
 """
 
 import sqlite3
@@ -11,9 +11,7 @@ from typing import Any, TypeAlias
 
 Operation: TypeAlias = list[Any]
 
-BODY_SEGMENT = "@segment"
-BODY_OFFSET = "@offset"
-BODY_LENGTH = "@length"
+_PLACE = ("segment", "body_offset", "length")
 
 
 def apply(
@@ -21,10 +19,13 @@ def apply(
 ) -> None:
     """Changes the index by one operation of a record whose body lies at the place given."""
     verb, table = operation[0], operation[1]
-    if verb in ("i", "r"):
+    if verb == "b":
         values = operation[2]
-        sql = _insert(verb, table, tuple(values))
-        connection.execute(sql, [_placed(value, segment, offset, length) for value in values.values()])
+        sql = _insert("i", table, (*values, *_PLACE))
+        connection.execute(sql, [*values.values(), segment, offset, length])
+    elif verb in ("i", "r"):
+        values = operation[2]
+        connection.execute(_insert(verb, table, tuple(values)), list(values.values()))
     elif verb == "u":
         where, values = operation[2], operation[3]
         connection.execute(
@@ -39,17 +40,6 @@ def apply(
         connection.execute(_delete(table, tuple(operation[2])), list(operation[2].values()))
     else:
         raise ValueError(f"unknown row operation {verb!r}")
-
-
-def _placed(value: Any, segment: int, offset: int, length: int) -> Any:
-    if isinstance(value, str) and value.startswith("@"):
-        if value == BODY_SEGMENT:
-            return segment
-        if value == BODY_OFFSET:
-            return offset
-        if value == BODY_LENGTH:
-            return length
-    return value
 
 
 @lru_cache(maxsize=512)

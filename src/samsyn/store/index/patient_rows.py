@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
+from samsyn.errors import NotFound
 from samsyn.model.patient import Demographics, Patient, PatientIdentifier
 
 
@@ -58,6 +59,8 @@ def patient(connection: sqlite3.Connection, key: int) -> Patient:
     row = connection.execute(
         "SELECT name, birth_date, sex, protected FROM patient WHERE patient_key = ?", (key,)
     ).fetchone()
+    if row is None:
+        raise NotFound
     keys = sorted(closure_of(connection, key), key=lambda other: (other != key, other))
     identifiers = tuple(
         PatientIdentifier(issuer, value)

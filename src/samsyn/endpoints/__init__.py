@@ -1,0 +1,1 @@
+"""The doors: each speaks one protocol, translates, and holds no rules."""

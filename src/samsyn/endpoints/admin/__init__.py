@@ -1,0 +1,1 @@
+"""The operators' door: health and metrics. Nothing personal passes here."""

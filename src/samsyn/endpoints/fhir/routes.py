@@ -1,0 +1,186 @@
+"""FHIR R4: Patient by identifier; ImagingStudy, DiagnosticReport and ServiceRequest of one patient."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from samsyn.access.view import Gatekeeper, View
+from samsyn.endpoints.fhir import resources
+from samsyn.endpoints.fhir.resources import Resource
+from samsyn.errors import (
+    BadInput,
+    LimitExceeded,
+    NotAllowed,
+    NotAuthenticated,
+    NotFound,
+    NotSupported,
+    OutOfResources,
+    SamsynError,
+)
+from samsyn.model.patient import PatientIdentifier
+from samsyn.model.subject import Subject
+from samsyn.patients.lookup import PatientLookup
+from samsyn.reports.examination import Examination, History
+from samsyn.search.find import Finder
+from samsyn.search.query import Level, Query
+
+Identify = Callable[[Request], Subject]
+
+_STATUS: MappingProxyType[type[SamsynError], tuple[int, str]] = MappingProxyType(
+    {
+        BadInput: (400, "invalid"),
+        LimitExceeded: (413, "too-costly"),
+        NotSupported: (400, "not-supported"),
+        NotAuthenticated: (401, "login"),
+        NotAllowed: (403, "forbidden"),
+        NotFound: (404, "not-found"),
+        OutOfResources: (503, "throttled"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FhirDependencies:
+    """What the door needs from the house."""
+
+    identify: Identify
+    gatekeeper: Gatekeeper
+    lookup: PatientLookup
+    history: History
+    finder: Finder
+    base: str
+
+
+def fhir_routes(needs: FhirDependencies) -> list[Route]:
+    """Routes under /fhir."""
+    door = _Door(needs)
+    return [
+        Route("/fhir/metadata", door.guarded(door.capability)),
+        Route("/fhir/Patient", door.guarded(door.patients)),
+        Route("/fhir/Patient/{id}", door.guarded(door.patient)),
+        Route("/fhir/ImagingStudy", door.guarded(door.studies)),
+        Route("/fhir/DiagnosticReport", door.guarded(door.reports)),
+        Route("/fhir/ServiceRequest", door.guarded(door.referrals)),
+        Route("/fhir/{rest:path}", door.guarded(door.unknown)),
+    ]
+
+
+Answer = Callable[[Request], Awaitable[Resource]]
+
+
+class _Door:
+    def __init__(self, needs: FhirDependencies) -> None:
+        self._needs = needs
+
+    def guarded(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+        """Turns refusals into OperationOutcome; one total mapping, 500 for what is not named."""
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                return _json(await answer(request), 200)
+            except SamsynError as refusal:
+                status, code = _STATUS.get(type(refusal), (500, "exception"))
+                return _json(resources.outcome(code, refusal.sentence), status)
+
+        return endpoint
+
+    async def capability(self, request: Request) -> Resource:
+        return resources.capability(self._needs.base)
+
+    async def unknown(self, request: Request) -> Resource:
+        self._needs.identify(request)
+        raise NotFound
+
+    async def patients(self, request: Request) -> Resource:
+        subject = self._needs.identify(request)
+        system, bar, value = _only(request, "identifier").partition("|")
+        if not bar:
+            found = await self._needs.lookup.by_number(system)
+        else:
+            issuer = resources.issuer_of(system)
+            if not issuer or not value:
+                raise BadInput("identifier needs system|value with a known system")
+            found = await self._needs.lookup.by_identifier(PatientIdentifier(issuer, value))
+        keys = frozenset(person.key for person in found)
+        await self._needs.gatekeeper.record_search(await self._open(subject, keys), "fhir", keys)
+        return resources.bundle(
+            "Patient", [resources.patient(self._needs.lookup.handle(person.key), person) for person in found]
+        )
+
+    async def patient(self, request: Request) -> Resource:
+        subject = self._needs.identify(request)
+        person = await self._needs.lookup.patient(self._needs.lookup.key_of(request.path_params["id"]))
+        keys = frozenset({person.key})
+        await self._needs.gatekeeper.record_search(await self._open(subject, keys), "fhir", keys)
+        return resources.patient(self._needs.lookup.handle(person.key), person)
+
+    async def studies(self, request: Request) -> Resource:
+        handle, view, found = await self._history(request)
+        studies: list[Resource] = []
+        for examination in found:
+            for study in examination.studies:
+                query = Query(Level.SERIES, {0x0020000D: study.study_uid})
+                series = await self._needs.finder.find(view, query)
+                studies.append(resources.imaging_study(handle, study, series))
+        return resources.bundle("ImagingStudy", studies)
+
+    async def reports(self, request: Request) -> Resource:
+        handle, view, found = await self._history(request)
+        for examination in found:
+            if examination.reports:
+                await self._needs.gatekeeper.record_opening(view, examination.reference, "report")
+        return resources.bundle(
+            "DiagnosticReport",
+            [
+                resources.diagnostic_report(handle, report, examination.studies)
+                for examination in found
+                for report in examination.reports
+            ],
+        )
+
+    async def referrals(self, request: Request) -> Resource:
+        handle, view, found = await self._history(request)
+        for examination in found:
+            if examination.referrals:
+                await self._needs.gatekeeper.record_opening(view, examination.reference, "referral")
+        return resources.bundle(
+            "ServiceRequest",
+            [
+                resources.service_request(handle, f"referral-{number}-{place}", referral)
+                for number, examination in enumerate(found)
+                for place, referral in enumerate(examination.referrals)
+            ],
+        )
+
+    async def _history(self, request: Request) -> tuple[str, View, list[Examination]]:
+        subject = self._needs.identify(request)
+        handle = _only(request, "patient").removeprefix("Patient/")
+        keys = await self._needs.lookup.linked(self._needs.lookup.key_of(handle))
+        view = await self._open(subject, keys)
+        await self._needs.gatekeeper.record_search(view, "fhir", keys)
+        return handle, view, await self._needs.history.examinations(view)
+
+    async def _open(self, subject: Subject, keys: frozenset[int]) -> View:
+        return await self._needs.gatekeeper.open_view(subject, keys)
+
+
+def _only(request: Request, name: str) -> str:
+    """The one search parameter; an unknown one is refused, since ignoring it would answer another question."""
+    names = [key for key in request.query_params if not key.startswith("_")]
+    if names != [name] or not request.query_params[name]:
+        raise BadInput(f"this search takes exactly the parameter {name}")
+    return request.query_params[name]
+
+
+def _json(resource: Resource, status: int) -> Response:
+    return Response(
+        orjson.dumps(resource),
+        status_code=status,
+        media_type="application/fhir+json",
+        headers={"Cache-Control": "private, no-store"},
+    )

@@ -1,0 +1,83 @@
+"""Choosing a patient: from what somebody typed or an EHR sent, to the person and everybody linked to him.
+
+This is the step before any View: it tells who the person is, never what exists about him.
+"""
+
+import secrets
+import sqlite3
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+from samsyn.clock import Clock
+from samsyn.errors import NotFound
+from samsyn.model.patient import Patient, PatientIdentifier
+from samsyn.patients import registry
+from samsyn.patients.identifiers import recognise
+from samsyn.store.index import patient_rows
+from samsyn.store.store import Store
+
+
+class PatientLookup:
+    """Looks persons up by number, identifier or handle."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._cipher = Cipher(algorithms.AES256(_secret(store.folder / "handles.key")), modes.ECB())  # noqa: S305
+        # ECB on a single random-keyed block is a plain permutation of 64-bit keys: what an opaque handle needs.
+
+    async def by_number(self, text: str) -> list[Patient]:
+        """Everybody whom the text may mean, in any written form and of any issuer; usually one or none."""
+        return await self._store.read(registry.patients_with(_meanings(text, self._clock.now().date())))
+
+    async def by_identifier(self, identifier: PatientIdentifier) -> list[Patient]:
+        """Whoever has exactly this identifier; an empty issuer means any."""
+        return await self._store.read(registry.patients_with([identifier]))
+
+    async def patient(self, key: int) -> Patient:
+        """The person (the survivor, when merged); NotFound for an unknown key."""
+        return await self._store.read(partial(_patient, key=key))
+
+    async def linked(self, key: int) -> frozenset[int]:
+        """Keys of the person and everybody linked to him by merges."""
+        return await self._store.read(partial(patient_rows.closure_of, key=key))
+
+    def handle(self, key: int) -> str:
+        """An opaque name of the person for addresses: says nothing and is the same on every call."""
+        encryptor = self._cipher.encryptor()
+        return (encryptor.update(b"samsyn-p" + key.to_bytes(8, "big")) + encryptor.finalize()).hex()
+
+    def key_of(self, handle: str) -> int:
+        """The person behind a handle; NotFound when it is none of ours."""
+        try:
+            data = bytes.fromhex(handle)
+        except ValueError:
+            raise NotFound from None
+        if len(data) != 16:
+            raise NotFound
+        decryptor = self._cipher.decryptor()
+        plain = decryptor.update(data) + decryptor.finalize()
+        if not plain.startswith(b"samsyn-p"):
+            raise NotFound
+        return int.from_bytes(plain[8:], "big")
+
+
+def _meanings(text: str, today: date) -> list[PatientIdentifier]:
+    recognised = recognise(text, today)
+    values = dict.fromkeys([text.strip(), *([recognised.identifier.value] if recognised else [])])
+    return [PatientIdentifier("", value) for value in values]
+
+
+def _patient(connection: sqlite3.Connection, key: int) -> Patient:
+    return patient_rows.patient(connection, patient_rows.root(connection, key))
+
+
+def _secret(path: Path) -> bytes:
+    """32 random bytes that belong to this installation."""
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_bytes(secrets.token_bytes(32))
+    return path.read_bytes()

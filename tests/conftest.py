@@ -1,9 +1,19 @@
-"""What every test shares: how long the property tests look, chosen by HYPOTHESIS_PROFILE."""
+"""Fixtures that all tests share."""
 
-import os
+from collections.abc import Iterator
+from pathlib import Path
 
-from hypothesis import HealthCheck, settings
+import pytest
 
-settings.register_profile("quick", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("fuzz", parent=settings.get_profile("quick"), max_examples=5_000)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+from tests.scratch import Running, start_scratch
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One `samsyn serve --scratch` per test module; ended cleanly, which is asserted."""
+    running = start_scratch(Path(tmp_path_factory.mktemp("scratch")) / "server.log")
+    try:
+        yield running
+        assert running.stop() == 0
+    finally:
+        running.kill()

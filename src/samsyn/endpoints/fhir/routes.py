@@ -1,5 +1,6 @@
 """FHIR R4: Patient by identifier; ImagingStudy, DiagnosticReport and ServiceRequest of one patient."""
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -24,6 +25,7 @@ from samsyn.errors import (
 )
 from samsyn.model.patient import PatientIdentifier
 from samsyn.model.subject import Subject
+from samsyn.model.texts import Referral
 from samsyn.patients.lookup import PatientLookup
 from samsyn.reports.examination import Examination, History
 from samsyn.search.find import Finder
@@ -151,9 +153,9 @@ class _Door:
         return resources.bundle(
             "ServiceRequest",
             [
-                resources.service_request(handle, f"referral-{number}-{place}", referral)
-                for number, examination in enumerate(found)
-                for place, referral in enumerate(examination.referrals)
+                resources.service_request(handle, _referral_id(examination, referral), referral)
+                for examination in found
+                for referral in examination.referrals
             ],
         )
 
@@ -167,6 +169,12 @@ class _Door:
 
     async def _open(self, subject: Subject, keys: frozenset[int]) -> View:
         return await self._needs.gatekeeper.open_view(subject, keys)
+
+
+def _referral_id(examination: Examination, referral: Referral) -> str:
+    """Stable and opaque: FHIR ids take 64 characters of A-Z, a-z, 0-9, - and . only."""
+    name = f"{examination.reference}|{referral.provider}|{referral.placer_id}"
+    return hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
 def _only(request: Request, name: str) -> str:

@@ -143,3 +143,17 @@ VIEW_SECONDS: Final = 5.0
 """A View may be reused for this long: a block or withdrawn consent works everywhere within it."""
 LIFT_DAYS: Final = 7
 """A temporary lift of a block lasts at most this many days."""
+EMERGENCY_HOURS: Final = 24
+"""An emergency ground (nödöppning) lasts at most this long: the danger is over or it is attested again."""
+RELATION_DAYS: Final = 14
+"""An attested care relation lasts at most this many days, as long as a referral keeps one alive."""
+AUDIT_REPEAT_S: Final = 15 * 60
+"""The same opening by the same session is written once in this time: one row per reading, not per frame."""
+MAX_KEPT_VIEWS: Final = 10_000
+"""Views kept for reuse: some thousand readers with a handful of patients each."""
+MAX_KEPT_OPENINGS: Final = 200_000
+"""Openings remembered as already audited; older ones are written again."""
+MAX_KEPT_CHOICES: Final = 50_000
+"""Sessions' active choices in memory; the oldest is forgotten, which closes what it had opened."""
+MAX_WORDING_CHARACTERS: Final = 2_000
+"""The exact wording that a reader saw at a step of the reveal, kept in the audit journal."""

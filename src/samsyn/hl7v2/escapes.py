@@ -32,7 +32,7 @@ _SEQUENCE = re.compile(
     r"|\.(?P<format>[A-Za-z]{2})\s*(?P<count>[+-]?[0-9]{0,3})"
     r"|(?P<switch>[CM][0-9A-Fa-f]{4,6})"
 )
-_OPEN_HEX = re.compile(r"X[0-9A-Fa-f]{2}")
+_OPEN_HEX = re.compile(r"X[0-9A-Fa-f]")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f]")
 
 

@@ -8,6 +8,7 @@ a small multiple of the message. Field numbers are the standard's: MSH-1 is the 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from samsyn.errors import BadInput, LimitExceeded, NotSupported
 from samsyn.hl7v2.charsets import Charset, charset_for, decode
@@ -168,7 +169,7 @@ def split_batch(raw: bytes) -> tuple[bytes, ...]:
     if len(starts) > MAX_HL7_SEGMENTS:
         raise LimitExceeded("MAX_HL7_SEGMENTS: too many messages in one batch file")
     messages = []
-    for start, end in zip(starts, [*starts[1:], len(raw)], strict=True):
+    for start, end in pairwise([*starts, len(raw)]):
         trailer = re.search(rb"[\r\n](?:BHS|BTS|FTS)", raw[start:end])
         messages.append(raw[start : start + trailer.start() + 1 if trailer else end])
     told = [int(count) for count in re.findall(rb"(?:\A|[\r\n])BTS.([0-9]{1,9})", raw)]

@@ -64,3 +64,7 @@ class ReportVersion:
     text: str
     """Plain text, lines parted by LF; never markup."""
     received: datetime
+    fragment: bool = False
+    """For an addendum: the text is only what is added, and must be shown with what it adds to."""
+    reason: str = ""
+    """Why it was corrected or annulled, when the source told."""

@@ -177,6 +177,8 @@ def _report(row: sqlite3.Row) -> ReportVersion:
         signer=row["signer"],
         text=row["text"],
         received=datetime.fromisoformat(row["received"]),
+        fragment=bool(row["fragment"]),
+        reason=row["reason"] or "",
     )
 
 

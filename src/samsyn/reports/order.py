@@ -1,0 +1,160 @@
+"""In what order report versions are shown and which one holds: the one function that every door uses.
+
+The order in which messages happened to arrive decides nothing (a sister system showed reports by arrival, and
+an addendum was missed). What decides is the status and the result time that the source gave:
+
+- A signed text (final, correction, or an addendum that repeats the whole) replaces a preliminary one, whatever
+  their times; among signed texts the latest holds, and at the same time the correction.
+- An addendum that is only a fragment never replaces anything: it is shown above the text that it adds to.
+  It stays even when a later text has come, because nobody can tell whether that took it up.
+- An annulment takes back everything up to its time and leaves a tombstone. Only what is newer lives again.
+- Every other version stays retrievable as an earlier one.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from samsyn.model.texts import ReportStatus, ReportVersion
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_RANK = {
+    ReportStatus.PRELIMINARY: 0,
+    ReportStatus.FINAL: 1,
+    ReportStatus.ADDENDUM: 2,
+    ReportStatus.CORRECTION: 3,
+    ReportStatus.ANNULLED: 4,
+}
+
+
+class Role(StrEnum):
+    """What a shown version is to the reader."""
+
+    ADDENDUM = "addendum"
+    """Stands above the report that it adds to (tilläggssvar)."""
+    REPORT = "report"
+    """The text that holds."""
+    TOMBSTONE = "tombstone"
+    """Says that, when and why the report was annulled; its own text, if any, is not to be shown as a report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One text on the page."""
+
+    version: ReportVersion
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """One report as it is to be shown."""
+
+    shown: tuple[Shown, ...]
+    """From top to bottom; empty only when there was no version at all."""
+    earlier: tuple[ReportVersion, ...]
+    """Replaced and annulled versions, the latest first."""
+    standing: ReportStatus | None
+    """What the reader must be told that this is; PRELIMINARY also for an addendum to a preliminary text."""
+    base_missing: bool = False
+    """An addendum has come and the report that it adds to has not: the page must say so."""
+
+    @property
+    def current(self) -> ReportVersion | None:
+        """The version that holds (the topmost report, else the topmost of what there is)."""
+        for each in self.shown:
+            if each.role is Role.REPORT:
+                return each.version
+        return self.shown[0].version if self.shown else None
+
+    @property
+    def replaced(self) -> ReportVersion | None:
+        """What a correction replaced, to show the difference; None when the current one is no correction."""
+        current = self.current
+        if current is None or current.status is not ReportStatus.CORRECTION:
+            return None
+        return next((version for version in self.earlier if _is_text(version)), None)
+
+
+def arrange(versions: Iterable[ReportVersion]) -> Arrangement:
+    """Orders the versions of one report; the same set gives the same answer in whatever order it comes."""
+    latest_first = sorted(_distinct(versions), key=_key, reverse=True)
+    annulment = next((each for each in latest_first if each.status is ReportStatus.ANNULLED), None)
+    annulled = [each for each in latest_first if annulment is not None and _falls_to(each, annulment)]
+    living = [each for each in latest_first if each not in annulled]
+    if not living:
+        return _tombstone(annulled)
+    fragments = [each for each in living if _is_fragment(each)]
+    bases = [each for each in living if not _is_fragment(each)]
+    base = max(bases, key=_holding_key, default=None)
+    shown = [Shown(each, Role.ADDENDUM) for each in fragments]
+    if base is not None:
+        shown.append(Shown(base, Role.REPORT))
+    earlier = [each for each in latest_first if each is not base and each not in fragments]
+    return Arrangement(tuple(shown), tuple(earlier), _standing(base, fragments), base is None)
+
+
+def by_report(versions: Iterable[ReportVersion]) -> tuple[Arrangement, ...]:
+    """Arranges the versions of several reports, the report with the latest version first.
+
+    A report is one examination of one provider: (provider, accession number), or the filler number when the
+    source gave no accession number.
+    """
+    groups: dict[tuple[str, str], list[ReportVersion]] = {}
+    for version in versions:
+        groups.setdefault((version.provider, version.accession or version.filler_id), []).append(version)
+    newest = sorted(groups.items(), key=lambda group: (max(map(_key, group[1])), group[0]), reverse=True)
+    return tuple(arrange(group) for _, group in newest)
+
+
+def _key(version: ReportVersion) -> tuple[datetime, int, str, str, str, str]:
+    """Total order by what the source said; arrival (version_key, received) has no say."""
+    return (
+        version.result_time or _LONG_AGO,
+        _RANK[version.status],
+        version.text,
+        version.signer,
+        version.author,
+        version.reason,
+    )
+
+
+def _holding_key(version: ReportVersion) -> tuple[bool, tuple[datetime, int, str, str, str, str]]:
+    return version.status is not ReportStatus.PRELIMINARY, _key(version)
+
+
+def _distinct(versions: Iterable[ReportVersion]) -> list[ReportVersion]:
+    """The same version sent twice is one; the one that was filed first stays."""
+    found: dict[object, ReportVersion] = {}
+    for version in sorted(versions, key=lambda each: each.version_key):
+        found.setdefault((version.provider, version.accession, version.filler_id, _key(version)), version)
+    return list(found.values())
+
+
+def _is_fragment(version: ReportVersion) -> bool:
+    return version.status is ReportStatus.ADDENDUM and version.fragment
+
+
+def _is_text(version: ReportVersion) -> bool:
+    return version.status is not ReportStatus.ANNULLED and not _is_fragment(version)
+
+
+def _falls_to(version: ReportVersion, annulment: ReportVersion) -> bool:
+    return (version.result_time or _LONG_AGO) <= (annulment.result_time or _LONG_AGO)
+
+
+def _tombstone(annulled: list[ReportVersion]) -> Arrangement:
+    if not annulled:
+        return Arrangement((), (), None)
+    stone = next(each for each in annulled if each.status is ReportStatus.ANNULLED)
+    earlier = tuple(each for each in annulled if each is not stone)
+    return Arrangement((Shown(stone, Role.TOMBSTONE),), earlier, ReportStatus.ANNULLED)
+
+
+def _standing(base: ReportVersion | None, fragments: list[ReportVersion]) -> ReportStatus:
+    if base is not None and base.status is ReportStatus.PRELIMINARY:
+        return ReportStatus.PRELIMINARY
+    if fragments or base is None:
+        return ReportStatus.ADDENDUM
+    return base.status

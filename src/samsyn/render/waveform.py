@@ -30,6 +30,8 @@ _LONG_S: Final = 10.0
 _SHORT_S: Final = 5.0
 _ROW_MM: Final = 24
 _MARGIN_MM: Final = 8
+_GAP_MM: Final = 5
+"""Between the two columns, so that nobody reads one lead as the other's continuation."""
 _REACH_MM: Final = 20
 """A curve is drawn at most this far from its base line: beyond it hides its neighbours."""
 _HALF_LINE: Final = 0.8
@@ -45,12 +47,12 @@ def traced(waveform: Waveform, longest_side: int | None = None) -> Picture:
     labels = [channel.label for channel in waveform.channels]
     places = _places(len(curves))
     rows = 1 + max(row for row, _, _, _ in places)
-    width_mm = round(_LONG_S * MM_PER_S) + 2 * _MARGIN_MM
+    width_mm = round(_LONG_S * MM_PER_S) + _GAP_MM + 2 * _MARGIN_MM
     height_mm = rows * _ROW_MM + 2 * _MARGIN_MM
     canvas = _grid(height_mm, width_mm)
-    for row, left_s, seconds, channel in places:
+    for row, left_mm, seconds, channel in places:
         top = (_MARGIN_MM + row * _ROW_MM) * PIXELS_PER_MM
-        left = round((_MARGIN_MM + left_s * MM_PER_S) * PIXELS_PER_MM)
+        left = (_MARGIN_MM + left_mm) * PIXELS_PER_MM
         _draw(canvas, curves[channel], waveform.frequency_hz, seconds, top, left)
         stamped(canvas, labels[channel], top + 4, left + 4, 2, (18, 24, 48))
     foot = "25 mm/s  10 mm/mV"
@@ -88,12 +90,13 @@ def microvolts(waveform: Waveform) -> list[Reals]:
     return curves
 
 
-def _places(count: int) -> list[tuple[int, float, float, int]]:
-    """(row, left edge in s, length in s, channel) of every curve."""
+def _places(count: int) -> list[tuple[int, int, float, int]]:
+    """(row, left edge in mm, length in s, channel) of every curve."""
     if count != 12:
-        return [(row, 0.0, _LONG_S, row) for row in range(count)]
-    halves = [(channel % 6, _SHORT_S * (channel // 6), _SHORT_S, channel) for channel in range(12)]
-    return [*halves, (6, 0.0, _LONG_S, 1)]
+        return [(row, 0, _LONG_S, row) for row in range(count)]
+    second_column_mm = round(_SHORT_S * MM_PER_S) + _GAP_MM
+    halves = [(channel % 6, second_column_mm * (channel // 6), _SHORT_S, channel) for channel in range(12)]
+    return [*halves, (6, 0, _LONG_S, 1)]
 
 
 def _grid(height_mm: int, width_mm: int) -> Canvas:

@@ -1,0 +1,79 @@
+"""Layouts, frames and hostile codestreams for the rendering tests."""
+
+import struct
+
+import imagecodecs
+import numpy as np
+
+from samsyn.model.imaging import PixelLayout
+from samsyn.render.words import EncodedFrame
+
+LITTLE = "1.2.840.10008.1.2.1"
+BIG = "1.2.840.10008.1.2.2"
+RLE = "1.2.840.10008.1.2.5"
+JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
+JPEG_LOSSLESS = "1.2.840.10008.1.2.4.70"
+JPEG_LS = "1.2.840.10008.1.2.4.80"
+JPEG_2000 = "1.2.840.10008.1.2.4.90"
+HTJ2K = "1.2.840.10008.1.2.4.201"
+
+
+def layout(
+    rows: int = 64,
+    columns: int = 48,
+    samples: int = 1,
+    allocated: int = 16,
+    stored: int = 0,
+    signed: bool = False,
+    photometric: str = "",
+    planar: int = 0,
+) -> PixelLayout:
+    """A layout with one frame; unsaid things are the usual ones."""
+    photometric = photometric or ("RGB" if samples == 3 else "MONOCHROME2")
+    return PixelLayout(
+        0, -1, rows, columns, samples, allocated, stored or allocated, signed, photometric, planar, 1
+    )
+
+
+def native(pixels: np.ndarray, stored: int = 0, photometric: str = "", order: str = "<") -> EncodedFrame:
+    """The array as an uncompressed frame."""
+    samples = pixels.shape[2] if pixels.ndim == 3 else 1
+    kind = layout(
+        pixels.shape[0],
+        pixels.shape[1],
+        samples,
+        pixels.dtype.itemsize * 8,
+        stored,
+        pixels.dtype.kind == "i",
+        photometric,
+    )
+    data = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+    return EncodedFrame(data, kind, LITTLE if order == "<" else BIG)
+
+
+def jpeg_that_claims(rows: int, columns: int) -> bytes:
+    """A small JPEG whose frame header claims another size."""
+    data = bytearray(imagecodecs.jpeg8_encode(np.zeros((8, 8), np.uint8), level=80))
+    position = data.index(b"\xff\xc0")
+    data[position + 5 : position + 9] = struct.pack(">HH", rows, columns)
+    return bytes(data)
+
+
+def jpeg_2000_that_claims(rows: int, columns: int, tile: int | None = None) -> bytes:
+    """A small JPEG 2000 codestream whose SIZ segment claims another size."""
+    data = bytearray(imagecodecs.jpeg2k_encode(np.zeros((8, 8), np.uint8), level=0, codecformat="j2k"))
+    position = data.index(b"\xff\x51") + 6
+    data[position : position + 8] = struct.pack(">II", columns, rows)
+    if tile is not None:
+        data[position + 16 : position + 24] = struct.pack(">II", tile, tile)
+    return bytes(data)
+
+
+def rle(pixels: np.ndarray) -> bytes:
+    """RLE Lossless (PS3.5 annex G) of an array of one sample per pixel."""
+    planes = pixels.astype(pixels.dtype.newbyteorder(">")).view(np.uint8).reshape(pixels.size, -1).T
+    segments = [bytes(imagecodecs.packbits_encode(np.ascontiguousarray(plane).tobytes())) for plane in planes]
+    segments = [segment + b"\0" * (len(segment) % 2) for segment in segments]
+    starts = [64 + sum(map(len, segments[:n])) for n in range(len(segments))]
+    return struct.pack("<16I", len(segments), *starts, *[0] * (15 - len(starts))) + b"".join(segments)

@@ -1,0 +1,125 @@
+"""A client of many keep-alive connections in one thread, for rates and latencies of HTTP reads.
+
+Runs as a process of its own (`python -m bench.http_load`): takes one JSON object on standard input and prints one.
+"""
+
+import json
+import selectors
+import socket
+import sys
+import time
+from typing import Any
+
+_PIECE = 1 << 20
+
+
+class Unexpected(Exception):
+    """An answer that was not 200 with the expected size."""
+
+
+class Client:
+    """One connection with one request under way."""
+
+    def __init__(self, host: str, port: int, requests: list[bytes], first: int, least_bytes: int) -> None:
+        self.socket = socket.create_connection((host, port), timeout=120)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._requests = requests
+        self._next = first
+        self._least_bytes = least_bytes
+        self._head = b""
+        self._wanted = -1
+        self._got = 0
+        self._tail = b""
+        self._begun = 0.0
+
+    def ask(self) -> None:
+        """Sends the next request."""
+        self._head, self._wanted, self._got, self._tail = b"", -1, 0, b""
+        self._begun = time.perf_counter()
+        self.socket.sendall(self._requests[self._next % len(self._requests)])
+        self._next += 1
+
+    def receive(self, buffer: memoryview) -> float | None:
+        """Takes what has arrived; the seconds since the request when the answer is whole."""
+        count = self.socket.recv_into(buffer)
+        if count == 0:
+            raise Unexpected("the server closed the connection")
+        if self._wanted == -1:
+            self._head += bytes(buffer[:count])
+            head, mark, body = self._head.partition(b"\r\n\r\n")
+            if not mark:
+                return None
+            self._read_head(head)
+            self._got, self._tail = len(body), body[-7:]
+        else:
+            self._got += count
+            self._tail = (self._tail + bytes(buffer[max(0, count - 7) : count]))[-7:]
+        whole = self._tail.endswith(b"\r\n0\r\n\r\n") if self._wanted == -2 else self._got >= self._wanted
+        if not whole:
+            return None
+        if self._got < self._least_bytes:
+            raise Unexpected(f"{self._got} bytes instead of {self._least_bytes}")
+        return time.perf_counter() - self._begun
+
+    def _read_head(self, head: bytes) -> None:
+        status, _, fields = head.partition(b"\r\n")
+        if b" 200 " not in status + b" ":
+            raise Unexpected(status.decode("latin-1"))
+        self._wanted = 0
+        for line in fields.lower().split(b"\r\n"):
+            name, _, value = line.partition(b":")
+            if name == b"content-length":
+                self._wanted = int(value)
+            elif name == b"transfer-encoding" and b"chunked" in value:
+                self._wanted = -2
+
+
+def request_bytes(host: str, port: int, path: str, headers: dict[str, str]) -> bytes:
+    """One GET request as it goes over the wire."""
+    lines = [f"GET {path} HTTP/1.1", f"Host: {host}:{port}", *(f"{k}: {v}" for k, v in headers.items())]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def run(job: dict[str, Any]) -> dict[str, float]:
+    """Asks with `clients` connections until `count` answers or `seconds` have gone by."""
+    host, port = job["host"], job["port"]
+    requests = [request_bytes(host, port, path, job["headers"]) for path in job["paths"]]
+    clients = [
+        Client(host, port, requests, place * len(requests) // job["clients"], job["least_bytes"])
+        for place in range(job["clients"])
+    ]
+    selector = selectors.DefaultSelector()
+    for client in clients:
+        selector.register(client.socket, selectors.EVENT_READ, client)
+    buffer = memoryview(bytearray(_PIECE))
+    latencies: list[float] = []
+    begun = time.perf_counter()
+    deadline = begun + job["seconds"]
+    for client in clients:
+        client.ask()
+    end = begun
+    while len(latencies) < job["count"] and end < deadline:
+        for key, _ in selector.select(timeout=120):
+            seconds = key.data.receive(buffer)
+            if seconds is not None:
+                latencies.append(seconds)
+                key.data.ask()
+        end = time.perf_counter()
+    for client in clients:
+        client.socket.close()
+    ordered = sorted(latencies)
+    return {
+        "count": len(ordered),
+        "seconds": end - begun,
+        "first_ms": latencies[0] * 1000,
+        "p50_ms": ordered[len(ordered) // 2] * 1000,
+    }
+
+
+def main() -> None:
+    """One job in, one result out."""
+    print(json.dumps(run(json.load(sys.stdin))))
+
+
+if __name__ == "__main__":
+    main()

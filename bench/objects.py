@@ -1,0 +1,161 @@
+"""Instances for the benches: well-formed, of real sizes, made in microseconds.
+
+Explicit VR Little Endian, written directly. Patients carry Skatteverket's test numbers (serials 980 to 999), so
+that every server files them as ordinary people.
+"""
+
+import random
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+
+_LONG = ("OB", "OW", "UN", "SQ", "UT")
+_FIRST_DAY = date(2023, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What one kind of instance looks like; 16 bits are allocated for each pixel."""
+
+    sop_class: str
+    modality: str
+    rows: int
+    columns: int
+    private_bytes: int
+    """Vendor's block, which gives the header its real size."""
+
+
+MR = Shape(MR_IMAGE, "MR", 256, 256, 4_000)
+"""A slice of 136 kB."""
+CT = Shape(CT_IMAGE, "CT", 512, 512, 2_000)
+"""A slice of 527 kB."""
+NOTE = Shape(MR_IMAGE, "MR", 8, 8, 0)
+"""Hardly more than a header: for filling an index with studies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One instance, ready to be sent."""
+
+    sop_class: str
+    sop_uid: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What the instances of one study share."""
+
+    study_uid: str
+    series_uid: str
+    patient_id: str
+    accession: str
+    day: str
+    """YYYYMMDD"""
+
+
+def uid(source: random.Random) -> str:
+    """A fresh UID below 2.25 (PS3.5 B.2), always of the same length."""
+    return f"2.25.{source.randrange(10**37, 10**38)}"
+
+
+def test_number(index: int) -> str:
+    """The index-th of 100,000 different test numbers: a birth date, a serial from 980 to 999, the check digit."""
+    day = date(1930, 1, 1) + timedelta(days=index // 20)
+    digits = f"{day:%y%m%d}{980 + index % 20}"
+    total = 0
+    for place, digit in enumerate(digits):
+        doubled = int(digit) * (2 if place % 2 == 0 else 1)
+        total += doubled // 10 + doubled % 10
+    return f"{day:%Y%m%d}{digits[6:]}{-total % 10}"
+
+
+def study(source: random.Random, index: int, patient: int) -> Study:
+    """The index-th study; its day moves on by one for each, over four years."""
+    day = f"{_FIRST_DAY + timedelta(days=index % 1460):%Y%m%d}"
+    return Study(uid(source), uid(source), test_number(patient), f"B{index:07d}", day)
+
+
+def instances(source: random.Random, shape: Shape, of: Study, count: int) -> Iterator[Instance]:
+    """`count` slices of one series."""
+    pixels = source.randbytes(shape.rows * shape.columns * 2)
+    private = source.randbytes(shape.private_bytes)
+    for number in range(1, count + 1):
+        sop_uid = uid(source)
+        turned = pixels[-2 * number :] + pixels[: -2 * number]
+        yield Instance(shape.sop_class, sop_uid, _data_set(shape, of, sop_uid, number, turned, private))
+
+
+def _data_set(shape: Shape, of: Study, sop_uid: str, number: int, pixels: bytes, private: bytes) -> bytes:
+    elements = [
+        (0x00080005, "CS", "ISO_IR 192"),
+        (0x00080008, "CS", "ORIGINAL\\PRIMARY\\OTHER"),
+        (0x00080016, "UI", shape.sop_class),
+        (0x00080018, "UI", sop_uid),
+        (0x00080020, "DA", of.day),
+        (0x00080021, "DA", of.day),
+        (0x00080022, "DA", of.day),
+        (0x00080023, "DA", of.day),
+        (0x00080030, "TM", "101500"),
+        (0x00080033, "TM", f"1016{number % 60:02d}"),
+        (0x00080050, "SH", of.accession),
+        (0x00080060, "CS", shape.modality),
+        (0x00080070, "LO", "Bench Instruments"),
+        (0x00080080, "LO", "Nordsjukhuset"),
+        (0x00080090, "PN", "Läkare^Lena"),
+        (0x00081010, "SH", "BENCH1"),
+        (0x00081030, "LO", "Hjärna utan kontrast"),
+        (0x0008103E, "LO", "Axial T2"),
+        (0x00081090, "LO", "Model B"),
+        (0x00100010, "PN", f"Testsson^Nr{of.patient_id[-4:]}"),
+        (0x00100020, "LO", of.patient_id),
+        (0x00100030, "DA", of.patient_id[:8]),
+        (0x00100040, "CS", "M" if int(of.patient_id[10]) % 2 else "F"),
+        (0x00180015, "CS", "BRAIN"),
+        (0x00180050, "DS", "5"),
+        (0x00180080, "DS", "4000"),
+        (0x00180081, "DS", "90"),
+        (0x00181030, "LO", "Hjärna rutin"),
+        (0x0020000D, "UI", of.study_uid),
+        (0x0020000E, "UI", of.series_uid),
+        (0x00200010, "SH", of.accession),
+        (0x00200011, "IS", "1"),
+        (0x00200013, "IS", str(number)),
+        (0x00200032, "DS", f"-125\\-125\\{number * 5}"),
+        (0x00200037, "DS", "1\\0\\0\\0\\1\\0"),
+        (0x00200052, "UI", of.series_uid + ".9"),
+        (0x00280002, "US", 1),
+        (0x00280004, "CS", "MONOCHROME2"),
+        (0x00280010, "US", shape.rows),
+        (0x00280011, "US", shape.columns),
+        (0x00280030, "DS", "0.97\\0.97"),
+        (0x00280100, "US", 16),
+        (0x00280101, "US", 16),
+        (0x00280102, "US", 15),
+        (0x00280103, "US", 0),
+        (0x00281050, "DS", "600"),
+        (0x00281051, "DS", "1200"),
+    ]
+    parts = [_element(tag, vr, value) for tag, vr, value in elements]
+    if private:
+        parts += [_element(0x00290010, "LO", "BENCH HEADER"), _element(0x00291010, "OB", private)]
+    parts.append(_element(0x7FE00010, "OW", pixels))
+    return b"".join(parts)
+
+
+def _element(tag: int, vr: str, value: str | int | bytes) -> bytes:
+    if isinstance(value, int):
+        value = struct.pack("<H", value)
+    elif isinstance(value, str):
+        value = value.encode()
+    if len(value) % 2:
+        value += b"\0" if vr in ("UI", "OB") else b" "
+    head = struct.pack("<HH2s", tag >> 16, tag & 0xFFFF, vr.encode())
+    if vr in _LONG:
+        return head + struct.pack("<HI", 0, len(value)) + value
+    return head + struct.pack("<H", len(value)) + value

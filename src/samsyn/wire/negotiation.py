@@ -1,0 +1,83 @@
+"""What two sides agree on when an association opens (PS3.8 9.3.3, PS3.7 D.3.3), as pure functions."""
+
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
+from samsyn.errors import BadInput
+from samsyn.limits import MAX_PDU_BYTES
+from samsyn.wire.assembly import AgreedContext, fragment_bytes
+from samsyn.wire.pdu import (
+    AnsweredContext,
+    AssociateAccept,
+    AssociateRequest,
+    ContextResult,
+    ProposedContext,
+)
+from samsyn.wire.user_information import RoleSelection, UserInformation
+
+IMPLEMENTATION_CLASS_UID: Final = "2.25.221334761326757308183592402395918715026"
+"""Names this implementation to peers (PS3.7 D.3.3.2.1); never changes."""
+IMPLEMENTATION_VERSION: Final = "SAMSYN"
+"""At most 16 characters (PS3.7 D.3.3.2.3)."""
+
+Choose: TypeAlias = Callable[[ProposedContext], str | ContextResult]
+"""Judges one proposed context: the transfer syntax to use, or why it is refused."""
+Grant: TypeAlias = Callable[[RoleSelection], RoleSelection | None]
+"""Judges one proposed role: what is granted, or None for the default roles."""
+
+
+def own_user_information(
+    roles: tuple[RoleSelection, ...] = (), maximum_length: int = MAX_PDU_BYTES
+) -> UserInformation:
+    """What we tell about ourselves. No asynchronous operations: one message at a time (PS3.7 D.3.3.3)."""
+    return UserInformation(
+        maximum_length=maximum_length,
+        implementation_class_uid=IMPLEMENTATION_CLASS_UID,
+        implementation_version=IMPLEMENTATION_VERSION,
+        roles=roles,
+    )
+
+
+def check_maximum_length(length: int, smallest: int) -> None:
+    """BadInput when a peer takes so little at a time that sending to it costs more headers than data."""
+    if length and length < smallest:
+        raise BadInput(f"maximum length {length} is below {smallest}")
+    fragment_bytes(length)
+
+
+def answer_request(
+    request: AssociateRequest, choose: Choose, grant: Grant
+) -> tuple[AssociateAccept, dict[int, AgreedContext]]:
+    """The acceptance of a request and the contexts that are agreed by it."""
+    answers: list[AnsweredContext] = []
+    agreed: dict[int, AgreedContext] = {}
+    for context in request.contexts:
+        choice = choose(context)
+        if isinstance(choice, ContextResult):
+            # A refused context still carries one transfer syntax item, whose value counts for nothing.
+            answers.append(AnsweredContext(context.context_id, choice, context.transfer_syntaxes[0]))
+        else:
+            answers.append(AnsweredContext(context.context_id, ContextResult.ACCEPTANCE, choice))
+            agreed[context.context_id] = AgreedContext(context.abstract_syntax, choice)
+    roles = tuple(granted for role in request.user.roles if (granted := grant(role)) is not None)
+    answer = AssociateAccept(
+        request.called_ae, request.calling_ae, tuple(answers), own_user_information(roles)
+    )
+    return answer, agreed
+
+
+def agreed_contexts(request: AssociateRequest, answer: AssociateAccept) -> Mapping[int, AgreedContext]:
+    """What our request and the peer's acceptance agree on.
+
+    BadInput when the peer accepts a context or a transfer syntax that was not proposed.
+    """
+    proposed = {context.context_id: context for context in request.contexts}
+    agreed: dict[int, AgreedContext] = {}
+    for context in answer.contexts:
+        if context.result != ContextResult.ACCEPTANCE:
+            continue
+        offer = proposed.get(context.context_id)
+        if offer is None or context.transfer_syntax not in offer.transfer_syntaxes:
+            raise BadInput(f"presentation context {context.context_id} was accepted otherwise than proposed")
+        agreed[context.context_id] = AgreedContext(offer.abstract_syntax, context.transfer_syntax)
+    return agreed

@@ -44,7 +44,7 @@ def test_frames_of_the_corpus_are_those_that_pydicom_finds() -> None:
         if "PixelData" not in other:
             continue
         try:
-            mine = joined(data, frame_ranges(data, pixels, syntax))
+            mine = joined(data, frame_ranges(data, len(data), pixels, syntax))
         except BadInput:
             assert pixels.rows == 0 or len(other.PixelData) < frame_bits(pixels) * pixels.frames / 8, path
             continue
@@ -67,7 +67,7 @@ def test_encapsulated_frames_are_found_with_and_without_offset_table(
 ) -> None:
     frames = [b"\xff\xd8" + bytes([n]) * (20 + 2 * n) + b"\xff\xd9" for n in range(5)]
     data = encapsulate(frames, fragments_per_frame=fragments_per_frame, has_bot=has_bot) + SEQUENCE_END
-    found = joined(data, frame_ranges(data, layout(5), JPEG))
+    found = joined(data, frame_ranges(data, len(data), layout(5), JPEG))
     assert [frame.rstrip(b"\0") for frame in found] == frames
 
 
@@ -75,27 +75,30 @@ def test_an_extended_offset_table_is_not_needed() -> None:
     frames = [b"\xff\xd8" + bytes([n]) * 30 for n in range(4)]
     value, _, _ = encapsulate_extended(frames)
     value += SEQUENCE_END
-    assert joined(value, frame_ranges(value, layout(4), JPEG)) == frames
+    assert joined(value, frame_ranges(value, len(value), layout(4), JPEG)) == frames
 
 
 def test_a_wrong_offset_table_is_not_believed() -> None:
     frames = [item(b"\xff\xd8aaaa"), item(b"bbbb"), item(b"\xff\xd8cc")]
     for table in ((0, 7), (5, 14), (14, 0), (0, 0), (0, 14, 26), (0, 1 << 31)):
         data = item(struct.pack(f"<{len(table)}I", *table)) + b"".join(frames) + SEQUENCE_END
-        assert joined(data, frame_ranges(data, layout(2), JPEG)) == [b"\xff\xd8aaaabbbb", b"\xff\xd8cc"]
+        assert joined(data, frame_ranges(data, len(data), layout(2), JPEG)) == [
+            b"\xff\xd8aaaabbbb",
+            b"\xff\xd8cc",
+        ]
 
 
 def test_frames_that_can_not_be_told_apart_are_refused() -> None:
     data = item(b"") + item(b"aa") * 5 + SEQUENCE_END
     for frames, syntax in ((2, JPEG), (2, RLE), (6, JPEG)):
         with pytest.raises(BadInput):
-            frame_ranges(data, layout(frames), syntax)
+            frame_ranges(data, len(data), layout(frames), syntax)
 
 
 def test_all_fragments_make_a_single_frame_and_a_video() -> None:
     data = item(b"") + item(b"aa") + item(b"bb") + SEQUENCE_END
-    assert joined(data, frame_ranges(data, layout(1), JPEG)) == [b"aabb"]
-    assert joined(data, frame_ranges(data, layout(250), MPEG4)) == [b"aabb"]
+    assert joined(data, frame_ranges(data, len(data), layout(1), JPEG)) == [b"aabb"]
+    assert joined(data, frame_ranges(data, len(data), layout(250), MPEG4)) == [b"aabb"]
 
 
 def test_only_headers_are_read_of_large_fragments() -> None:
@@ -109,20 +112,24 @@ def test_only_headers_are_read_of_large_fragments() -> None:
         amounts.append(len(got))
         return got
 
-    ranges = frame_ranges(read, layout(10, offset=100), JPEG)
+    ranges = frame_ranges(read, 100 + len(data), layout(10, offset=100), JPEG)
     assert [frame[0][1] for frame in ranges] == [100_002] * 10
     assert sum(amounts) < 60_000
 
 
 def test_native_frames_lie_back_to_back() -> None:
-    assert frame_ranges(b"", layout(3, length=12, offset=7), EXPLICIT) == [[(7, 4)], [(11, 4)], [(15, 4)]]
+    assert frame_ranges(b"", 1 << 20, layout(3, length=12, offset=7), EXPLICIT) == [
+        [(7, 4)],
+        [(11, 4)],
+        [(15, 4)],
+    ]
     shared = layout(1, length=8, samples=3, photometric="YBR_FULL_422")
-    assert frame_ranges(b"", shared, EXPLICIT) == [[(0, 8)]]
+    assert frame_ranges(b"", 1 << 20, shared, EXPLICIT) == [[(0, 8)]]
 
 
 def test_frames_of_single_bits_cover_every_byte_they_touch() -> None:
     bits = layout(3, length=4, bits_allocated=1, rows=3, columns=3)
-    assert frame_ranges(b"", bits, EXPLICIT) == [[(0, 2)], [(1, 2)], [(2, 2)]]
+    assert frame_ranges(b"", 1 << 20, bits, EXPLICIT) == [[(0, 2)], [(1, 2)], [(2, 2)]]
 
 
 @pytest.mark.parametrize(
@@ -130,28 +137,28 @@ def test_frames_of_single_bits_cover_every_byte_they_touch() -> None:
 )
 def test_pixel_data_too_short_for_its_claim_is_refused(frames: int, length: int, rows: int) -> None:
     with pytest.raises(BadInput):
-        frame_ranges(b"", layout(frames, length=length, rows=rows), EXPLICIT)
+        frame_ranges(b"", 1 << 20, layout(frames, length=length, rows=rows), EXPLICIT)
 
 
 def test_torn_encapsulation_is_refused() -> None:
     whole = item(b"\0\0\0\0") + item(b"\xff\xd8aaaa") + SEQUENCE_END
     for size in range(len(whole)):
         with pytest.raises(BadInput):
-            frame_ranges(whole[:size], layout(1), JPEG)
+            frame_ranges(whole[:size], size, layout(1), JPEG)
     with pytest.raises(BadInput):
-        frame_ranges(whole, layout(1), EXPLICIT)
+        frame_ranges(whole, len(whole), layout(1), EXPLICIT)
 
 
 def test_a_million_fragments_are_refused() -> None:
     with pytest.raises(LimitExceeded):
-        frame_ranges(item(b"") * 1_000_003, layout(2), JPEG)
+        frame_ranges(item(b"") * 1_000_003, 8_000_024, layout(2), JPEG)
 
 
 @given(st.binary(max_size=120), st.integers(1, 5))
 def test_random_fragments_raise_nothing_but_our_errors(noise: bytes, frames: int) -> None:
     for data in (noise, item(b"") + noise, item(noise) + item(noise) + SEQUENCE_END):
         try:
-            frame_ranges(data, layout(frames), JPEG)
+            frame_ranges(data, len(data), layout(frames), JPEG)
         except SamsynError:
             continue
 

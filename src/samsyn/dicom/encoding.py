@@ -5,13 +5,14 @@ import struct
 from samsyn.dicom.charsets import read_charsets
 from samsyn.dicom.dictionary import vr_of
 from samsyn.dicom.structure import (
-    SHORT_VRS,
+    ITEM_DELIMITER,
     UNDEFINED,
     Encoding,
     encoding_of,
     implicit_twin,
     inflate,
     is_long,
+    read_header,
     skip_sequence,
 )
 from samsyn.dicom.values import CHARSET_VRS, read_values, write_values
@@ -103,24 +104,11 @@ def _decode(
     """The elements up to `end`, or up to an item delimiter, and the position behind them."""
     attributes: Attributes = {}
     while position < end:
-        if position + 8 > end:
-            raise BadInput("the identifier ends inside an element")
-        vr_bytes = b""
-        group, element, length = encoding.item.unpack_from(data, position)
-        if group == 0xFFFE:
-            if element == 0xE00D and depth and not length:
-                return attributes, position + 8
+        tag, vr_bytes, position, length = read_header(data, position, end, encoding)
+        if tag >> 16 == 0xFFFE:
+            if tag == ITEM_DELIMITER and depth and not length:
+                return attributes, position
             raise BadInput("an item or delimiter stands outside a sequence")
-        if encoding.explicit:
-            group, element, vr_bytes, length = encoding.element.unpack_from(data, position)
-        position += 8
-        tag = group << 16 | element
-        if encoding.explicit and vr_bytes not in SHORT_VRS:
-            is_long(vr_bytes)
-            if position + 4 > end:
-                raise BadInput("the identifier ends inside an element")
-            length = encoding.u32.unpack_from(data, position)[0]
-            position += 4
         vr = vr_bytes.decode("ascii") or vr_of(tag)
         if tag in attributes:
             raise BadInput(f"element {tag:08X} stands twice")
@@ -131,13 +119,11 @@ def _decode(
             items, position = _items(data, position, length, end, inner, charsets, depth)
             attributes[tag] = ("SQ", items)
             continue
-        if length > end - position:
-            raise BadInput("an element is longer than the identifier")
         raw = data[position : position + length]
         position += length
         if tag == _CHARSET:
             charsets = read_charsets(raw)
-        if element:
+        if tag & 0xFFFF:
             attributes[tag] = (vr, read_values(vr, raw, encoding.order, charsets))
     return attributes, position
 

@@ -32,10 +32,11 @@ def frame_bits(layout: PixelLayout) -> int:
 
 
 def frame_ranges(
-    source: bytes | memoryview | Read, layout: PixelLayout, transfer_syntax_uid: str
+    source: bytes | memoryview | Read, total_bytes: int, layout: PixelLayout, transfer_syntax_uid: str
 ) -> list[list[Range]]:
     """For each frame, in order, the ranges that make up its bytes when put one after the other.
 
+    `total_bytes` is the size of the data set; no range ends behind it.
     Native: one range each. With bits allocated 1 a frame may begin inside a byte; its range then covers every
     byte that it touches and begins at bit `n * frame_bits % 8` of it (n from 0).
     Encapsulated: the fragments of the frame; a video is one "frame". An Extended Offset Table is not needed:
@@ -48,11 +49,13 @@ def frame_ranges(
     if syntax is None:
         raise NotSupported("the transfer syntax is not known")
     if layout.length >= 0:
+        if layout.offset + layout.length > total_bytes:
+            raise BadInput("the pixel data are longer than the data set")
         return _native(layout)
     if not syntax.encapsulated:
         raise BadInput("pixel data of undefined length in a native transfer syntax")
     read = _reader(source)
-    fragments, table = _fragments(read, layout.offset)
+    fragments, table = _fragments(read, layout.offset, total_bytes)
     if syntax.video or layout.frames == 1:
         return [[(offset + 8, length) for offset, length in fragments]]
     return _group(read, fragments, table, layout, syntax)
@@ -78,7 +81,7 @@ def _reader(source: bytes | memoryview | Read) -> Read:
     return lambda offset, length: data[offset : offset + length]
 
 
-def _fragments(read: Read, offset: int) -> tuple[list[Range], tuple[int, ...]]:
+def _fragments(read: Read, offset: int, total_bytes: int) -> tuple[list[Range], tuple[int, ...]]:
     """The items after the Basic Offset Table as (offset of the item's tag, length of its value), and the table."""
     unpack = EXPLICIT_LITTLE_ENCODING.item.unpack_from
     fragments: list[Range] = []
@@ -94,6 +97,8 @@ def _fragments(read: Read, offset: int) -> tuple[list[Range], tuple[int, ...]]:
             raise BadInput("encapsulated pixel data are torn")
         if element == 0xE0DD:
             return fragments, table or ()
+        if length > total_bytes - position - 8:
+            raise BadInput("a fragment is longer than the data set")
         if table is None:
             table = _offset_table(read, position + 8, length)
         else:

@@ -4,7 +4,7 @@ import struct
 from dataclasses import dataclass
 from functools import lru_cache
 
-from samsyn.dicom.structure import EXPLICIT_LITTLE_ENCODING, UNDEFINED, is_long
+from samsyn.dicom.structure import EXPLICIT_LITTLE_ENCODING, UNDEFINED, read_header
 from samsyn.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, read_uid
 from samsyn.errors import BadInput
 
@@ -79,7 +79,12 @@ def split_part10(data: bytes | memoryview) -> Part10:
     for _ in range(_MAX_META_ELEMENTS):
         if position == stop or (stop is None and not _is_group_two(data, position)):
             return Part10(values, read_uid(syntax_value, "Transfer Syntax UID"), position)
-        tag, vr, begin, end = _header(data, position, len(data) if stop is None else stop)
+        tag, vr, begin, length = read_header(
+            data, position, len(data) if stop is None else stop, EXPLICIT_LITTLE_ENCODING
+        )
+        if tag >> 16 != 0x0002 or length == UNDEFINED:
+            raise BadInput("the file meta information is torn")
+        end = begin + length
         value = data[begin:end]
         if tag == 0x00020000 and vr == b"UL" and len(value) == 4 and position == _PREAMBLE_BYTES + 4:
             stop = end + int(struct.unpack("<I", value)[0])
@@ -97,21 +102,3 @@ def split_part10(data: bytes | memoryview) -> Part10:
 
 def _is_group_two(data: bytes | memoryview, position: int) -> bool:
     return bytes(data[position : position + 2]) == b"\x02\x00"
-
-
-def _header(data: bytes | memoryview, position: int, limit: int) -> tuple[int, bytes, int, int]:
-    """(tag, VR, begin and end of the value)"""
-    if position + 8 > limit:
-        raise BadInput("the file meta information is torn")
-    group, number, vr, length = EXPLICIT_LITTLE_ENCODING.element.unpack_from(data, position)
-    begin = position + 8
-    if group != 0x0002:
-        raise BadInput("the file meta information is torn")
-    if is_long(vr):
-        if begin + 4 > limit:
-            raise BadInput("the file meta information is torn")
-        length = EXPLICIT_LITTLE_ENCODING.u32.unpack_from(data, begin)[0]
-        begin += 4
-    if length == UNDEFINED or length > limit - begin:
-        raise BadInput("the file meta information is torn")
-    return group << 16 | number, vr, begin, begin + length

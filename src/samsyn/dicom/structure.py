@@ -22,6 +22,9 @@ from samsyn.limits import (
 UNDEFINED = 0xFFFFFFFF
 """Length of a value that ends with a delimiter (PS3.5 7.1.1)."""
 PIXEL_DATA = 0x7FE00010
+ITEM = 0xFFFEE000
+ITEM_DELIMITER = 0xFFFEE00D
+SEQUENCE_DELIMITER = 0xFFFEE0DD
 
 SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
 """VRs with a 16-bit length (PS3.5 7.1.2)."""
@@ -123,6 +126,52 @@ def is_long(vr: bytes) -> bool:
     if vr[0] in _UPPER and vr[1] in _UPPER:
         return True
     raise BadInput("an element has no legal value representation")
+
+
+def read_header(
+    data: bytes | memoryview, position: int, limit: int, encoding: Encoding
+) -> tuple[int, bytes, int, int]:
+    """(tag, VR or b"" where none is written, first byte of the value, its length which may be UNDEFINED).
+
+    For walks that are not hot. Item and delimiter tags have no VR. BadInput when the header is torn or a
+    defined length reaches beyond `limit`.
+    """
+    if position + 8 > limit:
+        raise BadInput("an element header is torn")
+    group, element, length = encoding.item.unpack_from(data, position)
+    vr = b""
+    begin = position + 8
+    if encoding.explicit and group != 0xFFFE:
+        _, _, vr, length = encoding.element.unpack_from(data, position)
+        if is_long(vr):
+            if begin + 4 > limit:
+                raise BadInput("an element header is torn")
+            length = encoding.u32.unpack_from(data, begin)[0]
+            begin += 4
+    if length != UNDEFINED and length > limit - begin:
+        raise BadInput("an element is longer than what encloses it")
+    return group << 16 | element, vr, begin, length
+
+
+def skip_value(
+    data: bytes | memoryview,
+    tag: int,
+    vr: bytes,
+    begin: int,
+    length: int,
+    limit: int,
+    encoding: Encoding,
+    left: int,
+) -> tuple[int, int]:
+    """Past a value whose header `read_header` gave, and how many elements are still allowed."""
+    if length != UNDEFINED:
+        return begin + length, left
+    if vr in FRAGMENT_VRS or tag == PIXEL_DATA:
+        return skip_fragments(data, begin, limit, encoding, left)
+    if vr not in (b"SQ", b"UN", b""):
+        raise BadInput("an element that is no sequence has undefined length")
+    inner = implicit_twin(encoding) if vr == b"UN" else encoding
+    return skip_sequence(data, begin, length, limit, inner, left)
 
 
 def skip_fragments(

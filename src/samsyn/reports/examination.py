@@ -12,6 +12,7 @@ from typing import Any
 
 from samsyn.access.view import View
 from samsyn.model.imaging import StudySummary
+from samsyn.model.predicate import Item
 from samsyn.model.texts import Referral, ReferralStatus, ReportStatus, ReportVersion
 from samsyn.store.index import examination_rows
 from samsyn.store.store import Store
@@ -36,6 +37,10 @@ class Examination:
     reports: tuple[ReportVersion, ...]
     """Every version; `reports.order` decides which is current and how they are shown."""
     studies: tuple[StudySummary, ...]
+    study_item: Item | None
+    report_item: Item | None
+    referral_item: Item | None
+    """What access decided on, one for each kind that is there; for Gatekeeper.record_opening."""
 
 
 class History:
@@ -118,7 +123,17 @@ def _examination(group: str, studies: Rows, referrals: Rows, reports: Rows) -> E
         referrals=orders,
         reports=versions,
         studies=images,
+        study_item=_item(studies),
+        report_item=_item(reports),
+        referral_item=_item(referrals),
     )
+
+
+def _item(rows: Rows) -> Item | None:
+    if not rows:
+        return None
+    row = rows[0]
+    return Item(row["patient_key"], row["provider"], row["unit"], row["begins"], row["ends"])
 
 
 def _when(

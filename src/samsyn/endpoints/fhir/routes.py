@@ -135,7 +135,9 @@ class _Door:
         handle, view, found = await self._history(request)
         for examination in found:
             if examination.reports:
-                await self._needs.gatekeeper.record_opening(view, examination.reference, "report")
+                await self._needs.gatekeeper.record_opening(
+                    view, examination.reference, "report", examination.report_item
+                )
         return resources.bundle(
             "DiagnosticReport",
             [
@@ -149,7 +151,9 @@ class _Door:
         handle, view, found = await self._history(request)
         for examination in found:
             if examination.referrals:
-                await self._needs.gatekeeper.record_opening(view, examination.reference, "referral")
+                await self._needs.gatekeeper.record_opening(
+                    view, examination.reference, "referral", examination.referral_item
+                )
         return resources.bundle(
             "ServiceRequest",
             [

@@ -18,6 +18,8 @@ MAX_LINES: Final = 600
 BANNED_WORDS: Final = frozenset(
     word + plural for word in ("manager", "helper", "util", "service", "handler") for plural in ("", "s")
 )
+STANDARD_TERMS: Final = re.compile(r"service_?(request|class)", re.IGNORECASE)
+"""Words of the standards that hold a banned one: FHIR's ServiceRequest, DICOM's service class."""
 MUTABLE_MAKERS: Final = frozenset(
     (
         "list",
@@ -240,7 +242,7 @@ def names_say_what_things_are(module: Module) -> Iterator[str]:
         if isinstance(node, FunctionNode | ast.ClassDef):
             definitions.append((node.name, node))
     for name, node in definitions:
-        words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)
+        words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", STANDARD_TERMS.sub("", name))
         for word in words:
             if word.lower() in BANNED_WORDS:
                 yield f"{module.at(node)}: {name} says {word!r}"

@@ -1,0 +1,270 @@
+"""Multipart bodies (RFC 2046 5.1, RFC 2387) as a sans-IO machine: bytes in, events out; and the way back.
+
+The reader holds at most one delimiter's length of body, or one part's headers, whatever the chunks are.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import TypeAlias
+
+from samsyn.errors import BadInput, LimitExceeded, NotSupported
+from samsyn.limits import MAX_PART_HEADER_BYTES, MAX_STOW_BYTES, MAX_STOW_PARTS
+
+_MAX_PADDING_BYTES = 64
+"""White space that may follow a delimiter; more is no delimiter."""
+_WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_MEDIA_TYPE = re.compile(rf"\s*({_WORD}|\*)/({_WORD}|\*)\s*", re.ASCII)
+_PARAMETER = re.compile(
+    rf';\s*(?:({_WORD})\s*=\s*(?:({_WORD}(?:/{_WORD})?)|"((?:[^"\\\r\n]|\\[^\r\n])*)"))?\s*', re.ASCII
+)
+_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]", re.ASCII)
+_HEADER_NAME = re.compile(_WORD, re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaType:
+    """A media type with its parameters; names in lower case, values as written."""
+
+    kind: str
+    """`type/subtype`, lower case."""
+    parameters: MappingProxyType[str, str]
+
+    def get(self, name: str) -> str:
+        """A parameter, "" when it is absent."""
+        return self.parameters.get(name, "")
+
+
+def parse_media_type(text: str) -> MediaType:
+    """One media type (RFC 9110 8.3.1); an unquoted `type=application/dicom` is forgiven. BadInput if malformed.
+
+    Of a parameter that stands twice the first holds.
+    """
+    if len(text) > MAX_PART_HEADER_BYTES:
+        raise LimitExceeded("MAX_PART_HEADER_BYTES")
+    match = _MEDIA_TYPE.match(text)
+    if match is None:
+        raise BadInput("a media type is malformed")
+    parameters: dict[str, str] = {}
+    position = match.end()
+    while position < len(text):
+        found = _PARAMETER.match(text, position)
+        if found is None:
+            raise BadInput("a media type parameter is malformed")
+        name, bare, quoted = found.groups()
+        if name:
+            value = bare if bare is not None else re.sub(r"\\(.)", r"\1", quoted)
+            parameters.setdefault(name.lower(), value)
+        position = found.end()
+    return MediaType(f"{match[1]}/{match[2]}".lower(), MappingProxyType(parameters))
+
+
+def boundary_of(media_type: MediaType) -> bytes:
+    """The boundary of a multipart/related type; NotSupported for other types, BadInput for a bad boundary."""
+    if media_type.kind != "multipart/related":
+        raise NotSupported("the body is not multipart/related")
+    boundary = media_type.get("boundary")
+    if not _BOUNDARY.fullmatch(boundary):
+        raise BadInput("the multipart boundary is missing or illegal")
+    return boundary.encode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class PartBegin:
+    """A part begins. Header names are in lower case."""
+
+    headers: MappingProxyType[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PartData:
+    """Some bytes of the part."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PartEnd:
+    """The part is whole."""
+
+
+Event: TypeAlias = PartBegin | PartData | PartEnd
+
+
+class _State(Enum):
+    PREAMBLE = 0
+    HEADERS = 1
+    BODY = 2
+    EPILOGUE = 3
+
+
+class MultipartReader:
+    """Reads one multipart body. After an error it must not be fed again."""
+
+    def __init__(
+        self, boundary: bytes, *, max_bytes: int = MAX_STOW_BYTES, max_parts: int = MAX_STOW_PARTS
+    ) -> None:
+        self._delimiter = b"\r\n--" + boundary
+        # The first delimiter may stand at the very beginning: then the line end before it is not in the body.
+        self._buffer = bytearray(b"\r\n")
+        self._state = _State.PREAMBLE
+        self._scanned = 0
+        self._lead = 0
+        """Bytes at the start of the buffer that belong to the headers unless a delimiter begins with them."""
+        self._skipped = 0
+        self._received = 0
+        self._parts = 0
+        self._max_bytes = max_bytes
+        self._max_parts = max_parts
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """Takes the next bytes and tells what they complete.
+
+        BadInput: malformed headers. LimitExceeded: MAX_STOW_BYTES, MAX_STOW_PARTS, MAX_PART_HEADER_BYTES
+        (which also bounds what may stand before the first part).
+        """
+        self._received += len(chunk)
+        if self._received > self._max_bytes:
+            raise LimitExceeded("MAX_STOW_BYTES")
+        events: list[Event] = []
+        if self._is_over():
+            return events
+        self._buffer += chunk
+        start = 0
+        while True:
+            if self._state is _State.HEADERS:
+                after = self._take_headers(start, events)
+            else:
+                after = self._take_until_delimiter(start, events)
+            if after < 0:
+                break
+            start = after
+            if self._is_over():
+                start = len(self._buffer)
+                break
+        start = self._release(start, events)
+        del self._buffer[:start]
+        self._scanned = max(0, self._scanned - start)
+        return events
+
+    def finish(self) -> None:
+        """Says that no more bytes come; BadInput when the closing delimiter has not come."""
+        if not self._is_over():
+            raise BadInput("the multipart body ends before its closing delimiter")
+
+    def _is_over(self) -> bool:
+        return self._state is _State.EPILOGUE
+
+    def _take_headers(self, start: int, events: list[Event]) -> int:
+        """The position behind the headers, or -1 when they have not all come."""
+        buffer = self._buffer
+        if buffer.startswith(b"\r\n", start):
+            end, after = start, start + 2
+        else:
+            end = buffer.find(b"\r\n\r\n", max(start, self._scanned))
+            after = end + 4
+        length = (end if end >= 0 else len(buffer)) - start
+        if length > MAX_PART_HEADER_BYTES:
+            raise LimitExceeded("MAX_PART_HEADER_BYTES")
+        if end < 0:
+            self._scanned = max(start, len(buffer) - 3)
+            return -1
+        self._parts += 1
+        if self._parts > self._max_parts:
+            raise LimitExceeded("MAX_STOW_PARTS")
+        events.append(PartBegin(_parse_headers(bytes(buffer[start:end]))))
+        self._state = _State.BODY
+        # The line end that closes the headers may already be that of the delimiter behind an empty part.
+        self._scanned = after - 2
+        self._lead = 2
+        return after - 2
+
+    def _take_until_delimiter(self, start: int, events: list[Event]) -> int:
+        """The position behind the next delimiter line, or -1 when it has not come."""
+        buffer, delimiter = self._buffer, self._delimiter
+        search = max(start, self._scanned)
+        while True:
+            found = buffer.find(delimiter, search)
+            if found < 0:
+                self._scanned = max(start, len(buffer) - len(delimiter) + 1)
+                return -1
+            behind = found + len(delimiter)
+            if buffer.startswith(b"--", behind):
+                self._end_part(start, found, events)
+                self._state = _State.EPILOGUE
+                return behind + 2
+            line_end = buffer.find(b"\r\n", behind, behind + _MAX_PADDING_BYTES + 2)
+            padding = buffer[behind : line_end if line_end >= 0 else behind + _MAX_PADDING_BYTES + 1]
+            if line_end >= 0 and not padding.strip(b" \t"):
+                self._end_part(start, found, events)
+                self._state = _State.HEADERS
+                self._scanned = 0
+                return line_end + 2
+            # Not a delimiter (yet): wait for more while it still may become one, else it is content.
+            if line_end < 0 and len(padding) <= _MAX_PADDING_BYTES and _may_become_delimiter(bytes(padding)):
+                self._scanned = found
+                return -1
+            search = found + 1
+
+    def _end_part(self, start: int, end: int, events: list[Event]) -> None:
+        if self._state is not _State.BODY:
+            return
+        self._give(start, end, events)
+        events.append(PartEnd())
+
+    def _give(self, start: int, end: int, events: list[Event]) -> None:
+        start += self._lead
+        self._lead = 0
+        if end > start:
+            events.append(PartData(bytes(memoryview(self._buffer)[start:end])))
+
+    def _release(self, start: int, events: list[Event]) -> int:
+        """Gives away content that can not be part of a delimiter any more; the new start of what is kept."""
+        if self._state is _State.BODY and self._scanned > start + self._lead:
+            self._give(start, self._scanned, events)
+            return self._scanned
+        if self._state is _State.PREAMBLE and self._scanned > start:
+            self._skipped += self._scanned - start
+            if self._skipped > MAX_PART_HEADER_BYTES:
+                raise LimitExceeded("MAX_PART_HEADER_BYTES")
+            return self._scanned
+        return start
+
+
+def _may_become_delimiter(padding: bytes) -> bool:
+    """Whether what follows the boundary so far can still grow into `--`, or white space and a line end."""
+    rest = padding.lstrip(b" \t")
+    return rest in (b"", b"\r") or padding == b"-"
+
+
+def _parse_headers(block: bytes) -> MappingProxyType[str, str]:
+    """Header fields of a part; folded lines are joined, of a repeated field the first holds."""
+    headers: dict[str, str] = {}
+    last = ""
+    for line in block.decode("latin-1").split("\r\n") if block else ():
+        if line[:1] in (" ", "\t"):
+            if not last:
+                raise BadInput("the headers of a part begin with a folded line")
+            headers[last] += " " + line.strip()
+            continue
+        name, colon, value = line.partition(":")
+        if not colon or not _HEADER_NAME.fullmatch(name):
+            raise BadInput("a header of a part is malformed")
+        last = name.lower()
+        if last in headers:
+            last = f"{last} "  # a repeated field keeps its folded lines to itself
+        headers[last] = value.strip(" \t")
+    return MappingProxyType({name: value for name, value in headers.items() if not name.endswith(" ")})
+
+
+def part_head(boundary: str, content_type: str, location: str = "", *, first: bool = False) -> bytes:
+    """The delimiter and headers before a part's bytes. `first` leaves out the line end before the delimiter."""
+    place = f"Content-Location: {location}\r\n" if location else ""
+    start = "" if first else "\r\n"
+    return f"{start}--{boundary}\r\nContent-Type: {content_type}\r\n{place}\r\n".encode("latin-1")
+
+
+def closing(boundary: str) -> bytes:
+    """The closing delimiter behind the last part's bytes."""
+    return f"\r\n--{boundary}--\r\n".encode("ascii")

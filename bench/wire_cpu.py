@@ -5,13 +5,14 @@ import time
 from samsyn.wire import dimse, pdu
 from samsyn.wire.assembly import Message, encode_message
 from samsyn.wire.association import Association
-from samsyn.wire.negotiation import own_user_information
+from samsyn.wire.negotiation import Implementation, own_user_information
 from samsyn.wire.pdu import ContextResult, ProposedContext
 from samsyn.wire.upper_layer import AssociationRequested
 from samsyn.wire.user_information import RoleSelection
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
 EXPLICIT = "1.2.840.10008.1.2.1"
+OWN = Implementation("2.25.1", "SAMSYN_BENCH")
 
 
 def _choose(context: ProposedContext) -> str | ContextResult:
@@ -26,11 +27,11 @@ def _established() -> Association:
     association = Association()
     association.upper.connected()
     contexts = (ProposedContext(1, MR, (EXPLICIT,)),)
-    request = pdu.AssociateRequest("SAMSYN", "BENCH", contexts, own_user_information())
+    request = pdu.AssociateRequest("SAMSYN", "BENCH", contexts, own_user_information(OWN))
     association.upper.receive(pdu.encode_control(request))
     (asked,) = association.take_indications()
     assert isinstance(asked, AssociationRequested)
-    association.accept(asked.request, _choose, _grant)
+    association.accept(asked.request, _choose, _grant, OWN)
     association.upper.take_output()
     return association
 

@@ -8,7 +8,7 @@ from samsyn.errors import Conflict
 from samsyn.wire import dimse, pdu
 from samsyn.wire.assembly import AgreedContext, Message
 from samsyn.wire.association import Association
-from samsyn.wire.negotiation import own_user_information
+from samsyn.wire.negotiation import Implementation, own_user_information
 from samsyn.wire.pdu import ContextResult, ProposedContext
 from samsyn.wire.upper_layer import (
     Aborted,
@@ -20,13 +20,14 @@ from samsyn.wire.upper_layer import (
 )
 from samsyn.wire.user_information import RoleSelection, UserInformation
 
+OWN = Implementation("2.25.1", "SAMSYN_TEST")
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 REQUEST = pdu.AssociateRequest(
     "SAMSYN",
     "BENCH",
     (ProposedContext(1, CT, (EXPLICIT, IMPLICIT)), ProposedContext(3, MR, (IMPLICIT,))),
-    own_user_information((RoleSelection(CT, False, True),), 16384),
+    own_user_information(OWN, (RoleSelection(CT, False, True),), 16384),
 )
 
 
@@ -55,7 +56,7 @@ def pair(step: int = 1 << 20) -> tuple[Association, Association]:
     move(requestor, acceptor, step)
     (asked,) = acceptor.take_indications()
     assert isinstance(asked, AssociationRequested)
-    acceptor.accept(asked.request, choose, grant)
+    acceptor.accept(asked.request, choose, grant, OWN)
     move(acceptor, requestor, step)
     (accepted,) = requestor.take_indications()
     assert isinstance(accepted, AssociationAccepted)
@@ -148,7 +149,7 @@ def test_a_peer_that_takes_a_few_bytes_at_a_time_is_rejected() -> None:
     move(requestor, acceptor)
     (asked,) = acceptor.take_indications()
     assert isinstance(asked, AssociationRequested)
-    acceptor.accept(asked.request, choose, grant)
+    acceptor.accept(asked.request, choose, grant, OWN)
     move(acceptor, requestor)
     assert requestor.take_indications() == [AssociationRejected(pdu.LOCAL_LIMIT_EXCEEDED)]
 

@@ -12,7 +12,7 @@ from samsyn.wire.assembly import encode_message
 from samsyn.wire.association import Association
 from samsyn.wire.association_table import State
 from samsyn.wire.upper_layer import AssociationRequested, ReleaseRequested
-from tests.wire.test_association import CT, REQUEST, choose, grant
+from tests.wire.test_association import CT, OWN, REQUEST, choose, grant
 
 COUNT = int(os.environ.get("SAMSYN_FUZZ_COUNT", "1500"))
 SEED = int(os.environ.get("SAMSYN_FUZZ_SEED", "20261122"))
@@ -78,7 +78,7 @@ def test_no_mutated_stream_raises_or_grows_buffers() -> None:
             association.upper.receive(stream[position : position + step])
             for indication in association.take_indications():
                 if isinstance(indication, AssociationRequested):
-                    association.accept(indication.request, choose, grant)
+                    association.accept(indication.request, choose, grant, OWN)
                 elif isinstance(indication, ReleaseRequested):
                     association.answer_release()
             assert len(association.upper.take_output()) < 4096

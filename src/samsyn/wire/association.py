@@ -13,6 +13,7 @@ from samsyn.wire.dimse import Command
 from samsyn.wire.negotiation import (
     Choose,
     Grant,
+    Implementation,
     agreed_contexts,
     answer_request,
     check_maximum_length,
@@ -65,7 +66,7 @@ class Association:
         self._request = request
         self.upper.associate(request)
 
-    def accept(self, request: AssociateRequest, choose: Choose, grant: Grant) -> None:
+    def accept(self, request: AssociateRequest, choose: Choose, grant: Grant, own: Implementation) -> None:
         """Accept the peer's request as far as `choose` and `grant` go; rejects it when it is unworkable.
 
         Nothing happens when the peer has ended the association meanwhile; so for `reject` and `answer_release`.
@@ -77,7 +78,7 @@ class Association:
         except BadInput:
             self.upper.reject(LOCAL_LIMIT_EXCEEDED)
             return
-        answer, agreed = answer_request(request, choose, grant)
+        answer, agreed = answer_request(request, choose, grant, own)
         self._peer_maximum = request.user.maximum_length
         self._assembler.agree(agreed)
         self.upper.accept(answer)

@@ -1,7 +1,8 @@
 """What two sides agree on when an association opens (PS3.8 9.3.3, PS3.7 D.3.3), as pure functions."""
 
 from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from samsyn.errors import BadInput
 from samsyn.limits import MAX_PDU_BYTES
@@ -15,25 +16,28 @@ from samsyn.wire.pdu import (
 )
 from samsyn.wire.user_information import RoleSelection, UserInformation
 
-IMPLEMENTATION_CLASS_UID: Final = "2.25.221334761326757308183592402395918715026"
-"""Names this implementation to peers (PS3.7 D.3.3.2.1); never changes."""
-IMPLEMENTATION_VERSION: Final = "SAMSYN"
-"""At most 16 characters (PS3.7 D.3.3.2.3)."""
-
 Choose: TypeAlias = Callable[[ProposedContext], str | ContextResult]
 """Judges one proposed context: the transfer syntax to use, or why it is refused."""
 Grant: TypeAlias = Callable[[RoleSelection], RoleSelection | None]
 """Judges one proposed role: what is granted, or None for the default roles."""
 
 
+@dataclass(frozen=True, slots=True)
+class Implementation:
+    """How we name ourselves to peers (PS3.7 D.3.3.2); the version name has at most 16 characters."""
+
+    class_uid: str
+    version_name: str
+
+
 def own_user_information(
-    roles: tuple[RoleSelection, ...] = (), maximum_length: int = MAX_PDU_BYTES
+    own: Implementation, roles: tuple[RoleSelection, ...] = (), maximum_length: int = MAX_PDU_BYTES
 ) -> UserInformation:
     """What we tell about ourselves. No asynchronous operations: one message at a time (PS3.7 D.3.3.3)."""
     return UserInformation(
         maximum_length=maximum_length,
-        implementation_class_uid=IMPLEMENTATION_CLASS_UID,
-        implementation_version=IMPLEMENTATION_VERSION,
+        implementation_class_uid=own.class_uid,
+        implementation_version=own.version_name,
         roles=roles,
     )
 
@@ -46,7 +50,7 @@ def check_maximum_length(length: int, smallest: int) -> None:
 
 
 def answer_request(
-    request: AssociateRequest, choose: Choose, grant: Grant
+    request: AssociateRequest, choose: Choose, grant: Grant, own: Implementation
 ) -> tuple[AssociateAccept, dict[int, AgreedContext]]:
     """The acceptance of a request and the contexts that are agreed by it."""
     answers: list[AnsweredContext] = []
@@ -61,7 +65,7 @@ def answer_request(
             agreed[context.context_id] = AgreedContext(context.abstract_syntax, choice)
     roles = tuple(granted for role in request.user.roles if (granted := grant(role)) is not None)
     answer = AssociateAccept(
-        request.called_ae, request.calling_ae, tuple(answers), own_user_information(roles)
+        request.called_ae, request.calling_ae, tuple(answers), own_user_information(own, roles)
     )
     return answer, agreed
 

@@ -155,5 +155,11 @@ MAX_KEPT_OPENINGS: Final = 200_000
 """Openings remembered as already audited; older ones are written again."""
 MAX_KEPT_CHOICES: Final = 50_000
 """Sessions' active choices in memory; the oldest is forgotten, which closes what it had opened."""
+MAX_VIEW_PERSONS: Final = 100
+"""Persons whom one View may name; lists over more are for systems, which name none."""
 MAX_WORDING_CHARACTERS: Final = 2_000
 """The exact wording that a reader saw at a step of the reveal, kept in the audit journal."""
+MAX_OPENED_PATIENTS: Final = 20
+"""Patients that one session holds open at once; nobody has a larger round, and the oldest is dropped."""
+MAX_SESSIONS_WITH_PATIENTS: Final = 10_000
+"""Sessions whose opened patients are remembered; beyond it the longest unused must search again."""

@@ -369,11 +369,12 @@ class Indicators:
 def indicators(facts: Facts, items: Iterable[Item]) -> Indicators:
     """The bits for what exists and is not shown."""
     reader = standing(facts)
-    hidden = {
-        verdict.reason
-        for verdict in (judge(reader, item) for item in items)
-        if Level.NOTHING < verdict.level < Level.CONTENT
-    }
+    return indicators_of((item, judge(reader, item)) for item in items)
+
+
+def indicators_of(judged: Iterable[tuple[Item, Verdict]]) -> Indicators:
+    """The same for items that have been judged."""
+    hidden = {verdict.reason for _, verdict in judged if Level.NOTHING < verdict.level < Level.CONTENT}
     return Indicators(
         more_in_own_provider=Reason.OTHER_UNIT_NOT_CHOSEN in hidden,
         blocked_in_own_provider=Reason.INNER_BLOCK in hidden,
@@ -403,9 +404,13 @@ class Names:
 def names(facts: Facts, items: Iterable[Item]) -> Names:
     """Whose information exists, as far as the reader's choices and grounds let it be told."""
     reader = standing(facts)
+    return names_of((item, judge(reader, item)) for item in items)
+
+
+def names_of(judged: Iterable[tuple[Item, Verdict]]) -> Names:
+    """The same for items that have been judged."""
     told: dict[Reason, set[Item]] = {}
-    for item in items:
-        verdict = judge(reader, item)
+    for item, verdict in judged:
         if verdict.level is Level.NAMES:
             told.setdefault(verdict.reason, set()).add(item)
 

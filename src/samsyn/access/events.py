@@ -1,0 +1,149 @@
+"""The audit journal's closed vocabulary: what can happen to a patient's information, and the entry for it.
+
+The names follow the region's field practice; the activity is one of the words that the national log service
+takes. Details are short codes and identifiers: no names, no patient numbers, no report text.
+"""
+
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from samsyn import limits
+from samsyn.model.audit import AuditEntry
+from samsyn.model.subject import Purpose, Subject, SubjectKind
+
+
+class Activity(StrEnum):
+    """National words for what was done (aktivitet)."""
+
+    READ = "Läsa"
+    WRITE = "Skriva"
+    SIGN = "Signera"
+    PRINT = "Utskrift"
+    ACKNOWLEDGE = "Vidimera"
+    ERASE = "Radera"
+    EMERGENCY = "Nödöppning"
+
+
+class Event(StrEnum):
+    """Everything that is written down, whichever room writes it."""
+
+    STORE_STUDY = "STORE_STUDY"
+    HOLD_INSTANCE = "HOLD_INSTANCE"
+    LOGIN = "LOGIN"
+    LOGIN_REFUSED = "LOGIN_REFUSED"
+    LOGOUT = "LOGOUT"
+    CHOOSE_ASSIGNMENT = "CHOOSE_ASSIGNMENT"
+    SEARCH_PATIENT = "SEARCH_PATIENT"
+    SYSTEM_VIEW = "SYSTEM_VIEW"
+    OWN_RECORD = "OWN_RECORD"
+    SEARCH = "SEARCH"
+    ATTEST_RELATION = "ATTEST_RELATION"
+    ATTEST_CONSENT = "ATTEST_CONSENT"
+    EMERGENCY_CONSENT = "EMERGENCY_CONSENT"
+    WITHDRAW_CONSENT = "WITHDRAW_CONSENT"
+    ANNUL_CONSENT = "ANNUL_CONSENT"
+    REVEAL_OTHER_UNITS = "REVEAL_OTHER_UNITS"
+    CHOOSE_UNITS = "CHOOSE_UNITS"
+    REVEAL_BLOCKED = "REVEAL_BLOCKED"
+    PASS_BLOCKED = "PASS_BLOCKED"  # noqa: S105 - an event, not a password
+    EMERGENCY_PASS_BLOCKED = "EMERGENCY_PASS_BLOCKED"  # noqa: S105
+    REVEAL_OTHER_PROVIDER = "REVEAL_OTHER_PROVIDER"
+    SUMMARY_CARE_SYSTEMS = "SUMMARY_CARE_SYSTEMS"
+    ENTER_CARE_SYSTEM = "ENTER_CARE_SYSTEM"
+    ATTEST_RELEVANT = "ATTEST_RELEVANT"
+    REVEAL_BLOCKED_PROVIDER = "REVEAL_BLOCKED_PROVIDER"
+    REQUEST_LIFT = "REQUEST_LIFT"
+    REGISTER_BLOCK = "REGISTER_BLOCK"
+    END_BLOCK = "END_BLOCK"
+    LIFT_BLOCK = "LIFT_BLOCK"
+    END_LIFT = "END_LIFT"
+    OPEN_LIST = "OPEN_LIST"
+    OPEN_METADATA = "OPEN_METADATA"
+    OPEN_IMAGES = "OPEN_IMAGES"
+    OPEN_REFERRAL = "OPEN_REFERRAL"
+    OPEN_REPORT = "OPEN_REPORT"
+    EXPORT = "EXPORT"
+    SEND = "SEND"
+    READ_AUDIT = "READ_AUDIT"
+    REFUSED = "REFUSED"
+
+
+OPENINGS: Final = MappingProxyType(
+    {
+        "list": Event.OPEN_LIST,
+        "metadata": Event.OPEN_METADATA,
+        "images": Event.OPEN_IMAGES,
+        "referral": Event.OPEN_REFERRAL,
+        "report": Event.OPEN_REPORT,
+        "export": Event.EXPORT,
+        "send": Event.SEND,
+    }
+)
+"""The event for each kind of opening that a door can tell."""
+
+_WRITES: Final = frozenset(
+    {
+        Event.STORE_STUDY,
+        Event.HOLD_INSTANCE,
+        Event.ATTEST_RELATION,
+        Event.ATTEST_CONSENT,
+        Event.WITHDRAW_CONSENT,
+        Event.ANNUL_CONSENT,
+        Event.ATTEST_RELEVANT,
+        Event.PASS_BLOCKED,
+        Event.REQUEST_LIFT,
+        Event.REGISTER_BLOCK,
+        Event.END_BLOCK,
+        Event.LIFT_BLOCK,
+        Event.END_LIFT,
+    }
+)
+_EMERGENCIES: Final = frozenset(
+    {Event.EMERGENCY_CONSENT, Event.EMERGENCY_PASS_BLOCKED, Event.REVEAL_BLOCKED_PROVIDER}
+)
+
+
+def activity_of(event: Event) -> Activity:
+    """The national word for an event."""
+    if event in _EMERGENCIES:
+        return Activity.EMERGENCY
+    if event in (Event.EXPORT, Event.SEND):
+        return Activity.PRINT
+    return Activity.WRITE if event in _WRITES else Activity.READ
+
+
+def entry(
+    subject: Subject,
+    event: Event,
+    patient_key: int = 0,
+    *,
+    purpose: Purpose | None = None,
+    owner_provider: str = "",
+    owner_unit: str = "",
+    allowed: bool = True,
+    activity: Activity | None = None,
+    details: dict[str, str] | None = None,
+) -> AuditEntry:
+    """What the subject did, as one entry. The reader's provider owns it (SVOD 4:1)."""
+    assignment = subject.assignment
+    if purpose is None:
+        if subject.kind is SubjectKind.PATIENT:
+            purpose = Purpose.OWN_RECORD
+        elif assignment is not None:
+            purpose = assignment.purpose
+    return AuditEntry(
+        event=event.value,
+        activity=(activity or activity_of(event)).value,
+        actor=subject.hsa_id,
+        actor_provider=assignment.provider_hsa_id if assignment else "",
+        actor_unit=assignment.unit_hsa_id if assignment else "",
+        assignment=assignment.hsa_id if assignment else "",
+        purpose=purpose.value if purpose else "",
+        session_id=subject.session_id,
+        patient_key=patient_key,
+        owner_provider=owner_provider,
+        owner_unit=owner_unit,
+        allowed=allowed,
+        details={key: text[: limits.MAX_WORDING_CHARACTERS] for key, text in (details or {}).items()},
+    )

@@ -1,0 +1,381 @@
+"""The access registers: who cares for whom, on what ground, what is blocked and what is lifted.
+
+Every write is one durable record together with its audit entry. Rows are ended, never removed. `version`
+grows with every write, so that a View made before is not used after.
+"""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from samsyn import limits
+from samsyn.access import duties
+from samsyn.access.events import Event, entry
+from samsyn.access.facts import Choices, Facts, Policy
+from samsyn.access.grounds import TWO_STEP
+from samsyn.audit import journal as audit
+from samsyn.clock import STOCKHOLM, Clock
+from samsyn.errors import BadInput, NotFound
+from samsyn.model.audit import AuditEntry
+from samsyn.model.registers import Block, BlockKind, CareRelation, Consent, Ground, Lift
+from samsyn.model.subject import Purpose, Subject, SubjectKind
+from samsyn.store.index import patient_rows, register_rows
+from samsyn.store.index.register_rows import Ask
+from samsyn.store.store import Store
+from samsyn.store.transaction import Transaction
+
+T = TypeVar("T")
+
+
+def end_of_day(now: datetime) -> datetime:
+    """Midnight in Sweden after `now`, in UTC: when consent, relation and lift end unless a longer time is chosen."""
+    day = now.astimezone(STOCKHOLM).date() + timedelta(days=1)
+    return datetime(day.year, day.month, day.day, tzinfo=STOCKHOLM).astimezone(now.tzinfo)
+
+
+def read_facts(
+    ask: Ask,
+    subject: Subject,
+    purpose: Purpose,
+    patient_keys: frozenset[int],
+    now: datetime,
+    choices: Choices,
+    policy: Policy,
+    blocks_known: bool,
+) -> Facts:
+    """The rows about one person (all keys of a closure) that count now or later, as the rules want them."""
+    text = now.isoformat()
+    return Facts(
+        subject,
+        purpose,
+        patient_keys,
+        now,
+        register_rows.relations_of(ask, patient_keys, text),
+        register_rows.consents_of(ask, patient_keys, text),
+        register_rows.blocks_of(ask, patient_keys, text),
+        register_rows.lifts_of(ask, patient_keys, text),
+        choices,
+        policy,
+        blocks_known,
+    )
+
+
+def relation_from_referral(
+    transaction: Transaction, patient_key: int, provider: str, unit: str, reference: str, ends: datetime
+) -> None:
+    """Gives a whole unit a care relation because it has an open referral or booking, inside the caller's record.
+
+    `reference` names the referral; the same one again moves the end. Open referrals keep the relation until 14
+    days after they are closed, so the caller renews `ends` as long as the referral is open.
+    """
+    transaction.replace(
+        "care_relation",
+        relation_id=f"referral:{provider}:{unit}:{reference}",
+        patient_key=patient_key,
+        provider=provider,
+        unit=unit,
+        employee="",
+        starts=transaction.time,
+        ends=_text(ends),
+        source="referral",
+    )
+
+
+class Registers:
+    """Reads and writes the registers. NotAllowed and NotFound leave nothing but an unchanged register."""
+
+    def __init__(self, store: Store, clock: Clock, policy: Policy) -> None:
+        self._store = store
+        self._clock = clock
+        self._policy = policy
+        self.version = 0
+        """Grows with every write of this process."""
+
+    async def attest_relation(
+        self, subject: Subject, patient_key: int, ends: datetime | None = None, wording: str = ""
+    ) -> CareRelation:
+        """The reader attests to take part in the patient's care (PDL 4:1); until the end of the day by default."""
+        until = ends or end_of_day(self._clock.now())
+
+        def decide(transaction: Transaction) -> CareRelation:
+            facts = self._facts(transaction, subject, patient_key)
+            own = duties.check_relation(facts, until)
+            relation = CareRelation(
+                _new_id(),
+                patient_key,
+                own.provider_hsa_id,
+                own.unit_hsa_id,
+                subject.hsa_id,
+                facts.now,
+                until,
+                "attested",
+            )
+            _insert(transaction, "care_relation", relation)
+            details = {"relation": relation.relation_id, "wording": wording}
+            audit.append(transaction, entry(subject, Event.ATTEST_RELATION, patient_key, details=details))
+            return relation
+
+        return await self._write(decide)
+
+    async def register_ground(
+        self,
+        subject: Subject,
+        patient_key: int,
+        ground: Ground,
+        *,
+        personal: bool,
+        ends: datetime | None,
+        channel: str = "visit",
+        starts: datetime | None = None,
+        wording: str = "",
+    ) -> Consent:
+        """Registers a ground for the reader's unit, or for the reader alone (`personal`).
+
+        `ends` None = until withdrawn; an emergency gets its longest time instead.
+        """
+        now = self._clock.now()
+        if ground is Ground.EMERGENCY and ends is None:
+            ends = now + timedelta(hours=limits.EMERGENCY_HOURS)
+
+        def decide(transaction: Transaction) -> Consent:
+            facts = self._facts(transaction, subject, patient_key)
+            begins = starts or facts.now
+            own = duties.check_ground(facts, ground, personal, begins, ends, channel)
+            consent = Consent(
+                _new_id(),
+                patient_key,
+                ground,
+                own.provider_hsa_id,
+                own.unit_hsa_id,
+                subject.hsa_id if personal else "",
+                begins,
+                ends,
+                channel,
+            )
+            _insert(transaction, "consent", consent)
+            event = Event.EMERGENCY_CONSENT if ground in TWO_STEP else Event.ATTEST_CONSENT
+            details = {
+                "consent": consent.consent_id,
+                "ground": ground.value,
+                "for": "person" if personal else "unit",
+                "channel": channel,
+                "until": _text(ends) if ends else "withdrawn",
+                "wording": wording,
+            }
+            audit.append(transaction, entry(subject, event, patient_key, details=details))
+            return consent
+
+        return await self._write(decide)
+
+    async def end_ground(self, subject: Subject, consent_id: str, *, annulled: bool = False) -> None:
+        """Withdraws a consent, or annuls a wrong registration; twice is once. NotFound: not this unit's."""
+
+        def decide(transaction: Transaction) -> None:
+            consent = register_rows.consent(transaction.all, consent_id)
+            if consent is None:
+                raise NotFound
+            facts = self._facts(transaction, subject, consent.patient_key)
+            duties.check_end_of_ground(facts, consent)
+            if consent.ended is not None:
+                return
+            transaction.update("consent", {"consent_id": consent_id}, ended=transaction.time)
+            event = Event.ANNUL_CONSENT if annulled else Event.WITHDRAW_CONSENT
+            details = {"consent": consent_id}
+            audit.append(transaction, entry(subject, event, consent.patient_key, details=details))
+
+        await self._write(decide)
+
+    async def register_block(
+        self,
+        subject: Subject,
+        patient_key: int,
+        kind: BlockKind,
+        provider: str,
+        unit: str = "",
+        *,
+        first: int | None = None,
+        last: int | None = None,
+        wording: str = "",
+    ) -> Block:
+        """Blocks a unit's or a provider's information at once (PDL 4:4, SVOD 2:3). Days are YYYYMMDD."""
+
+        def decide(transaction: Transaction) -> Block:
+            facts = self._facts(transaction, subject, patient_key)
+            duties.check_block(facts, kind, provider, unit, (first, last))
+            block = Block(_new_id(), patient_key, kind, provider, unit, first, last)
+            transaction.insert(
+                "block",
+                block_id=block.block_id,
+                patient_key=patient_key,
+                kind=kind.value,
+                provider=provider,
+                unit=unit,
+                first_day=first,
+                last_day=last,
+                ended=None,
+            )
+            details = {"block": block.block_id, "kind": kind.value, "wording": wording}
+            audit.append(
+                transaction,
+                entry(
+                    subject,
+                    Event.REGISTER_BLOCK,
+                    patient_key,
+                    owner_provider=provider,
+                    owner_unit=unit,
+                    details=details,
+                ),
+            )
+            return block
+
+        return await self._write(decide)
+
+    async def end_block(self, subject: Subject, block_id: str) -> None:
+        """Lifts a block for good; twice is once. Only the owner's block administrator (SVOD 2:3)."""
+
+        def decide(transaction: Transaction) -> None:
+            block = _existing_block(transaction, block_id)
+            facts = self._facts(transaction, subject, block.patient_key)
+            duties.check_end_of_block(facts, block)
+            if block.ended is not None:
+                return
+            transaction.update("block", {"block_id": block_id}, ended=transaction.time)
+            audit.append(transaction, _about_block(subject, Event.END_BLOCK, block, {}))
+
+        await self._write(decide)
+
+    async def lift_block(
+        self,
+        subject: Subject,
+        block_id: str,
+        *,
+        unit: str,
+        employee: str = "",
+        ends: datetime | None = None,
+        reason: str,
+        wording: str = "",
+    ) -> Lift:
+        """Lifts a block for a unit or one person there, at most limits.LIFT_DAYS; the end of the day by default.
+
+        The owner's block administrator lifts any of his blocks; a reader only an inner block of the own
+        provider, for the own unit (PDL 4:5).
+        """
+        until = ends or end_of_day(self._clock.now())
+
+        def decide(transaction: Transaction) -> Lift:
+            block = _existing_block(transaction, block_id)
+            facts = self._facts(transaction, subject, block.patient_key)
+            by_reader = duties.check_lift(facts, block, unit, employee, until, reason)
+            if block.ended is not None:
+                raise NotFound
+            lift = Lift(_new_id(), block_id, block.patient_key, unit, employee, facts.now, until, reason)
+            _insert(transaction, "lift", lift)
+            event = Event.LIFT_BLOCK
+            if by_reader:
+                event = Event.EMERGENCY_PASS_BLOCKED if reason == "emergency" else Event.PASS_BLOCKED
+            details = {"lift": lift.lift_id, "unit": unit, "until": _text(until), "wording": wording}
+            audit.append(transaction, _about_block(subject, event, block, details))
+            return lift
+
+        return await self._write(decide)
+
+    async def end_lift(self, subject: Subject, lift_id: str) -> None:
+        """Ends a lift before its time; twice is once. Whoever could have made it may end it."""
+
+        def decide(transaction: Transaction) -> None:
+            lift = register_rows.lift(transaction.all, lift_id)
+            if lift is None:
+                raise NotFound
+            block = _existing_block(transaction, lift.block_id)
+            facts = self._facts(transaction, subject, block.patient_key)
+            until = facts.now + timedelta(minutes=1)
+            duties.check_lift(facts, block, lift.unit, lift.employee, until, lift.reason)
+            if lift.ended is not None:
+                return
+            transaction.update("lift", {"lift_id": lift_id}, ended=transaction.time)
+            audit.append(transaction, _about_block(subject, Event.END_LIFT, block, {"lift": lift_id}))
+
+        await self._write(decide)
+
+    async def blocks_at(self, subject: Subject) -> tuple[Block, ...]:
+        """The blocks in force at the provider whose block administrator asks; NotAllowed for others."""
+        now = self._clock.now()
+        facts = Facts(subject, Purpose.CARE, frozenset(), now, policy=self._policy)
+        provider = duties.administered_provider(facts)
+        return await self._store.read(
+            lambda connection: register_rows.blocks_at(
+                register_rows.asking(connection), provider, now.isoformat()
+            )
+        )
+
+    async def consents_for(self, subject: Subject, patient_key: int) -> tuple[Consent, ...]:
+        """The grounds that the reader's unit (or the patient himself) can see and end, in force or to come."""
+        now = self._clock.now()
+
+        def question(ask: Ask) -> tuple[Consent, ...]:
+            keys = patient_rows.closure(ask, patient_key)
+            if subject.kind is SubjectKind.PATIENT:
+                own_record = subject.patient_key in keys
+                return register_rows.consents_of(ask, keys, now.isoformat()) if own_record else ()
+            own = subject.assignment
+            return tuple(
+                consent
+                for consent in register_rows.consents_of(ask, keys, now.isoformat())
+                if own is not None
+                and (consent.provider, consent.unit) == (own.provider_hsa_id, own.unit_hsa_id)
+            )
+
+        return await self._store.read(lambda connection: question(register_rows.asking(connection)))
+
+    async def _write(self, decide: Callable[[Transaction], T]) -> T:
+        committed = await self._store.commit(decide)
+        self.version += 1
+        return committed.value
+
+    def _facts(self, transaction: Transaction, subject: Subject, patient_key: int) -> Facts:
+        if transaction.one("SELECT 1 FROM patient WHERE patient_key = ?", patient_key) is None:
+            raise NotFound
+        keys = patient_rows.closure(transaction.all, patient_key)
+        purpose = Purpose.OWN_RECORD if subject.kind is SubjectKind.PATIENT else Purpose.CARE
+        now = datetime.fromisoformat(transaction.time)
+        return read_facts(transaction.all, subject, purpose, keys, now, Choices(), self._policy, True)
+
+
+def _existing_block(transaction: Transaction, block_id: str) -> Block:
+    block = register_rows.block(transaction.all, block_id)
+    if block is None:
+        raise NotFound
+    return block
+
+
+def _insert(transaction: Transaction, table: str, row: CareRelation | Consent | Lift) -> None:
+    """Writes a register row whose columns bear the names of its fields."""
+    values = {field.name: getattr(row, field.name) for field in fields(row)}
+    texts = {
+        name: _text(value) if isinstance(value, datetime) else getattr(value, "value", value)
+        for name, value in values.items()
+    }
+    transaction.insert(table, **texts)
+
+
+def _about_block(subject: Subject, event: Event, block: Block, details: dict[str, str]) -> AuditEntry:
+    return entry(
+        subject,
+        event,
+        block.patient_key,
+        owner_provider=block.provider,
+        owner_unit=block.unit,
+        details={"block": block.block_id, **details},
+    )
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
+
+
+def _text(moment: datetime) -> str:
+    if moment.tzinfo is None:
+        raise BadInput("a time without zone")
+    return moment.astimezone(UTC).isoformat()

@@ -1,0 +1,375 @@
+"""The View: the only key to reading, and the Gatekeeper, which alone makes one.
+
+Every read in the house takes a View and puts its predicate into the query. A View is made from the registers as
+they stand, is audited before it is handed out, and lives at most limits.VIEW_SECONDS.
+"""
+
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from types import MappingProxyType
+from typing import Final
+
+from samsyn import limits
+from samsyn.access.choices import ActiveChoices
+from samsyn.access.compile import predicate, system_predicate
+from samsyn.access.events import OPENINGS, Activity, Event, entry
+from samsyn.access.facts import Choices, Facts, Policy
+from samsyn.access.grounds import next_change
+from samsyn.access.once import Once
+from samsyn.access.registers import Registers, read_facts
+from samsyn.access.reveal import STEP_EVENTS, Step, step_taken
+from samsyn.access.rules import (
+    Indicators,
+    Level,
+    Names,
+    Reason,
+    Verdict,
+    indicators_of,
+    judge,
+    names_of,
+)
+from samsyn.access.standing import Standing, standing
+from samsyn.audit import journal as audit
+from samsyn.clock import Clock
+from samsyn.errors import LimitExceeded, NotFound
+from samsyn.model.audit import AuditEntry
+from samsyn.model.predicate import AnyOf, Item, Nothing, Predicate, holds
+from samsyn.model.registers import Ground
+from samsyn.model.subject import Purpose, Subject, SubjectKind
+from samsyn.store.index import examination_rows, instance_rows, patient_rows, register_rows
+from samsyn.store.index.register_rows import Ask
+from samsyn.store.store import Store
+
+_MADE_BY_THE_GATEKEEPER: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one reader may see now. Only a Gatekeeper makes one; there is no way to widen it.
+
+    `patient_keys`: every key of the persons that the view is for; None = a system's view that names nobody.
+    `indicators` and `names` tell what may be told about hidden information of the one person.
+    """
+
+    subject: Subject
+    purpose: Purpose
+    predicate: Predicate
+    patient_keys: frozenset[int] | None
+    indicators: Indicators
+    names: Names
+    choices: Choices
+    grounds: frozenset[Ground]
+    blocks_known: bool
+    """False: the block register is out of reach, only the own unit's information is shown; say so."""
+    opened: datetime
+    standings: tuple[Standing, ...] = field(repr=False)
+    made_by: object = field(repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.made_by is not _MADE_BY_THE_GATEKEEPER:
+            raise TypeError("only a Gatekeeper makes a View")
+
+    def shows(self, item: Item) -> bool:
+        """Whether the item may be seen."""
+        return holds(self.predicate, item)
+
+    def why(self, item: Item) -> Verdict:
+        """The rule that decides on the item, for screens and the audit journal."""
+        last = Verdict(Level.NOTHING, Reason.OTHER_PATIENT)
+        for reader in self.standings:
+            last = judge(reader, item)
+            if last.reason is not Reason.OTHER_PATIENT:
+                return last
+        if self.patient_keys is None and self.shows(item):
+            return Verdict(Level.CONTENT, Reason.OWN_SYSTEM)
+        return last
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    view: View
+    version: tuple[int, int]
+    until: float
+    changes: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What the store knew when a View was made."""
+
+    persons: tuple[Facts, ...]
+    items: tuple[Item, ...]
+
+
+class Gatekeeper:
+    """Opens Views, takes the steps of the reveal and writes down what is opened."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        policy: Policy | None = None,
+        blocks_known: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._policy = policy or Policy()
+        self._blocks_known = blocks_known
+        self.choices = ActiveChoices()
+        self.registers = Registers(store, clock, self._policy)
+        self._kept: OrderedDict[object, _Kept] = OrderedDict()
+        self._once = Once(clock, limits.AUDIT_REPEAT_S, limits.MAX_KEPT_OPENINGS)
+
+    async def open_view(
+        self, subject: Subject, patient_keys: frozenset[int] | None = None, purpose: Purpose | None = None
+    ) -> View:
+        """The View for these persons (any key of each), or for a system without naming anybody.
+
+        Always answers; whoever may see nothing gets a View that shows nothing. It is in the audit journal before
+        it is returned, once per session, persons and quarter of an hour. Without `purpose` it is opened for care,
+        or for a patient's own record. LimitExceeded: more than limits.MAX_VIEW_PERSONS keys. Errors of the
+        store: no View, so nothing is read without being written down.
+        """
+        if patient_keys is not None and len(patient_keys) > limits.MAX_VIEW_PERSONS:
+            raise LimitExceeded("MAX_VIEW_PERSONS")
+        if purpose is None:
+            purpose = Purpose.OWN_RECORD if subject.kind is SubjectKind.PATIENT else Purpose.CARE
+        key = (subject, purpose, patient_keys)
+        kept = self._kept.get(key)
+        if kept is not None and self._still_true(kept):
+            return kept.view
+        version = self._version
+        view = await self._make(subject, purpose, patient_keys)
+        if view.patient_keys != frozenset():
+            opened = (*_who(subject), purpose, view.patient_keys)
+            await self._once.do(opened, partial(self._write_opened, view))
+        changes = min(
+            (change for reader in view.standings if (change := next_change(reader.facts)) is not None),
+            default=None,
+        )
+        self._kept[key] = _Kept(view, version, self._clock.monotonic() + limits.VIEW_SECONDS, changes)
+        self._kept.move_to_end(key)
+        while len(self._kept) > limits.MAX_KEPT_VIEWS:
+            self._kept.popitem(last=False)
+        return view
+
+    def forget_views(self) -> None:
+        """Makes every View anew at its next opening: after merges and other changes outside the registers."""
+        self._kept.clear()
+
+    def forget_session(self, session_id: str) -> None:
+        """Drops what a session had chosen and opened: log-out, change of assignment."""
+        self.choices.forget(session_id)
+        for key in [key for key, kept in self._kept.items() if kept.view.subject.session_id == session_id]:
+            del self._kept[key]
+
+    async def reveal(
+        self,
+        subject: Subject,
+        patient_key: int,
+        step: Step,
+        names: frozenset[str] = frozenset(),
+        wording: str = "",
+    ) -> View:
+        """Takes one step of the staged reveal and answers with the View after it.
+
+        `names`: HSA-ids of the units or providers chosen (or ALL) at steps UNITS and PROVIDERS. `wording`: the
+        exact text that the reader saw. The step is in the audit journal before it works. NotAllowed: the step's
+        ground or the step before it is missing.
+        """
+        view = await self.open_view(subject, frozenset({patient_key}))
+        reader = view.standings[0]
+        after = step_taken(reader, view.choices, step, names)
+        event = STEP_EVENTS[step]
+        in_danger = step is Step.RELEVANT and Ground.EMERGENCY in view.grounds
+        details = {"step": step.value, "wording": wording}
+        if names:
+            details["chosen"] = " ".join(sorted(names))
+        await self._write(
+            entry(
+                subject,
+                event,
+                patient_key,
+                details=details,
+                activity=Activity.EMERGENCY if in_danger else None,
+            )
+        )
+        self.choices.record(subject.session_id, reader.facts.patient_keys, after)
+        return await self.open_view(subject, frozenset({patient_key}))
+
+    async def record_opening(self, view: View, reference: str, kind: str, item: Item | None = None) -> None:
+        """Writes down that a study, referral or report is opened; the door sends no byte before this returns.
+
+        `reference` is the StudyInstanceUID, or the key of a text that comes with its `item`. `kind` is one of
+        events.OPENINGS. The same kind of opening of the same thing in the same session is written once per
+        limits.AUDIT_REPEAT_S. NotFound: absent, or not shown by this View.
+        """
+        event = OPENINGS[kind]
+        key = (*_who(view.subject), view.purpose, view.grounds, reference, kind)
+        if self._once.is_done(key):
+            return
+        if item is None:
+            found = self._store.peek(lambda connection: instance_rows.study_facts(connection, reference))
+            item = found[1] if found else None
+        if item is None or not view.shows(item):
+            raise NotFound
+        await self._once.do(key, partial(self._write_opening, view, event, reference, item))
+
+    async def record_search(
+        self, view: View, door: str, patient_keys: frozenset[int] | None = None, details: str = ""
+    ) -> None:
+        """Writes down that a list was asked for at a door; once per session, door, persons and quarter of an hour."""
+        key = (*_who(view.subject), view.purpose, "search", door, patient_keys)
+        if self._once.is_done(key):
+            return
+        people = sorted(patient_keys or {0})
+        entries = [
+            entry(
+                view.subject,
+                Event.SEARCH,
+                person,
+                purpose=view.purpose,
+                details={"door": door, **({"query": details} if details else {})},
+            )
+            for person in people
+        ]
+        await self._once.do(key, partial(self._write, *entries))
+
+    async def record(self, *entries: AuditEntry) -> None:
+        """Makes other entries durable (log-in, refusal, export); `events.entry` builds them."""
+        await self._write(*entries)
+
+    async def _write(self, *entries: AuditEntry) -> None:
+        await audit.write(self._store, *entries)
+
+    def _still_true(self, kept: _Kept) -> bool:
+        return (
+            kept.version == self._version
+            and self._clock.monotonic() < kept.until
+            and (kept.changes is None or self._clock.now() < kept.changes)
+            and kept.view.blocks_known == self._blocks_known()
+        )
+
+    @property
+    def _version(self) -> tuple[int, int]:
+        return self.registers.version, self.choices.version
+
+    async def _make(self, subject: Subject, purpose: Purpose, patient_keys: frozenset[int] | None) -> View:
+        now = self._clock.now()
+        known = self._blocks_known()
+
+        def facts_of(ask: Ask, keys: frozenset[int]) -> Facts:
+            chosen = self.choices.of(subject.session_id, keys)
+            return read_facts(ask, subject, purpose, keys, now, chosen, self._policy, known)
+
+        def question(connection: sqlite3.Connection) -> _Read:
+            ask = register_rows.asking(connection)
+            if patient_keys is None:
+                return _Read(_persons_with_ground(ask, facts_of, subject, now), ())
+            persons = tuple(facts_of(ask, keys) for keys in _persons(ask, patient_keys))
+            if len(persons) != 1 or subject.kind is not SubjectKind.STAFF:
+                return _Read(persons, ())
+            found = examination_rows.items_of(connection, persons[0].patient_keys)
+            return _Read(persons, tuple(Item(*row) for row in found))
+
+        read = await self._store.read(question)
+        return _view(subject, purpose, patient_keys, read, known, now)
+
+    async def _write_opened(self, view: View) -> None:
+        event = _OPENED[view.subject.kind] if view.patient_keys is not None else Event.SYSTEM_VIEW
+        persons = [min(reader.facts.patient_keys) for reader in view.standings] if view.patient_keys else [0]
+        allowed = not isinstance(view.predicate, Nothing)
+        await self._write(
+            *(entry(view.subject, event, person, purpose=view.purpose, allowed=allowed) for person in persons)
+        )
+
+    async def _write_opening(self, view: View, event: Event, reference: str, item: Item) -> None:
+        verdict = view.why(item)
+        details = {"of": reference, "rule": verdict.reason.value, "paragraph": verdict.paragraph}
+        await self._write(
+            entry(
+                view.subject,
+                event,
+                item.patient_key,
+                purpose=view.purpose,
+                owner_provider=item.provider,
+                owner_unit=item.unit,
+                details=details,
+                activity=Activity.EMERGENCY if verdict.reason is Reason.EMERGENCY else None,
+            )
+        )
+
+
+_OPENED: Final = MappingProxyType(
+    {
+        SubjectKind.STAFF: Event.SEARCH_PATIENT,
+        SubjectKind.SYSTEM: Event.SEARCH_PATIENT,
+        SubjectKind.PATIENT: Event.OWN_RECORD,
+    }
+)
+
+
+def _who(subject: Subject) -> tuple[str, str, str]:
+    """What makes an audited reader one and the same: person or system, session, assignment."""
+    return subject.hsa_id, subject.session_id, subject.assignment.hsa_id if subject.assignment else ""
+
+
+def _persons(ask: Ask, patient_keys: frozenset[int]) -> list[frozenset[int]]:
+    """The persons behind the keys, each with every key that merges have given him."""
+    persons: list[frozenset[int]] = []
+    for key in sorted(patient_keys):
+        if not any(key in person for person in persons):
+            persons.append(patient_rows.closure(ask, key))
+    return persons
+
+
+def _persons_with_ground(
+    ask: Ask, facts_of: Callable[[Ask, frozenset[int]], Facts], subject: Subject, now: datetime
+) -> tuple[Facts, ...]:
+    own = subject.assignment
+    if subject.kind is not SubjectKind.SYSTEM or own is None:
+        return ()
+    keys = register_rows.persons_with_ground(ask, own.provider_hsa_id, own.unit_hsa_id, now.isoformat())
+    return tuple(facts_of(ask, person) for person in _persons(ask, frozenset(keys)))
+
+
+def _view(
+    subject: Subject,
+    purpose: Purpose,
+    patient_keys: frozenset[int] | None,
+    read: _Read,
+    blocks_known: bool,
+    now: datetime,
+) -> View:
+    """The View that the facts give; the only place where one is made."""
+    readers = tuple(standing(facts) for facts in read.persons)
+    one = readers[0] if patient_keys is not None and len(readers) == 1 else None
+    if patient_keys is None:
+        seen = system_predicate(subject, purpose, read.persons)
+    else:
+        parts = [predicate(facts) for facts in read.persons]
+        seen = AnyOf(tuple(part for part in parts if not isinstance(part, Nothing)))
+        seen = seen.parts[0] if len(seen.parts) == 1 else seen if seen.parts else Nothing()
+    hidden = tuple((item, judge(one, item)) for item in read.items) if one else ()
+    return View(
+        subject=subject,
+        purpose=purpose,
+        predicate=seen,
+        patient_keys=(
+            None
+            if patient_keys is None
+            else frozenset(key for facts in read.persons for key in facts.patient_keys)
+        ),
+        indicators=indicators_of(hidden),
+        names=names_of(hidden),
+        choices=one.facts.choices if one else Choices(),
+        grounds=one.grounds if one else frozenset(),
+        blocks_known=blocks_known,
+        opened=now,
+        standings=readers,
+        made_by=_MADE_BY_THE_GATEKEEPER,
+    )

@@ -1,0 +1,116 @@
+"""Reads of the access registers: care relation, consent, block, lift.
+
+`Ask` runs one statement and answers with tuples, on a reader's connection or inside a record in the making.
+"""
+
+import sqlite3
+from collections.abc import Callable, Collection
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from samsyn.model.registers import Block, BlockKind, CareRelation, Consent, Ground, Lift
+
+Ask: TypeAlias = Callable[..., list[Any]]
+
+_RELATION = (
+    "SELECT relation_id, patient_key, provider, unit, employee, starts, ends, source FROM care_relation"
+)
+_CONSENT = "SELECT consent_id, patient_key, ground, provider, unit, employee, starts, ends, channel, ended FROM consent"
+_BLOCK = "SELECT block_id, patient_key, kind, provider, unit, first_day, last_day, ended FROM block"
+_LIFT = "SELECT lift_id, block_id, patient_key, unit, employee, starts, ends, reason, ended FROM lift"
+
+
+def asking(connection: sqlite3.Connection) -> Ask:
+    """An Ask on a reader's connection."""
+    return lambda sql, *values: connection.execute(sql, values).fetchall()
+
+
+def relations_of(ask: Ask, keys: Collection[int], now: str) -> tuple[CareRelation, ...]:
+    """Care relations of these persons that have not ended before `now`."""
+    return tuple(_relation(row) for row in _of(ask, _RELATION, keys, "ends > ?", now))
+
+
+def consents_of(ask: Ask, keys: Collection[int], now: str) -> tuple[Consent, ...]:
+    """Grounds of these persons that have not ended before `now`."""
+    condition = "(ends IS NULL OR ends > ?) AND (ended IS NULL OR ended > ?)"
+    return tuple(_consent(row) for row in _of(ask, _CONSENT, keys, condition, now, now))
+
+
+def blocks_of(ask: Ask, keys: Collection[int], now: str) -> tuple[Block, ...]:
+    """Blocks of these persons that have not been ended before `now`."""
+    return tuple(_block(row) for row in _of(ask, _BLOCK, keys, "(ended IS NULL OR ended > ?)", now))
+
+
+def lifts_of(ask: Ask, keys: Collection[int], now: str) -> tuple[Lift, ...]:
+    """Lifts of these persons that have not ended before `now`."""
+    condition = "ends > ? AND (ended IS NULL OR ended > ?)"
+    return tuple(_lift(row) for row in _of(ask, _LIFT, keys, condition, now, now))
+
+
+def blocks_at(ask: Ask, provider: str, now: str) -> tuple[Block, ...]:
+    """Blocks in force at one provider, for its block administrator."""
+    rows = ask(f"{_BLOCK} WHERE provider = ? AND (ended IS NULL OR ended > ?) ORDER BY rowid", provider, now)
+    return tuple(_block(row) for row in rows)
+
+
+def consent(ask: Ask, consent_id: str) -> Consent | None:
+    """One registered ground, ended or not."""
+    rows = ask(f"{_CONSENT} WHERE consent_id = ?", consent_id)
+    return _consent(rows[0]) if rows else None
+
+
+def block(ask: Ask, block_id: str) -> Block | None:
+    """One block, ended or not."""
+    rows = ask(f"{_BLOCK} WHERE block_id = ?", block_id)
+    return _block(rows[0]) if rows else None
+
+
+def lift(ask: Ask, lift_id: str) -> Lift | None:
+    """One lift, ended or not."""
+    rows = ask(f"{_LIFT} WHERE lift_id = ?", lift_id)
+    return _lift(rows[0]) if rows else None
+
+
+def persons_with_ground(ask: Ask, provider: str, unit: str, now: str) -> list[int]:
+    """Persons for whom the whole unit has a ground that has not ended before `now`."""
+    rows = ask(
+        "SELECT DISTINCT patient_key FROM consent WHERE unit = ? AND provider = ? AND employee = ''"
+        " AND (ends IS NULL OR ends > ?) AND (ended IS NULL OR ended > ?)",
+        unit,
+        provider,
+        now,
+        now,
+    )
+    return [int(row[0]) for row in rows]
+
+
+def _of(ask: Ask, select: str, keys: Collection[int], condition: str, *values: str) -> list[Any]:
+    marks = ",".join("?" * len(keys))
+    return ask(f"{select} WHERE patient_key IN ({marks}) AND {condition}", *sorted(keys), *values)
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _relation(row: Any) -> CareRelation:
+    starts, ends = datetime.fromisoformat(row[5]), datetime.fromisoformat(row[6])
+    return CareRelation(row[0], row[1], row[2], row[3], row[4], starts, ends, row[7])
+
+
+def _consent(row: Any) -> Consent:
+    starts, ends, ended = datetime.fromisoformat(row[6]), _time(row[7]), _time(row[9])
+    return Consent(row[0], row[1], Ground(row[2]), row[3], row[4], row[5], starts, ends, row[8], ended)
+
+
+def _block(row: Any) -> Block:
+    return Block(row[0], row[1], BlockKind(row[2]), row[3], row[4], row[5], row[6], _time(row[7]))
+
+
+def _lift(row: Any) -> Lift:
+    starts, ends, ended = (
+        datetime.fromisoformat(row[5]),
+        datetime.fromisoformat(row[6]),
+        _time(row[8]),
+    )
+    return Lift(row[0], row[1], row[2], row[3], row[4], starts, ends, row[7], ended)

@@ -79,6 +79,10 @@ MAX_MLLP_CONNECTIONS: Final = 256
 """Open MLLP connections in all."""
 HL7_MESSAGE_TIMEOUT_S: Final = 30.0
 """Time for one whole message from its first byte."""
+IDLE_MLLP_TIMEOUT_S: Final = 4 * 3600.0
+"""A connection without messages is closed: a RIS keeps one open over night, a leak keeps it for ever."""
+MLLP_LINGER_S: Final = 2.0
+"""How long a sender of a too large message is still read from, so that it gets to see the refusal."""
 MAX_HL7_SEGMENTS: Final = 20_000
 """Segments of one message: a report with one OBX a line has hundreds; a batch of orders has thousands."""
 MAX_HL7_FIELDS: Final = 1_000

@@ -185,7 +185,8 @@ def test_a_new_order_is_a_referral(kind: str) -> None:
     assert told.referral.referrer == "Eva Lindgren"
     assert told.referral.ordered == datetime(2024, 3, 14, 11, 0, tzinfo=UTC)
     assert told.study_uids == ("1.2.840.5",)
-    assert told.performer == Owner(SENDER.provider, SENDER.unit)
+    assert told.performer == Owner("", "")
+    assert not told.owner_told
 
 
 @pytest.mark.parametrize(
@@ -456,3 +457,27 @@ def test_version_three_is_not_taken() -> None:
 def test_what_is_needed_and_missing_is_named(raw: bytes) -> None:
     with pytest.raises(BadInput, match=r"^[A-Z0-9]{3}(-\d+)?: "):
         meant(raw)
+
+
+@pytest.mark.parametrize(
+    ("sent", "issuer"),
+    [
+        ("ACC300", ""),
+        ("ACC300^NORDRIS", ""),
+        ("ACC300^klararis", "2.25.77"),
+        ("ACC300^X^2.25.88^ISO", "2.25.88"),
+        ("ACC300^X^not-an-oid^DNS", ""),
+    ],
+)
+def test_the_name_space_of_an_accession_number_may_be_told_beside_it(sent: str, issuer: str) -> None:
+    profile = Profile("t", accession_issuers={"KLARARIS": "2.25.77"})
+    told = report(oru(f18=sent), profile)
+    assert (told.accession, told.accession_issuer) == ("ACC300", issuer)
+    ordered = referral(orm({3: sent}), profile)
+    assert (ordered.referral.accession, ordered.accession_issuer) == ("ACC300", issuer)
+
+
+def test_a_ris_that_names_the_referring_unit_is_itself_the_examining_unit() -> None:
+    told = referral(orm({17: "KK1"}), Profile("t", units={"KK1": Owner("P", "U")}))
+    assert told.owner_told
+    assert told.performer == Owner(SENDER.provider, SENDER.unit)

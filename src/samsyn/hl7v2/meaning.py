@@ -58,8 +58,12 @@ class ReferralEvent:
 
     patient: PatientClaim
     referral: Referral
+    accession_issuer: str
+    """Name space of the accession number as told; "" = the source's own."""
+    owner_told: bool
+    """The referring unit was named; otherwise the owner is the sending unit, which is the weaker word."""
     performer: Owner
-    """Who is asked to examine."""
+    """Who is asked to examine; NOBODY when not told."""
     study_uids: tuple[str, ...]
     when: datetime | None
 
@@ -71,6 +75,8 @@ class ReportEvent:
     patient: PatientClaim
     owner: Owner
     accession: str
+    accession_issuer: str
+    """Name space of the accession number as told; "" = the source's own."""
     placer_id: str
     filler_id: str
     study_uids: tuple[str, ...]

@@ -58,7 +58,7 @@ class ReferralRules:
     """[referral]: where ORM, OMI and OMG keep the referral (remiss)."""
 
     placer: tuple[Path, ...] = _paths("ORC-2.1", "OBR-2.1")
-    accession: tuple[Path, ...] = _paths("IPC-1.1", "OBR-18", "ORC-3.1", "OBR-3.1")
+    accession: tuple[Path, ...] = _paths("IPC-1.1", "OBR-18.1", "ORC-3.1", "OBR-3.1")
     study_uid: tuple[Path, ...] = _paths("IPC-3.1", "ZDS-1.1")
     ordered: tuple[Path, ...] = _paths("ORC-9.1", "ORC-15.1", "OBR-6.1")
     code: tuple[Path, ...] = _paths("OBR-4.1")
@@ -105,7 +105,7 @@ class ReferralRules:
 class ReportRules:
     """[report]: where ORU keeps the report (utlåtande) and what its status words mean."""
 
-    accession: tuple[Path, ...] = _paths("OBR-18", "OBR-3.1", "ORC-3.1")
+    accession: tuple[Path, ...] = _paths("OBR-18.1", "OBR-3.1", "ORC-3.1")
     placer: tuple[Path, ...] = _paths("OBR-2.1", "ORC-2.1")
     filler: tuple[Path, ...] = _paths("OBR-3.1", "ORC-3.1")
     study_uid: tuple[Path, ...] = _paths("ZDS-1.1", "OBX(113014)-5", "IPC-3.1")
@@ -160,6 +160,9 @@ class Profile:
     """MSH-11 that is filed: training and debugging messages (T, D) must not end in a patient's record."""
     units: Mapping[str, Owner] = field(default_factory=dict)
     """Local unit code, upper case -> provider and unit as HSA-ids."""
+    accession_issuers: Mapping[str, str] = field(default_factory=dict)
+    """Name space of an order number (EI-2) -> issuer OID. An OID sent as EI-3 stands for itself; any other
+    word means the source's own numbers."""
     patient: PatientRules = PatientRules()
     referral: ReferralRules = ReferralRules()
     report: ReportRules = ReportRules()

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, TABLE_VALUE_NOT_FOUND, BadMessage
 from samsyn.hl7v2.identity import read_patient
-from samsyn.hl7v2.meaning import ReferralEvent
+from samsyn.hl7v2.meaning import NOBODY, ReferralEvent
 from samsyn.hl7v2.parsing import Message, Segment
 from samsyn.hl7v2.paths import first_of, parse_path
 from samsyn.hl7v2.profile import BY_STATUS, NOTHING, Profile
 from samsyn.hl7v2.values import (
+    accession_number,
     identifier_word,
     moment,
     order_groups,
@@ -43,14 +44,16 @@ def _referral(
     if status is None:
         return None
     placer = identifier_word(rules.placer, own)
-    accession = identifier_word(rules.accession, own)
+    accession, accession_issuer = accession_number(rules.accession, own, profile.accession_issuers)
     if not placer and not accession:
         raise BadMessage("ORC", 1, 2, "an order needs a placer or a filler number", REQUIRED_FIELD_MISSING)
     home = Owner(sender.provider, sender.unit)
     referrer_code = identifier_word(rules.referrer_unit, own)
     performer_code = identifier_word(rules.performer_unit, own)
     owner = owner_of(referrer_code, profile.units, home, rules.unknown_unit, notes, "referring")
-    performer = owner_of(performer_code, profile.units, home, rules.unknown_unit, notes, "examining")
+    # Without a code the sender examines only if somebody else was named as the one who refers.
+    silent = home if referrer_code else NOBODY
+    performer = owner_of(performer_code, profile.units, silent, rules.unknown_unit, notes, "examining")
     ordered = moment(rules.ordered, own)
     sent = moment(_SENT, [message.msh])
     referral = Referral(
@@ -70,6 +73,8 @@ def _referral(
     return ReferralEvent(
         patient=read_patient(group, profile.patient, notes),
         referral=referral,
+        accession_issuer=accession_issuer,
+        owner_told=bool(referrer_code),
         performer=performer,
         study_uids=study_uids(rules.study_uid, own, notes),
         when=sent.begins if sent else None,

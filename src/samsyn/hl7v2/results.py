@@ -11,6 +11,7 @@ from samsyn.hl7v2.parsing import Message, Segment
 from samsyn.hl7v2.paths import first_of, parse_path
 from samsyn.hl7v2.profile import Profile, ReportRules
 from samsyn.hl7v2.values import (
+    accession_number,
     identifier_word,
     moment,
     order_groups,
@@ -69,12 +70,15 @@ def _report(
     sent = moment(_SENT, [message.msh])
     told = moment(rules.result_time, [*own, message.msh])
     examined = moment(rules.examined, own)
+    required(rules.accession, own, "the accession number")
+    accession, accession_issuer = accession_number(rules.accession, own, profile.accession_issuers)
     code = identifier_word(rules.performer_unit, own)
     home = Owner(sender.provider, sender.unit)
     return ReportEvent(
         patient=read_patient(group, profile.patient, notes),
         owner=owner_of(code, profile.units, home, rules.unknown_unit, notes, "examining"),
-        accession=" ".join(required(rules.accession, own, "the accession number").split()),
+        accession=accession,
+        accession_issuer=accession_issuer,
         placer_id=identifier_word(rules.placer, own),
         filler_id=identifier_word(rules.filler, own),
         study_uids=study_uids(rules.study_uid, own, notes),

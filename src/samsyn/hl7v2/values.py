@@ -1,5 +1,6 @@
 """Values that several messages share: times, owners, names of staff, study UIDs, groups of segments."""
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 
@@ -12,6 +13,7 @@ from samsyn.hl7v2.times import PointInTime, read_time
 from samsyn.limits import MAX_UID_CHARACTERS
 from samsyn.model.organisation import Owner
 
+_OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*)){2,}")
 _UID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 
 
@@ -47,6 +49,24 @@ def required(paths: Sequence[Path], segments: Sequence[Segment], what: str) -> s
 def identifier_word(paths: Sequence[Path], segments: Sequence[Segment]) -> str:
     """An order number or accession number: one line, no control signs."""
     return " ".join(first_of(paths, segments).split())
+
+
+def accession_number(
+    paths: Sequence[Path], segments: Sequence[Segment], issuers: Mapping[str, str]
+) -> tuple[str, str]:
+    """(number, issuer) at the first place that has a number; issuer "" = the source's own numbers.
+
+    An entity identifier (EI) tells its name space beside the number: id^namespace^universal id^type.
+    """
+    for path in paths:
+        value = " ".join(path.read(segments).split())
+        if value:
+            name = dataclasses.replace(path, component=2, subcomponent=0).read(segments)
+            universal = dataclasses.replace(path, component=3, subcomponent=0).read(segments)
+            if path.component == 1 and _OID.fullmatch(universal):
+                return value, universal
+            return value, issuers.get(name.upper(), "") if path.component == 1 and name else ""
+    return "", ""
 
 
 def study_uids(paths: Sequence[Path], segments: Sequence[Segment], notes: list[str]) -> tuple[str, ...]:

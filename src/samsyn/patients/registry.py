@@ -32,8 +32,12 @@ def find_or_make(
     identifier: PatientIdentifier,
     demographics: Demographics,
     origin: DemographicsOrigin,
+    told: str = "",
 ) -> int:
-    """The person's key; a new person gets the demographics, a known one only from a stronger origin."""
+    """The person's key; a new person gets the demographics, a known one only from a stronger origin.
+
+    `told`: when the source said it (ISO 8601, UTC), so that late news do not overwrite newer ones.
+    """
     key = find(transaction, identifier)
     if key is None:
         key = transaction.next_key("patient")
@@ -46,27 +50,36 @@ def find_or_make(
             sex=demographics.sex,
             protected=int(demographics.protected),
             origin=origin.value,
+            told=told,
             merged_into=None,
         )
         transaction.insert(
             "patient_identifier", issuer=identifier.issuer, value=identifier.value, patient_key=key
         )
     else:
-        update_demographics(transaction, key, demographics, origin)
+        update_demographics(transaction, key, demographics, origin, told)
     return key
 
 
 def update_demographics(
-    transaction: Transaction, key: int, demographics: Demographics, origin: DemographicsOrigin
+    transaction: Transaction,
+    key: int,
+    demographics: Demographics,
+    origin: DemographicsOrigin,
+    told: str = "",
 ) -> None:
-    """Takes over what a source says, unless a stronger one has spoken; an image never overwrites anything.
+    """Takes over what a source says, unless a stronger or later word has been spoken; an image overwrites nothing.
 
-    Protection is only lifted by the register that sets it (ADT).
+    `told` orders words of the same strength by the source's clock, not by arrival. Protection is only lifted by
+    the register that sets it (ADT).
     """
-    known = transaction.one("SELECT origin, protected FROM patient WHERE patient_key = ?", key)
-    if origin is DemographicsOrigin.IMAGE or _STRENGTH[origin] < _STRENGTH.get(known[0], 0):
+    known_origin, known_told = transaction.one("SELECT origin, told FROM patient WHERE patient_key = ?", key)
+    known_strength = _STRENGTH.get(known_origin, 0)
+    if origin is DemographicsOrigin.IMAGE or _STRENGTH[origin] < known_strength:
         return
-    values: dict[str, Any] = {"origin": origin.value}
+    if _STRENGTH[origin] == known_strength and told < (known_told or ""):
+        return
+    values: dict[str, Any] = {"origin": origin.value, "told": told}
     if demographics.name:
         values |= {"name": demographics.name, "folded_name": folded(demographics.name)}
     if demographics.birth_date:

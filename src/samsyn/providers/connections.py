@@ -102,6 +102,10 @@ class Connections:
         provider, source = found
         return Hl7Source(_sender(provider, source.application, source.unit, False), source.profile)
 
+    def hl7_profiles(self) -> list[str]:
+        """Names of the profiles that the known HL7 sources use, so that they can be read at start."""
+        return sorted({source.profile for _, source in self._sources.values()})
+
     def unit_name(self, provider_hsa_id: str, unit_hsa_id: str) -> str:
         """The unit's name, or its HSA-id when it is not known."""
         for provider in self.providers:

@@ -13,6 +13,7 @@ START_BLOCK = 0x0B
 END_BLOCK = 0x1C
 CARRIAGE_RETURN = 0x0D
 _BETWEEN = b"\r\n"
+_BEGINNING_BYTES = 8_192
 
 
 class BlockReader:
@@ -29,6 +30,8 @@ class BlockReader:
         self._inside = False
         self._searched = 0
         self._fault: BadInput | LimitExceeded | None = None
+        self.refused_beginning = b""
+        """First bytes of a message that was refused for its size, so that the refusal can name it."""
 
     @property
     def inside_block(self) -> bool:
@@ -100,6 +103,8 @@ class BlockReader:
 
     def _fail(self, fault: BadInput | LimitExceeded) -> None:
         self._fault = fault
+        if isinstance(fault, LimitExceeded):
+            self.refused_beginning = bytes(self._buffer[:_BEGINNING_BYTES])
         self._buffer = bytearray()
         self._inside = False
         raise fault

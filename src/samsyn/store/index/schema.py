@@ -11,7 +11,7 @@ CREATE TABLE journal_state(one INTEGER PRIMARY KEY CHECK(one = 1), segment INTEG
 INSERT INTO journal_state VALUES(1, 0, 0, 0);
 
 CREATE TABLE patient(patient_key INTEGER PRIMARY KEY, name TEXT, folded_name TEXT, birth_date TEXT, sex TEXT,
-  protected INTEGER, origin TEXT, merged_into INTEGER);
+  protected INTEGER, origin TEXT, told TEXT, merged_into INTEGER);
 CREATE INDEX patient_by_name ON patient(folded_name);
 CREATE INDEX patient_by_merge ON patient(merged_into) WHERE merged_into IS NOT NULL;
 CREATE TABLE patient_identifier(issuer TEXT, value TEXT, patient_key INTEGER, PRIMARY KEY(value, issuer))
@@ -47,6 +47,9 @@ CREATE TABLE referral(referral_key INTEGER PRIMARY KEY, patient_key INTEGER, pro
 CREATE INDEX referral_by_patient ON referral(patient_key);
 CREATE INDEX referral_by_accession ON referral(accession) WHERE accession <> '';
 CREATE INDEX referral_by_placer ON referral(placer_id);
+CREATE TABLE referral_event(event_key INTEGER PRIMARY KEY, patient_key INTEGER, placer_id TEXT,
+  accession_issuer TEXT, accession TEXT, told TEXT, content TEXT, message_key INTEGER);
+CREATE INDEX referral_event_by_patient ON referral_event(patient_key);
 
 CREATE TABLE report(report_key INTEGER PRIMARY KEY, patient_key INTEGER, provider TEXT, unit TEXT,
   begins INTEGER, ends INTEGER, accession_issuer TEXT, accession TEXT, filler_id TEXT, study_uid TEXT,
@@ -94,6 +97,7 @@ KEYED_TABLES: Final = {
     "study": "study_key",
     "series": "series_key",
     "referral": "referral_key",
+    "referral_event": "event_key",
     "report": "report_key",
     "message": "message_key",
     "held": "held_key",

@@ -1,0 +1,217 @@
+"""The HL7 v2 door: MLLP on a TCP port, one answer for each message, acceptance only for a Receipt.
+
+`Hl7Door(settings.mllp, connections, filing, clock)`: `await start()`, `port`, `await stop()`.
+
+A connection costs at most one message in memory. What is no MLLP, stops in the middle or drips costs its sender
+the connection; a bad message inside a good frame costs only itself.
+"""
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+
+from samsyn import limits
+from samsyn.clock import Clock
+from samsyn.errors import BadInput, LimitExceeded, NotAuthenticated, SamsynError
+from samsyn.hl7v2.acknowledgement import Verdict, answers, verdict_on
+from samsyn.hl7v2.header import Header, peek
+from samsyn.providers.connections import Connections
+from samsyn.reports.file import Filing
+from samsyn.settings import MllpSettings
+from samsyn.wire.mllp import BlockReader, framed
+
+log = logging.getLogger(__name__)
+
+_READ_BYTES = 64 * limits.KIB
+_BACKLOG = 128
+_STOP_S = 10.0
+
+
+@dataclass(slots=True, eq=False)
+class _Connection:
+    """One open connection. Connections without a known source are the first to go when there are too many."""
+
+    number: int
+    address: str
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    task: "asyncio.Task[None] | None" = None
+    busy: bool = False
+    known: bool = False
+    active: float = 0.0
+
+
+class Hl7Door:
+    """Listens for RIS, EHR and patient registers. Sources are known by MSH-3, MSH-4 and address."""
+
+    def __init__(
+        self, settings: MllpSettings, connections: Connections, filing: Filing, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._sources = connections
+        self._filing = filing
+        self._clock = clock
+        self._server: asyncio.Server | None = None
+        self._open: dict[_Connection, None] = {}
+        self._stopping = False
+        self._count = 0
+        self.port = settings.port
+        """The port in use once started."""
+        self.accepted = 0
+        self.refused = 0
+        self.closed_for_fault = 0
+        """Counts since start, for metrics: messages accepted, messages refused, connections ended for a fault."""
+
+    @property
+    def connections(self) -> int:
+        """Open connections now."""
+        return len(self._open)
+
+    async def start(self) -> None:
+        """Opens the port. ConfigurationError when a known source's profile can not be read."""
+        for name in self._sources.hl7_profiles():
+            self._filing.profile(name)
+        self._server = await asyncio.start_server(
+            self._accept, self._settings.host, self._settings.port, limit=_READ_BYTES, backlog=_BACKLOG
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Takes no more connections, ends idle ones at once, lets messages under way be answered (10 s)."""
+        self._stopping = True
+        if self._server is not None:
+            self._server.close()
+        tasks = [each.task for each in self._open if each.task is not None]
+        for each in list(self._open):
+            if not each.busy and each.task is not None:
+                each.task.cancel()
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=_STOP_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._count += 1
+        address = (writer.get_extra_info("peername") or ("",))[0]
+        connection = _Connection(
+            self._count, address, reader, writer, asyncio.current_task(), active=self._clock.monotonic()
+        )
+        if len(self._open) >= limits.MAX_MLLP_CONNECTIONS and not self._make_room():
+            log.warning("mllp-full", extra={"address": address, "limit": "MAX_MLLP_CONNECTIONS"})
+            writer.close()
+            return
+        self._open[connection] = None
+        try:
+            await self._serve(connection)
+        except (ConnectionError, TimeoutError, asyncio.CancelledError):
+            pass  # the peer went away, dripped, or we are stopping: nothing was half-filed
+        finally:
+            self._open.pop(connection, None)
+            writer.close()
+            with contextlib.suppress(ConnectionError, TimeoutError, asyncio.CancelledError):
+                await asyncio.wait_for(writer.wait_closed(), limits.MLLP_LINGER_S)
+
+    def _make_room(self) -> bool:
+        """Ends the connection that has been idle longest, strangers first; False when all are at work."""
+        idle = [each for each in self._open if not each.busy]
+        if not idle:
+            return False
+        longest = min(idle, key=lambda each: (each.known, each.active))
+        self._open.pop(longest)
+        if longest.task is not None:
+            longest.task.cancel()
+        return True
+
+    async def _serve(self, connection: _Connection) -> None:
+        blocks = BlockReader(limits.MAX_HL7_MESSAGE_BYTES)
+        deadline: float | None = None
+        while not self._stopping:
+            now = self._clock.monotonic()
+            if blocks.inside_block:
+                deadline = deadline or now + limits.HL7_MESSAGE_TIMEOUT_S
+            else:
+                deadline = None
+            patience = deadline - now if deadline is not None else limits.IDLE_MLLP_TIMEOUT_S
+            data = await asyncio.wait_for(connection.reader.read(_READ_BYTES), max(patience, 0.0))
+            if not data:
+                return
+            blocks.feed(data)
+            try:
+                while (block := blocks.next_block()) is not None:
+                    deadline = None
+                    await self._message(connection, block)
+            except SamsynError as fault:
+                await self._end_for_fault(connection, blocks, fault)
+                return
+
+    async def _message(self, connection: _Connection, raw: bytes) -> None:
+        """Decides one message and answers it; no fault of it goes beyond."""
+        connection.busy = True
+        try:
+            header = peek(raw)
+            verdict, when = await self._decide(connection, header, raw)
+            if verdict.code == "AA":
+                self.accepted += 1
+            else:
+                self.refused += 1
+                log.info(
+                    "hl7-refused",
+                    extra={
+                        "address": connection.address,
+                        "kind": header.kind[:20],
+                        "code": verdict.code.value,
+                        "reason": verdict.sentence[:300],
+                    },
+                )
+            for answer in answers(header, verdict, when):
+                connection.writer.write(framed(answer))
+            await asyncio.wait_for(connection.writer.drain(), limits.HL7_MESSAGE_TIMEOUT_S)
+        finally:
+            connection.busy = False
+            connection.active = self._clock.monotonic()
+
+    async def _decide(self, connection: _Connection, header: Header, raw: bytes) -> tuple[Verdict, datetime]:
+        """The verdict and its moment. Acceptance comes from a durable Receipt and from nowhere else."""
+        now = self._clock.now()
+        try:
+            if not raw.lstrip(b"\xef\xbb\xbf\r\n").startswith(b"MSH"):
+                raise BadInput("MSH: a message begins with an MSH segment")
+            source = self._sources.hl7_source(
+                header.sending_application, header.sending_facility, connection.address
+            )
+            if source is None:
+                raise NotAuthenticated(
+                    "MSH-3, MSH-4: this application and facility are not configured here for this address"
+                )
+            connection.known = True
+            session = f"mllp-{connection.number}"
+            filed = await self._filing.file_message(source.sender, source.profile, raw, session)
+        except SamsynError as refusal:
+            return verdict_on(refusal), now
+        except Exception:
+            # A fault of ours in one message must not end the connection that others' messages come on.
+            log.exception("hl7-fault", extra={"address": connection.address, "kind": header.kind[:20]})
+            return verdict_on(SamsynError()), now
+        return filed.verdict, filed.when
+
+    async def _end_for_fault(self, connection: _Connection, blocks: BlockReader, fault: SamsynError) -> None:
+        """Closes; the sender of a too large message is told first, since it does speak HL7."""
+        self.closed_for_fault += 1
+        log.info("mllp-fault", extra={"address": connection.address, "reason": fault.detail[:300]})
+        if not isinstance(fault, LimitExceeded):
+            return
+        header = peek(blocks.refused_beginning)
+        for answer in answers(header, verdict_on(fault), self._clock.now()):
+            connection.writer.write(framed(answer))
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            connection.writer.write_eof()
+            await asyncio.wait_for(_discard(connection.reader), limits.MLLP_LINGER_S)
+
+
+async def _discard(reader: asyncio.StreamReader) -> None:
+    """Reads on to the end: closing with unread bytes would reset the connection and lose the answer."""
+    while await reader.read(_READ_BYTES):
+        continue

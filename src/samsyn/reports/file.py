@@ -1,0 +1,319 @@
+"""`Filing`: the one way in for HL7 messages of known sources.
+
+A message is parsed, interpreted by its source's profile and filed in one durable record together with its
+bytes. Only after that is there an answer that accepts. What can not be filed without guessing is held for a
+steward, byte for byte, and refused with a reason, so nothing is lost and nothing is under the wrong person.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from samsyn import limits
+from samsyn.audit import journal as audit
+from samsyn.clock import STOCKHOLM, Clock
+from samsyn.errors import BadInput, Conflict, IdentityConflict, SamsynError, UnknownIssuer
+from samsyn.hl7v2.acknowledgement import ACCEPTED, Code, Verdict, verdict_on
+from samsyn.hl7v2.header import Header, peek
+from samsyn.hl7v2.interpret import read_message
+from samsyn.hl7v2.meaning import (
+    Event,
+    Interpretation,
+    PatientMerge,
+    PatientUpdate,
+    ReferralEvent,
+    ReportEvent,
+    SentIdentifier,
+)
+from samsyn.hl7v2.profile import Profile
+from samsyn.model.audit import AuditEntry
+from samsyn.model.organisation import CareProvider, Owner
+from samsyn.model.patient import DemographicsOrigin, PatientIdentifier
+from samsyn.model.sender import Receipt, Sender
+from samsyn.patients import registry
+from samsyn.reports import people, referrals, versions
+from samsyn.reports.profiles import load_profile
+from samsyn.store.store import Store
+from samsyn.store.transaction import Transaction
+
+_SMALL_BYTES = 256 * limits.KIB
+"""Messages below are read on the event loop (under a millisecond); larger ones in a thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """What became of a message, durable when a receipt is there."""
+
+    receipt: Receipt
+    verdict: Verdict
+    """Accepting only when the receipt's outcome is "stored" or "already-stored"."""
+    when: datetime
+    """When it was first decided: a repetition is answered with the same bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolved:
+    """An event with the identifiers that it is to be filed under."""
+
+    event: Event
+    identifier: PatientIdentifier
+    subsumed: tuple[PatientIdentifier, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """The sender's clock as ISO 8601 in UTC, "" when it told none."""
+        return self.event.when.isoformat() if self.event.when else ""
+
+
+class Filing:
+    """Files messages. One per server. `providers` tell which unit codes are known HSA-ids."""
+
+    def __init__(self, store: Store, clock: Clock, providers: Iterable[CareProvider] = ()) -> None:
+        self._store = store
+        self._clock = clock
+        self._units = {
+            unit.hsa_id: Owner(provider.hsa_id, unit.hsa_id)
+            for provider in providers
+            for unit in provider.units
+        }
+        self._profiles: dict[str, Profile] = {}
+        self.stored = 0
+        self.repeated = 0
+        self.held = 0
+        """Counts since start, for metrics."""
+
+    def profile(self, name: str) -> Profile:
+        """The named profile; read once. ConfigurationError when there is none: call it for every source at start."""
+        if name not in self._profiles:
+            self._profiles[name] = load_profile(name).knowing_units(self._units)
+        return self._profiles[name]
+
+    async def file_message(self, sender: Sender, profile: str, raw: bytes, session_id: str = "") -> Filed:
+        """Takes one message of a known source and returns when its fate is durable.
+
+        Outcome "stored": every event of it is filed, or "already-stored": the same bytes under the same control
+        id came before, nothing is done twice. "held": the bytes are kept aside with the reason (BadInput,
+        UnknownIssuer, IdentityConflict, Conflict); nothing is filed. Sent again after the cause is mended, a held
+        message is filed and its case settled. Raises NotSupported and LimitExceeded (nothing kept),
+        OutOfResources and StoreFailed (nothing kept, a retry helps).
+        """
+        header = peek(raw)
+        source = source_name(sender, header)
+        try:
+            interpretation = await self._read(sender, profile, raw)
+            resolved = self._resolve(sender, interpretation)
+            return await self._file(sender, source, header, raw, session_id, resolved, interpretation.notes)
+        except (BadInput, UnknownIssuer, IdentityConflict, Conflict) as refusal:
+            return await self._hold(sender, source, header, raw, session_id, refusal)
+
+    async def _read(self, sender: Sender, profile: str, raw: bytes) -> Interpretation:
+        dialect = self.profile(profile)
+        if len(raw) < _SMALL_BYTES:
+            return read_message(raw, dialect, sender)
+        return await asyncio.to_thread(read_message, raw, dialect, sender)
+
+    def _resolve(self, sender: Sender, interpretation: Interpretation) -> list[_Resolved]:
+        today = self._clock.now().astimezone(STOCKHOLM).date()
+
+        def one(identifiers: tuple[SentIdentifier, ...]) -> PatientIdentifier:
+            return people.resolve(identifiers, sender, today)
+
+        found = []
+        for event in interpretation.events:
+            if isinstance(event, PatientMerge):
+                subsumed = tuple(dict.fromkeys(one((each,)) for each in event.subsumed))
+                survivor = one(event.survivor.identifiers)
+                if survivor in subsumed:
+                    raise BadInput("MRG-1: names the same person as PID-3")
+                found.append(_Resolved(event, survivor, subsumed))
+            else:
+                found.append(_Resolved(event, one(event.patient.identifiers)))
+        return found
+
+    async def _file(
+        self,
+        sender: Sender,
+        source: str,
+        header: Header,
+        raw: bytes,
+        session_id: str,
+        resolved: list[_Resolved],
+        notes: tuple[str, ...],
+    ) -> Filed:
+        verdict = Verdict(Code.ACCEPT, "Not understood: " + "; ".join(notes)) if notes else ACCEPTED
+
+        def decide(transaction: Transaction) -> tuple[Verdict, str]:
+            digest = transaction.body_sha256
+            known = transaction.one(
+                "SELECT digest, received, answer FROM message WHERE source = ? AND control_id = ?",
+                source,
+                header.control_id,
+            )
+            if known is not None:
+                if known[0] != digest:
+                    raise Conflict("MSH-10: this control id was used for another message; each needs its own")
+                transaction.outcome = "already-stored"
+                return Verdict(Code.ACCEPT, known[2]), known[1]
+            key = transaction.next_key("message")
+            for each in resolved:
+                patient_key = _apply(transaction, each, sender, key)
+                audit.append(transaction, _entry(sender, source, session_id, each.event, patient_key))
+            transaction.insert_with_body(
+                "message",
+                message_key=key,
+                source=source,
+                control_id=header.control_id,
+                kind=header.kind,
+                digest=digest,
+                received=transaction.time,
+                sha256=digest,
+                outcome=verdict.code.value,
+                answer=verdict.sentence,
+            )
+            transaction.update(
+                "held", {"sop_uid": _held_name(source), "sha256": digest}, settled=transaction.time
+            )
+            return verdict, transaction.time
+
+        committed = await self._store.commit(decide, raw)
+        if committed.receipt.outcome == "stored":
+            self.stored += 1
+        else:
+            self.repeated += 1
+        answer, time = committed.value
+        return Filed(committed.receipt, answer, datetime.fromisoformat(time))
+
+    async def _hold(
+        self,
+        sender: Sender,
+        source: str,
+        header: Header,
+        raw: bytes,
+        session_id: str,
+        refusal: SamsynError,
+    ) -> Filed:
+        """Keeps the bytes aside once, however often they come."""
+        verdict = verdict_on(refusal)
+
+        def decide(transaction: Transaction) -> str:
+            transaction.outcome, transaction.reason = "held", refusal.code
+            name = _held_name(source)
+            same = transaction.one(
+                "SELECT received, settled FROM held WHERE sop_uid = ? AND sha256 = ?",
+                name,
+                transaction.body_sha256,
+            )
+            if same is not None:
+                return str(same[0])
+            transaction.insert_with_body(
+                "held",
+                held_key=transaction.next_key("held"),
+                kind="message",
+                reason=refusal.code,
+                sop_uid=name,
+                study_uid="",
+                transfer_syntax=header.kind,
+                sender=source,
+                provider=sender.provider,
+                detail=verdict.sentence,
+                received=transaction.time,
+                sha256=transaction.body_sha256,
+                settled="",
+            )
+            audit.append(transaction, _held_entry(sender, source, session_id, refusal.code))
+            return transaction.time
+
+        committed = await self._store.commit(decide, raw)
+        self.held += 1
+        return Filed(committed.receipt, verdict, datetime.fromisoformat(committed.value))
+
+
+def source_name(sender: Sender, header: Header) -> str:
+    """Names the system whose control ids are one series: provider, MSH-3 and MSH-4."""
+    return f"{sender.provider}/{sender.name}/{header.sending_facility}"
+
+
+def message_digest(raw: bytes) -> str:
+    """The hex SHA-256 under which a message's bytes are known."""
+    return hashlib.sha256(raw).hexdigest()
+
+
+def _held_name(source: str) -> str:
+    return f"message:{source}"
+
+
+def _apply(transaction: Transaction, resolved: _Resolved, sender: Sender, message_key: int) -> int:
+    """Files one event; the key of the person whom it is about."""
+    event, told = resolved.event, resolved.told
+    if isinstance(event, PatientUpdate):
+        return people.update(transaction, event, resolved.identifier, told)
+    if isinstance(event, PatientMerge):
+        key = people.merge(transaction, event, resolved.identifier, resolved.subsumed, told)
+        referrals.refold(transaction, key)
+        return key
+    key = people.person(transaction, event.patient, resolved.identifier, DemographicsOrigin.REFERRAL, told)
+    if isinstance(event, ReferralEvent):
+        _refuse_foreign_study(transaction, event.study_uids, key)
+        referrals.add_order(transaction, event, sender, key, told, message_key)
+    else:
+        _refuse_foreign_study(transaction, event.study_uids, key)
+        versions.add(transaction, event, sender, key, message_key)
+        referrals.add_answer(transaction, event, sender, key, told, message_key)
+    return key
+
+
+def _refuse_foreign_study(transaction: Transaction, study_uids: tuple[str, ...], patient_key: int) -> None:
+    """A text that names a study of somebody else must not be shown with either."""
+    for study_uid in study_uids:
+        row = transaction.one("SELECT patient_key FROM study WHERE study_uid = ?", study_uid)
+        if row is not None and row[0] not in registry.closure(transaction, patient_key):
+            raise IdentityConflict("the study that the message names belongs to another patient")
+
+
+def _event_name(event: Event) -> str:
+    if isinstance(event, PatientUpdate):
+        return "UPDATE_PATIENT"
+    if isinstance(event, PatientMerge):
+        return "MERGE_PATIENT"
+    if isinstance(event, ReferralEvent):
+        return "FILE_REFERRAL"
+    return "FILE_REPORT"
+
+
+def _entry(sender: Sender, source: str, session_id: str, event: Event, patient_key: int) -> AuditEntry:
+    owner = Owner(sender.provider, sender.unit)
+    details = {"source": source}
+    if isinstance(event, ReportEvent):
+        owner = event.owner
+        details |= {"accession": event.accession, "status": event.status.value}
+    elif isinstance(event, ReferralEvent):
+        owner = Owner(event.referral.provider, event.referral.unit)
+        details |= {"accession": event.referral.accession, "status": event.referral.status.value}
+    return _written(sender, session_id, _event_name(event), patient_key, owner, details)
+
+
+def _held_entry(sender: Sender, source: str, session_id: str, reason: str) -> AuditEntry:
+    owner = Owner(sender.provider, sender.unit)
+    return _written(sender, session_id, "HOLD_MESSAGE", 0, owner, {"source": source, "reason": reason})
+
+
+def _written(
+    sender: Sender, session_id: str, event: str, patient_key: int, owner: Owner, details: dict[str, str]
+) -> AuditEntry:
+    return AuditEntry(
+        event=event,
+        activity="Skriva",
+        actor=sender.name,
+        actor_provider=sender.provider,
+        actor_unit=sender.unit,
+        assignment="",
+        purpose="Vård och behandling",
+        session_id=session_id,
+        patient_key=patient_key,
+        owner_provider=owner.provider,
+        owner_unit=owner.unit,
+        allowed=True,
+        details=details,
+    )

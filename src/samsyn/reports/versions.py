@@ -1,0 +1,67 @@
+"""Versions of reports in the index. A version is only ever added; `order` decides what they are to the reader."""
+
+from datetime import datetime
+
+from samsyn.clock import STOCKHOLM
+from samsyn.hl7v2.meaning import ReportEvent
+from samsyn.model.sender import Sender
+from samsyn.store.transaction import Transaction
+
+
+def add(
+    transaction: Transaction, event: ReportEvent, sender: Sender, patient_key: int, message_key: int
+) -> bool:
+    """Files a version; False when the very same version of the same report is there already.
+
+    Sources send a report again under a new control id (resends, several receivers): one version, one effect.
+    """
+    issuer = event.accession_issuer or sender.accession_issuer
+    result_time = event.result_time.isoformat() if event.result_time else None
+    same = transaction.one(
+        "SELECT 1 FROM report WHERE patient_key = ? AND accession = ? AND accession_issuer = ? AND filler_id = ?"
+        " AND status = ? AND result_time IS ? AND text = ? AND author = ? AND signer = ? AND provider = ?",
+        patient_key,
+        event.accession,
+        issuer,
+        event.filler_id,
+        event.status.value,
+        result_time,
+        event.text,
+        event.author,
+        event.signer,
+        event.owner.provider,
+    )
+    if same is not None:
+        return False
+    day = _day(event.examined, event.result_time)
+    transaction.insert(
+        "report",
+        report_key=transaction.next_key("report"),
+        patient_key=patient_key,
+        provider=event.owner.provider,
+        unit=event.owner.unit,
+        begins=day,
+        ends=day,
+        accession_issuer=issuer,
+        accession=event.accession,
+        filler_id=event.filler_id,
+        study_uid=event.study_uids[0] if event.study_uids else "",
+        status=event.status.value,
+        result_time=result_time,
+        author=event.author,
+        signer=event.signer,
+        procedure_text=event.procedure_text,
+        text=event.text,
+        fragment=int(event.fragment),
+        reason=event.reason,
+        received=transaction.time,
+        message_key=message_key,
+    )
+    return True
+
+
+def _day(examined: str, result_time: datetime | None) -> int | None:
+    """The day that the version documents: of the examination, else of the result; YYYYMMDD in Sweden."""
+    if examined:
+        return int(examined)
+    return int(result_time.astimezone(STOCKHOLM).strftime("%Y%m%d")) if result_time else None

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import re
 import socket
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from samsyn import limits
 from samsyn.access.view import Gatekeeper
 from samsyn.clock import Clock
 from samsyn.endpoints.admin.health import Reading, health_routes
-from samsyn.endpoints.fhir.routes import FhirDependencies, fhir_routes
+from samsyn.endpoints.hl7.listener import Hl7Door
 from samsyn.ingest.filing import SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
 from samsyn.jobs.queue import Job, Later, Worker
@@ -27,6 +25,7 @@ from samsyn.patients.identifiers import identify
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
 from samsyn.reports.examination import History
+from samsyn.reports.file import Filing
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.find import Finder
 from samsyn.settings import Settings
@@ -69,6 +68,10 @@ class Server:
         self._lookup = PatientLookup(self._store, clock)
         self._worker = Worker(self._store, clock, {SERIES_DOCUMENT: self._prepare_series})
         self._worker.start()
+        self._filing = Filing(self._store, clock, self._connections.providers)
+        self._hl7 = Hl7Door(settings.mllp, self._connections, self._filing, clock)
+        await self._hl7.start()
+        self.mllp_port = self._hl7.port
         http_socket = _listening(settings.http.host, settings.http.port)
         self.http_port = http_socket.getsockname()[1]
         await self._start_http(http_socket)
@@ -102,6 +105,7 @@ class Server:
     async def stop(self) -> None:
         """Closes the doors first, finishes what is under way, then the store. Ends within 30 s."""
         self._stopping = True
+        await self._hl7.stop()
         self._http.should_exit = True
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._http_task, _STOP_S)
@@ -132,6 +136,10 @@ class Server:
             Reading("instances_stored_total", "Instances stored", intake.stored),
             Reading("instances_repeated_total", "Instances sent again with the same bytes", intake.repeated),
             Reading("instances_held_total", "Instances held for a steward", intake.held),
+            Reading("messages_stored_total", "HL7 messages filed", self._filing.stored),
+            Reading("messages_repeated_total", "HL7 messages sent again", self._filing.repeated),
+            Reading("messages_held_total", "HL7 messages held for a steward", self._filing.held),
+            Reading("hl7_connections", "Open HL7 connections", self._hl7.connections),
             Reading("jobs_done_total", "Jobs finished", worker.done),
             Reading("jobs_parked_total", "Jobs given up after repeated failures", worker.parked),
         ]

@@ -8,6 +8,8 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import orjson
+
 from samsyn.errors import Conflict
 from samsyn.model.patient import Demographics, DemographicsOrigin, Patient, PatientIdentifier
 from samsyn.patients.names import folded
@@ -34,9 +36,9 @@ def find_or_make(
     origin: DemographicsOrigin,
     told: str = "",
 ) -> int:
-    """The person's key; a new person gets the demographics, a known one only from a stronger origin.
+    """The person's key, made when new; demographics as `update_demographics` takes them over.
 
-    `told`: when the source said it (ISO 8601, UTC), so that late news do not overwrite newer ones.
+    `told`: when the source said it (ISO 8601, UTC), "" = not known.
     """
     key = find(transaction, identifier)
     if key is None:
@@ -50,7 +52,9 @@ def find_or_make(
             sex=demographics.sex,
             protected=int(demographics.protected),
             origin=origin.value,
-            told=told,
+            told=orjson.dumps(
+                {field: _stamp(field, origin, told) for field in _said(demographics, origin)}
+            ).decode(),
             merged_into=None,
         )
         transaction.insert(
@@ -68,27 +72,51 @@ def update_demographics(
     origin: DemographicsOrigin,
     told: str = "",
 ) -> None:
-    """Takes over what a source says, unless a stronger or later word has been spoken; an image overwrites nothing.
+    """Takes over, field by field, what a source says, unless a stronger or later word has been spoken.
 
-    `told` orders words of the same strength by the source's clock, not by arrival. Protection is only lifted by
-    the register that sets it (ADT).
+    ADT is stronger than a referral; an image only fills what nobody has said. `told` orders words of the same
+    strength by the source's clock: whatever the order of arrival, the same words give the same person.
+    Protection is lifted by the register alone (ADT) and set by whoever marks it.
     """
-    known_origin, known_told = transaction.one("SELECT origin, told FROM patient WHERE patient_key = ?", key)
-    known_strength = _STRENGTH.get(known_origin, 0)
-    if origin is DemographicsOrigin.IMAGE or _STRENGTH[origin] < known_strength:
+    columns = "name, birth_date, sex, protected, origin, told"
+    row = transaction.one(f"SELECT {columns} FROM patient WHERE patient_key = ?", key)  # noqa: S608 - constant
+    known: dict[str, Any] = dict(zip(columns.split(", "), row, strict=True))
+    if origin is DemographicsOrigin.IMAGE and known["protected"]:
         return
-    if _STRENGTH[origin] == known_strength and told < (known_told or ""):
+    stamps: dict[str, Any] = orjson.loads(known["told"] or "{}")
+    values: dict[str, Any] = {}
+    for field, value in _said(demographics, origin).items():
+        stamp = _stamp(field, origin, told)
+        before = stamps.get(field) or ([_STRENGTH.get(known["origin"], 0), ""] if known[field] else None)
+        if before is None or (origin is not DemographicsOrigin.IMAGE and before <= stamp):
+            values[field] = value
+            stamps[field] = stamp
+    if not values:
         return
-    values: dict[str, Any] = {"origin": origin.value, "told": told}
-    if demographics.name:
-        values |= {"name": demographics.name, "folded_name": folded(demographics.name)}
-    if demographics.birth_date:
-        values["birth_date"] = demographics.birth_date
-    if demographics.sex:
-        values["sex"] = demographics.sex
-    if origin is DemographicsOrigin.ADT:
-        values["protected"] = int(demographics.protected)
-    transaction.update("patient", {"patient_key": key}, **values)
+    if "name" in values:
+        values["folded_name"] = folded(demographics.name)
+    if _STRENGTH[origin] > _STRENGTH.get(known["origin"], 0):
+        values["origin"] = origin.value
+    transaction.update("patient", {"patient_key": key}, **values, told=orjson.dumps(stamps).decode())
+
+
+def _said(demographics: Demographics, origin: DemographicsOrigin) -> dict[str, Any]:
+    """The fields that a source told something about."""
+    fields: dict[str, Any] = {
+        "name": demographics.name,
+        "birth_date": demographics.birth_date,
+        "sex": demographics.sex,
+    }
+    said = {field: value for field, value in fields.items() if value}
+    if origin is DemographicsOrigin.ADT or demographics.protected:
+        said["protected"] = int(demographics.protected)
+    return said
+
+
+def _stamp(field: str, origin: DemographicsOrigin, told: str) -> list[Any]:
+    """How much a word weighs: [strength, time]. Protection weighs alike from everybody, so time decides."""
+    strongest = max(_STRENGTH.values())
+    return [strongest if field == "protected" else _STRENGTH[origin], told]
 
 
 def merge(transaction: Transaction, survivor: int, subsumed: int) -> None:

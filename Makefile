@@ -28,7 +28,7 @@ check: setup ## everything that is quick: style, types, architecture, licences, 
 	@.venv/bin/mypy --no-error-summary
 	@.venv/bin/lint-imports --no-logo
 	@$(python) -m tools.licences
-	@$(pytest) -q -n 2 -m "not slow and not browser and not peer" $(ARGS)
+	@HYPOTHESIS_PROFILE=quick $(pytest) -q -n 2 -m "not slow and not browser and not peer" $(ARGS)
 
 test: setup-test ## everything: checks, unit tests, foreign programs, browser, kill -9 (under ten minutes)
 	@.venv/bin/ruff check --quiet .

@@ -286,19 +286,21 @@ RULES: Final[tuple[Rule, ...]] = (
 
 
 def inner_modules_stay_inside(modules: list[Module]) -> Iterator[str]:
-    """What reads rows in a reading room without a View is for that room alone."""
+    """What reads rows over an index connection in a reading room is for that room alone: it knows no View."""
     for room in READING_ROOMS:
-        inner = {
-            module.name
-            for module in modules
-            if module.is_in(room)
-            and any(name == "sqlite3" or name.startswith("samsyn.store.") for name in imported(module))
-            and "samsyn.store.store.Store" not in imported(module)
-        }
+        inner = {module.name for module in modules if module.is_in(room) and _reads_rows(module)}
         for module in modules:
             if not module.is_in(room):
                 for name in sorted(inner & imported(module)):
                     yield f"{module.path}: {name} reads rows and belongs to {room} alone"
+
+
+def _reads_rows(module: Module) -> bool:
+    for function, _ in public_functions(module):
+        arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+        if any("Connection" in ast.unparse(a.annotation) for a in arguments if a.annotation is not None):
+            return True
+    return False
 
 
 # -- rules on every tracked text ---------------------------------------------------------------------------

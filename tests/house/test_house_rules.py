@@ -132,7 +132,9 @@ def test_the_rule_lets_the_right_way_pass(rule: rules.Rule, name: str, source: s
 
 
 def test_a_module_that_reads_rows_is_caught_outside_its_room() -> None:
-    inner = Module.of("samsyn.search.answers", "import sqlite3\ndef rows(connection): ...")
+    inner = Module.of(
+        "samsyn.search.answers", "import sqlite3\ndef rows(connection: sqlite3.Connection): ..."
+    )
     inside = Module.of("samsyn.search.find", "from samsyn.search import answers")
     outside = Module.of("samsyn.endpoints.viewer.list", "from samsyn.search.answers import rows")
     assert not list(rules.inner_modules_stay_inside([inner, inside]))

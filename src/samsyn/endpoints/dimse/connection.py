@@ -1,0 +1,302 @@
+"""One association of the DICOM door: admits, queues messages, has them answered one by one, keeps deadlines."""
+
+import asyncio
+import logging
+import uuid
+from collections import deque
+from collections.abc import Mapping
+from typing import Protocol
+
+from samsyn import limits
+from samsyn.endpoints.dimse.budget import Budget
+from samsyn.endpoints.dimse.link import Link
+from samsyn.errors import Conflict
+from samsyn.exchange.transport import AssociationTransport
+from samsyn.providers.connections import System
+from samsyn.wire.assembly import AgreedContext, Message
+from samsyn.wire.association import Association
+from samsyn.wire.association_table import State
+from samsyn.wire.dimse import CancelRequest, Command, Response, StoreRequest
+from samsyn.wire.pdu import AssociateRequest
+from samsyn.wire.upper_layer import Aborted, AssociationRequested, ReleaseRequested
+
+log = logging.getLogger(__name__)
+
+_MAX_WAITING = 4
+"""Requests that may wait on one association before it is not read from any more; a window of one was agreed."""
+
+
+class Door(Protocol):
+    """What a connection needs of the door that it came through."""
+
+    budget: Budget
+
+    def opened(self, connection: "Connection") -> None:
+        """A transport connection was made."""
+
+    def admit(self, connection: "Connection", request: AssociateRequest) -> None:
+        """Accepts or rejects the request on the connection's association."""
+
+    async def answer(self, link: Link, message: Message) -> None:
+        """Answers one request; does not raise SamsynError."""
+
+    def closed(self, connection: "Connection") -> None:
+        """The transport connection is gone."""
+
+
+class Connection(AssociationTransport):
+    """One transport connection to the door; a `Link` once it is admitted."""
+
+    def __init__(self, door: Door) -> None:
+        super().__init__(Association(budget=door.budget))
+        self._door = door
+        self._loop = asyncio.get_running_loop()
+        self._system: System | None = None
+        self._session_id = ""
+        self._waiting: deque[Message] = deque()
+        self._worker: asyncio.Task[None] | None = None
+        self._current: Message | None = None
+        self._cancelled = False
+        self._release_asked = False
+        self._is_reading = True
+        self._sub_operation: tuple[int, asyncio.Future[Message | None]] | None = None
+        self._sub_id = 0
+        self._queued_bytes = 0
+        self.address = ""
+        self.calling_ae = ""
+        self.since = self._loop.time()
+        """When the connection, its present state or its last whole message began; deadlines count from it."""
+        self._state = State.IDLE
+        self._message_since: float | None = None
+        self._blocked_since: float | None = None
+
+    # -- Link
+
+    @property
+    def system(self) -> System:
+        """See Link."""
+        assert self._system is not None
+        return self._system
+
+    @property
+    def session_id(self) -> str:
+        """See Link."""
+        return self._session_id
+
+    @property
+    def contexts(self) -> Mapping[int, AgreedContext]:
+        """See Link."""
+        return self.association.contexts
+
+    @property
+    def is_gone(self) -> bool:
+        """See Link."""
+        return not (self.association.upper.can_send and self.is_connected)
+
+    def is_cancelled(self, message_id: int) -> bool:
+        """See Link."""
+        return self._cancelled or self.is_gone
+
+    def new_message_id(self) -> int:
+        """See Link."""
+        self._sub_id = self._sub_id % 0xFFFF + 1
+        return self._sub_id
+
+    def queue(self, context_id: int, command: Command, data: bytes | None = None) -> int:
+        """See Link."""
+        if not self.is_gone:
+            self.association.send(context_id, command, data)
+            self._queued_bytes += len(data or b"") + 128
+        return self._queued_bytes
+
+    async def flush_queued(self) -> None:
+        """Writes what was queued and waits for room."""
+        self._queued_bytes = 0
+        self.flush()
+        await self._writable.wait()
+
+    async def send(
+        self, context_id: int, command: Command, data: bytes | bytearray | memoryview | None = None
+    ) -> None:
+        """See Link."""
+        if self.is_gone:
+            return
+        self._queued_bytes = 0
+        try:
+            await super().send(context_id, command, data)
+        except Conflict:
+            # The peer aborted while a large message was leaving.
+            return
+
+    async def store(self, context_id: int, request: StoreRequest, data: bytes) -> Message | None:
+        """See Link."""
+        answer: asyncio.Future[Message | None] = self._loop.create_future()
+        self._sub_operation = (request.message_id, answer)
+        try:
+            async with asyncio.timeout(limits.MESSAGE_TIMEOUT_S):
+                await self.send(context_id, request, data)
+                return None if self.is_gone else await answer
+        except TimeoutError:
+            self.abort("no answer to a sub-operation")
+            return None
+        finally:
+            self._sub_operation = None
+
+    # -- what the door tells
+
+    def admitted(self, system: System) -> None:
+        """The request was accepted for this system."""
+        self._system = system
+        self._session_id = f"dicom-{uuid.uuid4().hex}"
+
+    @property
+    def is_admitted(self) -> bool:
+        """Whether the association was accepted."""
+        return self._system is not None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is being answered or waits for it."""
+        return self._worker is not None
+
+    # -- AssociationTransport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.BaseProtocol."""
+        peer = transport.get_extra_info("peername")
+        self.address = str(peer[0]) if peer else ""
+        super().connection_made(transport)
+        self._door.opened(self)
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """See asyncio.BufferedProtocol."""
+        super().buffer_updated(nbytes)
+        if not self.association.is_inside_message:
+            self._message_since = None
+        elif self._message_since is None:
+            self._message_since = self._loop.time()
+
+    def pause_writing(self) -> None:
+        """See asyncio.BaseProtocol."""
+        super().pause_writing()
+        self._blocked_since = self._loop.time()
+
+    def resume_writing(self) -> None:
+        """See asyncio.BaseProtocol."""
+        super().resume_writing()
+        self._blocked_since = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.BaseProtocol."""
+        super().connection_lost(exc)
+        self._give_up()
+        self._door.closed(self)
+
+    def indicated(self, indication: object) -> None:
+        """See AssociationTransport."""
+        self.since = self._loop.time()
+        match indication:
+            case Message():
+                self._take(indication)
+            case AssociationRequested(request):
+                self.calling_ae = request.calling_ae
+                self._door.admit(self, request)
+            case ReleaseRequested():
+                self._release_asked = True
+                if self._worker is None:
+                    self.association.answer_release()
+            case Aborted():
+                if not indication.by_peer:
+                    log.warning(
+                        "association aborted",
+                        extra={
+                            "address": self.address,
+                            "calling": self.calling_ae,
+                            "code": f"{indication.source}/{indication.reason}",
+                            "reason": indication.detail,
+                        },
+                    )
+                self._give_up()
+
+    def overdue(self, now: float) -> str:
+        """The name of the deadline that has passed, or an empty text. Called about once a second."""
+        upper = self.association.upper
+        if upper.state != self._state:
+            self._state, self.since = upper.state, now
+        waited = now - self.since
+        if upper.artim_running:
+            is_closing = upper.state == State.AWAITING_CLOSE
+            limit = limits.CLOSE_TIMEOUT_S if is_closing else limits.ASSOCIATE_TIMEOUT_S
+            return "ARTIM" if waited > limit else ""
+        if self._message_since is not None and now - self._message_since > limits.MESSAGE_TIMEOUT_S:
+            return "MESSAGE_TIMEOUT_S"
+        if self._blocked_since is not None and now - self._blocked_since > limits.MESSAGE_TIMEOUT_S:
+            return "MESSAGE_TIMEOUT_S"
+        if not self.is_busy and waited > limits.IDLE_ASSOCIATION_TIMEOUT_S:
+            return "IDLE_ASSOCIATION_TIMEOUT_S"
+        return ""
+
+    def end(self, deadline: str) -> None:
+        """A deadline has passed: tell the peer if there is something to tell, and close."""
+        if deadline == "ARTIM":
+            self.association.upper.artim_expired()
+            self.flush()
+        elif deadline == "MESSAGE_TIMEOUT_S" and self._blocked_since is not None:
+            self.drop()
+        else:
+            log.warning("association timed out", extra={"calling": self.calling_ae, "limit": deadline})
+            self.abort(deadline)
+            self._give_up()
+
+    # -- messages
+
+    def _take(self, message: Message) -> None:
+        command = message.command
+        if isinstance(command, CancelRequest):
+            current = self._current
+            if current is not None and getattr(current.command, "message_id", None) == command.message_id:
+                self._cancelled = True
+            return
+        if isinstance(command, Response):
+            if self._sub_operation is not None and self._sub_operation[0] == command.message_id:
+                if not self._sub_operation[1].done():
+                    self._sub_operation[1].set_result(message)
+            else:
+                self.association.upper.abort("a response that nobody asked for")
+            return
+        self._waiting.append(message)
+        if len(self._waiting) >= _MAX_WAITING and self._is_reading and self._transport is not None:
+            self._is_reading = False
+            self._transport.pause_reading()
+        if self._worker is None:
+            self._worker = self._loop.create_task(self._work())
+
+    async def _work(self) -> None:
+        """Answers what waits, in order."""
+        try:
+            while self._waiting:
+                message = self._waiting.popleft()
+                self._current, self._cancelled = message, False
+                try:
+                    if not self.is_gone:
+                        await self._door.answer(self, message)
+                finally:
+                    self._door.budget.give_back(message.reserved_bytes)
+                self.since = self._loop.time()
+                if not self._is_reading and self.is_connected and self._transport is not None:
+                    self._is_reading = True
+                    self._transport.resume_reading()
+        finally:
+            self._worker = None
+            self._current = None
+            if self._release_asked:
+                self.association.answer_release()
+            self.flush()
+
+    def _give_up(self) -> None:
+        """Nothing can be answered any more: whoever waits is told, what waits is dropped."""
+        self._cancelled = True
+        if self._sub_operation is not None and not self._sub_operation[1].done():
+            self._sub_operation[1].set_result(None)
+        while self._waiting:
+            self._door.budget.give_back(self._waiting.popleft().reserved_bytes)

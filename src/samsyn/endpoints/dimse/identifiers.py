@@ -1,0 +1,135 @@
+"""Identifiers of C-FIND, C-GET and C-MOVE: what is asked for, and what is answered (PS3.4 C.4). Pure."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from samsyn.dicom.encoding import decode
+from samsyn.dicom.uids import is_uid
+from samsyn.endpoints.dimse.contexts import PATIENT_ROOT
+from samsyn.errors import BadInput, LimitExceeded, Mismatch
+from samsyn.model.attributes import Attributes
+from samsyn.search.matching import is_indexed
+from samsyn.search.query import Level
+from samsyn.wire.assembly import AgreedContext, Message
+
+SPECIFIC_CHARACTER_SET: Final = 0x00080005
+QUERY_RETRIEVE_LEVEL: Final = 0x00080052
+RETRIEVE_AE_TITLE: Final = 0x00080054
+INSTANCE_AVAILABILITY: Final = 0x00080056
+FAILED_SOP_INSTANCE_UIDS: Final = 0x00080058
+PATIENT_ID: Final = 0x00100020
+STUDY_INSTANCE_UID: Final = 0x0020000D
+SERIES_INSTANCE_UID: Final = 0x0020000E
+SOP_INSTANCE_UID: Final = 0x00080018
+_NO_KEYS: Final = frozenset(
+    {
+        SPECIFIC_CHARACTER_SET,
+        QUERY_RETRIEVE_LEVEL,
+        0x00080053,  # Query/Retrieve View
+        RETRIEVE_AE_TITLE,
+        INSTANCE_AVAILABILITY,
+        0x00080201,  # Timezone Offset From UTC
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A C-FIND identifier."""
+
+    level: Level
+    keys: dict[int, str]
+    """Matching text by tag: only keys that search can match."""
+    wanted: dict[int, str]
+    """Tag -> VR of everything that the answer must have."""
+    ignored: bool
+    """Whether keys with a value were left out because they are optional and not supported (FF01)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """A C-GET or C-MOVE identifier: which objects, by unique keys of one level."""
+
+    level: Level
+    values: tuple[str, ...]
+    study_uid: str
+    series_uid: str
+
+
+def read(message: Message, context: AgreedContext) -> Attributes:
+    """The identifier of a message. BadInput when there is none or it is broken; LimitExceeded when too large."""
+    if message.over_limit:
+        raise LimitExceeded(message.over_limit)
+    if message.data is None:
+        raise BadInput("the message has no identifier")
+    return decode(memoryview(message.data), context.transfer_syntax)
+
+
+def level_of(identifier: Attributes, model_uid: str) -> Level:
+    """The Query/Retrieve Level. Mismatch when it is missing or the information model does not have it."""
+    text = _text(identifier, QUERY_RETRIEVE_LEVEL)
+    try:
+        level = Level(text)
+    except ValueError:
+        raise Mismatch("Query/Retrieve Level is missing or unknown") from None
+    if level is Level.PATIENT and model_uid not in PATIENT_ROOT:
+        raise Mismatch("the Study Root model has no level PATIENT")
+    return level
+
+
+def asked(identifier: Attributes, model_uid: str) -> Asked:
+    """What a C-FIND asks for (PS3.4 C.4.1.1.3.1)."""
+    level = level_of(identifier, model_uid)
+    keys: dict[int, str] = {}
+    wanted: dict[int, str] = {}
+    ignored = False
+    for tag, (vr, values) in identifier.items():
+        if tag in _NO_KEYS:
+            continue
+        wanted[tag] = vr
+        if vr == "SQ":
+            continue
+        text = "\\".join(str(value) for value in values)
+        if not text.strip(" \0"):
+            continue
+        if is_indexed(tag, level):
+            keys[tag] = text
+        else:
+            ignored = True
+    return Asked(level, keys, wanted, ignored)
+
+
+def answered(found: Attributes, question: Asked, retrieve_ae: str) -> Attributes:
+    """The identifier of one match: every attribute that was asked for, empty when there is no value."""
+    answer: Attributes = {tag: found.get(tag, (vr, ())) for tag, vr in question.wanted.items()}
+    answer[QUERY_RETRIEVE_LEVEL] = ("CS", (question.level.value,))
+    answer[RETRIEVE_AE_TITLE] = ("AE", (retrieve_ae,))
+    answer[INSTANCE_AVAILABILITY] = ("CS", ("ONLINE",))
+    return answer
+
+
+def targets(identifier: Attributes, model_uid: str) -> Targets:
+    """What a C-GET or C-MOVE names (PS3.4 C.4.2.1.4). Mismatch without a unique key of its level."""
+    level = level_of(identifier, model_uid)
+    tag = {
+        Level.PATIENT: PATIENT_ID,
+        Level.STUDY: STUDY_INSTANCE_UID,
+        Level.SERIES: SERIES_INSTANCE_UID,
+        Level.IMAGE: SOP_INSTANCE_UID,
+    }[level]
+    values = tuple(str(value).strip(" \0") for value in identifier.get(tag, ("", ()))[1])
+    if not values or not all(values):
+        raise Mismatch("the unique key of the level is missing")
+    if level is Level.PATIENT:
+        if len(values) > 1 or any(character in values[0] for character in "*?"):
+            raise Mismatch("level PATIENT takes one Patient ID without wild cards")
+    elif not all(is_uid(value) for value in values):
+        raise Mismatch("a unique key is not a UID")
+    return Targets(
+        level, values, _text(identifier, STUDY_INSTANCE_UID), _text(identifier, SERIES_INSTANCE_UID)
+    )
+
+
+def _text(identifier: Attributes, tag: int) -> str:
+    values = identifier.get(tag, ("", ()))[1]
+    return str(values[0]).strip(" \0") if len(values) == 1 else ""

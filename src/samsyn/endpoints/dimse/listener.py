@@ -1,0 +1,203 @@
+"""The listener of the DICOM door: who may come in, how many, and a clean end."""
+
+import asyncio
+import logging
+from functools import partial
+
+from samsyn import limits
+from samsyn.access.view import Gatekeeper
+from samsyn.endpoints.dimse import contexts, statuses, verification
+from samsyn.endpoints.dimse.budget import Budget
+from samsyn.endpoints.dimse.connection import Connection
+from samsyn.endpoints.dimse.link import Link
+from samsyn.endpoints.dimse.query import Search
+from samsyn.endpoints.dimse.retrieval import Retrieval
+from samsyn.endpoints.dimse.storage import Storage
+from samsyn.errors import SamsynError
+from samsyn.exchange.scu import OWN_IMPLEMENTATION
+from samsyn.ingest.receive import Intake
+from samsyn.providers.connections import Connections, System
+from samsyn.retrieve.retrieve import Retriever
+from samsyn.search.find import Finder
+from samsyn.settings import DicomSettings
+from samsyn.wire import dimse, pdu
+from samsyn.wire.assembly import Message
+from samsyn.wire.association_table import State
+from samsyn.wire.pdu import AssociateReject, AssociateRequest
+
+log = logging.getLogger(__name__)
+
+
+class DicomDoor:
+    """The DICOM listener. `start`, then `stop`; everything else happens by itself."""
+
+    def __init__(
+        self,
+        settings: DicomSettings,
+        connections: Connections,
+        intake: Intake,
+        finder: Finder,
+        retriever: Retriever,
+        gatekeeper: Gatekeeper,
+    ) -> None:
+        self.budget = Budget(limits.MAX_ARRIVING_BYTES)
+        self._settings = settings
+        self._connections = connections
+        self._storage = Storage(intake)
+        self._search = Search(finder, gatekeeper, settings.ae_title)
+        self._retrieval = Retrieval(retriever, finder, gatekeeper, connections, settings.ae_title)
+        self._open: set[Connection] = set()
+        self._server: asyncio.Server | None = None
+        self._sweeper: asyncio.Task[None] | None = None
+        self._is_stopping = False
+        self.accepted = 0
+        self.rejected = 0
+        """Associations since start, for metrics."""
+
+    @property
+    def port(self) -> int:
+        """The TCP port that the door listens on."""
+        assert self._server is not None
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def open_associations(self) -> int:
+        """Associations that are established now, for metrics."""
+        return sum(connection.is_admitted for connection in self._open)
+
+    async def start(self) -> None:
+        """Begins to listen. OSError when the address is taken."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            partial(Connection, self), self._settings.host, self._settings.port, backlog=512
+        )
+        self._sweeper = loop.create_task(self._sweep())
+
+    async def stop(self, grace_s: float = 20.0) -> None:
+        """Stops listening, lets what is being answered finish for at most `grace_s`, then ends the rest."""
+        self._is_stopping = True
+        if self._server is not None:
+            self._server.close()
+        deadline = asyncio.get_running_loop().time() + grace_s
+        while self._open and asyncio.get_running_loop().time() < deadline:
+            for connection in list(self._open):
+                if not connection.is_busy and not connection.association.is_inside_message:
+                    connection.abort("the service is stopping")
+                    connection.close()
+            await asyncio.sleep(0.02)
+        for connection in list(self._open):
+            connection.abort("the service is stopping")
+            connection.drop()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+
+    # -- what connections ask
+
+    def opened(self, connection: Connection) -> None:
+        """See Door."""
+        self._open.add(connection)
+        if len(self._open) > limits.MAX_ASSOCIATIONS:
+            # Whoever holds a connection without asking for an association goes first, the oldest of them:
+            # so a crowd of silent connections cannot lock out a system that wants to work.
+            silent = [each for each in self._open if each.association.upper.state == State.AWAITING_REQUEST]
+            oldest = min(silent, key=lambda each: each.since, default=connection)
+            log.warning(
+                "too many associations", extra={"limit": "MAX_ASSOCIATIONS", "address": oldest.address}
+            )
+            oldest.drop()
+
+    def closed(self, connection: Connection) -> None:
+        """See Door."""
+        self._open.discard(connection)
+
+    def admit(self, connection: Connection, request: AssociateRequest) -> None:
+        """See Door."""
+        system = self._connections.dicom_peer(request.calling_ae, connection.address)
+        refusal = self._refusal(system, request)
+        if refusal is not None or system is None:
+            self.rejected += 1
+            answer = refusal or pdu.CALLING_AE_NOT_RECOGNIZED
+            log.warning(
+                "association rejected",
+                extra={
+                    "calling": request.calling_ae,
+                    "address": connection.address,
+                    "code": f"{answer.result}/{answer.source}/{answer.reason}",
+                },
+            )
+            connection.association.reject(answer)
+            return
+        connection.admitted(system)
+        self.accepted += 1
+        connection.association.accept(
+            request, partial(contexts.choose, system), partial(contexts.grant, system), OWN_IMPLEMENTATION
+        )
+
+    async def answer(self, link: Link, message: Message) -> None:
+        """See Door."""
+        command = message.command
+        try:
+            match command:
+                case dimse.StoreRequest():
+                    await self._storage.answer(link, message, command)
+                case dimse.FindRequest():
+                    await self._search.answer(link, message, command)
+                case dimse.GetRequest():
+                    await self._retrieval.get(link, message, command)
+                case dimse.MoveRequest():
+                    await self._retrieval.move(link, message, command)
+                case dimse.EchoRequest():
+                    await verification.answer(link, message, command)
+                case dimse.ActionRequest() | dimse.EventReportRequest() | dimse.UnknownRequest():
+                    await self._reply(link, message, statuses.unrecognized(command))
+        except SamsynError as error:
+            await self._refuse(link, message, error)
+        except Exception:
+            log.exception("request failed", extra={"calling": link.system.sender.name})
+            await self._refuse(link, message, SamsynError())
+
+    async def _refuse(self, link: Link, message: Message, error: SamsynError) -> None:
+        log.warning(
+            "request refused",
+            extra={
+                "calling": link.system.sender.name,
+                "kind": type(message.command).__name__,
+                "error": error.code,
+                "reason": error.detail,
+            },
+        )
+        if isinstance(message.command, dimse.Request):
+            await self._reply(link, message, statuses.failure(message.command, error))
+
+    @staticmethod
+    async def _reply(link: Link, message: Message, response: dimse.Response | None) -> None:
+        if response is not None:
+            await link.send(message.context_id, response)
+
+    def _refusal(self, system: System | None, request: AssociateRequest) -> AssociateReject | None:
+        """Why a request is rejected, or None. An unknown caller is told nothing more than that."""
+        if system is None:
+            return pdu.CALLING_AE_NOT_RECOGNIZED
+        if request.called_ae != self._settings.ae_title:
+            return pdu.CALLED_AE_NOT_RECOGNIZED
+        if self._is_stopping:
+            return pdu.TEMPORARY_CONGESTION
+        title = request.calling_ae
+        if sum(each.is_admitted and each.calling_ae == title for each in self._open) >= (
+            limits.MAX_ASSOCIATIONS_PER_PEER
+        ):
+            return pdu.LOCAL_LIMIT_EXCEEDED
+        return None
+
+    async def _sweep(self) -> None:
+        """Ends connections whose deadline has passed; a timer of its own for each would cost more."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(0.5)
+            now = loop.time()
+            for connection in list(self._open):
+                deadline = connection.overdue(now)
+                if deadline:
+                    connection.end(deadline)

@@ -1,0 +1,318 @@
+"""C-GET and C-MOVE (PS3.4 C.4.2, C.4.3), patient and study root: objects leave byte for byte as they came."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from samsyn import limits
+from samsyn.access.view import Gatekeeper, View
+from samsyn.dicom.encoding import encode
+from samsyn.endpoints.dimse import identifiers
+from samsyn.endpoints.dimse.identifiers import FAILED_SOP_INSTANCE_UIDS, PATIENT_ID, STUDY_INSTANCE_UID
+from samsyn.endpoints.dimse.link import Link
+from samsyn.endpoints.dimse.statuses import comment
+from samsyn.errors import DamagedData, Mismatch, NotAllowed, NotFound, NotSupported, OutOfResources
+from samsyn.exchange.scu import Requestor, connect
+from samsyn.model.imaging import StoredInstance
+from samsyn.providers.connections import Connections, Destination
+from samsyn.retrieve.retrieve import Retriever
+from samsyn.search.find import Finder
+from samsyn.search.query import Level, Query
+from samsyn.wire import dimse_status as status
+from samsyn.wire.assembly import Message
+from samsyn.wire.dimse import GetRequest, GetResponse, MoveRequest, MoveResponse, StoreRequest, StoreResponse
+from samsyn.wire.dimse_status import StatusKind, status_kind
+
+
+@dataclass(slots=True)
+class Progress:
+    """Sub-operations of one retrieval."""
+
+    remaining: int
+    completed: int = 0
+    warning: int = 0
+    failed: list[str] = field(default_factory=list)
+    """SOP Instance UIDs of what failed."""
+    why: str = ""
+    """Comment about the first failure."""
+
+    def count(self, instance: StoredInstance, code: int) -> None:
+        """One sub-operation ended with this status."""
+        self.remaining -= 1
+        kind = status_kind(code)
+        if kind is StatusKind.SUCCESS:
+            self.completed += 1
+        elif kind is StatusKind.WARNING:
+            self.warning += 1
+        else:
+            self.failed.append(instance.sop_instance_uid)
+
+    def fail(self, instance: StoredInstance, why: str) -> None:
+        """One sub-operation could not be done."""
+        self.why = self.why or why
+        self.count(instance, status.PROCESSING_FAILURE)
+
+    def final_status(self) -> int:
+        """Success, B000 when some failed, A702 when nothing could be done (PS3.4 Table C.4-2)."""
+        if not self.failed:
+            return status.SUCCESS if not self.warning else status.SUB_OPERATIONS_WITH_FAILURES
+        if self.completed or self.warning:
+            return status.SUB_OPERATIONS_WITH_FAILURES
+        return status.OUT_OF_RESOURCES_SUB_OPERATIONS
+
+
+class Retrieval:
+    """Sends to the asking system, or to a known destination of its own provider, what its View shows."""
+
+    def __init__(
+        self,
+        retriever: Retriever,
+        finder: Finder,
+        gatekeeper: Gatekeeper,
+        connections: Connections,
+        ae_title: str,
+    ) -> None:
+        self._retriever = retriever
+        self._finder = finder
+        self._gatekeeper = gatekeeper
+        self._connections = connections
+        self._ae_title = ae_title
+
+    async def get(self, link: Link, message: Message, request: GetRequest) -> None:
+        """C-GET: every object as a C-STORE on the same association, then the final status."""
+        view, instances = await self._asked_for(link, message, request)
+        taken = {
+            (context.abstract_syntax, context.transfer_syntax): context_id
+            for context_id, context in link.contexts.items()
+        }
+        progress = Progress(len(instances))
+        async with _Ahead(self._retriever, view, instances) as ahead:
+            for instance in instances:
+                if link.is_cancelled(request.message_id):
+                    break
+                context_id = taken.get((instance.sop_class_uid, instance.transfer_syntax_uid))
+                if context_id is None:
+                    progress.fail(instance, "no context for class and transfer syntax of an object")
+                else:
+                    await self._sub_store(link, context_id, instance, ahead, progress)
+                if link.is_gone:
+                    return
+                link.queue(message.context_id, _get_response(request, status.PENDING, progress))
+        await self._finish(link, message, request, progress)
+
+    async def move(self, link: Link, message: Message, request: MoveRequest) -> None:
+        """C-MOVE: every object as a C-STORE to the destination, then the final status."""
+        destination = self._connections.destination(request.destination)
+        if destination is None or destination.provider != link.system.sender.provider:
+            # Sending to another provider is a disclosure; that goes through the exchange desk, not a PACS.
+            text = "move destination is not known for this system"
+            await link.send(
+                message.context_id,
+                _move_response(request, status.MOVE_DESTINATION_UNKNOWN, Progress(0), text),
+            )
+            return
+        view, instances = await self._asked_for(link, message, request)
+        progress = Progress(len(instances))
+        if instances:
+            await self._send_all(link, message, request, destination, view, instances, progress)
+        if not link.is_gone:
+            await self._finish(link, message, request, progress)
+
+    async def _asked_for(
+        self, link: Link, message: Message, request: GetRequest | MoveRequest
+    ) -> tuple[View, list[StoredInstance]]:
+        """The View and what it shows of what was asked for; opened in the audit journal before any byte."""
+        context = link.contexts[message.context_id]
+        if not link.system.may_retrieve:
+            raise NotAllowed("this system may not retrieve")
+        if request.sop_class_uid != context.abstract_syntax:
+            raise Mismatch("Affected SOP Class is not that of the context")
+        targets = identifiers.targets(identifiers.read(message, context), context.abstract_syntax)
+        view = await self._gatekeeper.open_view(link.system.subject)
+        instances = await self._instances(view, targets)
+        for study_uid in dict.fromkeys(instance.study_uid for instance in instances):
+            await self._gatekeeper.record_opening(view, study_uid, "send")
+        return view, instances
+
+    async def _instances(self, view: View, targets: identifiers.Targets) -> list[StoredInstance]:
+        if targets.level is Level.IMAGE:
+            found = await self._retriever.by_instance_uids(view, targets.values)
+        elif targets.level is Level.SERIES:
+            found = await self._retriever.by_series_uids(view, targets.values)
+        else:
+            found = []
+            for study_uid in await self._studies(view, targets):
+                try:
+                    found.extend(await self._retriever.instances(view, study_uid))
+                except NotFound:
+                    # Absent and hidden look alike: there is nothing to send.
+                    continue
+        return [
+            instance
+            for instance in found
+            if targets.study_uid in ("", instance.study_uid)
+            and targets.series_uid in ("", instance.series_uid)
+        ]
+
+    async def _studies(self, view: View, targets: identifiers.Targets) -> Sequence[str]:
+        if targets.level is Level.STUDY:
+            return targets.values
+        query = Query(Level.STUDY, {PATIENT_ID: targets.values[0]}, limit=limits.MAX_SEARCH_ROWS)
+        studies = await self._finder.find(view, query)
+        return [str(study[STUDY_INSTANCE_UID][1][0]) for study in studies]
+
+    async def _sub_store(
+        self, link: Link, context_id: int, instance: StoredInstance, ahead: "_Ahead", progress: Progress
+    ) -> None:
+        try:
+            data = await ahead.data_of(instance)
+        except (DamagedData, NotFound) as error:
+            progress.fail(instance, error.sentence)
+            return
+        request = StoreRequest(link.new_message_id(), instance.sop_class_uid, instance.sop_instance_uid)
+        answer = await link.store(context_id, request, data)
+        if answer is None:
+            return
+        command = answer.command
+        progress.count(
+            instance, command.status if isinstance(command, StoreResponse) else status.PROCESSING_FAILURE
+        )
+
+    async def _send_all(
+        self,
+        link: Link,
+        message: Message,
+        request: MoveRequest,
+        destination: Destination,
+        view: View,
+        instances: Sequence[StoredInstance],
+        progress: Progress,
+    ) -> None:
+        kinds = dict.fromkeys((each.sop_class_uid, each.transfer_syntax_uid) for each in instances)
+        proposed = [(abstract, (transfer,)) for abstract, transfer in kinds]
+        requestor = await connect(
+            destination.host,
+            destination.port,
+            destination.ae_title,
+            self._ae_title,
+            proposed[: limits.MAX_PRESENTATION_CONTEXTS],
+        )
+        async with requestor, _Ahead(self._retriever, view, instances) as ahead:
+            for position, instance in enumerate(instances):
+                if link.is_cancelled(request.message_id):
+                    return
+                try:
+                    await self._send_one(requestor, link, request, instance, ahead, progress)
+                except OutOfResources as error:
+                    for lost in instances[position:]:
+                        progress.fail(lost, comment(error))
+                    return
+                await link.send(message.context_id, _move_response(request, status.PENDING, progress))
+
+    async def _send_one(
+        self,
+        requestor: Requestor,
+        link: Link,
+        request: MoveRequest,
+        instance: StoredInstance,
+        ahead: "_Ahead",
+        progress: Progress,
+    ) -> None:
+        try:
+            answer = await requestor.store(
+                instance.transfer_syntax_uid,
+                instance.sop_class_uid,
+                instance.sop_instance_uid,
+                await ahead.data_of(instance),
+                (link.system.sender.name, request.message_id),
+            )
+        except (DamagedData, NotFound, NotSupported) as error:
+            progress.fail(instance, comment(error))
+        else:
+            progress.count(instance, answer.status)
+
+    async def _finish(
+        self, link: Link, message: Message, request: GetRequest | MoveRequest, progress: Progress
+    ) -> None:
+        cancelled = progress.remaining > 0 and link.is_cancelled(request.message_id)
+        code = status.CANCELLED if cancelled else progress.final_status()
+        data = None
+        if progress.failed:
+            failed: tuple[object, ...] = tuple(progress.failed)
+            data = encode(
+                {FAILED_SOP_INSTANCE_UIDS: ("UI", failed)}, link.contexts[message.context_id].transfer_syntax
+            )
+        if isinstance(request, GetRequest):
+            await link.send(message.context_id, _get_response(request, code, progress), data)
+        else:
+            await link.send(message.context_id, _move_response(request, code, progress), data)
+
+
+class _Ahead:
+    """Reads the next object while the one before is on its way."""
+
+    def __init__(self, retriever: Retriever, view: View, instances: Sequence[StoredInstance]) -> None:
+        self._retriever = retriever
+        self._view = view
+        self._next = {
+            instance.sop_instance_uid: following
+            for instance, following in pairwise(instances)
+        }
+        self._reading: tuple[str, asyncio.Task[bytes]] | None = None
+
+    async def __aenter__(self) -> "_Ahead":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._reading is not None:
+            self._reading[1].cancel()
+            await asyncio.gather(self._reading[1], return_exceptions=True)
+
+    async def data_of(self, instance: StoredInstance) -> bytes:
+        """The data set; DamagedData or NotFound when it can not be given."""
+        if self._reading is not None and self._reading[0] == instance.sop_instance_uid:
+            task = self._reading[1]
+        else:
+            await self.__aexit__()
+            task = self._start(instance)
+        try:
+            data = await task
+        finally:
+            self._reading = None
+            following = self._next.get(instance.sop_instance_uid)
+            if following is not None:
+                self._reading = (following.sop_instance_uid, self._start(following))
+        return data
+
+    def _start(self, instance: StoredInstance) -> asyncio.Task[bytes]:
+        return asyncio.ensure_future(self._retriever.data_set(self._view, instance))
+
+
+def _counts(progress: Progress, is_pending: bool) -> tuple[int | None, int, int, int]:
+    """Remaining (only while some may be left, PS3.4 C.4.2.1.6), completed, failed, warning; 16 bits each."""
+    remaining = min(progress.remaining, 0xFFFF) if is_pending else None
+    return (
+        remaining,
+        min(progress.completed, 0xFFFF),
+        min(len(progress.failed), 0xFFFF),
+        min(progress.warning, 0xFFFF),
+    )
+
+
+def _get_response(request: GetRequest, code: int, progress: Progress) -> GetResponse:
+    is_open = code in (status.PENDING, status.CANCELLED)
+    counts = _counts(progress, is_open)
+    return GetResponse(request.message_id, code, request.sop_class_uid, _why(code, progress), *counts)
+
+
+def _move_response(request: MoveRequest, code: int, progress: Progress, text: str = "") -> MoveResponse:
+    is_open = code in (status.PENDING, status.CANCELLED)
+    counts = _counts(progress, is_open)
+    return MoveResponse(
+        request.message_id, code, request.sop_class_uid, text or _why(code, progress), *counts
+    )
+
+
+def _why(code: int, progress: Progress) -> str:
+    return "" if code == status.PENDING else progress.why

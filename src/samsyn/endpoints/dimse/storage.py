@@ -1,0 +1,58 @@
+"""C-STORE (PS3.4 Annex B): success only with a Receipt in hand."""
+
+from samsyn.dicom.uids import is_uid
+from samsyn.endpoints.dimse.link import Link
+from samsyn.endpoints.dimse.statuses import HELD, SENTENCES
+from samsyn.errors import BadInput, LimitExceeded, Mismatch, NotAllowed
+from samsyn.ingest.receive import Arrival, Intake
+from samsyn.model.sender import Receipt
+from samsyn.wire.assembly import Message
+from samsyn.wire.dimse import MAX_COMMENT_CHARACTERS, StoreRequest, StoreResponse
+from samsyn.wire.dimse_status import INVALID_INSTANCE, PROCESSING_FAILURE, SUCCESS
+
+
+class Storage:
+    """Stores what known systems send."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+
+    async def answer(self, link: Link, message: Message, request: StoreRequest) -> None:
+        """Answers when the object is durable, held or refused. Raises SamsynError for a refusal."""
+        context = link.contexts[message.context_id]
+        system = link.system
+        if not system.may_store:
+            raise NotAllowed("this system may not store")
+        if message.over_limit:
+            raise LimitExceeded(message.over_limit)
+        if message.data is None:
+            raise BadInput("the message has no data set")
+        if request.sop_class_uid != context.abstract_syntax:
+            raise Mismatch("Affected SOP Class is not that of the context")
+        if not is_uid(request.sop_instance_uid):
+            text = "Affected SOP Instance UID is missing or is not a UID"
+            await link.send(message.context_id, _response(request, INVALID_INSTANCE, text))
+            return
+        arrival = Arrival(
+            sender=system.sender,
+            transfer_syntax_uid=context.transfer_syntax,
+            session_id=link.session_id,
+            sop_class_uid=request.sop_class_uid,
+            sop_instance_uid=request.sop_instance_uid,
+        )
+        receipt, _ = await self._intake.receive(arrival, message.data)
+        code, text = status_of(receipt)
+        await link.send(message.context_id, _response(request, code, text))
+
+
+def status_of(receipt: Receipt) -> tuple[int, str]:
+    """Status and comment of what became of an instance: success only for what is stored and served."""
+    if receipt.outcome in ("stored", "already-stored"):
+        return SUCCESS, ""
+    # An outcome that this door does not know is no promise that it could pass on.
+    code = HELD.get(receipt.reason, PROCESSING_FAILURE)
+    return code, SENTENCES.get(receipt.reason, "")[:MAX_COMMENT_CHARACTERS]
+
+
+def _response(request: StoreRequest, status: int, comment: str) -> StoreResponse:
+    return StoreResponse(request.message_id, status, request.sop_class_uid, request.sop_instance_uid, comment)

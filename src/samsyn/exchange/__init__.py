@@ -1,0 +1,1 @@
+"""Exchange between archives: sending to known destinations, asking them, forwarding."""

@@ -1,0 +1,113 @@
+"""A DICOM association on an asyncio transport: moves bytes between the socket and the sans-IO association."""
+
+import asyncio
+import socket
+from typing import cast
+
+from samsyn.wire.assembly import PIECE_BYTES, message_pieces
+from samsyn.wire.association import Association
+from samsyn.wire.dimse import Command
+
+
+class AssociationTransport(asyncio.BufferedProtocol):
+    """Base of both sides' connections; subclasses say what an indication means in `indicated`.
+
+    Everything that is due to the peer after a step of the association leaves in one write, with TCP_NODELAY: a
+    response that waits for an acknowledgement of the one before costs 40 ms.
+    """
+
+    def __init__(self, association: Association) -> None:
+        self.association = association
+        self._transport: asyncio.Transport | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether bytes can still be written."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    def indicated(self, indication: object) -> None:
+        """Something happened: an `Indication` of wire.upper_layer or a `Message`."""
+        raise NotImplementedError
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.BaseProtocol."""
+        self._transport = cast(asyncio.Transport, transport)
+        connection = transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.association.upper.connected()
+        self.flush()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """See asyncio.BufferedProtocol."""
+        return self.association.upper.get_buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """See asyncio.BufferedProtocol."""
+        self.association.upper.buffer_updated(nbytes)
+        self._tell()
+        self.flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.BaseProtocol."""
+        self.association.disconnected()
+        self._writable.set()
+        self._tell()
+
+    def pause_writing(self) -> None:
+        """See asyncio.BaseProtocol."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """See asyncio.BaseProtocol."""
+        self._writable.set()
+
+    def flush(self) -> None:
+        """Writes what is due, in one write, and closes when the association is over."""
+        transport = self._transport
+        if transport is None:
+            return
+        data = self.association.upper.take_output()
+        if data and not transport.is_closing():
+            transport.write(data)
+        if self.association.upper.must_close:
+            transport.close()
+
+    def abort(self, detail: str) -> None:
+        """Ends the association at once with an A-ABORT; what is not written yet is still tried."""
+        self.association.upper.abort(detail)
+        self.flush()
+
+    def close(self) -> None:
+        """Closes the connection after what is due has been written."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def drop(self) -> None:
+        """Gives the connection up without waiting for anything to be written."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def send(
+        self, context_id: int, command: Command, data: bytes | bytearray | memoryview | None = None
+    ) -> None:
+        """Sends a message. errors.Conflict when the association is over.
+
+        Small messages are one write. Large ones leave in pieces, each when the peer has taken enough of those
+        before, so that a slow peer costs no memory. One at a time for an association.
+        """
+        if data is None or len(data) < PIECE_BYTES:
+            self.association.send(context_id, command, data)
+            self.flush()
+            await self._writable.wait()
+            return
+        for piece in message_pieces(context_id, command, data, self.association.peer_maximum_length):
+            self.association.upper.send(piece)
+            self.flush()
+            await self._writable.wait()
+
+    def _tell(self) -> None:
+        for indication in self.association.take_indications():
+            self.indicated(indication)

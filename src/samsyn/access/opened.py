@@ -48,6 +48,10 @@ class OpenedPatients:
         handles = self._sessions.get(session_id)
         return next(reversed(handles.values())) if handles else None
 
+    def keys(self, session_id: str) -> frozenset[int]:
+        """Everybody whom the session has open."""
+        return frozenset(self._sessions.get(session_id, {}).values())
+
     def latest(self, session_id: str) -> list[tuple[str, int]]:
         """(handle, person) of the session, the latest first."""
         return list(reversed(self._sessions.get(session_id, OrderedDict()).items()))

@@ -16,7 +16,7 @@ from samsyn.errors import NotFound
 from samsyn.model.patient import Patient, PatientIdentifier
 from samsyn.patients import registry
 from samsyn.patients.identifiers import recognise
-from samsyn.store.index import patient_rows
+from samsyn.store.index import instance_rows, patient_rows
 from samsyn.store.store import Store
 
 
@@ -44,6 +44,11 @@ class PatientLookup:
     async def linked(self, key: int) -> frozenset[int]:
         """Keys of the person and everybody linked to him by merges."""
         return await self._store.read(partial(patient_rows.closure_of, key=key))
+
+    async def person_of_study(self, study_uid: str) -> int | None:
+        """Key of the person whom a study is filed under, or None. Says nothing about who may see the study."""
+        facts = await self._store.read(partial(instance_rows.study_facts, study_uid=study_uid))
+        return facts[1].patient_key if facts else None
 
     def handle(self, key: int) -> str:
         """An opaque name of the person for addresses: says nothing and is the same on every call."""

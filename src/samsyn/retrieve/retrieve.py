@@ -15,6 +15,7 @@ from samsyn.dicom.transfer_syntaxes import DEFLATED_LITTLE
 from samsyn.errors import DamagedData, NotFound
 from samsyn.model.imaging import StoredInstance
 from samsyn.model.predicate import Item, holds
+from samsyn.store.documents import BASE_MARK as BASE_MARK
 from samsyn.store.documents import Documents
 from samsyn.store.index import instance_rows
 from samsyn.store.store import Store

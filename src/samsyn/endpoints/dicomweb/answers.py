@@ -1,0 +1,91 @@
+"""What the door answers, and how it goes out over ASGI."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import orjson
+from starlette.types import Receive, Send
+
+from samsyn.errors import NotAuthenticated, OutOfResources, SamsynError
+
+DICOM_JSON = b"application/dicom+json"
+_PRIVATE = (
+    (b"cache-control", b"private, no-store"),
+    (b"x-content-type-options", b"nosniff"),
+)
+"""Personal data are kept by nobody on the way, and never guessed to be a page or a program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One response. A streamed body has a known `length` in bytes, or -1."""
+
+    status: int
+    body: bytes | AsyncIterator[bytes] = b""
+    content_type: bytes = b""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    length: int = -1
+
+
+def json_answer(content: object, status: int = 200, *headers: tuple[bytes, bytes]) -> Answer:
+    """Content as application/dicom+json."""
+    return Answer(status, orjson.dumps(content), DICOM_JSON, headers)
+
+
+def refusal(error: SamsynError, status: int) -> Answer:
+    """The public sentence and code of an error; never its detail, which may name what is hidden."""
+    headers: list[tuple[bytes, bytes]] = []
+    if isinstance(error, NotAuthenticated):
+        headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, OutOfResources):
+        headers.append((b"retry-after", b"10"))
+    body = orjson.dumps({"code": error.code, "message": error.sentence})
+    return Answer(status, body, b"application/json", tuple(headers))
+
+
+def plain_refusal(status: int, sentence: str, *headers: tuple[bytes, bytes]) -> Answer:
+    """A refusal by HTTP's own rules (405, 406, 415), without an error of the house."""
+    return Answer(status, orjson.dumps({"code": "http", "message": sentence}), b"application/json", headers)
+
+
+def new_boundary() -> str:
+    """A multipart boundary that no content holds but by a chance of 2^-128."""
+    return f"samsyn-{secrets.token_hex(16)}"
+
+
+async def send_answer(answer: Answer, receive: Receive, send: Send, *, with_body: bool) -> None:
+    """Sends the whole answer. A stream that fails in the middle ends the connection, so it is never taken for
+    a whole one; a client that went away frees the work at once."""
+    headers = [*_PRIVATE, *answer.headers]
+    if answer.content_type:
+        headers.append((b"content-type", answer.content_type))
+    length = len(answer.body) if isinstance(answer.body, bytes) else answer.length
+    if length >= 0 and answer.status != 204:
+        headers.append((b"content-length", b"%d" % length))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    if isinstance(answer.body, bytes):
+        body = answer.body if with_body else b""
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+        return
+    if with_body:
+        await _stream(answer.body, receive, send)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _stream(pieces: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
+    gone = asyncio.create_task(_disconnected(receive))
+    try:
+        async for piece in pieces:
+            if gone.done():
+                return
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    finally:
+        gone.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    """Returns when the client has gone; the server does not tell it when sending."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

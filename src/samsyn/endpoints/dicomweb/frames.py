@@ -1,0 +1,104 @@
+"""WADO-RS frames (PS3.18 10.4.1.1.6): the stored bytes of single frames, or their decoded pixels."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from samsyn.access.view import Gatekeeper, View
+from samsyn.dicom.frames import swapped_words
+from samsyn.dicom.transfer_syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE, find
+from samsyn.endpoints.dicomweb.answers import Answer, new_boundary, plain_refusal
+from samsyn.endpoints.dicomweb.negotiation import Acceptable, Offer, choose
+from samsyn.errors import NotFound, NotSupported
+from samsyn.model.imaging import StoredInstance
+from samsyn.render.words import DecodedFrame
+from samsyn.retrieve.retrieve import Retriever
+from samsyn.wire.multipart import closing, part_head
+
+OCTETS = "application/octet-stream"
+_AT_ONCE_BYTES = 2 * 1024 * 1024
+"""Answers up to this size go out in one piece: fewer wake-ups; larger ones frame by frame."""
+
+
+class Decoding(Protocol):
+    """Frames decompressed for who can not do it himself."""
+
+    async def decoded(self, view: View, instance: StoredInstance, number: int) -> DecodedFrame:
+        """Frame `number` (from 1) as native pixels."""
+        ...
+
+
+class Frames:
+    """Answers retrievals of frames."""
+
+    def __init__(self, gatekeeper: Gatekeeper, retriever: Retriever, decoding: Decoding) -> None:
+        self._gatekeeper = gatekeeper
+        self._retriever = retriever
+        self._decoding = decoding
+
+    async def retrieve(
+        self, view: View, instance: StoredInstance, numbers: tuple[int, ...], ranges: tuple[Acceptable, ...]
+    ) -> Answer:
+        """The frames in the order asked for; no numbers = all of them.
+
+        Native pixels are little endian octet streams. Compressed ones go out as stored to who accepts that,
+        and are decompressed for who accepts only octet streams without naming a transfer syntax. NotFound when
+        one of the frames does not exist: then none is sent.
+        """
+        if instance.pixels is None:
+            raise NotFound
+        last = max(instance.pixels.frames, 1)
+        if numbers and max(numbers) > last:
+            raise NotFound
+        numbers = numbers or tuple(range(1, last + 1))
+        chosen = choose(ranges, offers_of(instance.transfer_syntax_uid), single=len(numbers) == 1)
+        if chosen is None:
+            return plain_refusal(406, "The frames can not be sent in a form that is accepted.")
+        offer, multipart = chosen
+        first = await self._frame(view, instance, numbers[0], offer)
+        await self._gatekeeper.record_opening(view, instance.study_uid, "images")
+        kind = f"{offer.kind}; transfer-syntax={offer.transfer_syntax}"
+        if not multipart:
+            return Answer(200, first, kind.encode())
+        boundary = new_boundary()
+        content_type = f'multipart/related; type="{offer.kind}"; boundary={boundary}'.encode()
+        if len(numbers) == 1 and len(first) <= _AT_ONCE_BYTES:
+            body = b"".join((part_head(boundary, kind, first=True), first, closing(boundary)))
+            return Answer(200, body, content_type)
+        return Answer(200, self._parts(view, instance, numbers, offer, first, boundary, kind), content_type)
+
+    async def _parts(
+        self,
+        view: View,
+        instance: StoredInstance,
+        numbers: tuple[int, ...],
+        offer: Offer,
+        first: bytes,
+        boundary: str,
+        kind: str,
+    ) -> AsyncIterator[bytes]:
+        yield part_head(boundary, kind, first=True) + first
+        head = part_head(boundary, kind)
+        for number in numbers[1:]:
+            yield head + await self._frame(view, instance, number, offer)
+        yield closing(boundary)
+
+    async def _frame(self, view: View, instance: StoredInstance, number: int, offer: Offer) -> bytes:
+        if offer.decoded:
+            return (await self._decoding.decoded(view, instance, number)).data
+        data = await self._retriever.frame(view, instance, number)
+        if instance.transfer_syntax_uid == EXPLICIT_BIG and instance.pixels is not None:
+            return swapped_words(data, instance.pixels.bits_allocated)
+        return data
+
+
+def offers_of(transfer_syntax_uid: str) -> tuple[Offer, ...]:
+    """How frames stored in a transfer syntax can be sent, our preference first."""
+    syntax = find(transfer_syntax_uid)
+    if syntax is None:
+        raise NotSupported("the transfer syntax is not known")
+    if not syntax.encapsulated:
+        return (Offer(OCTETS, EXPLICIT_LITTLE),)
+    stored = Offer(syntax.media_type, syntax.uid)
+    if syntax.video:
+        return (stored, Offer(OCTETS, syntax.uid))
+    return (stored, Offer(OCTETS, EXPLICIT_LITTLE, decoded=True), Offer(OCTETS, syntax.uid))

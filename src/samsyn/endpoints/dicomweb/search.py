@@ -1,0 +1,87 @@
+"""QIDO-RS (PS3.18 10.6): searching for studies, series and instances."""
+
+from samsyn.access.view import Gatekeeper
+from samsyn.dicom.json import attributes_to_json
+from samsyn.endpoints.dicomweb.answers import Answer, json_answer
+from samsyn.endpoints.dicomweb.query import (
+    PATIENT_ID,
+    SERIES_INSTANCE_UID,
+    SOP_INSTANCE_UID,
+    STUDY_INSTANCE_UID,
+    Search,
+    parse_search,
+)
+from samsyn.endpoints.dicomweb.reader import Reader, Readers
+from samsyn.endpoints.dicomweb.target import Target
+from samsyn.errors import NotAllowed, NotFound
+from samsyn.model.attributes import Attributes
+from samsyn.search.find import Finder
+from samsyn.search.query import Level
+
+_CHARSET = 0x00080005
+_RETRIEVE_URL = 0x00081190
+_AVAILABILITY = 0x00080056
+_MORE = b'299 Samsyn "The number of results exceeded the maximum; additional results can be requested."'
+
+
+class Searches:
+    """Answers searches."""
+
+    def __init__(self, readers: Readers, gatekeeper: Gatekeeper, finder: Finder) -> None:
+        self._readers = readers
+        self._gatekeeper = gatekeeper
+        self._finder = finder
+
+    async def search(
+        self, level: Level, target: Target, query_string: bytes, reader: Reader, base: str
+    ) -> Answer:
+        """200 with the matches, 204 when there are none (PS3.18 table 10.6.3-1).
+
+        A Warning header tells that our own limit cut the answer; what the client's limit cut is no warning.
+        """
+        if reader.system is not None and not reader.system.may_query:
+            raise NotAllowed
+        known = {
+            tag: uid
+            for tag, uid in (
+                (STUDY_INSTANCE_UID, target.study_uid),
+                (SERIES_INSTANCE_UID, target.series_uid),
+                (SOP_INSTANCE_UID, target.sop_instance_uid),
+            )
+            if uid
+        }
+        search = parse_search(level, query_string, known)
+        keys = search.query.keys
+        try:
+            view = await self._readers.view_of_search(
+                reader, keys.get(PATIENT_ID, ""), keys.get(STUDY_INSTANCE_UID, "")
+            )
+        except NotFound:
+            return Answer(204)
+        await self._gatekeeper.record_search(view, "dicomweb", view.patient_keys)
+        found = await self._finder.find(view, search.query)
+        if not found or not search.wanted:
+            return Answer(204)
+        warnings = ((b"warning", _MORE),) if search.capped and len(found) > search.wanted else ()
+        rows = [_row(level, attributes, search, base) for attributes in found[: search.wanted]]
+        return json_answer(rows, 200, *warnings)
+
+
+def _row(level: Level, attributes: Attributes, search: Search, base: str) -> dict[str, dict[str, object]]:
+    """One match with the attributes that were asked for and where to retrieve it."""
+    shown = attributes
+    if search.included is not None:
+        shown = {tag: value for tag, value in attributes.items() if tag in search.included}
+    shown = {**shown, _CHARSET: ("CS", ("ISO_IR 192",)), _RETRIEVE_URL: ("UR", (_address(attributes, base),))}
+    if level is not Level.SERIES:
+        shown[_AVAILABILITY] = ("CS", ("ONLINE",))
+    return attributes_to_json(shown)
+
+
+def _address(attributes: Attributes, base: str) -> str:
+    steps = (
+        ("studies", STUDY_INSTANCE_UID),
+        ("series", SERIES_INSTANCE_UID),
+        ("instances", SOP_INSTANCE_UID),
+    )
+    return base + "".join(f"/{word}/{attributes[tag][1][0]}" for word, tag in steps if tag in attributes)

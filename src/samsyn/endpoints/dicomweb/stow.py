@@ -1,0 +1,242 @@
+"""STOW-RS (PS3.18 10.5): instances in, one result for each, success only for what is durable."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from samsyn.dicom.json import attributes_to_json
+from samsyn.dicom.part10 import MEDIA_STORAGE_SOP_CLASS, MEDIA_STORAGE_SOP_INSTANCE, split_part10
+from samsyn.dicom.uids import is_uid
+from samsyn.endpoints.dicomweb.answers import Answer, json_answer, plain_refusal
+from samsyn.endpoints.dicomweb.errors_table import FAILURE_REASON
+from samsyn.errors import BadInput, LimitExceeded, NotSupported, SamsynError
+from samsyn.ingest.receive import Arrival, Intake
+from samsyn.limits import MAX_INSTANCE_IN_MEMORY_BYTES, MAX_STOW_PENDING_BYTES, MAX_STOW_PENDING_INSTANCES
+from samsyn.model.attributes import Attributes
+from samsyn.providers.connections import System
+from samsyn.wire.multipart import (
+    MultipartReader,
+    PartBegin,
+    PartData,
+    PartEnd,
+    boundary_of,
+    parse_media_type,
+)
+
+_DICOM = "application/dicom"
+_DONE = frozenset({"stored", "already-stored"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What became of one part. `failure` 0 = durable."""
+
+    failure: int
+    sop_class_uid: str = ""
+    sop_instance_uid: str = ""
+    study_uid: str = ""
+    series_uid: str = ""
+
+
+class Stow:
+    """Takes instances."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+
+    async def store(
+        self,
+        system: System,
+        study_uid: str,
+        content_type: str,
+        chunks: AsyncIterator[bytes],
+        request_id: str,
+        base: str,
+    ) -> Answer:
+        """200 when every instance is durable, 202 when some are, 409 when none is; 400, 413 or 415 when the
+        request as a whole can not be read and nothing was taken.
+
+        Parts are handed on while the rest still arrives, so that one sync serves many; a request that ends too
+        early still reports each part that came whole. `study_uid` "" = any study.
+        """
+        media_type = parse_media_type(content_type)
+        run = _Run(self._intake, system, study_uid, request_id)
+        try:
+            if media_type.kind == _DICOM:
+                await run.take_single(chunks)
+            elif media_type.kind == "multipart/related" and media_type.get("type").lower() in ("", _DICOM):
+                await run.take_parts(MultipartReader(boundary_of(media_type)), chunks)
+            else:
+                return plain_refusal(415, "Instances are taken as application/dicom in multipart/related.")
+        except (BadInput, LimitExceeded) as error:
+            if not run.has_begun:
+                raise
+            run.note(_Result(FAILURE_REASON[error.code]))
+        finally:
+            results = await run.finish()
+        if not results:
+            raise BadInput("the request has no parts")
+        return _response(results, study_uid, base)
+
+
+class _Run:
+    """One request: its parts so far, and what is under way."""
+
+    def __init__(self, intake: Intake, system: System, study_uid: str, request_id: str) -> None:
+        self._intake = intake
+        self._system = system
+        self._study_uid = study_uid
+        self._request_id = request_id
+        self._results: list[asyncio.Task[_Result] | _Result] = []
+        self._pending: set[asyncio.Task[_Result]] = set()
+        self._pending_bytes = 0
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a part came whole."""
+        return bool(self._results)
+
+    def note(self, result: _Result) -> None:
+        """Adds a result that needs no work."""
+        self._results.append(result)
+
+    async def take_single(self, chunks: AsyncIterator[bytes]) -> None:
+        """A body that is one file."""
+        content = bytearray()
+        async for chunk in chunks:
+            if len(content) + len(chunk) > MAX_INSTANCE_IN_MEMORY_BYTES:
+                raise LimitExceeded("MAX_INSTANCE_IN_MEMORY_BYTES")
+            content += chunk
+        await self._begin(content)
+
+    async def take_parts(self, reader: MultipartReader, chunks: AsyncIterator[bytes]) -> None:
+        """A multipart body, part by part as it arrives."""
+        content: bytearray | None = None
+        refused: SamsynError | None = None
+        async for chunk in chunks:
+            for event in reader.feed(chunk):
+                match event:
+                    case PartBegin(headers):
+                        content, refused = bytearray(), _refused_kind(headers.get("content-type", _DICOM))
+                    case PartData(data):
+                        assert content is not None
+                        if len(content) + len(data) > MAX_INSTANCE_IN_MEMORY_BYTES:
+                            refused = LimitExceeded("MAX_INSTANCE_IN_MEMORY_BYTES")
+                        if refused is None:
+                            content += data
+                        else:
+                            content.clear()
+                    case PartEnd():
+                        assert content is not None
+                        if refused is None:
+                            await self._begin(content)
+                        else:
+                            self.note(_Result(FAILURE_REASON[refused.code]))
+        reader.finish()
+
+    async def _begin(self, content: bytearray) -> None:
+        """Hands a part on; waits only while too much is under way."""
+        size = len(content)
+        while self._pending and (
+            self._pending_bytes + size > MAX_STOW_PENDING_BYTES
+            or len(self._pending) >= MAX_STOW_PENDING_INSTANCES
+        ):
+            await asyncio.wait(self._pending, return_when=asyncio.FIRST_COMPLETED)
+        task = asyncio.create_task(self._store(content))
+        self._pending_bytes += size
+        self._pending.add(task)
+
+        def done(finished: asyncio.Task[_Result]) -> None:
+            self._pending.discard(finished)
+            self._pending_bytes -= size
+
+        task.add_done_callback(done)
+        self._results.append(task)
+
+    async def finish(self) -> list[_Result]:
+        """Waits for everything under way; results in the order of the parts."""
+        return [await result if isinstance(result, asyncio.Task) else result for result in self._results]
+
+    async def _store(self, content: bytearray) -> _Result:
+        """One part: found in its file, received, and what became of it."""
+        try:
+            found = split_part10(memoryview(content))
+        except SamsynError as error:
+            return _Result(FAILURE_REASON[error.code])
+        named = _Result(
+            FAILURE_REASON["internal"],
+            _uid(found.values.get(MEDIA_STORAGE_SOP_CLASS, "")),
+            _uid(found.values.get(MEDIA_STORAGE_SOP_INSTANCE, "")),
+        )
+        arrival = Arrival(
+            self._system.sender,
+            found.transfer_syntax_uid,
+            self._request_id,
+            sop_class_uid=named.sop_class_uid,
+            sop_instance_uid=named.sop_instance_uid,
+            study_uid=self._study_uid,
+        )
+        del content[: found.dataset_offset]
+        try:
+            receipt, summary = await self._intake.receive(arrival, content)
+        except SamsynError as error:
+            return _Result(FAILURE_REASON[error.code], named.sop_class_uid, named.sop_instance_uid)
+        failure = 0 if receipt.outcome in _DONE else FAILURE_REASON.get(receipt.reason, 0x0110)
+        return _Result(
+            failure, summary.sop_class_uid, summary.sop_instance_uid, summary.study_uid, summary.series_uid
+        )
+
+
+def _refused_kind(content_type: str) -> SamsynError | None:
+    """Why a part of this type is not taken; metadata and bulk data apart from each other are not supported."""
+    try:
+        kind = parse_media_type(content_type).kind
+    except SamsynError as error:
+        return error
+    return None if kind == _DICOM else NotSupported("only application/dicom parts are taken")
+
+
+def _uid(text: str) -> str:
+    return text if is_uid(text) else ""
+
+
+def _response(results: Sequence[_Result], study_uid: str, base: str) -> Answer:
+    """The Store Instances Response module (PS3.18 annex I)."""
+    stored = [result for result in results if not result.failure]
+    failed = [result for result in results if result.failure]
+    studies = {result.study_uid for result in stored}
+    response: Attributes = {}
+    if study_uid or len(studies) == 1:
+        response[0x00081190] = ("UR", (f"{base}/studies/{study_uid or next(iter(studies))}",))
+    references = tuple(_reference(result, base) for result in stored)
+    failures = tuple(_failure(result) for result in failed if result.sop_instance_uid)
+    others = tuple(_failure(result) for result in failed if not result.sop_instance_uid)
+    for tag, items in ((0x00081198, failures), (0x00081199, references), (0x0008119A, others)):
+        if items:
+            response[tag] = ("SQ", items)
+    if not failed:
+        return json_answer(attributes_to_json(response), 200)
+    if not stored:
+        return json_answer(attributes_to_json(response), 409)
+    warning = b'299 Samsyn "Some instances were not stored."'
+    return json_answer(attributes_to_json(response), 202, (b"warning", warning))
+
+
+def _reference(result: _Result, base: str) -> Attributes:
+    address = (
+        f"{base}/studies/{result.study_uid}/series/{result.series_uid}/instances/{result.sop_instance_uid}"
+    )
+    return {
+        0x00081150: ("UI", (result.sop_class_uid,)),
+        0x00081155: ("UI", (result.sop_instance_uid,)),
+        0x00081190: ("UR", (address,)),
+    }
+
+
+def _failure(result: _Result) -> Attributes:
+    """The failed instance as it was named; another's bytes under the UID are not described."""
+    named: Attributes = {0x00081197: ("US", (result.failure,))}
+    if result.sop_instance_uid:
+        named[0x00081150] = ("UI", (result.sop_class_uid,) if result.sop_class_uid else ())
+        named[0x00081155] = ("UI", (result.sop_instance_uid,))
+    return named

@@ -61,6 +61,10 @@ MAX_STOW_BYTES: Final = 1 * GIB
 """One STOW-RS request body."""
 MAX_STOW_PARTS: Final = 10_000
 """Parts of one STOW-RS request."""
+MAX_STOW_PENDING_BYTES: Final = 64 * MIB
+"""Bytes of one STOW-RS request that wait for the disk before reading on: memory is bounded per sender."""
+MAX_STOW_PENDING_INSTANCES: Final = 64
+"""Instances of one STOW-RS request under way at once: as many as share one sync."""
 MAX_PART_HEADER_BYTES: Final = 16 * KIB
 """Headers of one multipart part."""
 MAX_QUERY_CHARACTERS: Final = 32 * KIB
@@ -159,6 +163,20 @@ MAX_KEPT_OPENINGS: Final = 200_000
 """Openings remembered as already audited; older ones are written again."""
 MAX_KEPT_CHOICES: Final = 50_000
 """Sessions' active choices in memory; the oldest is forgotten, which closes what it had opened."""
+MAX_SESSIONS: Final = 20_000
+"""Login sessions in memory; beyond it the one that has been idle longest ends."""
+LOGIN_SECONDS: Final = 10 * 60
+"""From being sent to the identity provider to coming back: a card, a code and a choice of assignment fit."""
+MAX_PENDING_LOGINS: Final = 5_000
+"""Log-ins under way; beyond it the oldest must begin again."""
+CODE_SECONDS: Final = 60
+"""An authorization code of the demo identity provider is used within this time, once."""
+IDENTITY_PROVIDER_TIMEOUT_S: Final = 10.0
+"""One call to the identity provider."""
+MAX_IDENTITY_ANSWER_BYTES: Final = 1 * MIB
+"""One answer of the identity provider: discovery, keys and tokens are a few kilobytes."""
+CLOCK_LEEWAY_S: Final = 30
+"""How far the identity provider's clock may be from ours."""
 MAX_VIEW_PERSONS: Final = 100
 """Persons whom one View may name; lists over more are for systems, which name none."""
 MAX_WORDING_CHARACTERS: Final = 2_000

@@ -1,0 +1,269 @@
+"""OpenID Connect relying party: authorization code with PKCE (S256), state and nonce (OIDC Core 3.1, RFC 7636).
+
+Every log-in under way is bound to the browser that began it by a secret in its cookie, may come back once, and
+dies after limits.LOGIN_SECONDS.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+
+import httpx
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from samsyn import limits
+from samsyn.access.authentication.claims import ClaimNames, PersonLoggedIn, subject_of
+from samsyn.access.authentication.tokens import digest, new_secret
+from samsyn.clock import Clock
+from samsyn.errors import NotAuthenticated, OutOfResources
+from samsyn.model.subject import Subject
+
+ALGORITHMS: Final = ("ES256", "ES384", "PS256", "RS256")
+"""Signatures that an id token may bear; never `none`, never a shared secret."""
+_KEYS_SECONDS: Final = 3600.0
+"""Keys and addresses of the provider are read anew after this time."""
+_KEYS_PAUSE_S: Final = 30.0
+"""An unknown key id makes us look for new keys, but not more often than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """How the identity provider knows us, and what we demand of a log-in."""
+
+    issuer: str
+    client_id: str
+    redirect_uri: str
+    client_secret: str = ""
+    after_logout_uri: str = ""
+    assurance: frozenset[str] = frozenset({"http://id.sambi.se/loa/loa3"})
+    """Levels of assurance (`acr`) that are strong enough: LoA3 for everybody."""
+    claims: ClaimNames = field(default_factory=ClaimNames)
+    scope: str = "openid profile commission"
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A log-in that has begun: where the browser goes, and the secret for its cookie."""
+
+    address: str
+    binding: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """A proved log-in."""
+
+    who: Subject | PersonLoggedIn
+    id_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    binding: bytes
+    nonce: str
+    verifier: str
+    begun: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Provider:
+    metadata: Mapping[str, Any]
+    keys: KeySet
+    read: float
+
+
+class RelyingParty:
+    """Logs people in through one identity provider. Every refusal is a NotAuthenticated that says the rule."""
+
+    def __init__(self, registration: Registration, http: httpx.AsyncClient, clock: Clock) -> None:
+        self._registration = registration
+        self._http = http
+        self._clock = clock
+        self._pending: OrderedDict[str, _Pending] = OrderedDict()
+        self._provider: _Provider | None = None
+
+    async def begin(self, *, choose_again: bool = False) -> Begun:
+        """Starts a log-in. `choose_again` asks the provider to let the person choose (change of assignment).
+
+        OutOfResources: the identity provider does not answer.
+        """
+        provider = await self._known_provider()
+        state, nonce, verifier, binding = (new_secret() for _ in range(4))
+        self._remember(state, _Pending(digest(binding), nonce, verifier, self._clock.monotonic()))
+        asked = {
+            "response_type": "code",
+            "client_id": self._registration.client_id,
+            "redirect_uri": self._registration.redirect_uri,
+            "scope": self._registration.scope,
+            "state": state,
+            "nonce": nonce,
+            "code_challenge": challenge(verifier),
+            "code_challenge_method": "S256",
+            "acr_values": " ".join(sorted(self._registration.assurance)),
+        }
+        if choose_again:
+            asked["prompt"] = "select_account"
+        return Begun(f"{provider.metadata['authorization_endpoint']}?{urlencode(asked)}", binding)
+
+    async def finish(self, *, state: str, code: str, binding: str, issuer: str = "") -> LoggedIn:
+        """Ends a log-in with what the browser brought back (`issuer`: RFC 9207's `iss`, when it was sent)."""
+        pending = self._pending.pop(state, None)
+        if pending is None or self._clock.monotonic() - pending.begun > limits.LOGIN_SECONDS:
+            raise NotAuthenticated("no such log-in under way")
+        if not hmac.compare_digest(digest(binding), pending.binding):
+            raise NotAuthenticated("the log-in was begun in another browser")
+        if issuer and issuer != self._registration.issuer:
+            raise NotAuthenticated("the answer comes from another issuer")
+        id_token = await self._redeem(code, pending.verifier)
+        claims = await self._verified(id_token, pending.nonce)
+        return LoggedIn(subject_of(claims, self._registration.claims), id_token)
+
+    async def logout_address(self, id_token: str) -> str:
+        """Where the browser goes so that the provider ends its session too; "" when it has no such place."""
+        try:
+            provider = await self._known_provider()
+        except OutOfResources:
+            return ""
+        address = provider.metadata.get("end_session_endpoint", "")
+        if not address or not id_token:
+            return ""
+        asked = {"id_token_hint": id_token, "client_id": self._registration.client_id}
+        if self._registration.after_logout_uri:
+            asked["post_logout_redirect_uri"] = self._registration.after_logout_uri
+        return f"{address}?{urlencode(asked)}"
+
+    def _remember(self, state: str, pending: _Pending) -> None:
+        self._pending[state] = pending
+        while len(self._pending) > limits.MAX_PENDING_LOGINS:
+            self._pending.popitem(last=False)
+
+    async def _redeem(self, code: str, verifier: str) -> str:
+        provider = await self._known_provider()
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": self._registration.redirect_uri,
+            "client_id": self._registration.client_id,
+            "code_verifier": verifier,
+        }
+        if self._registration.client_secret:
+            form["client_secret"] = self._registration.client_secret
+        answer = await self._call("POST", provider.metadata["token_endpoint"], form)
+        if answer.status_code != 200:
+            raise NotAuthenticated("the identity provider refused the code")
+        id_token = _object(answer).get("id_token")
+        if not isinstance(id_token, str):
+            raise NotAuthenticated("no id token")
+        return id_token
+
+    async def _verified(self, id_token: str, nonce: str) -> Mapping[str, Any]:
+        """The claims of an id token that is signed, ours, fresh and strong (OIDC Core 3.1.3.7)."""
+        claims = await self._signed_claims(id_token)
+        registry = jwt.JWTClaimsRegistry(
+            now=int(self._clock.now().timestamp()),
+            leeway=limits.CLOCK_LEEWAY_S,
+            iss={"essential": True, "value": self._registration.issuer},
+            aud={"essential": True, "value": self._registration.client_id},
+            exp={"essential": True},
+            iat={"essential": True},
+            sub={"essential": True},
+        )
+        try:
+            registry.validate(dict(claims))
+        except JoseError as problem:
+            raise NotAuthenticated(f"the id token: {type(problem).__name__}") from None
+        sent = claims.get("nonce")
+        if not isinstance(sent, str) or not hmac.compare_digest(sent.encode(), nonce.encode()):
+            raise NotAuthenticated("the id token belongs to another log-in")
+        audience = claims["aud"]
+        if (
+            isinstance(audience, list)
+            and len(audience) > 1
+            and claims.get("azp") != self._registration.client_id
+        ):
+            raise NotAuthenticated("the id token was made for others too")
+        if claims.get("acr") not in self._registration.assurance:
+            raise NotAuthenticated("the log-in was not strong enough")
+        return claims
+
+    async def _signed_claims(self, id_token: str) -> Mapping[str, Any]:
+        provider = await self._known_provider()
+        try:
+            return jwt.decode(id_token, provider.keys, algorithms=ALGORITHMS).claims
+        except (JoseError, ValueError):
+            if self._clock.monotonic() - provider.read < _KEYS_PAUSE_S:
+                raise NotAuthenticated("the id token's signature") from None
+        provider = await self._known_provider(anew=True)  # the provider may have changed its keys
+        try:
+            return jwt.decode(id_token, provider.keys, algorithms=ALGORITHMS).claims
+        except (JoseError, ValueError):
+            raise NotAuthenticated("the id token's signature") from None
+
+    async def _known_provider(self, anew: bool = False) -> _Provider:
+        known, now = self._provider, self._clock.monotonic()
+        if known is not None and not anew and now - known.read < _KEYS_SECONDS:
+            return known
+        issuer = self._registration.issuer
+        metadata = _object(await self._call("GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration"))
+        if metadata.get("issuer") != issuer:
+            raise NotAuthenticated("the identity provider names another issuer")
+        for endpoint in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
+            _check_address(metadata.get(endpoint), issuer)
+        keys = _object(await self._call("GET", metadata["jwks_uri"]))
+        try:
+            key_set = KeySet.import_key_set(keys)  # type: ignore[arg-type]
+        except (JoseError, ValueError, KeyError, TypeError):
+            raise OutOfResources("the identity provider's keys can not be read") from None
+        self._provider = _Provider(metadata, key_set, now)
+        return self._provider
+
+    async def _call(self, method: str, address: str, form: dict[str, str] | None = None) -> httpx.Response:
+        try:
+            answer = await self._http.request(
+                method,
+                address,
+                data=form,
+                timeout=limits.IDENTITY_PROVIDER_TIMEOUT_S,
+                follow_redirects=False,
+                headers={"accept": "application/json"},
+            )
+        except httpx.HTTPError as problem:
+            raise OutOfResources(f"the identity provider: {type(problem).__name__}") from None
+        if answer.status_code >= 500 or len(answer.content) > limits.MAX_IDENTITY_ANSWER_BYTES:
+            raise OutOfResources("the identity provider does not answer as it should")
+        return answer
+
+
+def challenge(verifier: str) -> str:
+    """The S256 code challenge of a verifier (RFC 7636 4.2)."""
+    hashed = hashlib.sha256(verifier.encode("ascii")).digest()
+    return base64.urlsafe_b64encode(hashed).rstrip(b"=").decode("ascii")
+
+
+def _object(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        value = json.loads(answer.content)
+    except ValueError:
+        value = None
+    if answer.status_code != 200 or not isinstance(value, dict):
+        raise OutOfResources("the identity provider does not answer as it should")
+    return value
+
+
+def _check_address(address: object, issuer: str) -> None:
+    """An endpoint is https, or the same loopback host as the issuer; never anything else."""
+    if isinstance(address, str):
+        place, home = urlsplit(address), urlsplit(issuer)
+        if place.scheme == "https" or (
+            place.scheme == "http" == home.scheme and place.hostname == home.hostname
+        ):
+            return
+    raise OutOfResources("the identity provider names an unsafe address")

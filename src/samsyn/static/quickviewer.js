@@ -54,6 +54,8 @@ const KEPT_BYTES = 96 * 1024 * 1024; // of compressed pictures
 const KEPT_BITMAPS = 64; // decoded; 1 MB each at 512 x 512
 const DEFAULT_FRAME_MS = 100;
 const MAX_ZOOM = 16;
+const CAPTION_TOP = 62; // CSS pixels that a fitted picture leaves to the captions, so that they hide nothing of it
+const CAPTION_BOTTOM = 38;
 const SVG = "http://www.w3.org/2000/svg";
 
 let made = 0;
@@ -191,8 +193,9 @@ class Quickviewer {
 
   fillBar() {
     const t = (key) => this.text(key);
-    const button = (key, act) => {
-      const made = element("button", { type: "button", className: "quickviewer-button", textContent: t(key) });
+    const button = (key, act, sign = null) => {
+      const made = element("button", { type: "button", className: "quickviewer-button", textContent: sign ?? t(key) });
+      if (sign) made.ariaLabel = made.title = t(key);
       made.dataset.act = key;
       made.addEventListener("click", act);
       return made;
@@ -213,9 +216,10 @@ class Quickviewer {
     });
     this.bar.append(
       this.presetLabel,
-      element("label", { className: "quickviewer-label" }, `${t("tool")} `, this.tools),
-      button("zoom_out", () => this.zoomBy(1 / 1.25)),
-      button("zoom_in", () => this.zoomBy(1.25)),
+      element("label", { className: "quickviewer-label" },
+        element("span", { className: "quickviewer-tool-name", textContent: `${t("tool")} ` }), this.tools),
+      button("zoom_out", () => this.zoomBy(1 / 1.25), "−"),
+      button("zoom_in", () => this.zoomBy(1.25), "+"),
       button("fit", () => this.fit()),
       button("reset", () => this.reset()),
       this.play, this.speeds,
@@ -560,9 +564,10 @@ class Quickviewer {
     context.clearRect(0, 0, width, height);
     if (!this.shown) return;
     const { bitmap } = this.shown;
-    const scale = Math.min(width / bitmap.width, height / bitmap.height) * this.zoom;
+    const room = Math.max(1, height - (CAPTION_TOP + CAPTION_BOTTOM) * ratio);
+    const scale = Math.min(width / bitmap.width, room / bitmap.height) * this.zoom;
     const left = (width - bitmap.width * scale) / 2 + this.panX * ratio;
-    const top = (height - bitmap.height * scale) / 2 + this.panY * ratio;
+    const top = (height - bitmap.height * scale) / 2 + (this.panY + (CAPTION_TOP - CAPTION_BOTTOM) / 2) * ratio;
     context.imageSmoothingQuality = "high";
     context.drawImage(bitmap, left, top, bitmap.width * scale, bitmap.height * scale);
     this.preview();
@@ -637,7 +642,8 @@ class Quickviewer {
   zoomBy(factor, atX = null, atY = null) {
     const box = this.stage.getBoundingClientRect();
     const x = atX === null ? 0 : atX - box.left - box.width / 2;
-    const y = atY === null ? 0 : atY - box.top - box.height / 2;
+    const middle = box.top + (box.height + CAPTION_TOP - CAPTION_BOTTOM) / 2;
+    const y = atY === null ? 0 : atY - middle;
     const zoom = clamp(this.zoom * factor, 0.25, MAX_ZOOM);
     const real = zoom / this.zoom;
     this.panX = x - (x - this.panX) * real;

@@ -11,7 +11,8 @@ Every document is owned by the unit that wrote it: a referral by the referring u
 by the unit that did the examination. So the general practitioner at Linden sees Linden's own ultrasound
 answers and referrals at once, and the hospital's CT only after registering the patient's consent.
 
-The HSA-ids are invented: no organisation has the numbers 9990000001 to 9990000004.
+The HSA-ids are invented: no organisation has the numbers 9990000001 to 9990000004. OIDs stand under 2.999,
+which is set aside for examples.
 """
 
 import hashlib
@@ -107,8 +108,8 @@ NORDSJUKHUSET = Provider(
     hsa_id="SE9990000001-0001",
     name="Nordsjukhuset",
     phone="08-123 100 10",
-    local_issuer="2.25.9990000001.1",
-    accession_issuer="2.25.9990000001.2",
+    local_issuer="2.999.752.1.1",
+    accession_issuer="2.999.752.1.2",
     gives_images=True,
     gives_texts=True,
     reads=True,
@@ -127,9 +128,6 @@ NORDSJUKHUSET = Provider(
     hl7=(
         Hl7System("NORDRIS", "NORDSJUKHUSET", "rontgen", "8859/1"),
         Hl7System("NORDFYS", "NORDSJUKHUSET", "fysiologi", "8859/1"),
-        Hl7System("NORDJOURNAL-AKUT", "NORDSJUKHUSET", "akuten", "8859/1"),
-        Hl7System("NORDJOURNAL-MED", "NORDSJUKHUSET", "medicin", "8859/1"),
-        Hl7System("NORDJOURNAL-KIR", "NORDSJUKHUSET", "kirurgi", "8859/1"),
     ),
     staff=_staff(
         "9990000001",
@@ -148,8 +146,8 @@ KLARA = Provider(
     hsa_id="SE9990000002-0001",
     name="Klara Röntgen AB",
     phone="08-123 200 20",
-    local_issuer="2.25.9990000002.1",
-    accession_issuer="2.25.9990000002.2",
+    local_issuer="2.999.752.2.1",
+    accession_issuer="2.999.752.2.2",
     gives_images=True,
     gives_texts=True,
     reads=False,
@@ -170,8 +168,8 @@ SOLSIDAN = Provider(
     hsa_id="SE9990000003-0001",
     name="Bröstmottagningen Solsidan",
     phone="08-123 300 30",
-    local_issuer="2.25.9990000003.1",
-    accession_issuer="2.25.9990000003.2",
+    local_issuer="2.999.752.3.1",
+    accession_issuer="2.999.752.3.2",
     gives_images=True,
     gives_texts=False,
     reads=False,
@@ -185,8 +183,8 @@ LINDEN = Provider(
     hsa_id="SE9990000004-0001",
     name="Vårdcentralen Linden",
     phone="08-123 400 40",
-    local_issuer="2.25.9990000004.1",
-    accession_issuer="2.25.9990000004.2",
+    local_issuer="2.999.752.4.1",
+    accession_issuer="2.999.752.4.2",
     gives_images=False,
     gives_texts=True,
     reads=True,

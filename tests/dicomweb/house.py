@@ -1,0 +1,179 @@
+"""The DICOMweb door over real rooms, in process."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+
+from samsyn.access.opened import OpenedPatients
+from samsyn.access.view import Gatekeeper
+from samsyn.cli import scratch
+from samsyn.clock import SystemClock
+from samsyn.dicom.part10 import file_preamble_and_meta
+from samsyn.endpoints.dicomweb.door import DicomwebDoor
+from samsyn.errors import NotAuthenticated
+from samsyn.ingest.receive import Intake
+from samsyn.model.subject import Subject
+from samsyn.patients.lookup import PatientLookup
+from samsyn.providers.connections import Connections
+from samsyn.retrieve.retrieve import Retriever
+from samsyn.search.find import Finder
+from samsyn.store.documents import Documents
+from samsyn.store.store import Store
+from samsyn.wire.multipart import (
+    MultipartReader,
+    PartBegin,
+    PartData,
+    boundary_of,
+    closing,
+    parse_media_type,
+    part_head,
+)
+
+EXPLICIT = "1.2.840.10008.1.2.1"
+CT = "1.2.840.10008.5.1.4.1.1.2"
+
+
+class House:
+    """One store with the rooms above it and the door. `people`: subjects by bearer token."""
+
+    def __init__(self, folder: Path, pictures: Any = None) -> None:
+        clock = SystemClock()
+        self.scratch = scratch.make(folder)
+        self.store = Store(folder, clock)
+        self.store.start()
+        self.executor = ThreadPoolExecutor(2)
+        self.connections = Connections(self.scratch.settings)
+        self.intake = Intake(self.store, clock)
+        self.documents = Documents(self.store, self.executor, clock)
+        self.retriever = Retriever(self.store, self.documents)
+        self.finder = Finder(self.store, clock)
+        self.gatekeeper = Gatekeeper(self.store, clock)
+        self.lookup = PatientLookup(self.store, clock)
+        self.opened = OpenedPatients()
+        self.people: dict[str, Subject] = {}
+        self.door = DicomwebDoor(
+            self.identify,
+            self.connections,
+            self.intake,
+            self.finder,
+            self.retriever,
+            self.gatekeeper,
+            self.lookup,
+            self.opened,
+            pictures,
+        )
+
+    def identify(self, scope: Mapping[str, Any]) -> Subject:
+        headers = dict(scope["headers"])
+        secret = headers.get(b"authorization", b"").decode().removeprefix("Bearer ")
+        secret = secret or headers.get(b"cookie", b"").decode()
+        if secret not in self.people:
+            raise NotAuthenticated
+        return self.people[secret]
+
+    def client(self, token: str = "NORDWEB", **headers: str) -> httpx.AsyncClient:
+        """A client of the door with a system's token."""
+        secret = self.scratch.system_tokens.get(token, token)
+        authorization = {"Authorization": f"Bearer {secret}"} if secret else {}
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=self.door),
+            base_url="http://samsyn.test/dicomweb",
+            headers={**authorization, **headers},
+        )
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return self.store.peek(lambda connection: [tuple(row) for row in connection.execute(sql)])
+
+    def close(self) -> None:
+        self.executor.shutdown()
+        self.store.close()
+
+
+def image(number: int = 1, **changes: Any) -> Dataset:
+    """A small two-frame CT image of Tolvan Tolvansson."""
+    made = Dataset()
+    made.SpecificCharacterSet = "ISO_IR 100"
+    made.SOPClassUID = CT
+    made.SOPInstanceUID = f"2.25.100{number}"
+    made.StudyInstanceUID = "2.25.10"
+    made.SeriesInstanceUID = "2.25.11"
+    made.PatientID = "19121212-1212"
+    made.PatientName = "Tolvansson^Tolvån"
+    made.PatientBirthDate = "19121212"
+    made.StudyDate = "20240301"
+    made.StudyDescription = "Thorax"
+    made.AccessionNumber = "A1"
+    made.Modality = "CT"
+    made.InstanceNumber = number
+    made.NumberOfFrames = 2
+    made.Rows, made.Columns, made.BitsAllocated, made.BitsStored = 2, 2, 16, 12
+    made.HighBit, made.PixelRepresentation, made.SamplesPerPixel = 11, 0, 1
+    made.PhotometricInterpretation = "MONOCHROME2"
+    made.PixelData = bytes(range(16))
+    for name, value in changes.items():
+        if value is None:
+            delattr(made, name)
+        else:
+            setattr(made, name, value)
+    return made
+
+
+def data_set(made: Dataset) -> bytes:
+    """The data set in explicit VR little endian."""
+    stream = DicomBytesIO()
+    stream.is_little_endian, stream.is_implicit_VR = True, False
+    write_dataset(stream, made)
+    return bytes(stream.getvalue())
+
+
+def file_of(
+    data: bytes, sop_instance_uid: str = "2.25.1001", syntax: str = EXPLICIT, sop_class: str = CT
+) -> bytes:
+    """A Part 10 file around a data set."""
+    return file_preamble_and_meta(sop_class, sop_instance_uid, syntax) + data
+
+
+def image_file(number: int = 1, **changes: Any) -> bytes:
+    made = image(number, **changes)
+    return file_of(data_set(made), str(made.get("SOPInstanceUID", "2.25.9999")))
+
+
+def body_of(files: list[bytes], kind: str = "application/dicom") -> bytes:
+    """A multipart body with boundary B."""
+    parts = [part_head("B", kind, first=number == 0) + content for number, content in enumerate(files)]
+    return b"".join(parts) + closing("B")
+
+
+STOW_TYPE = 'multipart/related; type="application/dicom"; boundary=B'
+
+
+async def store(client: httpx.AsyncClient, files: list[bytes], path: str = "/studies") -> httpx.Response:
+    """STOW-RS of files."""
+    return await client.post(path, content=body_of(files), headers={"Content-Type": STOW_TYPE})
+
+
+def parts_of(response: httpx.Response) -> list[tuple[str, bytes]]:
+    """(content type, bytes) of each part of a multipart answer."""
+    reader = MultipartReader(boundary_of(parse_media_type(response.headers["content-type"])))
+    found: list[tuple[str, bytes]] = []
+    for event in reader.feed(response.content):
+        if isinstance(event, PartBegin):
+            found.append((event.headers["content-type"], b""))
+        elif isinstance(event, PartData):
+            found[-1] = (found[-1][0], found[-1][1] + event.data)
+    reader.finish()
+    return found
+
+
+def subject_like(house: House, token: str, **changes: Any) -> Subject:
+    """A subject of the same unit as a system's."""
+    system = house.connections.token(house.scratch.system_tokens[token])
+    assert system is not None
+    return replace(system.subject, **changes)

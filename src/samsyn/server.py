@@ -6,24 +6,43 @@ import logging
 import socket
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
+import httpx
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from samsyn import limits
+from samsyn.access.authentication.desk import LoginDesk
+from samsyn.access.authentication.identification import Identification
+from samsyn.access.authentication.oidc import Registration, RelyingParty
+from samsyn.access.authentication.sessions import Sessions
+from samsyn.access.authentication.tokens import Tokens
+from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
 from samsyn.clock import Clock
 from samsyn.endpoints.admin.health import Reading, health_routes
+from samsyn.endpoints.demo_idp.personas import PERSONAS, Persona
+from samsyn.endpoints.demo_idp.provider import PATH as DEMO_IDP_PATH
+from samsyn.endpoints.demo_idp.provider import DemoIdp
+from samsyn.endpoints.dicomweb.door import PREFIX as DICOMWEB_PREFIX
+from samsyn.endpoints.dicomweb.door import DicomwebDoor
+from samsyn.endpoints.dimse.listener import DicomDoor
+from samsyn.endpoints.fhir.routes import FhirDependencies, fhir_routes
 from samsyn.endpoints.hl7.listener import Hl7Door
 from samsyn.ingest.filing import SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
 from samsyn.jobs.queue import Job, Later, Worker
 from samsyn.model.patient import Demographics, DemographicsOrigin
+from samsyn.model.subject import Subject
 from samsyn.patients import registry
 from samsyn.patients.identifiers import identify
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
+from samsyn.render.children import DecodingChildren
+from samsyn.render.pictures import Pictures
 from samsyn.reports.examination import History
 from samsyn.reports.file import Filing
 from samsyn.retrieve.retrieve import Retriever
@@ -36,6 +55,7 @@ from samsyn.store.transaction import Transaction
 log = logging.getLogger(__name__)
 
 _STOP_S = 20.0
+_DICOMWEB_START = f"{DICOMWEB_PREFIX}/"
 
 
 class Server:
@@ -52,36 +72,136 @@ class Server:
         self.mllp_port = settings.mllp.port
 
     async def start(self) -> None:
-        """Opens the store (replaying what a crash left), then the rooms, then the doors."""
-        settings, clock = self._settings, self._clock
-        self._store = Store(settings.data.folder, clock)
-        self._store.start()
-        if self._store.replayed:
-            log.info("journal-replayed", extra={"count": self._store.replayed})
-        self._connections = Connections(settings)
-        self._gatekeeper = Gatekeeper(self._store, clock)
-        self._intake = Intake(self._store, clock)
-        self._documents = Documents(self._store, self._executor, clock)
-        self._retriever = Retriever(self._store, self._documents)
-        self._finder = Finder(self._store, clock)
-        self._history = History(self._store)
-        self._lookup = PatientLookup(self._store, clock)
-        self._worker = Worker(self._store, clock, {SERIES_DOCUMENT: self._prepare_series})
+        """Opens the store (replaying what a crash left), then the rooms, then the doors.
+
+        ConfigurationError, DamagedData: the store can not be opened. OSError: a port is taken.
+        """
+        http_socket = _listening(self._settings.http.host, self._settings.http.port)
+        self.http_port = http_socket.getsockname()[1]
+        self._base = f"http://{self._settings.http.host}:{self.http_port}"
+        self._open_store()
+        self._make_rooms()
+        self._make_doors()
         self._worker.start()
-        self._filing = Filing(self._store, clock, self._connections.providers)
-        self._hl7 = Hl7Door(settings.mllp, self._connections, self._filing, clock)
+        await self._children.start()
         await self._hl7.start()
         self.mllp_port = self._hl7.port
-        http_socket = _listening(settings.http.host, settings.http.port)
-        self.http_port = http_socket.getsockname()[1]
+        await self._dicom.start()
+        self.dicom_port = self._dicom.port
         await self._start_http(http_socket)
         self._started = True
 
+    def _open_store(self) -> None:
+        self._store = Store(self._settings.data.folder, self._clock)
+        self._store.start()
+        if self._store.replayed:
+            log.info("journal-replayed", extra={"count": self._store.replayed})
+        self._documents = Documents(self._store, self._executor, self._clock)
+
+    def _make_rooms(self) -> None:
+        store, clock = self._store, self._clock
+        self._connections = Connections(self._settings)
+        self._gatekeeper = Gatekeeper(store, clock)
+        self._lookup = PatientLookup(store, clock)
+        self._finder = Finder(store, clock)
+        self._retriever = Retriever(store, self._documents)
+        self._history = History(store)
+        self._intake = Intake(store, clock)
+        self._filing = Filing(store, clock, self._connections.providers)
+        self._children = DecodingChildren()
+        self._pictures = Pictures(self._retriever, self._children, store.folder / "derived" / "pictures")
+        self._worker = Worker(store, clock, {SERIES_DOCUMENT: self._prepare_series})
+        self._opened = OpenedPatients()
+        self._tokens = Tokens()
+        self._sessions = Sessions(clock, self._session_ended)
+        self._outbound = httpx.AsyncClient(trust_env=False, timeout=10.0)
+        relying_party = RelyingParty(self._registration(), self._outbound, clock)
+        self._desk = LoginDesk(relying_party, self._sessions, self._gatekeeper, self._patient_by_number)
+        self._identification = Identification(self._sessions, self._tokens, self._system_subject)
+
+    def _make_doors(self) -> None:
+        self._hl7 = Hl7Door(self._settings.mllp, self._connections, self._filing, self._clock)
+        self._dicom = DicomDoor(
+            self._settings.dicom,
+            self._connections,
+            self._intake,
+            self._finder,
+            self._retriever,
+            self._gatekeeper,
+        )
+        self._dicomweb = DicomwebDoor(
+            self._identification.identify,
+            self._connections,
+            self._intake,
+            self._finder,
+            self._retriever,
+            self._gatekeeper,
+            self._lookup,
+            self._opened,
+            self._pictures,
+        )
+
+    def _registration(self) -> Registration:
+        login = self._settings.login
+        secret = ""
+        if login.client_secret_file is not None:
+            secret = login.client_secret_file.read_text(encoding="utf-8").strip()
+        return Registration(
+            issuer=login.issuer if login.provider == "oidc" else self._base + DEMO_IDP_PATH,
+            client_id=login.client_id,
+            redirect_uri=f"{self._base}/login/callback",
+            client_secret=secret,
+            after_logout_uri=f"{self._base}/login",
+            assurance=frozenset({login.assurance}),
+        )
+
+    def _routes(self) -> list[BaseRoute]:
+        routes: list[BaseRoute] = [
+            *health_routes(self.not_ready, self._readings),
+            *fhir_routes(
+                FhirDependencies(
+                    identify=lambda request: self._identification.identify(request.scope),
+                    gatekeeper=self._gatekeeper,
+                    lookup=self._lookup,
+                    history=self._history,
+                    finder=self._finder,
+                    base=f"{self._base}/fhir",
+                )
+            ),
+        ]
+        if self._settings.login.provider == "demo":
+            own = frozenset({f"{self._base}/login/callback", f"{self._base}/login"})
+            clients = {self._settings.login.client_id: own}
+            idp = DemoIdp(self._personas(), self._base + DEMO_IDP_PATH, clients, self._clock)
+            routes.extend(idp.routes())
+        return routes
+
+    def _personas(self) -> list[Persona]:
+        """The demo people who have an assignment at a connected provider, and the patients."""
+        known = {provider.hsa_id for provider in self._connections.providers}
+        people: list[Persona] = []
+        for persona in PERSONAS:
+            here = tuple(each for each in persona.assignments if each.provider_hsa_id in known)
+            if here or persona.number:
+                people.append(replace(persona, assignments=here))
+        return people
+
+    def _session_ended(self, session_id: str) -> None:
+        """What a session had opened is closed with it."""
+        self._gatekeeper.forget_session(session_id)
+        self._opened.forget(session_id)
+
+    def _system_subject(self, token: str) -> Subject | None:
+        system = self._connections.token(token)
+        return system.subject if system is not None and system.may_query else None
+
+    async def _patient_by_number(self, number: str) -> int | None:
+        people = await self._lookup.by_number(number)
+        return people[0].key if len(people) == 1 else None
+
     async def _start_http(self, listening: socket.socket) -> None:
-        routes: list[BaseRoute] = [*health_routes(self.not_ready, self._readings)]
-        application = Starlette(routes=routes)
         config = uvicorn.Config(
-            application,
+            _Front(self._dicomweb, Starlette(routes=self._routes())),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -89,7 +209,6 @@ class Server:
             http="httptools",
             ws="none",
             timeout_graceful_shutdown=10,
-            h11_max_incomplete_event_size=64 * limits.KIB,
         )
         self._http = _HttpServer(config)
         self._http_task = asyncio.create_task(self._http.serve([listening]), name="http")
@@ -105,13 +224,17 @@ class Server:
     async def stop(self) -> None:
         """Closes the doors first, finishes what is under way, then the store. Ends within 30 s."""
         self._stopping = True
-        await self._hl7.stop()
         self._http.should_exit = True
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._http_task, _STOP_S)
+        await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
         await self._worker.stop()
+        await self._children.stop()
+        await self._outbound.aclose()
         self._executor.shutdown(wait=True, cancel_futures=True)
         self._store.close()
+
+    async def _stop_http(self) -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._http_task, _STOP_S)
 
     def not_ready(self) -> list[str]:
         """Why this process should get no work just now; empty = it should."""
@@ -140,6 +263,9 @@ class Server:
             Reading("messages_repeated_total", "HL7 messages sent again", self._filing.repeated),
             Reading("messages_held_total", "HL7 messages held for a steward", self._filing.held),
             Reading("hl7_connections", "Open HL7 connections", self._hl7.connections),
+            Reading("dicom_associations", "Open DICOM associations", self._dicom.open_associations),
+            Reading("dicom_accepted_total", "DICOM associations accepted", self._dicom.accepted),
+            Reading("dicom_rejected_total", "DICOM associations rejected", self._dicom.rejected),
             Reading("jobs_done_total", "Jobs finished", worker.done),
             Reading("jobs_parked_total", "Jobs given up after repeated failures", worker.parked),
         ]
@@ -158,7 +284,25 @@ class Server:
 
     def issue_persona_tokens(self) -> dict[str, str]:
         """A fresh bearer token for each demo persona."""
-        return {}
+        return {
+            persona.key: self._tokens.issue(replace(persona.subject(), session_id=""))
+            for persona in self._personas()
+            if persona.assignments
+        }
+
+
+class _Front:
+    """Parts DICOMweb, whose requests are many and small, from everything else before any router runs."""
+
+    def __init__(self, dicomweb: ASGIApp, everything_else: ASGIApp) -> None:
+        self._dicomweb = dicomweb
+        self._everything_else = everything_else
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(_DICOMWEB_START):
+            await self._dicomweb(scope, receive, send)
+        else:
+            await self._everything_else(scope, receive, send)
 
 
 class _HttpServer(uvicorn.Server):

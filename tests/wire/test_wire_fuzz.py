@@ -5,6 +5,7 @@ SAMSYN_FUZZ_COUNT sets how many mutated streams are tried, SAMSYN_FUZZ_SEED wher
 
 import os
 import random
+from collections.abc import Iterator
 
 from samsyn.limits import MAX_CONTROL_PDU_BYTES
 from samsyn.wire import dimse, pdu
@@ -66,11 +67,16 @@ def _mutate(dice: random.Random, parts: list[bytes]) -> bytes:
     return b"".join(parts)
 
 
+def mutated_sessions(dice: random.Random, count: int) -> Iterator[bytes]:
+    """Byte streams of sessions that went wrong."""
+    for _ in range(count):
+        yield _mutate(dice, _session(dice))
+
+
 def test_no_mutated_stream_raises_or_grows_buffers() -> None:
     dice = random.Random(SEED)
     states = set()
-    for _ in range(COUNT):
-        stream = _mutate(dice, _session(dice))
+    for stream in mutated_sessions(dice, COUNT):
         association = Association(maximum_data_bytes=1 << 16)
         association.upper.connected()
         step = dice.choice([1, 3, 50, 1 << 20])

@@ -77,7 +77,7 @@ class AssociationTransport(asyncio.BufferedProtocol):
 
     def abort(self, detail: str) -> None:
         """Ends the association at once with an A-ABORT; what is not written yet is still tried."""
-        self.association.upper.abort(detail)
+        self.association.abort(detail)
         self.flush()
 
     def close(self) -> None:

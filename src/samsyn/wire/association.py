@@ -100,7 +100,7 @@ class Association:
             if isinstance(indication, AssociationAccepted):
                 detail = self._establish(indication.answer)
                 if detail:
-                    self.upper.abort(detail)
+                    self.abort(detail)
                     return [*indications[:position], Aborted(0, 0, False, detail)]
             elif isinstance(indication, Aborted):
                 self._assembler.drop()
@@ -111,6 +111,11 @@ class Association:
     ) -> None:
         """Send one message as one object, for one write. Conflict when the association is not established."""
         self.upper.send(encode_message(context_id, command, data, self._peer_maximum))
+
+    def abort(self, detail: str) -> None:
+        """End at once; memory of an unfinished message is given back."""
+        self.upper.abort(detail)
+        self._assembler.drop()
 
     def disconnected(self) -> None:
         """The transport connection is gone; memory of an unfinished message is given back."""

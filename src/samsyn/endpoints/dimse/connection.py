@@ -56,7 +56,7 @@ class Connection(AssociationTransport):
         self._waiting: deque[Message] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._current: Message | None = None
-        self._cancelled = False
+        self._cancelled: set[int] = set()
         self._release_asked = False
         self._is_reading = True
         self._sub_operation: tuple[int, asyncio.Future[Message | None]] | None = None
@@ -95,7 +95,7 @@ class Connection(AssociationTransport):
 
     def is_cancelled(self, message_id: int) -> bool:
         """See Link."""
-        return self._cancelled or self.is_gone
+        return message_id in self._cancelled or self.is_gone
 
     def new_message_id(self) -> int:
         """See Link."""
@@ -253,16 +253,16 @@ class Connection(AssociationTransport):
     def _take(self, message: Message) -> None:
         command = message.command
         if isinstance(command, CancelRequest):
-            current = self._current
-            if current is not None and getattr(current.command, "message_id", None) == command.message_id:
-                self._cancelled = True
+            unanswered = self._waiting if self._current is None else (self._current, *self._waiting)
+            if any(each.command.message_id == command.message_id for each in unanswered):
+                self._cancelled.add(command.message_id)
             return
         if isinstance(command, Response):
             if self._sub_operation is not None and self._sub_operation[0] == command.message_id:
                 if not self._sub_operation[1].done():
                     self._sub_operation[1].set_result(message)
             else:
-                self.association.upper.abort("a response that nobody asked for")
+                self.association.abort("a response that nobody asked for")
             return
         self._waiting.append(message)
         if len(self._waiting) >= _MAX_WAITING and self._is_reading and self._transport is not None:
@@ -276,11 +276,13 @@ class Connection(AssociationTransport):
         try:
             while self._waiting:
                 message = self._waiting.popleft()
-                self._current, self._cancelled = message, False
+                self._current = message
                 try:
                     if not self.is_gone:
                         await self._door.answer(self, message)
                 finally:
+                    self._current = None
+                    self._cancelled.discard(message.command.message_id)
                     self._door.budget.give_back(message.reserved_bytes)
                 self.since = self._loop.time()
                 if not self._is_reading and self.is_connected and self._transport is not None:
@@ -288,14 +290,12 @@ class Connection(AssociationTransport):
                     self._transport.resume_reading()
         finally:
             self._worker = None
-            self._current = None
             if self._release_asked:
                 self.association.answer_release()
             self.flush()
 
     def _give_up(self) -> None:
         """Nothing can be answered any more: whoever waits is told, what waits is dropped."""
-        self._cancelled = True
         if self._sub_operation is not None and not self._sub_operation[1].done():
             self._sub_operation[1].set_result(None)
         while self._waiting:

@@ -64,7 +64,7 @@ class DicomDoor:
     @property
     def open_associations(self) -> int:
         """Associations that are established now, for metrics."""
-        return sum(connection.is_admitted for connection in self._open)
+        return sum(connection.association.is_established for connection in self._open)
 
     async def start(self) -> None:
         """Begins to listen. OSError when the address is taken."""

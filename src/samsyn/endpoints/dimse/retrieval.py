@@ -255,10 +255,7 @@ class _Ahead:
     def __init__(self, retriever: Retriever, view: View, instances: Sequence[StoredInstance]) -> None:
         self._retriever = retriever
         self._view = view
-        self._next = {
-            instance.sop_instance_uid: following
-            for instance, following in pairwise(instances)
-        }
+        self._next = {instance.sop_instance_uid: following for instance, following in pairwise(instances)}
         self._reading: tuple[str, asyncio.Task[bytes]] | None = None
 
     async def __aenter__(self) -> "_Ahead":

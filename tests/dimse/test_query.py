@@ -1,0 +1,197 @@
+"""C-FIND: only keys that were asked for, only what the View shows, and C-CANCEL works."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from samsyn import limits
+from samsyn.endpoints.dimse import query
+from samsyn.wire.assembly import Message
+from samsyn.wire.dimse import CancelRequest, FindRequest, FindResponse
+from tests.dimse.stage import (
+    EXPLICIT,
+    IMPLICIT,
+    PATIENT_FIND,
+    QUERY_CONTEXTS,
+    STUDY_FIND,
+    Stage,
+    ask,
+    identifier,
+    image,
+    store,
+)
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    async with Stage(tmp_path) as made:
+        async with await made.connect() as sender:
+            for number in range(3):
+                study = image(
+                    SOPInstanceUID=f"2.25.100{number}",
+                    StudyInstanceUID=f"2.25.10{number}",
+                    SeriesInstanceUID=f"2.25.110{number}",
+                    StudyDate=f"2024030{number + 1}",
+                    AccessionNumber=f"A{number}",
+                )
+                assert (await store(sender, study)).status == 0
+        yield made
+
+
+async def test_studies_of_a_person_are_found_by_any_written_form_of_the_number(stage: Stage) -> None:
+    async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
+        for number in ("191212121212", "19121212-1212", "121212+1212"):
+            keys = identifier(QueryRetrieveLevel="STUDY", PatientID=number, StudyInstanceUID="")
+            found, final = await ask(requestor, FindRequest, STUDY_FIND, keys)
+            assert len(found) == 3, number
+            assert final.command.status == 0
+
+
+async def test_an_answer_holds_what_was_asked_for_and_where_to_get_it(stage: Stage) -> None:
+    keys = identifier(
+        QueryRetrieveLevel="STUDY", AccessionNumber="A1", StudyDescription="", StudyInstanceUID="", StudyID=""
+    )
+    async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
+        (match,), _ = await ask(requestor, FindRequest, STUDY_FIND, keys)
+    assert match[0x00080005] == ("CS", ("ISO_IR 192",))
+    assert match[0x00080052][1] == ("STUDY",)
+    assert match[0x00080054][1] == ("SAMSYN",)
+    assert match[0x00081030][1] == ("DT hjärna",)
+    assert match[0x0020000D][1] == ("2.25.101",)
+    assert match[0x00200010][1] == ()
+    assert 0x00100010 not in match
+
+
+@pytest.mark.parametrize(
+    ("level", "keys", "count"),
+    [
+        ("STUDY", {"StudyDate": "20240302-"}, 2),
+        ("STUDY", {"StudyDate": "20240302"}, 1),
+        ("STUDY", {"ModalitiesInStudy": "CT"}, 3),
+        ("STUDY", {"ModalitiesInStudy": "MR"}, 0),
+        ("STUDY", {"PatientName": "tolvansson*"}, 3),
+        ("STUDY", {"StudyInstanceUID": "2.25.100\\2.25.102"}, 2),
+        ("SERIES", {"StudyInstanceUID": "2.25.101", "SeriesInstanceUID": ""}, 1),
+        ("IMAGE", {"StudyInstanceUID": "2.25.101", "SOPInstanceUID": ""}, 1),
+        ("STUDY", {"PatientID": "199001012385"}, 0),
+    ],
+)
+async def test_matching_is_the_standards(stage: Stage, level: str, keys: dict[str, str], count: int) -> None:
+    async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
+        found, final = await ask(
+            requestor, FindRequest, STUDY_FIND, identifier(QueryRetrieveLevel=level, **keys)
+        )
+    assert (len(found), final.command.status) == (count, 0)
+
+
+async def test_the_patient_root_has_a_patient_level(stage: Stage) -> None:
+    keys = identifier(QueryRetrieveLevel="PATIENT", PatientID="191212121212", PatientName="")
+    async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
+        (match,), _ = await ask(requestor, FindRequest, PATIENT_FIND, keys)
+        assert match[0x00100010][1] == ("Tolvansson^Tolvan",)
+        _, final = await ask(requestor, FindRequest, STUDY_FIND, keys)
+        assert final.command.status == 0xA900
+
+
+async def test_an_optional_key_that_is_not_matched_is_told_with_ff01(stage: Stage) -> None:
+    keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="", PatientComments="x")
+    async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
+        context_id = requestor.context_of(STUDY_FIND)
+        assert context_id is not None
+        request = FindRequest(1, STUDY_FIND)
+        statuses = [message.command.status async for message in requestor.ask(context_id, request, keys)]
+    assert statuses == [0xFF01] * 3 + [0]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"PatientID": "191212121212"},
+        {"QueryRetrieveLevel": "GALAXY"},
+        {"QueryRetrieveLevel": "STUDY", "StudyDate": "20240231x"},
+    ],
+)
+async def test_an_identifier_that_is_none_is_refused(stage: Stage, keys: dict[str, str]) -> None:
+    async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
+        found, final = await ask(requestor, FindRequest, STUDY_FIND, identifier(**keys))
+        assert found == []
+        assert final.command.status == 0xA900
+        found, _ = await ask(
+            requestor, FindRequest, STUDY_FIND, identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="")
+        )
+        assert len(found) == 3
+
+
+async def test_garbage_as_identifier_is_refused(stage: Stage) -> None:
+    async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
+        _, final = await ask(requestor, FindRequest, STUDY_FIND, b"\xff" * 50)
+    assert final.command.status == 0xA900
+
+
+async def test_another_provider_finds_nothing_of_it(stage: Stage) -> None:
+    keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="")
+    async with await stage.connect("KLARAPACS", contexts=QUERY_CONTEXTS) as requestor:
+        found, final = await ask(requestor, FindRequest, STUDY_FIND, keys)
+    assert (found, final.command.status) == ([], 0)
+
+
+async def test_answers_come_in_implicit_vr_when_that_was_agreed(stage: Stage) -> None:
+    async with await stage.connect(contexts=[(STUDY_FIND, (IMPLICIT, EXPLICIT))]) as requestor:
+        context_id = requestor.context_of(STUDY_FIND)
+        assert context_id is not None
+        keys = b"\x08\x00\x52\x00\x06\x00\x00\x00STUDY \x20\x00\x0d\x00\x00\x00\x00\x00"
+        messages = [m async for m in requestor.ask(context_id, FindRequest(1, STUDY_FIND), keys)]
+    assert len(messages) == 4
+    assert messages[0].data is not None
+    assert b"\x20\x00\x0d\x00\x08\x00\x00\x002.25.10" in messages[0].data
+
+
+async def test_a_cancelled_search_ends_with_fe00(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query, "_TOGETHER_BYTES", 1)
+    async with await stage.connect() as sender:
+        for number in range(200):
+            made = image(
+                SOPInstanceUID=f"2.25.7{number}",
+                StudyInstanceUID=f"2.25.8{number}",
+                SeriesInstanceUID=f"2.25.9{number}",
+            )
+            await store(sender, made)
+    keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="", PatientName="", StudyDescription="")
+    async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
+        context_id = requestor.context_of(STUDY_FIND)
+        assert context_id is not None
+        request = FindRequest(7, STUDY_FIND)
+        requestor.association.send(context_id, request, keys)
+        requestor.association.send(context_id, CancelRequest(7))
+        requestor.flush()
+        messages: list[Message] = []
+        while not messages or messages[-1].command.status in (0xFF00, 0xFF01):
+            messages.append(await requestor._answer())
+        final = messages[-1].command
+        assert isinstance(final, FindResponse)
+        assert final.status == 0xFE00
+        assert len(messages) < 200
+        requestor.association.send(context_id, CancelRequest(99))
+        found, _ = await ask(requestor, FindRequest, STUDY_FIND, keys)
+        assert len(found) == 203
+
+
+async def test_too_many_matches_end_with_out_of_resources(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query, "_PAGE_ROWS", 1)
+    monkeypatch.setattr(limits, "MAX_FIND_ROWS", 2)
+    async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
+        found, final = await ask(
+            requestor, FindRequest, STUDY_FIND, identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="")
+        )
+    assert (len(found), final.command.status) == (2, 0xA700)
+
+
+async def test_a_search_is_in_the_audit_journal(stage: Stage) -> None:
+    async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
+        await ask(
+            requestor, FindRequest, STUDY_FIND, identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="")
+        )
+    assert ("SEARCH", "BENCH") in stage.rows("SELECT event, actor FROM audit")

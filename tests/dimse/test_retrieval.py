@@ -1,0 +1,276 @@
+"""C-GET and C-MOVE: every object byte for byte, counted, only to known destinations of the own provider."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from samsyn.endpoints.dimse import retrieval
+from samsyn.exchange.scu import Requestor
+from samsyn.exchange.transport import AssociationTransport
+from samsyn.wire.assembly import Message
+from samsyn.wire.association import Association
+from samsyn.wire.dimse import CancelRequest, GetRequest, GetResponse, MoveRequest, StoreRequest, StoreResponse
+from samsyn.wire.negotiation import Implementation
+from samsyn.wire.pdu import ContextResult, ProposedContext
+from samsyn.wire.upper_layer import AssociationRequested, ReleaseRequested
+from samsyn.wire.user_information import RoleSelection
+from tests.dimse.stage import (
+    CT,
+    EXPLICIT,
+    IMPLICIT,
+    PATIENT_MOVE,
+    QUERY_CONTEXTS,
+    STUDY_GET,
+    STUDY_MOVE,
+    Stage,
+    ask,
+    encoded,
+    identifier,
+    image,
+    store,
+)
+
+COUNT = 5
+
+
+def made(number: int) -> bytes:
+    return encoded(_image(number))
+
+
+def _image(number: int) -> object:
+    return image(
+        SOPInstanceUID=f"2.25.100{number}",
+        SeriesInstanceUID=f"2.25.11{number % 2}",
+        InstanceNumber=number,
+        PixelData=bytes([number]) * 8,
+    )
+
+
+class Sink(AssociationTransport):
+    """A storage SCP that keeps what it gets."""
+
+    def __init__(self, got: dict[str, bytes], requests: list[StoreRequest], status: int) -> None:
+        super().__init__(Association())
+        self._got, self._requests, self._status = got, requests, status
+
+    def indicated(self, indication: object) -> None:
+        match indication:
+            case AssociationRequested(request):
+                own = Implementation("2.25.9", "SINK")
+                self.association.accept(request, _first, lambda role: None, own)
+            case ReleaseRequested():
+                self.association.answer_release()
+            case Message(command=StoreRequest() as request):
+                assert indication.data is not None
+                self._got[request.sop_instance_uid] = bytes(indication.data)
+                self._requests.append(request)
+                answer = StoreResponse(
+                    request.message_id, self._status, request.sop_class_uid, request.sop_instance_uid
+                )
+                self.association.send(indication.context_id, answer)
+
+
+def _first(context: ProposedContext) -> str | ContextResult:
+    return context.transfer_syntaxes[0]
+
+
+class Destination:
+    """SINK, listening."""
+
+    def __init__(self) -> None:
+        self.got: dict[str, bytes] = {}
+        self.requests: list[StoreRequest] = []
+        self.status = 0
+        self.port = 0
+
+    async def __aenter__(self) -> "Destination":
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: Sink(self.got, self.requests, self.status), "127.0.0.1", 0
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+
+@pytest.fixture
+async def sink() -> AsyncIterator[Destination]:
+    async with Destination() as destination:
+        yield destination
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, sink: Destination) -> AsyncIterator[Stage]:
+    async with Stage(tmp_path, sink.port) as built:
+        async with await built.connect() as sender:
+            for number in range(COUNT):
+                assert (await store(sender, _image(number))).status == 0
+        yield built
+
+
+async def get(
+    requestor: Requestor, keys: bytes, cancel_after: int = 1000
+) -> tuple[dict[str, bytes], list[GetResponse]]:
+    """A C-GET as its SCU does it: stores are answered as they come."""
+    context_id = requestor.context_of(STUDY_GET)
+    assert context_id is not None
+    await requestor.send(context_id, GetRequest(1, STUDY_GET), keys)
+    got: dict[str, bytes] = {}
+    responses: list[GetResponse] = []
+    while not responses or responses[-1].status == 0xFF00:
+        message = await requestor._answer()
+        if isinstance(message.command, StoreRequest):
+            request = message.command
+            got[request.sop_instance_uid] = bytes(message.data or b"")
+            if len(got) == cancel_after:
+                await requestor.send(context_id, CancelRequest(1))
+            answer = StoreResponse(request.message_id, 0, request.sop_class_uid, request.sop_instance_uid)
+            await requestor.send(message.context_id, answer)
+        else:
+            assert isinstance(message.command, GetResponse)
+            responses.append(message.command)
+    return got, responses
+
+
+GET_CONTEXTS = [*QUERY_CONTEXTS, (CT, (EXPLICIT,))]
+ROLES = (RoleSelection(CT, False, True),)
+
+
+async def test_get_returns_every_object_byte_for_byte(stage: Stage) -> None:
+    keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="2.25.10")
+    async with await stage.connect(contexts=GET_CONTEXTS, roles=ROLES) as requestor:
+        got, responses = await get(requestor, keys)
+    assert got == {f"2.25.100{number}": made(number) for number in range(COUNT)}
+    assert responses[-1].status == 0
+    assert (responses[-1].completed, responses[-1].failed, responses[-1].remaining) == (COUNT, 0, None)
+    assert [response.remaining for response in responses[:-1]] == [4, 3, 2, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("keys", "count"),
+    [
+        ({"QueryRetrieveLevel": "SERIES", "StudyInstanceUID": "2.25.10", "SeriesInstanceUID": "2.25.111"}, 2),
+        ({"QueryRetrieveLevel": "IMAGE", "SOPInstanceUID": "2.25.1001\\2.25.1003\\2.25.77"}, 2),
+        ({"QueryRetrieveLevel": "IMAGE", "StudyInstanceUID": "2.25.99", "SOPInstanceUID": "2.25.1001"}, 0),
+        ({"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "2.25.4444"}, 0),
+    ],
+)
+async def test_get_works_at_every_level(stage: Stage, keys: dict[str, str], count: int) -> None:
+    async with await stage.connect(contexts=GET_CONTEXTS, roles=ROLES) as requestor:
+        got, responses = await get(requestor, identifier(**keys))
+    assert len(got) == count
+    assert responses[-1].status == 0
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"QueryRetrieveLevel": "STUDY"},
+        {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "2.25.*"},
+        {"QueryRetrieveLevel": "PATIENT", "PatientID": "191212121212"},
+        {"StudyInstanceUID": "2.25.10"},
+    ],
+)
+async def test_get_without_a_unique_key_is_refused(stage: Stage, keys: dict[str, str]) -> None:
+    async with await stage.connect(contexts=GET_CONTEXTS, roles=ROLES) as requestor:
+        got, responses = await get(requestor, identifier(**keys))
+    assert got == {}
+    assert responses[-1].status == 0xA900
+
+
+async def test_get_without_a_context_for_the_class_fails_and_names_the_objects(stage: Stage) -> None:
+    keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="2.25.10")
+    contexts = [*QUERY_CONTEXTS, (CT, (IMPLICIT,))]
+    async with await stage.connect(contexts=contexts, roles=ROLES) as requestor:
+        got, responses = await get(requestor, keys)
+    assert got == {}
+    assert responses[-1].status == 0xA702
+    assert responses[-1].failed == COUNT
+
+
+async def test_a_cancelled_get_stops(stage: Stage) -> None:
+    keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="2.25.10")
+    async with await stage.connect(contexts=GET_CONTEXTS, roles=ROLES) as requestor:
+        got, responses = await get(requestor, keys, cancel_after=2)
+        assert len(got) == 2
+        assert responses[-1].status == 0xFE00
+        assert (responses[-1].completed, responses[-1].remaining) == (2, 3)
+        got, _ = await get(requestor, keys)
+        assert len(got) == COUNT
+
+
+async def test_another_provider_gets_nothing(stage: Stage) -> None:
+    keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="2.25.10")
+    async with await stage.connect("KLARAPACS", contexts=GET_CONTEXTS, roles=ROLES) as requestor:
+        got, responses = await get(requestor, keys)
+    assert (got, responses[-1].status) == ({}, 0)
+
+
+async def test_move_sends_every_object_and_names_its_originator(stage: Stage, sink: Destination) -> None:
+    keys = identifier(QueryRetrieveLevel="PATIENT", PatientID="19121212-1212")
+    async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
+        _, final = await ask(requestor, MoveRequest, PATIENT_MOVE, keys, destination="SINK")
+    assert final.command.status == 0
+    assert final.command.completed == COUNT
+    assert sink.got == {f"2.25.100{number}": made(number) for number in range(COUNT)}
+    assert {(r.move_originator_ae, r.move_originator_message_id) for r in sink.requests} == {("BENCH", 1)}
+    assert ("SEND",) in stage.rows("SELECT event FROM audit")
+
+
+@pytest.mark.parametrize("destination", ["NOWHERE", "BENCH", "KLARAPACS", ""])
+async def test_move_to_an_unknown_or_foreign_destination_is_refused(
+    stage: Stage, sink: Destination, destination: str
+) -> None:
+    keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="2.25.10")
+    async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
+        _, final = await ask(requestor, MoveRequest, STUDY_MOVE, keys, destination=destination)
+    assert final.command.status == 0xA801
+    assert sink.got == {}
+
+
+async def test_move_tells_what_the_destination_refused(stage: Stage, sink: Destination) -> None:
+    sink.status = 0xA700
+    keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="2.25.10")
+    async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
+        _, final = await ask(requestor, MoveRequest, STUDY_MOVE, keys, destination="SINK")
+    assert final.command.status == 0xA702
+    assert final.command.failed == COUNT
+    assert final.data is not None
+    assert final.data.count(b"2.25.100") == COUNT
+
+
+async def test_move_to_a_destination_that_does_not_listen_is_told(stage: Stage, sink: Destination) -> None:
+    await sink.__aexit__()
+    keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="2.25.10")
+    async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
+        _, final = await ask(requestor, MoveRequest, STUDY_MOVE, keys, destination="SINK")
+    assert final.command.status == 0xA702
+    assert "SINK" in final.command.error_comment
+
+
+async def test_large_objects_leave_in_pieces_and_arrive_whole(stage: Stage, sink: Destination) -> None:
+    large = image(SOPInstanceUID="2.25.5000", PixelData=bytes(range(256)) * 24_000)
+    keys = identifier(QueryRetrieveLevel="IMAGE", SOPInstanceUID="2.25.5000")
+    async with await stage.connect() as sender:
+        assert (await store(sender, large)).status == 0
+    async with await stage.connect(contexts=GET_CONTEXTS, roles=ROLES) as requestor:
+        got, _ = await get(requestor, keys)
+        assert got == {"2.25.5000": encoded(large)}
+        _, final = await ask(requestor, MoveRequest, STUDY_MOVE, keys, destination="SINK")
+        assert final.command.status == 0
+    assert sink.got == {"2.25.5000": encoded(large)}
+
+
+@pytest.mark.parametrize(
+    ("completed", "failed", "warning", "status"),
+    [(3, 0, 0, 0), (0, 0, 0, 0), (2, 1, 0, 0xB000), (0, 3, 0, 0xA702), (2, 0, 1, 0xB000)],
+)
+def test_the_final_status_follows_from_the_counts(
+    completed: int, failed: int, warning: int, status: int
+) -> None:
+    progress = retrieval.Progress(0, completed, warning, [str(number) for number in range(failed)])
+    assert progress.final_status() == status

@@ -48,6 +48,7 @@ def test_storage_classes_hold_images_reports_waveforms_and_retired_ones() -> Non
 def test_keywords_tags_and_representations() -> None:
     assert tag_of("PatientName") == 0x00100010
     assert tag_of("NoSuchThing") is None
+    assert tag_of("") is None
     assert keyword_of(0x00100010) == "PatientName"
     assert keyword_of(0x00091001) == ""
     assert dictionary_vr(0x00280106) == "US or SS"

@@ -20,7 +20,7 @@ def keyword_of(tag: int) -> str:
 @lru_cache(maxsize=8_192)
 def tag_of(keyword: str) -> int | None:
     """Tag of a keyword; None when there is none."""
-    tag = tag_for_keyword(keyword)
+    tag = tag_for_keyword(keyword) if keyword else None  # retired entries have an empty keyword
     return int(tag) if tag is not None else None
 
 

@@ -1,0 +1,254 @@
+"""QIDO-RS: what was asked is what is answered, and nothing is dropped silently."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from samsyn.endpoints.dicomweb.query import parse_search
+from samsyn.errors import SamsynError
+from samsyn.limits import MAX_SEARCH_ROWS
+from samsyn.model.subject import SubjectKind
+from samsyn.search.query import Level
+from tests.dicomweb.house import House, image_file, store, subject_like
+
+STUDY, SERIES, SOP = "0020000D", "0020000E", "00080018"
+
+
+async def filled(house: House) -> None:
+    """Three studies of two people; the last with two series."""
+    async with house.client() as client:
+        await store(client, [image_file(1), image_file(2)])
+        await store(
+            client,
+            [
+                image_file(
+                    3,
+                    StudyInstanceUID="2.25.20",
+                    SeriesInstanceUID="2.25.21",
+                    StudyDate="20230101",
+                    AccessionNumber="A2",
+                    StudyDescription="100% Å_ä*",
+                ),
+            ],
+        )
+        other = {"PatientID": "199001012385", "PatientName": "Testperson^Agda", "StudyInstanceUID": "2.25.30"}
+        await store(
+            client,
+            [
+                image_file(4, SeriesInstanceUID="2.25.31", Modality="MR", AccessionNumber="A3", **other),
+                image_file(5, SeriesInstanceUID="2.25.32", Modality="CT", AccessionNumber="A3", **other),
+            ],
+        )
+
+
+async def answer(house: House, path: str, token: str = "NORDWEB") -> Any:
+    async with house.client(token) as client:
+        response = await client.get(path)
+    if response.status_code == 204:
+        assert not response.content
+        return []
+    assert response.status_code == 200, (path, response.content)
+    assert response.headers["content-type"] == "application/dicom+json"
+    return response.json()
+
+
+def values(rows: Any, key: str) -> list[Any]:
+    return [row[key]["Value"][0] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "expected"),
+    [
+        ("/studies", STUDY, {"2.25.10", "2.25.20", "2.25.30"}),
+        ("/studies?PatientID=19121212-1212", STUDY, {"2.25.10", "2.25.20"}),
+        ("/studies?PatientID=191212121212", STUDY, {"2.25.10", "2.25.20"}),
+        ("/studies?00100020=191212121212", STUDY, {"2.25.10", "2.25.20"}),
+        ("/studies?PatientName=tolvan*", STUDY, {"2.25.10", "2.25.20"}),
+        ("/studies?PatientName=agda&fuzzymatching=true", STUDY, {"2.25.30"}),
+        ("/studies?PatientName=agda&fuzzymatching=false", STUDY, set()),
+        ("/studies?StudyDate=20230101-20231231", STUDY, {"2.25.20"}),
+        ("/studies?StudyDate=-20231231", STUDY, {"2.25.20"}),
+        ("/studies?AccessionNumber=A2", STUDY, {"2.25.20"}),
+        ("/studies?AccessionNumber=A%3F", STUDY, {"2.25.10", "2.25.20", "2.25.30"}),
+        ("/studies?AccessionNumber=A_", STUDY, set()),
+        ("/studies?StudyDescription=100%25*", STUDY, {"2.25.20"}),
+        ("/studies?StudyDescription=%25", STUDY, set()),
+        ("/studies?ModalitiesInStudy=MR", STUDY, {"2.25.30"}),
+        ("/studies?StudyInstanceUID=2.25.10,2.25.30", STUDY, {"2.25.10", "2.25.30"}),
+        ("/studies?StudyInstanceUID=2.25.99", STUDY, set()),
+        ("/studies/2.25.30/series", SERIES, {"2.25.31", "2.25.32"}),
+        ("/studies/2.25.30/series?Modality=MR", SERIES, {"2.25.31"}),
+        ("/series?Modality=MR", SERIES, {"2.25.31"}),
+        ("/studies/2.25.30/instances", SOP, {"2.25.1004", "2.25.1005"}),
+        ("/studies/2.25.10/series/2.25.11/instances", SOP, {"2.25.1001", "2.25.1002"}),
+        ("/studies/2.25.10/series/2.25.31/instances", SOP, set()),
+        ("/instances?SOPInstanceUID=2.25.1003", SOP, {"2.25.1003"}),
+        ("/instances?limit=0", SOP, set()),
+        ("/studies?limit=1&offset=5", STUDY, set()),
+    ],
+)
+async def test_matches_at_every_level(house: House, path: str, key: str, expected: set[str]) -> None:
+    await filled(house)
+    assert set(values(await answer(house, path), key)) == expected
+
+
+async def test_a_study_is_answered_with_its_required_attributes(house: House) -> None:
+    await filled(house)
+    [row] = await answer(house, "/studies?AccessionNumber=A3")
+    assert row["00100010"]["Value"] == [{"Alphabetic": "Testperson^Agda"}]
+    assert row["00080061"]["Value"] in (["CT", "MR"], ["MR", "CT"])
+    assert row["00201206"]["Value"] == [2]
+    assert row["00201208"]["Value"] == [2]
+    assert row["00080056"]["Value"] == ["ONLINE"]
+    assert row["00081190"]["Value"] == ["http://samsyn.test/dicomweb/studies/2.25.30"]
+    assert "00081030" not in row
+
+
+async def test_include_fields_add_attributes(house: House) -> None:
+    await filled(house)
+    for query in ("includefield=StudyDescription", "includefield=00081030,00080090", "includefield=all"):
+        [row] = await answer(house, f"/studies?AccessionNumber=A2&{query}")
+        assert row["00081030"]["Value"] == ["100% Å_ä*"]
+
+
+async def test_a_search_across_studies_tells_of_the_levels_above(house: House) -> None:
+    await filled(house)
+    [row] = await answer(house, "/instances?SOPInstanceUID=2.25.1003")
+    assert row["00080050"]["Value"] == ["A2"]
+    assert row[SERIES]["Value"] == ["2.25.21"]
+    assert row["00280010"]["Value"] == [2]
+    rows = await answer(house, "/studies/2.25.20/instances")
+    assert "00080050" not in rows[0]
+    assert rows[0]["00081190"]["Value"][0].endswith("/studies/2.25.20/series/2.25.21/instances/2.25.1003")
+
+
+async def test_pages_put_together_are_the_whole(house: House) -> None:
+    await filled(house)
+    whole = values(await answer(house, "/instances"), SOP)
+    pages = [values(await answer(house, f"/instances?limit=2&offset={n}"), SOP) for n in (0, 2, 4)]
+    assert [uid for page in pages for uid in page] == whole
+    assert [len(page) for page in pages] == [2, 2, 1]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *(
+            "nonsense=1",
+            "NoSuchKeyword=",
+            "limit=-1",
+            "limit=x",
+            "limit=99999999999",
+            "offset=-5",
+            "limit=1.5",
+        ),
+        *(
+            "limit=1&limit=2",
+            "PatientID=1&00100020=2",
+            "fuzzymatching=yes",
+            "StudyDate=20231399x",
+            "%zz=%zz=&",
+        ),
+        *(
+            "StudyInstanceUID=../x",
+            "StudyInstanceUID=1.2;DROP",
+            "00400275.00400007=x",
+            "includefield=nonsense",
+        ),
+        *("PatientBirthTime=1200", "PatientName=%ff%fe", "&&&", "=", "Rows=2"),
+        *("limit=٣", "StudyDate=-", "a" * 300 + "=1", "&".join(f"x{n}=1" for n in range(300))),
+    ],
+)
+async def test_what_is_not_understood_is_refused_and_never_dropped(house: House, query: str) -> None:
+    async with house.client() as client:
+        response = await client.get(f"/studies?{query}")
+    assert response.status_code == 400, response.content
+    assert set(response.json()) == {"code", "message"}
+
+
+async def test_a_too_long_query_is_refused(house: House) -> None:
+    async with house.client() as client:
+        response = await client.get("/studies?PatientName=" + "a" * 40_000)
+    assert response.status_code == 413
+
+
+async def test_a_key_of_the_path_can_not_stand_in_the_query_too(house: House) -> None:
+    async with house.client() as client:
+        response = await client.get("/studies/2.25.10/series?StudyInstanceUID=2.25.20")
+    assert response.status_code == 400
+
+
+async def test_our_own_limit_is_told_by_a_warning_and_the_clients_is_not(house: House) -> None:
+    await filled(house)
+    async with house.client() as client:
+        assert "warning" not in (await client.get("/instances?limit=2")).headers
+        assert "warning" not in (await client.get("/instances?limit=5000")).headers
+    assert parse_search(Level.STUDY, b"limit=5000", {}).query.limit == MAX_SEARCH_ROWS + 1
+    assert parse_search(Level.STUDY, b"limit=5000", {}).capped
+    assert not parse_search(Level.STUDY, b"limit=5", {}).capped
+
+
+async def test_another_providers_studies_are_not_found_by_a_system(house: House) -> None:
+    await filled(house)
+    assert await answer(house, "/studies", "KLARAWEB") == []
+    assert await answer(house, "/studies?StudyInstanceUID=2.25.10", "KLARAWEB") == []
+    async with house.client("KLARAWEB") as client:
+        hidden = await client.get("/studies/2.25.10/metadata")
+        absent = await client.get("/studies/2.25.99/metadata")
+    assert (
+        (hidden.status_code, hidden.content) == (absent.status_code, absent.content) == (404, hidden.content)
+    )
+    assert hidden.headers == absent.headers
+
+
+async def test_staff_with_a_token_search_about_one_person(house: House) -> None:
+    await filled(house)
+    house.people["doctor"] = subject_like(house, "NORDWEB", kind=SubjectKind.STAFF, session_id="s1")
+    async with house.client("doctor") as client:
+        assert (await client.get("/studies")).status_code == 403
+        assert (await client.get("/studies?PatientID=*")).status_code == 403
+        # No care relation: an empty list, not a refusal that would tell that something is there.
+        assert (await client.get("/studies?PatientID=191212121212")).status_code == 204
+        assert (await client.get("/studies?PatientID=nobody")).status_code == 204
+
+
+async def test_every_search_is_in_the_audit_journal(house: House) -> None:
+    await filled(house)
+    await answer(house, "/studies?PatientID=191212121212")
+    events = [event for (event,) in house.rows("SELECT event FROM audit")]
+    assert "SEARCH" in events
+
+
+async def test_without_login_nothing_is_told(house: House) -> None:
+    async with house.client("") as client:
+        for path in ("/studies", "/studies/2.25.10", "/studies/2.25.10/metadata", "/nonsense"):
+            response = await client.get(path)
+            assert response.status_code == 401, path
+            assert response.headers["www-authenticate"] == "Bearer"
+    async with house.client("", Authorization="Basic YTpi") as client:
+        assert (await client.get("/studies")).status_code == 401
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                ["PatientName", "StudyDate", "limit", "offset", "includefield", "0020000D", "x", ""]
+            ),
+            st.text("0123456789-*?%_\\,.;'\"()|Åä &=", max_size=12),
+        ),
+        max_size=5,
+    ),
+    st.sampled_from([Level.STUDY, Level.SERIES, Level.IMAGE]),
+)
+def test_any_query_string_is_parsed_or_refused(pairs: list[tuple[str, str]], level: Level) -> None:
+    from urllib.parse import quote
+
+    text = "&".join(f"{name}={quote(value)}" for name, value in pairs)
+    try:
+        search = parse_search(level, text.encode(), {})
+    except SamsynError:
+        return
+    assert search.query.limit <= MAX_SEARCH_ROWS + 1

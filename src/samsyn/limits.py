@@ -139,6 +139,14 @@ MAX_RENDERED_BYTES: Final = 64 * MIB
 """One encoded picture: MAX_RENDERED_SIDE squared as PNG in colour is 48 MiB at the most."""
 MAX_DECODED_BYTES: Final = 1 * GIB
 """One decoded frame given back as bytes: MAX_FRAME_PIXELS of 32 bits."""
+MAX_FRAME_GROUPS: Final = 20_000
+"""Frames whose own functional groups are kept for showing: the largest enhanced objects have as many."""
+MAX_KEPT_HEADERS: Final = 20_000
+"""Headers of instances kept for showing pictures; some 0.5 kB each, equal ones share their values."""
+MAX_KEPT_REFUSALS: Final = 256
+"""Pictures that could not be made, remembered for KEPT_REFUSAL_S: the same bomb does not kill child after child."""
+KEPT_REFUSAL_S: Final = 60.0
+"""How long a picture that could not be made is refused without another attempt."""
 MAX_RENDERED_CACHE_BYTES: Final = 64 * MIB
 """Rendered pictures kept in memory: some 2,000 of 30 kB, a few readers scrolling through their stacks."""
 

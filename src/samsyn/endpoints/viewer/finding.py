@@ -1,0 +1,162 @@
+"""Finding the patient: any written form of a number, sent in a form, never in an address."""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from samsyn import limits
+from samsyn.access.events import Event, entry
+from samsyn.access.registers import end_of_day
+from samsyn.clock import STOCKHOLM
+from samsyn.endpoints.viewer.dependencies import ViewerDependencies
+from samsyn.endpoints.viewer.pages import go_to
+from samsyn.endpoints.viewer.visits import PatientVisit, Visit, Visits
+from samsyn.endpoints.viewer.wording import PatientShown, patient_shown, short_moment
+from samsyn.errors import NotFound
+from samsyn.model.patient import Patient
+from samsyn.patients.identifiers import MAX_CHARACTERS, recognise
+
+DURATIONS: Final = MappingProxyType({"today": 0, "week": 7, "two_weeks": limits.RELATION_DAYS})
+"""Days that a reader can choose for a care relation; 0 = the end of today."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A person in the answer; `ticket` opens him in this session only."""
+
+    shown: PatientShown
+    ticket: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """A person who is open in this session."""
+
+    shown: PatientShown
+    handle: str
+
+
+class Finding:
+    """Search, opening and closing of a patient, and the attestation of the care relation."""
+
+    def __init__(self, deps: ViewerDependencies, visits: Visits) -> None:
+        self._deps = deps
+        self._visits = visits
+        self._key = secrets.token_bytes(32)
+
+    def routes(self) -> list[BaseRoute]:
+        """The addresses of this part."""
+        staff, patient = self._visits.staff, self._visits.patient
+        return [
+            Route("/", staff(self.start), methods=["GET"]),
+            Route("/find", staff(self.find), methods=["POST"]),
+            Route("/find", staff(self.start), methods=["GET"]),
+            Route("/open", staff(self.open), methods=["POST"]),
+            Route("/p/{handle}/close", patient(self.close, needs_relation=False), methods=["POST"]),
+            Route("/p/{handle}/relation", patient(self.ask_relation, needs_relation=False), methods=["GET"]),
+            Route("/p/{handle}/relation", patient(self.attest, needs_relation=False), methods=["POST"]),
+        ]
+
+    async def start(self, visit: Visit) -> Response:
+        """The search field, with the patients that are open already."""
+        return await self._page(visit)
+
+    async def find(self, visit: Visit) -> Response:
+        """Looks the number up with every issuer; the search is in the audit journal before the answer."""
+        _ = visit.assignment
+        sought = visit.form.text("number")[:MAX_CHARACTERS]
+        if not sought:
+            return await self._page(visit, trouble="empty")
+        recognised = recognise(sought, self._deps.clock.now().astimezone(STOCKHOLM).date())
+        value = recognised.identifier.value if recognised else sought
+        found = await self._deps.lookup.by_number(sought)
+        kind = recognised.kind.value if recognised else "other"
+        await self._deps.gatekeeper.record(
+            *(
+                entry(visit.subject, Event.SEARCH_PATIENT, key, details={"door": "viewer", "kind": kind})
+                for key in ([each.key for each in found] or [0])
+            )
+        )
+        if not found:
+            return await self._page(visit, sought, trouble="none" if recognised else "bad_check")
+        return await self._page(visit, sought, found=[self._found(visit, each, value) for each in found])
+
+    def _found(self, visit: Visit, patient: Patient, value: str) -> Found:
+        return Found(patient_shown(patient, visit.words, value), self._ticket(visit, patient.key))
+
+    def _ticket(self, visit: Visit, patient_key: int) -> str:
+        """Names a person in the form that opens him: made for this session, so that none can be guessed."""
+        text = f"{visit.subject.session_id} {patient_key}".encode()
+        return f"{patient_key}.{hmac.new(self._key, text, hashlib.sha256).hexdigest()}"
+
+    async def open(self, visit: Visit) -> Response:
+        """Opens the chosen person; a ticket of another session or made up finds nobody."""
+        _ = visit.assignment
+        text = visit.form.text("person").partition(".")[0]
+        if not text.isdecimal() or len(text) > 18:
+            raise NotFound
+        if not hmac.compare_digest(
+            self._ticket(visit, int(text)).encode(), visit.form.text("person").encode()
+        ):
+            raise NotFound
+        patient = await self._deps.lookup.patient(int(text))
+        return go_to(f"/p/{self._deps.opened.open(visit.subject.session_id, patient.key)}/")
+
+    async def close(self, there: PatientVisit) -> Response:
+        """Forgets the handle: the addresses with it lead nowhere any more."""
+        self._deps.opened.close(there.visit.subject.session_id, there.handle)
+        return go_to("/")
+
+    async def ask_relation(self, there: PatientVisit) -> Response:
+        """Asks for the care relation before anything is shown (PDL 4:1)."""
+        if there.is_related:
+            return go_to(there.base)
+        now = self._deps.clock.now()
+        durations = [
+            {"name": name, "until": short_moment(self._ends(days), now)} for name, days in DURATIONS.items()
+        ]
+        return self._visits.show_patient(there, "relation.html", "relation", {"durations": durations})
+
+    async def attest(self, there: PatientVisit) -> Response:
+        """Registers the relation with the words that the reader saw."""
+        days = DURATIONS.get(there.visit.form.text("duration"), 0)
+        words, ends = there.visit.words, self._ends(days)
+        name = next(name for name, each in DURATIONS.items() if each == days)
+        wording = (
+            f"{words('relation.wording', unit=there.visit.assignment.unit_name)} {words('relation.' + name)}"
+        )
+        await self._deps.gatekeeper.registers.attest_relation(
+            there.visit.subject, there.patient_key, ends, wording
+        )
+        return go_to(there.base)
+
+    def _ends(self, days: int) -> datetime:
+        now = self._deps.clock.now()
+        if not days:
+            return end_of_day(now)
+        return now + timedelta(days=days)
+
+    async def _page(
+        self, visit: Visit, sought: str = "", found: list[Found] | None = None, trouble: str = ""
+    ) -> Response:
+        recent = []
+        for handle, key in self._deps.opened.latest(visit.subject.session_id):
+            patient = await self._deps.lookup.patient(key)
+            recent.append(Recent(patient_shown(patient, visit.words), handle))
+        trouble_text = visit.words(f"search.{trouble}_text") if trouble in ("none", "bad_check") else ""
+        values = {
+            "sought": sought,
+            "found": found or [],
+            "recent": recent,
+            "trouble": visit.words(f"search.{trouble}") if trouble else "",
+            "trouble_text": trouble_text,
+            "here": "/",
+        }
+        return self._visits.show(visit, "search.html", "search", values)

@@ -1,0 +1,233 @@
+"""The timeline and the single examination as the templates show them."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from samsyn.endpoints.viewer.language import Languages, Words
+from samsyn.endpoints.viewer.wording import Change, changes, day, kinds, moment
+from samsyn.model.subject import Assignment
+from samsyn.model.texts import Referral, ReferralStatus, ReportStatus, ReportVersion
+from samsyn.providers.connections import Connections
+from samsyn.reports.examination import Examination
+from samsyn.reports.order import Arrangement, Role, by_report
+
+_PREVIEW_CHARACTERS = 320
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One examination in the timeline."""
+
+    mark: str
+    """Names it in addresses: opaque, and different for every session's handle of the patient."""
+    date: str
+    time: str
+    title: str
+    kinds: tuple[str, ...]
+    provider: str
+    unit: str
+    is_own_unit: bool
+    status: str
+    """The status that its colour tells; the words stand in `chips`."""
+    chips: tuple[str, ...]
+    preview: str
+
+
+@dataclass(frozen=True, slots=True)
+class Year:
+    """The entries of one year, newest first."""
+
+    year: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionShown:
+    """One report version on the page."""
+
+    role: str
+    status: str
+    text: str
+    time: str
+    author: str
+    signer: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportShown:
+    """One report: what holds on top with its addenda, then the difference and the earlier versions."""
+
+    provider: str
+    unit: str
+    versions: tuple[VersionShown, ...]
+    earlier: tuple[VersionShown, ...]
+    difference: tuple[Change, ...]
+    base_missing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReferralShown:
+    """One referral on the page."""
+
+    provider: str
+    unit: str
+    question: str
+    history: str
+    referrer: str
+    procedure: str
+    priority: str
+    ordered: str
+    status: str
+
+
+def mark_of(handle: str, reference: str) -> str:
+    """The examination's name in addresses under this handle."""
+    return hashlib.blake2b(reference.encode(), key=handle.encode()[:64], digest_size=12).hexdigest()
+
+
+class Presentation:
+    """Turns what a View shows into what the pages tell, in one language, for one assignment."""
+
+    def __init__(
+        self, connections: Connections, languages: Languages, words: Words, reader: Assignment | None
+    ) -> None:
+        self._connections = connections
+        self._languages = languages
+        self._words = words
+        self._reader = reader
+
+    def entry(self, examination: Examination, handle: str) -> Entry:
+        """One examination in the timeline."""
+        arrangements = by_report(examination.reports)
+        status = report_status(arrangements)
+        chips = [status]
+        if not examination.studies:
+            chips.append("no-images")
+        if status == "none" and _is_cancelled(examination.referrals):
+            chips.insert(0, "cancelled")
+        own = self._reader
+        return Entry(
+            mark=mark_of(handle, examination.reference),
+            date=day(examination.date) or self._words("timeline.undated"),
+            time=f"{examination.time[:2]}:{examination.time[2:4]}" if len(examination.time) >= 4 else "",
+            title=examination.title or self._words("timeline.untitled"),
+            kinds=kinds(examination.modalities, self._languages, self._words)
+            or (self._words("modality.text"),),
+            provider=self._connections.provider_name(examination.provider),
+            unit=self._connections.unit_name(examination.provider, examination.unit),
+            is_own_unit=own is not None
+            and (own.provider_hsa_id, own.unit_hsa_id) == (examination.provider, examination.unit),
+            status=status,
+            chips=tuple(chips),
+            preview=_preview(arrangements),
+        )
+
+    def reports(self, examination: Examination) -> tuple[ReportShown, ...]:
+        """Every report of the examination, the latest first."""
+        return tuple(self._report(each) for each in by_report(examination.reports) if each.shown)
+
+    def referrals(self, examination: Examination) -> tuple[ReferralShown, ...]:
+        """Every referral of the examination."""
+        return tuple(self._referral(each) for each in examination.referrals)
+
+    def _report(self, arrangement: Arrangement) -> ReportShown:
+        current = arrangement.shown[0].version
+        holding, before = arrangement.current, arrangement.replaced
+        return ReportShown(
+            provider=self._connections.provider_name(current.provider),
+            unit=self._connections.unit_name(current.provider, current.unit),
+            versions=tuple(_version(each.version, each.role) for each in arrangement.shown),
+            earlier=tuple(_version(each, Role.REPORT) for each in arrangement.earlier),
+            difference=changes(before.text, holding.text) if before and holding else (),
+            base_missing=arrangement.base_missing,
+        )
+
+    def _referral(self, referral: Referral) -> ReferralShown:
+        return ReferralShown(
+            provider=self._connections.provider_name(referral.provider),
+            unit=self._connections.unit_name(referral.provider, referral.unit),
+            question=referral.question,
+            history=referral.history,
+            referrer=referral.referrer,
+            procedure=referral.procedure_text or referral.procedure_code,
+            priority=referral.priority,
+            ordered=moment(referral.ordered),
+            status=self._words(f"referral.state_{referral.status.value}"),
+        )
+
+
+def by_year(entries: Iterable[Entry]) -> tuple[Year, ...]:
+    """The entries, already newest first, under their years; those without date last."""
+    return tuple(
+        Year(year, tuple(group)) for year, group in groupby(entries, lambda entry: _year(entry.date))
+    )
+
+
+def matching(entries: Iterable[Entry], kind: str, text: str, searched: dict[str, str]) -> list[Entry]:
+    """The entries of one kind ("" = every) whose title, place or report holds every word of the text."""
+    words = text.casefold().split()
+    return [
+        entry
+        for entry in entries
+        if (not kind or kind in entry.kinds) and all(word in searched[entry.mark] for word in words)
+    ]
+
+
+def searchable(entry: Entry, examination: Examination) -> str:
+    """What a reader's words are looked for in."""
+    texts = [entry.title, entry.provider, entry.unit, entry.date, *entry.kinds]
+    texts += [version.text for version in examination.reports]
+    texts += [part for each in examination.referrals for part in (each.question, each.history)]
+    return "\n".join(texts).casefold()
+
+
+def report_status(arrangements: Iterable[Arrangement]) -> str:
+    """The status that a reader must know first: a preliminary text anywhere outranks all else."""
+    standings = [each.standing for each in arrangements if each.standing is not None]
+    for status in (
+        ReportStatus.PRELIMINARY,
+        ReportStatus.ADDENDUM,
+        ReportStatus.CORRECTION,
+        ReportStatus.FINAL,
+        ReportStatus.ANNULLED,
+    ):
+        if status in standings:
+            return status.value
+    return "none"
+
+
+def result_day(time: datetime | None) -> int | None:
+    """YYYYMMDD of a result time as a number, or None."""
+    return int(moment(time)[:10].replace("-", "")) if time else None
+
+
+def _is_cancelled(referrals: Iterable[Referral]) -> bool:
+    states = [each.status for each in referrals]
+    return bool(states) and all(state is ReferralStatus.CANCELLED for state in states)
+
+
+def _preview(arrangements: Iterable[Arrangement]) -> str:
+    for arrangement in arrangements:
+        if arrangement.shown and arrangement.shown[0].role is not Role.TOMBSTONE:
+            return " ".join(arrangement.shown[0].version.text.split())[:_PREVIEW_CHARACTERS]
+    return ""
+
+
+def _version(version: ReportVersion, role: Role) -> VersionShown:
+    return VersionShown(
+        role=role.value,
+        status=version.status.value,
+        text="" if role is Role.TOMBSTONE else version.text,
+        time=moment(version.result_time),
+        author=version.author,
+        signer=version.signer,
+        reason=version.reason,
+    )
+
+
+def _year(date: str) -> str:
+    return date[:4] if date[:4].isdigit() else date

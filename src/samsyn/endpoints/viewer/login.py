@@ -1,0 +1,125 @@
+"""Log-in, log-out and change of assignment: the pages around the log-in desk."""
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from samsyn.access.authentication.identification import SESSION_COOKIE, session_secret
+from samsyn.endpoints.viewer.dependencies import ViewerDependencies
+from samsyn.endpoints.viewer.language import COOKIE as LANGUAGE_COOKIE
+from samsyn.endpoints.viewer.language import LANGUAGES
+from samsyn.endpoints.viewer.pages import go_to
+from samsyn.endpoints.viewer.secure import check_origin, read_form
+from samsyn.endpoints.viewer.visits import Visit, Visits
+from samsyn.errors import NotAuthenticated, OutOfResources
+
+BINDING_COOKIE: Final = "samsyn-login"
+"""Binds a log-in under way to the browser that began it; lives as long as the log-in may."""
+_BINDING_SECONDS: Final = 600
+_LANGUAGE_SECONDS: Final = 365 * 24 * 3600
+_MAX_ANSWER_CHARACTERS: Final = 4_096
+
+
+class Login:
+    """The addresses /login, /login/start, /login/callback, /logout, /assignment and /language."""
+
+    def __init__(self, deps: ViewerDependencies, visits: Visits) -> None:
+        self._deps = deps
+        self._visits = visits
+
+    def routes(self) -> list[BaseRoute]:
+        """The addresses of this part."""
+        anybody, staff = self._visits.anybody, self._visits.staff
+        return [
+            Route("/login", anybody(self.page), methods=["GET"]),
+            Route("/login/start", anybody(self.start), methods=["GET"]),
+            Route("/login/callback", anybody(self.callback), methods=["GET"]),
+            Route("/logout", staff(self.leave), methods=["POST"]),
+            Route("/assignment", staff(self.change), methods=["POST"]),
+            Route("/language", anybody(self.language), methods=["POST"]),
+        ]
+
+    async def page(self, request: Request) -> Response:
+        """The button to the identity provider, with what happened before."""
+        because = request.query_params.get("because", "")
+        return self._page(request, because if because in ("expired", "logged_out") else "")
+
+    async def start(self, request: Request) -> Response:
+        """Sends the browser to the identity provider."""
+        return await self._begin(request, choose_again=False)
+
+    async def callback(self, request: Request) -> Response:
+        """What the browser brings back from the identity provider becomes a session, or a calm refusal."""
+        sent = {name: request.query_params.get(name, "") for name in ("state", "code", "iss")}
+        if any(len(text) > _MAX_ANSWER_CHARACTERS for text in sent.values()):
+            return self._page(request, "failed", 400)
+        try:
+            secret, _ = await self._deps.desk.finish(
+                state=sent["state"],
+                code=sent["code"],
+                binding=request.cookies.get(BINDING_COOKIE, ""),
+                issuer=sent["iss"],
+                before=session_secret(request.scope),
+            )
+        except (NotAuthenticated, OutOfResources):
+            return self._page(request, "failed", 403)
+        answer = go_to("/")
+        secure = request.url.scheme == "https"
+        answer.set_cookie(SESSION_COOKIE, secret, path="/", httponly=True, samesite="lax", secure=secure)
+        answer.delete_cookie(BINDING_COOKIE, path="/login", httponly=True, samesite="lax", secure=secure)
+        return answer
+
+    async def leave(self, visit: Visit) -> Response:
+        """Ends the session here and at the identity provider; what it had opened is closed at once."""
+        address = await self._deps.desk.log_out(session_secret(visit.request.scope))
+        answer = go_to(address or "/login?because=logged_out")
+        answer.delete_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="lax")
+        answer.headers["Clear-Site-Data"] = '"cache", "storage"'
+        return answer
+
+    async def change(self, visit: Visit) -> Response:
+        """Another assignment is another log-in; the present session lasts until that has succeeded."""
+        return await self._begin(visit.request, choose_again=True)
+
+    async def language(self, request: Request) -> Response:
+        """Remembers the chosen language in this browser and goes back."""
+        check_origin(request)
+        form = await read_form(request)
+        language, back = form.text("language"), form.text("to")
+        is_ours = back.startswith("/") and not back.startswith(("//", "/\\")) and back.isprintable()
+        answer = go_to(back if is_ours else "/")
+        if language in LANGUAGES:
+            answer.set_cookie(
+                LANGUAGE_COOKIE, language, max_age=_LANGUAGE_SECONDS, path="/", httponly=True, samesite="lax"
+            )
+        return answer
+
+    async def _begin(self, request: Request, choose_again: bool) -> Response:
+        try:
+            begun = await self._deps.desk.begin(choose_again=choose_again)
+        except (NotAuthenticated, OutOfResources):
+            return self._page(request, "failed", 503)
+        answer = go_to(begun.address)
+        answer.set_cookie(
+            BINDING_COOKIE,
+            begun.binding,
+            max_age=_BINDING_SECONDS,
+            path="/login",
+            httponly=True,
+            samesite="lax",
+            secure=request.url.scheme == "https",
+        )
+        return answer
+
+    def _page(self, request: Request, trouble: str, status: int = 200) -> Response:
+        words = self._visits.pages.words(request)
+        values = {
+            "page": "login",
+            "here": "/login",
+            "trouble": words(f"login.{trouble}") if trouble else "",
+            "trouble_text": words("login.failed_text") if trouble == "failed" else "",
+            "trouble_kind": "warning" if trouble == "failed" else "info",
+        }
+        return self._visits.pages.show(request, "login.html", values, status)

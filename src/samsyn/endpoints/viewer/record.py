@@ -1,0 +1,128 @@
+"""The patient's timeline and the single examination: referral, report and series side by side."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from samsyn.endpoints.viewer.dependencies import ViewerDependencies
+from samsyn.endpoints.viewer.history import (
+    Entry,
+    by_year,
+    mark_of,
+    matching,
+    searchable,
+)
+from samsyn.endpoints.viewer.reveal import Reveal
+from samsyn.endpoints.viewer.series import SeriesLists, diagnostic_address
+from samsyn.endpoints.viewer.visits import PatientVisit, Visits
+from samsyn.errors import NotFound
+from samsyn.reports.examination import Examination
+
+_MAX_FILTER_CHARACTERS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """All entries of the patient with the examinations behind them."""
+
+    entries: tuple[Entry, ...]
+    examinations: dict[str, Examination]
+
+    @property
+    def kinds(self) -> list[str]:
+        """Every kind of examination that there is, for the filter."""
+        return sorted({kind for entry in self.entries for kind in entry.kinds})
+
+
+class Record:
+    """The pages under /p/{handle}/ that show what the View shows."""
+
+    def __init__(
+        self,
+        deps: ViewerDependencies,
+        visits: Visits,
+        reveal: Reveal,
+        series: SeriesLists,
+        has_ohif: bool,
+    ) -> None:
+        self._has_ohif = has_ohif
+        self._deps = deps
+        self._visits = visits
+        self._reveal = reveal
+        self._series = series
+
+    def routes(self) -> list[BaseRoute]:
+        """The addresses of this part."""
+        patient = self._visits.patient
+        return [
+            Route("/p/{handle}/", patient(self.timeline), methods=["GET"]),
+            Route("/p/{handle}/filter", patient(self.filtered), methods=["POST"]),
+            Route("/p/{handle}/e/{mark}", patient(self.examination), methods=["GET"]),
+        ]
+
+    async def timeline(self, there: PatientVisit) -> Response:
+        """Everything that the View shows, newest first, with the steps to what more there may be."""
+        return await self._page(there)
+
+    async def filtered(self, there: PatientVisit) -> Response:
+        """The same list by kind and words; the words come in a form, since they may tell about the patient."""
+        form = there.visit.form
+        return await self._page(there, form.text("kind"), form.text("text")[:_MAX_FILTER_CHARACTERS])
+
+    async def examination(self, there: PatientVisit) -> Response:
+        """One examination; its opening is in the audit journal before the page is made."""
+        timeline = await self._timeline(there)
+        examination = timeline.examinations.get(there.visit.path("mark"))
+        if examination is None:
+            raise NotFound
+        await self._record_openings(there, examination)
+        presentation = self._visits.presentation(there.visit)
+        entry = presentation.entry(examination, there.handle)
+        values = {
+            "entry": entry,
+            "years": by_year(timeline.entries),
+            "current": entry.mark,
+            "reports": presentation.reports(examination),
+            "referrals": presentation.referrals(examination),
+            "series": await self._series.of(there, examination),
+            "diagnostic": self._has_ohif and bool(diagnostic_address(examination)),
+        }
+        return self._visits.show_patient(there, "examination.html", "examination", values)
+
+    async def _page(self, there: PatientVisit, kind: str = "", text: str = "") -> Response:
+        await self._deps.gatekeeper.record_search(there.view, "viewer", frozenset({there.patient_key}))
+        timeline = await self._timeline(there)
+        texts = {
+            entry.mark: searchable(entry, timeline.examinations[entry.mark]) for entry in timeline.entries
+        }
+        shown = matching(timeline.entries, kind, text, texts)
+        values = {
+            "years": by_year(shown),
+            "count": len(timeline.entries),
+            "shown_count": len(shown),
+            "kinds": timeline.kinds,
+            "kind": kind,
+            "text": text,
+            "current": "",
+            "reveal": await self._reveal.state(there),
+        }
+        return self._visits.show_patient(there, "timeline.html", "timeline", values)
+
+    async def _timeline(self, there: PatientVisit) -> Timeline:
+        examinations = await self._deps.history.examinations(there.view)
+        presentation = self._visits.presentation(there.visit)
+        return Timeline(
+            tuple(presentation.entry(each, there.handle) for each in examinations),
+            {mark_of(there.handle, each.reference): each for each in examinations},
+        )
+
+    async def _record_openings(self, there: PatientVisit, examination: Examination) -> None:
+        write = partial(self._deps.gatekeeper.record_opening, there.view)
+        for study in examination.studies:
+            await write(study.study_uid, "images")
+        if examination.report_item is not None:
+            await write(examination.reference, "report", examination.report_item)
+        if examination.referral_item is not None:
+            await write(examination.reference, "referral", examination.referral_item)

@@ -1,0 +1,46 @@
+"""The viewer's addresses, wired."""
+
+from pathlib import Path
+
+from starlette.routing import BaseRoute
+
+from samsyn.endpoints.viewer.assets import Assets
+from samsyn.endpoints.viewer.dependencies import ViewerDependencies
+from samsyn.endpoints.viewer.finding import Finding
+from samsyn.endpoints.viewer.ground import Grounds
+from samsyn.endpoints.viewer.language import Languages
+from samsyn.endpoints.viewer.login import Login
+from samsyn.endpoints.viewer.ohif import DiagnosticViewer
+from samsyn.endpoints.viewer.pages import Pages
+from samsyn.endpoints.viewer.pictures import PicturePages
+from samsyn.endpoints.viewer.public import PublicPages
+from samsyn.endpoints.viewer.record import Record
+from samsyn.endpoints.viewer.reveal import Reveal
+from samsyn.endpoints.viewer.series import SeriesLists
+from samsyn.endpoints.viewer.visits import Visits
+
+
+def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
+    """Every address of the web pages: /, /login, /p/…, /ohif/…, /static/…, /status and /help.
+
+    ValueError: the languages do not have the same words. Files that are missing (OHIF) leave their part out.
+    """
+    assets = Assets(deps.static_folder, "/static/", without=("vendor/ohif/",))
+    ohif_files = Assets(deps.static_folder / "vendor" / "ohif", "/ohif/")
+    languages = Languages(Path(__file__).with_name("locale"))
+    login = deps.settings.login
+    pages = Pages(languages, assets, deps.version, login.provider == "demo", login.issuer)
+    visits = Visits(deps, pages)
+    series = SeriesLists(deps, languages)
+    reveal = Reveal(deps, visits)
+    diagnostic = DiagnosticViewer(visits, ohif_files)
+    return [
+        *Login(deps, visits).routes(),
+        *Finding(deps, visits).routes(),
+        *Record(deps, visits, reveal, series, diagnostic.is_installed).routes(),
+        *reveal.routes(),
+        *Grounds(deps, visits).routes(),
+        *PicturePages(deps, visits, series, diagnostic.is_installed).routes(),
+        *diagnostic.routes(),
+        *PublicPages(deps, visits, assets).routes(),
+    ]

@@ -1,0 +1,99 @@
+"""The series of an examination, as the examination's page lists them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from samsyn.endpoints.viewer.dependencies import ViewerDependencies
+from samsyn.endpoints.viewer.language import Languages
+from samsyn.endpoints.viewer.visits import PatientVisit
+from samsyn.endpoints.viewer.wording import kinds
+from samsyn.model.attributes import Attributes
+from samsyn.model.imaging import StoredInstance
+from samsyn.reports.examination import Examination
+from samsyn.search.query import Level, Query
+
+_STUDY_UID, _SERIES_UID, _MODALITY = 0x0020000D, 0x0020000E, 0x00080060
+_DESCRIPTION, _PROTOCOL, _NUMBER, _COUNT = 0x0008103E, 0x00181030, 0x00200011, 0x00201209
+_WITHOUT_PICTURES = frozenset({"PR", "KO", "SR", "REG", "SEG", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD"})
+"""Modalities whose objects go with pictures; they are listed last and not opened in the quick viewer."""
+PDF_CLASS = "1.2.840.10008.5.1.4.1.1.104.1"
+"""Encapsulated PDF Storage (PS3.4 B.5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesShown:
+    """One series; `place` names it within the examination (1, 2, …)."""
+
+    place: int
+    study_uid: str
+    series_uid: str
+    modality: str
+    kind: str
+    title: str
+    pictures: int
+    """Frames of all instances."""
+    is_document: bool
+    is_viewable: bool
+
+
+class SeriesLists:
+    """Lists series through the View."""
+
+    def __init__(self, deps: ViewerDependencies, languages: Languages) -> None:
+        self._deps = deps
+        self._languages = languages
+
+    async def of(self, there: PatientVisit, examination: Examination) -> list[SeriesShown]:
+        """The examination's series in the order of their numbers, pictures before what goes with them."""
+        found: list[tuple[Attributes, str]] = []
+        for study in examination.studies:
+            query = Query(Level.SERIES, {_STUDY_UID: study.study_uid})
+            found += [(series, study.study_uid) for series in await self._deps.finder.find(there.view, query)]
+        found.sort(key=lambda each: (_text(each[0], _MODALITY) in _WITHOUT_PICTURES, _number(each[0])))
+        shown = []
+        for place, (series, study_uid) in enumerate(found, start=1):
+            instances = await self._deps.retriever.instances(
+                there.view, study_uid, _text(series, _SERIES_UID)
+            )
+            shown.append(self._shown(there, place, study_uid, series, instances))
+        return shown
+
+    def _shown(
+        self,
+        there: PatientVisit,
+        place: int,
+        study_uid: str,
+        series: Attributes,
+        instances: Iterable[StoredInstance],
+    ) -> SeriesShown:
+        words, modality = there.visit.words, _text(series, _MODALITY)
+        stored = list(instances)
+        is_document = bool(stored) and all(each.sop_class_uid == PDF_CLASS for each in stored)
+        title = _text(series, _DESCRIPTION) or _text(series, _PROTOCOL)
+        return SeriesShown(
+            place=place,
+            study_uid=study_uid,
+            series_uid=_text(series, _SERIES_UID),
+            modality=modality,
+            kind=", ".join(kinds([modality], self._languages, words)) if modality else "",
+            title=title or f"{words('pictures.series')} {_text(series, _NUMBER) or place}",
+            pictures=sum(max(each.pixels.frames, 1) if each.pixels else 1 for each in stored),
+            is_document=is_document,
+            is_viewable=modality not in _WITHOUT_PICTURES and not is_document,
+        )
+
+
+def diagnostic_address(examination: Examination) -> str:
+    """OHIF's address for the examination's studies; "" when it has no pictures."""
+    uids = ",".join(study.study_uid for study in examination.studies)
+    return f"/ohif/viewer?StudyInstanceUIDs={uids}" if uids else ""
+
+
+def _text(series: Attributes, tag: int) -> str:
+    values = series.get(tag, ("", ()))[1]
+    return str(values[0]) if values else ""
+
+
+def _number(series: Attributes) -> int:
+    text = _text(series, _NUMBER)
+    return int(text) if text.lstrip("-").isdecimal() else 1 << 31

@@ -1,0 +1,220 @@
+"""One request of a logged-in reader: who asks, for which patient, in which language.
+
+Every page goes through `Visits`: the session is looked up, forms are checked before anything is done, a patient's
+page opens the View, and refusals become calm pages that tell nothing of what is hidden.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from samsyn import errors
+from samsyn.access.authentication.identification import session_secret
+from samsyn.access.authentication.sessions import Session
+from samsyn.access.view import View
+from samsyn.endpoints.viewer.dependencies import ViewerDependencies
+from samsyn.endpoints.viewer.history import Presentation
+from samsyn.endpoints.viewer.language import Words
+from samsyn.endpoints.viewer.pages import Pages, go_to
+from samsyn.endpoints.viewer.secure import FORM_FIELD, Form, check_origin, read_form
+from samsyn.endpoints.viewer.wording import PatientShown, patient_shown
+from samsyn.model.patient import Patient
+from samsyn.model.subject import Assignment, Purpose, Subject, SubjectKind
+
+_STATUS: Final[tuple[tuple[type[errors.SamsynError], int, str], ...]] = (
+    (errors.NotFound, 404, "not_found"),
+    (errors.NotAllowed, 403, "refused"),
+    (errors.BadInput, 400, "trouble"),
+    (errors.LimitExceeded, 413, "trouble"),
+    (errors.Conflict, 409, "trouble"),
+    (errors.OutOfResources, 503, "later"),
+)
+"""Status and words for each kind of refusal; anything else is 500 "trouble"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request of somebody who is logged in. `form` is checked already; empty for GET."""
+
+    request: Request
+    session: Session
+    words: Words
+    form: Form
+
+    @property
+    def subject(self) -> Subject:
+        """Who asks."""
+        return self.session.subject
+
+    @property
+    def assignment(self) -> Assignment:
+        """The chosen assignment. NotAllowed: there is none that can read for care."""
+        own = self.subject.assignment
+        if (
+            self.subject.kind is not SubjectKind.STAFF
+            or own is None
+            or own.purpose is not Purpose.CARE
+            or own.reading_scope() is None
+        ):
+            raise errors.NotAllowed("assignment")
+        return own
+
+    def path(self, name: str) -> str:
+        """A part of the address."""
+        return str(self.request.path_params[name])
+
+
+@dataclass(frozen=True, slots=True)
+class PatientVisit:
+    """The same with an opened patient and the View for him."""
+
+    visit: Visit
+    handle: str
+    patient_key: int
+    patient: Patient
+    shown: PatientShown
+    view: View
+
+    @property
+    def base(self) -> str:
+        """The address of the patient's page."""
+        return f"/p/{self.handle}/"
+
+    @property
+    def is_related(self) -> bool:
+        """Whether a current care relation is known; without one nothing is shown."""
+        return any(reader.related for reader in self.view.standings)
+
+
+Answer = Callable[[Visit], Awaitable[Response]]
+PatientAnswer = Callable[[PatientVisit], Awaitable[Response]]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Visits:
+    """Turns page functions into endpoints."""
+
+    def __init__(self, deps: ViewerDependencies, pages: Pages) -> None:
+        self._deps = deps
+        self.pages = pages
+
+    def staff(self, answer: Answer) -> Endpoint:
+        """For a reader who is logged in; others are sent to the login page."""
+
+        async def endpoint(request: Request) -> Response:
+            return await self._safely(request, lambda: self._answer(request, answer))
+
+        return endpoint
+
+    def patient(self, answer: PatientAnswer, *, needs_relation: bool = True) -> Endpoint:
+        """For a reader with an opened patient; without a care relation he is asked for it first."""
+
+        async def opened(visit: Visit) -> Response:
+            there = await self.opened(visit)
+            if needs_relation and not there.is_related:
+                if visit.request.method == "GET" and visit.request.headers.get("sec-fetch-dest") != "image":
+                    return go_to(f"{there.base}relation")
+                raise errors.NotFound
+            return await answer(there)
+
+        return self.staff(opened)
+
+    def anybody(self, answer: Endpoint) -> Endpoint:
+        """For everybody, logged in or not."""
+
+        async def endpoint(request: Request) -> Response:
+            return await self._safely(request, lambda: answer(request))
+
+        return endpoint
+
+    async def opened(self, visit: Visit) -> PatientVisit:
+        """The patient behind the address's handle. NotFound: not opened in this session."""
+        own = visit.assignment
+        handle = visit.path("handle")
+        key = self._deps.opened.patient_key(visit.subject.session_id, handle)
+        patient = await self._deps.lookup.patient(key)
+        view = await self._deps.gatekeeper.open_view(visit.subject, frozenset({key}), own.purpose)
+        return PatientVisit(visit, handle, key, patient, patient_shown(patient, visit.words), view)
+
+    def presentation(self, visit: Visit) -> Presentation:
+        """How histories read for this reader."""
+        return Presentation(
+            self._deps.connections, self.pages.languages, visit.words, visit.subject.assignment
+        )
+
+    def show(
+        self, visit: Visit, template: str, page: str, values: dict[str, Any], status: int = 200
+    ) -> Response:
+        """A page for the reader."""
+        everything = {
+            "subject": visit.subject,
+            "token": visit.session.csrf,
+            "page": page,
+            **values,
+        }
+        if visit.request.method != "GET":
+            everything.setdefault("here", "/")
+        return self.pages.show(visit.request, template, everything, status)
+
+    def show_patient(
+        self, there: PatientVisit, template: str, page: str, values: dict[str, Any], status: int = 200
+    ) -> Response:
+        """A page with the patient's banner."""
+        banner = {"patient": there.shown, "handle": there.handle, "here": there.base}
+        if there.visit.request.method == "GET":
+            banner["here"] = there.visit.request.url.path
+        return self.show(there.visit, template, page, {**banner, **values}, status)
+
+    def session(self, request: Request) -> Session | None:
+        """Who is logged in with the request's cookie, or None."""
+        secret = session_secret(request.scope)
+        return self._deps.sessions.find(secret) if secret else None
+
+    async def _answer(self, request: Request, answer: Answer) -> Response:
+        session = self.session(request)
+        if session is None:
+            return self._to_login(request, had_session=bool(session_secret(request.scope)))
+        form = Form([])
+        if request.method == "POST":
+            check_origin(request)
+            form = await read_form(request)
+            session.check_form(form.text(FORM_FIELD))
+        return await answer(Visit(request, session, self.pages.words(request), form))
+
+    def _to_login(self, request: Request, had_session: bool) -> Response:
+        if request.headers.get("accept", "").startswith("application/json"):
+            return Response(status_code=401, headers={"Cache-Control": "no-store"})
+        answer = go_to("/login?because=expired" if had_session else "/login")
+        if request.headers.get("hx-request"):
+            # A part of a page can not be replaced by the login page: the whole page goes there.
+            answer = Response(status_code=204, headers={"HX-Redirect": "/login?because=expired"})
+        return answer
+
+    async def _safely(self, request: Request, work: Callable[[], Awaitable[Response]]) -> Response:
+        try:
+            return await work()
+        except errors.NotAuthenticated:
+            return self._to_login(request, had_session=True)
+        except errors.SamsynError as problem:
+            return self._refusal(request, problem)
+
+    def _refusal(self, request: Request, problem: errors.SamsynError) -> Response:
+        status, key = next(
+            ((status, key) for kind, status, key in _STATUS if isinstance(problem, kind)), (500, "trouble")
+        )
+        if isinstance(problem, errors.NotAllowed) and "form" in problem.detail:
+            key = "form_old"
+        words = self.pages.words(request)
+        session = self.session(request)
+        text = words("message.trouble_text" if key == "later" else f"message.{key}_text")
+        values = {
+            "title": words(f"message.{key}"),
+            "text": text,
+            "subject": session.subject if session else None,
+            "token": session.csrf if session else "",
+            "here": "/",
+        }
+        return self.pages.show(request, "message.html", values, status)

@@ -1,0 +1,137 @@
+"""How facts read on the pages: days, times, names of persons, kinds of examination, differences of texts."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import SequenceMatcher
+from typing import Final
+
+from samsyn.clock import STOCKHOLM
+from samsyn.endpoints.viewer.language import Languages, Words
+from samsyn.model.patient import Patient, PatientIdentifier
+from samsyn.patients.identifiers import Kind, display, kind_of
+
+_NO_PICTURES: Final = frozenset({"PR", "KO", "SR"})
+"""Modalities that go with pictures and are no kind of examination themselves."""
+_DIFFERENCE_WORDS: Final = 6_000
+"""Words above which a difference is shown by lines: the comparison grows with the square."""
+
+
+def day(text: str) -> str:
+    """YYYY-MM-DD for YYYYMMDD; what can not be read so stays as sent."""
+    return f"{text[:4]}-{text[4:6]}-{text[6:8]}" if re.fullmatch(r"[0-9]{8}", text) else text
+
+
+def moment(time: datetime | None) -> str:
+    """YYYY-MM-DD HH:MM in Sweden; "" for an unknown time."""
+    return time.astimezone(STOCKHOLM).strftime("%Y-%m-%d %H:%M") if time else ""
+
+
+def short_moment(time: datetime, now: datetime) -> str:
+    """HH:MM for a time today, otherwise with its day; midnight at the end of a day is told as 24:00."""
+    local, today = time.astimezone(STOCKHOLM), now.astimezone(STOCKHOLM).date()
+    if (local.hour, local.minute) == (0, 0) and (local.date() - today).days == 1:
+        return "24:00"
+    return local.strftime("%H:%M") if local.date() == today else local.strftime("%Y-%m-%d %H:%M")
+
+
+def person_name(dicom_name: str) -> str:
+    """`Given Family` for the DICOM form family^given^middle^prefix^suffix (PS3.5 6.2.1.1), first group only."""
+    parts = [*dicom_name.partition("=")[0].split("^"), "", "", "", "", ""][:5]
+    family, given, middle, prefix, suffix = (part.strip() for part in parts)
+    return " ".join(part for part in (prefix, given, middle, family, suffix) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class NumberShown:
+    """A patient number as people read it."""
+
+    text: str
+    kind: str
+    issuer: str
+
+
+@dataclass(frozen=True, slots=True)
+class PatientShown:
+    """A person as every page tells him; the name is masked when the identity is protected."""
+
+    name: str
+    number: NumberShown
+    others: tuple[NumberShown, ...]
+    sex: str
+    born: str
+    is_protected: bool
+
+
+def number_shown(identifier: PatientIdentifier, words: Words) -> NumberShown:
+    """The number in its written form with its kind; local numbers tell their issuer."""
+    kind = kind_of(identifier)
+    match kind:
+        case None:
+            told = words("patient.kind_local")
+        case Kind.PERSONNUMMER | Kind.SAMORDNINGSNUMMER:
+            told = words(f"patient.kind_{kind.value}")
+        case _:
+            told = f"{words('patient.kind_reserve')} ({kind.value.partition(' ')[2] or kind.value})"
+    return NumberShown(display(identifier), told, identifier.issuer if kind is None else "")
+
+
+def patient_shown(patient: Patient, words: Words, sought: str = "") -> PatientShown:
+    """The person for a page; the number that was sought stands first when it is one of his."""
+    numbers = sorted(patient.identifiers, key=lambda each: _weight(each, sought))
+    facts = patient.demographics
+    name = words("patient.protected_name") if facts.protected else person_name(facts.name)
+    sex = words(f"patient.sex_{facts.sex}") if facts.sex in ("M", "F", "O") else words("patient.sex_unknown")
+    shown = [number_shown(each, words) for each in numbers]
+    return PatientShown(
+        name=name or words("common.unknown"),
+        number=shown[0],
+        others=tuple(shown[1:]),
+        sex=sex,
+        born=day(facts.birth_date) if facts.birth_date else words("patient.born_unknown"),
+        is_protected=facts.protected,
+    )
+
+
+def _weight(identifier: PatientIdentifier, sought: str) -> tuple[bool, int, str]:
+    order = list(Kind)
+    kind = kind_of(identifier)
+    return identifier.value != sought, order.index(kind) if kind else len(order), identifier.value
+
+
+def kinds(modalities: Iterable[str], languages: Languages, words: Words) -> tuple[str, ...]:
+    """The kinds of an examination in words, each once; codes without a word as they are."""
+    found: dict[str, None] = {}
+    codes = list(modalities)
+    telling = [code for code in codes if code not in _NO_PICTURES] or codes
+    for code in telling:
+        key = f"modality.{code}"
+        found[words(key) if languages.has(key) else code] = None
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A piece of a text with what became of it: "same", "gone" or "new"."""
+
+    kind: str
+    text: str
+
+
+def changes(before: str, after: str) -> tuple[Change, ...]:
+    """What a correction changed, word by word (by lines in very long texts), in reading order."""
+    pieces = re.compile(r"\s+|[^\s]+")
+    old, new = pieces.findall(before), pieces.findall(after)
+    if len(old) + len(new) > _DIFFERENCE_WORDS:
+        old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    found: list[Change] = []
+    for what, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if what == "equal":
+            found.append(Change("same", "".join(old[i1:i2])))
+            continue
+        if i2 > i1:
+            found.append(Change("gone", "".join(old[i1:i2])))
+        if j2 > j1:
+            found.append(Change("new", "".join(new[j1:j2])))
+    return tuple(found)

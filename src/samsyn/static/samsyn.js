@@ -1,0 +1,44 @@
+/* What the pages need beyond links and forms: a few keys, and one send per form. Loaded with `defer`. */
+
+const isTyping = (target) => target.closest("input:not([type=radio]):not([type=checkbox]), textarea, select, [contenteditable], .quickviewer");
+
+function step(by) {
+  const entries = [...document.querySelectorAll("a[data-entry]")].filter((each) => each.offsetParent);
+  if (!entries.length) return;
+  const focused = entries.indexOf(document.activeElement);
+  const current = focused >= 0 ? focused : entries.findIndex((each) => each.getAttribute("aria-current"));
+  const next = entries[Math.min(entries.length - 1, Math.max(0, current + by))];
+  next.focus();
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+  const click = (selector) => document.querySelector(selector)?.click();
+  const acts = {
+    s: () => document.querySelector("#number")?.focus() ?? click("a[data-key='s']"),
+    j: () => step(1),
+    k: () => step(-1),
+    b: () => click("a[data-pictures]"),
+    "?": () => click("a[data-key='?']"),
+  };
+  const act = acts[event.key.toLowerCase()];
+  if (!act) return;
+  event.preventDefault();
+  act();
+});
+
+// A hurried second click must not register twice.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.hasAttribute("hx-post")) return;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "yes";
+});
+
+// Back in the browser's history shows a page from memory: its forms may be sent again.
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});
+
+// The list opens where the shown examination is.
+document.querySelector(".list-column [data-current]")?.scrollIntoView({ block: "center" });

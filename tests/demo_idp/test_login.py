@@ -244,7 +244,10 @@ async def test_nobody_outside_this_machine_gets_an_answer(browser: Browser) -> N
         assert (await stranger.post(f"{ISSUER}{path}")).status_code == 403
 
 
-@pytest.mark.parametrize("issuer", ["http://0.0.0.0:8080/demo-idp", "http://samsyn.example/demo-idp", "x"])
+@pytest.mark.parametrize(
+    "issuer",
+    ["https://127.0.0.1:8080/demo-idp", "http://127.0.0.1:8080/other", "http://samsyn.example/demo-idp", "x"],
+)
 def test_the_demo_provider_does_not_start_off_loopback(browser_clock: object, issuer: str) -> None:
     with pytest.raises(ConfigurationError):
         DemoIdp(PERSONAS, issuer, {}, browser_clock)  # type: ignore[arg-type]

@@ -146,20 +146,27 @@ def _unblocked(reader: Standing, providers: set[str]) -> Predicate:
 
 
 def _blocked(covered: Covered, providers: set[str] | None) -> list[Predicate]:
-    """What the binding blocks hide, of these providers only (None = of all)."""
-    whole = {
-        provider
-        for provider, spans in covered.providers.items()
-        if spans == (ALWAYS,) and (providers is None or provider in providers)
-    }
-    parts: list[Predicate] = [ProviderIs(provider) for provider in sorted(whole)]
-    for provider, spans in sorted(covered.providers.items()):
-        if provider not in whole and (providers is None or provider in providers):
-            parts.append(_during(ProviderIs(provider), spans))
+    """What the binding blocks hide, of these providers only (None = of all); one part for each provider."""
+    concerned = {*covered.providers, *(provider for provider, _ in covered.units)}
+    if providers is not None:
+        concerned &= providers
+    units: dict[str, list[Predicate]] = {provider: [] for provider in sorted(concerned)}
     for (provider, unit), spans in sorted(covered.units.items()):
-        if provider not in whole and (providers is None or provider in providers):
-            parts.append(_during(UnitIs(provider, unit), spans))
-    return parts
+        if provider in concerned:
+            units[provider].append(_during(UnitIs(provider, unit), spans))
+    return [
+        _blocked_at(provider, covered.providers.get(provider, ()), parts) for provider, parts in units.items()
+    ]
+
+
+def _blocked_at(provider: str, spans: tuple[Span, ...], units: list[Predicate]) -> Predicate:
+    """The provider first, so that a row of another one is told by one comparison."""
+    if spans == (ALWAYS,):
+        return ProviderIs(provider)
+    if not spans and len(units) == 1:
+        return units[0]
+    whole: list[Predicate] = [Overlaps(first, last) for first, last in spans]
+    return AllOf((ProviderIs(provider), _any([*whole, *units])))
 
 
 def _during(owner: Predicate, spans: tuple[Span, ...]) -> Predicate:

@@ -354,6 +354,23 @@ def judge(reader: Standing, item: Item) -> Verdict:
     raise AssertionError("the last rule always answers")
 
 
+def judged(reader: Standing, items: Iterable[Item]) -> list[tuple[Item, Verdict]]:
+    """`judge` for the many items of a history. For staff and systems a verdict depends on an item's time only
+    through the blocks, so one verdict serves all items that share patient, owner and being blocked.
+    """
+    if reader.facts.subject.kind is SubjectKind.PATIENT:
+        return [(item, judge(reader, item)) for item in items]
+    verdicts: dict[tuple[int, str, str, bool], Verdict] = {}
+    found = []
+    for item in items:
+        alike = (item.patient_key, item.provider, item.unit, reader.covered.hides(item))
+        verdict = verdicts.get(alike)
+        if verdict is None:
+            verdict = verdicts[alike] = judge(reader, item)
+        found.append((item, verdict))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Indicators:
     """What may be told before anything is shown: bits, never names, numbers, dates or kinds (SVOD 2:4-5)."""
@@ -368,13 +385,12 @@ class Indicators:
 
 def indicators(facts: Facts, items: Iterable[Item]) -> Indicators:
     """The bits for what exists and is not shown."""
-    reader = standing(facts)
-    return indicators_of((item, judge(reader, item)) for item in items)
+    return indicators_of(judged(standing(facts), items))
 
 
-def indicators_of(judged: Iterable[tuple[Item, Verdict]]) -> Indicators:
+def indicators_of(verdicts: Iterable[tuple[Item, Verdict]]) -> Indicators:
     """The same for items that have been judged."""
-    hidden = {verdict.reason for _, verdict in judged if Level.NOTHING < verdict.level < Level.CONTENT}
+    hidden = {verdict.reason for _, verdict in verdicts if Level.NOTHING < verdict.level < Level.CONTENT}
     return Indicators(
         more_in_own_provider=Reason.OTHER_UNIT_NOT_CHOSEN in hidden,
         blocked_in_own_provider=Reason.INNER_BLOCK in hidden,
@@ -403,14 +419,13 @@ class Names:
 
 def names(facts: Facts, items: Iterable[Item]) -> Names:
     """Whose information exists, as far as the reader's choices and grounds let it be told."""
-    reader = standing(facts)
-    return names_of((item, judge(reader, item)) for item in items)
+    return names_of(judged(standing(facts), items))
 
 
-def names_of(judged: Iterable[tuple[Item, Verdict]]) -> Names:
+def names_of(verdicts: Iterable[tuple[Item, Verdict]]) -> Names:
     """The same for items that have been judged."""
     told: dict[Reason, set[Item]] = {}
-    for item, verdict in judged:
+    for item, verdict in verdicts:
         if verdict.level is Level.NAMES:
             told.setdefault(verdict.reason, set()).add(item)
 

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from samsyn.access.facts import ALL, Facts
 from samsyn.access.grounds import binding_blocks, has_relation, valid_assignment, valid_grounds
-from samsyn.model.predicate import Item, Overlaps, holds
+from samsyn.model.predicate import Item
 from samsyn.model.registers import Block, BlockKind, Ground
 from samsyn.model.subject import Assignment, Scope
 
@@ -25,9 +25,11 @@ class Covered:
 
     def hides(self, item: Item) -> bool:
         """Whether any block touches the item's time; an item of unknown time is touched by every block."""
-        return _touched(self.providers.get(item.provider, ()), item) or _touched(
-            self.units.get((item.provider, item.unit), ()), item
-        )
+        spans = self.providers.get(item.provider)
+        if spans and _touched(spans, item):
+            return True
+        spans = self.units.get((item.provider, item.unit))
+        return spans is not None and _touched(spans, item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,4 +87,10 @@ def _fewest(spans: set[Span]) -> tuple[Span, ...]:
 
 
 def _touched(spans: tuple[Span, ...], item: Item) -> bool:
-    return any(span == ALWAYS or holds(Overlaps(*span), item) for span in spans)
+    """As model.predicate.Overlaps holds, without making one for each of many items."""
+    for first, last in spans:
+        if (last is None or item.begins is None or item.begins <= last) and (
+            first is None or item.ends is None or item.ends >= first
+        ):
+            return True
+    return False

@@ -30,6 +30,7 @@ from samsyn.access.rules import (
     Verdict,
     indicators_of,
     judge,
+    judged,
     names_of,
 )
 from samsyn.access.standing import Standing, standing
@@ -273,8 +274,7 @@ class Gatekeeper:
             persons = tuple(facts_of(ask, keys) for keys in _persons(ask, patient_keys))
             if len(persons) != 1 or subject.kind is not SubjectKind.STAFF:
                 return _Read(persons, ())
-            found = examination_rows.items_of(connection, persons[0].patient_keys)
-            return _Read(persons, tuple(Item(*row) for row in found))
+            return _Read(persons, _items(connection, persons[0]))
 
         read = await self._store.read(question)
         return _view(subject, purpose, patient_keys, read, known, now)
@@ -327,6 +327,14 @@ def _persons(ask: Ask, patient_keys: frozenset[int]) -> list[frozenset[int]]:
     return persons
 
 
+def _items(connection: sqlite3.Connection, facts: Facts) -> tuple[Item, ...]:
+    """What exists of the person, for indicators and names; by owner only, where no block asks for the day."""
+    if any(block.first is not None or block.last is not None for block in facts.blocks):
+        found = examination_rows.items_of(connection, facts.patient_keys)
+        return tuple(Item(*row) for row in found)
+    return tuple(register_rows.owners_of(register_rows.asking(connection), facts.patient_keys))
+
+
 def _persons_with_ground(
     ask: Ask, facts_of: Callable[[Ask, frozenset[int]], Facts], subject: Subject, now: datetime
 ) -> tuple[Facts, ...]:
@@ -354,7 +362,7 @@ def _view(
         parts = [predicate(facts) for facts in read.persons]
         seen = AnyOf(tuple(part for part in parts if not isinstance(part, Nothing)))
         seen = seen.parts[0] if len(seen.parts) == 1 else seen if seen.parts else Nothing()
-    hidden = tuple((item, judge(one, item)) for item in read.items) if one else ()
+    verdicts = judged(one, read.items) if one else []
     return View(
         subject=subject,
         purpose=purpose,
@@ -364,8 +372,8 @@ def _view(
             if patient_keys is None
             else frozenset(key for facts in read.persons for key in facts.patient_keys)
         ),
-        indicators=indicators_of(hidden),
-        names=names_of(hidden),
+        indicators=indicators_of(verdicts),
+        names=names_of(verdicts),
         choices=one.facts.choices if one else Choices(),
         grounds=one.grounds if one else frozenset(),
         blocks_known=blocks_known,

@@ -190,7 +190,8 @@ class RelyingParty:
             and claims.get("azp") != self._registration.client_id
         ):
             raise NotAuthenticated("the id token was made for others too")
-        if claims.get("acr") not in self._registration.assurance:
+        strength = claims.get("acr")
+        if not isinstance(strength, str) or strength not in self._registration.assurance:
             raise NotAuthenticated("the log-in was not strong enough")
         return claims
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from samsyn.model.predicate import Item
 from samsyn.model.registers import Block, BlockKind, CareRelation, Consent, Ground, Lift
 
 Ask: TypeAlias = Callable[..., list[Any]]
@@ -69,6 +70,17 @@ def lift(ask: Ask, lift_id: str) -> Lift | None:
     """One lift, ended or not."""
     rows = ask(f"{_LIFT} WHERE lift_id = ?", lift_id)
     return _lift(rows[0]) if rows else None
+
+
+def owners_of(ask: Ask, keys: Collection[int]) -> list[Item]:
+    """One item of unknown time for each owner of anything of these persons; enough where no block has days."""
+    marks = ",".join("?" * len(keys))
+    found: dict[Item, None] = {}
+    for table in ("study", "referral", "report"):
+        select = f"SELECT DISTINCT patient_key, provider, unit FROM {table} WHERE patient_key IN ({marks})"
+        for patient_key, provider, unit in ask(select, *sorted(keys)):
+            found[Item(patient_key, provider, unit, None, None)] = None
+    return list(found)
 
 
 def persons_with_ground(ask: Ask, provider: str, unit: str, now: str) -> list[int]:

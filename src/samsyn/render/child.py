@@ -16,9 +16,20 @@ import numpy as np
 from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotSupported
 from samsyn.limits import DECODE_MEMORY_BYTES, DECODE_TIMEOUT_S
 from samsyn.render.decoding import decode_frame
-from samsyn.render.display import picture_of
+from samsyn.render.display import fitting_window, picture_of
 from samsyn.render.icons import icon
-from samsyn.render.messages import Decode, Icon, Outcome, Question, Show, Trace, answer_head, read_question
+from samsyn.render.messages import (
+    WINDOW,
+    Decode,
+    Guess,
+    Icon,
+    Outcome,
+    Question,
+    Show,
+    Trace,
+    answer_head,
+    read_question,
+)
 from samsyn.render.waveform import traced
 
 _MAX_DETAIL: Final = 300
@@ -116,6 +127,11 @@ def _answered(question: Question) -> tuple[bytes, bytes, bool]:
             body = little.tobytes()
             bits = pixels.dtype.itemsize * 8
             return answer_head(Outcome.DONE, len(body), height, width, samples, bits), body, False
+        if isinstance(question, Guess):
+            pixels = decode_frame(question.frame)
+            window = fitting_window(pixels, question.frame.layout, question.values)
+            body = WINDOW.pack(window.center, window.width)
+            return answer_head(Outcome.DONE, len(body)), body, False
         if isinstance(question, Show):
             pixels = decode_frame(question.frame)
             picture = picture_of(pixels, question.frame.layout, question.values, question.options)

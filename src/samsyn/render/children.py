@@ -31,8 +31,10 @@ from samsyn.limits import (
 )
 from samsyn.render.messages import (
     ANSWER_BYTES,
+    WINDOW,
     Answer,
     Decode,
+    Guess,
     Icon,
     Outcome,
     Question,
@@ -48,7 +50,9 @@ from samsyn.render.words import (
     Picture,
     PictureFormat,
     PictureOptions,
+    Voi,
     Waveform,
+    Window,
 )
 
 _MAX_REFUSAL_BYTES: Final = 4_096
@@ -110,6 +114,12 @@ class DecodingChildren:
         """The frame's stored values, uncompressed, for receivers that can not decode."""
         answer, data = await self._ask(Decode(frame), urgent)
         return DecodedFrame(data, answer.height, answer.width, answer.samples, answer.bits)
+
+    async def window(self, frame: EncodedFrame, values: DisplayValues) -> Window:
+        """A window that suits the frame, for a series whose headers have none; LINEAR_EXACT, width > 0."""
+        _, data = await self._ask(Guess(frame, values), urgent=True)
+        center, width = WINDOW.unpack(data)
+        return Window(center, width, Voi.LINEAR_EXACT)
 
     async def trace(
         self, waveform: Waveform, longest_side: int | None = None, urgent: bool = True
@@ -296,6 +306,8 @@ class _Child:
 def _longest_answer(question: Question, answer: Answer) -> int:
     if answer.outcome is not Outcome.DONE:
         return _MAX_REFUSAL_BYTES
+    if isinstance(question, Guess):
+        return WINDOW.size
     return MAX_DECODED_BYTES if isinstance(question, Decode) else MAX_RENDERED_BYTES
 
 

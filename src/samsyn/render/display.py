@@ -11,7 +11,7 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from samsyn.errors import BadInput, DamagedData
+from samsyn.errors import BadInput, DamagedData, NotSupported
 from samsyn.model.imaging import PixelLayout
 from samsyn.render.colour import palette_to_rgb, table_values
 from samsyn.render.scaling import Bytes, framed
@@ -73,9 +73,11 @@ def eight_bits(
         return palette_to_rgb(pixels, values.palette)
     if window is not None and not usable(window):
         raise BadInput("the window can not be followed")
-    if pixels.dtype.itemsize > 2:
-        return _directly(pixels, layout, values, window)
-    return _by_table(pixels, layout, values, window)
+    levels = _levels(pixels, layout, values)
+    shown = _shown(levels.reals, layout, values, window, levels.counted)
+    if levels.padding is not None:
+        shown[levels.padding] = 0
+    return levels.picture(shown)
 
 
 def _eight_of_colour(pixels: NDArray[Any], bits: int) -> Bytes:
@@ -94,44 +96,56 @@ def usable(window: Window) -> bool:
     return window.width >= 1.0 if window.voi is Voi.LINEAR else window.width > 0.0
 
 
-def _by_table(
-    pixels: NDArray[Any], layout: PixelLayout, values: DisplayValues, window: Window | None
-) -> Bytes:
+def fitting_window(pixels: NDArray[Any], layout: PixelLayout, values: DisplayValues) -> Window:
+    """The window that a grey frame without one is shown with; NotSupported for colour."""
+    if pixels.ndim == 3 or layout.photometric == "PALETTE COLOR":
+        raise NotSupported("colour has no window")
+    return guessed_window(*_levels(pixels, layout, values).counted())
+
+
+class _Table:
     """All steps composed into one table over the values that the sample format can hold."""
-    bits = 8 * pixels.dtype.itemsize
-    possible = np.arange(1 << bits, dtype=np.uint32).astype(f"u{pixels.dtype.itemsize}").view(pixels.dtype)
-    raw = pixels.view(f"u{pixels.dtype.itemsize}")
-    is_padding = _padding_mask(possible, values, layout)
-    reals = _modality(possible, values)
 
-    def counted() -> tuple[Reals, NDArray[np.float64]]:
-        counts = np.bincount(raw.reshape(-1), minlength=1 << bits).astype(np.float64)
-        if is_padding is not None:
-            counts[is_padding] = 0.0
+    def __init__(self, pixels: NDArray[Any], layout: PixelLayout, values: DisplayValues) -> None:
+        width = pixels.dtype.itemsize
+        self._size = 1 << (8 * width)
+        possible = np.arange(self._size, dtype=np.uint32).astype(f"u{width}").view(pixels.dtype)
+        self._raw = pixels.view(f"u{width}")
+        self.padding = _padding_mask(possible, values, layout)
+        self.reals = _modality(possible, values)
+
+    def counted(self) -> tuple[Reals, NDArray[np.float64]]:
+        """The levels that occur in the frame, padding left out, and how often."""
+        counts = np.bincount(self._raw.reshape(-1), minlength=self._size).astype(np.float64)
+        if self.padding is not None:
+            counts[self.padding] = 0.0
         seen = counts > 0
-        return reals[seen], counts[seen]
+        return self.reals[seen], counts[seen]
 
-    shown = _shown(reals, layout, values, window, counted)
-    if is_padding is not None:
-        shown[is_padding] = 0
-    return np.take(shown, raw)
+    def picture(self, shown: Bytes) -> Bytes:
+        """The frame, from what every possible value is shown as."""
+        return np.take(shown, self._raw)
 
 
-def _directly(
-    pixels: NDArray[Any], layout: PixelLayout, values: DisplayValues, window: Window | None
-) -> Bytes:
+class _Every:
     """32-bit samples (dose grids): every pixel is computed."""
-    is_padding = _padding_mask(pixels, values, layout)
-    reals = _modality(pixels, values)
 
-    def counted() -> tuple[Reals, NDArray[np.float64]]:
-        tissue = reals if is_padding is None else reals[~is_padding]
+    def __init__(self, pixels: NDArray[Any], layout: PixelLayout, values: DisplayValues) -> None:
+        self.padding = _padding_mask(pixels, values, layout)
+        self.reals = _modality(pixels, values)
+
+    def counted(self) -> tuple[Reals, NDArray[np.float64]]:
+        """As _Table.counted."""
+        tissue = self.reals if self.padding is None else self.reals[~self.padding]
         return tissue.reshape(-1), np.ones(tissue.size, np.float64)
 
-    shown = _shown(reals, layout, values, window, counted)
-    if is_padding is not None:
-        shown[is_padding] = 0
-    return shown
+    def picture(self, shown: Bytes) -> Bytes:
+        """What was computed is the picture."""
+        return shown
+
+
+def _levels(pixels: NDArray[Any], layout: PixelLayout, values: DisplayValues) -> _Table | _Every:
+    return _Table(pixels, layout, values) if pixels.dtype.itemsize <= 2 else _Every(pixels, layout, values)
 
 
 def _padding_mask(

@@ -16,6 +16,8 @@ from samsyn.render.words import DisplayValues, EncodedFrame, PictureOptions, Wav
 
 _QUESTION: Final = struct.Struct(">IQ")
 _ANSWER: Final = struct.Struct(">BIIBBQ")
+WINDOW: Final = struct.Struct(">dd")
+"""Body of the answer to Guess: centre and width."""
 ANSWER_BYTES: Final = _ANSWER.size
 
 
@@ -51,7 +53,15 @@ class Icon:
     side: int
 
 
-Question: TypeAlias = Show | Decode | Trace | Icon
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """Find a window for pictures whose header has none."""
+
+    frame: EncodedFrame
+    values: DisplayValues
+
+
+Question: TypeAlias = Show | Decode | Trace | Icon | Guess
 
 
 class Outcome(IntEnum):
@@ -81,7 +91,7 @@ class Answer:
 def question_parts(question: Question) -> tuple[bytes, bytes]:
     """Head with everything but the pixels, and the pixels, so that they are not copied once more."""
     body = b""
-    if isinstance(question, Show | Decode):
+    if isinstance(question, Show | Decode | Guess):
         body = question.frame.data
         question = replace(question, frame=replace(question.frame, data=b""))
     head = pickle.dumps(question, protocol=5)
@@ -98,7 +108,7 @@ def read_question(read: Callable[[int], bytes]) -> Question | None:
     body = read(body_bytes)
     if len(body) < body_bytes:
         return None
-    if isinstance(question, Show | Decode):
+    if isinstance(question, Show | Decode | Guess):
         return replace(question, frame=replace(question.frame, data=body))
     return question
 

@@ -1,0 +1,271 @@
+"""Reads from a metadata document (the DICOM JSON model, PS3.18 annex F) what a picture or a tracing depends on.
+
+Pure. Values that make no sense are left out rather than refused: the picture is then shown with defaults.
+"""
+
+import base64
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeAlias
+
+from samsyn.errors import DamagedData, NotSupported
+from samsyn.limits import MAX_FRAME_GROUPS
+from samsyn.render.words import DisplayValues, LookupTable, Voi, Waveform, WaveformChannel, Window
+
+Document: TypeAlias = dict[str, dict[str, Any]]
+"""One instance: tag in eight hexadecimal digits -> {"vr", "Value" | "InlineBinary" | "BulkDataURI"}."""
+Bulk: TypeAlias = Callable[[str], bytes]
+"""Gives the bytes of a BulkDataURI's path below the instance, such as 54000100/0/54001010."""
+
+_WINDOW_CENTER: Final = "00281050"
+_WINDOW_WIDTH: Final = "00281051"
+_SHARED_GROUPS: Final = "52009229"
+_FRAME_GROUPS: Final = "52009230"
+_MAX_WINDOWS: Final = 16
+_LONGEST_FRAME_MS: Final = 60_000.0
+_MICROVOLTS: Final = {"uV": 1.0, "mV": 1_000.0, "V": 1_000_000.0, "nV": 0.001}
+_LEAD: Final = re.compile(r"^(?:Lead\s+)?(aVR|aVL|aVF|-aVR|V\d{1,2}R?|III|II|I)\b", re.IGNORECASE)
+_LEAD_SPELLINGS: Final = {"AVR": "aVR", "AVL": "aVL", "AVF": "aVF", "-AVR": "-aVR"}
+
+
+@dataclass(frozen=True, slots=True)
+class PictureHeader:
+    """What one instance's header says of its pictures, in little memory."""
+
+    modality: str
+    description: str
+    """Series Description."""
+    values: DisplayValues
+    """For every frame that has none of its own."""
+    frame_values: tuple[DisplayValues, ...]
+    """By frame, when the functional groups tell something for each; otherwise empty."""
+    frame_time_ms: float | None
+    pixel_words: bool
+    """Whether Pixel Data has VR OW."""
+
+    def of_frame(self, number: int) -> DisplayValues:
+        """The values of frame `number`, from 1."""
+        return self.frame_values[number - 1] if 0 < number <= len(self.frame_values) else self.values
+
+
+def picture_header(document: Document, bulk: Bulk) -> PictureHeader:
+    """The header of an image. DamagedData: a LUT that can not be read. NotSupported: a segmented palette."""
+    common = _tables(document, _values_of(document, [document]), bulk)
+    shared = next(_items(document, _SHARED_GROUPS), {})
+    per_frame = list(_items(document, _FRAME_GROUPS))[:MAX_FRAME_GROUPS]
+    if shared:
+        common = _with_groups(common, document, [shared])
+    frames: dict[DisplayValues, DisplayValues] = {}
+    listed = []
+    for groups in per_frame:
+        values = _with_groups(common, document, [groups, shared])
+        listed.append(frames.setdefault(values, values))
+    if len(frames) == 1 and listed:
+        common, listed = listed[0], []
+    return PictureHeader(
+        modality=_text(document, "00080060"),
+        description=_text(document, "0008103E"),
+        values=common,
+        frame_values=tuple(listed),
+        frame_time_ms=_frame_time_ms(document),
+        pixel_words=document.get("7FE00010", {}).get("vr") == "OW",
+    )
+
+
+def bulk_paths(document: Document) -> list[str]:
+    """Paths of the bulk values that `picture_header` or `ecg` will ask for."""
+    wanted = [document, *_items(document, "00283000"), *_items(document, "00283010")]
+    wanted += list(_items(document, "54000100"))
+    tags = ("00283006", "00281201", "00281202", "00281203", "54001010")
+    found = (item.get(tag, {}).get("BulkDataURI") for item in wanted for tag in tags)
+    return [bulk_path(uri) for uri in found if isinstance(uri, str)]
+
+
+def bulk_path(uri: str) -> str:
+    """The path below the instance that a BulkDataURI of our documents ends with."""
+    return uri.rpartition("/bulkdata/")[2]
+
+
+def _with_groups(common: DisplayValues, document: Document, groups: list[Document]) -> DisplayValues:
+    """The common values with what the functional groups say instead (PS3.3 C.7.6.16)."""
+    own = _values_of(document, [item for group in groups for item in _macros(group)] + [document])
+    return replace(common, slope=own.slope, intercept=own.intercept, windows=own.windows, aspect=own.aspect)
+
+
+def _macros(group: Document) -> Iterator[Document]:
+    """Frame VOI LUT, Pixel Value Transformation and Pixel Measures."""
+    for tag in ("00289132", "00289145", "00289110"):
+        yield from _items(group, tag)
+
+
+def _values_of(document: Document, places: list[Document]) -> DisplayValues:
+    """Each value from the first place that has it."""
+
+    def first(tag: str) -> Document:
+        return next((place for place in places if place.get(tag, {}).get("Value")), {})
+
+    slope, intercept = _number(first("00281053"), "00281053"), _number(first("00281052"), "00281052")
+    return DisplayValues(
+        slope=1.0 if slope is None else slope,
+        intercept=0.0 if intercept is None else intercept,
+        windows=_windows(first(_WINDOW_CENTER)),
+        padding=_padding(document),
+        aspect=_aspect(document, first("00280030")),
+    )
+
+
+def _windows(place: Document) -> tuple[Window, ...]:
+    centers, widths = _numbers(place, _WINDOW_CENTER), _numbers(place, _WINDOW_WIDTH)
+    names = place.get("00281055", {}).get("Value") or []
+    function = _text(place, "00281056")
+    voi = Voi(function) if function in Voi.__members__ else Voi.LINEAR
+    found = []
+    for number, (center, width) in enumerate(zip(centers, widths, strict=False)):
+        if center is not None and width is not None and number < _MAX_WINDOWS:
+            name = names[number] if number < len(names) and isinstance(names[number], str) else ""
+            found.append(Window(center, width, voi, name))
+    return tuple(found)
+
+
+def _padding(document: Document) -> tuple[int, int] | None:
+    value, limit = _number(document, "00280120"), _number(document, "00280121")
+    if value is None:
+        return None
+    return int(value), int(value if limit is None else limit)
+
+
+def _aspect(document: Document, spaced: Document) -> float:
+    """Height of a pixel by its width: from the aspect ratio, else from the first spacing that is there."""
+    places = [(document, "00280034"), (spaced, "00280030"), (document, "00181164"), (document, "00182010")]
+    for place, tag in places:
+        numbers = _numbers(place, tag)
+        if len(numbers) >= 2 and numbers[0] and numbers[1] and numbers[0] > 0 and numbers[1] > 0:
+            return numbers[0] / numbers[1]
+    return 1.0
+
+
+def _tables(document: Document, values: DisplayValues, bulk: Bulk) -> DisplayValues:
+    """The values with the modality, VOI and palette LUTs of the header."""
+    is_signed = _number(document, "00280103") == 1
+    modality = next(_items(document, "00283000"), None)
+    voi = next(_items(document, "00283010"), None)
+    palette = None
+    if _text(document, "00280004") == "PALETTE COLOR":
+        if "00281201" not in document and "00281221" in document:
+            raise NotSupported("segmented palettes")
+        red, green, blue = (
+            _table(document, f"0028110{channel}", f"0028120{channel}", is_signed, bulk)
+            for channel in (1, 2, 3)
+        )
+        palette = (red, green, blue)
+    return replace(
+        values,
+        modality_lut=_table(modality, "00283002", "00283006", is_signed, bulk) if modality else None,
+        # The VOI LUT's input are output units of the modality step, which may be signed whatever is stored.
+        voi_lut=_table(voi, "00283002", "00283006", is_signed or values.intercept < 0, bulk) if voi else None,
+        palette=palette,
+    )
+
+
+def _table(place: Document, descriptor: str, data: str, is_signed: bool, bulk: Bulk) -> LookupTable:
+    """A LUT (PS3.3 C.11.1.1.1): entries (0 = 65536), first mapped value, bits."""
+    numbers = _numbers(place, descriptor)
+    if len(numbers) < 3 or any(number is None for number in numbers):
+        raise DamagedData("impossible LUT descriptor")
+    entries, first, bits = (int(number) for number in numbers[:3] if number is not None)
+    if first >= 0x8000 and is_signed:
+        first -= 0x10000
+    return LookupTable((entries & 0xFFFF) or 65_536, first, bits, _binary(place.get(data, {}), bulk))
+
+
+def _binary(element: dict[str, Any], bulk: Bulk) -> bytes:
+    """Bytes of a binary element in any of its three forms, little endian."""
+    if "BulkDataURI" in element:
+        return bulk(bulk_path(str(element["BulkDataURI"])))
+    if "InlineBinary" in element:
+        return base64.b64decode(str(element["InlineBinary"]))
+    whole = [value for value in element.get("Value") or [] if isinstance(value, int)]
+    return b"".join((value & 0xFFFF).to_bytes(2, "little") for value in whole)
+
+
+def _frame_time_ms(document: Document) -> float | None:
+    """Milliseconds per frame (PS3.3 C.7.6.5): Frame Time, its vector's mean, or from a rate."""
+    vector = [step for step in _numbers(document, "00181065")[1:] if step is not None]
+    times = [_number(document, "00181063"), sum(vector) / len(vector) if vector else None]
+    times += [
+        1000.0 / rate for tag in ("00180040", "00082144") if (rate := _number(document, tag)) and rate > 0
+    ]
+    return next((time for time in times if time is not None and 0.0 < time <= _LONGEST_FRAME_MS), None)
+
+
+def ecg(document: Document, bulk: Bulk) -> Waveform | None:
+    """The multiplex group to draw: the first with twelve leads, else the first; None when nothing is a voltage."""
+    groups = [group for item in _items(document, "54000100") if (group := _group(item, bulk)) is not None]
+    return next((group for group in groups if len(group.channels) == 12), groups[0] if groups else None)
+
+
+def _group(item: Document, bulk: Bulk) -> Waveform | None:
+    channels = [_channel(definition) for definition in _items(item, "003A0200")]
+    known = [channel for channel in channels if channel is not None]
+    bits, frequency = _number(item, "54001004"), _number(item, "003A001A")
+    interpretation = _text(item, "54001006")
+    if not known or len(known) != len(channels) or not bits or not frequency:
+        return None
+    if interpretation not in ("SS", "US", "SB", "UB"):
+        return None
+    data = _binary(item.get("54001010", {}), bulk)
+    return Waveform(tuple(known), frequency, int(bits), interpretation in ("SS", "SB"), data)
+
+
+def _channel(definition: Document) -> WaveformChannel | None:
+    """A channel with its scale; None when it measures something else than a voltage."""
+    unit = _text(next(_items(definition, "003A0211"), {}), "00080100")
+    sensitivity = _number(definition, "003A0210")
+    if unit not in _MICROVOLTS or sensitivity is None:
+        return None
+    correction, baseline = _number(definition, "003A0212"), _number(definition, "003A0213")
+    scale = _MICROVOLTS[unit]
+    source = next(_items(definition, "003A0208"), {})
+    label = _text(source, "00080104") or _text(definition, "003A0203")
+    return WaveformChannel(
+        label=lead_name(label),
+        microvolts_per_bit=sensitivity * (1.0 if correction is None else correction) * scale,
+        baseline=(baseline or 0.0) * scale,
+    )
+
+
+def lead_name(text: str) -> str:
+    """The lead as it is written on paper: `Lead I (Einthoven)` and `LEAD I` are `I`."""
+    found = _LEAD.match(text.strip())
+    if found is None:
+        return text.strip()[:12]
+    return _LEAD_SPELLINGS.get(found[1].upper(), found[1].upper())
+
+
+def _items(place: Document, tag: str) -> Iterator[Document]:
+    for item in place.get(tag, {}).get("Value") or []:
+        if isinstance(item, dict):
+            yield item
+
+
+def _text(place: Document, tag: str) -> str:
+    values = place.get(tag, {}).get("Value") or [""]
+    return values[0].strip() if isinstance(values[0], str) else ""
+
+
+def _numbers(place: Document, tag: str) -> list[float | None]:
+    """The values as numbers; None for those that are none (text, NaN, empty)."""
+    return [_as_number(value) for value in place.get(tag, {}).get("Value") or []]
+
+
+def _as_number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def _number(place: Document, tag: str) -> float | None:
+    numbers = _numbers(place, tag)
+    return numbers[0] if numbers else None

@@ -1,0 +1,369 @@
+"""Pictures of what is stored, under a View: rendered frames, thumbnails of everything, stacks for the viewer."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from samsyn.access.view import View
+from samsyn.clock import Clock
+from samsyn.dicom.frames import frame_bits
+from samsyn.dicom.transfer_syntaxes import EXPLICIT_BIG, find
+from samsyn.errors import BadInput, DamagedData, NotFound, NotSupported, SamsynError
+from samsyn.limits import MAX_KEPT_HEADERS, THUMBNAIL_SIDE
+from samsyn.model.imaging import StoredInstance
+from samsyn.render.children import DecodingChildren
+from samsyn.render.header import Document, PictureHeader, bulk_paths, ecg, picture_header
+from samsyn.render.kept import LASTING_REFUSALS, RenderedPictures, ThumbnailFolder
+from samsyn.render.words import (
+    DecodedFrame,
+    DisplayValues,
+    EncodedFrame,
+    Picture,
+    PictureOptions,
+    Voi,
+    Window,
+)
+from samsyn.retrieve.retrieve import Retriever
+
+_GREY: Final = ("MONOCHROME1", "MONOCHROME2")
+_SOP_UID: Final = "00080018"
+_KINDS: Final = (
+    ("1.2.840.10008.5.1.4.1.1.104.1", "pdf"),
+    ("1.2.840.10008.5.1.4.1.1.104.2", "text"),
+    ("1.2.840.10008.5.1.4.1.1.88.", "text"),
+    ("1.2.840.10008.5.1.4.1.1.9.4.", "sound"),
+    ("1.2.840.10008.5.1.4.1.1.9.", "ecg"),
+)
+"""SOP classes without pixels, by the beginning of their UID, and what their icon says; others are "object"."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackFrame:
+    """One picture of a stack."""
+
+    instance: StoredInstance
+    number: int
+    """Frame of the instance, from 1."""
+    window: Window | None
+    """How it is shown unless asked otherwise; None for colour and tracings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The pictures of a series in order, with what a viewer needs to know before the first one comes."""
+
+    modality: str
+    description: str
+    frames: tuple[StackFrame, ...]
+    """Empty when the series holds nothing that can be shown as a picture."""
+    inverted: bool
+    """Whether larger values are darker (MONOCHROME1)."""
+    frame_time_ms: float | None
+    start: int
+    """Index of the picture to begin with: the middle of a volume, the first of a cine."""
+    other: tuple[tuple[StoredInstance, str], ...]
+    """Instances without pictures and what they are: pdf, text, video, sound, object."""
+
+
+@dataclass(slots=True)
+class _Series:
+    """Headers of one series as far as they were read, by SOP Instance UID."""
+
+    headers: dict[str, PictureHeader] = field(default_factory=dict)
+    window: Window | None = None
+    """Found in the pixels, for a series without window."""
+    seen: set[str] = field(default_factory=set)
+    """Instances of the series' document, also those whose header must be read by itself."""
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    finding: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Pictures:
+    """Makes pictures. Every function takes the View first and asks `retrieve` before anything else, so what the
+    View does not show is NotFound, also when the picture is already in memory."""
+
+    def __init__(self, retriever: Retriever, children: DecodingChildren, derived: Path, clock: Clock) -> None:
+        """`derived` is a folder for files that can be made again."""
+        self._retriever = retriever
+        self._children = children
+        self._rendered = RenderedPictures(clock)
+        self._thumbnails = ThumbnailFolder(derived / "thumbnails")
+        self._series: OrderedDict[str, _Series] = OrderedDict()
+
+    async def rendered(
+        self, view: View, instance: StoredInstance, number: int, options: PictureOptions
+    ) -> Picture:
+        """Frame `number` (from 1) as a picture; an ECG is frame 1 of its instance and drawn as PNG.
+
+        NotFound: hidden, or no such frame. NotSupported: nothing that can be shown (documents, video).
+        DamagedData, LimitExceeded: it can not be decoded. OutOfResources: too much is being rendered just now.
+        """
+        return await self._picture(view, instance, number, options, urgent=True)
+
+    async def _picture(
+        self, view: View, instance: StoredInstance, number: int, options: PictureOptions, urgent: bool
+    ) -> Picture:
+        self._retriever.item_of(view, instance.study_uid)
+        key = self._rendered.key(instance, number, options)
+        known = self._rendered.get(key)
+        if known is not None:
+            return known
+        try:
+            made = await self._made(view, instance, number, options, urgent)
+        except LASTING_REFUSALS as error:
+            self._rendered.refuse(key, error)
+            raise
+        self._rendered.put(key, made)
+        return made
+
+    async def _made(
+        self, view: View, instance: StoredInstance, number: int, options: PictureOptions, urgent: bool
+    ) -> Picture:
+        if instance.pixels is None:
+            return await self._tracing(view, instance, number, options, urgent)
+        if kind_of(instance) == "video":
+            raise NotSupported("video is not decoded")
+        header = await self._header(view, instance)
+        values = await self._windowed(view, instance, header.of_frame(number))
+        frame = await self._frame(view, instance, number, header)
+        return await self._children.picture(frame, values, options, urgent)
+
+    async def thumbnail(self, view: View, instance: StoredInstance, number: int = 0) -> Picture:
+        """A small picture of any object, made once and kept; 0 = the frame that shows it best (the middle).
+
+        What can not be shown has a neutral sign (icons.ICON_KINDS). NotFound: hidden. OutOfResources.
+        """
+        self._retriever.item_of(view, instance.study_uid)
+        kept = await asyncio.to_thread(self._thumbnails.get, instance, number)
+        if kept is not None:
+            return kept
+        made = await self._small(view, instance, number)
+        await asyncio.to_thread(self._thumbnails.put, instance, number, made)
+        return made
+
+    async def _small(self, view: View, instance: StoredInstance, number: int) -> Picture:
+        kind = kind_of(instance)
+        if kind not in ("image", "ecg"):
+            return await self._children.icon(kind, THUMBNAIL_SIDE)
+        frames = max(instance.pixels.frames, 1) if instance.pixels is not None else 1
+        options = PictureOptions(quality=80, longest_side=THUMBNAIL_SIDE)
+        try:
+            return await self._picture(view, instance, number or (frames + 1) // 2, options, urgent=False)
+        except (*LASTING_REFUSALS, BadInput):
+            return await self._children.icon(kind, THUMBNAIL_SIDE)
+
+    async def series_thumbnail(self, view: View, study_uid: str, series_uid: str) -> Picture:
+        """A small picture of a series: its middle image. Errors as `thumbnail`."""
+        return await self.thumbnail(
+            view, best_of(await self._retriever.instances(view, study_uid, series_uid))
+        )
+
+    async def decoded(self, view: View, instance: StoredInstance, number: int) -> DecodedFrame:
+        """Frame `number` (from 1) uncompressed, little endian, colour as RGB. Errors as `rendered`."""
+        self._retriever.item_of(view, instance.study_uid)
+        if instance.pixels is None:
+            raise NotFound
+        header = await self._header(view, instance)
+        return await self._children.decoded(await self._frame(view, instance, number, header))
+
+    async def stack(self, view: View, study_uid: str, series_uid: str) -> Stack:
+        """The pictures of a series. NotFound: absent or hidden. A header that can not be read costs its own
+        instance the window, nothing else."""
+        instances = await self._retriever.instances(view, study_uid, series_uid)
+        frames: list[StackFrame] = []
+        other: list[tuple[StoredInstance, str]] = []
+        first: PictureHeader | None = None
+        for instance in instances:
+            kind = kind_of(instance)
+            if kind == "ecg":
+                frames.append(StackFrame(instance, 1, None))
+            elif kind != "image" or instance.pixels is None:
+                other.append((instance, kind))
+            else:
+                header = await self._header_if_readable(view, instance)
+                first = first or header
+                frames += [
+                    StackFrame(instance, number, await self._shown_window(view, instance, number, header))
+                    for number in range(1, max(instance.pixels.frames, 1) + 1)
+                ]
+        series = self._series.get(series_uid)
+        some = first or next(iter(series.headers.values()), None) if series else first
+        is_cine = first is not None and first.frame_time_ms is not None and len(frames) > 1
+        inverted = (frame.instance.pixels for frame in frames if frame.instance.pixels is not None)
+        return Stack(
+            modality=some.modality if some else "",
+            description=some.description if some else "",
+            frames=tuple(frames),
+            inverted=any(pixels.photometric == "MONOCHROME1" for pixels in inverted),
+            frame_time_ms=first.frame_time_ms if first else None,
+            start=0 if is_cine else len(frames) // 2,
+            other=tuple(other),
+        )
+
+    async def _shown_window(
+        self, view: View, instance: StoredInstance, number: int, header: PictureHeader | None
+    ) -> Window | None:
+        pixels = instance.pixels
+        if header is None or pixels is None or pixels.photometric not in _GREY or pixels.samples != 1:
+            return None
+        values = header.of_frame(number)
+        if values.voi_lut is not None:
+            table = values.voi_lut
+            return Window(table.first + table.entries / 2, float(table.entries), Voi.LINEAR_EXACT)
+        try:
+            values = await self._windowed(view, instance, values)
+        except LASTING_REFUSALS:
+            return None
+        return values.windows[0] if values.windows else None
+
+    async def _tracing(
+        self, view: View, instance: StoredInstance, number: int, options: PictureOptions, urgent: bool
+    ) -> Picture:
+        if kind_of(instance) != "ecg":
+            raise NotSupported("the object has no picture")
+        if number != 1:
+            raise NotFound
+        document = await self._document(view, instance)
+        waveform = ecg(document, (await self._bulk(view, instance, document)).__getitem__)
+        if waveform is None:
+            raise NotSupported("the waveform is no electrocardiogram")
+        return await self._children.trace(waveform, options.longest_side, urgent)
+
+    async def _frame(
+        self, view: View, instance: StoredInstance, number: int, header: PictureHeader
+    ) -> EncodedFrame:
+        try:
+            data = await self._retriever.frame(view, instance, number)
+        except BadInput as error:
+            raise DamagedData(error.detail) from error
+        assert instance.pixels is not None
+        is_packed = instance.pixels.bits_allocated == 1
+        return EncodedFrame(
+            data,
+            instance.pixels,
+            instance.transfer_syntax_uid,
+            first_bit=(number - 1) * frame_bits(instance.pixels) % 8 if is_packed else 0,
+            words_swapped=instance.transfer_syntax_uid == EXPLICIT_BIG and header.pixel_words,
+        )
+
+    async def _windowed(self, view: View, instance: StoredInstance, values: DisplayValues) -> DisplayValues:
+        """The values with a window: where the header has none, one found in the middle of the series, the same
+        for all its pictures, so that scrolling does not flicker."""
+        pixels = instance.pixels
+        if values.windows or values.voi_lut or pixels is None or pixels.photometric not in _GREY:
+            return values
+        series = self._remembered(instance.series_uid)
+        if series.window is None:
+            async with series.finding:
+                if series.window is None:
+                    series.window = await self._found_window(view, instance, values)
+        return replace(values, windows=(series.window,))
+
+    async def _found_window(self, view: View, instance: StoredInstance, values: DisplayValues) -> Window:
+        middle = best_of(await self._retriever.instances(view, instance.study_uid, instance.series_uid))
+        if middle.pixels is None or middle.pixels.photometric not in _GREY:
+            middle = instance
+        assert middle.pixels is not None
+        number = (max(middle.pixels.frames, 1) + 1) // 2
+        header = self._remembered(instance.series_uid).headers.get(middle.sop_instance_uid)
+        if header is None:
+            middle, number = instance, 1
+            header = await self._header(view, instance)
+        frame = await self._frame(view, middle, number, header)
+        return await self._children.window(frame, header.of_frame(number))
+
+    # -- headers ------------------------------------------------------------------------------------------
+
+    def _remembered(self, series_uid: str) -> _Series:
+        series = self._series.get(series_uid)
+        if series is None:
+            series = self._series[series_uid] = _Series()
+            kept = sum(len(other.headers) for other in self._series.values())
+            while kept > MAX_KEPT_HEADERS and len(self._series) > 1:
+                _, oldest = self._series.popitem(last=False)
+                kept -= len(oldest.headers)
+        self._series.move_to_end(series_uid)
+        return series
+
+    async def _header(self, view: View, instance: StoredInstance) -> PictureHeader:
+        """The instance's header; the first one asked for reads those of the whole series."""
+        series = self._remembered(instance.series_uid)
+        known = series.headers.get(instance.sop_instance_uid)
+        if known is not None:
+            return known
+        async with series.reading:
+            if instance.sop_instance_uid not in series.seen:
+                await self._read_series(view, instance, series)
+            known = series.headers.get(instance.sop_instance_uid)
+        if known is None:
+            document = await self._document(view, instance)
+            known = picture_header(document, (await self._bulk(view, instance, document)).__getitem__)
+            series.headers[instance.sop_instance_uid] = known
+        return known
+
+    async def _header_if_readable(self, view: View, instance: StoredInstance) -> PictureHeader | None:
+        try:
+            return await self._header(view, instance)
+        except (*LASTING_REFUSALS, BadInput):
+            return None
+
+    async def _read_series(self, view: View, instance: StoredInstance, series: _Series) -> None:
+        """Headers that need no bulk values, of every instance of the series, in one read."""
+        raw = await self._retriever.metadata(view, instance.study_uid, instance.series_uid)
+        seen, headers = await asyncio.to_thread(_plain_headers, raw)
+        series.headers.update(headers)
+        series.seen.update(seen)
+
+    async def _document(self, view: View, instance: StoredInstance) -> Document:
+        raw = await self._retriever.metadata(
+            view, instance.study_uid, instance.series_uid, instance.sop_instance_uid
+        )
+        found: list[Document] = await asyncio.to_thread(orjson.loads, raw)
+        return found[0]
+
+    async def _bulk(self, view: View, instance: StoredInstance, document: Document) -> dict[str, bytes]:
+        return {path: await self._retriever.bulk(view, instance, path) for path in bulk_paths(document)}
+
+
+def _plain_headers(raw: bytes) -> tuple[set[str], dict[str, PictureHeader]]:
+    """SOP Instance UIDs of a document, and headers by them, those that need bulk values or are broken left out."""
+    seen: set[str] = set()
+    headers: dict[str, PictureHeader] = {}
+    values: dict[DisplayValues, DisplayValues] = {}
+    for document in orjson.loads(raw):
+        uids = document.get(_SOP_UID, {}).get("Value")
+        if not uids:
+            continue
+        seen.add(uids[0])
+        if bulk_paths(document):
+            continue
+        try:
+            header = picture_header(document, _no_bulk)
+        except (SamsynError, ValueError):
+            continue
+        headers[uids[0]] = replace(header, values=values.setdefault(header.values, header.values))
+    return seen, headers
+
+
+def _no_bulk(path: str) -> bytes:
+    raise DamagedData(f"no bulk value {path}")
+
+
+def kind_of(instance: StoredInstance) -> str:
+    """What an object is to a reader: image, ecg, or one of icons.ICON_KINDS."""
+    if instance.pixels is not None:
+        syntax = find(instance.transfer_syntax_uid)
+        return "video" if syntax is not None and syntax.video else "image"
+    uid = instance.sop_class_uid
+    return next((kind for beginning, kind in _KINDS if uid.startswith(beginning)), "object")
+
+
+def best_of(instances: Sequence[StoredInstance]) -> StoredInstance:
+    """The instance that stands for a series: the middle one of its images, else of everything."""
+    images = [instance for instance in instances if instance.pixels is not None] or list(instances)
+    return images[len(images) // 2]

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import uvicorn
@@ -14,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from samsyn import limits
+from samsyn import __version__, limits
 from samsyn.access.authentication.desk import LoginDesk
 from samsyn.access.authentication.identification import Identification
 from samsyn.access.authentication.oidc import Registration, RelyingParty
@@ -32,6 +33,8 @@ from samsyn.endpoints.dicomweb.door import DicomwebDoor
 from samsyn.endpoints.dimse.listener import DicomDoor
 from samsyn.endpoints.fhir.routes import FhirDependencies, fhir_routes
 from samsyn.endpoints.hl7.listener import Hl7Door
+from samsyn.endpoints.viewer.dependencies import ViewerDependencies
+from samsyn.endpoints.viewer.routes import viewer_routes
 from samsyn.ingest.filing import SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
 from samsyn.jobs.queue import Job, Later, Worker
@@ -109,7 +112,9 @@ class Server:
         self._intake = Intake(store, clock)
         self._filing = Filing(store, clock, self._connections.providers)
         self._children = DecodingChildren()
-        self._pictures = Pictures(self._retriever, self._children, store.folder / "derived" / "pictures")
+        self._pictures = Pictures(
+            self._retriever, self._children, store.folder / "derived" / "pictures", clock
+        )
         self._worker = Worker(store, clock, {SERIES_DOCUMENT: self._prepare_series})
         self._opened = OpenedPatients()
         self._tokens = Tokens()
@@ -169,12 +174,31 @@ class Server:
                 )
             ),
         ]
+        routes.extend(viewer_routes(self._viewer()))
         if self._settings.login.provider == "demo":
             own = frozenset({f"{self._base}/login/callback", f"{self._base}/login"})
             clients = {self._settings.login.client_id: own}
             idp = DemoIdp(self._personas(), self._base + DEMO_IDP_PATH, clients, self._clock)
             routes.extend(idp.routes())
         return routes
+
+    def _viewer(self) -> ViewerDependencies:
+        return ViewerDependencies(
+            settings=self._settings,
+            sessions=self._sessions,
+            desk=self._desk,
+            gatekeeper=self._gatekeeper,
+            opened=self._opened,
+            lookup=self._lookup,
+            finder=self._finder,
+            retriever=self._retriever,
+            pictures=self._pictures,
+            history=self._history,
+            connections=self._connections,
+            clock=self._clock,
+            static_folder=Path(__file__).with_name("static"),
+            version=__version__,
+        )
 
     def _personas(self) -> list[Persona]:
         """The demo people who have an assignment at a connected provider, and the patients."""

@@ -62,27 +62,6 @@ def read_facts(
     )
 
 
-def relation_from_referral(
-    transaction: Transaction, patient_key: int, provider: str, unit: str, reference: str, ends: datetime
-) -> None:
-    """Gives a whole unit a care relation because it has an open referral or booking, inside the caller's record.
-
-    `reference` names the referral; the same one again moves the end. Open referrals keep the relation until 14
-    days after they are closed, so the caller renews `ends` as long as the referral is open.
-    """
-    transaction.replace(
-        "care_relation",
-        relation_id=f"referral:{provider}:{unit}:{reference}",
-        patient_key=patient_key,
-        provider=provider,
-        unit=unit,
-        employee="",
-        starts=transaction.time,
-        ends=_text(ends),
-        source="referral",
-    )
-
-
 class Registers:
     """Reads and writes the registers. NotAllowed and NotFound leave nothing but an unchanged register."""
 

@@ -30,6 +30,11 @@ class Event(StrEnum):
 
     STORE_STUDY = "STORE_STUDY"
     HOLD_INSTANCE = "HOLD_INSTANCE"
+    HOLD_MESSAGE = "HOLD_MESSAGE"
+    FILE_REFERRAL = "FILE_REFERRAL"
+    FILE_REPORT = "FILE_REPORT"
+    UPDATE_PATIENT = "UPDATE_PATIENT"
+    MERGE_PATIENT = "MERGE_PATIENT"
     LOGIN = "LOGIN"
     LOGIN_REFUSED = "LOGIN_REFUSED"
     LOGOUT = "LOGOUT"
@@ -86,6 +91,11 @@ _WRITES: Final = frozenset(
     {
         Event.STORE_STUDY,
         Event.HOLD_INSTANCE,
+        Event.HOLD_MESSAGE,
+        Event.FILE_REFERRAL,
+        Event.FILE_REPORT,
+        Event.UPDATE_PATIENT,
+        Event.MERGE_PATIENT,
         Event.ATTEST_RELATION,
         Event.ATTEST_CONSENT,
         Event.WITHDRAW_CONSENT,

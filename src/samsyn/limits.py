@@ -123,6 +123,8 @@ MAX_RENDERED_SIDE: Final = 4_096
 """Longest side of a rendered picture in pixels."""
 THUMBNAIL_SIDE: Final = 128
 """Longest side of a thumbnail in pixels."""
+MAX_THUMBNAIL_SIDE: Final = 512
+"""Largest side that a kept thumbnail may be asked for: sharp on a dense screen, still a few kB."""
 RENDER_CHILDREN: Final = 2
 """Decoding child processes: one bad frame that uses its whole time leaves the other one for everybody else."""
 RENDER_QUEUE: Final = 512
@@ -193,3 +195,5 @@ MAX_OPENED_PATIENTS: Final = 20
 """Patients that one session holds open at once; nobody has a larger round, and the oldest is dropped."""
 MAX_SESSIONS_WITH_PATIENTS: Final = 10_000
 """Sessions whose opened patients are remembered; beyond it the longest unused must search again."""
+MAX_KEPT_STACKS: Final = 2_000
+"""Series whose order of pictures the web pages remember: some thousand readers look at one each."""

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import resource
+import signal
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -161,6 +163,19 @@ async def test_the_child_has_no_files_no_sockets_and_none_of_the_parents_secrets
     assert b"hemligt" not in Path(f"/proc/{pids[0]}/environ").read_bytes()
     await children.stop()
     assert not Path(f"/proc/{pids[0]}").exists()
+
+
+@pytest.mark.slow
+async def test_the_kernel_ends_a_child_that_uses_up_its_processor_time() -> None:
+    endless = (
+        "from samsyn.render import child\n"
+        "child.DECODE_TIMEOUT_S = 0.0\n"
+        "child._fence(); child._allow_processor_time()\n"
+        "while True: pass\n"
+    )
+    environment = {"PYTHONPATH": str(Path(pool.__file__).parents[2])}
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", endless, env=environment)
+    assert await asyncio.wait_for(process.wait(), 30) == -signal.SIGXCPU
 
 
 @pytest.mark.slow

@@ -253,12 +253,10 @@ class _Child:
 
     def _widen_pipes(self) -> None:
         for number in (0, 1):
-            transport = self._process._transport.get_pipe_transport(number)  # type: ignore[attr-defined]
-            pipe = transport.get_extra_info("pipe") if transport is not None else None
-            if pipe is not None and sys.platform == "linux":
-                # Refused when the user's pipe quota is used up: slower, not wrong.
-                with contextlib.suppress(OSError):
-                    fcntl.fcntl(pipe.fileno(), _F_SETPIPE_SZ, MIB)
+            # Without it, or when the user's pipe quota is used up: slower, not wrong.
+            with contextlib.suppress(OSError, AttributeError):
+                transport = self._process._transport.get_pipe_transport(number)  # type: ignore[attr-defined]
+                fcntl.fcntl(transport.get_extra_info("pipe").fileno(), _F_SETPIPE_SZ, MIB)
 
     async def ask(self, question: Question) -> tuple[Answer, bytes]:
         """The child's answer within RENDER_DEADLINE_S. Raises _ChildGone."""

@@ -75,25 +75,26 @@ class ThumbnailFolder:
         self._folder = folder
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def _path(self, instance: StoredInstance, number: int, suffix: str) -> Path:
-        made_of = [_FORM, instance.sha256, instance.sop_instance_uid.encode(), str(number).encode()]
+    def _path(self, instance: StoredInstance, number: int, side: int, suffix: str) -> Path:
+        what = f"{instance.sop_instance_uid} {number} {side}"
+        made_of = [_FORM, instance.sha256, what.encode()]
         name = hashlib.sha256(b"\0".join(made_of)).hexdigest()[:40]
         return self._folder / name[:2] / f"{name}{suffix}"
 
-    def get(self, instance: StoredInstance, number: int) -> Picture | None:
+    def get(self, instance: StoredInstance, number: int, side: int) -> Picture | None:
         """The kept thumbnail of a frame (0 = the one that was chosen for the instance), if there is one."""
         for media_type, suffix in _SUFFIXES.items():
             try:
-                data = self._path(instance, number, suffix).read_bytes()
+                data = self._path(instance, number, side, suffix).read_bytes()
                 width, height = _size(data)
             except (OSError, BadInput):
                 continue
             return Picture(data, media_type, width, height)
         return None
 
-    def put(self, instance: StoredInstance, number: int, picture: Picture) -> None:
+    def put(self, instance: StoredInstance, number: int, side: int, picture: Picture) -> None:
         """Keeps it, whole or not at all. Not synced, and a full disk is no error: it can be made again."""
-        path = self._path(instance, number, _SUFFIXES[picture.media_type])
+        path = self._path(instance, number, side, _SUFFIXES[picture.media_type])
         part = path.with_suffix(f".{os.getpid()}.part")
         try:
             path.parent.mkdir(exist_ok=True, mode=0o700)

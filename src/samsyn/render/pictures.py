@@ -1,6 +1,7 @@
 """Pictures of what is stored, under a View: rendered frames, thumbnails of everything, stacks for the viewer."""
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from samsyn.clock import Clock
 from samsyn.dicom.frames import frame_bits
 from samsyn.dicom.transfer_syntaxes import EXPLICIT_BIG, find
 from samsyn.errors import BadInput, DamagedData, NotFound, NotSupported, SamsynError
-from samsyn.limits import MAX_KEPT_HEADERS, THUMBNAIL_SIDE
+from samsyn.limits import MAX_KEPT_HEADERS, MAX_THUMBNAIL_SIDE, THUMBNAIL_SIDE
 from samsyn.model.imaging import StoredInstance
 from samsyn.render.children import DecodingChildren
 from samsyn.render.header import Document, PictureHeader, bulk_paths, ecg, picture_header
@@ -24,6 +25,7 @@ from samsyn.render.words import (
     DisplayValues,
     EncodedFrame,
     Picture,
+    PictureFormat,
     PictureOptions,
     Voi,
     Window,
@@ -77,6 +79,8 @@ class _Series:
     headers: dict[str, PictureHeader] = field(default_factory=dict)
     window: Window | None = None
     """Found in the pixels, for a series without window."""
+    is_searched: bool = False
+    """Whether a window was looked for, also when the pixels gave none."""
     seen: set[str] = field(default_factory=set)
     """Instances of the series' document, also those whose header must be read by itself."""
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -133,35 +137,45 @@ class Pictures:
         frame = await self._frame(view, instance, number, header)
         return await self._children.picture(frame, values, options, urgent)
 
-    async def thumbnail(self, view: View, instance: StoredInstance, number: int = 0) -> Picture:
+    async def trace(self, view: View, instance: StoredInstance) -> Picture:
+        """An ECG drawn as on paper, 25 mm/s and 10 mm/mV. Errors as `rendered`."""
+        return await self.rendered(view, instance, 1, PictureOptions(PictureFormat.PNG))
+
+    async def thumbnail(
+        self, view: View, instance: StoredInstance, number: int = 0, side: int = THUMBNAIL_SIDE
+    ) -> Picture:
         """A small picture of any object, made once and kept; 0 = the frame that shows it best (the middle).
 
-        What can not be shown has a neutral sign (icons.ICON_KINDS). NotFound: hidden. OutOfResources.
+        `side`: pixels of its longest side, at most MAX_THUMBNAIL_SIDE. What can not be shown has a neutral sign
+        (icons.ICON_KINDS). NotFound: hidden. OutOfResources.
         """
         self._retriever.item_of(view, instance.study_uid)
-        kept = await asyncio.to_thread(self._thumbnails.get, instance, number)
+        if not 16 <= side <= MAX_THUMBNAIL_SIDE:
+            raise BadInput("the thumbnail is too large or too small")
+        kept = await asyncio.to_thread(self._thumbnails.get, instance, number, side)
         if kept is not None:
             return kept
-        made = await self._small(view, instance, number)
-        await asyncio.to_thread(self._thumbnails.put, instance, number, made)
+        made = await self._small(view, instance, number, side)
+        await asyncio.to_thread(self._thumbnails.put, instance, number, side, made)
         return made
 
-    async def _small(self, view: View, instance: StoredInstance, number: int) -> Picture:
+    async def _small(self, view: View, instance: StoredInstance, number: int, side: int) -> Picture:
         kind = kind_of(instance)
         if kind not in ("image", "ecg"):
-            return await self._children.icon(kind, THUMBNAIL_SIDE)
+            return await self._children.icon(kind, side)
         frames = max(instance.pixels.frames, 1) if instance.pixels is not None else 1
-        options = PictureOptions(quality=80, longest_side=THUMBNAIL_SIDE)
+        options = PictureOptions(quality=80, longest_side=side)
         try:
             return await self._picture(view, instance, number or (frames + 1) // 2, options, urgent=False)
         except (*LASTING_REFUSALS, BadInput):
-            return await self._children.icon(kind, THUMBNAIL_SIDE)
+            return await self._children.icon(kind, side)
 
-    async def series_thumbnail(self, view: View, study_uid: str, series_uid: str) -> Picture:
+    async def series_thumbnail(
+        self, view: View, study_uid: str, series_uid: str, side: int = THUMBNAIL_SIDE
+    ) -> Picture:
         """A small picture of a series: its middle image. Errors as `thumbnail`."""
-        return await self.thumbnail(
-            view, best_of(await self._retriever.instances(view, study_uid, series_uid))
-        )
+        instances = await self._retriever.instances(view, study_uid, series_uid)
+        return await self.thumbnail(view, best_of(instances), side=side)
 
     async def decoded(self, view: View, instance: StoredInstance, number: int) -> DecodedFrame:
         """Frame `number` (from 1) uncompressed, little endian, colour as RGB. Errors as `rendered`."""
@@ -215,10 +229,7 @@ class Pictures:
         if values.voi_lut is not None:
             table = values.voi_lut
             return Window(table.first + table.entries / 2, float(table.entries), Voi.LINEAR_EXACT)
-        try:
-            values = await self._windowed(view, instance, values)
-        except LASTING_REFUSALS:
-            return None
+        values = await self._windowed(view, instance, values)
         return values.windows[0] if values.windows else None
 
     async def _tracing(
@@ -258,13 +269,15 @@ class Pictures:
         if values.windows or values.voi_lut or pixels is None or pixels.photometric not in _GREY:
             return values
         series = self._remembered(instance.series_uid)
-        if series.window is None:
-            async with series.finding:
-                if series.window is None:
-                    series.window = await self._found_window(view, instance, values)
-        return replace(values, windows=(series.window,))
+        async with series.finding:
+            if not series.is_searched:
+                # A broken picture in the middle must not cost the others: each then finds a window by itself.
+                with contextlib.suppress(*LASTING_REFUSALS):
+                    series.window = await self._found_window(view, instance)
+                series.is_searched = True
+        return replace(values, windows=(series.window,)) if series.window else values
 
-    async def _found_window(self, view: View, instance: StoredInstance, values: DisplayValues) -> Window:
+    async def _found_window(self, view: View, instance: StoredInstance) -> Window:
         middle = best_of(await self._retriever.instances(view, instance.study_uid, instance.series_uid))
         if middle.pixels is None or middle.pixels.photometric not in _GREY:
             middle = instance

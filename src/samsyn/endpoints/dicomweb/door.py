@@ -29,6 +29,7 @@ from samsyn.ingest.receive import Intake
 from samsyn.limits import MAX_STOW_BYTES
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
+from samsyn.render.pictures import best_of
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.find import Finder
 from samsyn.search.query import Level
@@ -144,7 +145,7 @@ class DicomwebDoor:
                 instances = await self._retriever.instances(
                     view, target.study_uid, target.series_uid, target.sop_instance_uid
                 )
-                shown = next((each for each in instances if each.pixels is not None), instances[0])
+                shown = best_of(instances)
                 make = self._rendered.picture if representation == "rendered" else self._rendered.thumbnail
                 return await make(view, shown, target.frames, scope["query_string"], ranges)
 
@@ -179,6 +180,9 @@ def _base(scope: Scope, headers: Headers) -> str:
     host = headers.get(b"host", b"").decode("latin-1")
     if not _HOST.fullmatch(host):
         raise BadInput("the Host header is missing or malformed")
+    server = scope.get("server")
+    if server and host == server[0] and server[1] not in (None, 80, 443):
+        host = f"{host}:{server[1]}"  # some clients leave our port out, and their addresses then lead nowhere
     return f"{scope['scheme']}://{host}{PREFIX}"
 
 

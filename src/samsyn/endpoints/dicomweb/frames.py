@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+import orjson
+
 from samsyn.access.view import Gatekeeper, View
 from samsyn.dicom.frames import swapped_words
 from samsyn.dicom.transfer_syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE, find
@@ -87,8 +89,19 @@ class Frames:
             return (await self._decoding.decoded(view, instance, number)).data
         data = await self._retriever.frame(view, instance, number)
         if instance.transfer_syntax_uid == EXPLICIT_BIG and instance.pixels is not None:
-            return swapped_words(data, instance.pixels.bits_allocated)
+            return swapped_words(data, await self._swapped_bits(view, instance))
         return data
+
+    async def _swapped_bits(self, view: View, instance: StoredInstance) -> int:
+        """Width of what big endian order turned round: 8-bit pixels too, when they were written as words."""
+        assert instance.pixels is not None
+        if instance.pixels.bits_allocated > 8:
+            return instance.pixels.bits_allocated
+        document = await self._retriever.metadata(
+            view, instance.study_uid, instance.series_uid, instance.sop_instance_uid
+        )
+        [found] = orjson.loads(document)
+        return 16 if found.get("7FE00010", {}).get("vr") == "OW" else 8
 
 
 def offers_of(transfer_syntax_uid: str) -> tuple[Offer, ...]:

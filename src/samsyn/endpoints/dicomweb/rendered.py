@@ -8,13 +8,14 @@ from samsyn.access.view import Gatekeeper, View
 from samsyn.endpoints.dicomweb.answers import Answer, plain_refusal
 from samsyn.endpoints.dicomweb.frames import Decoding
 from samsyn.endpoints.dicomweb.negotiation import Acceptable, choose_plain
-from samsyn.errors import BadInput, NotFound
+from samsyn.errors import BadInput, NotFound, NotSupported
 from samsyn.limits import MAX_RENDERED_SIDE, THUMBNAIL_SIDE
 from samsyn.model.imaging import StoredInstance
 from samsyn.render.words import Picture, PictureFormat, PictureOptions, Viewport, Voi, Window
 
 _WINDOW_FUNCTIONS = {"linear": Voi.LINEAR, "linear-exact": Voi.LINEAR_EXACT, "sigmoid": Voi.SIGMOID}
 _RENDERED_KINDS = (PictureFormat.JPEG.value, PictureFormat.PNG.value)
+_ONLY_PICTURES = "A picture is sent as image/jpeg or image/png, one frame at a time."
 _KNOWN = frozenset({"accept", "charset", "annotation", "quality", "viewport", "window", "iccprofile"})
 
 
@@ -47,17 +48,20 @@ class Rendered:
         query_string: bytes,
         ranges: tuple[Acceptable, ...],
     ) -> Answer:
-        """One frame as JPEG or PNG; without a number the first. Several frames at once are not rendered."""
+        """One frame as JPEG or PNG; without a number the first. An ECG is drawn, as PNG.
+
+        406 for what has no picture (documents, video) and for several frames at once.
+        """
         kind = choose_plain(ranges, _RENDERED_KINDS)
         if kind is None or len(numbers) > 1:
-            return plain_refusal(406, "A picture is sent as image/jpeg or image/png, one frame at a time.")
+            return plain_refusal(406, _ONLY_PICTURES)
         options = options_of(query_string, PictureFormat(kind))
-        number = numbers[0] if numbers else 1
-        if instance.pixels is None or number > max(instance.pixels.frames, 1):
-            raise NotFound
-        picture = await self._pictures.rendered(view, instance, number, options)
-        await self._gatekeeper.record_opening(view, instance.study_uid, "images")
-        return Answer(200, picture.data, picture.media_type.encode())
+        number = _number(instance, numbers) or 1
+        try:
+            picture = await self._pictures.rendered(view, instance, number, options)
+        except NotSupported:
+            return plain_refusal(406, "The object has no picture.")
+        return await self._sent(view, instance, picture, ranges, "images")
 
     async def thumbnail(
         self,
@@ -70,20 +74,37 @@ class Rendered:
         """A small picture; a viewport makes it larger or smaller. Objects without pixels have a sign."""
         kind = choose_plain(ranges, _RENDERED_KINDS)
         if kind is None or len(numbers) > 1:
-            return plain_refusal(406, "A thumbnail is sent as image/jpeg or image/png.")
-        number = numbers[0] if numbers else 0
-        pixels = instance.pixels
-        if number and (pixels is None or number > max(pixels.frames, 1)):
-            raise NotFound
+            return plain_refusal(406, _ONLY_PICTURES)
+        number = _number(instance, numbers)
         options = options_of(query_string, PictureFormat(kind))
-        if options.viewport is not None and pixels is not None:
+        if options.viewport is not None and instance.pixels is not None:
             side = min(options.viewport.width, options.viewport.height, 4 * THUMBNAIL_SIDE)
             options = PictureOptions(options.format, longest_side=side)
             picture = await self._pictures.rendered(view, instance, number or 1, options)
         else:
             picture = await self._pictures.thumbnail(view, instance, number)
-        await self._gatekeeper.record_opening(view, instance.study_uid, "list")
+        return await self._sent(view, instance, picture, ranges, "list")
+
+    async def _sent(
+        self,
+        view: View,
+        instance: StoredInstance,
+        picture: Picture,
+        ranges: tuple[Acceptable, ...],
+        opening: str,
+    ) -> Answer:
+        if choose_plain(ranges, (picture.media_type,)) is None:
+            return plain_refusal(406, f"The picture of this object is {picture.media_type}.")
+        await self._gatekeeper.record_opening(view, instance.study_uid, opening)
         return Answer(200, picture.data, picture.media_type.encode())
+
+
+def _number(instance: StoredInstance, numbers: tuple[int, ...]) -> int:
+    """The frame that is named, 0 = none; NotFound when the instance has no such frame."""
+    number = numbers[0] if numbers else 0
+    if number > (max(instance.pixels.frames, 1) if instance.pixels is not None else 1):
+        raise NotFound
+    return number
 
 
 def options_of(query_string: bytes, picture_format: PictureFormat) -> PictureOptions:

@@ -222,9 +222,9 @@ async def test_a_faulty_request_goes_back_with_its_error(
 
 
 async def test_the_pages_carry_a_strict_policy_and_the_demo_mark_in_both_languages(browser: Browser) -> None:
-    begun = await browser.party.begin()
     for language, mark in (("sv", "påhittade personer"), ("en", "invented people only")):
-        page = await browser.http.get(begun.address, headers={"accept-language": language})
+        begun = await browser.party.begin(language=language)
+        page = await browser.http.get(begun.address, headers={"accept-language": "en-GB,sv;q=0.5"})
         assert mark in page.text
         assert f'<html lang="{language}"' in page.text
         assert "Eva Lindgren" in page.text

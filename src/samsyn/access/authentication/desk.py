@@ -30,9 +30,9 @@ class LoginDesk:
         self._gatekeeper = gatekeeper
         self._find_patient = find_patient
 
-    async def begin(self, *, choose_again: bool = False) -> Begun:
+    async def begin(self, *, choose_again: bool = False, language: str = "") -> Begun:
         """Where the browser goes and the secret for its short-lived, HttpOnly log-in cookie."""
-        return await self._relying_party.begin(choose_again=choose_again)
+        return await self._relying_party.begin(choose_again=choose_again, language=language)
 
     async def finish(
         self, *, state: str, code: str, binding: str, issuer: str = "", before: str = ""

@@ -90,8 +90,9 @@ class RelyingParty:
         self._pending: OrderedDict[str, _Pending] = OrderedDict()
         self._provider: _Provider | None = None
 
-    async def begin(self, *, choose_again: bool = False) -> Begun:
-        """Starts a log-in. `choose_again` asks the provider to let the person choose (change of assignment).
+    async def begin(self, *, choose_again: bool = False, language: str = "") -> Begun:
+        """Starts a log-in. `choose_again` asks the provider to let the person choose (change of assignment);
+        `language` ("sv", "en") asks for its pages in that language.
 
         OutOfResources: the identity provider does not answer.
         """
@@ -111,6 +112,8 @@ class RelyingParty:
         }
         if choose_again:
             asked["prompt"] = "select_account"
+        if language:
+            asked["ui_locales"] = language
         return Begun(f"{provider.metadata['authorization_endpoint']}?{urlencode(asked)}", binding)
 
     async def finish(self, *, state: str, code: str, binding: str, issuer: str = "") -> LoggedIn:

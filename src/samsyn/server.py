@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -294,17 +295,41 @@ class Server:
             Reading("jobs_parked_total", "Jobs given up after repeated failures", worker.parked),
         ]
 
-    async def add_test_persons(self, persons: Sequence[tuple[str, str, str, str]]) -> None:
-        """Files invented persons (number, name, birth date, sex) as a patient register would."""
-        today = self._clock.now().date()
+    async def add_test_persons(self, persons: Sequence[tuple[str, str, str, str]], booked: int) -> None:
+        """Files invented persons (number, name, birth date, sex) as a patient register would.
+
+        The first `booked` of them have a booking at every demo unit, and so a care relation for a day.
+        """
+        now = self._clock.now()
 
         def decide(transaction: Transaction) -> None:
-            for number, name, birth_date, sex in persons:
-                identifier = identify(number, "", "", today)
+            for place, (number, name, birth_date, sex) in enumerate(persons):
+                identifier = identify(number, "", "", now.date())
                 known = Demographics(name, birth_date, sex)
-                registry.find_or_make(transaction, identifier, known, DemographicsOrigin.ADT)
+                key = registry.find_or_make(transaction, identifier, known, DemographicsOrigin.ADT)
+                if place < booked:
+                    self._book(transaction, key, now + timedelta(days=1))
 
         await self._store.commit(decide)
+
+    def _book(self, transaction: Transaction, patient_key: int, ends: datetime) -> None:
+        units = {
+            (each.provider_hsa_id, each.unit_hsa_id)
+            for persona in self._personas()
+            for each in persona.assignments
+        }
+        for provider, unit in sorted(units):
+            transaction.replace(
+                "care_relation",
+                relation_id=f"booking:{unit}:{patient_key}",
+                patient_key=patient_key,
+                provider=provider,
+                unit=unit,
+                employee="",
+                starts=transaction.time,
+                ends=ends.isoformat(),
+                source="booking",
+            )
 
     def issue_persona_tokens(self) -> dict[str, str]:
         """A fresh bearer token for each demo persona."""

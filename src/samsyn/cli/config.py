@@ -22,7 +22,10 @@ def annotated(values: settings.Settings) -> str:
     for provider in values.provider:
         lines += ["", *_section("[[provider]]", provider)]
     if not values.provider:
-        lines += ["", "# Connected providers: one [[provider]] with at least one [[provider.unit]] each, and its"]
+        lines += [
+            "",
+            "# Connected providers: one [[provider]] with at least one [[provider.unit]] each, and its",
+        ]
         lines += ["# [[provider.dicom_peer]], [[provider.hl7_source]] and [[provider.token]] systems."]
         for kind in (settings.ProviderSettings, settings.UnitSettings, settings.DicomPeerSettings):
             lines += [f"# {kind.__name__.removesuffix('Settings')}: " + ", ".join(kind.model_fields)]

@@ -21,7 +21,9 @@ app.add_typer(audit_app, name="audit")
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", "-c", help="Settings file (TOML). Without it the defaults hold; see `samsyn config`."),
+    typer.Option(
+        "--config", "-c", help="Settings file (TOML). Without it the defaults hold; see `samsyn config`."
+    ),
 ]
 
 
@@ -49,10 +51,12 @@ def serve(
 
 @app.command()
 def demo(
-    data: Annotated[
-        Path, typer.Option(help="Data folder of the demo region; emptied at each start.")
-    ] = Path("var/demo"),
-    browser: Annotated[bool, typer.Option(help="Wait until the region is loaded, then go on serving.")] = True,
+    data: Annotated[Path, typer.Option(help="Data folder of the demo region; emptied at each start.")] = Path(
+        "var/demo"
+    ),
+    browser: Annotated[
+        bool, typer.Option(help="Wait until the region is loaded, then go on serving.")
+    ] = True,
 ) -> None:
     """Start a whole invented region: four providers with their systems, forty people, ten years of history."""
     from samsyn.cli import demo as verb

@@ -15,8 +15,20 @@ TEST_PERSONS = (
     ("191401682396", "Samordning^Åke", "19140108", "M"),
 )
 """Number, name, birth date and sex of the persons whom a scratch instance knows from the start."""
+BOOKED_PERSONS = 2
+"""So many of them, from the first, have a booking at every demo unit: their staff need attest no relation."""
 
-_PEERS_NORD = ("BENCH", "NORDPACS", "NORDCT", "STORESCU", "FINDSCU", "MOVESCU", "GETSCU", "ECHOSCU", "PYNETDICOM")
+_PEERS_NORD = (
+    "BENCH",
+    "NORDPACS",
+    "NORDCT",
+    "STORESCU",
+    "FINDSCU",
+    "MOVESCU",
+    "GETSCU",
+    "ECHOSCU",
+    "PYNETDICOM",
+)
 
 
 @dataclass(frozen=True, slots=True)

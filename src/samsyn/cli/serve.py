@@ -49,7 +49,9 @@ def run(
             values = values.model_copy(update={section: changed})
     if config is None and not values.provider:
         # A throw-away set of known systems, so that the bare command can be tried; see `samsyn config`.
-        values = values.model_copy(update={"provider": scratch_instance.make(values.data.folder).settings.provider})
+        values = values.model_copy(
+            update={"provider": scratch_instance.make(values.data.folder).settings.provider}
+        )
     asyncio.run(_serve(values))
 
 
@@ -70,7 +72,7 @@ async def _serve_scratch(folder: Path) -> None:
     instance = scratch_instance.make(folder)
     server = Server(instance.settings, SystemClock())
     await server.start()
-    await server.add_test_persons(scratch_instance.TEST_PERSONS)
+    await server.add_test_persons(scratch_instance.TEST_PERSONS, scratch_instance.BOOKED_PERSONS)
     print(json.dumps(_description(server, instance, folder), ensure_ascii=False), flush=True)
     await _until_told(server)
 
@@ -99,7 +101,8 @@ def _description(server: Server, instance: scratch_instance.Scratch, folder: Pat
         ],
         "tokens": {"systems": instance.system_tokens, "personas": server.issue_persona_tokens()},
         "patients": [
-            {"number": number, "name": name} for number, name, _, _ in scratch_instance.TEST_PERSONS
+            {"number": number, "name": name, "booked": place < scratch_instance.BOOKED_PERSONS}
+            for place, (number, name, _, _) in enumerate(scratch_instance.TEST_PERSONS)
         ],
     }
 

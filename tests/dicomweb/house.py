@@ -58,6 +58,10 @@ class House:
         self.lookup = PatientLookup(self.store, clock)
         self.opened = OpenedPatients()
         self.people: dict[str, Subject] = {}
+        self.use(pictures)
+
+    def use(self, pictures: Any) -> None:
+        """Opens the door with a room that makes pictures."""
         self.door = DicomwebDoor(
             self.identify,
             self.connections,

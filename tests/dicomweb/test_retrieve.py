@@ -141,7 +141,9 @@ async def test_compressed_pixels_as_bulk_data_are_their_frames(house: House) -> 
     assert [content for _, content in parts] == FRAMES
 
 
-@pytest.mark.parametrize("path", ["00100010", "..%2f..%2fx", "", "7FE00010/0/00100010", "54000100/0/54001010"])
+@pytest.mark.parametrize(
+    "path", ["00100010", "..%2f..%2fx", "", "7FE00010/0/00100010", "54000100/0/54001010"]
+)
 async def test_bulk_data_that_do_not_exist_are_not_found(house: House, path: str) -> None:
     await stored(house, image_file())
     assert (await get(house, f"{INSTANCE}/bulkdata/{path}")).status_code == 404

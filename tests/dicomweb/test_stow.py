@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from samsyn import limits
 from tests.dicom.test_reading import DEFLATED, nested
 from tests.dicomweb.house import (
     STOW_TYPE,
@@ -234,3 +235,17 @@ async def test_fifty_requests_with_the_same_instance_at_once_store_one(house: Ho
         responses = await asyncio.gather(*(store(client, [image_file()]) for _ in range(50)))
     assert {response.status_code for response in responses} == {200}
     assert house.rows("SELECT COUNT(*) FROM instance") == [(1,)]
+
+
+async def test_a_full_disk_is_told_as_temporary_and_takes_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "DISK_RESERVE_BYTES", 1 << 60)
+    async with house.client() as client:
+        response = await store(client, [image_file(1), image_file(2)])
+        assert response.status_code == 503
+        assert "retry-after" in response.headers
+        assert reasons(response.json()) == [0xA700, 0xA700]
+        assert (await client.get("/studies")).status_code == 204
+        monkeypatch.undo()
+        assert (await store(client, [image_file(1), image_file(2)])).status_code == 200

@@ -77,8 +77,8 @@ class Readers:
         if patient_id and not set(patient_id) & set("*?"):
             keys = frozenset(person.key for person in await self._lookup.by_number(patient_id))
         elif study_uid:
-            key = await self._lookup.person_of_study(study_uid)
-            keys = frozenset({key} if key is not None else ())
+            found = [await self._lookup.person_of_study(uid) for uid in study_uid.split("\\")]
+            keys = frozenset(key for key in found if key is not None)
         else:
             raise NotAllowed("staff search about one person")
         if not keys:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from samsyn.dicom.json import attributes_to_json
 from samsyn.dicom.part10 import MEDIA_STORAGE_SOP_CLASS, MEDIA_STORAGE_SOP_INSTANCE, split_part10
@@ -36,6 +36,8 @@ class _Result:
     sop_instance_uid: str = ""
     study_uid: str = ""
     series_uid: str = ""
+    retry: bool = False
+    """Whether sending it again later may help."""
 
 
 class Stow:
@@ -53,8 +55,8 @@ class Stow:
         request_id: str,
         base: str,
     ) -> Answer:
-        """200 when every instance is durable, 202 when some are, 409 when none is; 400, 413 or 415 when the
-        request as a whole can not be read and nothing was taken.
+        """200 when every instance is durable, 202 when some are, 409 when none is (503 when nothing but our own
+        disk was the reason); 400, 413 or 415 when the request as a whole can not be read and nothing was taken.
 
         Parts are handed on while the rest still arrives, so that one sync serves many; a request that ends too
         early still reports each part that came whole. `study_uid` "" = any study.
@@ -180,7 +182,7 @@ class _Run:
         try:
             receipt, summary = await self._intake.receive(arrival, content)
         except SamsynError as error:
-            return _Result(FAILURE_REASON[error.code], named.sop_class_uid, named.sop_instance_uid)
+            return replace(named, failure=FAILURE_REASON[error.code], retry=error.may_retry)
         failure = 0 if receipt.outcome in _DONE else FAILURE_REASON.get(receipt.reason, 0x0110)
         return _Result(
             failure, summary.sop_class_uid, summary.sop_instance_uid, summary.study_uid, summary.series_uid
@@ -216,6 +218,8 @@ def _response(results: Sequence[_Result], study_uid: str, base: str) -> Answer:
             response[tag] = ("SQ", items)
     if not failed:
         return json_answer(attributes_to_json(response), 200)
+    if not stored and all(result.retry for result in failed):
+        return json_answer(attributes_to_json(response), 503, (b"retry-after", b"10"))
     if not stored:
         return json_answer(attributes_to_json(response), 409)
     warning = b'299 Samsyn "Some instances were not stored."'

@@ -1,0 +1,181 @@
+"""Rendered pictures, thumbnails and frames decoded for who can not do it himself."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import pydicom
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom.data import get_testdata_file
+from pydicom.encaps import encapsulate
+
+from samsyn.clock import SystemClock
+from samsyn.dicom.structure import UNDEFINED
+from samsyn.endpoints.dicomweb.rendered import options_of
+from samsyn.errors import BadInput, SamsynError
+from samsyn.render.children import DecodingChildren
+from samsyn.render.pictures import Pictures
+from samsyn.render.words import PictureFormat, Voi
+from tests.dicom.corpus import SEQUENCE_END, element
+from tests.dicomweb.house import House, data_set, file_of, image, image_file, parts_of, store
+
+JPEG_LS = "1.2.840.10008.1.2.4.80"
+INSTANCE = "/studies/2.25.10/series/2.25.11/instances/2.25.1001"
+PIXELS = np.arange(2 * 32 * 48, dtype=np.uint16).reshape(2, 32, 48)
+
+
+@pytest.fixture
+async def gallery(tmp_path: Path) -> AsyncIterator[House]:
+    """A house that can make pictures."""
+    children = DecodingChildren(1)
+    house = House(tmp_path)
+    house.use(Pictures(house.retriever, children, tmp_path / "derived", SystemClock()))
+    await children.start()
+    yield house
+    await children.stop()
+    house.close()
+
+
+def compressed() -> bytes:
+    """Two frames in JPEG-LS lossless."""
+    frames = [imagecodecs.jpegls_encode(frame) for frame in PIXELS]
+    made = image(PixelData=None, Rows=32, Columns=48)
+    return data_set(made) + element(0x7FE00010, b"OB", encapsulate(frames) + SEQUENCE_END, UNDEFINED)
+
+
+async def get(house: House, path: str, accept: str = "*/*") -> Any:
+    async with house.client() as client:
+        return await client.get(path, headers={"Accept": accept})
+
+
+async def test_compressed_frames_are_decoded_for_who_takes_only_octets(gallery: House) -> None:
+    async with gallery.client() as client:
+        assert (await store(client, [file_of(compressed(), syntax=JPEG_LS)])).status_code == 200
+    plain = 'multipart/related; type="application/octet-stream"'
+    for accept in (plain, f"{plain}; transfer-syntax=1.2.840.10008.1.2.1"):
+        parts = parts_of(await get(gallery, f"{INSTANCE}/frames/1,2", accept))
+        assert [content for _, content in parts] == [frame.tobytes() for frame in PIXELS]
+        assert {kind for kind, _ in parts} == {
+            "application/octet-stream; transfer-syntax=1.2.840.10008.1.2.1"
+        }
+    [(kind, content)] = parts_of(await get(gallery, f"{INSTANCE}/frames/2"))
+    assert kind == f"image/jls; transfer-syntax={JPEG_LS}"
+    assert np.array_equal(imagecodecs.jpegls_decode(content), PIXELS[1])
+
+
+async def test_pictures_and_thumbnails_at_every_level(gallery: House) -> None:
+    async with gallery.client() as client:
+        await store(client, [image_file(Rows=32, Columns=48, PixelData=PIXELS.tobytes())])
+    paths = ("/studies/2.25.10", "/studies/2.25.10/series/2.25.11", INSTANCE, f"{INSTANCE}/frames/2")
+    for path in paths:
+        jpeg = await get(gallery, f"{path}/rendered")
+        assert jpeg.headers["content-type"] == "image/jpeg"
+        assert imagecodecs.jpeg8_decode(jpeg.content).shape[:2] == (32, 48)
+        png = await get(gallery, f"{path}/rendered?viewport=24,24", "image/png")
+        assert png.headers["content-type"] == "image/png"
+        assert imagecodecs.png_decode(png.content).shape[:2] == (16, 24)
+        small = await get(gallery, f"{path}/thumbnail")
+        assert small.content.startswith(b"\xff\xd8\xff")
+    by_parameter = await get(gallery, f"{INSTANCE}/rendered?accept=image/png", "image/jpeg")
+    assert by_parameter.headers["content-type"] == "image/png"
+    dark = await get(gallery, f"{INSTANCE}/rendered?window=5000,1,linear", "image/png")
+    assert imagecodecs.png_decode(dark.content).max() == 0
+
+
+async def test_an_ecg_is_drawn_and_a_report_has_a_sign(gallery: House) -> None:
+    for name in ("waveform_ecg.dcm", "reportsi.dcm"):
+        made = pydicom.dcmread(str(get_testdata_file(name)))
+        made.PatientID = made.PatientID or "191212121212"
+        async with gallery.client() as client:
+            await store(client, [file_of(data_set(made), made.SOPInstanceUID, sop_class=made.SOPClassUID)])
+        path = f"/studies/{made.StudyInstanceUID}/series/{made.SeriesInstanceUID}/instances/{made.SOPInstanceUID}"
+        rendered = await get(gallery, f"{path}/rendered", "image/*")
+        assert (await get(gallery, f"{path}/thumbnail", "image/*")).status_code == 200
+        if name == "waveform_ecg.dcm":
+            assert rendered.headers["content-type"] == "image/png"
+            assert (await get(gallery, f"{path}/rendered", "image/jpeg")).status_code == 406
+        else:
+            assert rendered.status_code == 406
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (f"{INSTANCE}/frames/3/rendered", 404),
+        (f"{INSTANCE}/frames/1,2/rendered", 406),
+        (f"{INSTANCE}/frames/3/thumbnail", 404),
+        (f"{INSTANCE}/rendered?nonsense=1", 400),
+        (f"{INSTANCE}/rendered?window=0,0", 400),
+        (f"{INSTANCE}/rendered?viewport=0,0", 400),
+        (f"{INSTANCE}/rendered?viewport=100000,100000", 400),
+        (f"{INSTANCE}/rendered?quality=101", 400),
+        (f"{INSTANCE}/rendered?annotation=patient", 400),
+        ("/studies/2.25.99/rendered", 404),
+        ("/studies/2.25.99/thumbnail", 404),
+    ],
+)
+async def test_a_picture_that_can_not_be_as_asked_is_refused(gallery: House, path: str, status: int) -> None:
+    async with gallery.client() as client:
+        await store(client, [image_file()])
+    assert (await get(gallery, path)).status_code == status
+    assert (await get(gallery, f"{INSTANCE}/rendered", "application/json")).status_code == 406
+
+
+async def test_a_hostile_picture_costs_only_itself(gallery: House) -> None:
+    broken = data_set(image(PixelData=None, Rows=60_000, Columns=60_000, NumberOfFrames=1))
+    broken += element(0x7FE00010, b"OB", encapsulate([b"\xff\xd8\xff\xee"]) + SEQUENCE_END, UNDEFINED)
+    async with gallery.client() as client:
+        await store(client, [file_of(broken, syntax=JPEG_LS), image_file(2)])
+    assert (await get(gallery, f"{INSTANCE}/rendered")).status_code in (413, 500)
+    assert (await get(gallery, f"{INSTANCE}/thumbnail")).status_code == 200
+    assert (await get(gallery, INSTANCE.replace("1001", "1002") + "/rendered")).status_code == 200
+
+
+async def test_a_picture_of_a_hidden_study_is_as_absent(gallery: House) -> None:
+    async with gallery.client() as client:
+        await store(client, [image_file()])
+    for path in (f"{INSTANCE}/rendered", f"{INSTANCE}/thumbnail", f"{INSTANCE}/frames/1/rendered"):
+        assert (await get(gallery, path)).status_code == 200
+        async with gallery.client("KLARAWEB") as client:
+            hidden = await client.get(path)
+        assert hidden.status_code == 404
+
+
+def test_rendering_parameters_are_read_by_their_form() -> None:
+    options = options_of(b"window=40,400,sigmoid&viewport=64,32,1,2,-3,4&quality=50", PictureFormat.PNG)
+    assert options.window is not None
+    assert (options.window.center, options.window.width, options.window.voi) == (40, 400, Voi.SIGMOID)
+    view = options.viewport
+    assert view is not None
+    assert (view.width, view.height, view.left, view.top, view.part_width, view.part_height) == (
+        *(64, 32, 1, 2, -3, 4),
+    )
+    assert options.quality == 50
+    partial = options_of(b"viewport=64,32,,,,10", PictureFormat.PNG).viewport
+    assert partial is not None
+    assert (partial.left, partial.part_width, partial.part_height) == (0, None, 10)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("window=40", "window=40,400,cubic", "window=nan,1", "window=1,inf", "window=1,0.5,linear"),
+        *("viewport=1", "viewport=1,2,3", "viewport=-5,5", "viewport=5,5,-1,0,1,1", "viewport=5,5,0,0,0,1"),
+        *("quality=0", "quality=x", "quality=1e1", "quality=50&quality=60", "iccprofile=yes", "%ff=1"),
+    ],
+)
+def test_malformed_rendering_parameters_are_refused(query: str) -> None:
+    with pytest.raises(BadInput):
+        options_of(query.encode(), PictureFormat.JPEG)
+
+
+@given(st.sampled_from(["window", "viewport", "quality"]), st.text("0123456789,.-+einfa%", max_size=30))
+def test_any_rendering_parameter_is_read_or_refused(name: str, value: str) -> None:
+    try:
+        options_of(f"{name}={value}".encode(), PictureFormat.JPEG)
+    except SamsynError:
+        return

@@ -291,6 +291,8 @@ class Server:
             Reading("dicom_associations", "Open DICOM associations", self._dicom.open_associations),
             Reading("dicom_accepted_total", "DICOM associations accepted", self._dicom.accepted),
             Reading("dicom_rejected_total", "DICOM associations rejected", self._dicom.rejected),
+            Reading("pictures_waiting", "Pictures that wait for a decoding child", self._children.waiting),
+            Reading("render_restarts_total", "Decoding children replaced", self._children.restarts),
             Reading("jobs_done_total", "Jobs finished", worker.done),
             Reading("jobs_parked_total", "Jobs given up after repeated failures", worker.parked),
         ]

@@ -11,6 +11,7 @@ from samsyn.settings import Settings
 TEST_PERSONS = (
     ("191212121212", "Tolvansson^Tolvan", "19121212", "M"),
     ("199001012385", "Testperson^Agda", "19900101", "F"),
+    ("196809129908", "Ekström^Åsa", "19680912", "F"),
     ("200002292399", "Skottår^Nils", "20000229", "M"),
     ("191401682396", "Samordning^Åke", "19140108", "M"),
 )

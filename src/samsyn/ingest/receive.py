@@ -8,6 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from samsyn import limits
+from samsyn.access.events import Activity, Event
 from samsyn.audit import journal as audit
 from samsyn.clock import Clock
 from samsyn.dicom.reading import Summary, summarize
@@ -24,6 +25,7 @@ from samsyn.ingest import filing
 from samsyn.model.audit import AuditEntry
 from samsyn.model.patient import DemographicsOrigin, PatientIdentifier
 from samsyn.model.sender import Receipt, Sender
+from samsyn.model.subject import Purpose
 from samsyn.patients import registry
 from samsyn.patients.identifiers import identify
 from samsyn.store.store import Store
@@ -207,11 +209,11 @@ def _hold(transaction: Transaction, arrival: Arrival, summary: Summary, reason: 
         sha256=transaction.body_sha256,
         settled="",
     )
-    audit.append(transaction, _entry(arrival, summary, 0, event="HOLD_INSTANCE", reason=reason.code))
+    audit.append(transaction, _entry(arrival, summary, 0, event=Event.HOLD_INSTANCE, reason=reason.code))
 
 
 def _entry(
-    arrival: Arrival, summary: Summary, patient_key: int, event: str = "STORE_STUDY", reason: str = ""
+    arrival: Arrival, summary: Summary, patient_key: int, event: Event = Event.STORE_STUDY, reason: str = ""
 ) -> AuditEntry:
     sender = arrival.sender
     details = {"study": summary.study_uid}
@@ -219,12 +221,12 @@ def _entry(
         details |= {"instance": summary.sop_instance_uid, "reason": reason}
     return AuditEntry(
         event=event,
-        activity="Skriva",
+        activity=Activity.WRITE,
         actor=sender.name,
         actor_provider=sender.provider,
         actor_unit=sender.unit,
         assignment="",
-        purpose="Vård och behandling",
+        purpose=Purpose.CARE,
         session_id=arrival.session_id,
         patient_key=patient_key,
         owner_provider=sender.provider,

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from pydicom.dataset import Dataset
 
 from samsyn.endpoints.dimse import retrieval
 from samsyn.exchange.scu import Requestor
@@ -39,7 +40,7 @@ def made(number: int) -> bytes:
     return encoded(_image(number))
 
 
-def _image(number: int) -> object:
+def _image(number: int) -> Dataset:
     return image(
         SOPInstanceUID=f"2.25.100{number}",
         SeriesInstanceUID=f"2.25.11{number % 2}",
@@ -184,12 +185,21 @@ async def test_get_without_a_unique_key_is_refused(stage: Stage, keys: dict[str,
 
 async def test_get_without_a_context_for_the_class_fails_and_names_the_objects(stage: Stage) -> None:
     keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="2.25.10")
-    contexts = [*QUERY_CONTEXTS, (CT, (IMPLICIT,))]
+    contexts = [*QUERY_CONTEXTS, (CT, ("1.2.840.10008.1.2.4.70",))]
     async with await stage.connect(contexts=contexts, roles=ROLES) as requestor:
         got, responses = await get(requestor, keys)
     assert got == {}
     assert responses[-1].status == 0xA702
     assert responses[-1].failed == COUNT
+
+
+async def test_get_changes_the_form_for_who_takes_only_another_uncompressed_one(stage: Stage) -> None:
+    keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="2.25.10")
+    contexts = [*QUERY_CONTEXTS, (CT, (IMPLICIT,))]
+    async with await stage.connect(contexts=contexts, roles=ROLES) as requestor:
+        got, responses = await get(requestor, keys)
+    assert responses[-1].status == 0
+    assert got == {f"2.25.100{number}": encoded(_image(number), implicit=True) for number in range(COUNT)}
 
 
 async def test_a_cancelled_get_stops(stage: Stage) -> None:

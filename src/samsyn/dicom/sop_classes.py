@@ -18,8 +18,19 @@ def _is_storage(uid: str, name: str) -> bool:
     return uid in _OTHER_STORAGE or (uid.startswith(_STORAGE_ROOT) and "Storage" in name)
 
 
-STORAGE_CLASSES = MappingProxyType(
+_NEWER_STORAGE = MappingProxyType(
     {
+        "1.2.840.10008.5.1.4.1.1.9.100.1": "Waveform Presentation State Storage",
+        "1.2.840.10008.5.1.4.1.1.9.100.2": "Waveform Acquisition Presentation State Storage",
+        "1.2.840.10008.5.1.4.1.1.66.7": "Label Map Segmentation Storage",
+        "1.2.840.10008.5.1.4.1.1.66.8": "Height Map Segmentation Storage",
+    }
+)
+"""Classes of editions that the dictionary does not have yet."""
+
+STORAGE_CLASSES = MappingProxyType(
+    dict(_NEWER_STORAGE)
+    | {
         uid: str(entry[0])
         for uid, entry in UID_dictionary.items()
         if entry[1] == "SOP Class" and _is_storage(uid, str(entry[0]))

@@ -1,18 +1,31 @@
-"""C-GET and C-MOVE (PS3.4 C.4.2, C.4.3), patient and study root: objects leave byte for byte as they came."""
+"""C-GET and C-MOVE (PS3.4 C.4.2, C.4.3), patient and study root.
+
+Objects leave byte for byte as they came, if the receiver takes their transfer syntax.
+"""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from samsyn import limits
 from samsyn.access.view import Gatekeeper, View
 from samsyn.dicom.encoding import encode
+from samsyn.dicom.recoding import RECODABLE, RECODED, recode
 from samsyn.endpoints.dimse import identifiers
 from samsyn.endpoints.dimse.identifiers import FAILED_SOP_INSTANCE_UIDS, PATIENT_ID, STUDY_INSTANCE_UID
 from samsyn.endpoints.dimse.link import Link
 from samsyn.endpoints.dimse.statuses import comment
-from samsyn.errors import DamagedData, Mismatch, NotAllowed, NotFound, NotSupported, OutOfResources
+from samsyn.errors import (
+    BadInput,
+    DamagedData,
+    LimitExceeded,
+    Mismatch,
+    NotAllowed,
+    NotFound,
+    NotSupported,
+    OutOfResources,
+)
 from samsyn.exchange.scu import Requestor, connect
 from samsyn.model.imaging import StoredInstance
 from samsyn.providers.connections import Connections, Destination
@@ -91,11 +104,12 @@ class Retrieval:
             for instance in instances:
                 if link.is_cancelled(request.message_id):
                     break
-                context_id = taken.get((instance.sop_class_uid, instance.transfer_syntax_uid))
-                if context_id is None:
+                transfer_syntax = form_for(instance, taken)
+                if transfer_syntax is None:
                     progress.fail(instance, "no context for class and transfer syntax of an object")
                 else:
-                    await self._sub_store(link, context_id, instance, ahead, progress)
+                    context_id = taken[instance.sop_class_uid, transfer_syntax]
+                    await self._sub_store(link, context_id, transfer_syntax, instance, ahead, progress)
                 if link.is_gone:
                     return
                 link.queue(message.context_id, _get_response(request, status.PENDING, progress))
@@ -163,11 +177,17 @@ class Retrieval:
         return [str(study[STUDY_INSTANCE_UID][1][0]) for study in studies]
 
     async def _sub_store(
-        self, link: Link, context_id: int, instance: StoredInstance, ahead: "_Ahead", progress: Progress
+        self,
+        link: Link,
+        context_id: int,
+        transfer_syntax: str,
+        instance: StoredInstance,
+        ahead: "_Ahead",
+        progress: Progress,
     ) -> None:
         try:
-            data = await ahead.data_of(instance)
-        except (DamagedData, NotFound) as error:
+            data = await ahead.data_of(instance, transfer_syntax)
+        except (BadInput, DamagedData, LimitExceeded, NotFound) as error:
             progress.fail(instance, error.sentence)
             return
         request = StoreRequest(link.new_message_id(), instance.sop_class_uid, instance.sop_instance_uid)
@@ -191,6 +211,11 @@ class Retrieval:
     ) -> None:
         kinds = dict.fromkeys((each.sop_class_uid, each.transfer_syntax_uid) for each in instances)
         proposed = [(abstract, (transfer,)) for abstract, transfer in kinds]
+        # A context of its own for each other form, since an acceptor picks only one syntax of a context.
+        others = [
+            (abstract, (form,)) for abstract, transfer in kinds if transfer in RECODABLE for form in RECODED
+        ]
+        proposed += [pair for pair in dict.fromkeys(others) if pair not in proposed]
         requestor = await connect(
             destination.host,
             destination.port,
@@ -219,15 +244,21 @@ class Retrieval:
         ahead: "_Ahead",
         progress: Progress,
     ) -> None:
+        agreed = requestor.association.contexts.values()
+        transfer_syntax = form_for(
+            instance, {(each.abstract_syntax, each.transfer_syntax) for each in agreed}
+        )
         try:
+            if transfer_syntax is None:
+                raise NotSupported("the destination takes no form of an object")
             answer = await requestor.store(
-                instance.transfer_syntax_uid,
+                transfer_syntax,
                 instance.sop_class_uid,
                 instance.sop_instance_uid,
-                await ahead.data_of(instance),
+                await ahead.data_of(instance, transfer_syntax),
                 (link.system.sender.name, request.message_id),
             )
-        except (DamagedData, NotFound, NotSupported) as error:
+        except (BadInput, DamagedData, LimitExceeded, NotFound, NotSupported) as error:
             progress.fail(instance, comment(error))
         else:
             progress.count(instance, answer.status)
@@ -249,6 +280,20 @@ class Retrieval:
             await link.send(message.context_id, _move_response(request, code, progress), data)
 
 
+def form_for(instance: StoredInstance, taken: Collection[tuple[str, str]]) -> str | None:
+    """The transfer syntax in which an object is sent: as it is stored, else another uncompressed one, else None.
+
+    `taken`: (SOP class, transfer syntax) pairs that the receiver accepted.
+    """
+    if (instance.sop_class_uid, instance.transfer_syntax_uid) in taken:
+        return instance.transfer_syntax_uid
+    if instance.transfer_syntax_uid in RECODABLE:
+        for form in RECODED:
+            if (instance.sop_class_uid, form) in taken:
+                return form
+    return None
+
+
 class _Ahead:
     """Reads the next object while the one before is on its way."""
 
@@ -266,8 +311,8 @@ class _Ahead:
             self._reading[1].cancel()
             await asyncio.gather(self._reading[1], return_exceptions=True)
 
-    async def data_of(self, instance: StoredInstance) -> bytes:
-        """The data set; DamagedData or NotFound when it can not be given."""
+    async def data_of(self, instance: StoredInstance, transfer_syntax: str) -> bytes:
+        """The data set in this form; DamagedData, NotFound or BadInput when it can not be given."""
         if self._reading is not None and self._reading[0] == instance.sop_instance_uid:
             task = self._reading[1]
         else:
@@ -280,7 +325,9 @@ class _Ahead:
             following = self._next.get(instance.sop_instance_uid)
             if following is not None:
                 self._reading = (following.sop_instance_uid, self._start(following))
-        return data
+        if transfer_syntax == instance.transfer_syntax_uid:
+            return data
+        return await asyncio.to_thread(recode, data, instance.transfer_syntax_uid, transfer_syntax)
 
     def _start(self, instance: StoredInstance) -> asyncio.Task[bytes]:
         return asyncio.ensure_future(self._retriever.data_set(self._view, instance))

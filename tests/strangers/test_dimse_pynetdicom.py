@@ -1,0 +1,133 @@
+"""pynetdicom against a running server: sends files as they are and gets them back as they were."""
+
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from tests.scratch import Running
+from tests.strangers.dicom_samples import Sample, samples, send_as_they_are
+
+pynetdicom = pytest.importorskip("pynetdicom")
+from pynetdicom import AE, build_role, evt  # noqa: E402
+from pynetdicom.sop_class import (  # noqa: E402
+    CTImageStorage,
+    StudyRootQueryRetrieveInformationModelFind,
+    StudyRootQueryRetrieveInformationModelGet,
+    Verification,
+)
+
+pytestmark = [pytest.mark.slow]
+
+
+def associate(scratch: Running, ae: "AE", **options: object) -> object:
+    association = ae.associate("127.0.0.1", scratch.dicom_port, ae_title="SAMSYN", **options)
+    assert association.is_established
+    return association
+
+
+@pytest.fixture(scope="module")
+def stored(scratch: Running) -> list[Sample]:
+    """Everything, sent once without re-encoding."""
+    everything = samples()
+    assert send_as_they_are(scratch.dicom_port, everything) == [0x0000] * len(everything)
+    return everything
+
+
+def test_an_echo_is_answered_and_the_association_released(scratch: Running) -> None:
+    ae = AE("PYNETDICOM")
+    ae.add_requested_context(Verification)
+    association = associate(scratch, ae)
+    for _ in range(20):
+        assert association.send_c_echo().Status == 0x0000
+    association.release()
+    assert association.is_released
+
+
+def test_every_object_comes_back_byte_for_byte(scratch: Running, stored: list[Sample]) -> None:
+    got: dict[str, bytes] = {}
+
+    def keep(event: "evt.Event") -> int:
+        got[str(event.request.AffectedSOPInstanceUID)] = event.encoded_dataset(include_meta=False)
+        return 0x0000
+
+    ae = AE("PYNETDICOM")
+    ae.add_requested_context(StudyRootQueryRetrieveInformationModelGet, ExplicitVRLittleEndian)
+    for kind in dict.fromkeys((sample.sop_class, sample.transfer_syntax) for sample in stored):
+        ae.add_requested_context(*kind)
+    roles = [build_role(uid, scp_role=True) for uid in {sample.sop_class for sample in stored}]
+    association = associate(scratch, ae, ext_neg=roles, evt_handlers=[(evt.EVT_C_STORE, keep)])
+    for study in {sample.study for sample in stored}:
+        keys = Dataset()
+        keys.QueryRetrieveLevel = "STUDY"
+        keys.StudyInstanceUID = study
+        statuses = [
+            status.Status
+            for status, _ in association.send_c_get(keys, StudyRootQueryRetrieveInformationModelGet)
+        ]
+        assert statuses[-1] == 0x0000
+    association.release()
+    assert got == {sample.sop_instance: sample.data for sample in stored}
+
+
+def test_a_search_by_name_and_date_answers_with_what_was_asked(
+    scratch: Running, stored: list[Sample]
+) -> None:
+    ae = AE("PYNETDICOM")
+    ae.add_requested_context(StudyRootQueryRetrieveInformationModelFind)
+    association = associate(scratch, ae)
+    keys = Dataset()
+    keys.QueryRetrieveLevel = "STUDY"
+    keys.PatientName = "CompressedSamples*"
+    keys.StudyInstanceUID = ""
+    keys.StudyDate = ""
+    answers = list(association.send_c_find(keys, StudyRootQueryRetrieveInformationModelFind))
+    association.release()
+    assert answers[-1][0].Status == 0x0000
+    assert {answer.StudyInstanceUID for _, answer in answers if answer} >= {stored[0].study}
+
+
+def test_a_stranger_is_rejected_for_its_title(scratch: Running) -> None:
+    ae = AE("NOBODY")
+    ae.add_requested_context(Verification)
+    association = ae.associate("127.0.0.1", scratch.dicom_port, ae_title="SAMSYN")
+    assert association.is_rejected
+    primitive = association.acceptor.primitive
+    assert (primitive.result, primitive.result_source, primitive.diagnostic) == (1, 1, 3)
+
+
+def test_a_wrong_called_title_is_rejected(scratch: Running) -> None:
+    ae = AE("PYNETDICOM")
+    ae.add_requested_context(Verification)
+    association = ae.associate("127.0.0.1", scratch.dicom_port, ae_title="OTHER")
+    assert association.is_rejected
+    assert association.acceptor.primitive.diagnostic == 7
+
+
+def test_every_storage_class_of_the_standard_is_accepted(scratch: Running) -> None:
+    contexts = list(pynetdicom.AllStoragePresentationContexts)
+    for start in range(0, len(contexts), 100):
+        ae = AE("PYNETDICOM")
+        wanted = contexts[start : start + 100]
+        for context in wanted:
+            if str(context.abstract_syntax).startswith("1.2.840.10008.5.1.4.1.1"):
+                ae.add_requested_context(context.abstract_syntax)
+        association = associate(scratch, ae)
+        assert association.rejected_contexts == []
+        association.abort()
+
+
+def test_a_data_set_that_contradicts_its_envelope_is_not_stored(scratch: Running) -> None:
+    ae = AE("PYNETDICOM")
+    ae.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
+    association = associate(scratch, ae)
+    broken = Dataset()
+    broken.SOPClassUID = CTImageStorage
+    broken.SOPInstanceUID = "2.25.4711"
+    broken.PatientID = "191212121212"
+    broken.file_meta = pynetdicom.dsutils.create_file_meta(
+        sop_class_uid=CTImageStorage, sop_instance_uid="2.25.4711", transfer_syntax=ExplicitVRLittleEndian
+    )
+    status = association.send_c_store(broken)
+    assert status.Status == 0xC000
+    assert len(status.get("ErrorComment", "")) <= 64
+    association.release()

@@ -54,14 +54,11 @@ def demo(
     data: Annotated[Path, typer.Option(help="Data folder of the demo region; emptied at each start.")] = Path(
         "var/demo"
     ),
-    browser: Annotated[
-        bool, typer.Option(help="Wait until the region is loaded, then go on serving.")
-    ] = True,
 ) -> None:
     """Start a whole invented region: four providers with their systems, forty people, ten years of history."""
     from samsyn.cli import demo as verb
 
-    verb.run(data, browser)
+    verb.run(data)
 
 
 @app.command()

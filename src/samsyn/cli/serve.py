@@ -65,7 +65,7 @@ async def _serve(values: Settings) -> None:
         file=sys.stderr,
         flush=True,
     )
-    await _until_told(server)
+    await until_told(server)
 
 
 async def _serve_scratch(folder: Path) -> None:
@@ -74,7 +74,7 @@ async def _serve_scratch(folder: Path) -> None:
     await server.start()
     await server.add_test_persons(scratch_instance.TEST_PERSONS, scratch_instance.BOOKED_PERSONS)
     print(json.dumps(_description(server, instance, folder), ensure_ascii=False), flush=True)
-    await _until_told(server)
+    await until_told(server)
 
 
 def _description(server: Server, instance: scratch_instance.Scratch, folder: Path) -> dict[str, object]:
@@ -107,7 +107,8 @@ def _description(server: Server, instance: scratch_instance.Scratch, folder: Pat
     }
 
 
-async def _until_told(server: Server) -> None:
+async def until_told(server: Server) -> None:
+    """Waits for SIGTERM or SIGINT, then stops the server cleanly."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):

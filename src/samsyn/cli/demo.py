@@ -1,0 +1,108 @@
+"""`samsyn demo`: the invented region, with its systems outside Samsyn, in one command."""
+
+import asyncio
+import json
+import os
+import secrets
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from samsyn import operations_log, settings
+from samsyn.cli.serve import until_told
+from samsyn.clock import SystemClock
+from samsyn.errors import ConfigurationError
+from samsyn.server import Server
+
+_MARK = "samsyn-demo"
+_LOCAL_PACS_PORT = 4242
+
+_WHO = """
+Log in at {base}/ with the demo identity provider, for example as
+  Eva Lindgren, GP at Vårdcentralen Linden      finds 19121212-1212, sees her unit's report, registers consent
+  a radiologist at Nordsjukhuset                 sees what the hospital did
+  other people and their duties are listed on the log-in page.
+
+Ctrl-C ends the demo. The operations log is in {log}.
+"""
+
+
+def run(folder: Path) -> None:
+    """Empties the folder, starts Samsyn, lets the region's systems send, then serves until told to stop."""
+    _empty(folder)
+    log = folder / "samsyn.log"
+    with log.open("w", encoding="utf-8") as stream:
+        operations_log.start(stream)
+        asyncio.run(_Demo(folder, log).run())
+
+
+def _empty(folder: Path) -> None:
+    """Removes an earlier demo and nothing else: a folder with anything but a demo in it is left alone."""
+    if folder.exists() and any(folder.iterdir()) and not (folder / _MARK).exists():
+        raise ConfigurationError(f"{folder} is not empty and holds no demo: choose another with --data")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / _MARK).touch()
+
+
+class _Demo:
+    """Samsyn in this process, the region's systems in processes of their own."""
+
+    def __init__(self, folder: Path, log: Path) -> None:
+        self._folder = folder
+        self._log = log
+
+    async def run(self) -> None:
+        from samsyn_demo.region import REGION, Ports, settings_toml
+
+        tokens = {each.stow_client: secrets.token_urlsafe(32) for each in REGION if each.stow_client}
+        ports = Ports(local_pacs=_LOCAL_PACS_PORT)
+        file = self._folder / "samsyn.toml"
+        file.write_text(settings_toml(str(self._folder / "data"), ports, tokens), encoding="utf-8")
+        server = Server(settings.load(file), SystemClock())
+        await server.start()
+        base = f"http://127.0.0.1:{server.http_port}"
+        print(f"Samsyn is ready at {base}/  The region's systems are sending …", flush=True)
+        region = asyncio.create_task(self._play(server, tokens))
+        stop = asyncio.create_task(until_told(server))
+        await asyncio.wait({region, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.done():
+            loaded = region.result()
+            print(
+                _WHO.format(base=base, log=self._log) if loaded else "The region did not load whole.",
+                flush=True,
+            )
+            await stop
+        region.cancel()
+        await asyncio.gather(region, return_exceptions=True)
+
+    async def _play(self, server: Server, tokens: dict[str, str]) -> bool:
+        """Runs the region's systems and shows their progress; False when one of them failed."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "samsyn_demo.play",
+            *("--dicom-port", str(server.dicom_port)),
+            *("--http-port", str(server.http_port)),
+            *("--mllp-port", str(server.mllp_port)),
+            *("--local-pacs-port", str(_LOCAL_PACS_PORT)),
+            *("--folder", str(self._folder / "region")),
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, "SAMSYN_DEMO_TOKENS": json.dumps(tokens)},
+        )
+        assert process.stdout is not None
+        try:
+            async for line in process.stdout:
+                _show(json.loads(line))
+            return await process.wait() == 0
+        except asyncio.CancelledError:
+            process.terminate()
+            await process.wait()
+            raise
+
+
+def _show(progress: dict[str, Any]) -> None:
+    """One line of progress; on a terminal it overwrites the last one."""
+    end = "\r" if sys.stdout.isatty() else "\n"
+    print(f"  {progress.get('text', progress)}".ljust(78), end=end, flush=True)

@@ -18,13 +18,36 @@ document.addEventListener("keydown", (event) => {
     s: () => document.querySelector("#number")?.focus() ?? click("a[data-key='s']"),
     j: () => step(1),
     k: () => step(-1),
-    b: () => click("a[data-pictures]"),
+    b: () => click("a[data-whole]") ?? click("a[data-pictures]"),
     "?": () => click("a[data-key='?']"),
   };
   const act = acts[event.key.toLowerCase()];
   if (!act) return;
   event.preventDefault();
   act();
+});
+
+// A series opens beside the report where there is room; otherwise, and with a modifier key, on its own page.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-stack]");
+  const stage = document.querySelector("#stage");
+  if (!link || !stage || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  if (!window.matchMedia("(min-width: 75em)").matches) return;
+  event.preventDefault();
+  let viewer = stage.querySelector(".quickviewer");
+  if (!viewer) {
+    viewer = document.createElement("div");
+    viewer.className = "quickviewer";
+    viewer.dataset.seriesUrl = link.dataset.stack;
+    stage.append(viewer);
+    stage.hidden = false;
+  }
+  viewer.dataset.seriesUrl = link.dataset.stack;
+  const whole = document.querySelector("a[data-whole]");
+  if (whole) whole.href = link.href;
+  for (const each of document.querySelectorAll("a[data-stack]")) each.removeAttribute("aria-current");
+  link.setAttribute("aria-current", "true");
+  stage.scrollIntoView({ block: "nearest" });
 });
 
 // A hurried second click must not register twice.

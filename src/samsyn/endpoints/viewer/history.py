@@ -1,10 +1,12 @@
 """The timeline and the single examination as the templates show them."""
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from typing import Final
 
 from samsyn.endpoints.viewer.language import Languages, Words
 from samsyn.endpoints.viewer.wording import Change, changes, day, kinds, moment
@@ -14,7 +16,11 @@ from samsyn.providers.connections import Connections
 from samsyn.reports.examination import Examination
 from samsyn.reports.order import Arrangement, Role, by_report
 
-_PREVIEW_CHARACTERS = 320
+_PREVIEW_CHARACTERS: Final = 320
+_CONCLUSION: Final = re.compile(
+    r"^(bedömning|sammanfattning|konklusion|conclusion|impression)\b", re.I | re.M
+)
+"""A line that begins with one of these words begins what the referrer looks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,9 @@ class Entry:
     """The status that its colour tells; the words stand in `chips`."""
     chips: tuple[str, ...]
     preview: str
+    """The first words of the text that stands on top."""
+    conclusion: str
+    """The report's own conclusion (bedömning) when it has one, else ""."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +119,22 @@ class Presentation:
         if status == "none" and _is_cancelled(examination.referrals):
             chips.insert(0, "cancelled")
         own = self._reader
+        preview, conclusion = _preview(arrangements)
         return Entry(
             mark=mark_of(handle, examination.reference),
             date=day(examination.date) or self._words("timeline.undated"),
             time=f"{examination.time[:2]}:{examination.time[2:4]}" if len(examination.time) >= 4 else "",
             title=examination.title or self._words("timeline.untitled"),
             kinds=kinds(examination.modalities, self._languages, self._words)
-            or (self._words("modality.text"),),
+            or (self._words("modality.text" if examination.reports else "modality.referral"),),
             provider=self._connections.provider_name(examination.provider),
             unit=self._connections.unit_name(examination.provider, examination.unit),
             is_own_unit=own is not None
             and (own.provider_hsa_id, own.unit_hsa_id) == (examination.provider, examination.unit),
             status=status,
             chips=tuple(chips),
-            preview=_preview(arrangements),
+            preview=preview,
+            conclusion=conclusion,
         )
 
     def reports(self, examination: Examination) -> tuple[ReportShown, ...]:
@@ -210,11 +221,15 @@ def _is_cancelled(referrals: Iterable[Referral]) -> bool:
     return bool(states) and all(state is ReferralStatus.CANCELLED for state in states)
 
 
-def _preview(arrangements: Iterable[Arrangement]) -> str:
+def _preview(arrangements: Iterable[Arrangement]) -> tuple[str, str]:
+    """First words and conclusion of the topmost text; an annulled one tells nothing."""
     for arrangement in arrangements:
         if arrangement.shown and arrangement.shown[0].role is not Role.TOMBSTONE:
-            return " ".join(arrangement.shown[0].version.text.split())[:_PREVIEW_CHARACTERS]
-    return ""
+            text = arrangement.shown[0].version.text
+            found = _CONCLUSION.search(text)
+            conclusion = " ".join(text[found.start() :].split())[:_PREVIEW_CHARACTERS] if found else ""
+            return " ".join(text.split())[:_PREVIEW_CHARACTERS], conclusion
+    return "", ""
 
 
 def _version(version: ReportVersion, role: Role) -> VersionShown:

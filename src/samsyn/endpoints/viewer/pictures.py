@@ -6,50 +6,47 @@ patient stands in it. Everything is read through the View of the moment; an open
 
 import json
 import math
-from collections.abc import Mapping
+from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from samsyn import limits
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.history import mark_of
 from samsyn.endpoints.viewer.secure import PAGE_HEADERS, PAGE_POLICY
-from samsyn.endpoints.viewer.series import (
-    PDF_CLASS,
-    SeriesLists,
-    SeriesShown,
-    diagnostic_address,
-)
+from samsyn.endpoints.viewer.series import SeriesLists, SeriesShown, diagnostic_address
 from samsyn.endpoints.viewer.visits import PatientVisit, Visits
 from samsyn.endpoints.viewer.wording import day
-from samsyn.errors import BadInput, NotFound
-from samsyn.model.imaging import StoredInstance
+from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotFound, NotSupported
+from samsyn.render.pictures import Stack
 from samsyn.render.words import Picture, PictureFormat, PictureOptions, Window
 from samsyn.reports.examination import Examination
 
 _THUMBNAIL_SIDE: Final = 320
 _QUALITY: Final = 90
 _DOCUMENT: Final = "00420011"
+_DOCUMENT_POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; object-src 'self'; frame-ancestors 'none'"
+)
 _PICTURE_HEADERS: Final = {
-    "Cache-Control": "private, max-age=300",
+    "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'none'; sandbox",
-    "Vary": "Cookie",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One series of one examination, found through the View."""
+class Found:
+    """A series of an examination with its stack, remembered between the pictures of one reading."""
 
-    examination: Examination
-    mark: str
+    title: str
+    date: str
     series: SeriesShown
-    all_series: list[SeriesShown]
-    instances: list[StoredInstance]
+    stack: Stack
 
 
 class PicturePages:
@@ -60,6 +57,7 @@ class PicturePages:
         self._visits = visits
         self._series = series
         self._has_ohif = has_ohif
+        self._kept: OrderedDict[tuple[str, str, int], Found] = OrderedDict()
 
     def routes(self) -> list[BaseRoute]:
         """The addresses of this part."""
@@ -76,14 +74,17 @@ class PicturePages:
 
     async def page(self, there: PatientVisit) -> Response:
         """The quick viewer on a page of its own, with the other series beside it."""
-        found = await self._find(there)
-        await self._write(there, found, "images")
-        entry = self._visits.presentation(there.visit).entry(found.examination, there.handle)
+        examination, _ = await self._examination(there)
+        every = await self._series.of(there, examination)
+        place = int(there.visit.path("place"))
+        if not 1 <= place <= len(every):
+            raise NotFound
+        await self._write(there, every[place - 1])
         values = {
-            "entry": entry,
-            "series": found.all_series,
-            "now": found.series,
-            "diagnostic": self._has_ohif and bool(diagnostic_address(found.examination)),
+            "entry": self._visits.presentation(there.visit).entry(examination, there.handle),
+            "series": every,
+            "now": every[place - 1],
+            "diagnostic": self._has_ohif and bool(diagnostic_address(examination)),
         }
         return self._visits.show_patient(there, "pictures.html", "pictures", values)
 
@@ -102,78 +103,73 @@ class PicturePages:
         return answer
 
     async def thumbnail(self, there: PatientVisit) -> Response:
-        """A small picture of the series: the middle of it, which shows it best."""
-        found = await self._find(there)
-        instance = found.instances[len(found.instances) // 2]
-        if instance.pixels is None:
-            picture = await self._deps.pictures.thumbnail(there.view, instance)
-        else:
-            number = max(instance.pixels.frames, 1) // 2 + 1 if instance.pixels.frames > 1 else 1
+        """A small picture of the series: the one in its middle, or a sign for what has no picture."""
+        found = await self._found(there)
+        await self._write(there, found.series)
+        pictures = self._deps.pictures
+        if found.stack.frames:
+            middle = found.stack.frames[len(found.stack.frames) // 2]
             options = PictureOptions(PictureFormat.JPEG, _QUALITY, longest_side=_THUMBNAIL_SIDE)
-            picture = await self._deps.pictures.rendered(there.view, instance, number, options)
-        await self._write(there, found, "images")
-        return _picture(picture)
+            try:
+                return _picture(await pictures.rendered(there.view, middle.instance, middle.number, options))
+            except (NotSupported, DamagedData, LimitExceeded):
+                pass  # the sign below says what it is
+        series = found.series
+        return _picture(await pictures.series_thumbnail(there.view, series.study_uid, series.series_uid))
 
     async def stack(self, there: PatientVisit) -> Response:
         """What the quick viewer asks for: the caption and the address of every picture (static/quickviewer.js)."""
-        found = await self._find(there)
-        await self._write(there, found, "images")
-        words, who = there.visit.words, there.shown
-        frames = _frames(found.instances)
-        header = await self._header(there, found)
+        found = await self._found(there, anew=True)
+        await self._write(there, found.series)
+        words, who, stack = there.visit.words, there.shown, found.stack
+        first = next((frame.window for frame in stack.frames if frame.window), None)
+        base = f"{there.base}e/{there.visit.path('mark')}/s/{found.series.place}"
         told = {
             "caption": {
                 "patient": who.name,
                 "number": who.number.text,
-                "date": day(found.examination.date),
-                "study": found.examination.title or words("timeline.untitled"),
+                "date": found.date,
+                "study": found.title or words("timeline.untitled"),
                 "series": found.series.title,
                 "note": words("pictures.not_diagnostic"),
             },
             "frames": [
-                {"url": f"{there.base}e/{found.mark}/s/{found.series.place}/{index}"}
-                for index in range(len(frames))
+                {"url": f"{base}/{index}", **({"window": _told(frame.window)} if frame.window else {})}
+                for index, frame in enumerate(stack.frames)
             ],
-            "modality": found.series.modality,
-            "window": header.window,
-            "inverted": header.is_inverted,
-            "frame_time_ms": header.frame_time_ms,
-            "start": 0 if header.frame_time_ms else len(frames) // 2 if len(frames) > 8 else 0,
+            "modality": stack.modality or found.series.modality,
+            "window": _told(first) if first else None,
+            "inverted": stack.inverted,
+            "frame_time_ms": stack.frame_time_ms,
+            "start": stack.start,
         }
         return Response(json.dumps(told), media_type="application/json", headers=dict(PAGE_HEADERS))
 
     async def frame(self, there: PatientVisit) -> Response:
         """One picture of the stack, by its place from 0, in the window that was asked for."""
-        found = await self._find(there)
-        frames = _frames(found.instances)
+        found = await self._found(there)
         index = int(there.visit.path("index"))
-        if index >= len(frames):
+        if index >= len(found.stack.frames):
             raise NotFound
-        instance, number = frames[index]
+        frame = found.stack.frames[index]
         window = _window(there.visit.request.query_params.get("window", ""))
+        await self._write(there, found.series)
         options = PictureOptions(PictureFormat.JPEG, _QUALITY, window)
-        if instance.pixels is None:
-            picture = await self._deps.pictures.trace(there.view, instance)
-        else:
-            picture = await self._deps.pictures.rendered(there.view, instance, number, options)
-        await self._write(there, found, "images")
-        return _picture(picture)
+        return _picture(await self._deps.pictures.rendered(there.view, frame.instance, frame.number, options))
 
     async def document(self, there: PatientVisit) -> Response:
-        """A PDF as it was sent: sandboxed when opened by itself, and never taken for anything else."""
-        found = await self._find(there)
-        instance = found.instances[0]
-        if instance.sop_class_uid != PDF_CLASS:
+        """A PDF as it was sent, in a reader without rights to our pages; anything else only as a file."""
+        found = await self._found(there)
+        instance = next((each for each, kind in found.stack.other if kind == "pdf"), None)
+        if instance is None:
             raise NotFound
+        await self._write(there, found.series)
         data = await self._deps.retriever.bulk(there.view, instance, _DOCUMENT)
-        await self._write(there, found, "images")
         is_pdf = data.startswith(b"%PDF-")
         inline = is_pdf and there.visit.request.query_params.get("as") != "file"
         headers = {
             **PAGE_HEADERS,
-            "X-Frame-Options": "SAMEORIGIN",
-            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; object-src 'self'; "
-            "frame-ancestors 'self'",
+            "Content-Security-Policy": _DOCUMENT_POLICY,
             "Content-Disposition": f'{"inline" if inline else "attachment"}; filename="document.pdf"',
         }
         media_type = "application/pdf" if is_pdf else "application/octet-stream"
@@ -186,79 +182,31 @@ class PicturePages:
                 return examination, mark
         raise NotFound
 
-    async def _find(self, there: PatientVisit) -> Place:
-        examination, mark = await self._examination(there)
-        every = await self._series.of(there, examination)
-        place = int(there.visit.path("place"))
-        if not 1 <= place <= len(every):
-            raise NotFound
-        series = every[place - 1]
-        instances = await self._deps.retriever.instances(there.view, series.study_uid, series.series_uid)
-        return Place(examination, mark, series, every, list(instances))
+    async def _found(self, there: PatientVisit, anew: bool = False) -> Found:
+        """The series that the address names. What is remembered is only where it lies: every picture is asked for
+        with the View of the moment."""
+        key = (there.handle, there.visit.path("mark"), int(there.visit.path("place")))
+        kept = self._kept.get(key)
+        if kept is None or anew:
+            examination, _ = await self._examination(there)
+            every = await self._series.of(there, examination)
+            if not 1 <= key[2] <= len(every):
+                raise NotFound
+            series = every[key[2] - 1]
+            stack = await self._deps.pictures.stack(there.view, series.study_uid, series.series_uid)
+            kept = self._kept[key] = Found(examination.title, day(examination.date), series, stack)
+            while len(self._kept) > limits.MAX_KEPT_STACKS:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return kept
 
-    async def _write(self, there: PatientVisit, found: Place, kind: str) -> None:
-        await self._deps.gatekeeper.record_opening(there.view, found.series.study_uid, kind)
-
-    async def _header(self, there: PatientVisit, found: Place) -> "_Header":
-        series = found.series
-        text = await self._deps.retriever.metadata(
-            there.view, series.study_uid, series.series_uid, found.instances[0].sop_instance_uid
-        )
-        return _header_of(json.loads(text)[0], found.instances[0])
-
-
-@dataclass(frozen=True, slots=True)
-class _Header:
-    """What the stack's viewer must know of the first instance's header."""
-
-    window: dict[str, float] | None
-    is_inverted: bool
-    frame_time_ms: float | None
+    async def _write(self, there: PatientVisit, series: SeriesShown) -> None:
+        """NotFound when the View does not show the study any more; no picture leaves before this is written."""
+        await self._deps.gatekeeper.record_opening(there.view, series.study_uid, "images")
 
 
-def _header_of(tags: Mapping[str, Any], instance: StoredInstance) -> _Header:
-    shared = _first_item(tags.get("52009229")) or {}
-    first = _first_item(tags.get("52009230")) or {}
-    voi = _first_item(first.get("00289132")) or _first_item(shared.get("00289132")) or tags
-    center, width = _number(voi, "00281050"), _number(voi, "00281051")
-    pixels = instance.pixels
-    is_grey = pixels is not None and pixels.samples == 1 and pixels.photometric.startswith("MONOCHROME")
-    window = None
-    if is_grey and center is not None and width is not None and width >= 1:
-        window = {"center": center, "width": width}
-    time = _number(tags, "00181063")
-    rate = _number(tags, "00082144") or _number(tags, "00180040")
-    if time is None and rate:
-        time = 1000 / rate
-    is_cine = pixels is not None and pixels.frames > 1 and time is not None and 1 <= time <= 10_000
-    return _Header(
-        window,
-        pixels is not None and pixels.photometric == "MONOCHROME1",
-        time if is_cine else None,
-    )
-
-
-def _first_item(element: Any) -> dict[str, Any] | None:
-    values = element.get("Value") if isinstance(element, dict) else None
-    return values[0] if values and isinstance(values[0], dict) else None
-
-
-def _number(tags: Mapping[str, Any], tag: str) -> float | None:
-    values = tags.get(tag, {}).get("Value") or [None]
-    try:
-        number = float(values[0])
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _frames(instances: list[StoredInstance]) -> list[tuple[StoredInstance, int]]:
-    """Every picture of the series in order: (instance, frame from 1)."""
-    return [
-        (instance, number)
-        for instance in instances
-        for number in range(1, (max(instance.pixels.frames, 1) if instance.pixels else 1) + 1)
-    ]
+def _told(window: Window) -> dict[str, float]:
+    return {"center": window.center, "width": window.width}
 
 
 def _window(text: str) -> Window | None:

@@ -9,6 +9,7 @@ from samsyn.endpoints.viewer.visits import PatientVisit
 from samsyn.endpoints.viewer.wording import kinds
 from samsyn.model.attributes import Attributes
 from samsyn.model.imaging import StoredInstance
+from samsyn.render.pictures import kind_of
 from samsyn.reports.examination import Examination
 from samsyn.search.query import Level, Query
 
@@ -16,8 +17,6 @@ _STUDY_UID, _SERIES_UID, _MODALITY = 0x0020000D, 0x0020000E, 0x00080060
 _DESCRIPTION, _PROTOCOL, _NUMBER, _COUNT = 0x0008103E, 0x00181030, 0x00200011, 0x00201209
 _WITHOUT_PICTURES = frozenset({"PR", "KO", "SR", "REG", "SEG", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD"})
 """Modalities whose objects go with pictures; they are listed last and not opened in the quick viewer."""
-PDF_CLASS = "1.2.840.10008.5.1.4.1.1.104.1"
-"""Encapsulated PDF Storage (PS3.4 B.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ class SeriesLists:
     ) -> SeriesShown:
         words, modality = there.visit.words, _text(series, _MODALITY)
         stored = list(instances)
-        is_document = bool(stored) and all(each.sop_class_uid == PDF_CLASS for each in stored)
+        is_document = bool(stored) and all(kind_of(each) == "pdf" for each in stored)
         title = _text(series, _DESCRIPTION) or _text(series, _PROTOCOL)
         return SeriesShown(
             place=place,

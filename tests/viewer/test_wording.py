@@ -1,0 +1,54 @@
+"""How facts read on the pages."""
+
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from samsyn.endpoints.viewer.wording import changes, day, person_name, short_moment
+
+NOW = datetime(2026, 11, 22, 14, 30, tzinfo=UTC)
+
+
+def test_a_day_is_written_year_first_and_what_is_no_day_stays_as_sent() -> None:
+    assert day("20240315") == "2024-03-15"
+    assert day("") == ""
+    assert day("2024") == "2024"
+
+
+def test_midnight_at_the_end_of_today_is_told_as_24_00() -> None:
+    assert short_moment(datetime(2026, 11, 22, 23, 0, tzinfo=UTC), NOW) == "24:00"
+    assert short_moment(datetime(2026, 11, 22, 17, 5, tzinfo=UTC), NOW) == "18:05"
+    assert short_moment(datetime(2026, 11, 24, 8, 0, tzinfo=UTC), NOW) == "2026-11-24 09:00"
+
+
+def test_a_dicom_name_is_read_given_name_first() -> None:
+    assert person_name("Åsk^Birgitta") == "Birgitta Åsk"
+    assert person_name("Yamada^Tarou=山田^太郎") == "Tarou Yamada"
+    assert person_name("Ek^Eva^Maria^Dr^") == "Dr Eva Maria Ek"
+    assert person_name("") == ""
+
+
+def test_a_correction_shows_exactly_the_words_that_changed() -> None:
+    found = changes("Fraktur i höger handled.", "Fraktur i vänster handled.")
+    assert [(each.kind, each.text) for each in found] == [
+        ("same", "Fraktur i "),
+        ("gone", "höger"),
+        ("new", "vänster"),
+        ("same", " handled."),
+    ]
+
+
+@given(st.text(max_size=200), st.text(max_size=200))
+def test_a_difference_loses_nothing_of_either_text(before: str, after: str) -> None:
+    found = changes(before, after)
+    assert "".join(each.text for each in found if each.kind != "new") == before
+    assert "".join(each.text for each in found if each.kind != "gone") == after
+
+
+def test_a_very_long_text_is_compared_by_lines_and_loses_nothing() -> None:
+    before = "\n".join(f"rad {n} med några ord" for n in range(4_000))
+    after = before.replace("rad 17 ", "rad sjutton ")
+    found = changes(before, after)
+    assert "".join(each.text for each in found if each.kind != "gone") == after
+    assert sum(each.kind == "new" for each in found) == 1

@@ -9,6 +9,7 @@ import pytest
 from pydicom.encaps import encapsulate
 
 from samsyn.dicom.structure import UNDEFINED
+from samsyn.errors import DamagedData
 from tests.dicom.corpus import SEQUENCE_END, element, item
 from tests.dicom.test_reading import BIG, DEFLATED, deflate
 from tests.dicomweb.house import (
@@ -305,5 +306,23 @@ async def test_damaged_bytes_are_never_served(house: House) -> None:
         stream.seek(offset + length - 3)
         stream.write(b"\xee")
     assert (await get(house, INSTANCE, "application/dicom")).status_code == 500
-    with pytest.raises(Exception, match="instance"):
+    with pytest.raises(DamagedData):
         await get(house, INSTANCE)
+
+
+async def test_a_large_object_is_streamed_and_a_damaged_one_never_ends_well(house: House) -> None:
+    large = data_set(image(Rows=1024, Columns=1024, PixelData=bytes(range(256)) * 16_384))
+    await stored(house, file_of(large))
+    for accept in ("application/dicom", "*/*"):
+        response = await get(house, INSTANCE, accept)
+        content = response.content if accept == "application/dicom" else parts_of(response)[0][1]
+        assert content.endswith(large)
+        assert int(response.headers["content-length"]) == len(response.content)
+    [(_, offset, length)] = house.rows("SELECT segment, body_offset, length FROM instance")
+    [path] = list((house.store.folder / "journal").glob("*"))
+    with path.open("r+b") as stream:
+        stream.seek(offset + length // 2)
+        stream.write(b"\xee\xee")
+    for accept in ("application/dicom", "*/*"):
+        with pytest.raises(DamagedData):
+            await get(house, INSTANCE, accept)

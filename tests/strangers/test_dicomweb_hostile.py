@@ -176,7 +176,7 @@ def test_a_reader_that_goes_away_frees_its_work(scratch: Running, client: httpx.
         connections.append(connection)
     assert alive(client)
     time.sleep(1)
-    assert resident(scratch) - memory < 20 * 3 * 8 * MIB
+    assert resident(scratch) - memory < 20 * 5 * MIB
     for connection in connections:
         connection.close()
     time.sleep(1)

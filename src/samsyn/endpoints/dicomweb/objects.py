@@ -17,6 +17,8 @@ from samsyn.wire.multipart import closing, part_head
 _DICOM = "application/dicom"
 _OCTETS = "application/octet-stream"
 _PIXEL_DATA = "7FE00010"
+_AT_ONCE_BYTES = 1024 * 1024
+"""A single object up to this size is checked as a whole before the status is sent."""
 
 
 class Objects:
@@ -51,10 +53,19 @@ class Objects:
         )
 
     async def _single(self, view: View, instance: StoredInstance) -> Answer:
-        content = _head(instance) + await self._retriever.data_set(view, instance)
         kind = f"{_DICOM}; transfer-syntax={instance.transfer_syntax_uid}".encode()
         name = f'attachment; filename="{instance.sop_instance_uid}.dcm"'.encode()
-        return Answer(200, content, kind, ((b"content-disposition", name),))
+        headers = ((b"content-disposition", name),)
+        head, length = _head(instance), instance.location.length
+        if length <= _AT_ONCE_BYTES:
+            return Answer(200, head + await self._retriever.data_set(view, instance), kind, headers)
+
+        async def body() -> AsyncIterator[bytes]:
+            yield head
+            async for piece in self._retriever.pieces(view, instance):
+                yield piece
+
+        return Answer(200, body(), kind, headers, len(head) + length)
 
     def _multipart(self, view: View, instances: Sequence[StoredInstance]) -> Answer:
         boundary = new_boundary()
@@ -70,7 +81,9 @@ class Objects:
 
         async def body() -> AsyncIterator[bytes]:
             for head, instance in zip(heads, instances, strict=True):
-                yield head + await self._retriever.data_set(view, instance)
+                yield head
+                async for piece in self._retriever.pieces(view, instance):
+                    yield piece
             yield end
 
         kind = f'multipart/related; type="{_DICOM}"; boundary={boundary}'.encode()

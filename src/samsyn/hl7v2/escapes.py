@@ -44,6 +44,8 @@ def unescape(text: str, delimiters: Delimiters, charset: Charset) -> str:
     has no end and for control characters, NotSupported for a switch of character set (`\\C..\\`, `\\M..\\`).
     """
     escape = delimiters.escape
+    if text.isprintable() and (not escape or escape not in text):
+        return letters(text, charset)
     if escape and escape in text:
         text = _decoded(text, delimiters, charset)
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n")

@@ -50,6 +50,8 @@ class Segment:
 
         HL7's null (`""`, delete the value) reads as "" too; `is_null` tells it apart.
         """
+        if field >= len(self.fields) or not self.fields[field]:
+            return ""
         raw = self._component(field, component, repetition)
         if subcomponent:
             parts = _cut(raw, self.delimiters.subcomponent, MAX_HL7_COMPONENTS, "MAX_HL7_COMPONENTS")
@@ -225,7 +227,7 @@ def _segment(
 
 
 def _cut(raw: str, delimiter: str, most: int, limit: str) -> tuple[str, ...]:
-    if not delimiter:
+    if not delimiter or delimiter not in raw:
         return (raw,)
     if raw.count(delimiter) >= most:
         raise LimitExceeded(f"{limit}: more than {most}")

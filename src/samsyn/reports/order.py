@@ -108,11 +108,12 @@ def by_report(versions: Iterable[ReportVersion]) -> tuple[Arrangement, ...]:
     return tuple(arrange(group) for _, group in newest)
 
 
-def _key(version: ReportVersion) -> tuple[datetime, int, str, str, str, str]:
+def _key(version: ReportVersion) -> tuple[datetime, int, bool, str, str, str, str]:
     """Total order by what the source said; arrival (version_key, received) has no say."""
     return (
         version.result_time or _LONG_AGO,
         _RANK[version.status],
+        version.fragment,
         version.text,
         version.signer,
         version.author,
@@ -120,7 +121,7 @@ def _key(version: ReportVersion) -> tuple[datetime, int, str, str, str, str]:
     )
 
 
-def _holding_key(version: ReportVersion) -> tuple[bool, tuple[datetime, int, str, str, str, str]]:
+def _holding_key(version: ReportVersion) -> tuple[bool, tuple[datetime, int, bool, str, str, str, str]]:
     return version.status is not ReportStatus.PRELIMINARY, _key(version)
 
 

@@ -1,13 +1,12 @@
 """A referral's present state from everything that was ever told about it, whatever the order of arrival.
 
-Every order message is kept as an event; the rows that people see are folded anew from all events of the same
-referral, sorted by the senders' clocks. Events belong together when they share the placer number or the
-(issuer, accession number), and are about the same person, linked numbers included. One referral with several
-accession numbers is several rows, one for each examination; what was told before there was an accession number
-holds for all of them.
+Every order message is kept as an event; the rows that people see are folded anew from the events, sorted by the
+senders' clocks. A row stands for one examination that a referral asks for: (issuer, accession number). It takes
+the events with that number and what was told, before there was a number, under the placer numbers that those
+events name. A referral without any accession number yet is one row of its own. Only events of the same person
+belong together, linked numbers included.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -38,31 +37,42 @@ _TEXTS = (
     "performer_unit",
 )
 _COLUMNS = (
-    "referral_key, patient_key, provider, unit, begins, ends, accession_issuer, accession, placer_id, status,"
-    " priority, ordered, procedure_code, procedure_text, question, history, referrer, performer_provider,"
-    " performer_unit, message_key"
+    "referral_key",
+    "patient_key",
+    "provider",
+    "unit",
+    "begins",
+    "ends",
+    "accession_issuer",
+    "accession",
+    "placer_id",
+    "status",
+    *_TEXTS,
+    "message_key",
 )
 _ORDER = [status.value for status in ReferralStatus]
+
+
+Number = tuple[str, str]
+"""(issuer, accession number)."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Told:
     """One stored event. `content` holds what the message told, empty texts left out."""
 
-    key: int
     patient_key: int
     placer: str
-    issuer: str
-    accession: str
     told: str
     content: dict[str, Any]
     message_key: int
+    order: tuple[str, int, str]
+    """By the sender's clock; at the same moment the later stage, then the content: never by arrival."""
 
     @property
-    def order(self) -> tuple[str, int, bytes]:
-        """By the sender's clock; at the same moment the later stage, then the content: never by arrival."""
-        stage = _ORDER.index(self.content["status"]) if "status" in self.content else -1
-        return self.told, stage, orjson.dumps(self.content, option=orjson.OPT_SORT_KEYS)
+    def is_order(self) -> bool:
+        """Whether it tells of a referral; a report's answer alone makes no row."""
+        return "owner_told" in self.content
 
 
 def add_order(
@@ -91,10 +101,9 @@ def add_order(
         "owner_told": event.owner_told,
     }
     issuer = event.accession_issuer or sender.accession_issuer
-    _keep(
-        transaction, patient_key, referral.placer_id, issuer, referral.accession, told, content, message_key
-    )
-    refold(transaction, patient_key)
+    number = (issuer, referral.accession) if referral.accession else None
+    _keep(transaction, patient_key, referral.placer_id, number, told, content, message_key)
+    _fold_around(transaction, patient_key, referral.placer_id, number)
 
 
 def add_answer(
@@ -111,101 +120,147 @@ def add_answer(
     answered = event.status in (ReportStatus.FINAL, ReportStatus.CORRECTION, ReportStatus.ADDENDUM)
     content = {"status": ReferralStatus.REPORTED.value} if answered else {}
     issuer = event.accession_issuer or sender.accession_issuer
-    _keep(transaction, patient_key, event.placer_id, issuer, event.accession, told, content, message_key)
-    refold(transaction, patient_key)
+    number = (issuer, event.accession)
+    _keep(transaction, patient_key, event.placer_id, number, told, content, message_key)
+    _fold_around(transaction, patient_key, event.placer_id, number)
 
 
 def refold(transaction: Transaction, patient_key: int) -> None:
-    """Makes the referral rows of a person (linked persons included) follow from the kept events.
+    """Makes all referral rows of a person (linked persons included) follow from the kept events.
 
-    Called after every event, merge and unmerge; the same events and links give the same rows.
+    Called after every merge and unmerge; the same events and links give the same rows.
     """
-    persons = sorted(registry.closure(transaction, patient_key))
-    events = [event for person in persons for event in _kept(transaction, person)]
-    wanted = [row for group in _groups(events) for row in _rows(group)]
-    _write(transaction, persons, wanted)
+    persons = _persons(transaction, patient_key)
+    numbers: set[Number] = set()
+    placers: set[str] = set()
+    for person in persons:
+        for table in ("referral_event", "referral"):
+            for issuer, accession, placer in transaction.all(
+                f"SELECT DISTINCT accession_issuer, accession, placer_id FROM {table}"  # noqa: S608 - two constants
+                " WHERE patient_key = ?",
+                person,
+            ):
+                numbers |= {(issuer, accession)} if accession else set()
+                placers |= {placer} if placer else set()
+    for number in sorted(numbers):
+        _fold_number(transaction, persons, number)
+    for placer in sorted(placers):
+        _fold_placer(transaction, persons, placer)
+
+
+def _fold_around(transaction: Transaction, patient_key: int, placer: str, number: Number | None) -> None:
+    """Brings the rows up to date that one new event can change."""
+    persons = _persons(transaction, patient_key)
+    numbers = {number} if number is not None else _numbers_under(transaction, persons, placer)
+    for each in sorted(numbers):
+        _fold_number(transaction, persons, each)
+    if placer:
+        _fold_placer(transaction, persons, placer)
+
+
+def _fold_number(transaction: Transaction, persons: list[int], number: Number) -> None:
+    """The row of one accession number."""
+    events = _told(transaction, persons, "accession_issuer = ? AND accession = ?", *number)
+    for placer in sorted({event.placer for event in events if event.placer}):
+        events += _told(transaction, persons, "placer_id = ? AND accession = ''", placer)
+    present = _present(transaction, persons, "accession_issuer = ? AND accession = ?", *number)
+    _write(transaction, present, events, number)
+
+
+def _fold_placer(transaction: Transaction, persons: list[int], placer: str) -> None:
+    """The row of a placer number that has no accession number yet; it goes when the first one has come."""
+    events: list[_Told] = []
+    if not _numbers_under(transaction, persons, placer):
+        events = _told(transaction, persons, "placer_id = ? AND accession = ''", placer)
+    present = _present(transaction, persons, "placer_id = ? AND accession = ''", placer)
+    _write(transaction, present, events, ("", ""))
+
+
+def _persons(transaction: Transaction, patient_key: int) -> list[int]:
+    return sorted(registry.closure(transaction, patient_key))
+
+
+def _numbers_under(transaction: Transaction, persons: list[int], placer: str) -> set[Number]:
+    """The accession numbers that a placer number became."""
+    return {
+        (issuer, accession)
+        for person in persons
+        for issuer, accession in transaction.all(
+            "SELECT DISTINCT accession_issuer, accession FROM referral_event"
+            " WHERE patient_key = ? AND placer_id = ? AND accession <> ''",
+            person,
+            placer,
+        )
+    }
 
 
 def _keep(
     transaction: Transaction,
     patient_key: int,
     placer: str,
-    issuer: str,
-    accession: str,
+    number: Number | None,
     told: str,
     content: dict[str, Any],
     message_key: int,
 ) -> None:
+    """Adds the event; one that says the same of the same referral again only becomes later."""
     said = {key: value for key, value in content.items() if value not in ("", None)}
+    issuer, accession = number or ("", "")
+    text = orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode()
+    same = transaction.one(
+        "SELECT event_key, told FROM referral_event WHERE patient_key = ? AND placer_id = ? AND accession = ?"
+        " AND accession_issuer = ? AND content = ?",
+        patient_key,
+        placer,
+        accession,
+        issuer,
+        text,
+    )
+    if same is not None:
+        if told > same[1]:
+            transaction.update("referral_event", {"event_key": same[0]}, told=told)
+        return
     transaction.insert(
         "referral_event",
         event_key=transaction.next_key("referral_event"),
         patient_key=patient_key,
         placer_id=placer,
-        accession_issuer=issuer if accession else "",
+        accession_issuer=issuer,
         accession=accession,
         told=told,
-        content=orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode(),
+        content=text,
         message_key=message_key,
     )
 
 
-def _kept(transaction: Transaction, patient_key: int) -> list[_Told]:
-    rows = transaction.all(
-        "SELECT event_key, patient_key, placer_id, accession_issuer, accession, told, content, message_key"
-        " FROM referral_event WHERE patient_key = ?",
-        patient_key,
+def _told(transaction: Transaction, persons: list[int], where: str, *values: str) -> list[_Told]:
+    """Kept events; `where` is one of this module's constants."""
+    events = []
+    sql = (
+        "SELECT patient_key, placer_id, told, content, message_key FROM referral_event"  # noqa: S608
+        f" WHERE patient_key = ? AND {where}"
     )
-    return [
-        _Told(key, person, placer, issuer, accession, told, orjson.loads(content), message)
-        for key, person, placer, issuer, accession, told, content, message in rows
-    ]
+    for person in persons:
+        for key, placer, told, text, message in transaction.all(sql, person, *values):
+            content = orjson.loads(text)
+            stage = _ORDER.index(content["status"]) if "status" in content else -1
+            events.append(_Told(key, placer, told, content, message, (told, stage, text)))
+    return events
 
 
-def _groups(events: Iterable[_Told]) -> list[list[_Told]]:
-    """Events of the same referral: connected by placer number or by (issuer, accession)."""
-    groups: list[tuple[set[tuple[str, str]], list[_Told]]] = []
-    for event in events:
-        names = {("placer", event.placer)} if event.placer else set()
-        if event.accession:
-            names.add((f"accession {event.issuer}", event.accession))
-        joined = [event]
-        apart = []
-        for known, members in groups:
-            if known & names:
-                names |= known
-                joined += members
-            else:
-                apart.append((known, members))
-        groups = [*apart, (names, joined)]
-    return [sorted(members, key=lambda each: each.order) for _, members in groups]
-
-
-def _rows(group: list[_Told]) -> list[dict[str, Any]]:
-    """One row for each accession number, or one without; none when only answers have come."""
-    if not any("unit" in each.content or "owner_told" in each.content for each in group):
-        return []
-    numbers = sorted({(each.issuer, each.accession) for each in group if each.accession}) or [("", "")]
-    return [
-        _folded(
-            [each for each in group if not each.accession or (each.issuer, each.accession) == number], number
-        )
-        for number in numbers
-    ]
-
-
-def _folded(events: list[_Told], number: tuple[str, str]) -> dict[str, Any]:
+def _folded(events: list[_Told], number: Number) -> dict[str, Any]:
     """The latest word for each field; the owner that was named goes before a sender that only forwarded."""
+    events = sorted(events, key=lambda each: each.order)
     row: dict[str, Any] = dict.fromkeys(_TEXTS, "")
     row |= {"provider": "", "unit": "", "placer_id": "", "status": ReferralStatus.ORDERED.value}
     row["accession_issuer"], row["accession"] = number
     for event in events:
         row |= {key: event.content[key] for key in (*_TEXTS, "status") if key in event.content}
         row["placer_id"] = event.placer or row["placer_id"]
-    orders = [each for each in events if "owner_told" in each.content]
+    orders = [each for each in events if each.is_order]
     told = [each for each in orders if each.content["owner_told"]]
-    for owner in told[-1:] or orders[:1]:
-        row["provider"], row["unit"] = owner.content.get("provider", ""), owner.content.get("unit", "")
+    owner = (told[-1:] or orders[:1])[0]
+    row["provider"], row["unit"] = owner.content.get("provider", ""), owner.content.get("unit", "")
     row["patient_key"] = events[0].patient_key
     row["message_key"] = events[-1].message_key
     row["began"] = row["ordered"] or events[0].told
@@ -228,45 +283,37 @@ def _day(moment: str) -> int | None:
     return int(datetime.fromisoformat(moment).astimezone(STOCKHOLM).strftime("%Y%m%d"))
 
 
-def _write(transaction: Transaction, persons: list[int], wanted: list[dict[str, Any]]) -> None:
-    """Changes only the rows that differ; a row keeps its key as long as it has its number."""
-    names = [name.strip() for name in _COLUMNS.split(",")]
-    present = [
-        dict(zip(names, row, strict=True))
+def _present(transaction: Transaction, persons: list[int], where: str, *values: str) -> list[dict[str, Any]]:
+    """Rows as they stand; `where` is one of this module's constants."""
+    sql = f"SELECT {', '.join(_COLUMNS)} FROM referral WHERE patient_key = ? AND {where}"  # noqa: S608
+    return [
+        dict(zip(_COLUMNS, row, strict=True))
         for person in persons
-        for row in transaction.all(
-            f"SELECT {_COLUMNS} FROM referral WHERE patient_key = ? ORDER BY referral_key",  # noqa: S608 - constant
-            person,
-        )
+        for row in transaction.all(sql, person, *values)
     ]
-    for row in wanted:
-        values = {name: row[name] for name in names[1:]}
-        same = _same_referral(present, row)
-        if same is None:
-            key = transaction.next_key("referral")
-            transaction.insert("referral", referral_key=key, changed=transaction.time, **values)
-        else:
-            present.remove(same)
+
+
+def _write(
+    transaction: Transaction, present: list[dict[str, Any]], events: list[_Told], number: Number
+) -> None:
+    """Makes the present rows the one that the events give, or none; changes only what differs."""
+    if any(event.is_order for event in events):
+        row = _folded(events, number)
+        values = {name: row[name] for name in _COLUMNS[1:]}
+        if present:
+            same = present.pop(0)
             key = same["referral_key"]
             changed = {name: value for name, value in values.items() if same[name] != value}
             if changed:
                 transaction.update("referral", {"referral_key": key}, changed=transaction.time, **changed)
+        else:
+            key = transaction.next_key("referral")
+            transaction.insert("referral", referral_key=key, changed=transaction.time, **values)
         _relate(transaction, key, row)
     for row in present:
-        # Two rows turned out to be one referral; the events of both are kept.
+        # The referral got its accession number, or two persons' rows turned out to be one; the events are kept.
         transaction.delete("referral", referral_key=row["referral_key"])
         transaction.delete("care_relation", relation_id=f"referral-{row['referral_key']}")
-
-
-def _same_referral(present: list[dict[str, Any]], row: dict[str, Any]) -> dict[str, Any] | None:
-    number = (row["accession_issuer"], row["accession"])
-    for each in present:
-        if row["accession"] and (each["accession_issuer"], each["accession"]) == number:
-            return each
-    for each in present:
-        if not each["accession"] and each["placer_id"] == row["placer_id"]:
-            return each
-    return None
 
 
 def _relate(transaction: Transaction, key: int, row: dict[str, Any]) -> None:

@@ -44,12 +44,13 @@ CREATE TABLE referral(referral_key INTEGER PRIMARY KEY, patient_key INTEGER, pro
   begins INTEGER, ends INTEGER, accession_issuer TEXT, accession TEXT, placer_id TEXT, status TEXT,
   priority TEXT, ordered TEXT, procedure_code TEXT, procedure_text TEXT, question TEXT, history TEXT,
   referrer TEXT, performer_provider TEXT, performer_unit TEXT, changed TEXT, message_key INTEGER);
-CREATE INDEX referral_by_patient ON referral(patient_key);
+CREATE INDEX referral_by_patient ON referral(patient_key, placer_id, accession);
 CREATE INDEX referral_by_accession ON referral(accession) WHERE accession <> '';
 CREATE INDEX referral_by_placer ON referral(placer_id);
 CREATE TABLE referral_event(event_key INTEGER PRIMARY KEY, patient_key INTEGER, placer_id TEXT,
   accession_issuer TEXT, accession TEXT, told TEXT, content TEXT, message_key INTEGER);
-CREATE INDEX referral_event_by_patient ON referral_event(patient_key);
+CREATE INDEX referral_event_by_placer ON referral_event(patient_key, placer_id, accession);
+CREATE INDEX referral_event_by_accession ON referral_event(patient_key, accession);
 
 CREATE TABLE report(report_key INTEGER PRIMARY KEY, patient_key INTEGER, provider TEXT, unit TEXT,
   begins INTEGER, ends INTEGER, accession_issuer TEXT, accession TEXT, filler_id TEXT, study_uid TEXT,

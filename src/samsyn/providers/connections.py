@@ -48,7 +48,9 @@ class Connections:
             peer.ae_title: (provider, peer) for provider in settings.provider for peer in provider.dicom_peer
         }
         self._tokens = {
-            token.sha256: (provider, token) for provider in settings.provider for token in provider.token
+            bytes.fromhex(token.sha256): _system(provider, token)
+            for provider in settings.provider
+            for token in provider.token
         }
         self._sources = {
             (source.application, source.facility): (provider, source)
@@ -91,8 +93,7 @@ class Connections:
 
     def token(self, secret: str) -> System | None:
         """The system that holds a bearer token, or None. Only the token's SHA-256 is known here."""
-        found = self._tokens.get(hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest())
-        return _system(*found) if found else None
+        return self._tokens.get(hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest())
 
     def hl7_source(self, application: str, facility: str, address: str) -> Hl7Source | None:
         """The system behind MSH-3, MSH-4 and the remote address, or None."""

@@ -29,7 +29,7 @@ KINDS = {
         Kind(
             "chest", "CR", "CHEST", cases.CHEST,
             {"nord": ("31100", "Rtg lungor"), "klara": ("LUNG2", "Lungröntgen, frontal och sida")},
-            (("nord", "rontgen", 3), ("klara", "city", 2)), 30,
+            (("nord", "rontgen", 3), ("klara", "city", 2)), 26,
         ),
         Kind(
             "ct-chest", "CT", "CHEST", cases.CT_CHEST,
@@ -80,6 +80,34 @@ KINDS = {
             "ecg", "ECG", "HEART", cases.ECG,
             {"nord": ("F100", "Vilo-EKG")},
             (("nord", "fysiologi", 1),), 14,
+        ),
+        Kind(
+            "real-chest", "CR", "CHEST", cases.REAL_CHEST, {"klara": ("LUNG2", "Lungröntgen")},
+            (("klara", "city", 1),), 1,
+        ),
+        Kind(
+            "real-leg", "CR", "LEG", cases.REAL_LEG, {"nord": ("36600", "Rtg underben")},
+            (("nord", "rontgen", 1),), 1,
+        ),
+        Kind(
+            "real-shoulder", "MR", "SHOULDER", cases.REAL_SHOULDER, {"klara": ("MRAX", "MR axelled")},
+            (("klara", "city", 1),), 1,
+        ),
+        Kind(
+            "real-liver", "MR", "ABDOMEN", cases.REAL_LIVER, {"nord": ("93400", "MR lever")},
+            (("nord", "rontgen", 1),), 1,
+        ),
+        Kind(
+            "real-spine", "CT", "TSPINE", cases.REAL_SPINE, {"nord": ("82200", "DT bröstrygg")},
+            (("nord", "rontgen", 1),), 1,
+        ),
+        Kind(
+            "real-perfusion", "CT", "HEAD", cases.REAL_PERFUSION, {"nord": ("81050", "DT perfusion hjärna")},
+            (("nord", "rontgen", 1),), 1,
+        ),
+        Kind(
+            "real-echo", "US", "HEART", cases.ECHO, {"nord": ("F510", "Ekokardiografi, transtorakal")},
+            (("nord", "fysiologi", 1),), 1,
         ),
         Kind(
             "point-of-care", "US", "ABDOMEN", cases.POINT_OF_CARE,

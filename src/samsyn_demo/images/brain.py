@@ -16,6 +16,8 @@ SIZE = 512
 SPACING_MM = 0.47
 """Pixel size of the tissue map and the CT; the MR pictures have twice as large pixels."""
 THICKNESS_MM = 5.0
+BOTTOM_MM = -54.0
+"""Height of the lowest slice."""
 
 
 class Tissue(IntEnum):
@@ -90,7 +92,7 @@ class Head:
     bottom_mm: float
 
 
-def head(slices: int = 28, age: float = 0.0, bottom_mm: float = -54.0) -> Head:
+def head(slices: int = 28, age: float = 0.0, bottom_mm: float = BOTTOM_MM) -> Head:
     """A head with `slices` slices of 5 mm from the skull base; `age` 0..1 widens ventricles and sulci."""
     tissues = np.zeros((slices, SIZE, SIZE), np.uint8)
     folds = _Folds()
@@ -104,14 +106,23 @@ def with_spots(model: Head, spots: tuple[Spot, ...]) -> Head:
     tissues = model.tissues.copy()
     x, y = _axes()
     for spot in spots:
-        for index in range(len(tissues)):
+        may = np.zeros(256, bool)
+        may[[int(tissue) for tissue in spot.onto or tuple(Tissue)]] = True
+        may[Tissue.AIR] = False
+        columns = slice(*np.searchsorted(x[0], _reach(spot.centre[0], spot.radii[0])))
+        rows = slice(*np.searchsorted(y[:, 0], _reach(spot.centre[1], spot.radii[1])))
+        for index, plane in enumerate(tissues):
             z = model.bottom_mm + index * THICKNESS_MM
-            inside = _ellipsoid(x, y, z, spot.centre, spot.radii) < 0
-            inside &= tissues[index] > 0
-            if spot.onto:
-                inside &= np.isin(tissues[index], [int(tissue) for tissue in spot.onto])
-            tissues[index][inside] = spot.tissue
+            if abs(z - spot.centre[2]) >= spot.radii[2]:
+                continue
+            part = plane[rows, columns]
+            inside = _ellipsoid(x[:, columns], y[rows], z, spot.centre, spot.radii) < 0
+            part[inside & may[part]] = spot.tissue
     return Head(tissues, model.bottom_mm)
+
+
+def _reach(centre: float, radius: float) -> tuple[float, float]:
+    return centre - radius, centre + radius
 
 
 def ct(model: Head, name: str, factor: float = 1.0) -> NDArray[np.int16]:
@@ -137,9 +148,9 @@ def mr(model: Head, weighting: str, name: str, factor: float = 1.0) -> NDArray[n
     table = _table(weighting)
     out = np.empty((len(model.tissues), half, half), np.uint16)
     for index, tissues in enumerate(model.tissues):
-        plane = blur(table[tissues], 0.9)
-        coarse = plane.reshape(half, 2, half, 2).mean(axis=(1, 3))
-        coarse = zoomed(coarse, factor) * shading
+        fine = table[tissues]
+        coarse = (fine[::2, ::2] + fine[1::2, ::2] + fine[::2, 1::2] + fine[1::2, 1::2]) * np.float32(0.25)
+        coarse = zoomed(blur(coarse, 0.5), factor) * shading
         moved = np.roll(real, 29 * index, 0) + coarse
         out[index] = np.rint(np.sqrt(moved**2 + np.roll(imaginary, 31 * index, 1) ** 2)).astype(np.uint16)
     return out

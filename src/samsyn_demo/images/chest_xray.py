@@ -27,15 +27,6 @@ View = Literal["frontal", "lateral"]
 
 
 @dataclass(frozen=True, slots=True)
-class Build:
-    """What makes one chest differ from another."""
-
-    heart_size: float = 1.0
-    breasts: bool = False
-    view: View = "frontal"
-
-
-@dataclass(frozen=True, slots=True)
 class Finding:
     """A shadow: centre and radii as shares of width and height of the picture, strength in mm of water."""
 
@@ -45,14 +36,29 @@ class Finding:
     kind: Literal["cloud", "nodule", "fluid"] = "cloud"
 
 
-def base(build: Build) -> Array:
-    """The beam's path (mm of water) over ROWS x COLUMNS pixels, without noise; some two seconds of work."""
-    rows, columns = ROWS // 4, COLUMNS // 4
+def base(heart_size: float, view: View) -> Array:
+    """The beam's path (mm of water) over ROWS x COLUMNS pixels, without noise; about a second of work."""
+    rows, columns = ROWS // 5, COLUMNS // 5
     path = np.empty((rows, columns), np.float32)
     for row, z in enumerate(np.linspace(_TOP, _BOTTOM, rows)):
-        path[row] = _soft_tissue(float(z), columns, build)
-    path = resize(blur(path, 0.7), ROWS, COLUMNS)
-    pieces = [*_vessels(build.view), *_bones(build.view), *_airways(build.view)]
+        path[row] = _soft_tissue(float(z), columns, heart_size, view)
+    return resize(blur(path, 0.6), ROWS, COLUMNS) + _thin_parts(view)
+
+
+def breasts() -> Array:
+    """What breasts add to the beam's path in a frontal picture."""
+    x = np.linspace(-_HALF, _HALF, COLUMNS // 5, dtype=np.float32)[None, :]
+    z = np.linspace(_TOP, _BOTTOM, ROWS // 5, dtype=np.float32)[:, None]
+    rho2 = ((np.abs(x) - 86) / 70) ** 2 + ((z + 66) / 66) ** 2
+    mound = 28 * np.clip(1 - rho2, 0, 1) ** 0.75 * np.clip((-20 - z) / 70, 0, 1)
+    return resize(np.asarray(mound, np.float32), ROWS, COLUMNS)
+
+
+@cache
+def _thin_parts(view: View) -> Array:
+    """Vessels, bones and airways: what has a sharp edge."""
+    path = np.zeros((ROWS, COLUMNS), np.float32)
+    pieces = [*_vessels(view), *_bones(view), *_airways(view)]
     points = np.concatenate([piece[0] for piece in pieces])
     radii = np.concatenate([piece[1] for piece in pieces])
     weights = np.concatenate([_runs(piece[0]) * np.float32(piece[2]) for piece in pieces])
@@ -60,7 +66,7 @@ def base(build: Build) -> Array:
         chosen = (radii < 1.5) == thin
         shadow = _shadow(points[chosen], radii[chosen], weights[chosen], (ROWS // shrink, COLUMNS // shrink))
         path += resize(blur(shadow, 0.8), ROWS, COLUMNS)
-    if build.view == "frontal":
+    if view == "frontal":
         path += resize(_flat_bones(ROWS // 2, COLUMNS // 2), ROWS, COLUMNS)
     return path
 
@@ -80,7 +86,7 @@ def picture(
     shown = 0.46 * (level - 96) / 130 + local / 62
     dose = np.sqrt(np.clip(1.5 - level / 220, 0.25, 2.0))
     noise = np.roll(_noise(), (int(chance.integers(ROWS)), int(chance.integers(COLUMNS))), (0, 1))
-    values = 4095 * (1 / (1 + np.exp(-2.9 * (shown - 0.30)))) + noise * (44 / dose)
+    values = 2047.5 + 2047.5 * np.tanh(1.45 * (shown - 0.30)) + noise * (44 / dose)
     _collimate(values, chance)
     _letter(values, marker)
     return np.rint(np.clip(values, 0, 4095)).astype(np.uint16)
@@ -91,39 +97,32 @@ def _noise() -> Array:
     return grain((ROWS, COLUMNS), 1.0, stream("chest-noise"))
 
 
-def _soft_tissue(z: float, columns: int, build: Build) -> Array:
+def _soft_tissue(z: float, columns: int, heart_size: float, view: View) -> Array:
     """One row of the picture: mm of water along the beam, lungs counted by their share."""
     across = np.linspace(-_HALF, _HALF, columns, dtype=np.float32)
-    beam = np.linspace(-168, 168, 72, dtype=np.float32)
+    beam = np.linspace(-168, 168, 60, dtype=np.float32)
     step_mm = float(beam[1] - beam[0])
-    if build.view == "frontal":
+    if view == "frontal":
         x, y = across[None, :], beam[:, None]
     else:
         x, y = beam[:, None], across[None, :]
     half_width, half_depth, centre = thorax_shape.body(z)
     trunk = thorax_shape.superellipse(x / np.float32(half_width), (y - centre) / np.float32(half_depth)) - 1
     tissue = step(trunk * 100, step_mm)
-    lung = _lung(x, y, z, build) * tissue
+    lung = _lung(x, y, z, heart_size) * tissue
     thickness = (tissue - (1 - _LUNG_SHARE) * lung).sum(axis=0) * step_mm
     fat = 0.93
     thickness *= fat
-    if build.breasts:
-        for side in (-1, 1):
-            rho2 = ((x - side * 86) / 70) ** 2 + ((z + 66) / 66) ** 2
-            upper = float(np.clip((-20 - z) / 70, 0.0, 1.0))
-            mound = 30 * np.clip(1 - rho2, 0, 1) ** 0.75 * upper
-            if build.view == "frontal":
-                thickness += mound[0]
     gas = _gas(x, y, z) * tissue
     return np.asarray(thickness - gas.sum(axis=0) * step_mm, np.float32)
 
 
-def _lung(x: Array, y: Array, z: float, build: Build) -> Array:
+def _lung(x: Array, y: Array, z: float, heart_size: float) -> Array:
     width, depth, centre = thorax_shape.pleura(z)
     rho = thorax_shape.superellipse(x / np.float32(width), (y - centre) / np.float32(depth))
     dome = np.maximum(thorax_shape.whole_diaphragm(x, y) - np.float32(_BREATH), thorax_shape.tendon(x, y) - 5)
     dome -= np.float32(z)
-    middle = thorax_shape.mediastinum(x, y, z + 13, build.heart_size)
+    middle = thorax_shape.mediastinum(x, y, z + 13, heart_size)
     waist = np.sqrt((x - 24) ** 2 + (y - 18) ** 2 + (1.1 * (z - 42)) ** 2) - 19
     trunk = np.sqrt((x - 27) ** 2 + (y + 22) ** 2 + (z + 2) ** 2) - 22
     cava = np.maximum(np.sqrt((x + 24) ** 2 + (y + 10) ** 2) - 11, np.abs(z - 30) - 50)
@@ -149,7 +148,7 @@ Piece = tuple[Array, Array, float]
 
 def _vessels(view: View) -> Iterator[Piece]:
     for side, hilum in ((-1, (-44.0, 10.0, -12.0)), (1, (46.0, 16.0, -4.0))):
-        for kind, drop, count in (("artery", 0.0, 620), ("vein", -20.0, 420)):
+        for kind, drop, count in (("artery", 0.0, 460), ("vein", -20.0, 300)):
             targets = thorax.lung_points(side, count, kind, 1.0)
             targets[:, 2] = np.where(targets[:, 2] < -40, -40 + (targets[:, 2] + 40) * 1.18, targets[:, 2])
             root = (hilum[0], hilum[1], hilum[2] + drop)

@@ -10,7 +10,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from samsyn_demo.images import sector
 from samsyn_demo.images.fields import Array, step
-from samsyn_demo.seed import stream
 
 ROWS, COLUMNS = 600, 800
 FRAMES = 45
@@ -42,13 +41,10 @@ def contraction(share: float) -> float:
     return 0.12 * (1 - (share - 0.82) / 0.18)
 
 
-def cine(view: View, heart: Heart, name: str, caption: str) -> NDArray[np.uint8]:
+def cine(view: View, heart: Heart, caption: str) -> NDArray[np.uint8]:
     """FRAMES pictures of ROWS x COLUMNS x 3 (RGB) of one beat, with ECG trace and depth marks."""
     table = _table()
     x, z = _FAN.grid()
-    chance = stream("echo", name, view)
-    tilt = np.float32(chance.uniform(-0.06, 0.06))
-    x = x + tilt * z
     moving = _speckles(view)
     frames = np.empty((FRAMES, ROWS, COLUMNS, 3), np.uint8)
     backdrop = _backdrop(caption)
@@ -69,7 +65,7 @@ def cine(view: View, heart: Heart, name: str, caption: str) -> NDArray[np.uint8]
 
 
 @cache
-def _table() -> tuple[Array, Array, Array]:
+def _table() -> sector.Lookup:
     return _FAN.lookup(ROWS, COLUMNS, _TOP, MM_PER_PIXEL)
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from samsyn_demo.images.fields import Array, blur, cloud, fractal, grain, resize, sample_axis, step
 from samsyn_demo.seed import stream
 
-ROWS, COLUMNS = 1914, 1500
-SPACING_MM = 0.1
+ROWS, COLUMNS = 1536, 1200
+SPACING_MM = 0.125
 _SHRINK = 2
 
 View = Literal["CC", "MLO"]

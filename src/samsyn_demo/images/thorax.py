@@ -22,7 +22,7 @@ _TOP, _LEFT = (SIZE - _ROWS) // 2, (SIZE - _COLUMNS) // 2
 FAT, MUSCLE, BLOOD, LUNG, AIR, BONE, MARROW = -95.0, 55.0, 175.0, -865.0, -1000.0, 720.0, 210.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Volume:
     """Hounsfield values (slices, rows, columns), int16, head first, and where they lie in the patient."""
 
@@ -87,7 +87,7 @@ def _grow_trees() -> _Trees:
     grown = []
     plane = Canvas(_ROWS, _COLUMNS, SPACING_MM, 0.0, AIR, centre_y=6.0)
     for side, hilum in ((-1, (-46.0, 8.0, -2.0)), (1, (50.0, 16.0, 4.0))):
-        for kind, drop, count in (("artery", 0.0, 760), ("vein", -22.0, 520)):
+        for kind, drop, count in (("artery", 0.0, 620), ("vein", -22.0, 420)):
             targets = lung_points(side, count, kind)
             root: Point = (hilum[0], hilum[1] - (0 if kind == "artery" else 8), hilum[2] + drop)
             grown.append(vessels.grow(root, targets, 0.62, 1.2))

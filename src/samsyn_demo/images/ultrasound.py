@@ -42,7 +42,7 @@ def still(scene: Scene, name: str, caption: str) -> NDArray[np.uint8]:
 
 
 @cache
-def _table() -> tuple[Array, Array, Array]:
+def _table() -> sector.Lookup:
     return _FAN.lookup(ROWS, COLUMNS, _TOP, MM_PER_PIXEL)
 
 

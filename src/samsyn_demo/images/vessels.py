@@ -24,18 +24,19 @@ def grow(root: Point, targets: Array, tip_radius: float, spacing: float, reach: 
     of the way to its middle. Radii follow Murray's law (r^2.7 adds up over the branches).
     """
     pieces: list[Array] = []
-    chance = stream("vessels", *root, len(targets))
+    bends = stream("vessels", *root, len(targets)).uniform(-1, 1, (997, 3)).astype(np.float32)
 
     def branch(start: Array, ends: Array) -> None:
         count = len(ends)
         radius = tip_radius * count ** (1 / 2.7)
         stop = ends[0] if count == 1 else start + reach * (ends.mean(axis=0) - start)
-        steps = max(2, int(np.linalg.norm(stop - start) / spacing))
-        share = np.linspace(0, 1, steps, endpoint=False, dtype=np.float32)[:, None]
-        line = start + share * (stop - start)
-        bow = np.cross(stop - start, chance.standard_normal(3)).astype(np.float32)
-        line += 0.14 * bow * np.sin(np.pi * share)
-        pieces.append(np.hstack([line, np.full((steps, 1), radius, np.float32)]))
+        way = stop - start
+        steps = max(2, int(np.sqrt(way @ way) / spacing))
+        share = np.arange(steps, dtype=np.float32)[:, None] / np.float32(steps)
+        line = np.empty((steps, 4), np.float32)
+        line[:, :3] = start + share * way + (0.28 * bow() * np.abs(way).max()) * (share * (1 - share) * 2)
+        line[:, 3] = radius
+        pieces.append(line)
         if count == 1:
             return
         relative = ends - stop
@@ -43,6 +44,10 @@ def grow(root: Point, targets: Array, tip_radius: float, spacing: float, reach: 
         order = np.argsort(relative[:, axis])
         branch(stop, ends[order[: count // 2]])
         branch(stop, ends[order[count // 2 :]])
+
+    def bow() -> Array:
+        """How the next branch bends; drawn in bulk, since one number at a time is slow."""
+        return np.asarray(bends[len(pieces) % len(bends)], np.float32)
 
     branch(np.array(root, np.float32), targets.astype(np.float32))
     everything = np.concatenate(pieces)

@@ -374,6 +374,68 @@ ECG = (
     ),
 )
 
+REAL_CHEST = (
+    Case(
+        "real",
+        "Metastaser? Hjärtsvikt?",
+        "Känd levermetastasering. Tilltagande andfåddhet sedan två veckor.",
+        "Multipla, skarpt avgränsade rundhärdar bilateralt, de största cirka 3 cm, mest basalt.\n"
+        "Ingen pleuravätska. Hjärtat är normalstort.",
+        "Utbredda lungmetastaser.",
+    ),
+)
+
+REAL_LEG = (
+    Case(
+        "real",
+        "Skelettförändring?",
+        "Smärta distalt i underbenet efter fall på lekplats. Ömmar över distala tibia.",
+        "Ingen fraktur. Lateralt i distala tibia en skarpt avgränsad, skleroskantad uppklarning i kortikalis.",
+        "Icke ossifierande fibrom i distala tibia, normalvariant. Ingen uppföljning behövs.",
+    ),
+)
+
+REAL_SHOULDER = (
+    Case(
+        "real",
+        "Rotatorcuffruptur?",
+        "Skuldersmärta sedan ett halvår. Svårt att lyfta armen över axelhöjd. Sjukgymnastik utan effekt.",
+        "Intakt supraspinatussena med lätt signalstegring. Lätt AC-ledsartros. Ingen ledvätska.",
+        "Tendinos i supraspinatussenan. Ingen ruptur.",
+    ),
+)
+
+REAL_LIVER = (
+    Case(
+        "real",
+        "Leverförändring på ultraljud. Karaktär?",
+        "Oklar förändring i högra leverloben som bifynd vid ultraljud.",
+        "I höger leverlob en 6 cm stor expansivitet med ringformad uppladdning.\nNjurar och mjälte utan "
+        "anmärkning. Ingen fri vätska.",
+        "Expansivitet i höger leverlob, malignitetsmisstänkt. Biopsi rekommenderas.",
+    ),
+)
+
+REAL_SPINE = (
+    Case(
+        "real",
+        "Kotkompression?",
+        "Akut ryggsmärta efter lyft. Känd osteoporos.",
+        "Bibehållna kothöjder. Ingen fraktur i undersökt område. Normalvid spinalkanal.",
+        "Ingen kotkompression.",
+    ),
+)
+
+REAL_PERFUSION = (
+    Case(
+        "real",
+        "Stroke? Penumbra?",
+        "Plötslig svaghet i höger kroppshalva, debut för två timmar sedan.",
+        "Perfusionskartor utan säkert perfusionsbortfall. Lätt utdragen transittid på vänster sida.",
+        "Ingen stor perfusionsdefekt. Neurolog informerad.",
+    ),
+)
+
 POINT_OF_CARE = (
     Case(
         "bladder",

@@ -165,6 +165,24 @@ async def test_a_refusal_leaves_nothing_behind_and_harms_nobody_else(tmp_path: P
     store.close()
 
 
+async def test_what_can_not_be_written_down_costs_only_itself(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+
+    def odd(transaction: Transaction) -> None:
+        transaction.insert("lift", lift_id="lone surrogate \ud800")
+
+    results = await asyncio.gather(
+        store.commit(add_message("a"), b"a"),
+        store.commit(odd),
+        store.commit(add_message("b"), b"b"),
+        return_exceptions=True,
+    )
+    assert [isinstance(result, BaseException) for result in results] == [False, True, False]
+    assert [row[:2] for row in rows(store)] == [(1, "a"), (2, "b")]
+    assert store.healthy
+    store.close()
+
+
 async def test_the_same_key_twice_is_a_conflict_not_a_broken_store(tmp_path: Path) -> None:
     store = opened(tmp_path)
     await store.commit(add_message("same"), b"1")

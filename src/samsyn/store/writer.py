@@ -16,7 +16,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from samsyn import limits
 from samsyn.clock import Clock
-from samsyn.errors import Conflict, OutOfResources, SamsynError, StoreFailed
+from samsyn.errors import Conflict, LimitExceeded, OutOfResources, SamsynError, StoreFailed
 from samsyn.model.sender import Receipt
 from samsyn.store.journal import Journal
 from samsyn.store.records import FRAME, encode_frame, encode_header
@@ -177,6 +177,7 @@ class Writer:
             self._index.execute("SAVEPOINT record")
             try:
                 value = item.decide(transaction)
+                header = self._header(item, transaction)
             except Exception as refusal:
                 self._index.execute("ROLLBACK TO record")
                 self._index.execute("RELEASE record")
@@ -188,26 +189,30 @@ class Writer:
                     raise
                 continue
             self._index.execute("RELEASE record")
-            if transaction.operations:
-                end += self._encode(item, transaction, parts)
+            if header is not None:
+                end += self._append(item, transaction, header, parts)
             receipt = Receipt(self._sequence, transaction.outcome, transaction.reason)
             item.answer = Committed(receipt, value)
         return parts, end
 
-    def _encode(self, item: _Item, transaction: Transaction, parts: list[Body]) -> int:
+    def _header(self, item: _Item, transaction: Transaction) -> bytes | None:
+        """The record's header, None when nothing was changed. What can not be encoded is refused here."""
+        if not transaction.operations:
+            return None
+        sha256 = item.sha256 if transaction.keeps_body else ""
+        header = encode_header(self._sequence + 1, transaction.time, sha256, transaction.operations)
+        if len(header) > limits.MAX_RECORD_HEADER_BYTES:
+            raise LimitExceeded("MAX_RECORD_HEADER_BYTES")
+        return header
+
+    def _append(self, item: _Item, transaction: Transaction, header: bytes, parts: list[Body]) -> int:
+        """Adds the record to what is to be written; its length."""
         self._sequence += 1
         self.records += 1
-        body = item.body if transaction.keeps_body and item.body is not None else None
-        sha256 = item.sha256 if body is not None else ""
-        header = encode_header(self._sequence, transaction.time, sha256, transaction.operations)
-        if len(header) > limits.MAX_RECORD_HEADER_BYTES:
-            raise StoreFailed("MAX_RECORD_HEADER_BYTES: a record header grew out of bounds")
-        frame = encode_frame(header, len(body) if body is not None else 0)
-        parts.append(frame)
-        if body is not None:
-            parts.append(body)
-        parts.append(header)
-        return len(frame) + len(header) + (len(body) if body is not None else 0)
+        body = item.body if transaction.keeps_body and item.body is not None else b""
+        frame = encode_frame(header, len(body))
+        parts += (frame, body, header) if body else (frame, header)
+        return len(frame) + len(body) + len(header)
 
     @staticmethod
     def _answer(batch: list[_Item]) -> None:

@@ -33,6 +33,8 @@ MAX_ARRIVING_BYTES: Final = 1 * GIB
 """Data sets that are arriving or waiting for the disk on all DICOM associations together."""
 CLOSE_TIMEOUT_S: Final = 2.0
 """Time that a peer has to close after the last PDU before we do (ARTIM, PS3.8 9.1.5)."""
+MAX_RETRIEVALS: Final = 16
+"""C-GET and C-MOVE at work at the same time; more wait. Each holds up to two objects in memory."""
 CONNECT_TIMEOUT_S: Final = 10.0
 """Time to reach a C-MOVE destination; association and answers have their own times."""
 

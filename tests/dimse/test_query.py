@@ -177,6 +177,25 @@ async def test_a_cancelled_search_ends_with_fe00(stage: Stage, monkeypatch: pyte
         assert len(found) == 203
 
 
+async def test_a_cancel_in_the_middle_of_the_answers_is_seen(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query, "_TOGETHER_BYTES", 1)
+    monkeypatch.setattr(query, "_PAGE_ROWS", 1)
+    keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="")
+    async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
+        context_id = requestor.context_of(STUDY_FIND)
+        assert context_id is not None
+        answers = requestor.ask(context_id, FindRequest(3, STUDY_FIND), keys)
+        first = await anext(answers)
+        assert first.command.status == 0xFF00
+        await answers.aclose()
+        last = first
+        while last.command.status == 0xFF00:
+            last = await requestor._answer()
+        assert last.command.status in (0xFE00, 0)
+
+
 async def test_too_many_matches_end_with_out_of_resources(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
-from samsyn.endpoints.dimse import retrieval
+from samsyn.endpoints.dimse.progress import Progress
 from samsyn.exchange.scu import Requestor
 from samsyn.exchange.transport import AssociationTransport
 from samsyn.wire.assembly import Message
 from samsyn.wire.association import Association
 from samsyn.wire.dimse import CancelRequest, GetRequest, GetResponse, MoveRequest, StoreRequest, StoreResponse
 from samsyn.wire.negotiation import Implementation
-from samsyn.wire.pdu import ContextResult, ProposedContext
+from samsyn.wire.pdu import CALLING_AE_NOT_RECOGNIZED, AssociateReject, ContextResult, ProposedContext
 from samsyn.wire.upper_layer import AssociationRequested, ReleaseRequested
 from samsyn.wire.user_information import RoleSelection
 from tests.dimse.stage import (
@@ -52,23 +52,30 @@ def _image(number: int) -> Dataset:
 class Sink(AssociationTransport):
     """A storage SCP that keeps what it gets."""
 
-    def __init__(self, got: dict[str, bytes], requests: list[StoreRequest], status: int) -> None:
+    def __init__(self, destination: "Destination") -> None:
         super().__init__(Association())
-        self._got, self._requests, self._status = got, requests, status
+        self._destination = destination
 
     def indicated(self, indication: object) -> None:
+        destination = self._destination
         match indication:
             case AssociationRequested(request):
-                own = Implementation("2.25.9", "SINK")
-                self.association.accept(request, _first, lambda role: None, own)
+                if destination.rejection is not None:
+                    self.association.reject(destination.rejection)
+                else:
+                    own = Implementation("2.25.9", "SINK")
+                    self.association.accept(request, _first, lambda role: None, own)
             case ReleaseRequested():
                 self.association.answer_release()
             case Message(command=StoreRequest() as request):
+                if len(destination.got) == destination.leave_after:
+                    self.abort("gone")
+                    return
                 assert indication.data is not None
-                self._got[request.sop_instance_uid] = bytes(indication.data)
-                self._requests.append(request)
+                destination.got[request.sop_instance_uid] = bytes(indication.data)
+                destination.requests.append(request)
                 answer = StoreResponse(
-                    request.message_id, self._status, request.sop_class_uid, request.sop_instance_uid
+                    request.message_id, destination.status, request.sop_class_uid, request.sop_instance_uid
                 )
                 self.association.send(indication.context_id, answer)
 
@@ -84,13 +91,13 @@ class Destination:
         self.got: dict[str, bytes] = {}
         self.requests: list[StoreRequest] = []
         self.status = 0
+        self.leave_after = 1000
+        self.rejection: AssociateReject | None = None
         self.port = 0
 
     async def __aenter__(self) -> "Destination":
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Sink(self.got, self.requests, self.status), "127.0.0.1", 0
-        )
+        self._server = await loop.create_server(lambda: Sink(self), "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -262,6 +269,24 @@ async def test_move_to_a_destination_that_does_not_listen_is_told(stage: Stage, 
     assert "SINK" in final.command.error_comment
 
 
+async def test_move_to_a_destination_that_rejects_us_is_told(stage: Stage, sink: Destination) -> None:
+    sink.rejection = CALLING_AE_NOT_RECOGNIZED
+    keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="2.25.10")
+    async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
+        _, final = await ask(requestor, MoveRequest, STUDY_MOVE, keys, destination="SINK")
+    assert final.command.status == 0xA702
+    assert "rejected" in final.command.error_comment
+
+
+async def test_a_destination_that_goes_away_in_the_middle_is_told(stage: Stage, sink: Destination) -> None:
+    sink.leave_after = 2
+    keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="2.25.10")
+    async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
+        _, final = await ask(requestor, MoveRequest, STUDY_MOVE, keys, destination="SINK")
+    assert final.command.status == 0xB000
+    assert (final.command.completed, final.command.failed) == (2, 3)
+
+
 async def test_large_objects_leave_in_pieces_and_arrive_whole(stage: Stage, sink: Destination) -> None:
     large = image(SOPInstanceUID="2.25.5000", PixelData=bytes(range(256)) * 24_000)
     keys = identifier(QueryRetrieveLevel="IMAGE", SOPInstanceUID="2.25.5000")
@@ -282,5 +307,5 @@ async def test_large_objects_leave_in_pieces_and_arrive_whole(stage: Stage, sink
 def test_the_final_status_follows_from_the_counts(
     completed: int, failed: int, warning: int, status: int
 ) -> None:
-    progress = retrieval.Progress(0, completed, warning, [str(number) for number in range(failed)])
+    progress = Progress(0, completed, warning, [str(number) for number in range(failed)])
     assert progress.final_status() == status

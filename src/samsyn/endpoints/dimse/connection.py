@@ -113,6 +113,8 @@ class Connection(AssociationTransport):
         """Writes what was queued and waits for room."""
         self._queued_bytes = 0
         self.flush()
+        # Others get their turn, and a C-CANCEL of this very request gets read.
+        await asyncio.sleep(0)
         await self._writable.wait()
 
     async def send(

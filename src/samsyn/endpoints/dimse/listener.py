@@ -50,6 +50,7 @@ class DicomDoor:
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
         self._is_stopping = False
+        self._answering = 0
         self.accepted = 0
         self.rejected = 0
         """Associations since start, for metrics."""
@@ -80,7 +81,7 @@ class DicomDoor:
         if self._server is not None:
             self._server.close()
         deadline = asyncio.get_running_loop().time() + grace_s
-        while self._open and asyncio.get_running_loop().time() < deadline:
+        while (self._open or self._answering) and asyncio.get_running_loop().time() < deadline:
             for connection in list(self._open):
                 if not connection.is_busy and not connection.association.is_inside_message:
                     connection.abort("the service is stopping")
@@ -137,6 +138,13 @@ class DicomDoor:
 
     async def answer(self, link: Link, message: Message) -> None:
         """See Door."""
+        self._answering += 1
+        try:
+            await self._answer(link, message)
+        finally:
+            self._answering -= 1
+
+    async def _answer(self, link: Link, message: Message) -> None:
         command = message.command
         try:
             match command:

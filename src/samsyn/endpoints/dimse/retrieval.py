@@ -4,17 +4,17 @@ Objects leave byte for byte as they came, if the receiver takes their transfer s
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Sequence
 
 from samsyn import limits
 from samsyn.access.view import Gatekeeper, View
 from samsyn.dicom.encoding import encode
-from samsyn.dicom.recoding import RECODABLE, RECODED, recode
+from samsyn.dicom.recoding import RECODABLE, RECODED
 from samsyn.endpoints.dimse import identifiers
 from samsyn.endpoints.dimse.identifiers import FAILED_SOP_INSTANCE_UIDS, PATIENT_ID, STUDY_INSTANCE_UID
 from samsyn.endpoints.dimse.link import Link
+from samsyn.endpoints.dimse.outgoing import ReadAhead, form_for
+from samsyn.endpoints.dimse.progress import Progress
 from samsyn.endpoints.dimse.statuses import comment
 from samsyn.errors import (
     BadInput,
@@ -25,6 +25,7 @@ from samsyn.errors import (
     NotFound,
     NotSupported,
     OutOfResources,
+    SamsynError,
 )
 from samsyn.exchange.scu import Requestor, connect
 from samsyn.model.imaging import StoredInstance
@@ -35,44 +36,6 @@ from samsyn.search.query import Level, Query
 from samsyn.wire import dimse_status as status
 from samsyn.wire.assembly import Message
 from samsyn.wire.dimse import GetRequest, GetResponse, MoveRequest, MoveResponse, StoreRequest, StoreResponse
-from samsyn.wire.dimse_status import StatusKind, status_kind
-
-
-@dataclass(slots=True)
-class Progress:
-    """Sub-operations of one retrieval."""
-
-    remaining: int
-    completed: int = 0
-    warning: int = 0
-    failed: list[str] = field(default_factory=list)
-    """SOP Instance UIDs of what failed."""
-    why: str = ""
-    """Comment about the first failure."""
-
-    def count(self, instance: StoredInstance, code: int) -> None:
-        """One sub-operation ended with this status."""
-        self.remaining -= 1
-        kind = status_kind(code)
-        if kind is StatusKind.SUCCESS:
-            self.completed += 1
-        elif kind is StatusKind.WARNING:
-            self.warning += 1
-        else:
-            self.failed.append(instance.sop_instance_uid)
-
-    def fail(self, instance: StoredInstance, why: str) -> None:
-        """One sub-operation could not be done."""
-        self.why = self.why or why
-        self.count(instance, status.PROCESSING_FAILURE)
-
-    def final_status(self) -> int:
-        """Success, B000 when some failed, A702 when nothing could be done (PS3.4 Table C.4-2)."""
-        if not self.failed:
-            return status.SUCCESS if not self.warning else status.SUB_OPERATIONS_WITH_FAILURES
-        if self.completed or self.warning:
-            return status.SUB_OPERATIONS_WITH_FAILURES
-        return status.OUT_OF_RESOURCES_SUB_OPERATIONS
 
 
 class Retrieval:
@@ -91,6 +54,7 @@ class Retrieval:
         self._gatekeeper = gatekeeper
         self._connections = connections
         self._ae_title = ae_title
+        self._places = asyncio.Semaphore(limits.MAX_RETRIEVALS)
 
     async def get(self, link: Link, message: Message, request: GetRequest) -> None:
         """C-GET: every object as a C-STORE on the same association, then the final status."""
@@ -100,7 +64,7 @@ class Retrieval:
             for context_id, context in link.contexts.items()
         }
         progress = Progress(len(instances))
-        async with _Ahead(self._retriever, view, instances) as ahead:
+        async with self._places, ReadAhead(self._retriever, view, instances) as ahead:
             for instance in instances:
                 if link.is_cancelled(request.message_id):
                     break
@@ -129,7 +93,8 @@ class Retrieval:
         view, instances = await self._asked_for(link, message, request)
         progress = Progress(len(instances))
         if instances:
-            await self._send_all(link, message, request, destination, view, instances, progress)
+            async with self._places:
+                await self._send_all(link, message, request, destination, view, instances, progress)
         if not link.is_gone:
             await self._finish(link, message, request, progress)
 
@@ -182,7 +147,7 @@ class Retrieval:
         context_id: int,
         transfer_syntax: str,
         instance: StoredInstance,
-        ahead: "_Ahead",
+        ahead: ReadAhead,
         progress: Progress,
     ) -> None:
         try:
@@ -216,14 +181,20 @@ class Retrieval:
             (abstract, (form,)) for abstract, transfer in kinds if transfer in RECODABLE for form in RECODED
         ]
         proposed += [pair for pair in dict.fromkeys(others) if pair not in proposed]
-        requestor = await connect(
-            destination.host,
-            destination.port,
-            destination.ae_title,
-            self._ae_title,
-            proposed[: limits.MAX_PRESENTATION_CONTEXTS],
-        )
-        async with requestor, _Ahead(self._retriever, view, instances) as ahead:
+        try:
+            requestor = await connect(
+                destination.host,
+                destination.port,
+                destination.ae_title,
+                self._ae_title,
+                proposed[: limits.MAX_PRESENTATION_CONTEXTS],
+            )
+        except SamsynError as error:
+            # Whatever the destination has against us is told as failed sub-operations, not as the asker's fault.
+            for lost in instances:
+                progress.fail(lost, comment(error))
+            return
+        async with requestor, ReadAhead(self._retriever, view, instances) as ahead:
             for position, instance in enumerate(instances):
                 if link.is_cancelled(request.message_id):
                     return
@@ -241,7 +212,7 @@ class Retrieval:
         link: Link,
         request: MoveRequest,
         instance: StoredInstance,
-        ahead: "_Ahead",
+        ahead: ReadAhead,
         progress: Progress,
     ) -> None:
         agreed = requestor.association.contexts.values()
@@ -278,59 +249,6 @@ class Retrieval:
             await link.send(message.context_id, _get_response(request, code, progress), data)
         else:
             await link.send(message.context_id, _move_response(request, code, progress), data)
-
-
-def form_for(instance: StoredInstance, taken: Collection[tuple[str, str]]) -> str | None:
-    """The transfer syntax in which an object is sent: as it is stored, else another uncompressed one, else None.
-
-    `taken`: (SOP class, transfer syntax) pairs that the receiver accepted.
-    """
-    if (instance.sop_class_uid, instance.transfer_syntax_uid) in taken:
-        return instance.transfer_syntax_uid
-    if instance.transfer_syntax_uid in RECODABLE:
-        for form in RECODED:
-            if (instance.sop_class_uid, form) in taken:
-                return form
-    return None
-
-
-class _Ahead:
-    """Reads the next object while the one before is on its way."""
-
-    def __init__(self, retriever: Retriever, view: View, instances: Sequence[StoredInstance]) -> None:
-        self._retriever = retriever
-        self._view = view
-        self._next = {instance.sop_instance_uid: following for instance, following in pairwise(instances)}
-        self._reading: tuple[str, asyncio.Task[bytes]] | None = None
-
-    async def __aenter__(self) -> "_Ahead":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._reading is not None:
-            self._reading[1].cancel()
-            await asyncio.gather(self._reading[1], return_exceptions=True)
-
-    async def data_of(self, instance: StoredInstance, transfer_syntax: str) -> bytes:
-        """The data set in this form; DamagedData, NotFound or BadInput when it can not be given."""
-        if self._reading is not None and self._reading[0] == instance.sop_instance_uid:
-            task = self._reading[1]
-        else:
-            await self.__aexit__()
-            task = self._start(instance)
-        try:
-            data = await task
-        finally:
-            self._reading = None
-            following = self._next.get(instance.sop_instance_uid)
-            if following is not None:
-                self._reading = (following.sop_instance_uid, self._start(following))
-        if transfer_syntax == instance.transfer_syntax_uid:
-            return data
-        return await asyncio.to_thread(recode, data, instance.transfer_syntax_uid, transfer_syntax)
-
-    def _start(self, instance: StoredInstance) -> asyncio.Task[bytes]:
-        return asyncio.ensure_future(self._retriever.data_set(self._view, instance))
 
 
 def _counts(progress: Progress, is_pending: bool) -> tuple[int | None, int, int, int]:

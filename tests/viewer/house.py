@@ -15,9 +15,6 @@ from typing import Any
 
 import httpx
 import uvicorn
-from pydicom.dataset import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -29,6 +26,7 @@ from samsyn.access.authentication.tokens import Tokens
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
 from samsyn.clock import STOCKHOLM, SystemClock
+from samsyn.dicom.part10 import split_part10
 from samsyn.endpoints.demo_idp.personas import PERSONAS
 from samsyn.endpoints.demo_idp.provider import DemoIdp
 from samsyn.endpoints.dicomweb.door import DicomwebDoor
@@ -50,6 +48,7 @@ from samsyn.settings import load
 from samsyn.store.documents import Documents
 from samsyn.store.store import Store
 from samsyn_demo.history import Examination, Stage, history
+from samsyn_demo.images.objects import Instance
 from samsyn_demo.images.studies import study
 from samsyn_demo.people import BY_KEY as PEOPLE
 from samsyn_demo.region import BY_KEY as PROVIDERS
@@ -160,8 +159,8 @@ class House:
                 if examination.person.protected:
                     await self.protect(examination)
                 if examination.kind.key in kinds:
-                    for data_set in await asyncio.to_thread(lambda: list(study(examination))):
-                        await self.store_image(examination, data_set)
+                    for instance in await asyncio.to_thread(list, study(examination)):
+                        await self.store_image(examination, instance)
 
     async def texts(self, examination: Examination) -> None:
         """The referral and every version of the report, each from the system of the unit that wrote it."""
@@ -180,10 +179,12 @@ class House:
         filed = await self.filing.file_message(sender, "standard", message, "test")
         assert filed.receipt.outcome == "stored", filed
 
-    async def store_image(self, examination: Examination, data_set: Dataset) -> None:
+    async def store_image(self, examination: Examination, instance: Instance) -> None:
         sender = sender_of(examination.provider, examination.unit.hsa_id)
-        syntax = str(data_set.file_meta.TransferSyntaxUID)
-        receipt, _ = await self.intake.receive(Arrival(sender, syntax, "test"), encoded(data_set))
+        arrival = Arrival(sender, instance.transfer_syntax_uid, "test")
+        receipt, _ = await self.intake.receive(
+            arrival, instance.file[split_part10(instance.file).dataset_offset :]
+        )
         assert receipt.outcome == "stored", receipt
 
     async def block(self, person: str, kind: BlockKind, provider: str, unit: str = "") -> None:
@@ -254,13 +255,6 @@ def sender_of(provider: Provider, unit: str) -> Sender:
     return Sender(
         provider.key.upper(), provider.hsa_id, unit, provider.local_issuer, provider.accession_issuer
     )
-
-
-def encoded(data_set: Dataset) -> bytes:
-    stream = DicomBytesIO()
-    stream.is_little_endian, stream.is_implicit_VR = True, False
-    write_dataset(stream, data_set)
-    return bytes(stream.getvalue())
 
 
 def messages(examination: Examination) -> Iterable[tuple[Sender, bytes]]:

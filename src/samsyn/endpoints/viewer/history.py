@@ -222,13 +222,14 @@ def _is_cancelled(referrals: Iterable[Referral]) -> bool:
 
 
 def _preview(arrangements: Iterable[Arrangement]) -> tuple[str, str]:
-    """First words and conclusion of the topmost text; an annulled one tells nothing."""
+    """First words of the topmost text, and the conclusion of it or of what it adds to; an annulled one tells
+    nothing."""
     for arrangement in arrangements:
-        if arrangement.shown and arrangement.shown[0].role is not Role.TOMBSTONE:
-            text = arrangement.shown[0].version.text
-            found = _CONCLUSION.search(text)
-            conclusion = " ".join(text[found.start() :].split())[:_PREVIEW_CHARACTERS] if found else ""
-            return " ".join(text.split())[:_PREVIEW_CHARACTERS], conclusion
+        texts = [each.version.text for each in arrangement.shown if each.role is not Role.TOMBSTONE]
+        if texts:
+            found = next((match for text in texts if (match := _CONCLUSION.search(text))), None)
+            conclusion = " ".join(found.string[found.start() :].split()) if found else ""
+            return " ".join(texts[0].split())[:_PREVIEW_CHARACTERS], conclusion[:_PREVIEW_CHARACTERS]
     return "", ""
 
 

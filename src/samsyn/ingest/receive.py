@@ -125,7 +125,7 @@ class Intake:
             _hold(transaction, arrival, summary, IdentityConflict)
             return
         patient_key, study_key, series_key = place
-        if patient_key is None:
+        if patient_key is None or study_key is None:
             patient_key = registry.find_or_make(
                 transaction, identifier, filing.demographics_of(summary), DemographicsOrigin.IMAGE
             )

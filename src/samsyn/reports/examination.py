@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from samsyn.access.view import View
+from samsyn.clock import STOCKHOLM
 from samsyn.model.imaging import StudySummary
 from samsyn.model.predicate import Item
 from samsyn.model.texts import Referral, ReferralStatus, ReportStatus, ReportVersion
@@ -54,9 +55,7 @@ class History:
         keys = view.patient_keys
         if not keys:
             return []
-        rows = await self._store.read(
-            lambda connection: _rows(connection, view, keys)
-        )
+        rows = await self._store.read(lambda connection: _rows(connection, view, keys))
         return _joined(*rows)
 
     async def examination(self, view: View, reference: str) -> Examination | None:
@@ -144,7 +143,10 @@ def _when(
         return dated[0].date, dated[0].time
     moments = [version.result_time for version in versions if version.result_time]
     moments += [order.ordered for order in orders if order.ordered]
-    return (moments[0].strftime("%Y%m%d"), moments[0].strftime("%H%M%S")) if moments else ("", "")
+    if not moments:
+        return "", ""
+    local = moments[0].astimezone(STOCKHOLM)
+    return local.strftime("%Y%m%d"), local.strftime("%H%M%S")
 
 
 def _study(row: sqlite3.Row) -> StudySummary:

@@ -55,6 +55,23 @@ def study(examination: Examination) -> Iterator[Instance]:
         yield _paper(examination)
 
 
+def count(examination: Examination) -> int:
+    """How many objects `study` makes of the examination, without making them."""
+    if not examination.images:
+        return 0
+    kind, case = examination.kind.key, examination.case.name
+    counts = {"ct-head": 28, "mr-brain": 28 * len(_SEQUENCES), "mammography": 4, "echo": 2, "ct-abdomen": 20}
+    if kind == "chest":
+        number = len(_chest_views(examination))
+    elif kind == "ct-chest":
+        number = len(_chosen_slices(examination))
+    elif (kind, case) in _SCENES:
+        number = len(_SCENES[kind, case])
+    else:
+        number = counts.get(kind, 1)
+    return number + examination.paper
+
+
 def _size(examination: Examination) -> float:
     """How large the person is compared with the model: the same in every examination of one person."""
     base = {"F": 0.96, "M": 1.02}[examination.person.sex]
@@ -86,12 +103,16 @@ def _chest_base(large_heart: bool, breasts: bool, view: chest_xray.View) -> Arra
     return chest_xray.base(1.16 if large_heart else 1.0, view)
 
 
+def _chest_views(examination: Examination) -> tuple[chest_xray.View, ...]:
+    """Klara Röntgen takes two views, the hospital one."""
+    two = examination.provider.key == "klara" and examination.case.name != "failure"
+    return ("frontal", "lateral") if two else ("frontal",)
+
+
 def _chest(examination: Examination) -> Iterator[Instance]:
     case, person = examination.case.name, examination.person
     large = case == "failure"
-    two_views = examination.provider.key == "klara" and not large
-    views: list[chest_xray.View] = ["frontal", "lateral"] if two_views else ["frontal"]
-    for number, view in enumerate(views, start=1):
+    for number, view in enumerate(_chest_views(examination), start=1):
         series = Series(examination, number, "CR", "Thorax PA" if view == "frontal" else "Thorax sida")
         making = SeriesObjects(series)
         data = making.new(objects.CR_IMAGE, number, _lossless(examination))
@@ -127,14 +148,18 @@ _WINDOWS = {
 }
 
 
+def _chosen_slices(examination: Examination) -> range:
+    """Which slices of the whole volume the examination has."""
+    if examination.kind.key == "ct-abdomen":
+        return range(40, 80, 2)
+    return range(80) if examination.slices == 80 else range(2, 58, 1 if examination.slices else 2)
+
+
 def _ct_trunk(examination: Examination) -> Iterator[Instance]:
     """Chest (the whole volume or every other slice of its upper part) or abdomen (its lower part)."""
     volume = _trunk()
     chest = examination.kind.key == "ct-chest"
-    if chest:
-        chosen = range(80) if examination.slices == 80 else range(2, 58, 1 if examination.slices else 2)
-    else:
-        chosen = range(40, 80, 2)
+    chosen = _chosen_slices(examination)
     values = lesions.in_trunk(volume, examination.case.name)
     factor = _size(examination)
     name = "Thorax 5 mm, venös fas" if chest else "Buk 5 mm, portovenös fas"

@@ -34,7 +34,10 @@ class PatientLookup:
         return await self._store.read(registry.patients_with(_meanings(text, self._clock.now().date())))
 
     async def by_identifier(self, identifier: PatientIdentifier) -> list[Patient]:
-        """Whoever has exactly this identifier; an empty issuer means any."""
+        """Whoever has this identifier, whichever way a Swedish number is written; an empty issuer means any."""
+        recognised = recognise(identifier.value, self._clock.now().date())
+        if recognised is not None and recognised.identifier.issuer == identifier.issuer:
+            identifier = recognised.identifier
         return await self._store.read(registry.patients_with([identifier]))
 
     async def patient(self, key: int) -> Patient:

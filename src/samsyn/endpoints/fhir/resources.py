@@ -1,6 +1,7 @@
 """Model values as FHIR R4 resources (plain dictionaries). Pure."""
 
-from datetime import datetime
+import re
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -31,13 +32,18 @@ _REPORT_STATUS = MappingProxyType(
     }
 )
 _REFERRAL_STATUS = MappingProxyType(
-    {ReferralStatus.CANCELLED: "revoked", ReferralStatus.REPORTED: "completed", ReferralStatus.PERFORMED: "completed"}
+    {
+        ReferralStatus.CANCELLED: "revoked",
+        ReferralStatus.REPORTED: "completed",
+        ReferralStatus.PERFORMED: "completed",
+    }
 )
 _PRIORITY = MappingProxyType({"akut": "stat", "förtur": "urgent"})
 
 DCM = "http://dicom.nema.org/resources/ontology/DCM"
 UID_SYSTEM = "urn:dicom:uid"
 HSA_SYSTEM = "urn:oid:1.2.752.129.2.1.4.1"
+_OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 
 
 def system_of(issuer: str) -> str:
@@ -50,7 +56,8 @@ def issuer_of(system: str) -> str:
     for issuer, known in _NATIONAL_SYSTEMS.items():
         if system == known:
             return issuer
-    return system.removeprefix("urn:oid:") if system.startswith("urn:oid:") else ""
+    oid = system.removeprefix("urn:oid:")
+    return oid if oid != system and _OID.fullmatch(oid) else ""
 
 
 def patient(identity: str, person: Patient) -> Resource:
@@ -63,9 +70,7 @@ def patient(identity: str, person: Patient) -> Resource:
     }
     if known.protected:
         resource["meta"] = {
-            "security": [
-                {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "V"}
-            ]
+            "security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "V"}]
         }
     elif known.name:
         family, _, given = known.name.partition("^")
@@ -79,9 +84,8 @@ def patient(identity: str, person: Patient) -> Resource:
             resource["name"] = [name]
     if known.sex in _GENDERS:
         resource["gender"] = _GENDERS[known.sex]
-    if known.birth_date:
-        resource["birthDate"] = _date(known.birth_date)
-    return resource
+    resource["birthDate"] = _date(known.birth_date)
+    return _without_empty(resource)
 
 
 def _identifier(identifier: PatientIdentifier) -> Resource:
@@ -104,10 +108,8 @@ def imaging_study(subject: str, study: StudySummary, series: list[Attributes]) -
     if study.accession:
         accession = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "ACSN"}]}
         resource["identifier"].append({"type": accession, "value": study.accession})
-    if study.date:
-        resource["started"] = _date(study.date)
-    if study.description:
-        resource["description"] = study.description
+    resource["started"] = _date(study.date)
+    resource["description"] = study.description.strip()
     return _without_empty(resource)
 
 
@@ -116,16 +118,17 @@ def _series(attributes: Attributes) -> Resource:
         values = attributes.get(tag, ("", ()))[1]
         return values[0] if values else None
 
+    number = first(0x00200011)
     resource: Resource = {
         "uid": first(0x0020000E),
-        "number": first(0x00200011),
+        "number": number if isinstance(number, int) and number >= 0 else None,
         "modality": {"system": DCM, "code": first(0x00080060) or "OT"},
         "description": first(0x0008103E),
         "numberOfInstances": first(0x00201209),
     }
     if first(0x00180015):
         resource["bodySite"] = {"display": first(0x00180015)}
-    return {key: value for key, value in resource.items() if value is not None}
+    return resource
 
 
 def diagnostic_report(subject: str, report: ReportVersion, studies: tuple[StudySummary, ...]) -> Resource:
@@ -172,15 +175,22 @@ def service_request(subject: str, reference: str, referral: Referral) -> Resourc
     return _without_empty(resource)
 
 
-def bundle(address: str, resources: list[Resource]) -> Resource:
-    """A search's answer."""
+def bundle(base: str, kind: str, resources: list[Resource]) -> Resource:
+    """A search's answer. Its own address is given without what was asked, which may be a person's number."""
     return _without_empty(
         {
             "resourceType": "Bundle",
             "type": "searchset",
             "total": len(resources),
-            "link": [{"relation": "self", "url": address}],
-            "entry": [{"resource": resource, "search": {"mode": "match"}} for resource in resources],
+            "link": [{"relation": "self", "url": f"{base}/{kind}"}],
+            "entry": [
+                {
+                    "fullUrl": f"{base}/{kind}/{resource['id']}",
+                    "resource": resource,
+                    "search": {"mode": "match"},
+                }
+                for resource in resources
+            ],
         }
     )
 
@@ -231,12 +241,32 @@ def capability(base: str) -> Resource:
 
 
 def _without_empty(resource: Resource) -> Resource:
-    """FHIR knows no empty lists, objects or strings."""
-    return {key: value for key, value in resource.items() if value not in ([], {}, "", None)}
+    """FHIR knows no empty lists, objects or strings, at any depth."""
+    kept = {key: _kept(value) for key, value in resource.items()}
+    return {key: value for key, value in kept.items() if not _is_empty(value)}
+
+
+def _kept(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _without_empty(value)
+    if isinstance(value, list):
+        return [part for part in map(_kept, value) if not _is_empty(part)]
+    return value
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value in ([], {}) or (isinstance(value, str) and not value.strip())
 
 
 def _date(day: str) -> str:
-    return f"{day[:4]}-{day[4:6]}-{day[6:]}"
+    """A FHIR date of YYYY, YYYYMM or YYYYMMDD; "" for what names no day, month or year."""
+    if re.fullmatch(r"[0-9]{4}|[0-9]{6}|[0-9]{8}", day) is None:
+        return ""
+    try:
+        date(int(day[:4]), int(day[4:6] or "1"), int(day[6:] or "1"))
+    except ValueError:
+        return ""
+    return "-".join(part for part in (day[:4], day[4:6], day[6:]) if part)
 
 
 def _instant(moment: datetime) -> str:

@@ -1,6 +1,7 @@
 """FHIR R4: Patient by identifier; ImagingStudy, DiagnosticReport and ServiceRequest of one patient."""
 
 import hashlib
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -31,7 +32,13 @@ from samsyn.reports.examination import Examination, History
 from samsyn.search.find import Finder
 from samsyn.search.query import Level, Query
 
+log = logging.getLogger(__name__)
+
 Identify = Callable[[Request], Subject]
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_RESULT_PARAMETERS = frozenset({"_format", "_pretty"})
+"""What changes only how an answer looks; any other parameter changes the question."""
 
 _STATUS: MappingProxyType[type[SamsynError], tuple[int, str]] = MappingProxyType(
     {
@@ -68,7 +75,7 @@ def fhir_routes(needs: FhirDependencies) -> list[Route]:
         Route("/fhir/ImagingStudy", door.guarded(door.studies)),
         Route("/fhir/DiagnosticReport", door.guarded(door.reports)),
         Route("/fhir/ServiceRequest", door.guarded(door.referrals)),
-        Route("/fhir/{rest:path}", door.guarded(door.unknown)),
+        Route("/fhir/{rest:path}", door.guarded(door.unknown), methods=_METHODS),
     ]
 
 
@@ -86,8 +93,11 @@ class _Door:
             try:
                 return _json(await answer(request), 200)
             except SamsynError as refusal:
-                status, code = _STATUS.get(type(refusal), (500, "exception"))
-                return _json(resources.outcome(code, refusal.sentence), status)
+                return _refusal(refusal, request.method)
+            except Exception:
+                # The traceback's values may be personal, so it goes to the log's own shortening and nowhere else.
+                log.exception("fhir-fault")
+                return _refusal(SamsynError(), request.method)
 
         return endpoint
 
@@ -95,8 +105,9 @@ class _Door:
         return resources.capability(self._needs.base)
 
     async def unknown(self, request: Request) -> Resource:
+        """Whatever this door does not have: no such address, or no such method."""
         self._needs.identify(request)
-        raise NotFound
+        raise NotFound if request.method in ("GET", "HEAD") else NotSupported("this service is read only")
 
     async def patients(self, request: Request) -> Resource:
         subject = self._needs.identify(request)
@@ -106,11 +117,11 @@ class _Door:
         else:
             issuer = resources.issuer_of(system)
             if not issuer or not value:
-                raise BadInput("identifier needs system|value with a known system")
+                raise BadInput("identifier is a number, or system|value with a known system")
             found = await self._needs.lookup.by_identifier(PatientIdentifier(issuer, value))
         keys = frozenset(person.key for person in found)
         await self._needs.gatekeeper.record_search(await self._open(subject, keys), "fhir", keys)
-        return resources.bundle(
+        return self._bundle(
             "Patient", [resources.patient(self._needs.lookup.handle(person.key), person) for person in found]
         )
 
@@ -129,7 +140,7 @@ class _Door:
                 query = Query(Level.SERIES, {0x0020000D: study.study_uid})
                 series = await self._needs.finder.find(view, query)
                 studies.append(resources.imaging_study(handle, study, series))
-        return resources.bundle("ImagingStudy", studies)
+        return self._bundle("ImagingStudy", studies)
 
     async def reports(self, request: Request) -> Resource:
         handle, view, found = await self._history(request)
@@ -138,7 +149,7 @@ class _Door:
                 await self._needs.gatekeeper.record_opening(
                     view, examination.reference, "report", examination.report_item
                 )
-        return resources.bundle(
+        return self._bundle(
             "DiagnosticReport",
             [
                 resources.diagnostic_report(handle, report, examination.studies)
@@ -154,7 +165,7 @@ class _Door:
                 await self._needs.gatekeeper.record_opening(
                     view, examination.reference, "referral", examination.referral_item
                 )
-        return resources.bundle(
+        return self._bundle(
             "ServiceRequest",
             [
                 resources.service_request(handle, _referral_id(examination, referral), referral)
@@ -171,6 +182,9 @@ class _Door:
         await self._needs.gatekeeper.record_search(view, "fhir", keys)
         return handle, view, await self._needs.history.examinations(view)
 
+    def _bundle(self, kind: str, found: list[Resource]) -> Resource:
+        return resources.bundle(self._needs.base, kind, found)
+
     async def _open(self, subject: Subject, keys: frozenset[int]) -> View:
         return await self._needs.gatekeeper.open_view(subject, keys)
 
@@ -183,16 +197,31 @@ def _referral_id(examination: Examination, referral: Referral) -> str:
 
 def _only(request: Request, name: str) -> str:
     """The one search parameter; an unknown one is refused, since ignoring it would answer another question."""
-    names = [key for key in request.query_params if not key.startswith("_")]
-    if names != [name] or not request.query_params[name]:
+    asked = [
+        (key, value) for key, value in request.query_params.multi_items() if key not in _RESULT_PARAMETERS
+    ]
+    if len(asked) != 1 or asked[0][0] != name or not asked[0][1].strip():
         raise BadInput(f"this search takes exactly the parameter {name}")
-    return request.query_params[name]
+    return asked[0][1]
 
 
-def _json(resource: Resource, status: int) -> Response:
+def _refusal(refusal: SamsynError, method: str) -> Response:
+    """OperationOutcome. The detail is told where it helps to ask better and tells nothing about what exists."""
+    status, code = _STATUS.get(type(refusal), (500, "exception"))
+    says_more = isinstance(refusal, BadInput | NotSupported) and refusal.detail
+    sentence = f"{refusal.sentence} {refusal.detail}." if says_more else refusal.sentence
+    headers = {}
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="samsyn"'
+    if isinstance(refusal, NotSupported) and method not in ("GET", "HEAD"):
+        status, headers["Allow"] = 405, "GET, HEAD"
+    return _json(resources.outcome(code, sentence), status, headers)
+
+
+def _json(resource: Resource, status: int, headers: dict[str, str] | None = None) -> Response:
     return Response(
         orjson.dumps(resource),
         status_code=status,
         media_type="application/fhir+json",
-        headers={"Cache-Control": "private, no-store"},
+        headers={"Cache-Control": "private, no-store", **(headers or {})},
     )

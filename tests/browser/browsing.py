@@ -94,7 +94,9 @@ class Watched:
 async def a_browser(base: str, size: str = "desktop") -> AsyncIterator[Watched]:
     """One window of that size, Swedish, with axe at hand."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=SWITCHES, env={**os.environ, "LANGUAGE": "sv"}
+        )
         try:
             yield await a_window(await a_context(browser, size), base)
         finally:

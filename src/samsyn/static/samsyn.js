@@ -47,8 +47,7 @@ document.addEventListener("click", (event) => {
   if (whole) whole.href = link.href;
   for (const each of document.querySelectorAll("a[data-stack]")) each.removeAttribute("aria-current");
   link.setAttribute("aria-current", "true");
-  stage.scrollIntoView({ block: "nearest" });
-});
+  });
 
 // A hurried second click must not register twice.
 document.addEventListener("submit", (event) => {
@@ -64,4 +63,9 @@ window.addEventListener("pageshow", () => {
 });
 
 // The list opens where the shown examination is.
-document.querySelector(".list-column [data-current]")?.scrollIntoView({ block: "center" });
+const list = document.querySelector(".list-column");
+const current = list?.querySelector("[data-current]");
+if (current) {
+  const above = current.getBoundingClientRect().top - list.getBoundingClientRect().top;
+  list.scrollTop += above - (list.clientHeight - current.clientHeight) / 2;
+}

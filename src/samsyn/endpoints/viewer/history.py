@@ -113,11 +113,6 @@ class Presentation:
         """One examination in the timeline."""
         arrangements = by_report(examination.reports)
         status = report_status(arrangements)
-        chips = [status]
-        if not examination.studies:
-            chips.append("no-images")
-        if status == "none" and _is_cancelled(examination.referrals):
-            chips.insert(0, "cancelled")
         own = self._reader
         preview, conclusion = _preview(arrangements)
         return Entry(
@@ -132,7 +127,7 @@ class Presentation:
             is_own_unit=own is not None
             and (own.provider_hsa_id, own.unit_hsa_id) == (examination.provider, examination.unit),
             status=status,
-            chips=tuple(chips),
+            chips=_chips(examination, status),
             preview=preview,
             conclusion=conclusion,
         )
@@ -216,9 +211,13 @@ def result_day(time: datetime | None) -> int | None:
     return int(moment(time)[:10].replace("-", "")) if time else None
 
 
-def _is_cancelled(referrals: Iterable[Referral]) -> bool:
-    states = [each.status for each in referrals]
-    return bool(states) and all(state is ReferralStatus.CANCELLED for state in states)
+def _chips(examination: Examination, status: str) -> tuple[str, ...]:
+    """The words of an entry: a referral alone tells how far it has come; otherwise what is missing is told."""
+    if not examination.studies and not examination.reports:
+        states = tuple(dict.fromkeys(f"referral-{each.status.value}" for each in examination.referrals))
+        is_reported = any(each.status is ReferralStatus.REPORTED for each in examination.referrals)
+        return ("not-shown",) if is_reported else (*states, "none")
+    return (status,) if examination.studies else (status, "no-images")
 
 
 def _preview(arrangements: Iterable[Arrangement]) -> tuple[str, str]:

@@ -1,0 +1,259 @@
+"""One provider's process: its systems send its texts and pictures side by side and tell how far they are.
+
+`python -m samsyn_demo.senders.provider --provider nord --dicom-port N --http-port N --mllp-port N --folder DIR`.
+Progress goes to stdout, one JSON object a line. The exit code is 0 only when everything was acknowledged; the
+first refusal ends the process with 1 and a line that says what was refused, without patient data.
+"""
+
+import argparse
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime
+from datetime import time as clock
+from pathlib import Path
+from queue import Queue
+from zoneinfo import ZoneInfo
+
+from samsyn_demo.history import Examination, history
+from samsyn_demo.images.objects import Instance
+from samsyn_demo.images.studies import count, study
+from samsyn_demo.region import BY_KEY, Provider
+from samsyn_demo.senders import plan
+from samsyn_demo.senders.dimse import StoreLine
+from samsyn_demo.senders.messages import Message
+from samsyn_demo.senders.mllp import MllpLine
+from samsyn_demo.senders.outcome import Refused
+from samsyn_demo.senders.stow import StowLine
+
+HOST = "127.0.0.1"
+TOKENS = "SAMSYN_DEMO_TOKENS"
+"""Environment variable: JSON from the name of a STOW client to its bearer token."""
+_ASSOCIATIONS = {"rontgen": 2, "fysiologi": 1, "city": 2}
+"""C-STORE lines of each unit's archive, side by side."""
+_WAITING = 24
+"""Objects that may lie ready on disk for each line: enough to keep it busy, few enough to need little room."""
+_BETWEEN_LINES_SECONDS = 0.4
+
+
+class Progress:
+    """Counts what was acknowledged and prints a line now and then."""
+
+    def __init__(self, provider: Provider, messages: int, objects: int) -> None:
+        self._provider = provider
+        self._of = (messages, objects)
+        self._messages = self._objects = self._octets = self._remarks = 0
+        self._lock = threading.Lock()
+        self._printed = 0.0
+
+    def message(self, remark: str) -> None:
+        """One message was accepted; `remark` is what the receiver did not understand of it."""
+        with self._lock:
+            self._messages += 1
+            self._remarks += bool(remark)
+            self._show()
+
+    def object(self, octets: int) -> None:
+        """One object was stored."""
+        with self._lock:
+            self._objects += 1
+            self._octets += octets
+            self._show()
+
+    def finish(self) -> None:
+        """Prints how it stands, whatever was printed a moment ago."""
+        with self._lock:
+            self._printed = 0.0
+            self._show(last=True)
+
+    def _show(self, last: bool = False) -> None:
+        if time.monotonic() - self._printed < _BETWEEN_LINES_SECONDS:
+            return
+        self._printed = time.monotonic()
+        counted = zip((self._messages, self._objects), self._of, ("messages", "objects"), strict=True)
+        told = ", ".join(f"{done} of {of} {what}" for done, of, what in counted if of)
+        tell(
+            self._provider.key,
+            f"{self._provider.name}: {told}",
+            done=self._messages + self._objects,
+            of=sum(self._of),
+            messages=self._messages,
+            objects=self._objects,
+            octets=self._octets,
+            remarks=self._remarks,
+            finished=last,
+        )
+
+
+def tell(provider: str, text: str, **more: object) -> None:
+    """One line of progress on stdout."""
+    line = json.dumps({"text": text, "provider": provider, **more}, ensure_ascii=False)
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+class Sending:
+    """The provider's whole work: a thread for the texts, one for each C-STORE line, and the maker of pictures."""
+
+    def __init__(
+        self, provider: Provider, options: argparse.Namespace, examinations: Sequence[Examination]
+    ) -> None:
+        self._provider = provider
+        self._options = options
+        anchor = datetime.combine(options.anchor_date, clock(0, 59))
+        self._messages = plan.texts(provider, examinations, anchor)
+        self._pictured = [each for each in examinations if each.provider is provider and each.images]
+        self._progress = Progress(provider, len(self._messages), sum(map(count, self._pictured)))
+        self._folder: Path = options.folder / provider.key
+
+    def run(self) -> None:
+        """Returns when everything is acknowledged."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        threads = [self._thread(lambda: self._send_texts(self._messages))]
+        if self._provider.stow_client:
+            self._send_by_stow()
+        elif self._provider.gives_images:
+            threads += self._send_by_dimse()
+        for thread in threads:
+            thread.join()
+        self._progress.finish()
+
+    def _thread(self, work: Callable[[], None]) -> threading.Thread:
+        def guarded() -> None:
+            try:
+                work()
+            except BaseException as error:
+                give_up(self._provider, error)
+
+        thread = threading.Thread(target=guarded, daemon=True)
+        thread.start()
+        return thread
+
+    def _send_texts(self, messages: Sequence[Message]) -> None:
+        lines = {each.application: MllpLine(HOST, self._options.mllp_port) for each in self._provider.hl7}
+        try:
+            for message in messages:
+                self._progress.message(lines[message.system.application].send(message))
+        finally:
+            for line in lines.values():
+                line.close()
+
+    def _send_by_stow(self) -> None:
+        token = json.loads(os.environ.get(TOKENS, "{}")).get(self._provider.stow_client, "")
+        if not token:
+            raise Refused(f"{self._provider.stow_client}: no token in {TOKENS}")
+        base = f"http://{HOST}:{self._options.http_port}/dicomweb"
+        with StowLine(self._provider.stow_client, base, token) as line:
+            for examination in self._pictured:
+                instances = list(study(examination))
+                line.store(instances)
+                for each in instances:
+                    self._progress.object(len(each.file))
+
+    def _send_by_dimse(self) -> list[threading.Thread]:
+        """Makes the pictures here and hands them to the lines of their unit's archive."""
+        threads: list[threading.Thread] = []
+        ready: dict[str, Queue[tuple[Instance, Path] | None]] = {}
+        systems = {each.unit: each for each in reversed(self._provider.dicom) if each.stores}
+        for unit, system in systems.items():
+            queue: Queue[tuple[Instance, Path] | None] = Queue(_WAITING)
+            ready[unit] = queue
+            for _ in range(_ASSOCIATIONS.get(unit, 1)):
+                line = StoreLine(system.ae_title, HOST, self._options.dicom_port)
+                threads.append(self._thread(lambda line=line, queue=queue: self._store(line, queue)))  # type: ignore[misc]
+        for number, (unit, instance) in enumerate(self._made()):
+            path = self._folder / f"{number:06d}.dcm"
+            path.write_bytes(instance.file)
+            ready[unit].put((instance, path))
+        for unit, queue in ready.items():
+            for _ in range(_ASSOCIATIONS.get(unit, 1)):
+                queue.put(None)
+        return threads
+
+    def _made(self) -> Iterator[tuple[str, Instance]]:
+        for examination in self._pictured:
+            for instance in study(examination):
+                yield examination.unit.key, instance
+
+    def _store(self, line: StoreLine, queue: "Queue[tuple[Instance, Path] | None]") -> None:
+        while (waiting := queue.get()) is not None:
+            instance, path = waiting
+            line.store(instance, path)
+            path.unlink()
+            self._progress.object(len(instance.file))
+        line.close()
+
+
+def give_up(provider: Provider, error: BaseException) -> None:
+    """Says what was refused and ends the process at once: what is under way is not acknowledged anyway."""
+    reason = str(error) if isinstance(error, Refused) else f"{type(error).__name__} in {_place(error)}"
+    tell(provider.key, f"{provider.name}: {reason}", failed=True)
+    os._exit(1)
+
+
+def _place(error: BaseException) -> str:
+    """Module and line where an unforeseen error came up; its own text could hold patient data."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "nowhere"
+
+
+def end_with_parent() -> None:
+    """Ends this process when whoever started it is gone: its end of our stdin closes then, however it went."""
+
+    def watch() -> None:
+        # Not through sys.stdin: its lock would be held when the process ends.
+        while os.read(0, 4096):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments that `play` hands on to its processes."""
+    parser.add_argument("--dicom-port", type=int, required=True, help="Samsyn's DICOM port")
+    parser.add_argument("--http-port", type=int, required=True, help="Samsyn's HTTP port")
+    parser.add_argument("--mllp-port", type=int, required=True, help="Samsyn's MLLP port")
+    parser.add_argument("--folder", type=Path, required=True, help="where files may be kept meanwhile")
+    parser.add_argument("--anchor-date", type=date.fromisoformat, default=None, help="the demo's today")
+    parser.add_argument("--people", default="", help="only these people: keys parted by comma")
+    parser.add_argument("--with-parent", action="store_true", help="end when stdin closes")
+
+
+def today() -> date:
+    """The day in Sweden."""
+    return datetime.now(ZoneInfo("Europe/Stockholm")).date()
+
+
+def chosen(options: argparse.Namespace) -> tuple[Examination, ...]:
+    """The history that the arguments ask for."""
+    options.anchor_date = options.anchor_date or today()
+    people = set(filter(None, options.people.split(",")))
+    return tuple(each for each in history(options.anchor_date) if not people or each.person.key in people)
+
+
+def main() -> int:
+    """Sends everything of one provider."""
+    parser = argparse.ArgumentParser(prog="samsyn_demo.senders.provider", description=__doc__)
+    parser.add_argument("--provider", choices=sorted(BY_KEY), required=True)
+    arguments(parser)
+    options = parser.parse_args()
+    if options.with_parent:
+        end_with_parent()
+    # Whoever looks at the pages meanwhile goes first.
+    os.nice(5)
+    provider = BY_KEY[options.provider]
+    try:
+        Sending(provider, options, chosen(options)).run()
+    except Exception as error:
+        give_up(provider, error)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

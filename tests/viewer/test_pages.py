@@ -260,6 +260,19 @@ async def test_consent_in_two_steps_then_the_providers_then_their_examinations(h
     assert {"REVEAL_OTHER_PROVIDER", "ENTER_CARE_SYSTEM", "WITHDRAW_CONSENT"} <= set(written)
 
 
+@pytest.mark.parametrize("ends", ["2020-01-01 10:00", "2026-13-01 10:00", "i morgon", "9999-01-01 00:00"])
+async def test_a_consent_with_an_unreasonable_end_is_asked_for_again(house: House, ends: str) -> None:
+    await house.fill(["tolvan"])
+    async with house.logged_in("gp") as client:
+        base = await related(client)
+        form = await client.get(f"{base}ground/consent")
+        fields = {"scope": "unit", "channel": "visit", "starts": "", "ends": ends}
+        answer = await post(client, form, f"{base}ground/consent", **fields)
+        assert answer.status_code == 400
+        assert "Tiden är inte rimlig" in visible(answer)
+        assert "ATTEST_CONSENT" not in dict(await house.audited())
+
+
 async def test_an_emergency_is_attested_twice_before_anything_is_shown(house: House) -> None:
     await house.fill(["tolvan"])
     async with house.logged_in("gp") as client:

@@ -22,7 +22,8 @@ from samsyn.model.subject import Scope
 CHANNELS: Final = ("visit", "phone", "referral")
 _LONGEST_DAYS: Final = 3_660
 """A consent with an end: at most ten years; longer is "until withdrawn"."""
-_LOCAL: Final = "%Y-%m-%dT%H:%M"
+_LOCAL: Final = "%Y-%m-%d %H:%M"
+"""How times stand in the form: a browser's own field for times would follow the browser's language."""
 _SCOPES: Final = MappingProxyType({"unit": False, "person": True})
 
 
@@ -161,6 +162,6 @@ def _moment(text: str) -> datetime | None:
     if not text:
         return None
     try:
-        return datetime.strptime(text[:16], _LOCAL).replace(tzinfo=STOCKHOLM)
+        return datetime.strptime(" ".join(text.replace("T", " ").split()), _LOCAL).replace(tzinfo=STOCKHOLM)
     except ValueError:
         raise BadInput("time") from None

@@ -29,17 +29,17 @@ KINDS = {
         Kind(
             "chest", "CR", "CHEST", cases.CHEST,
             {"nord": ("31100", "Rtg lungor"), "klara": ("LUNG2", "Lungröntgen, frontal och sida")},
-            (("nord", "rontgen", 3), ("klara", "city", 2)), 26,
+            (("nord", "rontgen", 3), ("klara", "city", 2)), 20,
         ),
         Kind(
             "ct-chest", "CT", "CHEST", cases.CT_CHEST,
-            {"nord": ("83100", "DT thorax med iv kontrast"), "klara": ("DTTHX", "DT thorax")},
-            (("nord", "rontgen", 3), ("klara", "city", 1)), 8,
+            {"nord": ("83100", "DT thorax med iv kontrast")},
+            (("nord", "rontgen", 1),), 7,
         ),
         Kind(
             "ct-abdomen", "CT", "ABDOMEN", cases.CT_ABDOMEN,
-            {"nord": ("83400", "DT buk med iv kontrast"), "klara": ("DTBUK", "DT buk")},
-            (("nord", "rontgen", 2), ("klara", "city", 1)), 6,
+            {"nord": ("83400", "DT buk med iv kontrast")},
+            (("nord", "rontgen", 1),), 6,
         ),
         Kind(
             "ct-head", "CT", "HEAD", cases.CT_HEAD,
@@ -49,12 +49,12 @@ KINDS = {
         Kind(
             "mr-brain", "MR", "BRAIN", cases.MR_BRAIN,
             {"nord": ("91000", "MR hjärna"), "klara": ("MRHJ", "MR hjärna")},
-            (("nord", "rontgen", 2), ("klara", "city", 1)), 7,
+            (("nord", "rontgen", 2), ("klara", "city", 1)), 5,
         ),
         Kind(
             "knee", "DX", "KNEE", cases.KNEE,
             {"nord": ("36500", "Rtg knäled"), "klara": ("KNA", "Knäled, belastad")},
-            (("klara", "city", 2), ("nord", "rontgen", 1)), 16, sided=True,
+            (("klara", "city", 2), ("nord", "rontgen", 1)), 12, sided=True,
         ),
         Kind(
             "us-abdomen", "US", "ABDOMEN", cases.ABDOMEN_US,

@@ -181,7 +181,7 @@ class _Book:
             when=when,
             priority=priority,
             accession=self._accession(provider, unit, when),
-            placer=f"{referring.key[:3].upper()}{ordered:%y%m%d}-{order:04d}",
+            placer=f"{referring.key[:3].upper()}{self.anchor:%y%m%d}-{ordered:%y%m%d}-{order:04d}",
             stage=stage,
             images=stage is Stage.PERFORMED and what.quota > 0,
             paper=paper,

@@ -43,22 +43,31 @@ def blur(picture: Array, sigma: float) -> Array:
     """Gaussian smoothing of the last two axes; `sigma` in pixels, edges repeated."""
     if sigma <= 0:
         return picture
-    reach = max(1, int(np.ceil(2.5 * sigma)))
-    offsets = np.arange(-reach, reach + 1)
-    kernel = np.exp(-0.5 * (offsets / sigma) ** 2).astype(np.float32)
-    kernel /= kernel.sum()
-    for axis in (-1, -2):
-        margin = [(0, 0)] * picture.ndim
-        margin[axis] = (reach, reach)
-        padded = np.pad(picture, margin, mode="edge")
-        length = picture.shape[axis]
-        total = np.zeros_like(picture)
-        for place, weight in enumerate(kernel):
-            window = [slice(None)] * picture.ndim
-            window[axis] = slice(place, place + length)
-            total += weight * padded[tuple(window)]
-        picture = total
-    return picture
+    reach = max(1, int(np.ceil(2.2 * sigma)))
+    kernel = np.exp(-0.5 * (np.arange(reach + 1) / sigma) ** 2)
+    kernel /= kernel[0] + 2 * kernel[1:].sum()
+    return _spread(_spread(picture, kernel, -2), kernel, -1)
+
+
+def _spread(picture: Array, kernel: NDArray[np.float64], axis: int) -> Array:
+    """Convolves one axis with the symmetric kernel whose right half is given."""
+    reach, length = len(kernel) - 1, picture.shape[axis]
+    margin = [(0, 0)] * picture.ndim
+    margin[axis] = (reach, reach)
+    padded = np.pad(picture, margin, mode="edge")
+    window = [slice(None)] * picture.ndim
+
+    def shifted(by: int) -> Array:
+        window[axis] = slice(reach + by, reach + by + length)
+        return padded[tuple(window)]
+
+    total = np.multiply(picture, np.float32(kernel[0]), dtype=np.float32)
+    pair = np.empty_like(total)
+    for by in range(1, reach + 1):
+        np.add(shifted(-by), shifted(by), out=pair)
+        pair *= np.float32(kernel[by])
+        total += pair
+    return total
 
 
 def cloud(rows: int, columns: int, cell: float, chance: np.random.Generator) -> Array:

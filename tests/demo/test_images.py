@@ -114,6 +114,14 @@ def test_lossless_pictures_come_back_as_they_were_drawn() -> None:
     assert (data.BitsStored, data.ImageLaterality) == (12, side)
 
 
+@pytest.mark.parametrize("kind", ["knee", "us-aorta", "real-leg"])
+def test_compressed_pixels_have_undefined_length(kind: str) -> None:
+    """PS3.5 A.4: an explicit length would make native pixels of them."""
+    for instance, data in made(first(kind)):
+        if data.file_meta.TransferSyntaxUID.is_compressed:
+            assert b"\xe0\x7f\x10\x00OB\x00\x00\xff\xff\xff\xff" in instance.file
+
+
 def test_an_ecg_has_ten_seconds_of_twelve_leads_that_agree() -> None:
     _, data = next(made(first("ecg")))
     group = data.WaveformSequence[0]

@@ -247,8 +247,14 @@ def _pixel_data(data: Dataset, pixels: NDArray[np.integer[Any]], bits: int) -> N
         frame = imagecodecs.jpeg2k_encode(pixels, codecformat="j2k", bitspersample=bits, reversible=True)
     else:
         raise ValueError(f"no encoder for {syntax}")
-    data.PixelData = encapsulate([bytes(frame)])
+    _encapsulate(data, [bytes(frame)])
+
+
+def _encapsulate(data: Dataset, frames: list[bytes]) -> None:
+    """Compressed frames as pixel data of undefined length (PS3.5 A.4)."""
+    data.PixelData = encapsulate(frames)
     data["PixelData"].VR = "OB"
+    data["PixelData"].is_undefined_length = True
 
 
 def put_colour_cine(data: Dataset, coded: list[bytes], rows: int, columns: int) -> None:
@@ -260,8 +266,7 @@ def put_colour_cine(data: Dataset, coded: list[bytes], rows: int, columns: int) 
     data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 8, 8, 7, 0
     data.NumberOfFrames = len(coded)
     put_lossy(data, rows * columns * 3 * len(coded) / sum(map(len, coded)))
-    data.PixelData = encapsulate(coded)
-    data["PixelData"].VR = "OB"
+    _encapsulate(data, coded)
 
 
 def jpeg(frame: NDArray[np.uint8], quality: int = 86) -> bytes:
@@ -277,8 +282,7 @@ def put_grey_jpeg(data: Dataset, pixels: NDArray[np.uint8], quality: int = 90) -
     data.Rows, data.Columns = pixels.shape
     data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 8, 8, 7, 0
     put_lossy(data, pixels.nbytes / len(coded))
-    data.PixelData = encapsulate([coded])
-    data["PixelData"].VR = "OB"
+    _encapsulate(data, [coded])
 
 
 def put_lossy(data: Dataset, ratio: float) -> None:

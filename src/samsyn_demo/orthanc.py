@@ -23,10 +23,10 @@ from typing import Any
 
 import httpx
 
-from samsyn_demo.history import Examination
+from samsyn_demo.people import BY_KEY, STORY
 from samsyn_demo.region import NORDSJUKHUSET
+from samsyn_demo.senders.options import HOST, arguments, people, tell
 from samsyn_demo.senders.outcome import Refused, attempts
-from samsyn_demo.senders.provider import HOST, arguments, chosen, tell
 
 AE_TITLE = next(each.ae_title for each in NORDSJUKHUSET.dicom if each.listens)
 PROVE = "prove"
@@ -116,15 +116,17 @@ class LocalPacs:
                 self._process.wait()
 
     def prove(self, number: str) -> str:
-        """Echo, find the patient's studies, fetch the newest but one; what came of it in a sentence."""
+        """Echo, find the patient's studies, fetch the oldest CT or else the oldest; what came of it in words.
+
+        The hospital finds what it owns itself: for other providers' pictures a machine has no ground.
+        """
         self._call("/modalities/samsyn/echo", {})
-        asked = {"Level": "Study", "Query": {"PatientID": number, "StudyDate": "", "StudyInstanceUID": ""}}
-        query = self._call("/modalities/samsyn/query", asked)["ID"]
+        wanted = {"PatientID": number, "StudyDate": "", "ModalitiesInStudy": ""}
+        query = self._call("/modalities/samsyn/query", {"Level": "Study", "Query": wanted})["ID"]
         answers = self._read(f"/queries/{query}/answers?expand&simplify")
         if not answers:
             raise Refused(f"{AE_TITLE}: C-FIND: no study of a patient who has some")
-        dated = sorted(range(len(answers)), key=lambda place: str(answers[place].get("StudyDate", "")))
-        prior = dated[-2] if len(dated) > 1 else dated[-1]
+        prior = min(range(len(answers)), key=lambda place: _worth(answers[place]))
         began = time.monotonic()
         self._call(f"/queries/{query}/answers/{prior}/retrieve", {"TargetAet": AE_TITLE, "Synchronous": True})
         spent = time.monotonic() - began
@@ -146,6 +148,11 @@ class LocalPacs:
         return self._client.get(path).raise_for_status().json()
 
 
+def _worth(study: dict[str, Any]) -> tuple[bool, str]:
+    """Sorts a study with CT before others, and the older before the newer."""
+    return "CT" not in str(study.get("ModalitiesInStudy", "")), str(study.get("StudyDate", ""))
+
+
 def _free_port(first: int) -> int:
     """The first free port on loopback from `first` on."""
     for port in range(first, min(first + 200, 65_536)):
@@ -154,12 +161,6 @@ def _free_port(first: int) -> int:
             probe.bind((HOST, port))
             return port
     raise Refused("no free port for Orthanc's HTTP server")
-
-
-def _patient(examinations: tuple[Examination, ...]) -> str:
-    """The number of somebody who has pictures at the hospital: the story patient when the demo is whole."""
-    pictured = (each for each in examinations if each.provider is NORDSJUKHUSET and each.images)
-    return next((each.number for each in pictured), "")
 
 
 def _stop_on_signal(*_: object) -> None:
@@ -180,9 +181,9 @@ def main() -> int:
         tell("nord", f"{name} (Orthanc) listens on port {options.local_pacs_port}", ready=True)
         for line in sys.stdin:
             if line.strip() == PROVE:
-                number = _patient(chosen(options))
-                found = pacs.prove(number) if number else "nobody has pictures there"
-                tell("nord", f"{name} asks Samsyn: {found}", proved=True)
+                only = people(options)
+                person = BY_KEY[only[0]] if only else STORY
+                tell("nord", f"{name} asks Samsyn: {pacs.prove(person.number)}", proved=True)
     except Refused as refusal:
         tell("nord", str(refusal), failed=True)
         return 1

@@ -22,7 +22,7 @@ from typing import Any
 from samsyn_demo import orthanc
 from samsyn_demo.people import PEOPLE
 from samsyn_demo.region import REGION
-from samsyn_demo.senders import provider as sending
+from samsyn_demo.senders.options import arguments, end_with_parent, people
 
 _END_SECONDS = 10.0
 """How long a process may take to end after SIGTERM before it is killed."""
@@ -85,6 +85,8 @@ class Play:
             stdin=PIPE,
             stdout=PIPE,
             limit=_LINE_BYTES,
+            # Ctrl-C is for this process, which ends the others in order.
+            start_new_session=True,
             # Two cores are shared by five processes: more threads inside the number libraries only cost.
             env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
         )
@@ -167,16 +169,17 @@ async def _until_told(play: Play) -> int:
 def main() -> int:
     """Loads the region."""
     parser = argparse.ArgumentParser(prog="samsyn_demo.play", description=__doc__)
-    sending.arguments(parser)
+    arguments(parser)
     parser.add_argument("--local-pacs-port", type=int, required=True, help="where NORDPACS is to listen")
     parser.add_argument(
         "--stay", action="store_true", help="keep the local PACS after loading, until SIGTERM"
     )
     options = parser.parse_args()
-    unknown = set(filter(None, options.people.split(","))) - {each.key for each in PEOPLE}
+    unknown = set(people(options)) - {each.key for each in PEOPLE}
     if unknown:
         parser.error(f"no such people: {', '.join(sorted(unknown))}")
-    options.anchor_date = options.anchor_date or sending.today()
+    if options.with_parent:
+        end_with_parent()
     return asyncio.run(_until_told(Play(options)))
 
 

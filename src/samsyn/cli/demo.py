@@ -1,19 +1,24 @@
 """`samsyn demo`: the invented region, with its systems outside Samsyn, in one command."""
 
 import asyncio
+import contextlib
 import json
 import os
 import secrets
 import shutil
+import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from samsyn import operations_log, settings
 from samsyn.cli.serve import until_told
 from samsyn.clock import SystemClock
 from samsyn.errors import ConfigurationError
 from samsyn.server import Server
+
+if TYPE_CHECKING:
+    from samsyn_demo.region import Ports
 
 _MARK = "samsyn-demo"
 _LOCAL_PACS_PORT = 4242
@@ -57,28 +62,36 @@ class _Demo:
         from samsyn_demo.region import REGION, Ports, settings_toml
 
         tokens = {each.stow_client: secrets.token_urlsafe(32) for each in REGION if each.stow_client}
-        ports = Ports(local_pacs=_LOCAL_PACS_PORT)
+        ports = Ports(local_pacs=_free_port(_LOCAL_PACS_PORT))
         file = self._folder / "samsyn.toml"
         file.write_text(settings_toml(str(self._folder / "data"), ports, tokens), encoding="utf-8")
         server = Server(settings.load(file), SystemClock())
         await server.start()
         base = f"http://127.0.0.1:{server.http_port}"
         print(f"Samsyn is ready at {base}/  The region's systems are sending …", flush=True)
-        region = asyncio.create_task(self._play(server, tokens))
+        loaded = asyncio.Event()
+        loading = asyncio.create_task(loaded.wait())
+        region = asyncio.create_task(self._play(server, ports, tokens, loaded))
         stop = asyncio.create_task(until_told(server))
-        await asyncio.wait({region, stop}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({region, loading, stop}, return_when=asyncio.FIRST_COMPLETED)
         if not stop.done():
-            loaded = region.result()
+            whole = loaded.is_set()
             print(
-                _WHO.format(base=base, log=self._log) if loaded else "The region did not load whole.",
+                _WHO.format(base=base, log=self._log) if whole else "The region did not load whole.",
                 flush=True,
             )
             await stop
+        loading.cancel()
         region.cancel()
-        await asyncio.gather(region, return_exceptions=True)
+        await asyncio.gather(loading, region, return_exceptions=True)
 
-    async def _play(self, server: Server, tokens: dict[str, str]) -> bool:
-        """Runs the region's systems and shows their progress; False when one of them failed."""
+    async def _play(
+        self, server: Server, ports: "Ports", tokens: dict[str, str], loaded: asyncio.Event
+    ) -> None:
+        """Runs the region's systems and shows their progress; `loaded` is set when all is acknowledged.
+
+        They live on after that: the hospital's local PACS goes on listening until this is cancelled.
+        """
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -86,20 +99,36 @@ class _Demo:
             *("--dicom-port", str(server.dicom_port)),
             *("--http-port", str(server.http_port)),
             *("--mllp-port", str(server.mllp_port)),
-            *("--local-pacs-port", str(_LOCAL_PACS_PORT)),
+            *("--local-pacs-port", str(ports.local_pacs)),
             *("--folder", str(self._folder / "region")),
+            *("--stay", "--with-parent"),
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, "SAMSYN_DEMO_TOKENS": json.dumps(tokens)},
         )
         assert process.stdout is not None
         try:
             async for line in process.stdout:
-                _show(json.loads(line))
-            return await process.wait() == 0
+                progress = json.loads(line)
+                _show(progress)
+                if progress.get("loaded"):
+                    loaded.set()
+            await process.wait()
         except asyncio.CancelledError:
-            process.terminate()
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
             await process.wait()
             raise
+
+
+def _free_port(first: int) -> int:
+    """The first free TCP port from `first` on: an installed Orthanc already holds the usual one."""
+    for port in range(first, first + 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("", port))
+            return port
+    raise ConfigurationError(f"no free port from {first} to {first + 99} for the local PACS")
 
 
 def _show(progress: dict[str, Any]) -> None:

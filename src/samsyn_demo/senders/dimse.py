@@ -13,6 +13,9 @@ from samsyn_demo.senders.outcome import Refused, attempts
 _config.STORE_SEND_CHUNKED_DATASET = True
 
 _TIMEOUT_SECONDS = 60
+_ANSWER_SECONDS = 6
+"""How long to wait for one answer. Short, because on a busy machine pynetdicom now and then loses one: between
+two requests its own thread may take the answer off the queue (Association.run after `_reactor_checkpoint`)."""
 _BUSY = range(0xA700, 0xA800)
 """Out of resources (PS3.4 table B.2-1): the same object may be sent again later."""
 
@@ -26,7 +29,8 @@ class StoreLine:
 
     def __init__(self, ae_title: str, host: str, port: int, called: str = "SAMSYN") -> None:
         self._ae = AE(ae_title=ae_title)
-        self._ae.acse_timeout = self._ae.dimse_timeout = self._ae.network_timeout = _TIMEOUT_SECONDS
+        self._ae.acse_timeout = self._ae.network_timeout = _TIMEOUT_SECONDS
+        self._ae.dimse_timeout = _ANSWER_SECONDS
         self._ae.maximum_pdu_size = 0
         self._title, self._host, self._port, self._called = ae_title, host, port, called
         self._pairs: dict[tuple[str, str], None] = {}
@@ -39,7 +43,10 @@ class StoreLine:
         self._association = None
 
     def store(self, instance: Instance, path: Path) -> None:
-        """Sends the object that `path` holds; returns when the archive has answered success, else Refused."""
+        """Sends the object that `path` holds; returns when the archive has answered success, else Refused.
+
+        Without an answer the same object goes out again over a new association: the archive knows its bytes.
+        """
         status = "no association"
         for _ in attempts():
             association = self._open((instance.sop_class_uid, instance.transfer_syntax_uid))

@@ -13,7 +13,6 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from samsyn_demo.history import Examination, Version
-from samsyn_demo.images.objects import study_uid
 from samsyn_demo.people import PERSONNUMMER, SAMORDNINGSNUMMER, Person
 from samsyn_demo.region import Hl7System, Professional, Provider, Unit
 
@@ -129,7 +128,7 @@ class Writer:
         segments = [*self._head(examination), _segment("ORC", orc), _segment("OBR", obr)]
         segments += self._text(version)
         if examination.images:
-            segments.append(f"ZDS|{study_uid(examination)}^{self.system.application}^Application^DICOM")
+            segments.append(self._zds(examination))
         return self._message("ORU^R01^ORU_R01", version.when, segments)
 
     def _text(self, version: Version) -> list[str]:
@@ -188,10 +187,13 @@ class Writer:
         """IPC or ZDS: the number of the study, where pictures are kept."""
         if not examination.images:
             return []
-        uid = study_uid(examination)
         if self._dialect.order.startswith("OMI"):
-            return [f"IPC|{_escaped(examination.accession)}|{_escaped(examination.accession)}-1|{uid}"]
-        return [f"ZDS|{uid}^{self.system.application}^Application^DICOM"]
+            number = _escaped(examination.accession)
+            return [f"IPC|{number}|{number}-1|{_study_uid(examination)}"]
+        return [self._zds(examination)]
+
+    def _zds(self, examination: Examination) -> str:
+        return f"ZDS|{_study_uid(examination)}^{self.system.application}^Application^DICOM"
 
     def _message(self, kind: str, when: datetime, segments: Sequence[str]) -> Message:
         self._number += 1
@@ -216,6 +218,13 @@ class Writer:
         first = _segment("MSH", {place - 1: value for place, value in msh.items()})
         text = "\r".join((first, *segments)) + "\r"
         return Message(self.system, control_id, kind, text.encode(_CODECS[self.system.charset]))
+
+
+def _study_uid(examination: Examination) -> str:
+    # Only providers with pictures come here; the others never load what makes them.
+    from samsyn_demo.images.objects import study_uid
+
+    return study_uid(examination)
 
 
 def _segment(name: str, fields: dict[int, str]) -> str:

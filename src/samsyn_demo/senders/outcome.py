@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 45.0
 """How long a sender keeps trying to reach the server before it gives up."""
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 2.0

@@ -3,6 +3,9 @@
 `python -m samsyn_demo.senders.provider --provider nord --dicom-port N --http-port N --mllp-port N --folder DIR`.
 Progress goes to stdout, one JSON object a line. The exit code is 0 only when everything was acknowledged; the
 first refusal ends the process with 1 and a line that says what was refused, without patient data.
+
+Libraries for pictures and for DICOM are loaded only where they are used: a provider that sends texts alone is
+up in half the time.
 """
 
 import argparse
@@ -12,26 +15,24 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from datetime import time as clock
 from pathlib import Path
 from queue import Queue
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING
 
 from samsyn_demo.history import Examination, history
-from samsyn_demo.images.objects import Instance
-from samsyn_demo.images.studies import count, study
 from samsyn_demo.region import BY_KEY, Provider
 from samsyn_demo.senders import plan
-from samsyn_demo.senders.dimse import StoreLine
 from samsyn_demo.senders.messages import Message
 from samsyn_demo.senders.mllp import MllpLine
+from samsyn_demo.senders.options import HOST, TOKENS, arguments, end_with_parent, people, tell
 from samsyn_demo.senders.outcome import Refused
-from samsyn_demo.senders.stow import StowLine
 
-HOST = "127.0.0.1"
-TOKENS = "SAMSYN_DEMO_TOKENS"
-"""Environment variable: JSON from the name of a STOW client to its bearer token."""
+if TYPE_CHECKING:
+    from samsyn_demo.images.objects import Instance
+    from samsyn_demo.senders.dimse import StoreLine
+
 _ASSOCIATIONS = {"rontgen": 2, "fysiologi": 1, "city": 2}
 """C-STORE lines of each unit's archive, side by side."""
 _WAITING = 24
@@ -88,13 +89,6 @@ class Progress:
         )
 
 
-def tell(provider: str, text: str, **more: object) -> None:
-    """One line of progress on stdout."""
-    line = json.dumps({"text": text, "provider": provider, **more}, ensure_ascii=False)
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
 class Sending:
     """The provider's whole work: a thread for the texts, one for each C-STORE line, and the maker of pictures."""
 
@@ -106,7 +100,7 @@ class Sending:
         anchor = datetime.combine(options.anchor_date, clock(0, 59))
         self._messages = plan.texts(provider, examinations, anchor)
         self._pictured = [each for each in examinations if each.provider is provider and each.images]
-        self._progress = Progress(provider, len(self._messages), sum(map(count, self._pictured)))
+        self._progress = Progress(provider, len(self._messages), _objects(self._pictured))
         self._folder: Path = options.folder / provider.key
 
     def run(self) -> None:
@@ -142,6 +136,9 @@ class Sending:
                 line.close()
 
     def _send_by_stow(self) -> None:
+        from samsyn_demo.images.studies import study
+        from samsyn_demo.senders.stow import StowLine
+
         token = json.loads(os.environ.get(TOKENS, "{}")).get(self._provider.stow_client, "")
         if not token:
             raise Refused(f"{self._provider.stow_client}: no token in {TOKENS}")
@@ -155,6 +152,8 @@ class Sending:
 
     def _send_by_dimse(self) -> list[threading.Thread]:
         """Makes the pictures here and hands them to the lines of their unit's archive."""
+        from samsyn_demo.senders.dimse import StoreLine
+
         threads: list[threading.Thread] = []
         ready: dict[str, Queue[tuple[Instance, Path] | None]] = {}
         systems = {each.unit: each for each in reversed(self._provider.dicom) if each.stores}
@@ -173,12 +172,14 @@ class Sending:
                 queue.put(None)
         return threads
 
-    def _made(self) -> Iterator[tuple[str, Instance]]:
+    def _made(self) -> "Iterator[tuple[str, Instance]]":
+        from samsyn_demo.images.studies import study
+
         for examination in self._pictured:
             for instance in study(examination):
                 yield examination.unit.key, instance
 
-    def _store(self, line: StoreLine, queue: "Queue[tuple[Instance, Path] | None]") -> None:
+    def _store(self, line: "StoreLine", queue: "Queue[tuple[Instance, Path] | None]") -> None:
         while (waiting := queue.get()) is not None:
             instance, path = waiting
             line.store(instance, path)
@@ -202,39 +203,18 @@ def _place(error: BaseException) -> str:
     return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "nowhere"
 
 
-def end_with_parent() -> None:
-    """Ends this process when whoever started it is gone: its end of our stdin closes then, however it went."""
+def _objects(pictured: Sequence[Examination]) -> int:
+    if not pictured:
+        return 0
+    from samsyn_demo.images.studies import count
 
-    def watch() -> None:
-        # Not through sys.stdin: its lock would be held when the process ends.
-        while os.read(0, 4096):
-            pass
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments that `play` hands on to its processes."""
-    parser.add_argument("--dicom-port", type=int, required=True, help="Samsyn's DICOM port")
-    parser.add_argument("--http-port", type=int, required=True, help="Samsyn's HTTP port")
-    parser.add_argument("--mllp-port", type=int, required=True, help="Samsyn's MLLP port")
-    parser.add_argument("--folder", type=Path, required=True, help="where files may be kept meanwhile")
-    parser.add_argument("--anchor-date", type=date.fromisoformat, default=None, help="the demo's today")
-    parser.add_argument("--people", default="", help="only these people: keys parted by comma")
-    parser.add_argument("--with-parent", action="store_true", help="end when stdin closes")
-
-
-def today() -> date:
-    """The day in Sweden."""
-    return datetime.now(ZoneInfo("Europe/Stockholm")).date()
+    return sum(map(count, pictured))
 
 
 def chosen(options: argparse.Namespace) -> tuple[Examination, ...]:
     """The history that the arguments ask for."""
-    options.anchor_date = options.anchor_date or today()
-    people = set(filter(None, options.people.split(",")))
-    return tuple(each for each in history(options.anchor_date) if not people or each.person.key in people)
+    only = people(options)
+    return tuple(each for each in history(options.anchor_date) if not only or each.person.key in only)
 
 
 def main() -> int:

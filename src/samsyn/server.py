@@ -36,6 +36,7 @@ from samsyn.endpoints.fhir.routes import FhirDependencies, fhir_routes
 from samsyn.endpoints.hl7.listener import Hl7Door
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
+from samsyn.errors import ConfigurationError
 from samsyn.ingest.filing import SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
 from samsyn.jobs.queue import Job, Later, Worker
@@ -78,21 +79,29 @@ class Server:
     async def start(self) -> None:
         """Opens the store (replaying what a crash left), then the rooms, then the doors.
 
-        ConfigurationError, DamagedData: the store can not be opened. OSError: a port is taken.
+        ConfigurationError, DamagedData: the store can not be opened. ConfigurationError, OSError: a port is taken.
+        Whatever had begun by then is ended again.
         """
-        http_socket = _listening(self._settings.http.host, self._settings.http.port)
-        self.http_port = http_socket.getsockname()[1]
-        self._base = f"http://{self._settings.http.host}:{self.http_port}"
-        self._open_store()
-        self._make_rooms()
-        self._make_doors()
-        self._worker.start()
-        await self._children.start()
-        await self._hl7.start()
-        self.mllp_port = self._hl7.port
-        await self._dicom.start()
-        self.dicom_port = self._dicom.port
-        await self._start_http(http_socket)
+        async with contextlib.AsyncExitStack() as undo:
+            http_socket = undo.enter_context(_listening(self._settings.http.host, self._settings.http.port))
+            self.http_port = http_socket.getsockname()[1]
+            self._base = f"http://{self._settings.http.host}:{self.http_port}"
+            self._open_store()
+            undo.callback(self._store.close)
+            self._make_rooms()
+            self._make_doors()
+            self._worker.start()
+            undo.push_async_callback(self._worker.stop)
+            await self._children.start()
+            undo.push_async_callback(self._children.stop)
+            await self._hl7.start()
+            undo.push_async_callback(self._hl7.stop)
+            self.mllp_port = self._hl7.port
+            await self._dicom.start()
+            undo.push_async_callback(self._dicom.stop, 0.0)
+            self.dicom_port = self._dicom.port
+            await self._start_http(http_socket)
+            undo.pop_all()
         self._started = True
 
     def _open_store(self) -> None:
@@ -371,7 +380,13 @@ def _listening(host: str, port: int) -> socket.socket:
     # The protocol is named so that asyncio turns Nagle's algorithm off: an answer of two writes waits 40 ms else.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind((host, port))
+    try:
+        listening.bind((host, port))
+    except OSError as problem:
+        listening.close()
+        raise ConfigurationError(
+            f"[http] port {port} on {host} can not be used: {problem.strerror}"
+        ) from problem
     listening.listen(1_024)
     listening.setblocking(False)
     return listening

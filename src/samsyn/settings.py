@@ -9,9 +9,10 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from samsyn.errors import ConfigurationError
 
@@ -20,6 +21,32 @@ class Section(BaseModel):
     """Base of all sections: unknown keys are refused, values never change after start."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address or name can only be reached from this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _safe(host: str) -> str:
+    if not is_loopback(host):
+        raise ValueError(
+            f"{host} is not loopback: this version has no TLS listener yet, "
+            "put a TLS-terminating proxy in front and keep Samsyn on loopback"
+        )
+    return host
+
+
+def _network(text: str) -> str:
+    ipaddress.ip_network(text, strict=False)
+    return text
+
+
+ListenHost: TypeAlias = Annotated[str, AfterValidator(_safe)]
+Network: TypeAlias = Annotated[str, AfterValidator(_network)]
 
 
 class DataSettings(Section):
@@ -33,7 +60,7 @@ class DataSettings(Section):
 class DicomSettings(Section):
     """The DICOM listener."""
 
-    host: str = Field(
+    host: ListenHost = Field(
         default="127.0.0.1", description="Address to listen on; beyond loopback TLS is demanded."
     )
     port: int = Field(default=11112, ge=0, le=65535, description="TCP port; 0 takes a free one.")
@@ -43,7 +70,7 @@ class DicomSettings(Section):
 class HttpSettings(Section):
     """The HTTP listener: DICOMweb, FHIR, the web pages, health and metrics."""
 
-    host: str = Field(
+    host: ListenHost = Field(
         default="127.0.0.1", description="Address to listen on; beyond loopback TLS is demanded."
     )
     port: int = Field(default=8080, ge=0, le=65535, description="TCP port; 0 takes a free one.")
@@ -52,7 +79,7 @@ class HttpSettings(Section):
 class MllpSettings(Section):
     """The HL7 v2 listener."""
 
-    host: str = Field(
+    host: ListenHost = Field(
         default="127.0.0.1", description="Address to listen on; beyond loopback TLS is demanded."
     )
     port: int = Field(default=2575, ge=0, le=65535, description="TCP port; 0 takes a free one.")
@@ -72,6 +99,12 @@ class LoginSettings(Section):
         default="http://id.sambi.se/loa/loa3", description="Level of assurance (acr) that a login must have."
     )
 
+    @model_validator(mode="after")
+    def _names_an_issuer(self) -> "LoginSettings":
+        if self.provider == "oidc" and not self.issuer:
+            raise ValueError("provider = 'oidc' needs an issuer")
+        return self
+
 
 class UnitSettings(Section):
     """A care unit (vårdenhet)."""
@@ -84,7 +117,7 @@ class DicomPeerSettings(Section):
     """A DICOM system of a provider, known by AE title and address."""
 
     ae_title: str = Field(min_length=1, max_length=16)
-    addresses: tuple[str, ...] = Field(
+    addresses: tuple[Network, ...] = Field(
         default=("127.0.0.1", "::1"), description="Addresses it may call from (CIDR)."
     )
     host: str = Field(
@@ -103,7 +136,7 @@ class Hl7SourceSettings(Section):
 
     application: str
     facility: str = ""
-    addresses: tuple[str, ...] = ("127.0.0.1", "::1")
+    addresses: tuple[Network, ...] = ("127.0.0.1", "::1")
     unit: str = ""
     profile: str = Field(
         default="standard", description="Name of the shipped profile or path of a profile file."
@@ -142,9 +175,14 @@ class ProviderSettings(Section):
     token: tuple[TokenSettings, ...] = ()
 
     @model_validator(mode="after")
-    def _has_a_unit(self) -> "ProviderSettings":
+    def _units_are_there(self) -> "ProviderSettings":
         if not self.unit:
             raise ValueError(f"provider {self.hsa_id} needs at least one [[provider.unit]]")
+        known = {"", *(unit.hsa_id for unit in self.unit)}
+        named = {each.unit for each in self.dicom_peer} | {each.unit for each in self.hl7_source}
+        unknown = (named | {each.unit for each in self.token}) - known
+        if unknown:
+            raise ValueError(f"provider {self.hsa_id} has no unit {', '.join(sorted(unknown))}")
         return self
 
 
@@ -160,31 +198,20 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _is_safe(self) -> "Settings":
-        for name, host in (("dicom", self.dicom.host), ("http", self.http.host), ("mllp", self.mllp.host)):
-            if not is_loopback(host):
-                raise ValueError(
-                    f"[{name}] host {host} is not loopback: this version has no TLS listener yet, "
-                    "put a TLS-terminating proxy in front and keep Samsyn on loopback"
-                )
-        if self.login.provider == "oidc" and not self.login.issuer:
-            raise ValueError("[login] provider = 'oidc' needs an issuer")
         _refuse_doubles([peer.ae_title for p in self.provider for peer in p.dicom_peer], "AE title")
         _refuse_doubles([p.hsa_id for p in self.provider], "provider HSA-id")
+        _refuse_doubles([token.sha256 for p in self.provider for token in p.token], "token")
         return self
 
 
 def _refuse_doubles(names: list[str], what: str) -> None:
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"{what} {name} stands twice")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address or name can only be reached from this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+            raise PydanticCustomError(
+                "double",
+                "{what} {name} stands twice: what calls would not be told apart",
+                {"what": what, "name": name},
+            )
 
 
 def load(path: Path | None, environment: dict[str, str] | None = None) -> Settings:
@@ -218,16 +245,52 @@ def _explain(path: Path | None, text: str, problem: ValidationError) -> str:
     """One line per fault: file, line number where the key stands, what is wrong."""
     lines: list[str] = []
     for fault in problem.errors():
-        keys = [str(part) for part in fault["loc"] if not isinstance(part, int)]
-        number = _line_of(text, keys[-1] if keys else "")
+        place = fault["loc"]
+        number = _line_of(text, place)
+        if fault["type"] == "double":
+            number = _last_line_with(text, fault["ctx"]["name"])
         where = f"{path or 'settings'}:{number}" if number else f"{path or 'settings'}"
-        lines.append(f"{where}: {'.'.join(keys) or 'settings'}: {fault['msg'].removeprefix('Value error, ')}")
+        keys = ".".join(str(part) for part in place if not isinstance(part, int))
+        lines.append(f"{where}: {keys or 'settings'}: {fault['msg'].removeprefix('Value error, ')}")
     return "\n".join(lines)
 
 
-def _line_of(text: str, key: str) -> int:
-    pattern = re.compile(rf"^\s*(\[+)?\s*([\w.]*\.)?{re.escape(key)}\s*(=|\])")
+_HEADING = re.compile(r"\s*(\[\[?)\s*([\w.-]+)\s*\]")
+_KEY = re.compile(r"\s*([\w.-]+)\s*=")
+
+
+def _line_of(text: str, place: tuple[int | str, ...]) -> int:
+    """The line where a value stands, or the heading of the table that it should stand in; 0 = nowhere."""
+    table: tuple[int | str, ...] = ()
+    counts: dict[tuple[int | str, ...], int] = {}
+    deepest, found = 0, 0
     for number, line in enumerate(text.splitlines(), start=1):
-        if key and pattern.search(line):
-            return number
-    return 0
+        if heading := _HEADING.match(line):
+            here = table = _table(heading[2].split("."), heading[1] == "[[", counts)
+        elif key := _KEY.match(line):
+            here = (*table, *key[1].split("."))
+        else:
+            continue
+        depth = min(len(here), len(place))
+        if depth > deepest and here[:depth] == place[:depth]:
+            deepest, found = depth, number
+    return found
+
+
+def _table(
+    names: list[str], is_array: bool, counts: dict[tuple[int | str, ...], int]
+) -> tuple[int | str, ...]:
+    """The place of a heading's table; `counts` has the highest number of each array of tables so far."""
+    place: tuple[int | str, ...] = ()
+    for position, name in enumerate(names):
+        place = (*place, name)
+        if is_array and position == len(names) - 1:
+            counts[place] = counts.get(place, -1) + 1
+        if place in counts:
+            place = (*place, counts[place])
+    return place
+
+
+def _last_line_with(text: str, value: str) -> int:
+    quoted = re.compile(rf"=\s*[\"']{re.escape(value)}[\"']")
+    return max((number for number, line in enumerate(text.splitlines(), 1) if quoted.search(line)), default=0)

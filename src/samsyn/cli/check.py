@@ -1,5 +1,6 @@
 """`samsyn check`: what is wrong with an installation, and how to mend it."""
 
+import fcntl
 import os
 import shutil
 import socket
@@ -20,7 +21,9 @@ def run(config: Path | None) -> int:
     except ConfigurationError as problem:
         print(f"✗ settings: {problem.detail}")
         return 1
-    findings = [*_folder(values), *_disk(values), *_ports(values), *_parts(), *_providers(values)]
+    findings = [*_folder(values), *_secrets(values), *_disk(values), *_parts(), *_providers(values)]
+    if not _is_served(values.data.folder):
+        findings += _ports(values)
     for finding in findings:
         print(f"✗ {finding}")
     if not findings:
@@ -35,10 +38,41 @@ def _folder(values: Settings) -> Iterator[str]:
         if not os.access(parent, os.W_OK):
             yield f"data folder {folder} can not be made: {parent} is not writable; change its owner"
         return
-    if not os.access(folder, os.W_OK):
+    if not folder.is_dir():
+        yield f"data folder {folder} is a file; choose another [data] folder"
+        return
+    if not os.access(folder, os.W_OK | os.X_OK):
         yield f"data folder {folder} is not writable for this user; change its owner"
     if stat.S_IMODE(folder.stat().st_mode) & 0o077:
         yield f"data folder {folder} can be read by others; run: chmod 700 {folder}"
+
+
+def _is_served(folder: Path) -> bool:
+    """Whether a running service holds the data folder: then the ports are taken by that one."""
+    try:
+        descriptor = os.open(folder / "lock", os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _secrets(values: Settings) -> Iterator[str]:
+    file = values.login.client_secret_file
+    if file is None:
+        return
+    try:
+        mode = stat.S_IMODE(file.stat().st_mode)
+    except OSError as problem:
+        yield f"[login] client_secret_file {file} can not be read ({problem.strerror})"
+        return
+    if mode & 0o077:
+        yield f"[login] client_secret_file {file} can be read by others; run: chmod 600 {file}"
 
 
 def _disk(values: Settings) -> Iterator[str]:

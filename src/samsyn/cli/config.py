@@ -42,7 +42,7 @@ def _section(heading: str, section: BaseModel) -> list[str]:
             for each in value:
                 nested += ["", *_section(f"[[{inner}.{name}]]", each)]
             continue
-        if isinstance(value, tuple) and not value:
+        if isinstance(value, tuple) and not value and not field.default:
             continue
         if field.description:
             lines.append(f"# {field.description}")

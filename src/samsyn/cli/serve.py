@@ -13,6 +13,7 @@ from pathlib import Path
 from samsyn import operations_log, settings
 from samsyn.cli import scratch as scratch_instance
 from samsyn.clock import SystemClock
+from samsyn.errors import ConfigurationError
 from samsyn.server import Server
 from samsyn.settings import Settings
 
@@ -57,7 +58,7 @@ def run(
 
 async def _serve(values: Settings) -> None:
     server = Server(values, SystemClock())
-    await server.start()
+    await _start(server)
     print(
         f"Samsyn is ready: web http://{values.http.host}:{server.http_port}/"
         f"  DICOM {values.dicom.ae_title}@{values.dicom.host}:{server.dicom_port}"
@@ -71,7 +72,7 @@ async def _serve(values: Settings) -> None:
 async def _serve_scratch(folder: Path) -> None:
     instance = scratch_instance.make(folder)
     server = Server(instance.settings, SystemClock())
-    await server.start()
+    await _start(server)
     await server.add_test_persons(scratch_instance.TEST_PERSONS, scratch_instance.BOOKED_PERSONS)
     print(json.dumps(_description(server, instance, folder), ensure_ascii=False), flush=True)
     await until_told(server)
@@ -105,6 +106,15 @@ def _description(server: Server, instance: scratch_instance.Scratch, folder: Pat
             for place, (number, name, _, _) in enumerate(scratch_instance.TEST_PERSONS)
         ],
     }
+
+
+async def _start(server: Server) -> None:
+    """What the operator can mend (a taken port, a folder of somebody else) is told in a line, not in a traceback."""
+    try:
+        await server.start()
+    except OSError as problem:
+        where = f"{problem.filename}: " if problem.filename else ""
+        raise ConfigurationError(f"can not start: {where}{problem.strerror or problem}") from problem
 
 
 async def until_told(server: Server) -> None:

@@ -1,0 +1,105 @@
+"""`samsyn check` finds what is wrong with an installation before it is started."""
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+from samsyn.cli import check
+from samsyn.clock import SystemClock
+from samsyn.store.store import Store
+from tests.cli.commands import samsyn, settings_file
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir(mode=0o700)
+    return settings_file(tmp_path)
+
+
+def said(file: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """What is found, but for the browser's parts, which a bare tree has not got."""
+    code = check.run(file)
+    lines = capsys.readouterr().out.splitlines()
+    assert code == (1 if any(line.startswith("✗") for line in lines) else 0)
+    return "\n".join(line for line in lines if "browser part" not in line and not line.startswith("✓"))
+
+
+def test_a_sound_installation_has_no_findings(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(file, capsys) == ""
+
+
+def test_a_folder_that_others_can_read_is_found(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = file.parent / "data"
+    folder.chmod(0o750)
+    assert f"chmod 700 {folder}" in said(file, capsys)
+
+
+def test_a_folder_that_is_a_file_is_found(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (file.parent / "data").rmdir()
+    (file.parent / "data").touch()
+    assert "is a file" in said(file, capsys)
+
+
+@pytest.mark.parametrize("door", [0, 1, 2])
+def test_a_taken_port_is_found(
+    door: int, tmp_path: Path, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings_file(tmp_path, tuple(port if place == door else 0 for place in range(3)))  # type: ignore[arg-type]
+        told = said(file, capsys)
+    assert f"[{('dicom', 'http', 'mllp')[door]}] port {port} on 127.0.0.1" in told
+    assert len(told.splitlines()) == 1
+
+
+def test_the_running_service_s_own_ports_are_no_finding(
+    tmp_path: Path, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(tmp_path / "data", SystemClock())
+    store.start()
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            settings_file(tmp_path, (taken.getsockname()[1], 0, 0))
+            assert said(file, capsys) == ""
+    finally:
+        store.close()
+
+
+def test_a_secret_that_others_can_read_is_found(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    secret = file.parent / "secret"
+    login = f'[login]\nprovider = "oidc"\nissuer = "https://idp.example"\nclient_secret_file = "{secret}"\n'
+    file.write_text(login + file.read_text())
+    assert "No such file" in said(file, capsys)
+    secret.write_text("x")
+    secret.chmod(0o644)
+    assert f"chmod 600 {secret}" in said(file, capsys)
+    secret.chmod(0o600)
+    assert said(file, capsys) == ""
+
+
+def test_a_provider_without_any_way_in_is_found(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = file.read_text()
+    file.write_text(text[: text.index("[[provider.dicom_peer]]")])
+    told = said(file, capsys)
+    assert "no dicom_peer and no token" in told
+    assert "no hl7_source" in told
+
+
+@pytest.mark.slow
+def test_an_unwritable_folder_is_found(tmp_path: Path) -> None:
+    without_privilege: list[str] = []
+    if os.getuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("root can write everywhere and setpriv is not there to take that away")
+        without_privilege = ["setpriv", "--inh-caps=-dac_override", "--bounding-set=-dac_override"]
+    folder = tmp_path / "data"
+    folder.mkdir()
+    folder.chmod(0o500)
+    ended = samsyn("check", "--config", settings_file(tmp_path), before=without_privilege)
+    assert ended.returncode == 1
+    assert f"data folder {folder} is not writable" in ended.stdout
+    ended = samsyn("check", "--config", settings_file(tmp_path, data="data/deeper"), before=without_privilege)
+    assert f"{folder} is not writable" in ended.stdout

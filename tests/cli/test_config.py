@@ -1,0 +1,123 @@
+"""`samsyn config` prints a file that means the same; a bad file is refused with its name and line."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from samsyn import settings
+from samsyn.cli.config import annotated
+from samsyn.cli.scratch import make
+from samsyn.errors import ConfigurationError
+from samsyn.settings import Settings
+from tests.cli.commands import PROVIDER, samsyn, settings_file
+
+
+def again(values: Settings, folder: Path) -> Settings:
+    """The settings read back from their own printout."""
+    file = folder / "printed.toml"
+    file.write_text(annotated(values), encoding="utf-8")
+    return settings.load(file, {})
+
+
+def test_the_defaults_read_back_as_they_were(tmp_path: Path) -> None:
+    assert again(settings.load(None, {}), tmp_path) == settings.load(None, {})
+
+
+def test_many_providers_read_back_as_they_were(tmp_path: Path) -> None:
+    values = make(tmp_path).settings
+    assert again(values, tmp_path) == values
+
+
+def test_nobody_may_call_reads_back_as_nobody(tmp_path: Path) -> None:
+    file = tmp_path / "samsyn.toml"
+    file.write_text(PROVIDER.replace('"NORDPACS"', '"NORDPACS"\naddresses = []'))
+    values = settings.load(file, {})
+    assert values.provider[0].dicom_peer[0].addresses == ()
+    assert again(values, tmp_path) == values
+
+
+@given(name=st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
+def test_any_name_reads_back_as_it_was(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    unit = {"hsa_id": "SE9990000001-1001", "name": name}
+    provider = {"hsa_id": "SE9990000001-0001", "name": name, "unit": [unit]}
+    values = Settings.model_validate({"data": {"folder": "d"}, "provider": [provider]})
+    assert again(values, tmp_path_factory.getbasetemp()) == values
+
+
+@pytest.mark.slow
+def test_the_command_prints_what_is_in_force(tmp_path: Path) -> None:
+    file = settings_file(tmp_path, (11112, 8081, 2575))
+    printed = samsyn("config", "--config", file)
+    assert printed.returncode == 0
+    (tmp_path / "printed.toml").write_text(printed.stdout, encoding="utf-8")
+    assert settings.load(tmp_path / "printed.toml", {}) == settings.load(file, {})
+
+
+def test_every_setting_of_the_sections_is_explained() -> None:
+    lines = annotated(settings.load(None, {})).splitlines()
+    for place, line in enumerate(lines):
+        if " = " in line and not line.startswith("#"):
+            assert lines[place - 1].startswith("# "), line
+
+
+def test_a_value_of_the_environment_goes_before_the_file(tmp_path: Path) -> None:
+    file = settings_file(tmp_path)
+    assert settings.load(file, {"SAMSYN_HTTP_PORT": "8123"}).http.port == 8123
+    with pytest.raises(ConfigurationError, match=r"http\.port"):
+        settings.load(file, {"SAMSYN_HTTP_PORT": "no port"})
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("[http]\nport = 8080\nprot = 1\n", 3, "http.prot"),
+        ("[dicom]\nport = 1\n\n[http]\nport = 70000\n", 5, "http.port"),
+        ("[htttp]\nport = 8080\n", 1, "htttp"),
+        ('[dicom]\n[mllp]\nhost = "0.0.0.0"\n', 3, "not loopback"),
+        ('[http]\nhost = "samsyn.region.example"\n', 2, "not loopback"),
+        ('[dicom]\nhost = "::"\n', 2, "not loopback"),
+        ('[data]\n[login]\nprovider = "oidc"\n', 2, "issuer"),
+        ('[login]\nprovider = "none"\n', 2, "demo"),
+        (f'{PROVIDER}[[provider.dicom_peer]]\nae_title = "NORDPACS"\n', 14, "AE title NORDPACS stands twice"),
+        (f"{PROVIDER}{PROVIDER.replace('NORDPACS', 'OTHER')}", 15, "HSA-id"),
+        (f'{PROVIDER}[[provider.dicom_peer]]\nae_title = "OTHER"\nmay_stroe = true\n', 15, "may_stroe"),
+        (f'{PROVIDER}[[provider.dicom_peer]]\nae_title = "SEVENTEEN LETTERS"\n', 14, "ae_title"),
+        (f'{PROVIDER}[[provider.dicom_peer]]\nhost = "127.0.0.1"\n', 13, "ae_title"),
+        (f'{PROVIDER}addresses = ["10.0.0.0/40"]\n', 13, "addresses"),
+        (f'{PROVIDER}unit = "SE9990000001-1009"\n', 2, "SE9990000001-1009"),
+        (f'{PROVIDER}[[provider.token]]\nname = "web"\nsha256 = "short"\n', 15, "sha256"),
+        ('[[provider]]\nhsa_id = "A"\nname = "A"\n', 1, "provider.unit"),
+        ("[http\nport = 1\n", 1, ""),
+        ("[http]\nport = 1\nport = 2\n", 3, ""),
+    ],
+)
+def test_a_bad_file_is_refused_with_its_name_and_line(
+    text: str, line: int, words: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "samsyn.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError) as refusal:
+        settings.load(file, {})
+    told = refusal.value.detail
+    assert told.startswith(f"{file}:{line}:") or f"(at line {line}," in told, told
+    assert words in told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", ["serve", "check", "config"])
+def test_a_command_with_a_bad_file_says_so_in_one_line(verb: str, tmp_path: Path) -> None:
+    file = tmp_path / "samsyn.toml"
+    file.write_text('[http]\nhost = "0.0.0.0"\n')
+    ended = samsyn(verb, "--config", file)
+    assert ended.returncode == (1 if verb == "check" else 2)
+    (told,) = (ended.stdout + ended.stderr).splitlines()
+    assert f"{file}:2:" in told
+
+
+@pytest.mark.slow
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    ended = samsyn("config", "--config", tmp_path / "none.toml")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "none.toml: No such file" in ended.stderr

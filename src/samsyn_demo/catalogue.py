@@ -44,12 +44,12 @@ KINDS = {
         Kind(
             "ct-head", "CT", "HEAD", cases.CT_HEAD,
             {"nord": ("81000", "DT hjärna utan kontrast")},
-            (("nord", "rontgen", 1),), 8,
+            (("nord", "rontgen", 1),), 6,
         ),
         Kind(
             "mr-brain", "MR", "BRAIN", cases.MR_BRAIN,
             {"nord": ("91000", "MR hjärna"), "klara": ("MRHJ", "MR hjärna")},
-            (("nord", "rontgen", 2), ("klara", "city", 1)), 5,
+            (("nord", "rontgen", 2), ("klara", "city", 1)), 4,
         ),
         Kind(
             "knee", "DX", "KNEE", cases.KNEE,

@@ -1,6 +1,5 @@
 """DICOM objects with complete modules around pixels and samples (PS3.3 C.7 and the IODs' own modules)."""
 
-import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,14 +8,10 @@ from typing import Any
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_data_element
 from pydicom.sequence import Sequence
 from pydicom.uid import (
-    PYDICOM_IMPLEMENTATION_UID,
     UID,
     ExplicitVRLittleEndian,
     JPEG2000Lossless,
@@ -26,6 +21,7 @@ from pydicom.uid import (
 )
 
 from samsyn_demo.history import Examination
+from samsyn_demo.images import file_format
 from samsyn_demo.images.equipment import machine
 from samsyn_demo.seed import uid
 
@@ -93,20 +89,19 @@ class SeriesObjects:
         self.series = series
         self.shared = Dataset()
         """Patient, study, series and equipment modules; add what else all objects of the series have."""
-        self.shared.SpecificCharacterSet = series.examination.provider.charset
+        self._charset = series.examination.provider.charset
+        self.shared.SpecificCharacterSet = self._charset
         _patient(self.shared, series.examination)
         _study(self.shared, series.examination)
         _series(self.shared, series)
-        self._encoded: dict[int, bytes] = {}
+        self._encoded: file_format.Elements = {}
 
     def new(self, sop_class: str, number: int, syntax: str = NATIVE) -> Dataset:
         """An object's own part with its SOP common module; add what only this object has."""
-        series, data = self.series, Dataset()
+        data = Dataset()
         data.SOPClassUID = sop_class
-        data.SOPInstanceUID = uid("instance", series.examination.key, series.number, series.modality, number)
+        data.SOPInstanceUID, day, clock = self._name(number)
         data.InstanceNumber = number
-        moment = series.start + timedelta(seconds=0.4 * (number - 1))
-        day, clock = f"{moment:%Y%m%d}", f"{moment:%H%M%S}.{moment.microsecond // 1000:03d}"
         data.InstanceCreationDate = data.AcquisitionDate = data.ContentDate = day
         data.InstanceCreationTime = data.AcquisitionTime = data.ContentTime = clock
         meta = FileMetaDataset()
@@ -116,39 +111,58 @@ class SeriesObjects:
 
     def finish(self, data: Dataset) -> Instance:
         """The object of `shared` and its own part, encoded as explicit VR little endian."""
-        if not self._encoded:
-            self._encoded = _elements(self.shared, self.shared)
-        syntax = str(data.file_meta.TransferSyntaxUID)
-        elements = self._encoded | _elements(data, self.shared)
-        meta = {
-            0x00020001: b"OB\0\0\x02\0\0\0\0\1",
-            0x00020002: _ui(str(data.SOPClassUID)),
-            0x00020003: _ui(str(data.SOPInstanceUID)),
-            0x00020010: _ui(syntax),
-            0x00020012: _ui(str(PYDICOM_IMPLEMENTATION_UID)),
+        elements = self._shared_elements() | file_format.encode(data, self._charset)
+        names = str(data.SOPClassUID), str(data.SOPInstanceUID), str(data.file_meta.TransferSyntaxUID)
+        return Instance(*names, file_format.file_of(*names, elements))
+
+    def plane(
+        self,
+        sop_class: str,
+        number: int,
+        syntax: str,
+        corner: tuple[float, float, float],
+        pixels: NDArray[np.uint16],
+    ) -> Instance:
+        """One axial slice whose first pixel's middle lies at `corner` (mm); 16 bits allocated, 12 stored.
+
+        A volume has hundreds of slices, so their own few elements are encoded here without a Dataset. What is
+        the same in all slices (image pixel module, frame of reference) must stand in `shared`.
+        """
+        instance_uid, day, clock = self._name(number)
+        text = file_format.element
+        elements = self._shared_elements() | {
+            0x00080016: text(0x00080016, "UI", sop_class),
+            0x00080018: text(0x00080018, "UI", instance_uid),
+            0x00200013: text(0x00200013, "IS", str(number)),
+            0x00200032: text(0x00200032, "DS", "\\".join(f"{value:.3f}" for value in corner)),
+            0x00201041: text(0x00201041, "DS", f"{corner[2]:.2f}"),
         }
-        group = b"".join(struct.pack("<HH", tag >> 16, tag & 0xFFFF) + value for tag, value in meta.items())
-        head = b"\0" * 128 + b"DICM" + b"\2\0\0\0UL\4\0" + struct.pack("<I", len(group)) + group
-        body = b"".join(elements[tag] for tag in sorted(elements))
-        return Instance(str(data.SOPClassUID), str(data.SOPInstanceUID), syntax, head + body)
+        for tag in (0x00080012, 0x00080022, 0x00080023):
+            elements[tag] = text(tag, "DA", day)
+        for tag in (0x00080013, 0x00080032, 0x00080033):
+            elements[tag] = text(tag, "TM", clock)
+        if syntax == NATIVE:
+            pixel_data = text(file_format.PIXEL_DATA, "OW", np.ascontiguousarray(pixels).tobytes())
+        else:
+            pixel_data = file_format.encapsulated([compressed(pixels, 12, syntax)])
+        elements[file_format.PIXEL_DATA] = pixel_data
+        names = sop_class, instance_uid, syntax
+        return Instance(*names, file_format.file_of(*names, elements))
 
+    def _shared_elements(self) -> file_format.Elements:
+        if not self._encoded:
+            self._encoded = file_format.encode(self.shared, self._charset)
+        return self._encoded
 
-def _ui(value: str) -> bytes:
-    """VR, length and value of a UID."""
-    raw = value.encode() + b"\0" * (len(value) % 2)
-    return b"UI" + struct.pack("<H", len(raw)) + raw
-
-
-def _elements(data: Dataset, charset: Dataset) -> dict[int, bytes]:
-    """Every element by itself, encoded as explicit VR little endian in the object's character set."""
-    encodings = convert_encodings(charset.SpecificCharacterSet)
-    found = {}
-    for element in data:
-        buffer = DicomBytesIO()
-        buffer.is_little_endian, buffer.is_implicit_VR = True, False
-        write_data_element(buffer, element, encodings)
-        found[int(element.tag)] = buffer.getvalue()
-    return found
+    def _name(self, number: int) -> tuple[str, str, str]:
+        """SOP Instance UID, date and time of the series' object `number`."""
+        series = self.series
+        moment = series.start + timedelta(seconds=0.4 * (number - 1))
+        return (
+            uid("instance", series.examination.key, series.number, series.modality, number),
+            f"{moment:%Y%m%d}",
+            f"{moment:%H%M%S}.{moment.microsecond // 1000:03d}",
+        )
 
 
 def _patient(data: Dataset, examination: Examination) -> None:
@@ -217,37 +231,45 @@ def _series(data: Dataset, series: Series) -> None:
     data.SoftwareVersions = device.software
 
 
-def put_grey(data: Dataset, pixels: NDArray[np.integer[Any]], bits: int) -> None:
-    """The image pixel module for one grey frame of `bits` stored bits, in the object's transfer syntax."""
-    wide = pixels.dtype.itemsize * 8
+def put_grey_layout(data: Dataset, rows: int, columns: int, allocated: int, stored: int) -> None:
+    """The image pixel module of grey frames, without the pixels."""
     data.SamplesPerPixel = 1
     data.PhotometricInterpretation = "MONOCHROME2"
-    data.Rows, data.Columns = pixels.shape
-    data.BitsAllocated = wide
-    data.BitsStored = bits
-    data.HighBit = bits - 1
+    data.Rows, data.Columns = rows, columns
+    data.BitsAllocated, data.BitsStored, data.HighBit = allocated, stored, stored - 1
     data.PixelRepresentation = 0
-    _pixel_data(data, pixels, bits)
 
 
-def _pixel_data(data: Dataset, pixels: NDArray[np.integer[Any]], bits: int) -> None:
+def put_grey(data: Dataset, pixels: NDArray[np.integer[Any]], bits: int) -> None:
+    """The image pixel module for one grey frame of `bits` stored bits, in the object's transfer syntax."""
     syntax = str(data.file_meta.TransferSyntaxUID)
+    wide = pixels.dtype.itemsize * 8
+    rows, columns = pixels.shape
+    put_grey_layout(data, rows, columns, wide, stored_bits(bits, syntax))
     if syntax == NATIVE:
         raw = np.ascontiguousarray(pixels).tobytes()
         data.PixelData = raw + b"\0" * (len(raw) % 2)
-        data["PixelData"].VR = "OW" if pixels.dtype.itemsize == 2 else "OB"
-        return
-    if syntax == JPEG_LS:
-        # The encoder always writes the full width of the container as its precision.
-        data.BitsStored, data.HighBit = data.BitsAllocated, data.BitsAllocated - 1
-        frame = imagecodecs.jpegls_encode(pixels)
-    elif syntax == LOSSLESS_JPEG:
-        frame = imagecodecs.ljpeg_encode(pixels, bitspersample=bits)
-    elif syntax == JPEG_2000:
-        frame = imagecodecs.jpeg2k_encode(pixels, codecformat="j2k", bitspersample=bits, reversible=True)
+        data["PixelData"].VR = "OW" if wide == 16 else "OB"
     else:
-        raise ValueError(f"no encoder for {syntax}")
-    _encapsulate(data, [bytes(frame)])
+        _encapsulate(data, [compressed(pixels, bits, syntax)])
+
+
+def stored_bits(bits: int, syntax: str) -> int:
+    """Bits Stored of `bits`-bit pixels in 16: the JPEG-LS encoder always writes the full width as precision."""
+    return 16 if syntax == JPEG_LS else bits
+
+
+def compressed(pixels: NDArray[np.integer[Any]], bits: int, syntax: str) -> bytes:
+    """One grey frame, losslessly compressed."""
+    if syntax == JPEG_LS:
+        return bytes(imagecodecs.jpegls_encode(pixels))
+    if syntax == LOSSLESS_JPEG:
+        return bytes(imagecodecs.ljpeg_encode(pixels, bitspersample=bits))
+    if syntax == JPEG_2000:
+        return bytes(
+            imagecodecs.jpeg2k_encode(pixels, codecformat="j2k", bitspersample=bits, reversible=True)
+        )
+    raise ValueError(f"no encoder for {syntax}")
 
 
 def _encapsulate(data: Dataset, frames: list[bytes]) -> None:
@@ -308,12 +330,6 @@ def put_frame(data: Dataset, series: Series, spacing: float, thickness: float) -
     data.ImageOrientationPatient = ["1", "0", "0", "0", "1", "0"]
     data.PixelSpacing = [f"{spacing:.4f}"] * 2
     data.SliceThickness = f"{thickness:g}"
-
-
-def put_corner(data: Dataset, corner: tuple[float, float, float]) -> None:
-    """Where the middle of the slice's first pixel lies, in mm."""
-    data.ImagePositionPatient = [f"{value:.3f}" for value in corner]
-    data.SliceLocation = f"{corner[2]:.2f}"
 
 
 def code(value: str, scheme: str, meaning: str) -> Dataset:

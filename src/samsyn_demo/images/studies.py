@@ -177,13 +177,13 @@ def _ct_trunk(examination: Examination) -> Iterator[Instance]:
     making.shared.ContrastBolusRoute, making.shared.ContrastBolusVolume = "IV", "90"
     making.shared.CTDIvol = 6.4
     objects.put_windows(making.shared, _WINDOWS[examination.kind.key])
+    objects.put_grey_layout(making.shared, thorax.SIZE, thorax.SIZE, 16, objects.stored_bits(12, syntax))
+    making.shared.XRayTubeCurrent = 210
     for number, index in enumerate(chosen, start=1):
-        data = making.new(objects.CT_IMAGE, number, syntax)
         height = volume.top_mm - index * volume.thickness_mm
-        objects.put_corner(data, (-half + right * spacing, -half + down * spacing, height))
-        data.XRayTubeCurrent = 220 - index
-        objects.put_grey(data, _stored(np.roll(values[index], (-down, -right), (0, 1))), 12)
-        yield making.finish(data)
+        corner = (-half + right * spacing, -half + down * spacing, height)
+        plane = _stored(np.roll(values[index], (-down, -right), (0, 1)))
+        yield making.plane(objects.CT_IMAGE, number, syntax, corner, plane)
 
 
 def _stored(hounsfield: NDArray[np.int16]) -> NDArray[np.uint16]:
@@ -224,11 +224,11 @@ def _ct_head(examination: Examination) -> Iterator[Instance]:
     _ct_terms(making.shared, "120", "H31s")
     making.shared.CTDIvol, making.shared.XRayTubeCurrent = 42.0, 310
     objects.put_windows(making.shared, [(38, 80, "Hjärna"), (600, 2800, "Skelett"), (60, 180, "Subduralt")])
+    syntax = _lossless(examination)
+    objects.put_grey_layout(making.shared, brain.SIZE, brain.SIZE, 16, objects.stored_bits(12, syntax))
     for number, plane in enumerate(values, start=1):
-        data = making.new(objects.CT_IMAGE, number, _lossless(examination))
-        objects.put_corner(data, (-half, -half, brain.BOTTOM_MM + (number - 1) * brain.THICKNESS_MM))
-        objects.put_grey(data, _stored(plane), 12)
-        yield making.finish(data)
+        corner = (-half, -half, brain.BOTTOM_MM + (number - 1) * brain.THICKNESS_MM)
+        yield making.plane(objects.CT_IMAGE, number, syntax, corner, _stored(plane))
 
 
 _SEQUENCES = (
@@ -273,11 +273,11 @@ def _mr_brain(examination: Examination) -> Iterator[Instance]:
         making.shared.InPlanePhaseEncodingDirection = "ROW"
         making.shared.SpacingBetweenSlices = f"{brain.THICKNESS_MM:g}"
         objects.put_windows(making.shared, [(480, 960, "Standard")])
+        objects.put_grey_layout(making.shared, brain.SIZE // 2, brain.SIZE // 2, 16, 12)
         for place, plane in enumerate(brain.mr(model, weighting, examination.key, factor), start=1):
-            data = making.new(objects.MR_IMAGE, place)
-            objects.put_corner(data, (-half, -half, brain.BOTTOM_MM + (place - 1) * brain.THICKNESS_MM))
-            objects.put_grey(data, np.minimum(plane, 4095), 12)
-            yield making.finish(data)
+            corner = (-half, -half, brain.BOTTOM_MM + (place - 1) * brain.THICKNESS_MM)
+            pixels = np.minimum(plane, 4095).astype(np.uint16)
+            yield making.plane(objects.MR_IMAGE, place, objects.NATIVE, corner, pixels)
 
 
 @cache

@@ -116,8 +116,9 @@ class Association:
         kind, content = self._pdu()
         # Status (0000,0900), US: the only element of the response that matters here.
         place = content.find(b"\x00\x00\x00\x09\x02\x00\x00\x00")
-        if kind != 4 or place < 0 or content[place + 8 : place + 10] != b"\0\0":
-            raise Refused(f"C-STORE: PDU {kind}, {content[-16:].hex()}")
+        status = content[place + 8 : place + 10][::-1].hex() if kind == 4 and place >= 0 else f"PDU {kind}"
+        if status != "0000":
+            raise Refused(f"C-STORE answered with {status}: {content!r}")
 
     def release(self) -> None:
         """A-RELEASE, and the end of the connection."""

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Final
 
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
@@ -30,7 +31,7 @@ class Shape:
     """Vendor's block, which gives the header its real size."""
 
 
-MR = Shape(MR_IMAGE, "MR", 256, 256, 4_000)
+MR = Shape(MR_IMAGE, "MR", 256, 256, 2_000)
 """A slice of 136 kB."""
 CT = Shape(CT_IMAGE, "CT", 512, 512, 2_000)
 """A slice of 527 kB."""
@@ -91,10 +92,50 @@ def instances(source: random.Random, shape: Shape, of: Study, count: int) -> Ite
         yield Instance(shape.sop_class, sop_uid, _data_set(shape, of, sop_uid, number, turned, private))
 
 
+_ACQUISITION: Final = (
+    (0x00180020, "CS", "SE"),
+    (0x00180021, "CS", "SK\\SP"),
+    (0x00180022, "CS", "PFP\\SFS"),
+    (0x00180023, "CS", "2D"),
+    (0x00180024, "SH", "*tse2d1_9"),
+    (0x00180025, "CS", "N"),
+    (0x00180050, "DS", "5"),
+    (0x00180080, "DS", "4000"),
+    (0x00180081, "DS", "90"),
+    (0x00180083, "DS", "2"),
+    (0x00180084, "DS", "63.687303"),
+    (0x00180085, "SH", "1H"),
+    (0x00180086, "IS", "1"),
+    (0x00180087, "DS", "1.5"),
+    (0x00180088, "DS", "6"),
+    (0x00180089, "IS", "218"),
+    (0x00180091, "IS", "9"),
+    (0x00180093, "DS", "100"),
+    (0x00180094, "DS", "84.375"),
+    (0x00180095, "DS", "130"),
+    (0x00181000, "LO", "26340"),
+    (0x00181020, "LO", "bench 1.0"),
+    (0x00181030, "LO", "Hjärna rutin"),
+    (0x00181251, "SH", "Body"),
+    (0x00181312, "CS", "ROW"),
+    (0x00181314, "DS", "150"),
+    (0x00181315, "CS", "N"),
+    (0x00181316, "DS", "0.0876"),
+    (0x00181318, "DS", "0"),
+    (0x00185100, "CS", "HFS"),
+)
+_PRIVATE_ELEMENTS: Final = 30
+"""Small elements in a vendor's block."""
+
+
 def _data_set(shape: Shape, of: Study, sop_uid: str, number: int, pixels: bytes, private: bytes) -> bytes:
-    elements = [
+    """About 115 elements at the top level and 140 in all, as slices of real scanners have."""
+    series_mates = [(shape.sop_class, f"{of.series_uid}.{n}") for n in (1, 2, 3)]
+    elements: list[tuple[int, str, str | int | bytes]] = [
         (0x00080005, "CS", "ISO_IR 192"),
         (0x00080008, "CS", "ORIGINAL\\PRIMARY\\OTHER"),
+        (0x00080012, "DA", of.day),
+        (0x00080013, "TM", "101700"),
         (0x00080016, "UI", shape.sop_class),
         (0x00080018, "UI", sop_uid),
         (0x00080020, "DA", of.day),
@@ -102,6 +143,8 @@ def _data_set(shape: Shape, of: Study, sop_uid: str, number: int, pixels: bytes,
         (0x00080022, "DA", of.day),
         (0x00080023, "DA", of.day),
         (0x00080030, "TM", "101500"),
+        (0x00080031, "TM", "101530"),
+        (0x00080032, "TM", f"1016{number % 60:02d}"),
         (0x00080033, "TM", f"1016{number % 60:02d}"),
         (0x00080050, "SH", of.accession),
         (0x00080060, "CS", shape.modality),
@@ -110,25 +153,29 @@ def _data_set(shape: Shape, of: Study, sop_uid: str, number: int, pixels: bytes,
         (0x00080090, "PN", "Läkare^Lena"),
         (0x00081010, "SH", "BENCH1"),
         (0x00081030, "LO", "Hjärna utan kontrast"),
+        (0x00081032, "SQ", _code("AA0MR", "1.2.752.116.1.3.2.1.4", "MR hjärna")),
         (0x0008103E, "LO", "Axial T2"),
+        (0x00081040, "LO", "Röntgen"),
         (0x00081090, "LO", "Model B"),
+        (0x00081140, "SQ", b"".join(_reference(*mate) for mate in series_mates)),
         (0x00100010, "PN", f"Testsson^Nr{of.patient_id[-4:]}"),
         (0x00100020, "LO", of.patient_id),
         (0x00100030, "DA", of.patient_id[:8]),
         (0x00100040, "CS", "M" if int(of.patient_id[10]) % 2 else "F"),
+        (0x00101010, "AS", "045Y"),
+        (0x00101030, "DS", "72"),
         (0x00180015, "CS", "BRAIN"),
-        (0x00180050, "DS", "5"),
-        (0x00180080, "DS", "4000"),
-        (0x00180081, "DS", "90"),
-        (0x00181030, "LO", "Hjärna rutin"),
+        *_ACQUISITION,
         (0x0020000D, "UI", of.study_uid),
         (0x0020000E, "UI", of.series_uid),
         (0x00200010, "SH", of.accession),
         (0x00200011, "IS", "1"),
+        (0x00200012, "IS", "1"),
         (0x00200013, "IS", str(number)),
         (0x00200032, "DS", f"-125\\-125\\{number * 5}"),
         (0x00200037, "DS", "1\\0\\0\\0\\1\\0"),
         (0x00200052, "UI", of.series_uid + ".9"),
+        (0x00201041, "DS", str(number * 5)),
         (0x00280002, "US", 1),
         (0x00280004, "CS", "MONOCHROME2"),
         (0x00280010, "US", shape.rows),
@@ -138,14 +185,44 @@ def _data_set(shape: Shape, of: Study, sop_uid: str, number: int, pixels: bytes,
         (0x00280101, "US", 16),
         (0x00280102, "US", 15),
         (0x00280103, "US", 0),
+        (0x00280106, "US", 0),
+        (0x00280107, "US", 4095),
         (0x00281050, "DS", "600"),
         (0x00281051, "DS", "1200"),
     ]
-    parts = [_element(tag, vr, value) for tag, vr, value in elements]
     if private:
-        parts += [_element(0x00290010, "LO", "BENCH HEADER"), _element(0x00291010, "OB", private)]
-    parts.append(_element(0x7FE00010, "OW", pixels))
-    return b"".join(parts)
+        elements.append((0x00290010, "LO", "BENCH HEADER"))
+        elements += [(0x00291000 + place, "LO", f"value {place}") for place in range(_PRIVATE_ELEMENTS)]
+        elements.append((0x002910F0, "OB", private))
+    elements += [
+        (0x00400244, "DA", of.day),
+        (0x00400245, "TM", "101500"),
+        (0x00400253, "SH", of.accession),
+        (0x00400254, "LO", "MR hjärna"),
+        (
+            0x00400275,
+            "SQ",
+            _item(_element(0x00400007, "LO", "MR hjärna") + _element(0x00401001, "SH", of.accession)),
+        ),
+        (0x7FE00010, "OW", pixels),
+    ]
+    return b"".join(_element(tag, vr, value) for tag, vr, value in elements)
+
+
+def _item(content: bytes) -> bytes:
+    return struct.pack("<HHI", 0xFFFE, 0xE000, len(content)) + content
+
+
+def _code(value: str, scheme: str, meaning: str) -> bytes:
+    return _item(
+        _element(0x00080100, "SH", value)
+        + _element(0x00080102, "SH", scheme[:16])
+        + _element(0x00080104, "LO", meaning)
+    )
+
+
+def _reference(sop_class: str, sop_uid: str) -> bytes:
+    return _item(_element(0x00081150, "UI", sop_class) + _element(0x00081155, "UI", sop_uid))
 
 
 def _element(tag: int, vr: str, value: str | int | bytes) -> bytes:

@@ -85,8 +85,11 @@ class Documents:
 
 
 def _write(path: Path, document: bytes) -> None:
-    """Whole or not at all; not synced, since it can be made again."""
-    path.parent.mkdir(exist_ok=True, mode=0o700)
+    """Whole or not at all. Not synced, and a full disk is no error: it can be made again."""
     fresh = path.with_suffix(f".{os.getpid()}.part")
-    fresh.write_bytes(document)
-    fresh.replace(path)
+    try:
+        path.parent.mkdir(exist_ok=True, mode=0o700)
+        fresh.write_bytes(document)
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)

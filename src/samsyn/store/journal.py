@@ -78,8 +78,8 @@ class Journal:
     def roll_if_full(self) -> None:
         """Starts a new segment when the present one has reached its size."""
         if self._end >= limits.SEGMENT_BYTES:
-            os.close(self._writer)
             self._create(self._segment + 1)
+            os.close(self._writer)
             self._open_last()
 
     def append(self, parts: Sequence[bytes | bytearray | memoryview]) -> None:
@@ -97,6 +97,20 @@ class Journal:
                 raise OutOfResources("the journal's disk is full") from problem
             raise StoreFailed(f"journal: {problem.strerror}") from problem
         self._end += written
+
+    def take_back(self, end: Position) -> None:
+        """Cuts off what was appended after `end` in the present segment, of which nothing was acknowledged.
+
+        StoreFailed: it could not be cut off for certain, so nothing more may be written.
+        """
+        if end == self.end:
+            return
+        try:
+            os.ftruncate(self._writer, end.offset)
+            os.fdatasync(self._writer)
+        except OSError as problem:
+            raise StoreFailed(f"journal: {problem.strerror}") from problem
+        self._end = end.offset
 
     def _write(self, parts: Sequence[bytes | bytearray | memoryview]) -> int:
         position = self._end

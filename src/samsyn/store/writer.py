@@ -18,7 +18,7 @@ from samsyn import limits
 from samsyn.clock import Clock
 from samsyn.errors import Conflict, LimitExceeded, OutOfResources, SamsynError, StoreFailed
 from samsyn.model.sender import Receipt
-from samsyn.store.journal import Journal
+from samsyn.store.journal import Journal, Position
 from samsyn.store.records import FRAME, encode_frame, encode_header
 from samsyn.store.transaction import Transaction
 
@@ -127,8 +127,10 @@ class Writer:
             return
         sequence = self._sequence
         keys = dict(self._keys)
+        before = self._journal.end
         try:
             self._journal.roll_if_full()
+            before = self._journal.end
             self._refuse_when_full(batch)
             self._index.execute("BEGIN IMMEDIATE")
             parts, end = self._decide_all(batch)
@@ -143,8 +145,18 @@ class Writer:
         except OutOfResources as refusal:
             self._undo(batch, refusal, sequence, keys)
         except (StoreFailed, sqlite3.Error, OSError) as problem:
-            self._failure = StoreFailed(str(problem))
-            self._undo(batch, self._failure, sequence, keys)
+            self._undo(batch, self._refusal_of(problem, before), sequence, keys)
+
+    def _refusal_of(self, problem: Exception, before: Position) -> SamsynError:
+        """An index without room refuses the batch, whose records are taken back; any other failure is final."""
+        if isinstance(problem, sqlite3.OperationalError) and problem.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            try:
+                self._journal.take_back(before)
+                return OutOfResources("the index's disk is full")
+            except StoreFailed as failed:
+                problem = failed
+        self._failure = StoreFailed(str(problem))
+        return self._failure
 
     def _undo(self, batch: list[_Item], refusal: SamsynError, sequence: int, keys: dict[str, int]) -> None:
         if self._index.in_transaction:

@@ -317,7 +317,17 @@ def _story(book: _Book) -> None:
     add(STORY, "chest", "nodule", 31, klara, gp, priority="A", shape="FA", lead_days=1.6)
     add(STORY, "ct-chest", "tumour", 24, nord, gp, priority="A", shape="PFA", slices=80, lead_days=5)
     add(STORY, "ecg", "fibrillation", 17, ("nord", "fysiologi"), ("nord", "medicin"), priority="A")
-    add(STORY, "ct-abdomen", "normal", -6, nord, ("nord", "medicin"), priority="A", stage=Stage.SCHEDULED)
+    add(
+        STORY,
+        "ct-abdomen",
+        "normal",
+        -6,
+        nord,
+        ("nord", "medicin"),
+        priority="A",
+        stage=Stage.SCHEDULED,
+        lead_days=9,
+    )
 
 
 def _specials(book: _Book) -> None:

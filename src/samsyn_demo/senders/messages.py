@@ -7,6 +7,7 @@ record speaks 2.5.1 in UTF-8 and names referrals by its own placer number only.
 Times are sent with their zone, so that the hour that the change to summer time skips is no problem.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,15 +58,12 @@ DIALECTS = {
 
 
 class Writer:
-    """One system's messages: they are numbered in the order in which they are written."""
+    """One system's messages. The control id follows from the content: the same message has the same id always."""
 
-    def __init__(self, provider: Provider, system: Hl7System, series: str) -> None:
-        """`series` begins every control id: the same series must never number other messages."""
+    def __init__(self, provider: Provider, system: Hl7System) -> None:
         self.provider = provider
         self.system = system
         self._dialect = DIALECTS[provider.key]
-        self._series = series
-        self._number = 0
 
     def register(self, event: str, person: Person, when: datetime, number: tuple[str, str]) -> Message:
         """ADT^A28 (a new person) or ADT^A08 (changed), under the number that was in use then."""
@@ -196,8 +194,8 @@ class Writer:
         return f"ZDS|{_study_uid(examination)}^{self.system.application}^Application^DICOM"
 
     def _message(self, kind: str, when: datetime, segments: Sequence[str]) -> Message:
-        self._number += 1
-        control_id = f"{self._series}{self._number:06d}"
+        content = "\r".join((kind, _time(when), *segments))
+        control_id = hashlib.sha256(content.encode()).hexdigest()[:20].upper()
         msh = {
             2: "^~\\&",
             3: self.system.application,

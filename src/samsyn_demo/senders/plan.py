@@ -13,9 +13,7 @@ def texts(provider: Provider, examinations: Sequence[Examination], anchor: datet
     """Every message of the provider. `examinations` is the whole region's; nothing when it gives no texts."""
     if not provider.gives_texts:
         return []
-    # The anchor is part of the numbers: another day's demo sends other messages under other numbers.
-    series = f"{anchor:%y%m%d}"
-    writers = {each.application: Writer(provider, each, series) for each in provider.hl7}
+    writers = {each.application: Writer(provider, each) for each in provider.hl7}
 
     def writer(unit: Unit) -> Writer:
         return writers[system_of(provider, unit).application]

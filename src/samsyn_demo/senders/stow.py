@@ -11,6 +11,8 @@ from samsyn_demo.senders.outcome import Refused, attempts
 
 _TIMEOUT_SECONDS = 60.0
 _BUSY = frozenset((429, 503))
+_WITH_REASONS = frozenset((200, 202, 409))
+"""Statuses whose body tells what became of every object (PS3.18 table 10.5.3-1)."""
 
 
 class StowLine:
@@ -53,15 +55,13 @@ class StowLine:
 
     def _check(self, answer: httpx.Response, instances: Sequence[Instance]) -> None:
         """200 alone is not enough: every object must be named among the stored ones (PS3.18 10.5.3)."""
-        if answer.status_code != 200:
-            raise Refused(f"{self._name}: STOW-RS: answered HTTP {answer.status_code}")
-        told = answer.json()
+        told = answer.json() if answer.status_code in _WITH_REASONS else {}
         failed = told.get("00081198", {}).get("Value", [])
         if failed:
             reason = failed[0].get("00081197", {}).get("Value", ["none"])[0]
-            raise Refused(
-                f"{self._name}: STOW-RS: {len(failed)} objects failed, the first with reason {reason}"
-            )
+            raise Refused(f"{self._name}: STOW-RS: {len(failed)} failed, the first with reason {reason}")
+        if answer.status_code != 200:
+            raise Refused(f"{self._name}: STOW-RS: answered HTTP {answer.status_code}")
         stored = {item["00081155"]["Value"][0] for item in told.get("00081199", {}).get("Value", [])}
         missing = {each.sop_instance_uid for each in instances} - stored
         if missing:

@@ -105,6 +105,8 @@ MAX_ACK_CHARACTERS: Final = 1_000
 # -- store -----------------------------------------------------------------------------------------------
 SEGMENT_BYTES: Final = 1 * GIB
 """A journal file is closed at this size: small enough to copy and scrub, large enough to be few."""
+PREPARED_BYTES: Final = 512 * MIB
+"""Zeros that the journal writes ahead of its end while nothing is sent: a burst of some thousand slices."""
 COMMIT_BATCH: Final = 64
 """Records that share one sync at the most: 64 instances of 0.5 MB are 32 MB, some 0.1 s of disk."""
 COMMIT_QUEUE: Final = 1_024

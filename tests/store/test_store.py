@@ -193,6 +193,31 @@ async def test_the_same_key_twice_is_a_conflict_not_a_broken_store(tmp_path: Pat
     store.close()
 
 
+async def test_pages_are_prepared_while_nothing_is_sent_and_a_crash_leaves_them_harmless(
+    tmp_path: Path,
+) -> None:
+    store = opened(tmp_path)
+    file = tmp_path / "journal" / "00000001.journal"
+    await store.commit(add_message("first"), b"a" * 3_000_000)
+    used = file.stat().st_size
+    for _ in range(100):
+        await asyncio.sleep(0.05)
+        if file.stat().st_size > used:
+            break
+    assert file.stat().st_size > used
+    await store.commit(add_message("second"), b"b" * 3_000_000)
+    crashed = tmp_path / "crashed"
+    (crashed / "journal").mkdir(parents=True)
+    shutil.copy(file, crashed / "journal" / file.name)
+    before = rows(store)
+    store.close()
+    again = opened(crashed)
+    assert rows(again) == before
+    await again.commit(add_message("third"), b"c")
+    assert [row[2][:1] for row in rows(again)] == [b"a", b"b", b"c"]
+    again.close()
+
+
 async def test_a_failed_sync_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = opened(tmp_path)
     await store.commit(add_message("before"), b"before")

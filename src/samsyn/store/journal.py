@@ -1,5 +1,8 @@
 """The journal on disk: numbered segment files, appended to and synced by one writer, read by anybody.
 
+While nothing is sent, the segment is written with zeros ahead of its end (`prepare`): overwriting a place that
+the file already has needs no change of the file system's own books, which halves the time of a small sync.
+
 A record is durable when `append` has returned: the bytes are written and the file is synced (fdatasync), and
 a new file's folder entry was synced when it was made. A failed sync may have dropped pages, so it is final for
 this process (DESIGN 2, promise 1): the caller must stop taking writes.
@@ -19,6 +22,7 @@ from samsyn.store.records import FRAME, RecordHeader, decode_frame, decode_heade
 
 _OPEN_FILES = 128
 _MAX_VECTORS = 512
+_ZEROS = bytes(4 * limits.MIB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,9 @@ class Journal:
         self._segment = self._numbers[-1]
         self._writer = os.open(self._path(self._segment), os.O_WRONLY)
         self._end = os.fstat(self._writer).st_size
+        self._prepared = self._end
+        self._burst = 0
+        self._wanted = 0
 
     @property
     def end(self) -> Position:
@@ -77,10 +84,36 @@ class Journal:
 
     def roll_if_full(self) -> None:
         """Starts a new segment when the present one has reached its size."""
-        if self._end >= limits.SEGMENT_BYTES:
-            self._create(self._segment + 1)
-            os.close(self._writer)
-            self._open_last()
+        if self._end < limits.SEGMENT_BYTES:
+            return
+        os.ftruncate(self._writer, self._end)
+        os.fsync(self._writer)
+        self._prepared = self._end
+        self._create(self._segment + 1)
+        os.close(self._writer)
+        wanted = self._wanted
+        self._open_last()
+        self._wanted = wanted
+
+    def prepare(self) -> bool:
+        """Writes one piece of zeros ahead of the end, to be called when nothing waits; whether it did.
+
+        As far ahead as twice the largest burst so far, within limits.PREPARED_BYTES: who sends little costs
+        little. StoreFailed: the disk refused; nothing more may be written.
+        """
+        self._wanted = max(self._wanted, min(2 * self._burst, limits.PREPARED_BYTES))
+        self._burst = 0
+        start = max(self._prepared, self._end)
+        if start - self._end >= self._wanted or start + len(_ZEROS) > limits.SEGMENT_BYTES:
+            return False
+        if self.free_bytes() < 2 * limits.DISK_RESERVE_BYTES + len(_ZEROS):
+            return False
+        try:
+            self._prepared = start + os.pwrite(self._writer, _ZEROS, start)
+            os.fdatasync(self._writer)
+        except OSError as problem:
+            raise StoreFailed(f"journal: {problem.strerror}") from problem
+        return True
 
     def append(self, parts: Sequence[bytes | bytearray | memoryview]) -> None:
         """Writes the parts at the end and syncs once.
@@ -94,9 +127,11 @@ class Journal:
         except OSError as problem:
             if problem.errno in (errno.ENOSPC, errno.EDQUOT):
                 os.ftruncate(self._writer, self._end)
+                self._prepared = self._end
                 raise OutOfResources("the journal's disk is full") from problem
             raise StoreFailed(f"journal: {problem.strerror}") from problem
         self._end += written
+        self._burst += written
 
     def take_back(self, end: Position) -> None:
         """Cuts off what was appended after `end` in the present segment, of which nothing was acknowledged.
@@ -110,7 +145,7 @@ class Journal:
             os.fdatasync(self._writer)
         except OSError as problem:
             raise StoreFailed(f"journal: {problem.strerror}") from problem
-        self._end = end.offset
+        self._end = self._prepared = end.offset
 
     def _write(self, parts: Sequence[bytes | bytearray | memoryview]) -> int:
         position = self._end
@@ -186,7 +221,7 @@ class Journal:
     def _cut(self, offset: int) -> None:
         os.ftruncate(self._writer, offset)
         os.fsync(self._writer)
-        self._end = offset
+        self._end = self._prepared = offset
 
     def free_bytes(self) -> int:
         """Free space of the journal's disk in bytes."""
@@ -194,7 +229,8 @@ class Journal:
         return facts.f_bavail * facts.f_frsize
 
     def close(self) -> None:
-        """Closes every file."""
+        """Gives back what was prepared and closes every file."""
+        os.ftruncate(self._writer, self._end)
         os.close(self._writer)
         with self._readers_lock:
             for descriptor in self._readers.values():

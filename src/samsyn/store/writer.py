@@ -7,6 +7,7 @@ changes and nothing else.
 
 import asyncio
 import hashlib
+import logging
 import queue
 import sqlite3
 import threading
@@ -22,10 +23,14 @@ from samsyn.store.journal import Journal, Position
 from samsyn.store.records import FRAME, encode_frame, encode_header
 from samsyn.store.transaction import Transaction
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 Body = bytes | bytearray | memoryview
 
 _STOP: Final = None
+_IDLE_S: Final = 0.25
+"""The disk is left alone for this long after the last record before pages are prepared."""
 _BATCH_BYTES: Final = 32 * limits.MIB
 
 
@@ -97,7 +102,7 @@ class Writer:
 
     def _run(self) -> None:
         while True:
-            first = self._queue.get()
+            first = self._next()
             if first is _STOP:
                 return
             batch, stopping = self._gather(first)
@@ -105,6 +110,19 @@ class Writer:
             self._answer(batch)
             if stopping:
                 return
+
+    def _next(self) -> _Item | None:
+        """The next item or the stop sign; while there is none, the journal's next pages are prepared."""
+        while self._failure is None:
+            try:
+                return self._queue.get(timeout=_IDLE_S)
+            except queue.Empty:
+                try:
+                    while self._queue.empty() and self._journal.prepare():
+                        pass
+                except StoreFailed as problem:
+                    self._failure = problem
+        return self._queue.get()
 
     def _gather(self, first: _Item) -> tuple[list[_Item], bool]:
         batch = [first]
@@ -144,7 +162,9 @@ class Writer:
             self._index.execute("COMMIT")
         except OutOfResources as refusal:
             self._undo(batch, refusal, sequence, keys)
-        except (StoreFailed, sqlite3.Error, OSError) as problem:
+        except Exception as problem:
+            # Whatever else it was, disk and memory may disagree now; a restart, which replays, makes them agree.
+            log.warning("store-failed", extra={"error": type(problem).__name__})
             self._undo(batch, self._refusal_of(problem, before), sequence, keys)
 
     def _refusal_of(self, problem: Exception, before: Position) -> SamsynError:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from samsyn import operations_log, settings
-from samsyn.cli.serve import until_told
+from samsyn.cli.serve import stop_signals, until_told
 from samsyn.clock import SystemClock
 from samsyn.errors import ConfigurationError
 from samsyn.server import Server
@@ -65,6 +65,7 @@ class _Demo:
         ports = Ports(local_pacs=_free_port(_LOCAL_PACS_PORT))
         file = self._folder / "samsyn.toml"
         file.write_text(settings_toml(str(self._folder / "data"), ports, tokens), encoding="utf-8")
+        told = stop_signals()
         server = Server(settings.load(file), SystemClock())
         await server.start()
         base = f"http://127.0.0.1:{server.http_port}"
@@ -72,7 +73,7 @@ class _Demo:
         loaded = asyncio.Event()
         loading = asyncio.create_task(loaded.wait())
         region = asyncio.create_task(self._play(server, ports, tokens, loaded))
-        stop = asyncio.create_task(until_told(server))
+        stop = asyncio.create_task(until_told(server, told))
         await asyncio.wait({region, loading, stop}, return_when=asyncio.FIRST_COMPLETED)
         if not stop.done():
             whole = loaded.is_set()

@@ -57,6 +57,7 @@ def run(
 
 
 async def _serve(values: Settings) -> None:
+    told = stop_signals()
     server = Server(values, SystemClock())
     await _start(server)
     print(
@@ -66,16 +67,17 @@ async def _serve(values: Settings) -> None:
         file=sys.stderr,
         flush=True,
     )
-    await until_told(server)
+    await until_told(server, told)
 
 
 async def _serve_scratch(folder: Path) -> None:
     instance = scratch_instance.make(folder)
+    told = stop_signals()
     server = Server(instance.settings, SystemClock())
     await _start(server)
     await server.add_test_persons(scratch_instance.TEST_PERSONS, scratch_instance.BOOKED_PERSONS)
     print(json.dumps(_description(server, instance, folder), ensure_ascii=False), flush=True)
-    await until_told(server)
+    await until_told(server, told)
 
 
 def _description(server: Server, instance: scratch_instance.Scratch, folder: Path) -> dict[str, object]:
@@ -117,11 +119,16 @@ async def _start(server: Server) -> None:
         raise ConfigurationError(f"can not start: {where}{problem.strerror or problem}") from problem
 
 
-async def until_told(server: Server) -> None:
-    """Waits for SIGTERM or SIGINT, then stops the server cleanly."""
+def stop_signals() -> asyncio.Event:
+    """From now on SIGTERM and SIGINT set the event instead of ending the process, also while it starts."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, told.set)
+    return told
+
+
+async def until_told(server: Server, told: asyncio.Event) -> None:
+    """Waits for the event of `stop_signals`, then stops the server cleanly."""
     await told.wait()
     await server.stop()

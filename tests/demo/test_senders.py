@@ -71,6 +71,11 @@ def told(message: Message, provider: Provider, profile: Profile):  # type: ignor
     return event
 
 
+def all_texts(provider: Provider, everything: tuple[Examination, ...]) -> list[Message]:
+    story, others = plan.texts(provider, everything, NOW)
+    return story + others
+
+
 def writer(provider: Provider, place: int = 0) -> Writer:
     return Writer(provider, provider.hl7[place])
 
@@ -85,7 +90,7 @@ def find(everything: tuple[Examination, ...], **wanted: object) -> Examination:
 def test_every_message_of_the_region_is_understood_wholly(
     everything: tuple[Examination, ...], profile: Profile, provider: Provider
 ) -> None:
-    messages = plan.texts(provider, everything, NOW)
+    messages = all_texts(provider, everything)
     events = [told(message, provider, profile) for message in messages]
     mine = [each for each in everything if each.provider is provider]
     reports = [event for event in events if isinstance(event, ReportEvent)]
@@ -97,12 +102,12 @@ def test_every_message_of_the_region_is_understood_wholly(
 
 
 def test_who_gives_no_texts_sends_none(everything: tuple[Examination, ...]) -> None:
-    assert plan.texts(BY_KEY["solsidan"], everything, NOW) == []
+    assert all_texts(BY_KEY["solsidan"], everything) == []
 
 
 def test_nothing_is_told_from_the_future(everything: tuple[Examination, ...], profile: Profile) -> None:
     for provider in REGION:
-        for message in plan.texts(provider, everything, NOW):
+        for message in all_texts(provider, everything):
             when = told(message, provider, profile).when
             assert when.replace(tzinfo=None) <= NOW
 
@@ -113,7 +118,7 @@ def test_a_person_is_registered_before_anything_else_is_told_and_the_story_comes
 ) -> None:
     registered: set[str] = set()
     others = False
-    for message in plan.texts(provider, everything, NOW):
+    for message in all_texts(provider, everything):
         event = told(message, provider, profile)
         if isinstance(event, PatientMerge):
             registered.add(event.survivor.identifiers[0].value)
@@ -202,9 +207,7 @@ def test_the_special_cases_of_identity_are_told(
     assert [each.value for each in merge.subsumed] == [changing.earlier_number]
     assert merge.survivor.identifiers[0].value == changing.number
     merges = [
-        message.kind
-        for message in plan.texts(NORDSJUKHUSET, everything, NOW)
-        if message.kind.startswith("ADT^A40")
+        message.kind for message in all_texts(NORDSJUKHUSET, everything) if message.kind.startswith("ADT^A40")
     ]
     assert len(merges) == 1
 

@@ -9,10 +9,15 @@ from samsyn_demo.region import Hl7System, Provider, Unit
 from samsyn_demo.senders.messages import Message, Writer
 
 
-def texts(provider: Provider, examinations: Sequence[Examination], anchor: datetime) -> list[Message]:
-    """Every message of the provider. `examinations` is the whole region's; nothing when it gives no texts."""
+def texts(
+    provider: Provider, examinations: Sequence[Examination], anchor: datetime
+) -> tuple[list[Message], list[Message]]:
+    """Every message of the provider: first those about the story patient, then everybody else's.
+
+    `examinations` is the whole region's; nothing when the provider gives no texts.
+    """
     if not provider.gives_texts:
-        return []
+        return [], []
     writers = {each.application: Writer(provider, each) for each in provider.hl7}
 
     def writer(unit: Unit) -> Writer:
@@ -20,9 +25,8 @@ def texts(provider: Provider, examinations: Sequence[Examination], anchor: datet
 
     mine = [each for each in examinations if each.provider is provider]
     referred = [each for each in examinations if each.referrer_provider is provider]
-    found: list[Message] = []
-    # The story patient's texts are there before anybody else's, so that the demo can be used at once.
-    for story in (True, False):
+    both: tuple[list[Message], list[Message]] = ([], [])
+    for found, story in zip(both, (True, False), strict=True):
         own = [each for each in mine if (each.person is STORY) == story]
         out = [each for each in referred if (each.person is STORY) == story]
         found += _register(writers[provider.hl7[0].application], _known(own, out), anchor)
@@ -33,7 +37,7 @@ def texts(provider: Provider, examinations: Sequence[Examination], anchor: datet
                 )
         for each in own:
             found += _dialogue(writer(each.unit), each, anchor)
-    return found
+    return both
 
 
 def system_of(provider: Provider, unit: Unit) -> Hl7System:

@@ -98,15 +98,17 @@ class Sending:
         self._provider = provider
         self._options = options
         anchor = datetime.combine(options.anchor_date, clock(0, 59))
-        self._messages = plan.texts(provider, examinations, anchor)
+        self._story, self._others = plan.texts(provider, examinations, anchor)
         self._pictured = [each for each in examinations if each.provider is provider and each.images]
-        self._progress = Progress(provider, len(self._messages), _objects(self._pictured))
+        self._progress = Progress(provider, len(self._story) + len(self._others), _objects(self._pictured))
         self._folder: Path = options.folder / provider.key
 
     def run(self) -> None:
         """Returns when everything is acknowledged."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        threads = [self._thread(lambda: self._send_texts(self._messages))]
+        # The story patient's texts go out alone, in an instant: making pictures keeps this process busy.
+        self._send_texts(self._story)
+        threads = [self._thread(lambda: self._send_texts(self._others))]
         if self._provider.stow_client:
             self._send_by_stow()
         elif self._provider.gives_images:
@@ -227,6 +229,8 @@ def main() -> int:
         end_with_parent()
     # Whoever looks at the pages meanwhile goes first.
     os.nice(5)
+    # The threads that send must not wait for the one that draws any longer than they have to.
+    sys.setswitchinterval(0.001)
     provider = BY_KEY[options.provider]
     try:
         Sending(provider, options, chosen(options)).run()

@@ -5,7 +5,6 @@ DIMSE and STOW-RS through independent libraries, as strangers do. Everything it 
 one anchor date, so that two runs send the same bytes.
 
 Map: `people` (who), `region` (which providers and systems), `images` (pixels and DICOM objects), `texts`
-(Swedish referrals and reports), `history` (ten years of examinations), `senders` (protocols), one module per
-provider (`hospital`, `radiology_firm`, `breast_centre`, `health_centre`), `play` (all of them at once) and
-`orthanc` (the hospital's local PACS).
+(Swedish referrals and reports), `history` (ten years of examinations), `senders` (messages, protocols and one
+provider's process), `play` (all providers at once) and `orthanc` (the hospital's local PACS).
 """

@@ -6,7 +6,7 @@ import pytest
 
 from samsyn_demo.catalogue import KINDS
 from samsyn_demo.history import Examination, Stage, history
-from samsyn_demo.images.objects import study_uid
+from samsyn_demo.instances.objects import study_uid
 from samsyn_demo.people import PEOPLE, STORY
 
 ANCHOR = date(2026, 7, 12)

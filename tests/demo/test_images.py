@@ -12,8 +12,9 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 
 from samsyn_demo.history import Examination, history
-from samsyn_demo.images import knee, studies
-from samsyn_demo.images.objects import Instance
+from samsyn_demo.images import knee
+from samsyn_demo.instances import studies
+from samsyn_demo.instances.objects import Instance
 from samsyn_demo.people import STORY
 
 CHEAP = ("ecg", "knee", "us-abdomen", "us-aorta", "real-chest", "real-leg", "real-shoulder", "real-liver")

@@ -18,7 +18,7 @@ import pytest
 
 from samsyn_demo import orthanc
 from samsyn_demo.history import Stage, history
-from samsyn_demo.images.studies import count
+from samsyn_demo.instances.studies import count
 from samsyn_demo.people import BY_KEY, SLL_RESERVNUMMER
 from samsyn_demo.region import Ports, settings_toml
 from samsyn_demo.senders.options import today

@@ -22,8 +22,8 @@ from samsyn.model.sender import Sender
 from samsyn.model.texts import ReferralStatus, ReportStatus
 from samsyn.reports.profiles import load_profile
 from samsyn_demo.history import Examination, Stage, history
-from samsyn_demo.images.objects import Instance, study_uid
-from samsyn_demo.images.studies import study
+from samsyn_demo.instances.objects import Instance, study_uid
+from samsyn_demo.instances.studies import study
 from samsyn_demo.people import BY_KEY as PEOPLE
 from samsyn_demo.people import STORY
 from samsyn_demo.region import BY_KEY, LINDEN, NORDSJUKHUSET, REGION, Hl7System, Provider

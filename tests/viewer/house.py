@@ -48,8 +48,8 @@ from samsyn.settings import load
 from samsyn.store.documents import Documents
 from samsyn.store.store import Store
 from samsyn_demo.history import Examination, Stage, history
-from samsyn_demo.images.objects import Instance
-from samsyn_demo.images.studies import study
+from samsyn_demo.instances.objects import Instance
+from samsyn_demo.instances.studies import study
 from samsyn_demo.people import BY_KEY as PEOPLE
 from samsyn_demo.region import BY_KEY as PROVIDERS
 from samsyn_demo.region import Ports, Provider, settings_toml

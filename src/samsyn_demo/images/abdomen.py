@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from samsyn_demo.images import thorax_shape, vessels
-from samsyn_demo.images.canvas import Canvas
-from samsyn_demo.images.fields import Array, step
+from samsyn_demo.drawing import vessels
+from samsyn_demo.drawing.canvas import Canvas
+from samsyn_demo.drawing.fields import Array, step
+from samsyn_demo.images import thorax_shape
 from samsyn_demo.seed import stream
 
 _LIVER = 112.0

@@ -9,7 +9,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from samsyn_demo.images.fields import Array, blur, cloud, fractal, grain, zoomed
+from samsyn_demo.drawing.fields import Array, blur, cloud, fractal, grain, zoomed
 from samsyn_demo.seed import stream
 
 SIZE = 512

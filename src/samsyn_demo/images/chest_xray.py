@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from samsyn_demo.images import thorax, thorax_shape, vessels
-from samsyn_demo.images.fields import Array, blur, cloud, grain, resize, step, zoomed
+from samsyn_demo.drawing import vessels
+from samsyn_demo.drawing.fields import Array, blur, cloud, grain, resize, step, zoomed
+from samsyn_demo.images import thorax, thorax_shape
 from samsyn_demo.seed import stream
 
 ROWS, COLUMNS = 1800, 1500

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from samsyn_demo.images.fields import Array, blur, fractal, grain, resize, step, zoomed
+from samsyn_demo.drawing.fields import Array, blur, fractal, grain, resize, step, zoomed
 from samsyn_demo.seed import stream
 
 ROWS, COLUMNS = 1600, 1200

@@ -5,9 +5,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from samsyn_demo.drawing.fields import Array, cloud
 from samsyn_demo.images import thorax, thorax_shape
 from samsyn_demo.images.brain import Spot, Tissue
-from samsyn_demo.images.fields import Array, cloud
 from samsyn_demo.seed import stream
 
 _WHITE = (Tissue.WHITE,)

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from samsyn_demo.images.fields import Array, blur, cloud, fractal, grain, resize, sample_axis, step
+from samsyn_demo.drawing.fields import Array, blur, cloud, fractal, grain, resize, sample_axis, step
 from samsyn_demo.seed import stream
 
 ROWS, COLUMNS = 1536, 1200

@@ -8,7 +8,7 @@ from datetime import datetime
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from samsyn_demo.images.fields import fractal, resize
+from samsyn_demo.drawing.fields import fractal, resize
 from samsyn_demo.seed import stream
 
 WIDTH, HEIGHT = 1240, 1754

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from samsyn_demo.images import abdomen, thorax_shape, vessels
-from samsyn_demo.images.canvas import Canvas, Point
-from samsyn_demo.images.fields import Array, blur, cloud, fractal, grain, step
+from samsyn_demo.drawing import vessels
+from samsyn_demo.drawing.canvas import Canvas, Point
+from samsyn_demo.drawing.fields import Array, blur, cloud, fractal, grain, step
+from samsyn_demo.images import abdomen, thorax_shape
 from samsyn_demo.seed import stream
 
 SIZE = 512

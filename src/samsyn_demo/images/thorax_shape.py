@@ -5,7 +5,7 @@ x grows to the patient's left, y to the back, z to the head; z = 0 lies a little
 
 import numpy as np
 
-from samsyn_demo.images.fields import Array
+from samsyn_demo.drawing.fields import Array
 
 _LEVELS = np.array([-280, -220, -170, -120, -60, 0, 40, 70, 95, 115, 130, 150], np.float32)
 _PLEURA_WIDTH = np.array([122, 126, 131, 136, 136, 127, 114, 98, 80, 63, 46, 14], np.float32)

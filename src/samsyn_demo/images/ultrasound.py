@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from samsyn_demo.images import sector
-from samsyn_demo.images.fields import Array, cloud, resize, step
+from samsyn_demo.drawing import sector
+from samsyn_demo.drawing.fields import Array, cloud, resize, step
 from samsyn_demo.seed import stream
 
 ROWS, COLUMNS = 600, 800

@@ -6,7 +6,7 @@ from pynetdicom import AE, _config
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 
-from samsyn_demo.images.objects import Instance
+from samsyn_demo.instances.objects import Instance
 from samsyn_demo.senders.outcome import Refused, attempts
 
 # Objects go out of their files as they are: nothing is parsed and written anew on the way.

@@ -220,7 +220,7 @@ class Writer:
 
 def _study_uid(examination: Examination) -> str:
     # Only providers with pictures come here; the others never load what makes them.
-    from samsyn_demo.images.objects import study_uid
+    from samsyn_demo.instances.objects import study_uid
 
     return study_uid(examination)
 

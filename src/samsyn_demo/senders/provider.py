@@ -30,7 +30,7 @@ from samsyn_demo.senders.options import HOST, TOKENS, arguments, end_with_parent
 from samsyn_demo.senders.outcome import Refused
 
 if TYPE_CHECKING:
-    from samsyn_demo.images.objects import Instance
+    from samsyn_demo.instances.objects import Instance
     from samsyn_demo.senders.dimse import StoreLine
 
 _ASSOCIATIONS = {"rontgen": 2, "fysiologi": 1, "city": 2}
@@ -138,7 +138,7 @@ class Sending:
                 line.close()
 
     def _send_by_stow(self) -> None:
-        from samsyn_demo.images.studies import study
+        from samsyn_demo.instances.studies import study
         from samsyn_demo.senders.stow import StowLine
 
         token = json.loads(os.environ.get(TOKENS, "{}")).get(self._provider.stow_client, "")
@@ -175,7 +175,7 @@ class Sending:
         return threads
 
     def _made(self) -> "Iterator[tuple[str, Instance]]":
-        from samsyn_demo.images.studies import study
+        from samsyn_demo.instances.studies import study
 
         for examination in self._pictured:
             for instance in study(examination):
@@ -208,7 +208,7 @@ def _place(error: BaseException) -> str:
 def _objects(pictured: Sequence[Examination]) -> int:
     if not pictured:
         return 0
-    from samsyn_demo.images.studies import count
+    from samsyn_demo.instances.studies import count
 
     return sum(map(count, pictured))
 

@@ -6,7 +6,7 @@ from types import TracebackType
 
 import httpx
 
-from samsyn_demo.images.objects import Instance
+from samsyn_demo.instances.objects import Instance
 from samsyn_demo.senders.outcome import Refused, attempts
 
 _TIMEOUT_SECONDS = 60.0

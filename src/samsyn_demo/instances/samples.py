@@ -12,7 +12,7 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
 from samsyn_demo.history import Examination
-from samsyn_demo.images.objects import Instance, Series, SeriesObjects
+from samsyn_demo.instances.objects import Instance, Series, SeriesObjects
 from samsyn_demo.seed import uid
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from samsyn_demo.drawing.fields import Array
 from samsyn_demo.history import Examination
 from samsyn_demo.images import (
     brain,
@@ -18,14 +19,12 @@ from samsyn_demo.images import (
     knee,
     lesions,
     mammogram,
-    objects,
     paper,
-    samples,
     thorax,
     ultrasound,
 )
-from samsyn_demo.images.fields import Array
-from samsyn_demo.images.objects import Instance, Series, SeriesObjects
+from samsyn_demo.instances import objects, samples
+from samsyn_demo.instances.objects import Instance, Series, SeriesObjects
 from samsyn_demo.seed import pick, stream
 
 

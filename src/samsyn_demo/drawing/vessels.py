@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from samsyn_demo.images.canvas import Canvas, Point
-from samsyn_demo.images.fields import Array
+from samsyn_demo.drawing.canvas import Canvas, Point
+from samsyn_demo.drawing.fields import Array
 from samsyn_demo.seed import stream
 
 

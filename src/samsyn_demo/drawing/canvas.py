@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from samsyn_demo.images.fields import Array, step
+from samsyn_demo.drawing.fields import Array, step
 
 Point = tuple[float, float, float]
 """x (to the patient's left), y (to the back), z (to the head), in mm."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from samsyn_demo.images.fields import Array, blur
+from samsyn_demo.drawing.fields import Array, blur
 from samsyn_demo.seed import stream
 
 

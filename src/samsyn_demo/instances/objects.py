@@ -21,8 +21,8 @@ from pydicom.uid import (
 )
 
 from samsyn_demo.history import Examination
-from samsyn_demo.images import file_format
-from samsyn_demo.images.equipment import machine
+from samsyn_demo.instances import file_format
+from samsyn_demo.instances.equipment import machine
 from samsyn_demo.seed import uid
 
 CR_IMAGE = "1.2.840.10008.5.1.4.1.1.1"

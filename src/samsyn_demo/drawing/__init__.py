@@ -1,0 +1,1 @@
+"""Drawing tools: noise and resampling, planes in millimetres, branching vessels, ultrasound sectors."""

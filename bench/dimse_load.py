@@ -115,7 +115,7 @@ class Association:
         self._socket.sendall(request)
         kind, content = self._pdu()
         # Status (0000,0900), US: the only element of the response that matters here.
-        place = content.find(b"\x00\x00\x00\x09\x02\x00\x00\x00")
+        place = content.rfind(b"\x00\x00\x00\x09\x02\x00\x00\x00")
         status = content[place + 8 : place + 10][::-1].hex() if kind == 4 and place >= 0 else f"PDU {kind}"
         if status != "0000":
             raise Refused(f"C-STORE answered with {status}: {content!r}")

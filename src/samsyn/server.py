@@ -252,6 +252,8 @@ class Server:
             await asyncio.sleep(0.005)
 
     async def _prepare_series(self, job: Job) -> Later | None:
+        if self._intake.is_busy():
+            return Later(SERIES_QUIET_S)
         wait = await self._documents.prepare(job.name, SERIES_QUIET_S)
         return Later(wait) if wait else None
 

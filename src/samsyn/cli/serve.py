@@ -19,6 +19,9 @@ from samsyn.settings import Settings
 
 log = logging.getLogger(__name__)
 
+_SWITCH_S = 0.001
+"""How long a thread may hold the interpreter while another waits: an answer must not wait 5 ms for the writer."""
+
 
 def run(
     config: Path | None,
@@ -31,6 +34,7 @@ def run(
     """Serves until SIGTERM or SIGINT."""
     operations_log.start(sys.stderr)
     os.umask(0o077)
+    sys.setswitchinterval(_SWITCH_S)
     if scratch:
         folder = Path(tempfile.mkdtemp(prefix="samsyn-scratch-"))
         try:

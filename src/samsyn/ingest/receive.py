@@ -33,6 +33,10 @@ from samsyn.store.transaction import Transaction
 
 _SMALL_BYTES = 2 * limits.MIB
 _NOTED_VISITS = 20_000
+_BURST_RATE = 50
+"""Instances in one second that make a burst."""
+_BURST_LASTS_S = 3.0
+"""Seconds after its last instance in which a burst is taken to go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,20 @@ class Intake:
         self.held = 0
         self.repeated = 0
         """Counts since start, for metrics."""
+        self._second = 0
+        self._in_second = 0
+        self._rate = 0
+
+    def is_busy(self) -> bool:
+        """Whether a burst is coming in: work that can wait should wait."""
+        return self._clock.monotonic() - self._second < _BURST_LASTS_S and self._rate >= _BURST_RATE
+
+    def _note_arrival(self) -> None:
+        second = int(self._clock.monotonic())
+        if second != self._second:
+            self._rate, self._second, self._in_second = self._in_second, second, 0
+        self._in_second += 1
+        self._rate = max(self._rate, self._in_second)
 
     async def receive(self, arrival: Arrival, data: bytes | bytearray) -> tuple[Receipt, Summary]:
         """Takes one data set (without file meta) and returns when it is durable.
@@ -67,6 +85,7 @@ class Intake:
         quarantine, `reason` = code of DifferentBytes, IdentityConflict or UnknownIssuer; never success.
         Raises BadInput, LimitExceeded, Mismatch, NotSupported (nothing kept), OutOfResources, StoreFailed.
         """
+        self._note_arrival()
         summary = await self._read(data, arrival.transfer_syntax_uid)
         _check_envelope(arrival, summary)
         identifier, doubt = self._identify(arrival.sender, summary)

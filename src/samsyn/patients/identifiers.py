@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -275,6 +276,7 @@ def _sent_kind(issuer: str) -> Kind | None:
     return _KIND_OF_ISSUER.get(issuer.removeprefix("urn:oid:")) or _FHIR_SYSTEMS.get(issuer)
 
 
+@lru_cache(maxsize=4_096)
 def identify(text: str, issuer_as_sent: str, default_issuer: str, today: date) -> PatientIdentifier:
     """The (issuer, value) that a sender means; the issuer that was sent weighs more than the look of the value.
 

@@ -61,7 +61,7 @@ class Writer:
         self._sequence = sequence
         self._clock = clock
         self._keys: dict[str, int] = {}
-        self._queue: queue.Queue[_Item | None] = queue.Queue()
+        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._failure: StoreFailed | None = None
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
         self.commits = 0

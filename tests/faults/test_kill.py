@@ -119,7 +119,8 @@ def report_until_cut(port: int, cycle: int, ledger: Ledger, stop: threading.Even
 
 def oru(control_id: str, accession: str, text: str) -> bytes:
     segments = [
-        f"MSH|^~\\&|NORDRIS|NORD|SAMSYN|REGION|20260301120000||ORU^R01^ORU_R01|{control_id}|P|2.5|||||SWE|UNICODE UTF-8",
+        f"MSH|^~\\&|NORDRIS|NORD|SAMSYN|REGION|20260301120000||ORU^R01^ORU_R01|{control_id}|P|2.5"
+        "|||||SWE|UNICODE UTF-8",
         "PID|1||191212121212^^^PNR||Tolvansson^Tolvan||19121212|M",
         f"OBR|1|P{accession}|{accession}|CT^CT thorax^L|||20260301100000"
         f"|||||||||||{accession}||||20260301115900||CT|F",

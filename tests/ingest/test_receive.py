@@ -112,8 +112,12 @@ async def test_a_study_of_another_patient_is_never_added_to(house: House) -> Non
     await house.send(data_set())
     other = data_set(SOPInstanceUID="2.25.101", PatientID="199001012385")
     assert await house.send(other) == ("held", "identity-conflict")
-    known = data_set(SOPInstanceUID="2.25.102", StudyInstanceUID="2.25.20", SeriesInstanceUID="2.25.21",
-                     PatientID="199001012385")
+    known = data_set(
+        SOPInstanceUID="2.25.102",
+        StudyInstanceUID="2.25.20",
+        SeriesInstanceUID="2.25.21",
+        PatientID="199001012385",
+    )
     assert await house.send(known) == ("stored", "")
     assert await house.send(data_set(SOPInstanceUID="2.25.103", PatientID="199001012385")) == (
         "held",
@@ -143,7 +147,9 @@ async def test_a_local_identifier_gets_its_senders_issuer(house: House) -> None:
 
 async def test_an_image_never_overwrites_what_is_known_of_the_person(house: House) -> None:
     await house.send(data_set())
-    await house.send(data_set(SOPInstanceUID="2.25.105", PatientName="Annan^Namn", PatientBirthDate="19300101"))
+    await house.send(
+        data_set(SOPInstanceUID="2.25.105", PatientName="Annan^Namn", PatientBirthDate="19300101")
+    )
     assert house.rows("SELECT name, birth_date FROM patient") == [("Tolvansson^Tolvan", "19121212")]
 
 
@@ -186,7 +192,9 @@ async def test_broken_data_sets_leave_nothing(house: House, data: bytes) -> None
 async def test_a_restart_finds_everything_again(tmp_path: Path) -> None:
     house = House(tmp_path)
     for number in range(20):
-        await house.send(data_set(SOPInstanceUID=f"2.25.{number + 1000}", SeriesInstanceUID=f"2.25.5{number % 3}"))
+        await house.send(
+            data_set(SOPInstanceUID=f"2.25.{number + 1000}", SeriesInstanceUID=f"2.25.5{number % 3}")
+        )
     before = house.rows("SELECT * FROM instance ORDER BY sop_uid") + house.rows("SELECT * FROM study")
     house.store.close()
     for path in tmp_path.glob("index.sqlite*"):

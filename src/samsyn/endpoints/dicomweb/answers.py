@@ -20,10 +20,13 @@ _PRIVATE = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One response. A streamed body has a known `length` in bytes, or -1."""
+    """One response. A body in pieces goes out piece by piece, so that a large one is not copied to be joined.
+
+    A streamed body has a known `length` in bytes, or -1.
+    """
 
     status: int
-    body: bytes | AsyncIterator[bytes] = b""
+    body: bytes | tuple[bytes, ...] | AsyncIterator[bytes] = b""
     content_type: bytes = b""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     length: int = -1
@@ -61,16 +64,18 @@ async def send_answer(answer: Answer, receive: Receive, send: Send, *, with_body
     headers = [*_PRIVATE, *answer.headers]
     if answer.content_type:
         headers.append((b"content-type", answer.content_type))
-    length = len(answer.body) if isinstance(answer.body, bytes) else answer.length
+    pieces = (answer.body,) if isinstance(answer.body, bytes) else answer.body
+    length = sum(map(len, pieces)) if isinstance(pieces, tuple) else answer.length
     if length >= 0 and answer.status != 204:
         headers.append((b"content-length", b"%d" % length))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    if isinstance(answer.body, bytes):
-        body = answer.body if with_body else b""
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+    if isinstance(pieces, tuple) and with_body:
+        for piece in pieces[:-1]:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": pieces[-1], "more_body": False})
         return
-    if with_body:
-        await _stream(answer.body, receive, send)
+    if with_body and not isinstance(pieces, tuple):
+        await _stream(pieces, receive, send)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -64,8 +64,9 @@ class Frames:
         boundary = new_boundary()
         content_type = f'multipart/related; type="{offer.kind}"; boundary={boundary}'.encode()
         if len(numbers) == 1 and len(first) <= _AT_ONCE_BYTES:
-            body = b"".join((part_head(boundary, kind, first=True), first, closing(boundary)))
-            return Answer(200, body, content_type)
+            return Answer(
+                200, (part_head(boundary, kind, first=True), first, closing(boundary)), content_type
+            )
         return Answer(200, self._parts(view, instance, numbers, offer, first, boundary, kind), content_type)
 
     async def _parts(

@@ -4,6 +4,7 @@ import sqlite3
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -169,6 +170,7 @@ def test_the_stores_sql_shows_exactly_the_same(about: Facts, some: list[Item]) -
     assert shown == {n for n, one in enumerate(some) if decide(about, one).visible}
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(st.lists(facts(), max_size=3), subjects, items)
 def test_a_system_without_a_patient_sees_its_own_provider_and_each_patient_on_his_own_ground(
@@ -187,6 +189,7 @@ def test_a_system_without_a_patient_sees_its_own_provider_and_each_patient_on_hi
     assert holds(compiled, one) == expected
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(facts(), blocks, items)
 def test_one_more_block_never_opens_anything(about: Facts, more: Block, one: Item) -> None:

@@ -66,6 +66,7 @@ def normalized(model: Model) -> Model:
     return made
 
 
+@pytest.mark.slow
 def test_every_object_of_the_corpus_becomes_what_pydicom_makes_of_it() -> None:
     compared = 0
     for path, syntax, data in data_sets():

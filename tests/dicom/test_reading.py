@@ -240,6 +240,7 @@ def test_nesting_of_real_objects_is_read(kind: str) -> None:
     summarize(minimal(after=nested(20, defined=kind == "defined", inside_un=kind == "inside UN")), EXPLICIT)
 
 
+@pytest.mark.slow
 def test_a_deflate_bomb_is_refused_while_inflating() -> None:
     machine = zlib.compressobj(9, zlib.DEFLATED, -15)
     zeros = bytes(1 << 20)

@@ -63,6 +63,7 @@ async def test_a_header_that_claims_four_gibibytes_is_aborted_at_once(stage: Sta
     await alive(stage)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "value",
     [

@@ -143,6 +143,7 @@ async def test_a_reader_may_not_store_and_a_writer_may_not_ask(stage: Stage) -> 
         assert [context.abstract_syntax for context in requestor.association.contexts.values()] == [CT]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("calling", "called", "reason"),
     [("NOBODY", "SAMSYN", 3), ("BENCH", "OTHER", 7), ("FARAWAY", "SAMSYN", 3), ("bench", "SAMSYN", 3)],

@@ -9,6 +9,8 @@ import random
 import tracemalloc
 from datetime import UTC, datetime
 
+import pytest
+
 from samsyn.errors import SamsynError
 from samsyn.hl7v2.acknowledgement import ACCEPTED, answers, verdict_on
 from samsyn.hl7v2.header import peek
@@ -61,6 +63,7 @@ def mutated(rng: random.Random) -> bytes:
     return bytes(data)
 
 
+@pytest.mark.slow
 def test_mutated_messages_are_understood_or_refused_and_memory_stays_flat() -> None:
     rng = random.Random(SEED)
     profiles = {name: load_profile(name) for name in shipped_profiles()}

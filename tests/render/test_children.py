@@ -92,6 +92,7 @@ async def test_a_child_that_is_killed_costs_that_picture_and_the_next_one_works(
     assert one.restarts == 1
 
 
+@pytest.mark.slow
 async def test_a_bomb_ends_at_the_childs_memory_limit_and_the_parent_stays_flat(
     one: DecodingChildren,
 ) -> None:

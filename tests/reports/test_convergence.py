@@ -145,6 +145,7 @@ async def test_all_120_orders_of_referral_study_report_update_and_merge_converge
     assert "Nyasson^Tolvan" in seen[0]
 
 
+@pytest.mark.slow
 async def test_random_orders_of_all_eight_events_converge(house: House) -> None:
     rng = random.Random(20240316)
     orders = [EIGHT, tuple(reversed(EIGHT))]

@@ -173,6 +173,7 @@ def test_a_million_empty_parts_are_refused_at_once() -> None:
     assert time.process_time() - before < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"\r\n--", b"\r", b"\r\n--B x", b"\r\n--B-", b"x"])
 def test_reading_is_linear_and_holds_no_body(content: bytes) -> None:
     chunk = content * (65_536 // len(content))

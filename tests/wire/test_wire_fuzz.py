@@ -7,6 +7,8 @@ import os
 import random
 from collections.abc import Iterator
 
+import pytest
+
 from samsyn.limits import MAX_CONTROL_PDU_BYTES
 from samsyn.wire import dimse, pdu
 from samsyn.wire.assembly import encode_message
@@ -73,6 +75,7 @@ def mutated_sessions(dice: random.Random, count: int) -> Iterator[bytes]:
         yield _mutate(dice, _session(dice))
 
 
+@pytest.mark.slow
 def test_no_mutated_stream_raises_or_grows_buffers() -> None:
     dice = random.Random(SEED)
     states = set()

@@ -57,4 +57,5 @@ def _toml(value: Any) -> str:
         return str(value)
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(each) for each in value) + "]"
-    return json.dumps(str(value), ensure_ascii=False)
+    # TOML's basic strings are JSON's, but for DEL, which TOML wants escaped.
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from abc import abstractmethod
 from typing import cast
 
 from samsyn.wire.assembly import PIECE_BYTES, message_pieces
@@ -27,9 +28,9 @@ class AssociationTransport(asyncio.BufferedProtocol):
         """Whether bytes can still be written."""
         return self._transport is not None and not self._transport.is_closing()
 
+    @abstractmethod
     def indicated(self, indication: object) -> None:
         """Something happened: an `Indication` of wire.upper_layer or a `Message`."""
-        raise NotImplementedError
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.BaseProtocol."""

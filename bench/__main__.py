@@ -147,6 +147,7 @@ class Bench:
                         "instances": self.scaled(each),
                         "studies_per_patient": 1,
                     }
+                    # mypy can not infer a lambda whose defaults bind the loop's values.
                     self.measured(row, server, lambda s=server, w=what: self._send(s, w))  # type: ignore[misc]
                 for old in self.storescp.folder.iterdir():
                     old.unlink()

@@ -253,6 +253,7 @@ class _Child:
 
     def _widen_pipes(self) -> None:
         for number in (0, 1):
+            # asyncio names its process transport nowhere in public.
             # Without it, or when the user's pipe quota is used up: slower, not wrong.
             with contextlib.suppress(OSError, AttributeError):
                 transport = self._process._transport.get_pipe_transport(number)  # type: ignore[attr-defined]

@@ -164,6 +164,7 @@ class Sending:
             ready[unit] = queue
             for _ in range(_ASSOCIATIONS.get(unit, 1)):
                 line = StoreLine(system.ae_title, HOST, self._options.dicom_port)
+                # mypy can not infer a lambda whose defaults bind the loop's values.
                 threads.append(self._thread(lambda line=line, queue=queue: self._store(line, queue)))  # type: ignore[misc]
         for number, (unit, instance) in enumerate(self._made()):
             path = self._folder / f"{number:06d}.dcm"

@@ -223,6 +223,7 @@ class RelyingParty:
             _check_address(metadata.get(endpoint), issuer)
         keys = _object(await self._call("GET", metadata["jwks_uri"]))
         try:
+            # Untyped JSON from outside: the library checks it, and what it refuses is caught below.
             key_set = KeySet.import_key_set(keys)  # type: ignore[arg-type]
         except (JoseError, ValueError, KeyError, TypeError):
             raise OutOfResources("the identity provider's keys can not be read") from None

@@ -25,51 +25,61 @@ class Refused(Exception):
     """The server did not accept an association or an instance."""
 
 
-def _item(kind: int, content: bytes) -> bytes:
+def item(kind: int, content: bytes) -> bytes:
+    """An item of an association PDU (PS3.8 9.3.2)."""
     return struct.pack(">BxH", kind, len(content)) + content
 
 
-def _title(name: str) -> bytes:
+def title(name: str) -> bytes:
+    """An AE title, padded."""
     return name.encode().ljust(16)
 
 
-def associate_request(called: str, calling: str, classes: Sequence[str]) -> bytes:
+def associate_request(
+    called: str, calling: str, classes: Sequence[str], transfer_syntax: str = EXPLICIT_LITTLE
+) -> bytes:
     """A-ASSOCIATE-RQ (PS3.8 9.3.2) with one context for each class, ids 1, 3, 5 ..."""
     contexts = b"".join(
-        _item(
+        item(
             0x20,
             struct.pack(">Bxxx", 2 * place + 1)
-            + _item(0x30, sop_class.encode())
-            + _item(0x40, EXPLICIT_LITTLE.encode()),
+            + item(0x30, sop_class.encode())
+            + item(0x40, transfer_syntax.encode()),
         )
         for place, sop_class in enumerate(classes)
     )
-    user = _item(
-        0x50, _item(0x51, struct.pack(">I", _OFFERED_PDU_BYTES)) + _item(0x52, _IMPLEMENTATION.encode())
+    user = item(
+        0x50, item(0x51, struct.pack(">I", _OFFERED_PDU_BYTES)) + item(0x52, _IMPLEMENTATION.encode())
     )
-    content = struct.pack(">HH", 1, 0) + _title(called) + _title(calling) + bytes(32)
-    content += _item(0x10, _APPLICATION_CONTEXT.encode()) + contexts + user
+    content = struct.pack(">HH", 1, 0) + title(called) + title(calling) + bytes(32)
+    content += item(0x10, _APPLICATION_CONTEXT.encode()) + contexts + user
     return struct.pack(">BxI", 1, len(content)) + content
 
 
-def _command_element(element: int, value: bytes) -> bytes:
+def command_element(element: int, value: bytes) -> bytes:
+    """An element of a command set (PS3.7 6.3.1)."""
     value += b"\0" * (len(value) % 2)
     return struct.pack("<HHI", 0, element, len(value)) + value
+
+
+def p_data(content: bytes, context: int, control: int) -> bytes:
+    """One presentation data value in a PDU of its own (PS3.8 9.3.5)."""
+    return struct.pack(">BxIIBB", 4, len(content) + 6, len(content) + 2, context, control) + content
 
 
 def store_request(instance: Instance, message_id: int) -> bytes:
     """The command set of a C-STORE-RQ (PS3.7 9.3.1.1)."""
     elements = b"".join(
         (
-            _command_element(0x0002, instance.sop_class.encode()),
-            _command_element(0x0100, struct.pack("<H", 0x0001)),
-            _command_element(0x0110, struct.pack("<H", message_id)),
-            _command_element(0x0700, struct.pack("<H", 0)),
-            _command_element(0x0800, struct.pack("<H", 0x0001)),
-            _command_element(0x1000, instance.sop_uid.encode()),
+            command_element(0x0002, instance.sop_class.encode()),
+            command_element(0x0100, struct.pack("<H", 0x0001)),
+            command_element(0x0110, struct.pack("<H", message_id)),
+            command_element(0x0700, struct.pack("<H", 0)),
+            command_element(0x0800, struct.pack("<H", 0x0001)),
+            command_element(0x1000, instance.sop_uid.encode()),
         )
     )
-    return _command_element(0x0000, struct.pack("<I", len(elements))) + elements
+    return command_element(0x0000, struct.pack("<I", len(elements))) + elements
 
 
 def message(instance: Instance, message_id: int, context: int, pdu_bytes: int) -> bytes:
@@ -88,10 +98,10 @@ def message(instance: Instance, message_id: int, context: int, pdu_bytes: int) -
 class Association:
     """One open association that only stores."""
 
-    def __init__(self, host: str, port: int, called: str, calling: str, classes: Sequence[str]) -> None:
-        self._socket = socket.create_connection((host, port), timeout=60)
+    def __init__(self, where: dict[str, Any], classes: Sequence[str], transfer_syntax: str) -> None:
+        self._socket = socket.create_connection((where["host"], where["port"]), timeout=60)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.sendall(associate_request(called, calling, classes))
+        self._socket.sendall(associate_request(where["called"], where["calling"], classes, transfer_syntax))
         kind, content = self._pdu()
         if kind != 2:
             raise Refused(f"association: PDU {kind}")
@@ -135,13 +145,16 @@ def _peers_pdu_bytes(accept: bytes) -> int:
 
 
 def send(where: dict[str, Any], portions: list[list[Instance]]) -> float:
-    """Sends each portion on an association of its own, all at once; seconds from the first byte to the last answer."""
+    """Sends each portion on an association of its own, all at once; seconds from the first byte to the last answer.
+
+    A portion has one transfer syntax.
+    """
     classes = sorted({instance.sop_class for portion in portions for instance in portion})
     ends: list[float] = []
     faults: list[BaseException] = []
     open_now = [
-        Association(where["host"], where["port"], where["called"], where["calling"], classes)
-        for _ in portions
+        Association(where, classes, portion[0].transfer_syntax if portion else EXPLICIT_LITTLE)
+        for portion in portions
     ]
     ready = [
         [

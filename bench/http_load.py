@@ -11,6 +11,8 @@ import time
 from typing import Any
 
 _PIECE = 1 << 20
+_UNKNOWN, _CHUNKED, _TO_THE_END = -1, -2, -3
+"""How long an answer is, where no number tells it: head still to come, in chunks, until the server closes."""
 
 
 class Unexpected(Exception):
@@ -27,14 +29,14 @@ class Client:
         self._next = first
         self._least_bytes = least_bytes
         self._head = b""
-        self._wanted = -1
+        self._wanted = _UNKNOWN
         self._got = 0
         self._tail = b""
         self._begun = 0.0
 
     def ask(self) -> None:
         """Sends the next request."""
-        self._head, self._wanted, self._got, self._tail = b"", -1, 0, b""
+        self._head, self._wanted, self._got, self._tail = b"", _UNKNOWN, 0, b""
         self._begun = time.perf_counter()
         self.socket.sendall(self._requests[self._next % len(self._requests)])
         self._next += 1
@@ -43,8 +45,10 @@ class Client:
         """Takes what has arrived; the seconds since the request when the answer is whole."""
         count = self.socket.recv_into(buffer)
         if count == 0:
-            raise Unexpected("the server closed the connection")
-        if self._wanted == -1:
+            if self._wanted != _TO_THE_END:
+                raise Unexpected("the server closed the connection")
+            return self._checked()
+        if self._wanted == _UNKNOWN:
             self._head += bytes(buffer[:count])
             head, mark, body = self._head.partition(b"\r\n\r\n")
             if not mark:
@@ -54,9 +58,13 @@ class Client:
         else:
             self._got += count
             self._tail = (self._tail + bytes(buffer[max(0, count - 7) : count]))[-7:]
-        whole = self._tail.endswith(b"\r\n0\r\n\r\n") if self._wanted == -2 else self._got >= self._wanted
-        if not whole:
-            return None
+        if self._wanted == _CHUNKED:
+            whole = self._tail.endswith(b"\r\n0\r\n\r\n")
+        else:
+            whole = self._wanted != _TO_THE_END and self._got >= self._wanted
+        return self._checked() if whole else None
+
+    def _checked(self) -> float:
         if self._got < self._least_bytes:
             raise Unexpected(f"{self._got} bytes instead of {self._least_bytes}")
         return time.perf_counter() - self._begun
@@ -65,19 +73,37 @@ class Client:
         status, _, fields = head.partition(b"\r\n")
         if b" 200 " not in status + b" ":
             raise Unexpected(status.decode("latin-1"))
-        self._wanted = 0
+        self._wanted = _TO_THE_END
         for line in fields.lower().split(b"\r\n"):
             name, _, value = line.partition(b":")
             if name == b"content-length":
                 self._wanted = int(value)
             elif name == b"transfer-encoding" and b"chunked" in value:
-                self._wanted = -2
+                self._wanted = _CHUNKED
 
 
 def request_bytes(host: str, port: int, path: str, headers: dict[str, str]) -> bytes:
     """One GET request as it goes over the wire."""
     lines = [f"GET {path} HTTP/1.1", f"Host: {host}:{port}", *(f"{k}: {v}" for k, v in headers.items())]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def run_fresh(job: dict[str, Any]) -> dict[str, float]:
+    """Asks one after the other, each on a new connection whose opening counts."""
+    host, port = job["host"], job["port"]
+    requests = [request_bytes(host, port, path, job["headers"]) for path in job["paths"]]
+    buffer = memoryview(bytearray(_PIECE))
+    latencies: list[float] = []
+    begun = time.perf_counter()
+    while len(latencies) < job["count"] and time.perf_counter() - begun < job["seconds"]:
+        opened = time.perf_counter()
+        client = Client(host, port, requests, len(latencies), job["least_bytes"])
+        client.ask()
+        while client.receive(buffer) is None:
+            pass
+        latencies.append(time.perf_counter() - opened)
+        client.socket.close()
+    return _told(latencies, time.perf_counter() - begun)
 
 
 def run(job: dict[str, Any]) -> dict[str, float]:
@@ -103,14 +129,19 @@ def run(job: dict[str, Any]) -> dict[str, float]:
             seconds = key.data.receive(buffer)
             if seconds is not None:
                 latencies.append(seconds)
-                key.data.ask()
+                if len(latencies) < job["count"]:
+                    key.data.ask()
         end = time.perf_counter()
     for client in clients:
         client.socket.close()
+    return _told(latencies, end - begun)
+
+
+def _told(latencies: list[float], seconds: float) -> dict[str, float]:
     ordered = sorted(latencies)
     return {
         "count": len(ordered),
-        "seconds": end - begun,
+        "seconds": seconds,
         "first_ms": latencies[0] * 1000,
         "p50_ms": ordered[len(ordered) // 2] * 1000,
     }
@@ -118,7 +149,8 @@ def run(job: dict[str, Any]) -> dict[str, float]:
 
 def main() -> None:
     """One job in, one result out."""
-    print(json.dumps(run(json.load(sys.stdin))))
+    job = json.load(sys.stdin)
+    print(json.dumps(run_fresh(job) if job.get("fresh") else run(job)))
 
 
 if __name__ == "__main__":

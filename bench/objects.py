@@ -13,7 +13,9 @@ from typing import Final
 
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+US_MULTIFRAME_IMAGE = "1.2.840.10008.5.1.4.1.1.3.1"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
 
 _LONG = ("OB", "OW", "UN", "SQ", "UT")
 _FIRST_DAY = date(2023, 1, 1)
@@ -46,6 +48,21 @@ class Instance:
     sop_class: str
     sop_uid: str
     data: bytes
+    transfer_syntax: str = EXPLICIT_LITTLE
+
+    def file(self) -> bytes:
+        """As a file with meta information (PS3.10 7.1)."""
+        meta = b"".join(
+            (
+                encoded(0x00020001, "OB", b"\0\1"),
+                encoded(0x00020002, "UI", self.sop_class),
+                encoded(0x00020003, "UI", self.sop_uid),
+                encoded(0x00020010, "UI", self.transfer_syntax),
+                encoded(0x00020012, "UI", "2.25.280472905719483"),
+            )
+        )
+        head = encoded(0x00020000, "UL", struct.pack("<I", len(meta)))
+        return bytes(128) + b"DICM" + head + meta + self.data
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +107,45 @@ def instances(source: random.Random, shape: Shape, of: Study, count: int) -> Ite
         sop_uid = uid(source)
         turned = pixels[-2 * number :] + pixels[: -2 * number]
         yield Instance(shape.sop_class, sop_uid, _data_set(shape, of, sop_uid, number, turned, private))
+
+
+def clip(
+    source: random.Random, of: Study, frames: list[bytes], rows: int, columns: int, jpeg: bool
+) -> Instance:
+    """A multi-frame ultrasound of grey 8-bit frames: JPEG in fragments without offset table, or uncompressed."""
+    sop_uid = uid(source)
+    elements: list[tuple[int, str, str | int | bytes]] = [
+        (0x00080005, "CS", "ISO_IR 192"),
+        (0x00080016, "UI", US_MULTIFRAME_IMAGE),
+        (0x00080018, "UI", sop_uid),
+        (0x00080020, "DA", of.day),
+        (0x00080030, "TM", "101500"),
+        (0x00080050, "SH", of.accession),
+        (0x00080060, "CS", "US"),
+        (0x00100010, "PN", f"Testsson^Nr{of.patient_id[-4:]}"),
+        (0x00100020, "LO", of.patient_id),
+        (0x00100030, "DA", of.patient_id[:8]),
+        (0x0020000D, "UI", of.study_uid),
+        (0x0020000E, "UI", of.series_uid),
+        (0x00200011, "IS", "1"),
+        (0x00200013, "IS", "1"),
+        (0x00280002, "US", 1),
+        (0x00280004, "CS", "MONOCHROME2"),
+        (0x00280008, "IS", str(len(frames))),
+        (0x00280010, "US", rows),
+        (0x00280011, "US", columns),
+        (0x00280100, "US", 8),
+        (0x00280101, "US", 8),
+        (0x00280102, "US", 7),
+        (0x00280103, "US", 0),
+    ]
+    data = b"".join(encoded(*each) for each in elements)
+    if not jpeg:
+        return Instance(US_MULTIFRAME_IMAGE, sop_uid, data + encoded(0x7FE00010, "OB", b"".join(frames)))
+    fragments = b"".join(_item(frame + b"\0" * (len(frame) % 2)) for frame in frames)
+    pixels = struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OB", 0, 0xFFFFFFFF) + _item(b"") + fragments
+    data += pixels + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    return Instance(US_MULTIFRAME_IMAGE, sop_uid, data, JPEG_BASELINE)
 
 
 _ACQUISITION: Final = (
@@ -202,11 +258,11 @@ def _data_set(shape: Shape, of: Study, sop_uid: str, number: int, pixels: bytes,
         (
             0x00400275,
             "SQ",
-            _item(_element(0x00400007, "LO", "MR hjärna") + _element(0x00401001, "SH", of.accession)),
+            _item(encoded(0x00400007, "LO", "MR hjärna") + encoded(0x00401001, "SH", of.accession)),
         ),
         (0x7FE00010, "OW", pixels),
     ]
-    return b"".join(_element(tag, vr, value) for tag, vr, value in elements)
+    return b"".join(encoded(tag, vr, value) for tag, vr, value in elements)
 
 
 def _item(content: bytes) -> bytes:
@@ -215,17 +271,18 @@ def _item(content: bytes) -> bytes:
 
 def _code(value: str, scheme: str, meaning: str) -> bytes:
     return _item(
-        _element(0x00080100, "SH", value)
-        + _element(0x00080102, "SH", scheme[:16])
-        + _element(0x00080104, "LO", meaning)
+        encoded(0x00080100, "SH", value)
+        + encoded(0x00080102, "SH", scheme[:16])
+        + encoded(0x00080104, "LO", meaning)
     )
 
 
 def _reference(sop_class: str, sop_uid: str) -> bytes:
-    return _item(_element(0x00081150, "UI", sop_class) + _element(0x00081155, "UI", sop_uid))
+    return _item(encoded(0x00081150, "UI", sop_class) + encoded(0x00081155, "UI", sop_uid))
 
 
-def _element(tag: int, vr: str, value: str | int | bytes) -> bytes:
+def encoded(tag: int, vr: str, value: str | int | bytes) -> bytes:
+    """One element in explicit VR little endian."""
     if isinstance(value, int):
         value = struct.pack("<H", value)
     elif isinstance(value, str):

@@ -53,6 +53,16 @@ class Server:
                 total += sum(int(value) for value in fields[11:15]) / _TICKS
         return total
 
+    def memory_mib(self) -> float:
+        """Proportional set size of the process and its children, in MiB."""
+        total = 0
+        for pid in _tree(self.process.pid):
+            with suppress(OSError):
+                for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                    if line.startswith("Pss:"):
+                        total += int(line.split()[1])
+        return total / 1024
+
     def stop(self) -> None:
         """Ends the server and removes what it stored."""
         self.process.send_signal(signal.SIGTERM)
@@ -150,6 +160,10 @@ def orthanc(parent: Path) -> Server:
         "DicomCheckCalledAet": False,
         "DicomAlwaysAllowStore": True,
         "DicomThreadsCount": 16,
+        "DicomModalities": {"SINK": ["SINK", "127.0.0.1", 11199]},
+        "DicomAlwaysAllowFind": True,
+        "DicomAlwaysAllowGet": True,
+        "DicomAlwaysAllowMove": True,
         "MaximumPduLength": 131072,
         "StorageCompression": False,
         "Plugins": ["/usr/share/orthanc/plugins/libOrthancDicomWeb.so"],

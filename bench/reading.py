@@ -1,0 +1,185 @@
+"""Measurements of what goes out: frames, metadata, pictures, whole studies."""
+
+import io
+import json
+import random
+import time
+from collections.abc import Callable
+from functools import partial
+
+from PIL import Image
+
+from bench import dimse_load, objects, servers
+from bench.measure import FRAMES, JSON, Bench, load, turned
+from bench.objects import Instance
+from bench.servers import Server
+
+_JPEG_FRAMES = 'multipart/related; type="image/jpeg"; transfer-syntax=1.2.840.10008.1.2.4.50'
+_OBJECTS = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+
+
+def frames(bench: Bench) -> None:
+    """WADO-RS of single frames with eight clients.
+
+    More than the 128 MiB that Orthanc keeps in memory by default: an archive is not read from a cache.
+    """
+    for shape, size, count in (("MR", 131_072, 1_400), ("CT", 524_288, 400)):
+        slices = bench.fill(shape, 1, bench.scaled(count))[0]
+        row = bench.row(f"WADO-RS frames of {size // 1024} KiB, 8 clients", "/s", "5 x")
+        series = {server.name: bench.series(server, slices[0].sop_uid) for server in bench.readers}
+        for turn in range(bench.rounds):
+            for server in turned(bench.readers, turn):
+                paths = [f"{series[server.name]}/instances/{s.sop_uid}/frames/1" for s in slices]
+
+                def work(
+                    server: Server = server, paths: list[str] = paths, size: int = size
+                ) -> tuple[float, float]:
+                    told = bench.read(server, paths, FRAMES, 8, 4 * bench.scale, size, 1_000_000)
+                    return told["count"] / told["seconds"], told["count"]
+
+                bench.measured(row, server, work)
+
+
+def metadata(bench: Bench) -> None:
+    """Metadata of a series of 500: asked for at once, asked for first when it has rested, and again."""
+    title = "Metadata of 500 instances"
+    at_once = bench.row(f"{title}, just stored", "ms")
+    first = bench.row(f"{title}, first request after 10 s", "ms", "10 x")
+    again = bench.row(f"{title}, later requests", "ms", "10 x")
+    paths: dict[str, str] = {}
+    for row, rest_s in ((at_once, 0.0), (first, 10.0)):
+        sop_uid = bench.fill("MR", 1, 500)[0][0].sop_uid
+        time.sleep(rest_s)
+        paths = {server.name: f"{bench.series(server, sop_uid)}/metadata" for server in bench.readers}
+        for server in bench.readers:
+            told = bench.read(server, [paths[server.name]], JSON, 1, 120, 400_000, 1)
+            row.values[server.name].append(told["first_ms"])
+    for server in bench.readers:
+        found = len(json.loads(servers.get(server, paths[server.name], JSON)))
+        if found != 500:
+            raise SystemExit(f"{server.name} tells {found} of 500 instances")
+    for turn in range(bench.rounds):
+        for server in turned(bench.readers, turn):
+
+            def work(server: Server = server) -> tuple[float, float]:
+                told = bench.read(server, [paths[server.name]], JSON, 1, 60, 400_000, 8)
+                return told["p50_ms"], told["count"]
+
+            bench.measured(again, server, work)
+
+
+def first_frame(bench: Bench) -> None:
+    """One CT frame on a new connection, the opening of the connection included."""
+    slices = bench.fill("CT", 1, bench.scaled(60))[0]
+    row = bench.row("First frame of a CT on a new connection", "ms", "<= 2 ms")
+    series = {server.name: bench.series(server, slices[0].sop_uid) for server in bench.readers}
+    for turn in range(bench.rounds):
+        for server in turned(bench.readers, turn):
+            paths = [f"{series[server.name]}/instances/{s.sop_uid}/frames/1" for s in slices]
+
+            def work(server: Server = server, paths: list[str] = paths) -> tuple[float, float]:
+                told = bench.read(server, paths, FRAMES, 1, 10, 524_288, 100, fresh=True)
+                return told["p50_ms"], told["count"]
+
+            bench.measured(row, server, work)
+
+
+def clips(bench: Bench) -> None:
+    """Frames of a JPEG clip of 120 frames, and a late frame of an object with 20,000 against its first."""
+    source = random.Random(77)
+    grey = Image.effect_noise((640, 480), 40.0)
+    coded = io.BytesIO()
+    grey.save(coded, "JPEG", quality=85)
+    of = objects.study(source, 0, 3)
+    clip = objects.clip(source, of, [coded.getvalue()] * 120, 480, 640, jpeg=True)
+    _put(bench, clip)
+    rate = bench.row("WADO-RS frames of a 120-frame JPEG clip, 8 clients", "/s", "20 x")
+    series = {server.name: bench.series(server, clip.sop_uid) for server in bench.readers}
+    for turn in range(bench.rounds):
+        for server in turned(bench.readers, turn):
+            paths = [f"{series[server.name]}/instances/{clip.sop_uid}/frames/{n}" for n in range(1, 121)]
+
+            def work(server: Server = server, paths: list[str] = paths) -> tuple[float, float]:
+                told = bench.read(server, paths, _JPEG_FRAMES, 8, 3 * bench.scale, 10_000, 1_000_000)
+                return told["count"] / told["seconds"], told["count"]
+
+            bench.measured(rate, server, work)
+    frames = 20_000 if bench.scale == 1.0 else 2_000
+    long = objects.clip(source, objects.study(source, 1, 3), [bytes(4096)] * frames, 64, 64, jpeg=False)
+    _put(bench, long)
+    row = bench.row(f"Frame {frames:,} of an object : its first frame", "ratio", "<= 1.5")
+    for server in bench.readers:
+        base = f"{bench.series(server, long.sop_uid)}/instances/{long.sop_uid}/frames"
+        bench.read(server, [f"{base}/1"], FRAMES, 1, 60, 4_096, 1)
+        first = bench.read(server, [f"{base}/1"], FRAMES, 1, 10, 4_096, 30)["p50_ms"]
+        late = bench.read(server, [f"{base}/{frames}"], FRAMES, 1, 10, 4_096, 30)["p50_ms"]
+        row.values[server.name].append(late / first)
+
+
+def _put(bench: Bench, instance: Instance) -> None:
+    for server in bench.readers:
+        dimse_load.send(server.where(), [[instance]])
+
+
+def rendered(bench: Bench) -> None:
+    """Rendered pictures and thumbnails of CT slices with eight clients."""
+    slices = bench.fill("CT", 1, bench.scaled(200))[0]
+    series = {server.name: bench.series(server, slices[0].sop_uid) for server in bench.readers}
+    # The first pictures of a slice are made, later ones may be kept: each round has slices of its own for "cold".
+    share = len(slices) // bench.rounds
+    cold = bench.row("Rendered CT pictures, first time, 8 clients", "/s", "3 x")
+    for turn in range(bench.rounds):
+        for server in turned(bench.readers, turn):
+            mine = slices[turn * share : (turn + 1) * share]
+            paths = [f"{series[server.name]}/instances/{s.sop_uid}/rendered" for s in mine]
+
+            def work(server: Server = server, paths: list[str] = paths) -> tuple[float, float]:
+                told = bench.read(server, paths, "image/jpeg", 8, 30, 1_000, len(paths))
+                return told["count"] / told["seconds"], told["count"]
+
+            bench.measured(cold, server, work)
+    kept = bench.row("Thumbnails of CT slices, kept, 8 clients", "/s", "15 x")
+    for turn in range(bench.rounds):
+        for server in turned(bench.readers, turn):
+            suffix = "thumbnail?viewport=128,128" if server is bench.samsyn else "rendered?viewport=128,128"
+            paths = [f"{series[server.name]}/instances/{s.sop_uid}/{suffix}" for s in slices]
+            bench.read(server, paths, "image/jpeg", 8, 60, 100, len(paths))
+
+            def work(server: Server = server, paths: list[str] = paths) -> tuple[float, float]:
+                told = bench.read(server, paths, "image/jpeg", 8, 3 * bench.scale, 100, 1_000_000)
+                return told["count"] / told["seconds"], told["count"]
+
+            bench.measured(kept, server, work)
+
+
+def studies(bench: Bench) -> None:
+    """Whole studies of CT and MR by C-GET, C-MOVE and WADO-RS, one client, in MB/s."""
+    for shape, size, count, goals in (
+        ("CT", 527_000, 100, ("2 x", "1.5 x", "1.5 x")),
+        ("MR", 135_000, 200, ("4 x", "1.5 x", "1.5 x")),
+    ):
+        slices = bench.fill(shape, 1, bench.scaled(count))[0]
+        path = bench.series(bench.samsyn, slices[0].sop_uid).split("/series/")[0]
+        least = len(slices) * size
+        ways = (("C-GET", _by_dimse("get")), ("C-MOVE", _by_dimse("move")), ("WADO-RS", _by_web))
+        for (name, way), goal in zip(ways, goals, strict=True):
+            row = bench.row(f"{name} of a {shape} study, 1 client", "MB/s", goal)
+            for turn in range(bench.rounds):
+                for server in turned(bench.readers, turn):
+                    bench.measured(row, server, partial(way, bench, server, path, least, len(slices)))
+
+
+def _by_dimse(kind: str) -> Callable[[Bench, Server, str, int, int], tuple[float, float]]:
+    def work(bench: Bench, server: Server, path: str, least: int, count: int) -> tuple[float, float]:
+        what = {"kind": kind, "study": path.rpartition("/")[2], "clients": 1}
+        told = load("bench.dimse_read", {"where": server.where(), "what": what})
+        if told["bytes"] < least:
+            raise SystemExit(f"{server.name} sent {told['bytes']} bytes of {least}")
+        return told["bytes"] / told["seconds"] / 1e6, count
+
+    return work
+
+
+def _by_web(bench: Bench, server: Server, path: str, least: int, count: int) -> tuple[float, float]:
+    told = bench.read(server, [path], _OBJECTS, 1, 60, least, 1)
+    return least / told["first_ms"] / 1000, count

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Final
@@ -15,6 +15,7 @@ from samsyn.model.texts import Referral, ReferralStatus, ReportStatus, ReportVer
 from samsyn.providers.connections import Connections
 from samsyn.reports.examination import Examination
 from samsyn.reports.order import Arrangement, Role, by_report
+from samsyn.reports.textsearch import Piece, TextQuery
 
 _PREVIEW_CHARACTERS: Final = 320
 _CONCLUSION: Final = re.compile(
@@ -43,6 +44,8 @@ class Entry:
     """The first words of the text that stands on top."""
     conclusion: str
     """The report's own conclusion (bedömning) when it has one, else ""."""
+    found: tuple[Piece, ...] = ()
+    """Where the words that were looked for stand in the texts; empty when nothing was looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,22 +176,27 @@ def by_year(entries: Iterable[Entry]) -> tuple[Year, ...]:
     )
 
 
-def matching(entries: Iterable[Entry], kind: str, text: str, searched: dict[str, str]) -> list[Entry]:
-    """The entries of one kind ("" = every) whose title, place or report holds every word of the text."""
-    words = text.casefold().split()
-    return [
-        entry
-        for entry in entries
-        if (not kind or kind in entry.kinds) and all(word in searched[entry.mark] for word in words)
+def matching(
+    entries: Iterable[Entry], kind: str, query: TextQuery, texts: dict[str, list[str]]
+) -> list[Entry]:
+    """The entries of one kind ("" = every) in whose title, place or texts every word occurs, with the place found."""
+    found = [
+        entry for entry in entries if (not kind or kind in entry.kinds) and query.matches(texts[entry.mark])
     ]
+    return [replace(entry, found=_first_snippet(query, texts[entry.mark][1:])) for entry in found]
 
 
-def searchable(entry: Entry, examination: Examination) -> str:
-    """What a reader's words are looked for in."""
-    texts = [entry.title, entry.provider, entry.unit, entry.date, *entry.kinds]
-    texts += [version.text for version in examination.reports]
+def _first_snippet(query: TextQuery, texts: Iterable[str]) -> tuple[Piece, ...]:
+    return next((snippet for text in texts if (snippet := query.snippet(text))), ())
+
+
+def searchable(entry: Entry, examination: Examination) -> list[str]:
+    """What a reader's words are looked for in: first what the list shows anyway, then the texts that hold."""
+    texts = ["\n".join([entry.title, entry.provider, entry.unit, entry.date, *entry.kinds])]
+    for arrangement in by_report(examination.reports):
+        texts += [each.version.text for each in arrangement.shown if each.role is not Role.TOMBSTONE]
     texts += [part for each in examination.referrals for part in (each.question, each.history)]
-    return "\n".join(texts).casefold()
+    return texts
 
 
 def report_status(arrangements: Iterable[Arrangement]) -> str:

@@ -19,6 +19,7 @@ from samsyn.endpoints.viewer.series import SeriesLists, diagnostic_address
 from samsyn.endpoints.viewer.visits import PatientVisit, Visits
 from samsyn.errors import NotFound
 from samsyn.reports.examination import Examination
+from samsyn.reports.textsearch import TextQuery
 
 _MAX_FILTER_CHARACTERS = 100
 
@@ -97,7 +98,7 @@ class Record:
         texts = {
             entry.mark: searchable(entry, timeline.examinations[entry.mark]) for entry in timeline.entries
         }
-        shown = matching(timeline.entries, kind, text, texts)
+        shown = matching(timeline.entries, kind, TextQuery(text), texts)
         values = {
             "years": by_year(shown),
             "count": len(timeline.entries),

@@ -63,6 +63,8 @@ A5 = version(ADDENDUM, 5, fragment=True)
 X6 = version(ANNULLED, 6)
 F7 = version(FINAL, 7)
 
+PA3 = version(PRELIMINARY, 3, "added, not signed", fragment=True)
+
 REPORT, ABOVE, STONE = Role.REPORT, Role.ADDENDUM, Role.TOMBSTONE
 
 STORIES = [
@@ -79,6 +81,10 @@ STORIES = [
     ([F2, X6, F7], [(REPORT, F7)], [X6, F2], FINAL),
     ([F2, C4, F7], [(REPORT, F7)], [C4, F2], FINAL),
     ([X6], [(STONE, X6)], [], ANNULLED),
+    ([F2, PA3], [(ABOVE, PA3), (REPORT, F2)], [], PRELIMINARY),
+    ([F2, PA3, A3], [(ABOVE, A3), (REPORT, F2)], [PA3], ADDENDUM),
+    ([F2, PA3, A5], [(ABOVE, A5), (REPORT, F2)], [PA3], ADDENDUM),
+    ([F2, PA3, C4], [(REPORT, C4)], [PA3, F2], CORRECTION),
 ]
 
 

@@ -18,6 +18,8 @@ app = typer.Typer(
 )
 audit_app = typer.Typer(help="The audit journal.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
+hl7_app = typer.Typer(help="HL7 v2 sources.", no_args_is_help=True)
+app.add_typer(hl7_app, name="hl7")
 
 ConfigOption = Annotated[
     Path | None,
@@ -83,6 +85,25 @@ def audit_verify(config: ConfigOption = None, data: Annotated[Path | None, typer
     from samsyn.cli import audit as verb
 
     raise typer.Exit(verb.verify(config, data))
+
+
+@hl7_app.command("try")
+def hl7_try(
+    profile: Annotated[str, typer.Argument(help="Name of a shipped profile or path of a profile file.")],
+    file: Annotated[
+        Path, typer.Argument(help="Messages: one, a batch file, one after the other or an MLLP dump.")
+    ],
+    local_issuer: Annotated[
+        str, typer.Option(help="Issuer (OID) of the provider's local patient ids, as in the settings.")
+    ] = "",
+) -> None:
+    """Print what every message would file and what is not understood, by line and field. Files nothing.
+
+    Exit code 1 when something would be refused or is not understood.
+    """
+    from samsyn.cli import hl7 as verb
+
+    raise typer.Exit(verb.try_profile(profile, file, local_issuer))
 
 
 @app.command()

@@ -121,7 +121,9 @@ def answers(header: Header, verdict: Verdict, when: datetime) -> tuple[bytes, ..
 def acknowledgement(header: Header, verdict: Verdict, code: str, when: datetime) -> bytes:
     """One ACK message in the sender's version (2.5 when it told none), segments ended by CR."""
     version = header.version if re.fullmatch(r"2(\.[0-9]){1,2}", header.version) else "2.5"
-    trigger = f"^{escape(header.trigger)}" if header.trigger else ""
+    # Point-of-care results are answered by an event of their own (chapter 7.3.3).
+    event = "R33" if header.code == "ORU" and header.trigger in ("R30", "R31", "R32") else header.trigger
+    trigger = f"^{escape(event)}" if event else ""
     structure = "^ACK" if trigger and version >= "2.3.1" else ""
     sentence = _shortened(verdict.sentence)
     msh = [

@@ -68,7 +68,7 @@ def _demographics(
         name=_name(pid),
         birth_date=_birth_date(pid, notes),
         sex=_sex(pid, rules, notes),
-        protected=any(_holds(condition, segments) for condition in rules.protected),
+        protected=any(holds(condition, segments) for condition in rules.protected),
     )
 
 
@@ -110,7 +110,8 @@ def _sex(pid: Segment, rules: PatientRules, notes: list[str]) -> str:
     return rules.sex.get(word, "")
 
 
-def _holds(condition: Condition, segments: Sequence[Segment]) -> bool:
+def holds(condition: Condition, segments: Sequence[Segment]) -> bool:
+    """Whether one repetition of the condition's place has its value."""
     path: Path = condition.path
     for segment in segments:
         if not path.matches(segment):

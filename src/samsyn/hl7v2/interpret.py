@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from samsyn.errors import NotSupported
+from samsyn.hl7v2.documents import read_document
 from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, BadMessage
 from samsyn.hl7v2.identity import read_identifiers, read_patient
 from samsyn.hl7v2.meaning import Event, Interpretation, PatientMerge, PatientUpdate
@@ -20,9 +21,11 @@ MERGES = frozenset(("A40", "A47"))
 """Merge of patient identifier lists, and change of an identifier (reserve number to personnummer)."""
 ORDERS = frozenset(("ORM^O01", "OMI^O23", "OMG^O19"))
 """Referrals and their news."""
-RESULTS = frozenset(("ORU^R01",))
-"""Reports."""
-UNDERSTOOD = frozenset({f"ADT^{event}" for event in UPDATES | MERGES} | ORDERS | RESULTS)
+RESULTS = frozenset(("ORU^R01", "ORU^R30", "ORU^R31", "ORU^R32"))
+"""Reports; R30 to R32 come from devices at the bedside, with or without an order before them."""
+DOCUMENTS = frozenset(f"MDM^{event}" for event in ("T02", "T04", "T06", "T08", "T10", "T11"))
+"""Reports sent as documents: original, status change, addendum, edit, replacement, cancel."""
+UNDERSTOOD = frozenset({f"ADT^{event}" for event in UPDATES | MERGES} | ORDERS | RESULTS | DOCUMENTS)
 """MSH-9 of everything that is understood."""
 
 _VERSIONS = ("2.1", "2.2", "2.3", "2.4", "2.5", "2.6", "2.7", "2.8", "2.9")
@@ -50,6 +53,8 @@ def interpret(message: Message, profile: Profile, sender: Sender) -> Interpretat
         events += read_referrals(message, profile, sender, notes)
     elif kind in RESULTS:
         events += read_reports(message, profile, sender, notes)
+    elif kind in DOCUMENTS:
+        events.append(read_document(message, kind.removeprefix("MDM^"), profile, sender, notes))
     elif kind.removeprefix("ADT^") in MERGES:
         events += _merges(message, profile, notes)
     else:

@@ -82,7 +82,8 @@ class ReportEvent:
     study_uids: tuple[str, ...]
     status: ReportStatus
     fragment: bool
-    """For an addendum: the text holds only what is added, and is nothing without what it adds to."""
+    """For an addendum, signed or preliminary: the text holds only what is added, and is nothing without what it
+    adds to."""
     result_time: datetime | None
     examined: str
     """Day of the examination, YYYYMMDD, or "" when not told."""

@@ -22,7 +22,7 @@ def _paths(*texts: str) -> tuple[Path, ...]:
 
 
 BY_STATUS = "by-status"
-"""Value in `referral.control`: this order control tells nothing by itself, the status word does."""
+"""Value in `referral.control` and `document.events`: it tells nothing by itself, the status word does."""
 NOTHING = "nothing"
 """Value in `referral.control`: the message changes nothing here (an answer to our own, a note)."""
 
@@ -147,6 +147,48 @@ class ReportRules:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentRules:
+    """[document]: where MDM keeps the report, and what its events and completion words mean.
+
+    How its text is told from other observations, and whether an addendum is a fragment, stands in [report].
+    """
+
+    accession: tuple[Path, ...] = _paths("OBR-18.1", "TXA-15.1", "OBR-3.1", "ORC-3.1")
+    placer: tuple[Path, ...] = _paths("TXA-14.1", "OBR-2.1", "ORC-2.1")
+    filler: tuple[Path, ...] = _paths("TXA-13.1", "TXA-12.1")
+    """The document's number, the parent's first: addenda and replacements have numbers of their own."""
+    study_uid: tuple[Path, ...] = _paths("ZDS-1.1", "OBX(113014)-5")
+    result_time: tuple[Path, ...] = _paths("TXA-22.15", "TXA-8.1", "TXA-7.1", "TXA-6.1", "EVN-2.1", "MSH-7.1")
+    examined: tuple[Path, ...] = _paths("OBR-7.1", "TXA-4.1")
+    code: tuple[Path, ...] = _paths("OBR-4.1")
+    procedure: tuple[Path, ...] = _paths("OBR-4.2", "TXA-2.2")
+    author: tuple[Path, ...] = _paths("TXA-9", "TXA-5")
+    """Fields of type XCN."""
+    signer: tuple[Path, ...] = _paths("TXA-22")
+    """Fields of type PPN; several signers all count."""
+    performer_unit: tuple[Path, ...] = ()
+    """Where the examining unit's code stands; none or empty = the sender's unit."""
+    reason: tuple[Path, ...] = _paths("TXA-21.1")
+    events: Mapping[str, str] = field(
+        default_factory=lambda: {
+            "T02": BY_STATUS, "T04": BY_STATUS, "T06": "addendum", "T08": BY_STATUS, "T10": "correction",
+            "T11": "annulled",
+        }
+    )  # fmt: skip
+    """Trigger -> report status, or "by-status". An addendum or replacement counts once it is authenticated."""
+    status_at: tuple[Path, ...] = _paths("TXA-17.1")
+    statuses: Mapping[str, str] = field(
+        default_factory=lambda: {
+            "DI": "preliminary", "IP": "preliminary", "IN": "preliminary", "DO": "preliminary",
+            "PA": "preliminary", "AU": "final", "LA": "final",
+        }
+    )  # fmt: skip
+    """Completion word (HL7 table 0271) -> report status."""
+    withdrawn: tuple[Condition, ...] = (Condition(Path("TXA", "", 19), "CA"),)
+    """Any of these takes the document back (availability, HL7 table 0273)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """One dialect."""
 
@@ -166,6 +208,7 @@ class Profile:
     patient: PatientRules = PatientRules()
     referral: ReferralRules = ReferralRules()
     report: ReportRules = ReportRules()
+    document: DocumentRules = DocumentRules()
 
     def knowing_units(self, units: Mapping[str, Owner]) -> "Profile":
         """The same dialect that also knows these unit codes; its own come first."""
@@ -269,7 +312,10 @@ def _check(profile: Profile) -> None:
     _allow("referral.control", profile.referral.control.values(), referral_words | {BY_STATUS, NOTHING})
     _allow("referral.statuses", profile.referral.statuses.values(), referral_words)
     _allow("referral.priorities", profile.referral.priorities.values(), {"akut", "förtur", "planerad"})
-    _allow("report.statuses", profile.report.statuses.values(), {status.value for status in ReportStatus})
+    report_words = {status.value for status in ReportStatus}
+    _allow("report.statuses", profile.report.statuses.values(), report_words)
+    _allow("document.events", profile.document.events.values(), report_words | {BY_STATUS})
+    _allow("document.statuses", profile.document.statuses.values(), report_words)
     _allow("report.addendum", [profile.report.addendum], {"fragment", "whole"})
     _allow("report.text_in", [profile.report.text_in], {"each", "first"})
     _allow("patient.sex", profile.patient.sex.values(), {"M", "F", "O", ""})

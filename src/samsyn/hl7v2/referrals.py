@@ -15,6 +15,7 @@ from samsyn.hl7v2.values import (
     order_groups,
     own_segments,
     owner_of,
+    place_of,
     staff_names,
     study_uids,
 )
@@ -49,11 +50,10 @@ def _referral(
         raise BadMessage("ORC", 1, 2, "an order needs a placer or a filler number", REQUIRED_FIELD_MISSING)
     home = Owner(sender.provider, sender.unit)
     referrer_code = identifier_word(rules.referrer_unit, own)
-    performer_code = identifier_word(rules.performer_unit, own)
-    owner = owner_of(referrer_code, profile.units, home, rules.unknown_unit, notes, "referring")
+    owner = owner_of(rules.referrer_unit, own, profile.units, home, rules.unknown_unit, notes)
     # Without a code the sender examines only if somebody else was named as the one who refers.
     silent = home if referrer_code else NOBODY
-    performer = owner_of(performer_code, profile.units, silent, rules.unknown_unit, notes, "examining")
+    performer = owner_of(rules.performer_unit, own, profile.units, silent, rules.unknown_unit, notes)
     ordered = moment(rules.ordered, own)
     sent = moment(_SENT, [message.msh])
     referral = Referral(
@@ -109,5 +109,6 @@ def _status(own: Sequence[Segment], profile: Profile, notes: list[str]) -> Refer
 def _priority(own: Sequence[Segment], profile: Profile, notes: list[str]) -> str:
     word = identifier_word(profile.referral.priority, own).upper()
     if word and word not in profile.referral.priorities:
-        notes.append("a priority that the profile does not know, left out")
+        place = place_of(profile.referral.priority, own)
+        notes.append(f"{place}: a priority that the profile does not know, left out")
     return profile.referral.priorities.get(word, "")

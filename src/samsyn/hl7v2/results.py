@@ -1,4 +1,4 @@
-"""ORU^R01 by a source's rules: versions of reports."""
+"""ORU (R01, and R30 to R32 of point-of-care devices) by a source's rules: versions of reports."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -72,19 +72,18 @@ def _report(
     examined = moment(rules.examined, own)
     required(rules.accession, own, "the accession number")
     accession, accession_issuer = accession_number(rules.accession, own, profile.accession_issuers)
-    code = identifier_word(rules.performer_unit, own)
     home = Owner(sender.provider, sender.unit)
     return ReportEvent(
         patient=read_patient(group, profile.patient, notes),
-        owner=owner_of(code, profile.units, home, rules.unknown_unit, notes, "examining"),
+        owner=owner_of(rules.performer_unit, own, profile.units, home, rules.unknown_unit, notes),
         accession=accession,
         accession_issuer=accession_issuer,
         placer_id=identifier_word(rules.placer, own),
         filler_id=identifier_word(rules.filler, own),
         study_uids=study_uids(rules.study_uid, own, notes),
         status=status,
-        fragment=status is ReportStatus.ADDENDUM and rules.addendum == "fragment",
-        result_time=_result_time(status, told.begins if told else None, sent.begins if sent else None),
+        fragment=rules.addendum == "fragment" and _is_addendum(status, own, content, rules),
+        result_time=result_time_of(status, told.begins if told else None, sent.begins if sent else None),
         examined=examined.date if examined else "",
         author=staff_names(rules.author, own, everyone=False),
         signer="" if status is ReportStatus.PRELIMINARY else staff_names(rules.signer, own, everyone=True),
@@ -165,6 +164,15 @@ def _status(
     return status
 
 
+def _is_addendum(
+    status: ReportStatus, own: Sequence[Segment], content: Sequence[Segment], rules: ReportRules
+) -> bool:
+    """Whether the text only adds: an addendum, or one that nobody has signed yet."""
+    if status is not ReportStatus.PRELIMINARY:
+        return status is ReportStatus.ADDENDUM
+    return ReportStatus.ADDENDUM in (_order_status(own, rules), *_line_statuses(content, rules))
+
+
 def _order_status(own: Sequence[Segment], rules: ReportRules) -> ReportStatus | None:
     word = identifier_word(rules.status_at, own).upper()
     if not word:
@@ -189,7 +197,7 @@ def _line_statuses(content: Sequence[Segment], rules: ReportRules) -> list[Repor
     return statuses
 
 
-def _result_time(status: ReportStatus, told: datetime | None, sent: datetime | None) -> datetime | None:
+def result_time_of(status: ReportStatus, told: datetime | None, sent: datetime | None) -> datetime | None:
     """When the version came to be. An annulment often repeats the time of what it annuls: the later counts."""
     if status is ReportStatus.ANNULLED and told is not None and sent is not None:
         return max(told, sent)

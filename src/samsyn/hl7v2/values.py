@@ -46,6 +46,16 @@ def required(paths: Sequence[Path], segments: Sequence[Segment], what: str) -> s
     return value
 
 
+def place_of(paths: Sequence[Path], segments: Sequence[Segment]) -> str:
+    """Where the value that `first_of` gives stands, as faults are told: `OBR[2]-24`; "" when nowhere."""
+    for path in paths:
+        for segment in segments:
+            if path.matches(segment) and path.read([segment]):
+                number = f"[{segment.sequence}]" if segment.sequence > 1 else ""
+                return f"{segment.name}{number}-{path.field}"
+    return ""
+
+
 def identifier_word(paths: Sequence[Path], segments: Sequence[Segment]) -> str:
     """An order number or accession number: one line, no control signs."""
     return " ".join(first_of(paths, segments).split())
@@ -85,12 +95,19 @@ def study_uids(paths: Sequence[Path], segments: Sequence[Segment], notes: list[s
 
 
 def owner_of(
-    code: str, units: Mapping[str, Owner], sender: Owner, unknown: str, notes: list[str], what: str
+    paths: Sequence[Path],
+    segments: Sequence[Segment],
+    units: Mapping[str, Owner],
+    sender: Owner,
+    unknown: str,
+    notes: list[str],
 ) -> Owner:
-    """The owner that a unit code names. No code = the sender's own unit; an unknown one by the profile's rule.
+    """The owner that the unit code at one of the places names. No code = `sender`; an unknown one by the profile's
+    rule.
 
     An unknown code hides by default: filing under a neighbouring unit would pass by that unit's blocks.
     """
+    code = identifier_word(paths, segments)
     if not code:
         return sender
     known = units.get(code.upper())
@@ -98,7 +115,9 @@ def owner_of(
         return known
     if unknown == "sender":
         return sender
-    notes.append(f"the {what} unit's code is not in the profile's [units]: hidden until it is")
+    notes.append(
+        f"{place_of(paths, segments)}: this unit's code is not in the profile's [units]: hidden until it is"
+    )
     return NOBODY
 
 

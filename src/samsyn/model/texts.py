@@ -65,6 +65,6 @@ class ReportVersion:
     """Plain text, lines parted by LF; never markup."""
     received: datetime
     fragment: bool = False
-    """For an addendum: the text is only what is added, and must be shown with what it adds to."""
+    """For an addendum, signed or preliminary: the text is only what is added, shown with what it adds to."""
     reason: str = ""
     """Why it was corrected or annulled, when the source told."""

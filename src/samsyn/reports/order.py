@@ -6,7 +6,8 @@ an addendum was missed). What decides is the status and the result time that the
 - A signed text (final, correction, or an addendum that repeats the whole) replaces a preliminary one, whatever
   their times; among signed texts the latest holds, and at the same time the correction.
 - An addendum that is only a fragment never replaces anything: it is shown above the text that it adds to.
-  It stays even when a later text has come, because nobody can tell whether that took it up.
+  It stays even when a later text has come, because nobody can tell whether that took it up. One that nobody has
+  signed yet is shown as preliminary and gives way to any signed text of the same or a later time.
 - An annulment takes back everything up to its time and leaves a tombstone. Only what is newer lives again.
 - Every other version stays retrievable as an earlier one.
 """
@@ -56,7 +57,7 @@ class Arrangement:
     earlier: tuple[ReportVersion, ...]
     """Replaced and annulled versions, the latest first."""
     standing: ReportStatus | None
-    """What the reader must be told that this is; PRELIMINARY also for an addendum to a preliminary text."""
+    """What the reader must be told that this is; PRELIMINARY when the text that holds or an addendum to it is."""
     base_missing: bool = False
     """An addendum has come and the report that it adds to has not: the page must say so."""
 
@@ -85,7 +86,7 @@ def arrange(versions: Iterable[ReportVersion]) -> Arrangement:
     living = [each for each in latest_first if each not in annulled]
     if not living:
         return _tombstone(annulled)
-    fragments = [each for each in living if _is_fragment(each)]
+    fragments = [each for each in living if _is_fragment(each) and not _is_overtaken(each, living)]
     bases = [each for each in living if not _is_fragment(each)]
     base = max(bases, key=_holding_key, default=None)
     shown = [Shown(each, Role.ADDENDUM) for each in fragments]
@@ -134,7 +135,15 @@ def _distinct(versions: Iterable[ReportVersion]) -> list[ReportVersion]:
 
 
 def _is_fragment(version: ReportVersion) -> bool:
-    return version.status is ReportStatus.ADDENDUM and version.fragment
+    return version.fragment and version.status in (ReportStatus.ADDENDUM, ReportStatus.PRELIMINARY)
+
+
+def _is_overtaken(fragment: ReportVersion, living: list[ReportVersion]) -> bool:
+    """Whether an addendum that was preliminary has been followed by something signed."""
+    if fragment.status is not ReportStatus.PRELIMINARY:
+        return False
+    signed = (each for each in living if each.status is not ReportStatus.PRELIMINARY)
+    return any((each.result_time or _LONG_AGO) >= (fragment.result_time or _LONG_AGO) for each in signed)
 
 
 def _is_text(version: ReportVersion) -> bool:
@@ -154,7 +163,7 @@ def _tombstone(annulled: list[ReportVersion]) -> Arrangement:
 
 
 def _standing(base: ReportVersion | None, fragments: list[ReportVersion]) -> ReportStatus:
-    if base is not None and base.status is ReportStatus.PRELIMINARY:
+    if any(each is not None and each.status is ReportStatus.PRELIMINARY for each in (base, *fragments)):
         return ReportStatus.PRELIMINARY
     if fragments or base is None:
         return ReportStatus.ADDENDUM

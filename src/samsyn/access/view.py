@@ -41,7 +41,7 @@ from samsyn.model.audit import AuditEntry
 from samsyn.model.predicate import AnyOf, Item, Nothing, Predicate, holds
 from samsyn.model.registers import Ground
 from samsyn.model.subject import Purpose, Subject, SubjectKind
-from samsyn.store.index import examination_rows, instance_rows, patient_rows, register_rows
+from samsyn.store.index import examination_rows, identity_rows, instance_rows, patient_rows, register_rows
 from samsyn.store.index.register_rows import Ask
 from samsyn.store.store import Store
 
@@ -93,7 +93,7 @@ class View:
 @dataclass(frozen=True, slots=True)
 class _Kept:
     view: View
-    version: tuple[int, int]
+    version: tuple[int, int, int]
     until: float
     changes: datetime | None
 
@@ -256,8 +256,8 @@ class Gatekeeper:
         )
 
     @property
-    def _version(self) -> tuple[int, int]:
-        return self.registers.version, self.choices.version
+    def _version(self) -> tuple[int, int, int]:
+        return self.registers.version, self.choices.version, self._store.peek(identity_rows.last_event)
 
     async def _make(self, subject: Subject, purpose: Purpose, patient_keys: frozenset[int] | None) -> View:
         now = self._clock.now()

@@ -56,6 +56,17 @@ _FHIR_SYSTEMS: Final = MappingProxyType(
 _POPULATION_REGISTER: Final = frozenset({Kind.PERSONNUMMER, Kind.SAMORDNINGSNUMMER})
 """Both are often sent under either's OID; the day in the number tells without doubt which one it is."""
 
+_PREFERENCE: Final[tuple[Kind | None, ...]] = (
+    Kind.PERSONNUMMER,
+    Kind.SAMORDNINGSNUMMER,
+    Kind.NRID,
+    Kind.SLL,
+    Kind.VGR,
+    Kind.VARMLAND,
+    Kind.INERA,
+    None,
+)
+
 MAX_CHARACTERS: Final = 64
 """Characters of an identifier as sent: the longest DICOM PatientID (LO, PS3.5 6.2)."""
 
@@ -243,6 +254,12 @@ def recognise(text: str, today: date) -> Recognised | None:
 def kind_of(identifier: PatientIdentifier) -> Kind | None:
     """The Swedish kind that the issuer stands for; None for local identifiers."""
     return _KIND_OF_ISSUER.get(identifier.issuer)
+
+
+def preference(identifier: PatientIdentifier) -> int:
+    """Place among a person's identifiers, the one that names him best first: the population register's numbers
+    before reserve numbers before local ones."""
+    return _PREFERENCE.index(kind_of(identifier))
 
 
 def display(identifier: PatientIdentifier) -> str:

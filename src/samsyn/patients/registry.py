@@ -1,7 +1,7 @@
-"""Persons in the index: found by identifier, made when new, linked and merged, never guessed.
+"""Persons in the index: found by identifier, made when new, described by whoever knows best, never guessed.
 
-A merge is a link from the subsumed person to the survivor: nothing that was filed is rewritten, so an unmerge
-brings everything back to the person it was sent for. A person together with all linked ones is a *closure*.
+Everything is filed under the person whose identifier it was sent with and stays there. `links` tells which of
+these are one person; all of them together are a *closure*, and one of them, the survivor, stands for all.
 """
 
 import sqlite3
@@ -10,7 +10,6 @@ from typing import Any
 
 import orjson
 
-from samsyn.errors import Conflict
 from samsyn.model.patient import Demographics, DemographicsOrigin, Patient, PatientIdentifier
 from samsyn.patients.names import folded
 from samsyn.store.index import patient_rows
@@ -117,21 +116,6 @@ def _stamp(field: str, origin: DemographicsOrigin, told: str) -> list[Any]:
     """How much a word weighs: [strength, time]. Protection weighs alike from everybody, so time decides."""
     strongest = max(_STRENGTH.values())
     return [strongest if field == "protected" else _STRENGTH[origin], told]
-
-
-def merge(transaction: Transaction, survivor: int, subsumed: int) -> None:
-    """Links the subsumed person to the survivor. Conflict: the link would close a cycle or exists elsewhere."""
-    if root_of(transaction, survivor) == subsumed:
-        raise Conflict("the merge would close a cycle")
-    row = transaction.one("SELECT merged_into FROM patient WHERE patient_key = ?", subsumed)
-    if row[0] is not None and row[0] != survivor:
-        raise Conflict("the subsumed person is already merged into another")
-    transaction.update("patient", {"patient_key": subsumed}, merged_into=survivor)
-
-
-def unmerge(transaction: Transaction, subsumed: int) -> None:
-    """Breaks the link again: everything is with the person it was sent for."""
-    transaction.update("patient", {"patient_key": subsumed}, merged_into=None)
 
 
 def root_of(transaction: Transaction, key: int) -> int:

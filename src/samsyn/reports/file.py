@@ -33,6 +33,7 @@ from samsyn.model.organisation import CareProvider, Owner
 from samsyn.model.patient import DemographicsOrigin, PatientIdentifier
 from samsyn.model.sender import Receipt, Sender
 from samsyn.patients import registry
+from samsyn.patients.links import Word
 from samsyn.reports import people, referrals, versions
 from samsyn.reports.profiles import load_profile
 from samsyn.store.store import Store
@@ -250,7 +251,8 @@ def _apply(transaction: Transaction, resolved: _Resolved, sender: Sender, messag
     if isinstance(event, PatientUpdate):
         return people.update(transaction, event, resolved.identifier, told)
     if isinstance(event, PatientMerge):
-        key = people.merge(transaction, event, resolved.identifier, resolved.subsumed, told)
+        word = Word(told, sender.name, message_key=message_key)
+        key = people.merge(transaction, event, resolved.identifier, resolved.subsumed, word)
         referrals.refold(transaction, key)
         return key
     key = people.person(transaction, event.patient, resolved.identifier, DemographicsOrigin.REFERRAL, told)

@@ -4,23 +4,11 @@ from datetime import date
 
 from samsyn.errors import IdentityConflict, UnknownIssuer
 from samsyn.hl7v2.meaning import PatientClaim, PatientMerge, PatientUpdate, SentIdentifier
-from samsyn.model.patient import DemographicsOrigin, PatientIdentifier
+from samsyn.model.patient import Demographics, DemographicsOrigin, PatientIdentifier
 from samsyn.model.sender import Sender
-from samsyn.patients import registry
-from samsyn.patients.identifiers import Kind, identify, kind_of
+from samsyn.patients import links, registry
+from samsyn.patients.identifiers import identify, kind_of, preference
 from samsyn.store.transaction import Transaction
-
-_PREFERENCE: tuple[Kind | None, ...] = (
-    Kind.PERSONNUMMER,
-    Kind.SAMORDNINGSNUMMER,
-    Kind.NRID,
-    Kind.SLL,
-    Kind.VGR,
-    Kind.VARMLAND,
-    Kind.INERA,
-    None,
-)
-"""The population register's numbers before reserve numbers before local ones (None)."""
 
 
 def resolve(identifiers: tuple[SentIdentifier, ...], sender: Sender, today: date) -> PatientIdentifier:
@@ -41,7 +29,7 @@ def resolve(identifiers: tuple[SentIdentifier, ...], sender: Sender, today: date
                 raise
     if not known:
         raise UnknownIssuer("PID-3: no identifier has an assigning authority that is known for this source")
-    chosen = min(known, key=lambda each: _PREFERENCE.index(kind_of(each)))
+    chosen = min(known, key=preference)
     kind = kind_of(chosen)
     if kind is not None and sum(1 for each in known if kind_of(each) is kind) > 1:
         raise IdentityConflict(f"PID-3: two different numbers of the kind {kind.value} for one person")
@@ -69,34 +57,17 @@ def merge(
     event: PatientMerge,
     survivor: PatientIdentifier,
     subsumed: tuple[PatientIdentifier, ...],
-    told: str,
+    word: links.Word,
 ) -> int:
-    """Links the subsumed persons to the survivor; a merge that holds already changes nothing.
+    """Merges the subsumed persons into the survivor; what holds already, or was undone later, changes nothing.
 
-    Raises Conflict for a merge that would close a cycle or give a subsumed person a second survivor.
+    Raises Conflict as `links.merge` does.
     """
-    key = person(transaction, event.survivor, survivor, DemographicsOrigin.ADT, told)
+    key = person(transaction, event.survivor, survivor, DemographicsOrigin.ADT, word.told)
     for identifier in subsumed:
         other = registry.find(transaction, identifier)
         if other is None:
             # Known by name only: whatever is sent under this number later has its place already.
-            other = registry.find_or_make(
-                transaction, identifier, event.survivor.demographics, DemographicsOrigin.REFERRAL, ""
-            )
-        if not _is_below(transaction, other, key):
-            registry.merge(transaction, key, other)
+            other = registry.find_or_make(transaction, identifier, Demographics(), DemographicsOrigin.IMAGE)
+        links.merge(transaction, key, other, word)
     return key
-
-
-def _is_below(transaction: Transaction, key: int, survivor: int) -> bool:
-    """Whether following the merges upwards from `key` passes `survivor`."""
-    seen: set[int] = set()
-    while key not in seen:
-        if key == survivor:
-            return True
-        seen.add(key)
-        row = transaction.one("SELECT merged_into FROM patient WHERE patient_key = ?", key)
-        if row is None or row[0] is None:
-            return False
-        key = int(row[0])
-    return False

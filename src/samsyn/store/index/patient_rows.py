@@ -55,13 +55,20 @@ def closure_of(connection: sqlite3.Connection, key: int) -> frozenset[int]:
 
 
 def patient(connection: sqlite3.Connection, key: int) -> Patient:
-    """The survivor `key` with every identifier of the whole closure, own ones first."""
-    row = connection.execute(
-        "SELECT name, birth_date, sex, protected FROM patient WHERE patient_key = ?", (key,)
-    ).fetchone()
-    if row is None:
-        raise NotFound
+    """The survivor `key` with every identifier of the whole closure, own ones first.
+
+    What nobody said of the survivor is taken from the linked ones; one of them protected makes all protected.
+    """
     keys = sorted(closure_of(connection, key), key=lambda other: (other != key, other))
+    marks = ",".join("?" * len(keys))
+    rows = connection.execute(
+        f"SELECT patient_key, name, birth_date, sex, protected FROM patient WHERE patient_key IN ({marks})"
+        " ORDER BY patient_key <> ?, origin = 'image', origin = 'referral', patient_key",
+        (*keys, key),
+    ).fetchall()
+    if not rows or rows[0][0] != key:
+        raise NotFound
+    name, birth_date, sex = (next((row[field] for row in rows if row[field]), "") for field in (1, 2, 3))
     identifiers = tuple(
         PatientIdentifier(issuer, value)
         for person in keys
@@ -69,4 +76,4 @@ def patient(connection: sqlite3.Connection, key: int) -> Patient:
             "SELECT issuer, value FROM patient_identifier WHERE patient_key = ?", (person,)
         )
     )
-    return Patient(key, identifiers, Demographics(row[0], row[1], row[2], bool(row[3])))
+    return Patient(key, identifiers, Demographics(name, birth_date, sex, any(row[4] for row in rows)))

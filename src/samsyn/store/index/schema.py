@@ -3,9 +3,11 @@ patient_key, provider, unit, begins and ends; days are YYYYMMDD as integers, NUL
 
 from typing import Final
 
-SCHEMA_VERSION: Final = 1
+from samsyn.store.index.identity_schema import IDENTITY_KEYS, IDENTITY_SCHEMA
 
-SCHEMA: Final = """
+SCHEMA_VERSION: Final = 2
+
+_CORE: Final = """
 CREATE TABLE journal_state(one INTEGER PRIMARY KEY CHECK(one = 1), segment INTEGER, end_offset INTEGER,
   sequence INTEGER);
 INSERT INTO journal_state VALUES(1, 0, 0, 0);
@@ -93,6 +95,8 @@ CREATE TABLE job(job_key INTEGER PRIMARY KEY, kind TEXT, name TEXT, payload TEXT
 CREATE INDEX job_ready ON job(state, priority, run_at);
 """
 
+SCHEMA: Final = _CORE + IDENTITY_SCHEMA
+
 KEYED_TABLES: Final = {
     "patient": "patient_key",
     "study": "study_key",
@@ -104,5 +108,6 @@ KEYED_TABLES: Final = {
     "held": "held_key",
     "audit": "sequence",
     "job": "job_key",
+    **IDENTITY_KEYS,
 }
 """Tables whose integer keys the writer hands out, so that a replay gives the same keys."""

@@ -1,0 +1,17 @@
+"""Tables of the patient identity engine: which numbers are one person, by whose word and since when."""
+
+from typing import Final
+
+IDENTITY_SCHEMA: Final = """
+CREATE TABLE patient_link(link_key INTEGER PRIMARY KEY, kind TEXT, lower_key INTEGER, upper_key INTEGER,
+  holds INTEGER, told TEXT, UNIQUE(lower_key, upper_key));
+CREATE INDEX patient_link_by_upper ON patient_link(upper_key);
+CREATE TABLE patient_alone(patient_key INTEGER PRIMARY KEY, since TEXT);
+CREATE TABLE identity_event(event_key INTEGER PRIMARY KEY, act TEXT, one_key INTEGER, other_key INTEGER,
+  told TEXT, happened TEXT, source TEXT, reason TEXT, message_key INTEGER, effective INTEGER);
+CREATE INDEX identity_event_by_one ON identity_event(one_key);
+CREATE INDEX identity_event_by_other ON identity_event(other_key);
+"""
+
+IDENTITY_KEYS: Final = {"patient_link": "link_key", "identity_event": "event_key"}
+"""Tables whose keys the writer hands out."""

@@ -69,6 +69,8 @@ MAX_STOW_PENDING_INSTANCES: Final = 64
 """Instances of one STOW-RS request under way at once: as many as share one sync."""
 MAX_PART_HEADER_BYTES: Final = 16 * KIB
 """Headers of one multipart part."""
+MAX_BYTE_RANGES: Final = 16
+"""Byte ranges of one request; a player asks for one, more are sent the whole."""
 MAX_QUERY_CHARACTERS: Final = 32 * KIB
 """Query string of a search."""
 MAX_SEARCH_ROWS: Final = 1_000

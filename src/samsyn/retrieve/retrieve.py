@@ -220,3 +220,44 @@ class Retriever:
         """The value at a path of tags and item numbers as metadata name it; NotFound when there is none."""
         data = await self.data_set(view, instance)
         return bytes(await asyncio.to_thread(bulk_value, data, instance.transfer_syntax_uid, path))
+
+    async def part(
+        self, view: View, instance: StoredInstance, first: int, length: int
+    ) -> AsyncIterator[bytes]:
+        """`length` bytes of the data set from `first` on, in pieces; like frames they are not hashed."""
+        self.item_of(view, instance.study_uid)
+        async for piece in self._spans(instance, [(first, length)]):
+            yield piece
+
+    async def frame_length(self, view: View, instance: StoredInstance, number: int) -> int:
+        """Bytes of one frame as stored (a video is one frame), without reading it. NotFound as `frame`."""
+        self.item_of(view, instance.study_uid)
+        return sum(length for _, length in await self._frame_spans(instance, number))
+
+    async def frame_part(
+        self, view: View, instance: StoredInstance, number: int, first: int, length: int
+    ) -> AsyncIterator[bytes]:
+        """`length` bytes of a frame as stored from its byte `first` on, in pieces. NotFound as `frame`."""
+        self.item_of(view, instance.study_uid)
+        spans: list[tuple[int, int]] = []
+        for offset, size in await self._frame_spans(instance, number):
+            begin, end = max(first, 0), min(first + length, size)
+            if begin < end:
+                spans.append((offset + begin, end - begin))
+            first -= size
+        async for piece in self._spans(instance, spans):
+            yield piece
+
+    async def _frame_spans(self, instance: StoredInstance, number: int) -> list[tuple[int, int]]:
+        if instance.pixels is None or instance.transfer_syntax_uid == DEFLATED_LITTLE:
+            raise NotFound
+        table = await self._table(instance)
+        if not 1 <= number <= len(table):
+            raise NotFound
+        return table[number - 1]
+
+    async def _spans(self, instance: StoredInstance, spans: list[tuple[int, int]]) -> AsyncIterator[bytes]:
+        for first, length in spans:
+            for offset in range(first, first + length, _PIECE_BYTES):
+                size = min(_PIECE_BYTES, first + length - offset)
+                yield await asyncio.to_thread(self._read_ranges, instance, [(offset, size)])

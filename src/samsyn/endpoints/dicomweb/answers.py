@@ -11,11 +11,15 @@ from starlette.types import Receive, Send
 from samsyn.errors import NotAuthenticated, OutOfResources, SamsynError
 
 DICOM_JSON = b"application/dicom+json"
-_PRIVATE = (
-    (b"cache-control", b"private, no-store"),
-    (b"x-content-type-options", b"nosniff"),
-)
+_NOT_KEPT = ((b"cache-control", b"private, no-store"), (b"x-content-type-options", b"nosniff"))
 """Personal data are kept by nobody on the way, and never guessed to be a page or a program."""
+_ASKED_AGAIN = (
+    (b"cache-control", b"private, max-age=0, must-revalidate"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"vary", b"Accept, Authorization, Cookie"),
+)
+"""What has an entity tag may be kept by the reader's own program, which asks before every use: a kept answer
+never outlives the View, since the question is decided like the first one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Answer:
     content_type: bytes = b""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     length: int = -1
+    tag: bytes = b""
+    """The entity tag; "" = the answer is not to be kept."""
 
 
 def json_answer(content: object, status: int = 200, *headers: tuple[bytes, bytes]) -> Answer:
@@ -53,6 +59,11 @@ def plain_refusal(status: int, sentence: str, *headers: tuple[bytes, bytes]) -> 
     return Answer(status, orjson.dumps({"code": "http", "message": sentence}), b"application/json", headers)
 
 
+def not_modified(tag: bytes) -> Answer:
+    """304: the client has it already. Only for what the View shows, and after the opening is written down."""
+    return Answer(304, tag=tag)
+
+
 def new_boundary() -> str:
     """A multipart boundary that no content holds but by a chance of 2^-128."""
     return f"samsyn-{secrets.token_hex(16)}"
@@ -61,12 +72,14 @@ def new_boundary() -> str:
 async def send_answer(answer: Answer, receive: Receive, send: Send, *, with_body: bool) -> None:
     """Sends the whole answer. A stream that fails in the middle ends the connection, so it is never taken for
     a whole one; a client that went away frees the work at once."""
-    headers = [*_PRIVATE, *answer.headers]
+    headers = [*(_ASKED_AGAIN if answer.tag else _NOT_KEPT), *answer.headers]
+    if answer.tag:
+        headers.append((b"etag", answer.tag))
     if answer.content_type:
         headers.append((b"content-type", answer.content_type))
     pieces = (answer.body,) if isinstance(answer.body, bytes) else answer.body
     length = sum(map(len, pieces)) if isinstance(pieces, tuple) else answer.length
-    if length >= 0 and answer.status != 204:
+    if length >= 0 and answer.status not in (204, 304):
         headers.append((b"content-length", b"%d" % length))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if isinstance(pieces, tuple) and with_body:

@@ -8,16 +8,15 @@ import re
 from collections.abc import AsyncIterator
 from secrets import token_hex
 from types import MappingProxyType
-from urllib.parse import parse_qs
 
 from starlette.types import Receive, Scope, Send
 
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
 from samsyn.endpoints.dicomweb.answers import Answer, plain_refusal, refusal, send_answer
+from samsyn.endpoints.dicomweb.asked import asked
 from samsyn.endpoints.dicomweb.errors_table import status_of
 from samsyn.endpoints.dicomweb.frames import Frames
-from samsyn.endpoints.dicomweb.negotiation import Acceptable, acceptable
 from samsyn.endpoints.dicomweb.objects import Objects
 from samsyn.endpoints.dicomweb.reader import Identify, Reader, Readers
 from samsyn.endpoints.dicomweb.rendered import Pictures, Rendered
@@ -75,7 +74,7 @@ class DicomwebDoor:
         self._retriever = retriever
         self._frames = Frames(gatekeeper, retriever, pictures)
         self._objects = Objects(gatekeeper, retriever, self._frames)
-        self._rendered = Rendered(gatekeeper, pictures)
+        self._rendered = Rendered(gatekeeper, pictures, retriever, self._frames)
         self._searches = Searches(self._readers, gatekeeper, finder)
         self._stow = Stow(intake)
 
@@ -102,7 +101,7 @@ class DicomwebDoor:
         level = _SEARCHES.get((target.form, target.depth))
         if level is not None:
             return await self._searches.search(
-                level, target, scope["query_string"], reader, _base(scope, headers)
+                level, target, asked(scope, headers, _base(scope, headers)), reader
             )
         return await self._retrieve(scope, headers, target, reader)
 
@@ -127,27 +126,28 @@ class DicomwebDoor:
         form, representation = _representation(target)
         if reader.system is not None and not reader.system.may_retrieve:
             raise NotAllowed
-        ranges = _accepted(scope, headers)
+        base = _base(scope, headers) if representation == "metadata" else ""
+        wanted = asked(scope, headers, base)
         view = await self._readers.view_of_study(reader, target.study_uid)
         match representation:
             case "" if form.endswith("/frames"):
                 [instance] = await self._retriever.instances(
                     view, target.study_uid, target.series_uid, target.sop_instance_uid
                 )
-                return await self._frames.retrieve(view, instance, target.frames, ranges)
+                return await self._frames.retrieve(view, instance, target.frames, wanted)
             case "":
-                return await self._objects.retrieve(view, target, ranges)
+                return await self._objects.retrieve(view, target, wanted)
             case "metadata":
-                return await self._objects.metadata(view, target, ranges, _base(scope, headers))
+                return await self._objects.metadata(view, target, wanted)
             case "bulkdata":
-                return await self._objects.bulk_data(view, target, ranges)
+                return await self._objects.bulk_data(view, target, wanted)
             case _:
                 instances = await self._retriever.instances(
                     view, target.study_uid, target.series_uid, target.sop_instance_uid
                 )
                 shown = best_of(instances)
                 make = self._rendered.picture if representation == "rendered" else self._rendered.thumbnail
-                return await make(view, shown, target.frames, scope["query_string"], ranges)
+                return await make(view, shown, target.frames, wanted)
 
 
 def _representation(target: Target) -> tuple[str, str]:
@@ -184,16 +184,6 @@ def _base(scope: Scope, headers: Headers) -> str:
     if server and host == server[0] and server[1] not in (None, 80, 443):
         host = f"{host}:{server[1]}"  # some clients leave our port out, and their addresses then lead nowhere
     return f"{scope['scheme']}://{host}{PREFIX}"
-
-
-def _accepted(scope: Scope, headers: Headers) -> tuple[Acceptable, ...]:
-    """What the client takes: the `accept` parameter goes before the header (PS3.18 8.3.3.1)."""
-    query_string: bytes = scope["query_string"]
-    if b"accept=" in query_string:
-        values = parse_qs(query_string.decode("latin-1")).get("accept")
-        if values:
-            return acceptable(",".join(values))
-    return acceptable(headers.get(b"accept", b"").decode("latin-1"))
 
 
 async def _body(receive: Receive) -> AsyncIterator[bytes]:

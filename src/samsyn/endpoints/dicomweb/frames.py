@@ -8,8 +8,10 @@ import orjson
 from samsyn.access.view import Gatekeeper, View
 from samsyn.dicom.frames import swapped_words
 from samsyn.dicom.transfer_syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE, find
-from samsyn.endpoints.dicomweb.answers import Answer, new_boundary, plain_refusal
-from samsyn.endpoints.dicomweb.negotiation import Acceptable, Offer, choose
+from samsyn.endpoints.dicomweb.answers import Answer, new_boundary, not_modified, plain_refusal
+from samsyn.endpoints.dicomweb.asked import Asked, entity_tag
+from samsyn.endpoints.dicomweb.negotiation import Offer, choose
+from samsyn.endpoints.dicomweb.parts import Content, content_of, single_part
 from samsyn.errors import NotFound, NotSupported
 from samsyn.model.imaging import StoredInstance
 from samsyn.render.words import DecodedFrame
@@ -38,7 +40,7 @@ class Frames:
         self._decoding = decoding
 
     async def retrieve(
-        self, view: View, instance: StoredInstance, numbers: tuple[int, ...], ranges: tuple[Acceptable, ...]
+        self, view: View, instance: StoredInstance, numbers: tuple[int, ...], asked: Asked
     ) -> Answer:
         """The frames in the order asked for; no numbers = all of them.
 
@@ -48,26 +50,33 @@ class Frames:
         """
         if instance.pixels is None:
             raise NotFound
-        last = max(instance.pixels.frames, 1)
+        last = frame_count(instance)
         if numbers and max(numbers) > last:
             raise NotFound
         numbers = numbers or tuple(range(1, last + 1))
-        chosen = choose(ranges, offers_of(instance.transfer_syntax_uid), single=len(numbers) == 1)
+        offers = offers_of(instance.transfer_syntax_uid)
+        chosen = choose(asked.accepted, offers, single=len(numbers) == 1)
         if chosen is None:
-            return plain_refusal(406, "The frames can not be sent in a form that is accepted.")
+            return plain_refusal(406, _unacceptable(offers))
         offer, multipart = chosen
+        kind = f"{offer.kind}; transfer-syntax={offer.transfer_syntax}"
+        tag = entity_tag(view, "frames", instance.sha256, numbers, kind, multipart, weak=multipart)
+        if asked.has(tag):
+            await self._gatekeeper.record_opening(view, instance.study_uid, "images")
+            return not_modified(tag)
+        if not multipart:
+            content = await self._content(view, instance, numbers[0], offer)
+            await self._gatekeeper.record_opening(view, instance.study_uid, "images")
+            return await single_part(asked, content, kind.encode(), tag)
         first = await self._frame(view, instance, numbers[0], offer)
         await self._gatekeeper.record_opening(view, instance.study_uid, "images")
-        kind = f"{offer.kind}; transfer-syntax={offer.transfer_syntax}"
-        if not multipart:
-            return Answer(200, first, kind.encode())
         boundary = new_boundary()
         content_type = f'multipart/related; type="{offer.kind}"; boundary={boundary}'.encode()
         if len(numbers) == 1 and len(first) <= _AT_ONCE_BYTES:
-            return Answer(
-                200, (part_head(boundary, kind, first=True), first, closing(boundary)), content_type
-            )
-        return Answer(200, self._parts(view, instance, numbers, offer, first, boundary, kind), content_type)
+            parts = (part_head(boundary, kind, first=True), first, closing(boundary))
+            return Answer(200, parts, content_type, tag=tag)
+        body = self._parts(view, instance, numbers, offer, first, boundary, kind)
+        return Answer(200, body, content_type, tag=tag)
 
     async def _parts(
         self,
@@ -84,6 +93,22 @@ class Frames:
         for number in numbers[1:]:
             yield head + await self._frame(view, instance, number, offer)
         yield closing(boundary)
+
+    async def _content(self, view: View, instance: StoredInstance, number: int, offer: Offer) -> Content:
+        """One frame to be sent as a single part; a video is read as it is sent."""
+        syntax = find(instance.transfer_syntax_uid)
+        if syntax is None or not syntax.video:
+            return content_of(await self._frame(view, instance, number, offer))
+        return await self.video(view, instance)
+
+    async def video(self, view: View, instance: StoredInstance) -> Content:
+        """The whole bit stream of a video, as stored."""
+        length = await self._retriever.frame_length(view, instance, 1)
+
+        def part(first: int, size: int) -> AsyncIterator[bytes]:
+            return self._retriever.frame_part(view, instance, 1, first, size)
+
+        return Content(length, lambda: part(0, length), part)
 
     async def _frame(self, view: View, instance: StoredInstance, number: int, offer: Offer) -> bytes:
         if offer.decoded:
@@ -103,6 +128,21 @@ class Frames:
         )
         [found] = orjson.loads(document)
         return 16 if found.get("7FE00010", {}).get("vr") == "OW" else 8
+
+
+def frame_count(instance: StoredInstance) -> int:
+    """How many frames can be asked for; a video is one."""
+    syntax = find(instance.transfer_syntax_uid)
+    if instance.pixels is None or (syntax is not None and syntax.video):
+        return 1
+    return max(instance.pixels.frames, 1)
+
+
+def _unacceptable(offers: tuple[Offer, ...]) -> str:
+    forms = " or ".join(
+        sorted({f"{offer.kind}; transfer-syntax={offer.transfer_syntax}" for offer in offers})
+    )
+    return f"The frames can be sent as {forms}; as multipart/related, or a single frame alone."
 
 
 def offers_of(transfer_syntax_uid: str) -> tuple[Offer, ...]:

@@ -34,6 +34,8 @@ class Acceptable:
 def acceptable(accept: str) -> tuple[Acceptable, ...]:
     """The ranges of an Accept header, best first; no header means anything. BadInput when malformed.
 
+    Ranges of quality 0, which say what is not wanted, stand last.
+
     The result depends on the text alone, so that the few headers that clients really send are parsed once.
     """
     if not accept.strip():
@@ -43,8 +45,7 @@ def acceptable(accept: str) -> tuple[Acceptable, ...]:
     found = [_range(part) for part in _split(accept) if part.strip()]
     if len(found) > _MAX_RANGES:
         raise BadInput("too many media ranges")
-    wanted = [each for each in found if each.quality > 0]
-    return tuple(sorted(wanted, key=lambda each: -each.quality))
+    return tuple(sorted(found, key=lambda each: -each.quality))
 
 
 def _split(accept: str) -> list[str]:
@@ -69,6 +70,8 @@ def _range(text: str) -> Acceptable:
         quality = float(parsed.get("q") or 1.0)
     except ValueError:
         raise BadInput("a quality value is malformed") from None
+    if not 0.0 <= quality <= 1.0:
+        raise BadInput("a quality value is malformed")
     return Acceptable(kind, multipart, parsed.get("transfer-syntax"), quality)
 
 
@@ -92,23 +95,49 @@ def choose(
     that names none takes any. `*/*` means the resource's default form, which is multipart (PS3.18 table
     8.7.4-1); a single part is sent only to who names it, and only when there is one (`single`).
     """
-    for wanted in ranges:
+    for wanted in _positive(ranges):
         multipart = wanted.multipart or wanted.kind == ANY
         if not multipart and not single:
             continue
         for offer in offers:
-            syntax_fits = wanted.transfer_syntax in ("", "*", offer.transfer_syntax)
-            if syntax_fits and wanted.matches(offer.kind):
+            if _fits(wanted, offer) and not _refused(ranges, wanted, offer, multipart):
                 return offer, multipart
     return None
 
 
+def _positive(ranges: tuple[Acceptable, ...]) -> tuple[Acceptable, ...]:
+    return ranges if ranges[-1:] and ranges[-1].quality > 0 else tuple(r for r in ranges if r.quality > 0)
+
+
+def _fits(wanted: Acceptable, offer: Offer) -> bool:
+    return wanted.transfer_syntax in ("", "*", offer.transfer_syntax) and wanted.matches(offer.kind)
+
+
+def _refused(ranges: tuple[Acceptable, ...], wanted: Acceptable, offer: Offer, multipart: bool) -> bool:
+    """Whether a range of quality 0 that is narrower than the one that lets the offer in names it
+    (RFC 9110 12.5.1: the most specific range counts)."""
+    if not ranges or ranges[-1].quality > 0:
+        return False
+    return any(
+        refused.quality == 0
+        and _fits(refused, offer)
+        and (refused.multipart == multipart or refused.kind == ANY)
+        and _narrowness(refused) >= _narrowness(wanted)
+        for refused in ranges
+    )
+
+
+def _narrowness(wanted: Acceptable) -> tuple[int, bool]:
+    kind = 0 if wanted.kind == ANY else 1 if wanted.kind.endswith("/*") else 2
+    return kind, wanted.transfer_syntax not in ("", "*")
+
+
 def choose_plain(ranges: tuple[Acceptable, ...], kinds: tuple[str, ...]) -> str | None:
     """The best of media types that are never multipart (JSON, pictures); None = 406."""
-    for wanted in ranges:
+    for wanted in _positive(ranges):
         if wanted.multipart:
             continue
         for kind in kinds:
-            if wanted.matches(kind):
+            if wanted.matches(kind) and not _refused(ranges, wanted, Offer(kind, ""), False):
                 return kind
     return None

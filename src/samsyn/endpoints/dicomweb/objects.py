@@ -1,13 +1,18 @@
 """WADO-RS for whole objects, their metadata and bulk data (PS3.18 10.4)."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
+from typing import Final
 
 from samsyn.access.view import Gatekeeper, View
 from samsyn.dicom.part10 import file_preamble_and_meta
+from samsyn.dicom.recoding import RECODABLE, RECODED, recode
 from samsyn.dicom.transfer_syntaxes import EXPLICIT_LITTLE, find
-from samsyn.endpoints.dicomweb.answers import DICOM_JSON, Answer, new_boundary, plain_refusal
+from samsyn.endpoints.dicomweb.answers import DICOM_JSON, Answer, new_boundary, not_modified, plain_refusal
+from samsyn.endpoints.dicomweb.asked import Asked, entity_tag
 from samsyn.endpoints.dicomweb.frames import Frames
-from samsyn.endpoints.dicomweb.negotiation import Acceptable, Offer, choose, choose_plain
+from samsyn.endpoints.dicomweb.negotiation import Offer, choose, choose_plain
+from samsyn.endpoints.dicomweb.parts import Content, content_of, single_part
 from samsyn.endpoints.dicomweb.target import Target
 from samsyn.errors import NotFound
 from samsyn.model.imaging import StoredInstance
@@ -17,8 +22,9 @@ from samsyn.wire.multipart import closing, part_head
 _DICOM = "application/dicom"
 _OCTETS = "application/octet-stream"
 _PIXEL_DATA = "7FE00010"
-_AT_ONCE_BYTES = 1024 * 1024
-"""A single object up to this size is checked as a whole before the status is sent."""
+_ENCAPSULATED_DOCUMENT: Final = "00420011"
+_PDF: Final = "application/pdf"
+_PDF_CLASS: Final = "1.2.840.10008.5.1.4.1.1.104.1"
 
 
 class Objects:
@@ -29,45 +35,91 @@ class Objects:
         self._retriever = retriever
         self._frames = frames
 
-    async def retrieve(self, view: View, target: Target, ranges: tuple[Acceptable, ...]) -> Answer:
+    async def retrieve(self, view: View, target: Target, asked: Asked) -> Answer:
         """Part 10 files of everything under the target, each data set byte for byte as it was received.
 
-        Objects go out in the transfer syntax in which they are stored; who accepts only another one gets 406
-        for the whole request, never a part of it.
+        Who accepts only another uncompressed transfer syntax gets native objects in that one, with every value
+        unchanged; compressed ones are not decompressed. 406 is for the whole request, never for a part of it.
         """
         instances = await self._instances(view, target)
+        sent: dict[str, str] = {}
         forms = set()
         for syntax in {instance.transfer_syntax_uid for instance in instances}:
-            chosen = choose(ranges, (Offer(_DICOM, syntax),), single=bool(target.sop_instance_uid))
+            offers = _offers_of(syntax)
+            chosen = choose(asked.accepted, offers, single=bool(target.sop_instance_uid))
             if chosen is None:
-                return plain_refusal(406, "The objects are stored in another form than is accepted.")
+                return plain_refusal(406, _unacceptable(offers))
+            sent[syntax] = chosen[0].transfer_syntax
             forms.add(chosen[1])
+        is_single = forms == {False}
+        form = (is_single, *sorted(sent.items()))
+        tag = entity_tag(view, "objects", form, _identity(instances), weak=not is_single)
         await self._gatekeeper.record_opening(view, target.study_uid, "images")
-        if forms == {False}:
-            return await self._single(view, instances[0])
-        return self._multipart(view, instances)
+        if asked.has(tag):
+            return not_modified(tag)
+        if is_single:
+            return await self._single(view, instances[0], sent[instances[0].transfer_syntax_uid], asked, tag)
+        if any(stored != wanted for stored, wanted in sent.items()):
+            return self._recoded(view, instances, sent, tag)
+        return self._multipart(view, instances, tag)
 
     async def _instances(self, view: View, target: Target) -> Sequence[StoredInstance]:
         return await self._retriever.instances(
             view, target.study_uid, target.series_uid, target.sop_instance_uid
         )
 
-    async def _single(self, view: View, instance: StoredInstance) -> Answer:
-        kind = f"{_DICOM}; transfer-syntax={instance.transfer_syntax_uid}".encode()
+    async def _single(
+        self, view: View, instance: StoredInstance, syntax: str, asked: Asked, tag: bytes
+    ) -> Answer:
+        kind = f"{_DICOM}; transfer-syntax={syntax}".encode()
         name = f'attachment; filename="{instance.sop_instance_uid}.dcm"'.encode()
         headers = ((b"content-disposition", name),)
-        head, length = _head(instance), instance.location.length
-        if length <= _AT_ONCE_BYTES:
-            return Answer(200, head + await self._retriever.data_set(view, instance), kind, headers)
+        head, length = _head(instance, syntax), instance.location.length
+        if syntax != instance.transfer_syntax_uid:
+            content = content_of(head + await self._in_syntax(view, instance, syntax))
+            return await single_part(asked, content, kind, tag, headers)
 
-        async def body() -> AsyncIterator[bytes]:
+        async def whole() -> AsyncIterator[bytes]:
             yield head
             async for piece in self._retriever.pieces(view, instance):
                 yield piece
 
-        return Answer(200, body(), kind, headers, len(head) + length)
+        async def part(first: int, size: int) -> AsyncIterator[bytes]:
+            if first < len(head):
+                yield head[first : first + size]
+            begin = max(first - len(head), 0)
+            end = max(first + size - len(head), 0)
+            async for piece in self._retriever.part(view, instance, begin, end - begin):
+                yield piece
 
-    def _multipart(self, view: View, instances: Sequence[StoredInstance]) -> Answer:
+        return await single_part(asked, Content(len(head) + length, whole, part), kind, tag, headers)
+
+    async def _in_syntax(self, view: View, instance: StoredInstance, syntax: str) -> bytes:
+        data = await self._retriever.data_set(view, instance)
+        return await asyncio.to_thread(recode, data, instance.transfer_syntax_uid, syntax)
+
+    def _recoded(
+        self, view: View, instances: Sequence[StoredInstance], sent: dict[str, str], tag: bytes
+    ) -> Answer:
+        boundary = new_boundary()
+
+        async def body() -> AsyncIterator[bytes]:
+            for number, instance in enumerate(instances):
+                syntax = sent[instance.transfer_syntax_uid]
+                kind = f"{_DICOM}; transfer-syntax={syntax}"
+                yield part_head(boundary, kind, first=number == 0) + _head(instance, syntax)
+                if syntax != instance.transfer_syntax_uid:
+                    yield await self._in_syntax(view, instance, syntax)
+                    continue
+                async for piece in self._retriever.pieces(view, instance):
+                    yield piece
+            yield closing(boundary)
+
+        return Answer(
+            200, body(), f'multipart/related; type="{_DICOM}"; boundary={boundary}'.encode(), tag=tag
+        )
+
+    def _multipart(self, view: View, instances: Sequence[StoredInstance], tag: bytes) -> Answer:
         boundary = new_boundary()
         heads = [
             part_head(
@@ -87,40 +139,70 @@ class Objects:
             yield end
 
         kind = f'multipart/related; type="{_DICOM}"; boundary={boundary}'.encode()
-        return Answer(200, body(), kind, length=length)
+        return Answer(200, body(), kind, length=length, tag=tag)
 
-    async def metadata(self, view: View, target: Target, ranges: tuple[Acceptable, ...], base: str) -> Answer:
+    async def metadata(self, view: View, target: Target, asked: Asked) -> Answer:
         """The DICOM JSON of everything under the target, without bulk data."""
-        if choose_plain(ranges, (DICOM_JSON.decode(), "application/json")) is None:
+        if choose_plain(asked.accepted, (DICOM_JSON.decode(), "application/json")) is None:
             return plain_refusal(406, "Metadata are sent as application/dicom+json.")
-        await self._instances(view, target)
+        instances = await self._instances(view, target)
+        tag = entity_tag(view, "metadata", asked.base, _identity(instances), weak=True)
         await self._gatekeeper.record_opening(view, target.study_uid, "metadata")
+        if asked.has(tag):
+            return not_modified(tag)
         document = await self._retriever.metadata(
             view, target.study_uid, target.series_uid, target.sop_instance_uid
         )
-        return Answer(200, document.replace(BASE_MARK.encode(), base.encode()), DICOM_JSON)
+        body = document.replace(BASE_MARK.encode(), asked.base.encode())
+        return Answer(200, body, DICOM_JSON, tag=tag)
 
-    async def bulk_data(self, view: View, target: Target, ranges: tuple[Acceptable, ...]) -> Answer:
+    async def bulk_data(self, view: View, target: Target, asked: Asked) -> Answer:
         """One bulk value as metadata address it; compressed pixel data come as their frames."""
         instance = (await self._instances(view, target))[0]
+        path = target.bulk_path.upper()
         syntax = find(instance.transfer_syntax_uid)
-        if target.bulk_path.upper() == _PIXEL_DATA and syntax is not None and syntax.encapsulated:
+        if path == _PIXEL_DATA and syntax is not None and syntax.encapsulated:
             if instance.pixels is None:
                 raise NotFound
-            return await self._frames.retrieve(view, instance, (), ranges)
-        chosen = choose(ranges, (Offer(_OCTETS, EXPLICIT_LITTLE),), single=True)
+            return await self._frames.retrieve(view, instance, (), asked)
+        offers = [Offer(_OCTETS, EXPLICIT_LITTLE)]
+        if path == _ENCAPSULATED_DOCUMENT and instance.sop_class_uid == _PDF_CLASS:
+            offers.append(Offer(_PDF, ""))
+        chosen = choose(asked.accepted, tuple(offers), single=True)
         if chosen is None:
-            return plain_refusal(406, "Bulk data are sent as application/octet-stream.")
-        value = await self._retriever.bulk(view, instance, target.bulk_path)
+            kinds = " or ".join(offer.kind for offer in offers)
+            return plain_refusal(406, f"This value is sent as {kinds}.")
+        offer, multipart = chosen
+        tag = entity_tag(view, "bulk", instance.sha256, path, offer.kind, multipart, weak=multipart)
         await self._gatekeeper.record_opening(view, target.study_uid, "images")
-        if not chosen[1]:
-            return Answer(200, value, _OCTETS.encode())
+        if asked.has(tag):
+            return not_modified(tag)
+        value = await self._retriever.bulk(view, instance, target.bulk_path)
+        if not multipart:
+            return await single_part(asked, content_of(value), offer.kind.encode(), tag)
         boundary = new_boundary()
-        body = b"".join((part_head(boundary, _OCTETS, first=True), value, closing(boundary)))
-        return Answer(200, body, f'multipart/related; type="{_OCTETS}"; boundary={boundary}'.encode())
+        body = b"".join((part_head(boundary, offer.kind, first=True), value, closing(boundary)))
+        kind = f'multipart/related; type="{offer.kind}"; boundary={boundary}'.encode()
+        return Answer(200, body, kind, tag=tag)
 
 
-def _head(instance: StoredInstance) -> bytes:
+def _identity(instances: Sequence[StoredInstance]) -> bytes:
+    """What tells these very objects in this order from all others."""
+    return b"".join([instance.sha256 for instance in instances])
+
+
+def _offers_of(syntax: str) -> tuple[Offer, ...]:
+    """The stored form first; native objects also in the other ways to write the same values."""
+    others = RECODED if syntax in RECODABLE else ()
+    return tuple(Offer(_DICOM, uid) for uid in dict.fromkeys((syntax, *others)))
+
+
+def _unacceptable(offers: tuple[Offer, ...]) -> str:
+    forms = " or ".join(offer.transfer_syntax for offer in offers)
+    return f"The objects can be sent as {_DICOM} in transfer syntax {forms}; several as multipart/related."
+
+
+def _head(instance: StoredInstance, syntax: str = "") -> bytes:
     return file_preamble_and_meta(
-        instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid
+        instance.sop_class_uid, instance.sop_instance_uid, syntax or instance.transfer_syntax_uid
     )

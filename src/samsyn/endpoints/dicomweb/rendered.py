@@ -5,17 +5,24 @@ from typing import Protocol
 from urllib.parse import parse_qsl
 
 from samsyn.access.view import Gatekeeper, View
-from samsyn.endpoints.dicomweb.answers import Answer, plain_refusal
-from samsyn.endpoints.dicomweb.frames import Decoding
-from samsyn.endpoints.dicomweb.negotiation import Acceptable, choose_plain
+from samsyn.dicom.transfer_syntaxes import find
+from samsyn.endpoints.dicomweb.answers import Answer, not_modified, plain_refusal
+from samsyn.endpoints.dicomweb.asked import Asked, entity_tag
+from samsyn.endpoints.dicomweb.frames import Decoding, Frames
+from samsyn.endpoints.dicomweb.negotiation import choose_plain
+from samsyn.endpoints.dicomweb.parts import content_of, single_part
 from samsyn.errors import BadInput, NotFound, NotSupported
 from samsyn.limits import MAX_RENDERED_SIDE, THUMBNAIL_SIDE
 from samsyn.model.imaging import StoredInstance
 from samsyn.render.words import Picture, PictureFormat, PictureOptions, Viewport, Voi, Window
+from samsyn.retrieve.retrieve import Retriever
 
 _WINDOW_FUNCTIONS = {"linear": Voi.LINEAR, "linear-exact": Voi.LINEAR_EXACT, "sigmoid": Voi.SIGMOID}
 _RENDERED_KINDS = (PictureFormat.JPEG.value, PictureFormat.PNG.value)
 _ONLY_PICTURES = "A picture is sent as image/jpeg or image/png, one frame at a time."
+_PDF = "application/pdf"
+_PDF_CLASS = "1.2.840.10008.5.1.4.1.1.104.1"
+_ENCAPSULATED_DOCUMENT = "00420011"
 _KNOWN = frozenset({"accept", "charset", "annotation", "quality", "viewport", "window", "iccprofile"})
 
 
@@ -36,67 +43,104 @@ class Pictures(Decoding, Protocol):
 class Rendered:
     """Answers requests for pictures."""
 
-    def __init__(self, gatekeeper: Gatekeeper, pictures: Pictures) -> None:
+    def __init__(
+        self, gatekeeper: Gatekeeper, pictures: Pictures, retriever: Retriever, frames: Frames
+    ) -> None:
         self._gatekeeper = gatekeeper
         self._pictures = pictures
+        self._retriever = retriever
+        self._frames = frames
 
     async def picture(
         self,
         view: View,
         instance: StoredInstance,
         numbers: tuple[int, ...],
-        query_string: bytes,
-        ranges: tuple[Acceptable, ...],
+        asked: Asked,
     ) -> Answer:
         """One frame as JPEG or PNG; without a number the first. An ECG is drawn, as PNG.
 
-        406 for what has no picture (documents, video) and for several frames at once.
+        A video and a PDF are their own rendered form (PS3.18 table 8.7.4-1) and go out as they are, by byte
+        ranges too. 406 for other documents and for several frames at once.
         """
-        kind = choose_plain(ranges, _RENDERED_KINDS)
+        own = _own_form(instance)
+        if own and not numbers:
+            return await self._as_it_is(view, instance, own, asked)
+        kind = choose_plain(asked.accepted, _RENDERED_KINDS)
         if kind is None or len(numbers) > 1:
             return plain_refusal(406, _ONLY_PICTURES)
-        options = options_of(query_string, PictureFormat(kind))
+        options = options_of(asked.query_string, PictureFormat(kind))
         number = _number(instance, numbers) or 1
+        tag = entity_tag(view, "rendered", instance.sha256, number, options)
+        if asked.has(tag):
+            await self._gatekeeper.record_opening(view, instance.study_uid, "images")
+            return not_modified(tag)
         try:
             picture = await self._pictures.rendered(view, instance, number, options)
         except NotSupported:
             return plain_refusal(406, "The object has no picture.")
-        return await self._sent(view, instance, picture, ranges, "images")
+        return await self._sent(view, instance, picture, asked, "images", tag)
+
+    async def _as_it_is(self, view: View, instance: StoredInstance, kind: str, asked: Asked) -> Answer:
+        if choose_plain(asked.accepted, (kind,)) is None:
+            return plain_refusal(406, f"This object is sent as {kind}.")
+        options_of(asked.query_string, PictureFormat.JPEG)
+        tag = entity_tag(view, "rendered", instance.sha256, kind)
+        await self._gatekeeper.record_opening(view, instance.study_uid, "images")
+        if asked.has(tag):
+            return not_modified(tag)
+        if kind == _PDF:
+            content = content_of(await self._retriever.bulk(view, instance, _ENCAPSULATED_DOCUMENT))
+        else:
+            content = await self._frames.video(view, instance)
+        return await single_part(asked, content, kind.encode(), tag)
 
     async def thumbnail(
         self,
         view: View,
         instance: StoredInstance,
         numbers: tuple[int, ...],
-        query_string: bytes,
-        ranges: tuple[Acceptable, ...],
+        asked: Asked,
     ) -> Answer:
         """A small picture; a viewport makes it larger or smaller. Objects without pixels have a sign."""
-        kind = choose_plain(ranges, _RENDERED_KINDS)
+        kind = choose_plain(asked.accepted, _RENDERED_KINDS)
         if kind is None or len(numbers) > 1:
             return plain_refusal(406, _ONLY_PICTURES)
         number = _number(instance, numbers)
-        options = options_of(query_string, PictureFormat(kind))
+        options = options_of(asked.query_string, PictureFormat(kind))
+        tag = entity_tag(view, "thumbnail", instance.sha256, number, options)
+        if asked.has(tag):
+            await self._gatekeeper.record_opening(view, instance.study_uid, "list")
+            return not_modified(tag)
         if options.viewport is not None and instance.pixels is not None:
             side = min(options.viewport.width, options.viewport.height, 4 * THUMBNAIL_SIDE)
             options = PictureOptions(options.format, longest_side=side)
             picture = await self._pictures.rendered(view, instance, number or 1, options)
         else:
             picture = await self._pictures.thumbnail(view, instance, number)
-        return await self._sent(view, instance, picture, ranges, "list")
+        return await self._sent(view, instance, picture, asked, "list", tag)
 
     async def _sent(
         self,
         view: View,
         instance: StoredInstance,
         picture: Picture,
-        ranges: tuple[Acceptable, ...],
+        asked: Asked,
         opening: str,
+        tag: bytes,
     ) -> Answer:
-        if choose_plain(ranges, (picture.media_type,)) is None:
+        if choose_plain(asked.accepted, (picture.media_type,)) is None:
             return plain_refusal(406, f"The picture of this object is {picture.media_type}.")
         await self._gatekeeper.record_opening(view, instance.study_uid, opening)
-        return Answer(200, picture.data, picture.media_type.encode())
+        return Answer(200, picture.data, picture.media_type.encode(), tag=tag)
+
+
+def _own_form(instance: StoredInstance) -> str:
+    """The media type of an object that is shown as it was stored, "" for all others."""
+    if instance.sop_class_uid == _PDF_CLASS:
+        return _PDF
+    syntax = find(instance.transfer_syntax_uid)
+    return syntax.media_type if syntax is not None and syntax.video and instance.pixels is not None else ""
 
 
 def _number(instance: StoredInstance, numbers: tuple[int, ...]) -> int:

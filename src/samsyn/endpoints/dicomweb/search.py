@@ -1,8 +1,12 @@
 """QIDO-RS (PS3.18 10.6): searching for studies, series and instances."""
 
+from dataclasses import replace
+
 from samsyn.access.view import Gatekeeper
 from samsyn.dicom.json import attributes_to_json
-from samsyn.endpoints.dicomweb.answers import Answer, json_answer
+from samsyn.endpoints.dicomweb.answers import DICOM_JSON, Answer, json_answer, not_modified, plain_refusal
+from samsyn.endpoints.dicomweb.asked import Asked, entity_tag
+from samsyn.endpoints.dicomweb.negotiation import choose_plain
 from samsyn.endpoints.dicomweb.query import (
     PATIENT_ID,
     SERIES_INSTANCE_UID,
@@ -32,15 +36,15 @@ class Searches:
         self._gatekeeper = gatekeeper
         self._finder = finder
 
-    async def search(
-        self, level: Level, target: Target, query_string: bytes, reader: Reader, base: str
-    ) -> Answer:
+    async def search(self, level: Level, target: Target, asked: Asked, reader: Reader) -> Answer:
         """200 with the matches, 204 when there are none (PS3.18 table 10.6.3-1).
 
         A Warning header tells that our own limit cut the answer; what the client's limit cut is no warning.
         """
         if reader.system is not None and not reader.system.may_query:
             raise NotAllowed
+        if choose_plain(asked.accepted, (DICOM_JSON.decode(), "application/json")) is None:
+            return plain_refusal(406, "Matches are sent as application/dicom+json.")
         known = {
             tag: uid
             for tag, uid in (
@@ -50,7 +54,7 @@ class Searches:
             )
             if uid
         }
-        search = parse_search(level, query_string, known)
+        search = parse_search(level, asked.query_string, known)
         keys = search.query.keys
         try:
             view = await self._readers.view_of_search(
@@ -63,8 +67,10 @@ class Searches:
         if not found or not search.wanted:
             return Answer(204)
         warnings = ((b"warning", _MORE),) if search.capped and len(found) > search.wanted else ()
-        rows = [_row(level, attributes, search, base) for attributes in found[: search.wanted]]
-        return json_answer(rows, 200, *warnings)
+        rows = [_row(level, attributes, search, asked.base) for attributes in found[: search.wanted]]
+        answer = json_answer(rows, 200, *warnings)
+        tag = entity_tag(view, "search", answer.body)
+        return not_modified(tag) if asked.has(tag) else replace(answer, tag=tag)
 
 
 def _row(level: Level, attributes: Attributes, search: Search, base: str) -> dict[str, dict[str, object]]:

@@ -24,6 +24,8 @@ from samsyn.access.authentication.sessions import Sessions
 from samsyn.access.authentication.tokens import Tokens
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
+from samsyn.audit.anchoring import Anchoring
+from samsyn.audit.anchors import signing_key
 from samsyn.clock import Clock
 from samsyn.endpoints.admin.health import Reading, health_routes
 from samsyn.endpoints.demo_idp.personas import PERSONAS, Persona
@@ -90,6 +92,8 @@ class Server:
             undo.callback(self._store.close)
             self._make_rooms()
             self._make_doors()
+            await self._anchoring.start()
+            undo.push_async_callback(self._anchoring.stop)
             self._worker.start()
             undo.push_async_callback(self._worker.stop)
             await self._children.start()
@@ -126,6 +130,7 @@ class Server:
             self._retriever, self._children, store.folder / "derived" / "pictures", clock
         )
         self._worker = Worker(store, clock, {SERIES_DOCUMENT: self._prepare_series})
+        self._anchoring = self._make_anchoring()
         self._opened = OpenedPatients()
         self._tokens = Tokens()
         self._sessions = Sessions(clock, self._session_ended)
@@ -133,6 +138,11 @@ class Server:
         relying_party = RelyingParty(self._registration(), self._outbound, clock)
         self._desk = LoginDesk(relying_party, self._sessions, self._gatekeeper, self._patient_by_number)
         self._identification = Identification(self._sessions, self._tokens, self._system_subject)
+
+    def _make_anchoring(self) -> Anchoring:
+        audit = self._settings.audit
+        key = signing_key(audit.anchor_key_file) if audit.anchor_key_file is not None else None
+        return Anchoring(self._store, self._clock, audit.anchor_file, key, audit.anchor_seconds)
 
     def _make_doors(self) -> None:
         self._hl7 = Hl7Door(self._settings.mllp, self._connections, self._filing, self._clock)
@@ -265,6 +275,7 @@ class Server:
         await self._worker.stop()
         await self._children.stop()
         await self._outbound.aclose()
+        await self._anchoring.stop()
         self._executor.shutdown(wait=True, cancel_futures=True)
         self._store.close()
 
@@ -304,6 +315,14 @@ class Server:
             Reading("dicom_rejected_total", "DICOM associations rejected", self._dicom.rejected),
             Reading("pictures_waiting", "Pictures that wait for a decoding child", self._children.waiting),
             Reading("render_restarts_total", "Decoding children replaced", self._children.restarts),
+            Reading(
+                "audit_anchored_entry",
+                "Newest audit entry that an anchor was kept of",
+                self._anchoring.sequence,
+            ),
+            Reading(
+                "audit_anchor_failures_total", "Anchors that could not be kept", self._anchoring.failures
+            ),
             Reading("jobs_done_total", "Jobs finished", worker.done),
             Reading("jobs_parked_total", "Jobs given up after repeated failures", worker.parked),
         ]

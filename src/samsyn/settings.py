@@ -1,7 +1,7 @@
 """Every setting, where it is defined, with its default and its reason.
 
 One TOML file; environment variables `SAMSYN_<SECTION>_<KEY>` override single values of the sections data, dicom,
-http, mllp and login. Unknown keys and unsafe mixes refuse to start and say which line.
+http, mllp, login and audit. Unknown keys and unsafe mixes refuse to start and say which line.
 """
 
 import ipaddress
@@ -106,6 +106,22 @@ class LoginSettings(Section):
         return self
 
 
+class AuditSettings(Section):
+    """The audit journal's proof and where it is told on."""
+
+    anchor_file: Path | None = Field(
+        default=None,
+        description="File outside the data folder, best on another machine or a disk that can only be appended to,"
+        " that gets an anchor of the journal; without it a journal that was cut off is not found.",
+    )
+    anchor_seconds: int = Field(
+        default=60, ge=1, le=86_400, description="Seconds between anchors, while entries are written."
+    )
+    anchor_key_file: Path | None = Field(
+        default=None, description="Private Ed25519 key (PEM) that signs anchors; keep it off the data disk."
+    )
+
+
 class UnitSettings(Section):
     """A care unit (vårdenhet)."""
 
@@ -194,6 +210,7 @@ class Settings(Section):
     http: HttpSettings = HttpSettings()
     mllp: MllpSettings = MllpSettings()
     login: LoginSettings = LoginSettings()
+    audit: AuditSettings = AuditSettings()
     provider: tuple[ProviderSettings, ...] = ()
 
     @model_validator(mode="after")
@@ -234,7 +251,7 @@ def load(path: Path | None, environment: dict[str, str] | None = None) -> Settin
 
 
 def _override(values: dict[str, Any], environment: Any) -> None:
-    for section in ("data", "dicom", "http", "mllp", "login"):
+    for section in ("data", "dicom", "http", "mllp", "login", "audit"):
         for key in Settings.model_fields[section].default.__class__.model_fields:
             text = environment.get(f"SAMSYN_{section}_{key}".upper())
             if text is not None:

@@ -41,7 +41,7 @@ def test_every_decision_stands_in_the_list_of_decisions() -> None:
     listed = (ROOT / "docs" / "adr" / "README.md").read_text(encoding="utf-8")
     pages = {path.name for path in (ROOT / "docs" / "adr").glob("[0-9]*.md")}
     assert {name for name in pages if f"({name})" not in listed} == set()
-    assert {f"{number:04d}" for number in range(1, len(pages) + 1)} == {name[:4] for name in pages}
+    assert len({name[:4] for name in pages}) == len(pages)
 
 
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])

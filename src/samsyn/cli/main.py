@@ -79,12 +79,42 @@ def show_config(config: ConfigOption = None) -> None:
     verb.run(config)
 
 
+DataOption = Annotated[Path | None, typer.Option(help="Data folder, instead of [data] folder.")]
+
+
 @audit_app.command("verify")
-def audit_verify(config: ConfigOption = None, data: Annotated[Path | None, typer.Option()] = None) -> None:
-    """Check the hash chain of the audit journal; says at which entry it was changed. Stop the service first."""
+def audit_verify(
+    config: ConfigOption = None,
+    data: DataOption = None,
+    anchor: Annotated[
+        list[str] | None,
+        typer.Option(help="An anchor line that was kept, as it was printed; may be repeated."),
+    ] = None,
+    anchors: Annotated[
+        list[Path] | None, typer.Option(help="A file of anchor lines, beside [audit] anchor_file.")
+    ] = None,
+    public_key: Annotated[
+        Path | None, typer.Option(help="Public key (PEM) that anchors must be signed with.")
+    ] = None,
+) -> None:
+    """Check the audit journal against its hash chain, its index and the anchors; says what was changed where.
+
+    Exit code 1 when something was. Only reads; may run beside the service.
+    """
     from samsyn.cli import audit as verb
 
-    raise typer.Exit(verb.verify(config, data))
+    raise typer.Exit(verb.verify(config, data, tuple(anchor or ()), tuple(anchors or ()), public_key))
+
+
+@audit_app.command("anchor")
+def audit_anchor(config: ConfigOption = None, data: DataOption = None) -> None:
+    """Check the audit journal and print one line that tells its end: keep it outside this machine, on paper if need be.
+
+    `samsyn audit verify --anchor LINE` then finds a journal that was cut off or replaced. May run beside the service.
+    """
+    from samsyn.cli import audit as verb
+
+    raise typer.Exit(verb.anchor(config, data))
 
 
 @hl7_app.command("try")

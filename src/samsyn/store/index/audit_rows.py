@@ -1,6 +1,7 @@
 """Reads of the audit table."""
 
 import sqlite3
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -28,3 +29,20 @@ def openings_of_patient(
     )
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def all_rows(connection: sqlite3.Connection, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+    """Every row in order, one at a time."""
+    for row in connection.execute(f"SELECT {', '.join(columns)} FROM audit ORDER BY sequence"):
+        yield tuple(row)
+
+
+def hash_at(connection: sqlite3.Connection, sequence: int) -> str | None:
+    """The hash of an entry, None when there is no such entry."""
+    row = connection.execute("SELECT hash FROM audit WHERE sequence = ?", (sequence,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def last_sequence(connection: sqlite3.Connection) -> int:
+    """The number of the newest entry, 0 when there is none."""
+    return int(connection.execute("SELECT COALESCE(MAX(sequence), 0) FROM audit").fetchone()[0])

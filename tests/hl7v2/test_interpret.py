@@ -416,7 +416,7 @@ def test_two_patients_in_one_result_message_keep_their_own_reports() -> None:
     ]
 
 
-@pytest.mark.parametrize("kind", ["SIU^S12", "QRY^A19", "ADT^A99", "ORU^R99", "XXX"])
+@pytest.mark.parametrize("kind", ["SIU^S17", "QRY^A19", "ADT^A99", "ORU^R99", "XXX"])
 def test_other_message_types_are_refused_as_not_supported(kind: str) -> None:
     with pytest.raises(NotSupported, match="MSH-9"):
         meant(message(msh(kind), pid()))

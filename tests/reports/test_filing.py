@@ -139,7 +139,7 @@ async def test_a_text_that_names_another_patients_study_is_held(house: House) ->
     assert (filed.receipt.outcome, filed.receipt.reason) == ("held", "identity-conflict")
 
 
-@pytest.mark.parametrize("raw", [message(msh("SIU^S12"), pid()), message(msh("ADT^A08", f11="T"), pid())])
+@pytest.mark.parametrize("raw", [message(msh("SIU^S17"), pid()), message(msh("ADT^A08", f11="T"), pid())])
 async def test_what_is_not_taken_at_all_leaves_nothing(house: House, raw: bytes) -> None:
     with pytest.raises(NotSupported):
         await house.send(raw)

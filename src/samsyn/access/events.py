@@ -33,6 +33,7 @@ class Event(StrEnum):
     HOLD_MESSAGE = "HOLD_MESSAGE"
     FILE_REFERRAL = "FILE_REFERRAL"
     FILE_REPORT = "FILE_REPORT"
+    FILE_BOOKING = "FILE_BOOKING"
     UPDATE_PATIENT = "UPDATE_PATIENT"
     MERGE_PATIENT = "MERGE_PATIENT"
     LOGIN = "LOGIN"
@@ -94,6 +95,7 @@ _WRITES: Final = frozenset(
         Event.HOLD_MESSAGE,
         Event.FILE_REFERRAL,
         Event.FILE_REPORT,
+        Event.FILE_BOOKING,
         Event.UPDATE_PATIENT,
         Event.MERGE_PATIENT,
         Event.ATTEST_RELATION,

@@ -9,6 +9,7 @@ from samsyn.errors import ConfigurationError, SamsynError
 from samsyn.hl7v2.acknowledgement import verdict_on
 from samsyn.hl7v2.meaning import (
     NOBODY,
+    BookingEvent,
     Event,
     PatientClaim,
     PatientMerge,
@@ -98,6 +99,8 @@ def described(event: Event) -> list[str]:
         return [f"merges {gone} into", *_patient(event.survivor)]
     if isinstance(event, ReferralEvent):
         return _referral(event)
+    if isinstance(event, BookingEvent):
+        return _booking(event)
     return _report(event)
 
 
@@ -111,6 +114,16 @@ def _referral(event: ReferralEvent) -> list[str]:
         f"  question: {_text(referral.question)}; history: {_text(referral.history)}",
         f"  referrer: {referral.referrer or 'not told'}, {_owner(Owner(referral.provider, referral.unit))}",
         f"  examining unit: {_owner(event.performer)}",
+        *_patient(event.patient),
+    ]
+
+
+def _booking(event: BookingEvent) -> list[str]:
+    return [
+        f"files booking {event.booking_id}, {event.status.value}: {_moment(event.starts)} to {_moment(event.ends)},"
+        f" placer number {event.placer_id or 'none'}, {_accession(event.accession, event.accession_issuer)}",
+        f"  examination: {' '.join((event.procedure_code, event.procedure_text)).strip() or 'not told'};"
+        f" {_owner(event.unit)}",
         *_patient(event.patient),
     ]
 

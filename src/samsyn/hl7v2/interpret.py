@@ -3,15 +3,16 @@
 from datetime import datetime
 
 from samsyn.errors import NotSupported
-from samsyn.hl7v2.documents import read_document
 from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, BadMessage
-from samsyn.hl7v2.identity import read_identifiers, read_patient
 from samsyn.hl7v2.meaning import Event, Interpretation, PatientMerge, PatientUpdate
 from samsyn.hl7v2.parsing import Message, Segment, parse
 from samsyn.hl7v2.paths import parse_path
 from samsyn.hl7v2.profile import Profile
-from samsyn.hl7v2.referrals import read_referrals
-from samsyn.hl7v2.results import read_reports
+from samsyn.hl7v2.readings.bookings import read_bookings
+from samsyn.hl7v2.readings.documents import read_document
+from samsyn.hl7v2.readings.identity import read_identifiers, read_patient
+from samsyn.hl7v2.readings.referrals import read_referrals
+from samsyn.hl7v2.readings.results import read_reports
 from samsyn.hl7v2.values import moment
 from samsyn.model.sender import Sender
 
@@ -25,7 +26,11 @@ RESULTS = frozenset(("ORU^R01", "ORU^R30", "ORU^R31", "ORU^R32"))
 """Reports; R30 to R32 come from devices at the bedside, with or without an order before them."""
 DOCUMENTS = frozenset(f"MDM^{event}" for event in ("T02", "T04", "T06", "T08", "T10", "T11"))
 """Reports sent as documents: original, status change, addendum, edit, replacement, cancel."""
-UNDERSTOOD = frozenset({f"ADT^{event}" for event in UPDATES | MERGES} | ORDERS | RESULTS | DOCUMENTS)
+BOOKINGS = frozenset(f"SIU^{event}" for event in ("S12", "S13", "S14", "S15"))
+"""An examination's time: new, moved, changed, cancelled."""
+UNDERSTOOD = frozenset(
+    {f"ADT^{event}" for event in UPDATES | MERGES} | ORDERS | RESULTS | DOCUMENTS | BOOKINGS
+)
 """MSH-9 of everything that is understood."""
 
 _VERSIONS = ("2.1", "2.2", "2.3", "2.4", "2.5", "2.6", "2.7", "2.8", "2.9")
@@ -55,6 +60,8 @@ def interpret(message: Message, profile: Profile, sender: Sender) -> Interpretat
         events += read_reports(message, profile, sender, notes)
     elif kind in DOCUMENTS:
         events.append(read_document(message, kind.removeprefix("MDM^"), profile, sender, notes))
+    elif kind in BOOKINGS:
+        events += read_bookings(message, kind.removeprefix("SIU^"), profile, sender, notes)
     elif kind.removeprefix("ADT^") in MERGES:
         events += _merges(message, profile, notes)
     else:

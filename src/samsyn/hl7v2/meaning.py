@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from samsyn.model.organisation import Owner
 from samsyn.model.patient import Demographics
-from samsyn.model.texts import Referral, ReportStatus
+from samsyn.model.texts import BookingStatus, Referral, ReportStatus
 
 NOBODY = Owner("", "")
 """An owner that could not be told."""
@@ -98,7 +98,26 @@ class ReportEvent:
     when: datetime | None
 
 
-Event: TypeAlias = PatientUpdate | PatientMerge | ReferralEvent | ReportEvent
+@dataclass(frozen=True, slots=True)
+class BookingEvent:
+    """News about one booking; an empty text or time means that this message did not tell it."""
+
+    patient: PatientClaim
+    unit: Owner
+    """Where the patient is expected; NOBODY when its code is not known."""
+    booking_id: str
+    status: BookingStatus
+    starts: datetime | None
+    ends: datetime | None
+    placer_id: str
+    accession: str
+    accession_issuer: str
+    procedure_code: str
+    procedure_text: str
+    when: datetime | None
+
+
+Event: TypeAlias = PatientUpdate | PatientMerge | ReferralEvent | ReportEvent | BookingEvent
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from samsyn.errors import ConfigurationError
 from samsyn.hl7v2.charsets import Charset
 from samsyn.hl7v2.paths import Path, parse_path
 from samsyn.model.organisation import Owner
-from samsyn.model.texts import ReferralStatus, ReportStatus
+from samsyn.model.texts import BookingStatus, ReferralStatus, ReportStatus
 
 
 def _paths(*texts: str) -> tuple[Path, ...]:
@@ -189,6 +189,33 @@ class DocumentRules:
 
 
 @dataclass(frozen=True, slots=True)
+class BookingRules:
+    """[booking]: where SIU keeps the booking."""
+
+    booking: tuple[Path, ...] = _paths("SCH-2.1", "SCH-1.1")
+    """The booking's number, the filler's first."""
+    starts: tuple[Path, ...] = _paths("AIS-4.1", "TQ1-7.1", "SCH-11.4")
+    ends: tuple[Path, ...] = _paths("TQ1-8.1", "SCH-11.5")
+    placer: tuple[Path, ...] = _paths("SCH-26.1", "ORC-2.1")
+    accession: tuple[Path, ...] = _paths("SCH-27.1", "ORC-3.1")
+    code: tuple[Path, ...] = _paths("AIS-3.1")
+    procedure: tuple[Path, ...] = _paths("AIS-3.2", "SCH-7.2")
+    unit: tuple[Path, ...] = ()
+    """Where the unit's code stands; none or empty = the sender's unit."""
+    unknown_unit: str = "nobody"
+    """Whose booking one with an unknown unit code is: "nobody" (no care relation) or "sender"."""
+    status_at: tuple[Path, ...] = _paths("SCH-25.1")
+    statuses: Mapping[str, str] = field(
+        default_factory=lambda: {
+            "BOOKED": "booked", "PENDING": "booked", "WAITLIST": "booked", "OVERBOOK": "booked",
+            "BLOCKED": "booked", "STARTED": "done", "COMPLETE": "done", "CANCELLED": "cancelled",
+            "DELETED": "cancelled", "DC": "cancelled", "NOSHOW": "cancelled",
+        }
+    )  # fmt: skip
+    """Status word (HL7 table 0278) -> booked, done or cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """One dialect."""
 
@@ -209,6 +236,7 @@ class Profile:
     referral: ReferralRules = ReferralRules()
     report: ReportRules = ReportRules()
     document: DocumentRules = DocumentRules()
+    booking: BookingRules = BookingRules()
 
     def knowing_units(self, units: Mapping[str, Owner]) -> "Profile":
         """The same dialect that also knows these unit codes; its own come first."""
@@ -319,7 +347,12 @@ def _check(profile: Profile) -> None:
     _allow("report.addendum", [profile.report.addendum], {"fragment", "whole"})
     _allow("report.text_in", [profile.report.text_in], {"each", "first"})
     _allow("patient.sex", profile.patient.sex.values(), {"M", "F", "O", ""})
-    for place, word in (("referral", profile.referral.unknown_unit), ("report", profile.report.unknown_unit)):
+    _allow("booking.statuses", profile.booking.statuses.values(), {status.value for status in BookingStatus})
+    for place, word in (
+        ("referral", profile.referral.unknown_unit),
+        ("report", profile.report.unknown_unit),
+        ("booking", profile.booking.unknown_unit),
+    ):
         _allow(f"{place}.unknown_unit", [word], {"nobody", "sender"})
 
 

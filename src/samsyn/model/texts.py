@@ -17,6 +17,14 @@ class ReferralStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class BookingStatus(StrEnum):
+    """Where a booking (tidsbokning) stands."""
+
+    BOOKED = "booked"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
 class ReportStatus(StrEnum):
     """Preliminary (preliminärsvar), final (definitivsvar), addendum (tilläggssvar), correction, annulled."""
 

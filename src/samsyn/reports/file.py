@@ -19,6 +19,7 @@ from samsyn.hl7v2.acknowledgement import ACCEPTED, Code, Verdict, verdict_on
 from samsyn.hl7v2.header import Header, peek
 from samsyn.hl7v2.interpret import read_message
 from samsyn.hl7v2.meaning import (
+    BookingEvent,
     Event,
     Interpretation,
     PatientMerge,
@@ -34,7 +35,7 @@ from samsyn.model.patient import DemographicsOrigin, PatientIdentifier
 from samsyn.model.sender import Receipt, Sender
 from samsyn.patients import registry
 from samsyn.patients.links import Word
-from samsyn.reports import people, referrals, versions
+from samsyn.reports import bookings, people, referrals, versions
 from samsyn.reports.profiles import load_profile
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
@@ -256,7 +257,9 @@ def _apply(transaction: Transaction, resolved: _Resolved, sender: Sender, messag
         referrals.refold(transaction, key)
         return key
     key = people.person(transaction, event.patient, resolved.identifier, DemographicsOrigin.REFERRAL, told)
-    if isinstance(event, ReferralEvent):
+    if isinstance(event, BookingEvent):
+        bookings.add(transaction, event, sender, key, told, message_key)
+    elif isinstance(event, ReferralEvent):
         _refuse_foreign_study(transaction, event.study_uids, key)
         referrals.add_order(transaction, event, sender, key, told, message_key)
     else:
@@ -281,6 +284,8 @@ def _event_name(event: Event) -> str:
         return "MERGE_PATIENT"
     if isinstance(event, ReferralEvent):
         return "FILE_REFERRAL"
+    if isinstance(event, BookingEvent):
+        return "FILE_BOOKING"
     return "FILE_REPORT"
 
 
@@ -293,6 +298,9 @@ def _entry(sender: Sender, source: str, session_id: str, event: Event, patient_k
     elif isinstance(event, ReferralEvent):
         owner = Owner(event.referral.provider, event.referral.unit)
         details |= {"accession": event.referral.accession, "status": event.referral.status.value}
+    elif isinstance(event, BookingEvent):
+        owner = event.unit
+        details |= {"booking": event.booking_id[:64], "status": event.status.value}
     return _written(sender, session_id, _event_name(event), patient_key, owner, details)
 
 

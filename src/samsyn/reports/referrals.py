@@ -125,6 +125,20 @@ def add_answer(
     _fold_around(transaction, patient_key, event.placer_id, number)
 
 
+def add_booked(
+    transaction: Transaction,
+    placer: str,
+    number: Number | None,
+    patient_key: int,
+    told: str,
+    message_key: int,
+) -> None:
+    """A booking tells that the referral has its time."""
+    content = {"status": ReferralStatus.SCHEDULED.value}
+    _keep(transaction, patient_key, placer, number, told, content, message_key)
+    _fold_around(transaction, patient_key, placer, number)
+
+
 def refold(transaction: Transaction, patient_key: int) -> None:
     """Makes all referral rows of a person (linked persons included) follow from the kept events.
 

@@ -4,8 +4,9 @@ patient_key, provider, unit, begins and ends; days are YYYYMMDD as integers, NUL
 from typing import Final
 
 from samsyn.store.index.identity_schema import IDENTITY_KEYS, IDENTITY_SCHEMA
+from samsyn.store.index.text_schema import TEXT_KEYS, TEXT_SCHEMA
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 _CORE: Final = """
 CREATE TABLE journal_state(one INTEGER PRIMARY KEY CHECK(one = 1), segment INTEGER, end_offset INTEGER,
@@ -95,7 +96,7 @@ CREATE TABLE job(job_key INTEGER PRIMARY KEY, kind TEXT, name TEXT, payload TEXT
 CREATE INDEX job_ready ON job(state, priority, run_at);
 """
 
-SCHEMA: Final = _CORE + IDENTITY_SCHEMA
+SCHEMA: Final = _CORE + IDENTITY_SCHEMA + TEXT_SCHEMA
 
 KEYED_TABLES: Final = {
     "patient": "patient_key",
@@ -109,5 +110,6 @@ KEYED_TABLES: Final = {
     "audit": "sequence",
     "job": "job_key",
     **IDENTITY_KEYS,
+    **TEXT_KEYS,
 }
 """Tables whose integer keys the writer hands out, so that a replay gives the same keys."""

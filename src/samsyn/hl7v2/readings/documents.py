@@ -6,12 +6,12 @@ The events without content (T01, T03, T05, T07, T09) are not taken: they tell of
 from collections.abc import Sequence
 
 from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, TABLE_VALUE_NOT_FOUND, BadMessage
-from samsyn.hl7v2.identity import holds, read_patient
 from samsyn.hl7v2.meaning import ReportEvent
 from samsyn.hl7v2.parsing import Message, Segment
 from samsyn.hl7v2.paths import first_of, parse_path
 from samsyn.hl7v2.profile import BY_STATUS, DocumentRules, Profile
-from samsyn.hl7v2.results import report_text, result_time_of
+from samsyn.hl7v2.readings.identity import holds, read_patient
+from samsyn.hl7v2.readings.results import report_text, result_time_of
 from samsyn.hl7v2.values import (
     accession_number,
     identifier_word,

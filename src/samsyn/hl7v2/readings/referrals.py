@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, TABLE_VALUE_NOT_FOUND, BadMessage
-from samsyn.hl7v2.identity import read_patient
 from samsyn.hl7v2.meaning import NOBODY, ReferralEvent
 from samsyn.hl7v2.parsing import Message, Segment
 from samsyn.hl7v2.paths import first_of, parse_path
 from samsyn.hl7v2.profile import BY_STATUS, NOTHING, Profile
+from samsyn.hl7v2.readings.identity import read_patient
 from samsyn.hl7v2.values import (
     accession_number,
     identifier_word,

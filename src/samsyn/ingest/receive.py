@@ -6,6 +6,7 @@ Duplicate, identity and policy checks come before the record is written; the Rec
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from samsyn import limits
 from samsyn.access.events import Activity, Event
@@ -32,6 +33,13 @@ from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
 _SMALL_BYTES = 2 * limits.MIB
+_LOOK_UP: Final = (
+    "SELECT instance.sha256, instance.transfer_syntax, patient_identifier.patient_key, study.study_key,"
+    " study.patient_key, series.series_key, series.study_key FROM (SELECT 1)"
+    " LEFT JOIN instance ON sop_uid = ?"
+    " LEFT JOIN patient_identifier ON patient_identifier.value = ? AND issuer = ?"
+    " LEFT JOIN study ON study_uid = ? LEFT JOIN series ON series_uid = ?"
+)
 _NOTED_VISITS = 20_000
 _BURST_RATE = 50
 """Instances in one second that make a burst."""
@@ -127,11 +135,12 @@ class Intake:
         identifier: PatientIdentifier | None,
         doubt: type[SamsynError] | None,
     ) -> None:
-        known = transaction.one(
-            "SELECT sha256, transfer_syntax FROM instance WHERE sop_uid = ?", summary.sop_instance_uid
-        )
-        if known is not None:
-            if known == (transaction.body_sha256, arrival.transfer_syntax_uid):
+        found = _look_up(transaction, summary, identifier)
+        if found.sha256 is not None:
+            if (found.sha256, found.transfer_syntax) == (
+                transaction.body_sha256,
+                arrival.transfer_syntax_uid,
+            ):
                 transaction.outcome = "already-stored"
                 return
             _hold(transaction, arrival, summary, DifferentBytes)
@@ -139,11 +148,10 @@ class Intake:
         if identifier is None:
             _hold(transaction, arrival, summary, doubt or UnknownIssuer)
             return
-        place = _place(transaction, summary, identifier)
-        if place is None:
+        if _contradicts(transaction, found):
             _hold(transaction, arrival, summary, IdentityConflict)
             return
-        patient_key, study_key, series_key = place
+        patient_key, study_key, series_key = found.patient_key, found.study_key, found.series_key
         if patient_key is None or study_key is None:
             patient_key = registry.find_or_make(
                 transaction, identifier, filing.demographics_of(summary), DemographicsOrigin.IMAGE
@@ -152,9 +160,7 @@ class Intake:
             study_key = filing.add_study(transaction, arrival.sender, summary, patient_key)
         if series_key is None:
             series_key = filing.add_series(transaction, summary, study_key)
-        filing.add_instance(
-            transaction, arrival.sender, summary, arrival.transfer_syntax_uid, study_key, series_key
-        )
+        filing.add_instance(transaction, arrival.sender, summary, arrival.transfer_syntax_uid, series_key)
         if (arrival.session_id, summary.study_uid) not in self._noted:
             audit.append(transaction, _entry(arrival, summary, patient_key))
 
@@ -183,24 +189,41 @@ def _check_envelope(arrival: Arrival, summary: Summary) -> None:
         raise NotSupported(f"SOP class {summary.sop_class_uid} is not taken from this sender")
 
 
-def _place(
-    transaction: Transaction, summary: Summary, identifier: PatientIdentifier
-) -> tuple[int | None, int | None, int | None] | None:
-    """(patient, study, series) keys, None for what does not exist yet; None at all for a contradiction."""
-    patient_key = registry.find(transaction, identifier)
-    study = transaction.one("SELECT study_key, patient_key FROM study WHERE study_uid = ?", summary.study_uid)
-    series = transaction.one(
-        "SELECT series_key, study_key FROM series WHERE series_uid = ?", summary.series_uid
+class _Known(NamedTuple):
+    """What the index has under the UIDs and the patient identifier of an arriving instance; None = nothing."""
+
+    sha256: str | None
+    transfer_syntax: str | None
+    patient_key: int | None
+    study_key: int | None
+    study_patient_key: int | None
+    series_key: int | None
+    series_study_key: int | None
+
+
+def _look_up(transaction: Transaction, summary: Summary, identifier: PatientIdentifier | None) -> _Known:
+    """All in one question: the writer's thread passes here for every instance."""
+    return _Known(
+        *transaction.one(
+            _LOOK_UP,
+            summary.sop_instance_uid,
+            identifier.value if identifier else None,
+            identifier.issuer if identifier else None,
+            summary.study_uid,
+            summary.series_uid,
+        )
     )
-    if series is not None and (study is None or series[1] != study[0]):
-        return None
-    if study is None:
-        return patient_key, None, None
-    if patient_key is None:
-        return None
-    if study[1] != patient_key and study[1] not in registry.closure(transaction, patient_key):
-        return None
-    return patient_key, study[0], series[0] if series else None
+
+
+def _contradicts(transaction: Transaction, found: _Known) -> bool:
+    """Whether the series stands in another study, or the study under another patient."""
+    if found.series_key is not None and found.series_study_key != found.study_key:
+        return True
+    if found.study_key is None or found.study_patient_key == found.patient_key:
+        return False
+    return found.patient_key is None or found.study_patient_key not in registry.closure(
+        transaction, found.patient_key
+    )
 
 
 def _hold(transaction: Transaction, arrival: Arrival, summary: Summary, reason: type[SamsynError]) -> None:

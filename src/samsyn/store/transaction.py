@@ -10,8 +10,9 @@ from samsyn.store.index.operations import Operation
 class Transaction:
     """One record in the making. Only the writer makes these; they live as long as one decision.
 
-    Reads see everything decided before, this record's own changes included. Changes are applied at once and
-    noted, so that a replay does the same. `outcome` and `reason` become the Receipt's.
+    Reads see everything decided before, this record's own changes included. Changes are applied in order and
+    noted, so that a replay does the same; one that breaks a rule of the index may be told at the next step.
+    `outcome` and `reason` become the Receipt's.
     """
 
     def __init__(
@@ -28,6 +29,8 @@ class Transaction:
         self._keys = keys
         self._taken: list[tuple[str, int]] = []
         self._place = (segment, offset, length)
+        self._waiting: Operation | None = None
+        self._has_savepoint = False
         self.time = time
         """Time of the record, ISO 8601 in UTC."""
         self.body_sha256 = body_sha256
@@ -39,10 +42,12 @@ class Transaction:
 
     def one(self, sql: str, *parameters: Any) -> Any:
         """The first row as a tuple, or None."""
+        self._apply_waiting()
         return self._connection.execute(sql, parameters).fetchone()
 
     def all(self, sql: str, *parameters: Any) -> list[Any]:
         """Every row as tuples; for reads that are known to be small."""
+        self._apply_waiting()
         return self._connection.execute(sql, parameters).fetchall()
 
     def next_key(self, table: str) -> int:
@@ -77,11 +82,34 @@ class Transaction:
         """Removes the rows that match; only work lists shrink, never clinical or audit rows."""
         self._change(["d", table, where])
 
-    def give_back_keys(self) -> None:
-        """Undoes next_key after a refusal, so that a replay hands out the same keys."""
+    def finish(self) -> None:
+        """The decision stands: its last change is made. sqlite3.IntegrityError like that of any other change."""
+        if self._waiting is not None:
+            operation, self._waiting = self._waiting, None
+            operations.apply(self._connection, operation, *self._place)
+        if self._has_savepoint:
+            self._connection.execute("RELEASE record")
+
+    def undo(self) -> None:
+        """After a refusal: nothing of this record is left, and a replay hands out the same keys."""
+        if self._has_savepoint:
+            self._connection.execute("ROLLBACK TO record")
+            self._connection.execute("RELEASE record")
         for table, before in reversed(self._taken):
             self._keys[table] = before
 
     def _change(self, operation: Operation) -> None:
-        operations.apply(self._connection, operation, *self._place)
+        self._apply_waiting()
+        self._waiting = operation
         self.operations.append(operation)
+
+    def _apply_waiting(self) -> None:
+        """Makes the change that was put off: a record of one change needs no savepoint, since SQLite undoes a
+        statement that fails by itself, and most records are one instance."""
+        if self._waiting is None:
+            return
+        if not self._has_savepoint:
+            self._connection.execute("SAVEPOINT record")
+            self._has_savepoint = True
+        operation, self._waiting = self._waiting, None
+        operations.apply(self._connection, operation, *self._place)

@@ -206,21 +206,18 @@ class Writer:
             transaction = Transaction(
                 self._index, self._keys, time, segment, end + FRAME.size, body_length, item.sha256
             )
-            self._index.execute("SAVEPOINT record")
             try:
                 value = item.decide(transaction)
                 header = self._header(item, transaction)
+                transaction.finish()
             except Exception as refusal:
-                self._index.execute("ROLLBACK TO record")
-                self._index.execute("RELEASE record")
-                transaction.give_back_keys()
+                transaction.undo()
                 item.answer = refusal
                 if isinstance(refusal, sqlite3.IntegrityError):
                     item.answer = Conflict(str(refusal))
                 elif isinstance(refusal, sqlite3.Error):
                     raise
                 continue
-            self._index.execute("RELEASE record")
             if header is not None:
                 end += self._append(item, transaction, header, parts)
             receipt = Receipt(self._sequence, transaction.outcome, transaction.reason)

@@ -42,6 +42,11 @@ CREATE TABLE instance(sop_uid TEXT PRIMARY KEY, series_key INTEGER, sop_class TE
   samples INTEGER, bits_allocated INTEGER, bits_stored INTEGER, signed INTEGER, photometric TEXT,
   planar INTEGER, frames INTEGER, sender TEXT, received TEXT) WITHOUT ROWID;
 CREATE INDEX instance_by_series ON instance(series_key);
+CREATE TRIGGER instance_counted AFTER INSERT ON instance BEGIN
+  UPDATE series SET instance_count = instance_count + 1 WHERE series_key = NEW.series_key;
+  UPDATE study SET instance_count = instance_count + 1
+    WHERE study_key = (SELECT study_key FROM series WHERE series_key = NEW.series_key);
+END;
 
 CREATE TABLE referral(referral_key INTEGER PRIMARY KEY, patient_key INTEGER, provider TEXT, unit TEXT,
   begins INTEGER, ends INTEGER, accession_issuer TEXT, accession TEXT, placer_id TEXT, status TEXT,

@@ -8,6 +8,7 @@ import pydicom
 import pytest
 from pydicom.encaps import encapsulate
 
+from samsyn.dicom.native_xml import xml_to_model
 from samsyn.dicom.structure import UNDEFINED
 from samsyn.errors import DamagedData
 from tests.dicom.corpus import SEQUENCE_END, element, item
@@ -113,9 +114,27 @@ async def test_metadata_are_the_json_of_every_instance(house: House, path: str, 
     assert address == f"http://samsyn.test/dicomweb{INSTANCE}/bulkdata/7FE00010"
     assert (await get(house, f"{path}/metadata", "application/json")).status_code == 200
     assert (await get(house, f"{path}/metadata")).status_code == 200
-    assert (
-        await get(house, f"{path}/metadata", 'multipart/related; type="application/dicom+xml"')
-    ).status_code == 406
+    assert (await get(house, f"{path}/metadata", "text/html")).status_code == 406
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        'multipart/related; type="application/dicom+xml"',
+        "application/dicom+xml",
+        'application/dicom+json;q=0.4, multipart/related; type="application/dicom+xml";q=0.5',
+    ],
+)
+async def test_metadata_in_xml_say_what_the_json_says(house: House, accept: str) -> None:
+    await stored(house, *(image_file(n) for n in (1, 2)))
+    expected = (await get(house, f"{STUDY}/metadata")).json()
+    parts = parts_of(await get(house, f"{STUDY}/metadata", accept))
+    assert [kind for kind, _ in parts] == ["application/dicom+xml"] * 2
+    for (_, document), model in zip(parts, expected, strict=True):
+        found = xml_to_model(document)
+        assert found["00100010"] == model["00100010"]
+        assert found["7FE00010"] == model["7FE00010"]
+        assert found.keys() == model.keys()
 
 
 async def test_every_address_in_metadata_leads_to_its_value(house: House) -> None:

@@ -354,7 +354,8 @@ def _little_endian(value: bytes | memoryview, vr: str, order: str) -> bytes | me
 def bulk_value(data: bytes | memoryview, transfer_syntax_uid: str, path: str) -> bytes | memoryview:
     """The value at a path as metadata names it, little endian; a slice of `data` where that is possible.
 
-    NotFound: no such path or it names no binary value. NotSupported: encapsulated data, which frames.py reads.
+    Of encapsulated data inside a sequence (a compressed icon) it is the fragments, joined.
+    NotFound: no such path or it names no binary value. NotSupported: encapsulated Pixel Data, which frames.py reads.
     """
     if not _PATH.fullmatch(path) or path.count("/") > 2 * MAX_SEQUENCE_DEPTH:
         raise NotFound
@@ -373,13 +374,27 @@ def bulk_value(data: bytes | memoryview, transfer_syntax_uid: str, path: str) ->
     tag = int(steps[-1], 16)
     name, position, length = _find(plain, position, end, encoding, tag)
     if length == UNDEFINED:
-        if name in FRAGMENT_VRS or tag == PIXEL_DATA:
+        if name not in FRAGMENT_VRS and tag != PIXEL_DATA:
+            raise NotFound
+        if len(steps) == 1 and tag == PIXEL_DATA:
             raise NotSupported("encapsulated data are read frame by frame")
-        raise NotFound
+        return _joined_fragments(plain, position, end, encoding)
     vr = name.decode("ascii") or _Scope(encoding).vr_of(tag)
     if vr not in BINARY_VRS:
         raise NotFound
     return _little_endian(memoryview(plain)[position : position + length], vr, encoding.order)
+
+
+def _joined_fragments(data: bytes | memoryview, position: int, end: int, encoding: Encoding) -> bytes:
+    """The fragments behind the offset table (PS3.5 A.4), one after the other."""
+    after, _ = skip_fragments(data, position, end, encoding, MAX_ELEMENTS)
+    fragments: list[bytes] = []
+    while position < after:
+        _, element, length = encoding.item.unpack_from(data, position)
+        if element == 0xE000:
+            fragments.append(bytes(data[position + 8 : position + 8 + length]))
+        position += 8 + length
+    return b"".join(fragments[1:])
 
 
 def _find(

@@ -38,11 +38,6 @@ class Answer:
     """The entity tag; "" = the answer is not to be kept."""
 
 
-def json_answer(content: object, status: int = 200, *headers: tuple[bytes, bytes]) -> Answer:
-    """Content as application/dicom+json."""
-    return Answer(status, orjson.dumps(content), DICOM_JSON, headers)
-
-
 def refusal(error: SamsynError, status: int) -> Answer:
     """The public sentence and code of an error; never its detail, which may name what is hidden."""
     headers: list[tuple[bytes, bytes]] = []

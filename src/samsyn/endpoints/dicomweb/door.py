@@ -15,13 +15,14 @@ from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
 from samsyn.endpoints.dicomweb.answers import Answer, plain_refusal, refusal, send_answer
 from samsyn.endpoints.dicomweb.asked import asked
+from samsyn.endpoints.dicomweb.datasets import form_of
 from samsyn.endpoints.dicomweb.errors_table import status_of
 from samsyn.endpoints.dicomweb.frames import Frames
 from samsyn.endpoints.dicomweb.objects import Objects
 from samsyn.endpoints.dicomweb.reader import Identify, Reader, Readers
 from samsyn.endpoints.dicomweb.rendered import Pictures, Rendered
 from samsyn.endpoints.dicomweb.search import Searches
-from samsyn.endpoints.dicomweb.stow import Stow
+from samsyn.endpoints.dicomweb.storing.stow import Stow
 from samsyn.endpoints.dicomweb.target import Target, target_of
 from samsyn.errors import BadInput, LimitExceeded, NotAllowed, NotFound, SamsynError
 from samsyn.ingest.receive import Intake
@@ -113,13 +114,15 @@ class DicomwebDoor:
             return plain_refusal(415, "Compressed request bodies are not taken.")
         if _content_length(headers) > MAX_STOW_BYTES:
             raise LimitExceeded("MAX_STOW_BYTES")
+        base = _base(scope, headers)
         return await self._stow.store(
             system,
             target.study_uid,
             headers.get(b"content-type", b"").decode("latin-1"),
             _body(receive),
             f"stow-{token_hex(8)}",
-            _base(scope, headers),
+            base,
+            form_of(asked(scope, headers, base).accepted),
         )
 
     async def _retrieve(self, scope: Scope, headers: Headers, target: Target, reader: Reader) -> Answer:

@@ -100,7 +100,7 @@ def choose(
         if not multipart and not single:
             continue
         for offer in offers:
-            if _fits(wanted, offer) and not _refused(ranges, wanted, offer, multipart):
+            if _fits(wanted, offer) and not refused(ranges, wanted, offer, multipart):
                 return offer, multipart
     return None
 
@@ -113,17 +113,17 @@ def _fits(wanted: Acceptable, offer: Offer) -> bool:
     return wanted.transfer_syntax in ("", "*", offer.transfer_syntax) and wanted.matches(offer.kind)
 
 
-def _refused(ranges: tuple[Acceptable, ...], wanted: Acceptable, offer: Offer, multipart: bool) -> bool:
+def refused(ranges: tuple[Acceptable, ...], wanted: Acceptable, offer: Offer, multipart: bool) -> bool:
     """Whether a range of quality 0 that is narrower than the one that lets the offer in names it
     (RFC 9110 12.5.1: the most specific range counts)."""
     if not ranges or ranges[-1].quality > 0:
         return False
     return any(
-        refused.quality == 0
-        and _fits(refused, offer)
-        and (refused.multipart == multipart or refused.kind == ANY)
-        and _narrowness(refused) >= _narrowness(wanted)
-        for refused in ranges
+        unwanted.quality == 0
+        and _fits(unwanted, offer)
+        and (unwanted.multipart == multipart or unwanted.kind == ANY)
+        and _narrowness(unwanted) >= _narrowness(wanted)
+        for unwanted in ranges
     )
 
 
@@ -138,6 +138,6 @@ def choose_plain(ranges: tuple[Acceptable, ...], kinds: tuple[str, ...]) -> str 
         if wanted.multipart:
             continue
         for kind in kinds:
-            if wanted.matches(kind) and not _refused(ranges, wanted, Offer(kind, ""), False):
+            if wanted.matches(kind) and not refused(ranges, wanted, Offer(kind, ""), False):
                 return kind
     return None

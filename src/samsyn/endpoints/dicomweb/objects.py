@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Final
+
+import orjson
 
 from samsyn.access.view import Gatekeeper, View
 from samsyn.dicom.part10 import file_preamble_and_meta
@@ -10,8 +13,9 @@ from samsyn.dicom.recoding import RECODABLE, RECODED, recode
 from samsyn.dicom.transfer_syntaxes import EXPLICIT_LITTLE, find
 from samsyn.endpoints.dicomweb.answers import DICOM_JSON, Answer, new_boundary, not_modified, plain_refusal
 from samsyn.endpoints.dicomweb.asked import Asked, entity_tag
+from samsyn.endpoints.dicomweb.datasets import as_xml, form_of, not_acceptable
 from samsyn.endpoints.dicomweb.frames import Frames
-from samsyn.endpoints.dicomweb.negotiation import Offer, choose, choose_plain
+from samsyn.endpoints.dicomweb.negotiation import Offer, choose
 from samsyn.endpoints.dicomweb.parts import Content, content_of, single_part
 from samsyn.endpoints.dicomweb.target import Target
 from samsyn.errors import NotFound
@@ -142,11 +146,12 @@ class Objects:
         return Answer(200, body(), kind, length=length, tag=tag)
 
     async def metadata(self, view: View, target: Target, asked: Asked) -> Answer:
-        """The DICOM JSON of everything under the target, without bulk data."""
-        if choose_plain(asked.accepted, (DICOM_JSON.decode(), "application/json")) is None:
-            return plain_refusal(406, "Metadata are sent as application/dicom+json.")
+        """The data sets of everything under the target as JSON or XML, without bulk data."""
+        form = form_of(asked.accepted)
+        if form is None:
+            return not_acceptable("Metadata")
         instances = await self._instances(view, target)
-        tag = entity_tag(view, "metadata", asked.base, _identity(instances), weak=True)
+        tag = entity_tag(view, "metadata", form, asked.base, _identity(instances), weak=True)
         await self._gatekeeper.record_opening(view, target.study_uid, "metadata")
         if asked.has(tag):
             return not_modified(tag)
@@ -154,6 +159,8 @@ class Objects:
             view, target.study_uid, target.series_uid, target.sop_instance_uid
         )
         body = document.replace(BASE_MARK.encode(), asked.base.encode())
+        if form == "xml":
+            return replace(as_xml(await asyncio.to_thread(orjson.loads, body)), tag=tag)
         return Answer(200, body, DICOM_JSON, tag=tag)
 
     async def bulk_data(self, view: View, target: Target, asked: Asked) -> Answer:

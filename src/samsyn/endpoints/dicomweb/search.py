@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import orjson
+
 from samsyn.access.view import Gatekeeper
 from samsyn.dicom.json import attributes_to_json
-from samsyn.endpoints.dicomweb.answers import DICOM_JSON, Answer, json_answer, not_modified, plain_refusal
+from samsyn.endpoints.dicomweb.answers import Answer, not_modified
 from samsyn.endpoints.dicomweb.asked import Asked, entity_tag
-from samsyn.endpoints.dicomweb.negotiation import choose_plain
+from samsyn.endpoints.dicomweb.datasets import as_json, as_xml, form_of, not_acceptable
 from samsyn.endpoints.dicomweb.query import (
     PATIENT_ID,
     SERIES_INSTANCE_UID,
@@ -43,8 +45,9 @@ class Searches:
         """
         if reader.system is not None and not reader.system.may_query:
             raise NotAllowed
-        if choose_plain(asked.accepted, (DICOM_JSON.decode(), "application/json")) is None:
-            return plain_refusal(406, "Matches are sent as application/dicom+json.")
+        form = form_of(asked.accepted)
+        if form is None:
+            return not_acceptable("Matches")
         known = {
             tag: uid
             for tag, uid in (
@@ -68,9 +71,12 @@ class Searches:
             return Answer(204)
         warnings = ((b"warning", _MORE),) if search.capped and len(found) > search.wanted else ()
         rows = [_row(level, attributes, search, asked.base) for attributes in found[: search.wanted]]
-        answer = json_answer(rows, 200, *warnings)
-        tag = entity_tag(view, "search", answer.body)
-        return not_modified(tag) if asked.has(tag) else replace(answer, tag=tag)
+        document = orjson.dumps(rows)
+        tag = entity_tag(view, "search", form, document, weak=form == "xml")
+        if asked.has(tag):
+            return not_modified(tag)
+        answer = as_json(document) if form == "json" else as_xml(rows)
+        return replace(answer, headers=warnings, tag=tag)
 
 
 def _row(level: Level, attributes: Attributes, search: Search, base: str) -> dict[str, dict[str, object]]:

@@ -1,14 +1,16 @@
 """STOW-RS (PS3.18 10.5): instances in, one result for each, success only for what is durable."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from samsyn.dicom.json import attributes_to_json
 from samsyn.dicom.part10 import MEDIA_STORAGE_SOP_CLASS, MEDIA_STORAGE_SOP_INSTANCE, split_part10
 from samsyn.dicom.uids import is_uid
-from samsyn.endpoints.dicomweb.answers import Answer, json_answer, plain_refusal
+from samsyn.endpoints.dicomweb.answers import Answer, plain_refusal
+from samsyn.endpoints.dicomweb.datasets import Form, one_data_set
 from samsyn.endpoints.dicomweb.errors_table import FAILURE_REASON
+from samsyn.endpoints.dicomweb.storing.assembly import METADATA_KINDS, Assembled, Assembly
 from samsyn.errors import BadInput, LimitExceeded, NotSupported, SamsynError
 from samsyn.ingest.receive import Arrival, Intake
 from samsyn.limits import MAX_INSTANCE_IN_MEMORY_BYTES, MAX_STOW_PENDING_BYTES, MAX_STOW_PENDING_INSTANCES
@@ -24,6 +26,10 @@ from samsyn.wire.multipart import (
 )
 
 _DICOM = "application/dicom"
+_TAKEN = (
+    "Instances are taken as application/dicom, application/dicom+json or application/dicom+xml"
+    " in multipart/related."
+)
 _DONE = frozenset({"stored", "already-stored"})
 
 
@@ -54,22 +60,27 @@ class Stow:
         chunks: AsyncIterator[bytes],
         request_id: str,
         base: str,
+        form: Form | None,
     ) -> Answer:
         """200 when every instance is durable, 202 when some are, 409 when none is (503 when nothing but our own
         disk was the reason); 400, 413 or 415 when the request as a whole can not be read and nothing was taken.
 
         Parts are handed on while the rest still arrives, so that one sync serves many; a request that ends too
-        early still reports each part that came whole. `study_uid` "" = any study.
+        early still reports each part that came whole. Metadata and bulk data apart from each other are put
+        together when all have come. `study_uid` "" = any study; `form`: in what the results are told.
         """
         media_type = parse_media_type(content_type)
+        root = media_type.get("type").lower()
         run = _Run(self._intake, system, study_uid, request_id)
         try:
             if media_type.kind == _DICOM:
                 await run.take_single(chunks)
-            elif media_type.kind == "multipart/related" and media_type.get("type").lower() in ("", _DICOM):
+            elif media_type.kind == "multipart/related" and root in ("", _DICOM):
                 await run.take_parts(MultipartReader(boundary_of(media_type)), chunks)
+            elif media_type.kind == "multipart/related" and root in METADATA_KINDS:
+                await run.take_apart(MultipartReader(boundary_of(media_type)), chunks)
             else:
-                return plain_refusal(415, "Instances are taken as application/dicom in multipart/related.")
+                return plain_refusal(415, _TAKEN)
         except (BadInput, LimitExceeded) as error:
             if not run.has_begun:
                 raise
@@ -78,7 +89,7 @@ class Stow:
             results = await run.finish()
         if not results:
             raise BadInput("the request has no parts")
-        return _response(results, study_uid, base)
+        return _response(results, study_uid, base, form)
 
 
 class _Run:
@@ -136,7 +147,31 @@ class _Run:
                             self.note(_Result(FAILURE_REASON[refused.code]))
         reader.finish()
 
-    async def _begin(self, content: bytearray) -> None:
+    async def take_apart(self, reader: MultipartReader, chunks: AsyncIterator[bytes]) -> None:
+        """A multipart body with metadata and bulk data: nothing is stored before all of it has come."""
+        assembly = Assembly()
+        headers: Mapping[str, str] = {}
+        content = bytearray()
+        async for chunk in chunks:
+            for event in reader.feed(chunk):
+                match event:
+                    case PartBegin(headers):
+                        content = bytearray()
+                    case PartData(data):
+                        assembly.room_for(len(content) + len(data))
+                        content += data
+                    case PartEnd():
+                        await asyncio.to_thread(assembly.take, headers, bytes(content))
+        reader.finish()
+        instances = assembly.instances()
+        while (made := await asyncio.to_thread(next, instances, None)) is not None:
+            if made.error is not None:
+                reason = FAILURE_REASON[made.error.code]
+                self.note(_Result(reason, made.sop_class_uid, made.sop_instance_uid))
+            else:
+                await self._begin(bytearray(made.data), made)
+
+    async def _begin(self, content: bytearray, made: Assembled | None = None) -> None:
         """Hands a part on; waits only while too much is under way."""
         size = len(content)
         while self._pending and (
@@ -144,7 +179,7 @@ class _Run:
             or len(self._pending) >= MAX_STOW_PENDING_INSTANCES
         ):
             await asyncio.wait(self._pending, return_when=asyncio.FIRST_COMPLETED)
-        task = asyncio.create_task(self._store(content))
+        task = asyncio.create_task(self._store(content, made))
         self._pending_bytes += size
         self._pending.add(task)
 
@@ -159,26 +194,29 @@ class _Run:
         """Waits for everything under way; results in the order of the parts."""
         return [await result if isinstance(result, asyncio.Task) else result for result in self._results]
 
-    async def _store(self, content: bytearray) -> _Result:
-        """One part: found in its file, received, and what became of it."""
-        try:
-            found = split_part10(memoryview(content))
-        except SamsynError as error:
-            return _Result(FAILURE_REASON[error.code])
-        named = _Result(
-            FAILURE_REASON["internal"],
-            _uid(found.values.get(MEDIA_STORAGE_SOP_CLASS, "")),
-            _uid(found.values.get(MEDIA_STORAGE_SOP_INSTANCE, "")),
-        )
+    async def _store(self, content: bytearray, made: Assembled | None) -> _Result:
+        """One instance: a file, or a data set that was put together; received, and what became of it."""
+        internal = FAILURE_REASON["internal"]
+        if made is None:
+            try:
+                found = split_part10(memoryview(content))
+            except SamsynError as error:
+                return _Result(FAILURE_REASON[error.code])
+            sop_class_uid = _uid(found.values.get(MEDIA_STORAGE_SOP_CLASS, ""))
+            sop_instance_uid = _uid(found.values.get(MEDIA_STORAGE_SOP_INSTANCE, ""))
+            named, syntax = _Result(internal, sop_class_uid, sop_instance_uid), found.transfer_syntax_uid
+            del content[: found.dataset_offset]
+        else:
+            named = _Result(internal, made.sop_class_uid, made.sop_instance_uid)
+            syntax = made.transfer_syntax_uid
         arrival = Arrival(
             self._system.sender,
-            found.transfer_syntax_uid,
+            syntax,
             self._request_id,
             sop_class_uid=named.sop_class_uid,
             sop_instance_uid=named.sop_instance_uid,
             study_uid=self._study_uid,
         )
-        del content[: found.dataset_offset]
         try:
             receipt, summary = await self._intake.receive(arrival, content)
         except SamsynError as error:
@@ -190,7 +228,7 @@ class _Run:
 
 
 def _refused_kind(content_type: str) -> SamsynError | None:
-    """Why a part of this type is not taken; metadata and bulk data apart from each other are not supported."""
+    """Why a part of this type is not taken among files."""
     try:
         kind = parse_media_type(content_type).kind
     except SamsynError as error:
@@ -202,7 +240,7 @@ def _uid(text: str) -> str:
     return text if is_uid(text) else ""
 
 
-def _response(results: Sequence[_Result], study_uid: str, base: str) -> Answer:
+def _response(results: Sequence[_Result], study_uid: str, base: str, form: Form | None) -> Answer:
     """The Store Instances Response module (PS3.18 annex I)."""
     stored = [result for result in results if not result.failure]
     failed = [result for result in results if result.failure]
@@ -216,14 +254,15 @@ def _response(results: Sequence[_Result], study_uid: str, base: str) -> Answer:
     for tag, items in ((0x00081198, failures), (0x00081199, references), (0x0008119A, others)):
         if items:
             response[tag] = ("SQ", items)
+    model = attributes_to_json(response)
     if not failed:
-        return json_answer(attributes_to_json(response), 200)
+        return one_data_set(form, model, 200)
     if not stored and all(result.retry for result in failed):
-        return json_answer(attributes_to_json(response), 503, (b"retry-after", b"10"))
+        return replace(one_data_set(form, model, 503), headers=((b"retry-after", b"10"),))
     if not stored:
-        return json_answer(attributes_to_json(response), 409)
+        return one_data_set(form, model, 409)
     warning = b'299 Samsyn "Some instances were not stored."'
-    return json_answer(attributes_to_json(response), 202, (b"warning", warning))
+    return replace(one_data_set(form, model, 202), headers=((b"warning", warning),))
 
 
 def _reference(result: _Result, base: str) -> Attributes:

@@ -36,6 +36,9 @@ class Event(StrEnum):
     FILE_BOOKING = "FILE_BOOKING"
     UPDATE_PATIENT = "UPDATE_PATIENT"
     MERGE_PATIENT = "MERGE_PATIENT"
+    LINK_PATIENT = "LINK_PATIENT"
+    MOVE_IDENTIFIER = "MOVE_IDENTIFIER"
+    MOVE_TEXTS = "MOVE_TEXTS"
     LOGIN = "LOGIN"
     LOGIN_REFUSED = "LOGIN_REFUSED"
     LOGOUT = "LOGOUT"
@@ -98,6 +101,9 @@ _WRITES: Final = frozenset(
         Event.FILE_BOOKING,
         Event.UPDATE_PATIENT,
         Event.MERGE_PATIENT,
+        Event.LINK_PATIENT,
+        Event.MOVE_IDENTIFIER,
+        Event.MOVE_TEXTS,
         Event.ATTEST_RELATION,
         Event.ATTEST_CONSENT,
         Event.WITHDRAW_CONSENT,

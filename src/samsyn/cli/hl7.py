@@ -11,7 +11,10 @@ from samsyn.hl7v2.meaning import (
     NOBODY,
     BookingEvent,
     Event,
+    IdentifierMove,
+    IdentityEvent,
     PatientClaim,
+    PatientLink,
     PatientMerge,
     PatientUpdate,
     ReferralEvent,
@@ -22,6 +25,7 @@ from samsyn.hl7v2.trial import Remark, Trial, try_file
 from samsyn.model.organisation import Owner
 from samsyn.model.sender import Sender
 from samsyn.reports import people
+from samsyn.reports.apply import claims_of
 from samsyn.reports.profiles import load_profile
 
 _TEXT_CHARACTERS = 60
@@ -55,18 +59,13 @@ def _with_person(trial: Trial, source: Sender) -> Trial:
     today = SystemClock().now().astimezone(STOCKHOLM).date()
     try:
         for event in trial.events:
-            for identifiers in _identifiers(event):
+            claim, others = claims_of(event)
+            for identifiers in (claim.identifiers, *others):
                 people.resolve(identifiers, source, today)
     except SamsynError as refusal:
         verdict = verdict_on(refusal)
         return replace(trial, answer=verdict.code.value, refusal=Remark(0, verdict.sentence), events=())
     return trial
-
-
-def _identifiers(event: Event) -> list[tuple[SentIdentifier, ...]]:
-    if isinstance(event, PatientMerge):
-        return [event.survivor.identifiers, *((each,) for each in event.subsumed)]
-    return [event.patient.identifiers]
 
 
 def _print(number: int, trial: Trial) -> None:
@@ -92,16 +91,28 @@ def _placed(remark: Remark) -> str:
 
 def described(event: Event) -> list[str]:
     """What an event would file, in words."""
+    if isinstance(event, ReferralEvent):
+        return _referral(event)
+    if isinstance(event, BookingEvent):
+        return _booking(event)
+    if isinstance(event, ReportEvent):
+        return _report(event)
+    return _identity(event)
+
+
+def _identity(event: IdentityEvent) -> list[str]:
     if isinstance(event, PatientUpdate):
         return [f"files patient data told {_moment(event.when)}", *_patient(event.patient)]
     if isinstance(event, PatientMerge):
         gone = ", ".join(map(_identifier, event.subsumed))
         return [f"merges {gone} into", *_patient(event.survivor)]
-    if isinstance(event, ReferralEvent):
-        return _referral(event)
-    if isinstance(event, BookingEvent):
-        return _booking(event)
-    return _report(event)
+    if isinstance(event, PatientLink):
+        act = "links" if event.linked else "says that these are two persons:"
+        return [f"{act} two records told {_moment(event.when)}", *_patient(event.one), *_patient(event.other)]
+    if isinstance(event, IdentifierMove):
+        return [f"moves the identifier {_identifier(event.moved)} to", *_patient(event.owner)]
+    former = ", ".join(map(_identifier, event.former))
+    return [f"moves what was sent under {event.kind} {event.number} from {former} to", *_patient(event.owner)]
 
 
 def _referral(event: ReferralEvent) -> list[str]:

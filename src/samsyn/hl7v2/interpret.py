@@ -1,16 +1,15 @@
 """From a parsed message to what it means, by the profile of its source. Pure: the same input, the same meaning."""
 
-from datetime import datetime
-
 from samsyn.errors import NotSupported
-from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, BadMessage
-from samsyn.hl7v2.meaning import Event, Interpretation, PatientMerge, PatientUpdate
-from samsyn.hl7v2.parsing import Message, Segment, parse
+from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING
+from samsyn.hl7v2.meaning import Event, Interpretation, PatientUpdate
+from samsyn.hl7v2.parsing import Message, parse
 from samsyn.hl7v2.paths import parse_path
 from samsyn.hl7v2.profile import Profile
 from samsyn.hl7v2.readings.bookings import read_bookings
 from samsyn.hl7v2.readings.documents import read_document
-from samsyn.hl7v2.readings.identity import read_identifiers, read_patient
+from samsyn.hl7v2.readings.identity import read_patient
+from samsyn.hl7v2.readings.moves import LINKS, MERGES, MOVES, read_identity_event
 from samsyn.hl7v2.readings.referrals import read_referrals
 from samsyn.hl7v2.readings.results import read_reports
 from samsyn.hl7v2.values import moment
@@ -18,8 +17,6 @@ from samsyn.model.sender import Sender
 
 UPDATES = frozenset(("A01", "A02", "A03", "A04", "A05", "A08", "A28", "A31"))
 """ADT events that carry demographics: admission, transfer, discharge, registration, pre-admission, updates."""
-MERGES = frozenset(("A40", "A47"))
-"""Merge of patient identifier lists, and change of an identifier (reserve number to personnummer)."""
 ORDERS = frozenset(("ORM^O01", "OMI^O23", "OMG^O19"))
 """Referrals and their news."""
 RESULTS = frozenset(("ORU^R01", "ORU^R30", "ORU^R31", "ORU^R32"))
@@ -29,7 +26,7 @@ DOCUMENTS = frozenset(f"MDM^{event}" for event in ("T02", "T04", "T06", "T08", "
 BOOKINGS = frozenset(f"SIU^{event}" for event in ("S12", "S13", "S14", "S15"))
 """An examination's time: new, moved, changed, cancelled."""
 UNDERSTOOD = frozenset(
-    {f"ADT^{event}" for event in UPDATES | MERGES} | ORDERS | RESULTS | DOCUMENTS | BOOKINGS
+    {f"ADT^{event}" for event in UPDATES | MERGES | LINKS | MOVES} | ORDERS | RESULTS | DOCUMENTS | BOOKINGS
 )
 """MSH-9 of everything that is understood."""
 
@@ -62,8 +59,8 @@ def interpret(message: Message, profile: Profile, sender: Sender) -> Interpretat
         events.append(read_document(message, kind.removeprefix("MDM^"), profile, sender, notes))
     elif kind in BOOKINGS:
         events += read_bookings(message, kind.removeprefix("SIU^"), profile, sender, notes)
-    elif kind.removeprefix("ADT^") in MERGES:
-        events += _merges(message, profile, notes)
+    elif kind.removeprefix("ADT^") in MERGES | LINKS | MOVES:
+        events += read_identity_event(message, kind.removeprefix("ADT^"), profile, notes)
     else:
         events.append(_update(message, profile, notes))
     return Interpretation(tuple(events), tuple(dict.fromkeys(notes)))
@@ -98,34 +95,3 @@ def _update(message: Message, profile: Profile, notes: list[str]) -> PatientUpda
     if message.first("PID") is not None and any(segment.is_null(5) for segment in message.all("PID")):
         notes.append("PID-5: asks to delete the name, which is not done")
     return PatientUpdate(patient, when.begins if when else None)
-
-
-def _merges(message: Message, profile: Profile, notes: list[str]) -> list[PatientMerge]:
-    """PID with the MRG that follows it, once or several times (A40 repeats the pair)."""
-    when = moment(_EVENT_TIME, message.segments)
-    merges: list[PatientMerge] = []
-    head: list[Segment] = []
-    for segment in message.segments:
-        if segment.name == "PID":
-            head = [segment]
-        elif segment.name == "MRG":
-            if not head:
-                raise segment.fault(0, "MRG stands before its PID", SEGMENT_SEQUENCE)
-            merges.append(_merge(head, segment, profile, when.begins if when else None, notes))
-        elif head:
-            head.append(segment)
-    if not merges:
-        raise BadMessage("MRG", 1, 0, "a merge needs an MRG segment", SEGMENT_SEQUENCE)
-    return merges
-
-
-def _merge(
-    head: list[Segment], mrg: Segment, profile: Profile, when: datetime | None, notes: list[str]
-) -> PatientMerge:
-    survivor = read_patient(head, profile.patient, notes)
-    subsumed = tuple(dict.fromkeys(read_identifiers(mrg, 1, profile.patient)))
-    if not subsumed:
-        raise mrg.fault(1, "the prior patient identifier is missing", REQUIRED_FIELD_MISSING)
-    if set(subsumed) & set(survivor.identifiers):
-        raise mrg.fault(1, "the same identifier as in PID-3: nobody is merged with himself")
-    return PatientMerge(survivor, subsumed, when)

@@ -33,6 +33,10 @@ class PatientClaim:
 
     identifiers: tuple[SentIdentifier, ...]
     demographics: Demographics
+    visit: str = ""
+    """The source's number of the visit or episode that the message belongs to; "" = not told."""
+    account: str = ""
+    """The source's number of the account, which may hold several visits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,37 @@ class PatientMerge:
 
     survivor: PatientClaim
     subsumed: tuple[SentIdentifier, ...]
+    when: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PatientLink:
+    """Two records are (or are not) of one person; neither gives way to the other."""
+
+    one: PatientClaim
+    other: PatientClaim
+    linked: bool
+    when: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifierMove:
+    """An identifier belongs to `owner` and not to whoever had it."""
+
+    owner: PatientClaim
+    moved: SentIdentifier
+    when: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TextMove:
+    """What was sent for `former` under a visit or account is `owner`'s."""
+
+    owner: PatientClaim
+    former: tuple[SentIdentifier, ...]
+    kind: str
+    """"visit" or "account"."""
+    number: str
     when: datetime | None
 
 
@@ -117,7 +152,9 @@ class BookingEvent:
     when: datetime | None
 
 
-Event: TypeAlias = PatientUpdate | PatientMerge | ReferralEvent | ReportEvent | BookingEvent
+IdentityEvent: TypeAlias = PatientUpdate | PatientMerge | PatientLink | IdentifierMove | TextMove
+TextEvent: TypeAlias = ReferralEvent | ReportEvent | BookingEvent
+Event: TypeAlias = IdentityEvent | TextEvent
 
 
 @dataclass(frozen=True, slots=True)

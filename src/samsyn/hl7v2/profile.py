@@ -49,6 +49,8 @@ class PatientRules:
         default_factory=lambda: {"M": "M", "F": "F", "O": "O", "A": "O", "U": "", "N": ""}
     )
     """PID-8 -> M, F, O or "" (not said)."""
+    visit: tuple[Path, ...] = _paths("PV1-19.1")
+    account: tuple[Path, ...] = _paths("PID-18.1")
     protected: tuple[Condition, ...] = (Condition(Path("PD1", "", 12), "Y"),)
     """Any of these marks a protected identity (skyddade personuppgifter)."""
 

@@ -13,6 +13,7 @@ from samsyn.hl7v2.meaning import BookingEvent
 from samsyn.model.sender import Sender
 from samsyn.model.texts import BookingStatus
 from samsyn.reports import referrals
+from samsyn.reports.visits import Visit
 from samsyn.store.transaction import Transaction
 
 _AFTER_DAYS = 14
@@ -38,6 +39,7 @@ def add(
     sender: Sender,
     patient_key: int,
     told: str,
+    visit: Visit,
     message_key: int,
 ) -> None:
     """Keeps what the message tells, brings the booking up to it, and tells the referral that it is booked."""
@@ -54,11 +56,21 @@ def add(
         "procedure_code": event.procedure_code,
         "procedure_text": event.procedure_text,
     }
-    _keep(transaction, event, provider, patient_key, told, content, message_key)
+    _keep(transaction, event, provider, patient_key, told, content, visit, message_key)
     _fold(transaction, provider, event.booking_id)
     if event.status is BookingStatus.BOOKED and event.placer_id:
         number = (issuer, event.accession) if event.accession else None
-        referrals.add_booked(transaction, event.placer_id, number, patient_key, told, message_key)
+        referrals.add_booked(transaction, event.placer_id, number, patient_key, told, visit, message_key)
+
+
+def refold(transaction: Transaction, patient_key: int) -> None:
+    """Makes a person's bookings follow from the kept events, after events were moved to or from him."""
+    for table in ("booking_event", "booking"):
+        for provider, booking_id in transaction.all(
+            f"SELECT DISTINCT provider, booking_id FROM {table} WHERE patient_key = ?",  # noqa: S608 - constants
+            patient_key,
+        ):
+            _fold(transaction, provider, booking_id)
 
 
 def _keep(
@@ -68,6 +80,7 @@ def _keep(
     patient_key: int,
     told: str,
     content: dict[str, str],
+    visit: Visit,
     message_key: int,
 ) -> None:
     said = {key: value for key, value in content.items() if value}
@@ -87,6 +100,8 @@ def _keep(
             patient_key=patient_key,
             told=told,
             content=text,
+            visit=visit.visit,
+            account=visit.account,
             message_key=message_key,
         )
 
@@ -112,6 +127,14 @@ def _fold(transaction: Transaction, provider: str, booking_id: str) -> None:
             "message_key": events[-1][2],
         }
         _write(transaction, row, events[0][0], events[-1][0])
+    for key, person in transaction.all(
+        "SELECT booking_key, patient_key FROM booking WHERE booking_id = ? AND provider = ?",
+        booking_id,
+        provider,
+    ):
+        if person not in told:
+            transaction.delete("booking", booking_key=key)
+            transaction.delete("care_relation", relation_id=f"booking-{key}")
 
 
 def _write(transaction: Transaction, row: dict[str, Any], first_told: str, last_told: str) -> None:

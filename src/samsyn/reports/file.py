@@ -18,24 +18,14 @@ from samsyn.errors import BadInput, Conflict, IdentityConflict, SamsynError, Unk
 from samsyn.hl7v2.acknowledgement import ACCEPTED, Code, Verdict, verdict_on
 from samsyn.hl7v2.header import Header, peek
 from samsyn.hl7v2.interpret import read_message
-from samsyn.hl7v2.meaning import (
-    BookingEvent,
-    Event,
-    Interpretation,
-    PatientMerge,
-    PatientUpdate,
-    ReferralEvent,
-    ReportEvent,
-    SentIdentifier,
-)
+from samsyn.hl7v2.meaning import Interpretation, SentIdentifier
 from samsyn.hl7v2.profile import Profile
-from samsyn.model.audit import AuditEntry
 from samsyn.model.organisation import CareProvider, Owner
-from samsyn.model.patient import DemographicsOrigin, PatientIdentifier
+from samsyn.model.patient import PatientIdentifier
 from samsyn.model.sender import Receipt, Sender
-from samsyn.patients import registry
-from samsyn.patients.links import Word
-from samsyn.reports import bookings, people, referrals, versions
+from samsyn.reports import people
+from samsyn.reports.apply import Resolved, apply, claims_of
+from samsyn.reports.entries import entry_of, held_entry
 from samsyn.reports.profiles import load_profile
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
@@ -53,20 +43,6 @@ class Filed:
     """Accepting only when the receipt's outcome is "stored" or "already-stored"."""
     when: datetime
     """When it was first decided: a repetition is answered with the same bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Resolved:
-    """An event with the identifiers that it is to be filed under."""
-
-    event: Event
-    identifier: PatientIdentifier
-    subsumed: tuple[PatientIdentifier, ...] = ()
-
-    @property
-    def told(self) -> str:
-        """The sender's clock as ISO 8601 in UTC, "" when it told none."""
-        return self.event.when.isoformat() if self.event.when else ""
 
 
 class Filing:
@@ -116,7 +92,7 @@ class Filing:
             return read_message(raw, dialect, sender)
         return await asyncio.to_thread(read_message, raw, dialect, sender)
 
-    def _resolve(self, sender: Sender, interpretation: Interpretation) -> list[_Resolved]:
+    def _resolve(self, sender: Sender, interpretation: Interpretation) -> list[Resolved]:
         today = self._clock.now().astimezone(STOCKHOLM).date()
 
         def one(identifiers: tuple[SentIdentifier, ...]) -> PatientIdentifier:
@@ -124,14 +100,12 @@ class Filing:
 
         found = []
         for event in interpretation.events:
-            if isinstance(event, PatientMerge):
-                subsumed = tuple(dict.fromkeys(one((each,)) for each in event.subsumed))
-                survivor = one(event.survivor.identifiers)
-                if survivor in subsumed:
-                    raise BadInput("MRG-1: names the same person as PID-3")
-                found.append(_Resolved(event, survivor, subsumed))
-            else:
-                found.append(_Resolved(event, one(event.patient.identifiers)))
+            claim, others = claims_of(event)
+            person = one(claim.identifiers)
+            named = tuple(dict.fromkeys(one(identifiers) for identifiers in others))
+            if person in named:
+                raise BadInput("MRG-1: names the same person as PID-3")
+            found.append(Resolved(event, person, named))
         return found
 
     async def _file(
@@ -141,7 +115,7 @@ class Filing:
         header: Header,
         raw: bytes,
         session_id: str,
-        resolved: list[_Resolved],
+        resolved: list[Resolved],
         notes: tuple[str, ...],
     ) -> Filed:
         verdict = Verdict(Code.ACCEPT, "Not understood: " + "; ".join(notes)) if notes else ACCEPTED
@@ -160,8 +134,8 @@ class Filing:
                 return Verdict(Code.ACCEPT, known[2]), known[1]
             key = transaction.next_key("message")
             for each in resolved:
-                patient_key = _apply(transaction, each, sender, key)
-                audit.append(transaction, _entry(sender, source, session_id, each.event, patient_key))
+                for patient_key in apply(transaction, each, sender, key):
+                    audit.append(transaction, entry_of(sender, source, session_id, each.event, patient_key))
             transaction.insert_with_body(
                 "message",
                 message_key=key,
@@ -224,7 +198,7 @@ class Filing:
                 sha256=transaction.body_sha256,
                 settled="",
             )
-            audit.append(transaction, _held_entry(sender, source, session_id, refusal.code))
+            audit.append(transaction, held_entry(sender, source, session_id, refusal.code))
             return transaction.time
 
         committed = await self._store.commit(decide, raw)
@@ -244,86 +218,3 @@ def message_digest(raw: bytes) -> str:
 
 def _held_name(source: str) -> str:
     return f"message:{source}"
-
-
-def _apply(transaction: Transaction, resolved: _Resolved, sender: Sender, message_key: int) -> int:
-    """Files one event; the key of the person whom it is about."""
-    event, told = resolved.event, resolved.told
-    if isinstance(event, PatientUpdate):
-        return people.update(transaction, event, resolved.identifier, told)
-    if isinstance(event, PatientMerge):
-        word = Word(told, sender.name, message_key=message_key)
-        key = people.merge(transaction, event, resolved.identifier, resolved.subsumed, word)
-        referrals.refold(transaction, key)
-        return key
-    key = people.person(transaction, event.patient, resolved.identifier, DemographicsOrigin.REFERRAL, told)
-    if isinstance(event, BookingEvent):
-        bookings.add(transaction, event, sender, key, told, message_key)
-    elif isinstance(event, ReferralEvent):
-        _refuse_foreign_study(transaction, event.study_uids, key)
-        referrals.add_order(transaction, event, sender, key, told, message_key)
-    else:
-        _refuse_foreign_study(transaction, event.study_uids, key)
-        versions.add(transaction, event, sender, key, message_key)
-        referrals.add_answer(transaction, event, sender, key, told, message_key)
-    return key
-
-
-def _refuse_foreign_study(transaction: Transaction, study_uids: tuple[str, ...], patient_key: int) -> None:
-    """A text that names a study of somebody else must not be shown with either."""
-    for study_uid in study_uids:
-        row = transaction.one("SELECT patient_key FROM study WHERE study_uid = ?", study_uid)
-        if row is not None and row[0] not in registry.closure(transaction, patient_key):
-            raise IdentityConflict("the study that the message names belongs to another patient")
-
-
-def _event_name(event: Event) -> str:
-    if isinstance(event, PatientUpdate):
-        return "UPDATE_PATIENT"
-    if isinstance(event, PatientMerge):
-        return "MERGE_PATIENT"
-    if isinstance(event, ReferralEvent):
-        return "FILE_REFERRAL"
-    if isinstance(event, BookingEvent):
-        return "FILE_BOOKING"
-    return "FILE_REPORT"
-
-
-def _entry(sender: Sender, source: str, session_id: str, event: Event, patient_key: int) -> AuditEntry:
-    owner = Owner(sender.provider, sender.unit)
-    details = {"source": source}
-    if isinstance(event, ReportEvent):
-        owner = event.owner
-        details |= {"accession": event.accession, "status": event.status.value}
-    elif isinstance(event, ReferralEvent):
-        owner = Owner(event.referral.provider, event.referral.unit)
-        details |= {"accession": event.referral.accession, "status": event.referral.status.value}
-    elif isinstance(event, BookingEvent):
-        owner = event.unit
-        details |= {"booking": event.booking_id[:64], "status": event.status.value}
-    return _written(sender, session_id, _event_name(event), patient_key, owner, details)
-
-
-def _held_entry(sender: Sender, source: str, session_id: str, reason: str) -> AuditEntry:
-    owner = Owner(sender.provider, sender.unit)
-    return _written(sender, session_id, "HOLD_MESSAGE", 0, owner, {"source": source, "reason": reason})
-
-
-def _written(
-    sender: Sender, session_id: str, event: str, patient_key: int, owner: Owner, details: dict[str, str]
-) -> AuditEntry:
-    return AuditEntry(
-        event=event,
-        activity="Skriva",
-        actor=sender.name,
-        actor_provider=sender.provider,
-        actor_unit=sender.unit,
-        assignment="",
-        purpose="Vård och behandling",
-        session_id=session_id,
-        patient_key=patient_key,
-        owner_provider=owner.provider,
-        owner_unit=owner.unit,
-        allowed=True,
-        details=details,
-    )

@@ -3,7 +3,14 @@
 from datetime import date
 
 from samsyn.errors import IdentityConflict, UnknownIssuer
-from samsyn.hl7v2.meaning import PatientClaim, PatientMerge, PatientUpdate, SentIdentifier
+from samsyn.hl7v2.meaning import (
+    IdentifierMove,
+    PatientClaim,
+    PatientLink,
+    PatientMerge,
+    PatientUpdate,
+    SentIdentifier,
+)
 from samsyn.model.patient import Demographics, DemographicsOrigin, PatientIdentifier
 from samsyn.model.sender import Sender
 from samsyn.patients import links, registry
@@ -65,9 +72,40 @@ def merge(
     """
     key = person(transaction, event.survivor, survivor, DemographicsOrigin.ADT, word.told)
     for identifier in subsumed:
-        other = registry.find(transaction, identifier)
-        if other is None:
-            # Known by name only: whatever is sent under this number later has its place already.
-            other = registry.find_or_make(transaction, identifier, Demographics(), DemographicsOrigin.IMAGE)
-        links.merge(transaction, key, other, word)
+        links.merge(transaction, key, by_number(transaction, identifier), word)
     return key
+
+
+def link(
+    transaction: Transaction,
+    event: PatientLink,
+    one: PatientIdentifier,
+    other: PatientIdentifier,
+    word: links.Word,
+) -> tuple[int, int]:
+    """Links the two, or says that they are not one person; Conflict as `links.link` and `links.unlink`."""
+    keys = (
+        person(transaction, event.one, one, DemographicsOrigin.ADT, word.told),
+        person(transaction, event.other, other, DemographicsOrigin.ADT, word.told),
+    )
+    (links.link if event.linked else links.unlink)(transaction, *keys, word)
+    return keys
+
+
+def move_identifier(
+    transaction: Transaction,
+    event: IdentifierMove,
+    owner: PatientIdentifier,
+    moved: PatientIdentifier,
+    word: links.Word,
+) -> tuple[int, int]:
+    """The identifier is the owner's from now on; Conflict as `links.move_identifier`."""
+    key = person(transaction, event.owner, owner, DemographicsOrigin.ADT, word.told)
+    identifier = by_number(transaction, moved)
+    links.move_identifier(transaction, identifier, key, word)
+    return key, identifier
+
+
+def by_number(transaction: Transaction, identifier: PatientIdentifier) -> int:
+    """The person of a number that was only named: whatever is sent under it later has its place already."""
+    return registry.find_or_make(transaction, identifier, Demographics(), DemographicsOrigin.IMAGE)

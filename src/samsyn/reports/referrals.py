@@ -18,6 +18,7 @@ from samsyn.hl7v2.meaning import ReferralEvent, ReportEvent
 from samsyn.model.sender import Sender
 from samsyn.model.texts import ReferralStatus, ReportStatus
 from samsyn.patients import registry
+from samsyn.reports.visits import Visit
 from samsyn.store.transaction import Transaction
 
 _OPEN_DAYS = 365
@@ -81,6 +82,7 @@ def add_order(
     sender: Sender,
     patient_key: int,
     told: str,
+    visit: Visit,
     message_key: int,
 ) -> None:
     """Keeps what an order message tells and brings the referral's rows up to it."""
@@ -102,7 +104,7 @@ def add_order(
     }
     issuer = event.accession_issuer or sender.accession_issuer
     number = (issuer, referral.accession) if referral.accession else None
-    _keep(transaction, patient_key, referral.placer_id, number, told, content, message_key)
+    _keep(transaction, patient_key, referral.placer_id, number, told, content, visit, message_key)
     _fold_around(transaction, patient_key, referral.placer_id, number)
 
 
@@ -112,6 +114,7 @@ def add_answer(
     sender: Sender,
     patient_key: int,
     told: str,
+    visit: Visit,
     message_key: int,
 ) -> None:
     """A report tells which accession number a placer number became, and that the referral is answered."""
@@ -121,7 +124,7 @@ def add_answer(
     content = {"status": ReferralStatus.REPORTED.value} if answered else {}
     issuer = event.accession_issuer or sender.accession_issuer
     number = (issuer, event.accession)
-    _keep(transaction, patient_key, event.placer_id, number, told, content, message_key)
+    _keep(transaction, patient_key, event.placer_id, number, told, content, visit, message_key)
     _fold_around(transaction, patient_key, event.placer_id, number)
 
 
@@ -131,11 +134,12 @@ def add_booked(
     number: Number | None,
     patient_key: int,
     told: str,
+    visit: Visit,
     message_key: int,
 ) -> None:
     """A booking tells that the referral has its time."""
     content = {"status": ReferralStatus.SCHEDULED.value}
-    _keep(transaction, patient_key, placer, number, told, content, message_key)
+    _keep(transaction, patient_key, placer, number, told, content, visit, message_key)
     _fold_around(transaction, patient_key, placer, number)
 
 
@@ -215,6 +219,7 @@ def _keep(
     number: Number | None,
     told: str,
     content: dict[str, Any],
+    visit: Visit,
     message_key: int,
 ) -> None:
     """Adds the event; one that says the same of the same referral again only becomes later."""
@@ -243,6 +248,8 @@ def _keep(
         accession=accession,
         told=told,
         content=text,
+        visit=visit.visit,
+        account=visit.account,
         message_key=message_key,
     )
 

@@ -5,11 +5,17 @@ from datetime import datetime
 from samsyn.clock import STOCKHOLM
 from samsyn.hl7v2.meaning import ReportEvent
 from samsyn.model.sender import Sender
+from samsyn.reports.visits import Visit
 from samsyn.store.transaction import Transaction
 
 
 def add(
-    transaction: Transaction, event: ReportEvent, sender: Sender, patient_key: int, message_key: int
+    transaction: Transaction,
+    event: ReportEvent,
+    sender: Sender,
+    patient_key: int,
+    visit: Visit,
+    message_key: int,
 ) -> bool:
     """Files a version; False when the very same version of the same report is there already.
 
@@ -55,6 +61,8 @@ def add(
         fragment=int(event.fragment),
         reason=event.reason,
         received=transaction.time,
+        visit=visit.visit,
+        account=visit.account,
         message_key=message_key,
     )
     return True

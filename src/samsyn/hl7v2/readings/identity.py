@@ -7,7 +7,7 @@ from samsyn.errors import BadInput
 from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, BadMessage
 from samsyn.hl7v2.meaning import PatientClaim, SentIdentifier
 from samsyn.hl7v2.parsing import Segment
-from samsyn.hl7v2.paths import Path
+from samsyn.hl7v2.paths import Path, first_of
 from samsyn.hl7v2.profile import Condition, PatientRules
 from samsyn.hl7v2.times import Precision, read_time
 from samsyn.model.patient import Demographics
@@ -30,7 +30,12 @@ def read_patient(segments: Sequence[Segment], rules: PatientRules, notes: list[s
     if not identifiers:
         field = rules.identifiers[0].field if rules.identifiers else 3
         raise pid.fault(field, "the patient identifier is missing", REQUIRED_FIELD_MISSING)
-    return PatientClaim(tuple(dict.fromkeys(identifiers)), _demographics(pid, segments, rules, notes))
+    return PatientClaim(
+        tuple(dict.fromkeys(identifiers)),
+        _demographics(pid, segments, rules, notes),
+        " ".join(first_of(rules.visit, segments).split()),
+        " ".join(first_of(rules.account, segments).split()),
+    )
 
 
 def read_identifiers(segment: Segment, field: int, rules: PatientRules) -> list[SentIdentifier]:

@@ -56,14 +56,15 @@ CREATE INDEX referral_by_patient ON referral(patient_key, placer_id, accession);
 CREATE INDEX referral_by_accession ON referral(accession) WHERE accession <> '';
 CREATE INDEX referral_by_placer ON referral(placer_id);
 CREATE TABLE referral_event(event_key INTEGER PRIMARY KEY, patient_key INTEGER, placer_id TEXT,
-  accession_issuer TEXT, accession TEXT, told TEXT, content TEXT, message_key INTEGER);
+  accession_issuer TEXT, accession TEXT, told TEXT, content TEXT, visit TEXT, account TEXT,
+  message_key INTEGER);
 CREATE INDEX referral_event_by_placer ON referral_event(patient_key, placer_id, accession);
 CREATE INDEX referral_event_by_accession ON referral_event(patient_key, accession);
 
 CREATE TABLE report(report_key INTEGER PRIMARY KEY, patient_key INTEGER, provider TEXT, unit TEXT,
   begins INTEGER, ends INTEGER, accession_issuer TEXT, accession TEXT, filler_id TEXT, study_uid TEXT,
   status TEXT, result_time TEXT, author TEXT, signer TEXT, procedure_text TEXT, text TEXT, fragment INTEGER,
-  reason TEXT, received TEXT, message_key INTEGER);
+  reason TEXT, received TEXT, visit TEXT, account TEXT, message_key INTEGER);
 CREATE INDEX report_by_patient ON report(patient_key);
 CREATE INDEX report_by_accession ON report(accession) WHERE accession <> '';
 

@@ -77,6 +77,12 @@ MAX_SEARCH_ROWS: Final = 1_000
 """Rows of one page of QIDO-RS, unless the client asks for fewer."""
 MAX_FIND_ROWS: Final = 20_000
 """Matches of one C-FIND before it ends with Out of Resources (A700)."""
+MAX_KEY_VALUES: Final = 10_000
+"""Values of one key of a search: a list of UIDs of a large study fits, and the index takes that many at once."""
+MAX_KEY_PATTERNS: Final = 100
+"""Values of a key with wild cards among them, and words of a fuzzy name: each costs a comparison for every row."""
+MAX_KEY_CHARACTERS: Final = 1_024
+"""A value with wild cards: the longest text that the index holds, with a card between its words."""
 MAX_FORM_BYTES: Final = 1 * MIB
 """Body of a form in the web pages."""
 

@@ -98,6 +98,37 @@ def test_findscu_finds_instances_at_every_level(scratch: Running, stored: list[S
         assert value in answer.stdout + answer.stderr, (model, level)
 
 
+def test_findscu_gets_every_kind_of_matching(scratch: Running, stored: list[Sample]) -> None:
+    sample = next(sample for sample in stored if sample.path.name == "CT_small.dcm")
+    day = str(dcmread(sample.path).StudyDate)
+    for keys in (
+        (f"PatientID={sample.patient_id[:-2]}*", f"StudyInstanceUID={sample.study}"),
+        ("PatientName=COMPRESSEDsamples^*", f"StudyInstanceUID={sample.study}"),
+        (f"StudyInstanceUID=1.2.3\\{sample.study}",),
+        (f"StudyDate={day}-{day}", f"StudyInstanceUID={sample.study}"),
+        ("ModalitiesInStudy=?T", f"StudyInstanceUID={sample.study}"),
+        ("IssuerOfAccessionNumberSequence[0].LocalNamespaceEntityID=*", f"StudyInstanceUID={sample.study}"),
+    ):
+        words = [word for key in keys for word in ("-k", key)]
+        answer = run(
+            "findscu", "-v", "-S", *peer(scratch, "FINDSCU"), "-k", "QueryRetrieveLevel=STUDY", *words
+        )
+        assert (answer.stdout + answer.stderr).count("(Pending)") == 1, (keys, answer.stderr)
+
+
+def test_findscu_is_told_of_keys_that_are_not_supported(scratch: Running, stored: list[Sample]) -> None:
+    keys = ["-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={stored[0].study}"]
+    answer = run("findscu", "-v", "-S", *peer(scratch, "FINDSCU"), *keys, "-k", "PatientComments=x")
+    assert "WarningUnsupportedOptionalKeys" in answer.stdout + answer.stderr
+
+
+def test_findscu_may_cancel(scratch: Running, stored: list[Sample]) -> None:
+    keys = ["-k", "QueryRetrieveLevel=IMAGE", "-k", "SOPInstanceUID"]
+    answer = run("findscu", "-v", "-S", "--cancel", "1", *peer(scratch, "FINDSCU"), *keys)
+    assert answer.returncode == 0
+    assert "Cancel" in answer.stdout + answer.stderr
+
+
 def get(scratch: Running, sample: Sample, folder: Path) -> list[Path]:
     """The files that getscu writes, bit for bit."""
     keys = ["-k", "QueryRetrieveLevel=IMAGE", "-k", f"SOPInstanceUID={sample.sop_instance}"]

@@ -29,7 +29,7 @@ from samsyn.wire.upper_layer import (
     Released,
     ReleaseRequested,
 )
-from samsyn.wire.user_information import RoleSelection
+from samsyn.wire.user_information import ExtendedNegotiation, RoleSelection
 
 OWN_IMPLEMENTATION = Implementation(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)
 
@@ -202,6 +202,7 @@ async def connect(
     calling_ae: str,
     contexts: Sequence[tuple[str, Sequence[str]]],
     roles: tuple[RoleSelection, ...] = (),
+    extended: tuple[ExtendedNegotiation, ...] = (),
 ) -> Requestor:
     """An established association that proposes (abstract syntax, transfer syntaxes) pairs, 128 at the most.
 
@@ -215,7 +216,10 @@ async def connect(
         for number, (abstract, transfer) in enumerate(contexts)
     )
     request = AssociateRequest(
-        called_ae, calling_ae, proposed, own_user_information(OWN_IMPLEMENTATION, roles)
+        called_ae,
+        calling_ae,
+        proposed,
+        own_user_information(OWN_IMPLEMENTATION, roles, extended=extended),
     )
     loop = asyncio.get_running_loop()
     try:

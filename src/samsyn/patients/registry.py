@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
+from samsyn.dicom.names import folded
 from samsyn.model.patient import Demographics, DemographicsOrigin, Patient, PatientIdentifier
-from samsyn.patients.names import folded
 from samsyn.store.index import patient_rows
 from samsyn.store.transaction import Transaction
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 
+from samsyn.dicom.uids import is_uid
 from samsyn.model.attributes import Attributes
 from samsyn.search.query import Level
 from samsyn.store.index import find_rows, patient_rows
@@ -49,11 +50,11 @@ def _persons(connection: sqlite3.Connection, rows: list[sqlite3.Row]) -> dict[in
 
 
 def _person(issuer: str, value: str, name: str, birth_date: str, sex: str) -> Attributes:
-    qualifiers: Attributes = {0x00400032: ("UT", (issuer,)), 0x00400033: ("CS", ("ISO",))}
     return {
         0x00100010: ("PN", (name,) if name else ()),
         0x00100020: ("LO", (value,)),
-        0x00100024: ("SQ", (qualifiers,) if issuer else ()),
+        0x00100021: ("LO", _some(issuer)),
+        0x00100024: ("SQ", _issuer(issuer)),
         0x00100030: ("DA", _some(birth_date)),
         0x00100040: ("CS", _some(sex)),
     }
@@ -79,6 +80,7 @@ def _study(row: sqlite3.Row) -> Attributes:
         0x00080020: ("DA", _some(row["study_date"])),
         0x00080030: ("TM", _some(row["study_time"])),
         0x00080050: ("SH", _some(row["accession"])),
+        0x00080051: ("SQ", _issuer(row["accession_issuer"]) if row["accession"] else ()),
         0x00080056: ("CS", ("ONLINE",)),
         0x00080061: ("CS", tuple(part for part in row["modalities"].split("\\") if part)),
         0x00080090: ("PN", _some(row["referring"])),
@@ -127,6 +129,15 @@ def _instance(row: sqlite3.Row) -> Attributes:
             0x00280100: ("US", (row["bits_allocated"],)),
         }
     return found
+
+
+def _issuer(name: str) -> tuple[object, ...]:
+    """One item of the HL7v2 Hierarchic Designator macro (PS3.3 Table 10-17); none for an empty name."""
+    if not name:
+        return ()
+    if is_uid(name):
+        return ({0x00400032: ("UT", (name,)), 0x00400033: ("CS", ("ISO",))},)
+    return ({0x00400031: ("UT", (name,))},)
 
 
 def _some(value: str) -> tuple[str, ...]:

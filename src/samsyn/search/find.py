@@ -10,6 +10,8 @@ from samsyn.clock import Clock
 from samsyn.model.attributes import Attributes
 from samsyn.patients.identifiers import recognise
 from samsyn.search import answers, matching
+from samsyn.search.keys import PATIENT_ID
+from samsyn.search.moments import told_at
 from samsyn.search.query import Level, Query
 from samsyn.store.index import find_rows, patient_rows
 from samsyn.store.index.find_rows import Condition
@@ -48,21 +50,26 @@ class Finder:
 def _answer(
     connection: sqlite3.Connection, view: View, query: Query, conditions: list[Condition], today: date
 ) -> list[Attributes]:
-    patient_id = query.keys.get(matching.PATIENT_ID, "").strip(" \0")
-    if patient_id and patient_id != "*":
-        keys = _patient_keys(connection, patient_id, today)
+    patient_id = query.keys.get(PATIENT_ID, "").strip(" \0")
+    issuer = matching.issuer_of(query)
+    if matching.asks(patient_id) and patient_id != '""':
+        keys = _patient_keys(connection, patient_id, issuer, today)
         conditions = [*conditions, Condition("study.patient_key", "one-of", tuple(sorted(keys)))]
+    elif issuer:
+        conditions = [*conditions, Condition("", "issuer", (issuer,))]
     rows = _FINDERS[query.level](connection, view.predicate, conditions, query.limit, query.offset)
-    return answers.from_rows(connection, rows, query.level)
+    found = answers.from_rows(connection, rows, query.level)
+    offset = query.matching.offset_minutes
+    return found if offset is None else [told_at(each, offset) for each in found]
 
 
-def _patient_keys(connection: sqlite3.Connection, text: str, today: date) -> set[int]:
-    """Everybody whom the text may mean: the number in any written form, or literally, of any issuer; with
-    everybody who is linked to them by merges."""
-    if "*" in text or "?" in text:
-        found = find_rows.keys_like(connection, matching.like_pattern(text), _MAX_PATIENTS)
+def _patient_keys(connection: sqlite3.Connection, text: str, issuer: str, today: date) -> set[int]:
+    """Everybody whom the text may mean: the number in any written form, or literally, of this issuer ("" = of
+    any); with everybody who is linked to them by merges."""
+    if matching.has_wild_card(text):
+        found = find_rows.keys_like(connection, matching.like_pattern(text), issuer, _MAX_PATIENTS)
     else:
         recognised = recognise(text, today)
         values = {text, recognised.identifier.value} if recognised else {text}
-        found = [key for value in values for key in patient_rows.keys_of(connection, "", value)]
+        found = [key for value in values for key in patient_rows.keys_of(connection, issuer, value)]
     return {linked for key in found for linked in patient_rows.closure_of(connection, key)}

@@ -1,173 +1,205 @@
-"""From DICOM matching text to conditions (PS3.4 C.2.2.2). Pure."""
+"""From DICOM matching text to conditions of the index (PS3.4 C.2.2.2). Pure."""
 
 import re
 
-from samsyn.errors import BadInput, NotSupported
-from samsyn.patients.names import folded
-from samsyn.search.query import Level, Query
+from samsyn.dicom.names import folded
+from samsyn.errors import BadInput, LimitExceeded, NotSupported
+from samsyn.limits import MAX_KEY_CHARACTERS, MAX_KEY_PATTERNS, MAX_KEY_VALUES
+from samsyn.search.keys import (
+    DATE_AND_TIME,
+    ISSUER_OF_PATIENT_ID,
+    ISSUER_QUALIFIERS,
+    ITEM_KEYS,
+    KEY_OF,
+    UNIVERSAL_ID,
+    Key,
+    Kind,
+    is_matched,
+)
+from samsyn.search.moments import date_range, moment_range, time_range
+from samsyn.search.query import Query
 from samsyn.store.index.find_rows import Condition
 
-PATIENT_NAME = 0x00100010
-PATIENT_ID = 0x00100020
-ISSUER_OF_PATIENT_ID = 0x00100021
 STUDY_DATE = 0x00080020
-MODALITIES_IN_STUDY = 0x00080061
-MODALITY = 0x00080060
-LEVEL = 0x00080052
-SPECIFIC_CHARACTER_SET = 0x00080005
-
-_TEXT = {
-    0x00080050: "study.accession",
-    0x00081030: "study.description",
-    0x00080090: "study.referring",
-    0x00200010: "study.study_id",
-    0x00100040: "patient.sex",
-    0x00080060: "series.modality",
-    0x0008103E: "series.description",
-    0x00180015: "series.body_part",
-    0x00200060: "series.laterality",
-    0x00181030: "series.protocol",
-    0x00081010: "series.station",
-    0x00080070: "series.manufacturer",
-    0x00080080: "series.institution",
-}
-_UIDS = {
-    0x0020000D: "study.study_uid",
-    0x0020000E: "series.series_uid",
-    0x00080018: "instance.sop_uid",
-    0x00080016: "instance.sop_class",
-}
-_DATES = {
-    0x00080020: "study.study_date",
-    0x00100030: "patient.birth_date",
-    0x00400244: "series.started_date",
-    0x00080021: "series.started_date",
-    0x00080023: "instance.content_date",
-}
-_TIMES = {
-    0x00080030: "study.study_time",
-    0x00400245: "series.started_time",
-    0x00080031: "series.started_time",
-}
-_NUMBERS = {0x00200011: "series.number", 0x00200013: "instance.number"}
-
-_TABLES = {
-    Level.PATIENT: ("study", "patient"),
-    Level.STUDY: ("study", "patient"),
-    Level.SERIES: ("study", "patient", "series"),
-    Level.IMAGE: ("study", "patient", "series", "instance"),
-}
-
-_DATE = re.compile(r"^\d{8}$")
-_TIME = re.compile(r"^\d{2,6}(\.\d{1,6})?$")
-
-
-def is_indexed(tag: int, level: Level) -> bool:
-    """Whether the tag can restrict a search at the level."""
-    if tag in (PATIENT_NAME, PATIENT_ID, MODALITIES_IN_STUDY):
-        return True
-    columns = _TEXT | _UIDS | _DATES | _TIMES | _NUMBERS
-    return tag in columns and columns[tag].split(".")[0] in _TABLES[level]
+_NEVER_MATCHED = frozenset({0x00080005, 0x00080052, 0x00080053, 0x00080054, 0x00080201})
+"""What a question carries about itself: character set, level, view, AE title, time zone."""
+_EMPTY = '""'
+_MAX_NAME_GROUPS = 3
 
 
 def conditions_of(query: Query) -> list[Condition]:
-    """Every key as conditions, but for the patient's id, which needs the register.
+    """Every key as conditions, but for the patient's id and its issuer, which need the register.
 
-    BadInput: a date or time that is none. NotSupported: a key with a value that is not indexed at the level:
-    dropping it silently would answer another question than was asked.
+    BadInput: a date, time or number that is none. NotSupported: a key with a value that is not indexed at the
+    level: dropping it silently would answer another question than was asked. LimitExceeded: MAX_KEY_VALUES.
     """
+    keys = {tag: text.strip(" \0") for tag, text in query.keys.items()}
     conditions: list[Condition] = []
-    for tag, text in query.keys.items():
-        value = text.strip(" \0")
-        if (
-            not value
-            or value == "*"
-            or tag in (PATIENT_ID, ISSUER_OF_PATIENT_ID, LEVEL, SPECIFIC_CHARACTER_SET)
-        ):
+    together = _combined(keys, query) if _wants_moments(query) else {}
+    for tag, value in keys.items():
+        if tag in _NEVER_MATCHED or not asks(value):
             continue
-        if not is_indexed(tag, query.level):
+        key = KEY_OF.get(tag)
+        if key is None or not is_matched(key, query.level):
             raise NotSupported(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) is not matched at this level")
-        conditions.extend(_conditions_of_key(tag, value, query))
+        conditions.extend(together[tag] if tag in together else _conditions(key, value, query))
+    for (sequence, tag), text in query.items.items():
+        value = text.strip(" \0")
+        if not asks(value):
+            continue
+        key = ITEM_KEYS.get((sequence, tag))
+        if key is None or not is_matched(key, query.level):
+            raise NotSupported(f"({sequence >> 16:04X},{sequence & 0xFFFF:04X}) is not matched by its items")
+        conditions.extend(_conditions(key, value, query))
     return conditions
 
 
-def _conditions_of_key(tag: int, value: str, query: Query) -> list[Condition]:
-    if tag == PATIENT_NAME:
-        return _name(value, query.fuzzy)
-    if tag == MODALITIES_IN_STUDY:
-        first, last = date_range(query.keys.get(STUDY_DATE, ""))
-        return [Condition("", "modality", (*value.split("\\"), first, last))]
-    if tag in _UIDS:
-        uids = tuple(part.strip(" \0") for part in re.split(r"[\\,]", value))
-        return [Condition(_UIDS[tag], "one-of", uids)]
-    if tag in _DATES:
-        return [Condition(_DATES[tag], "range", date_range(value))]
-    if tag in _TIMES:
-        return [Condition(_TIMES[tag], "range", time_range(value))]
-    if tag in _NUMBERS:
-        return [Condition(_NUMBERS[tag], "equals", (_number(value),))]
-    values = value.split("\\")
-    if len(values) > 1:
-        return [Condition(_TEXT[tag], "one-of", tuple(values))]
-    return [text_condition(_TEXT[tag], value)]
+def asks(value: str) -> bool:
+    """Whether a value restricts the answer; empty and nothing but `*` are universal (C.2.2.2.3)."""
+    return bool(value.strip("*"))
 
 
-def text_condition(column: str, value: str) -> Condition:
-    """Single value matching, or wild card matching when `*` or `?` stand in the value."""
-    if "*" in value or "?" in value:
-        return Condition(column, "like", (like_pattern(value),))
-    return Condition(column, "equals", (value,))
+def issuer_of(query: Query) -> str:
+    """The issuer that the patient's id must have; "" = any."""
+    item = query.items.get((ISSUER_QUALIFIERS, UNIVERSAL_ID), "")
+    value = (item or query.keys.get(ISSUER_OF_PATIENT_ID, "")).strip(" \0")
+    return value if asks(value) else ""
+
+
+def _conditions(key: Key, value: str, query: Query) -> list[Condition]:
+    column = key.column
+    if value == _EMPTY and query.matching.empty:
+        if key.kind is Kind.MODALITIES:
+            column = "study.modalities"
+        if key.kind in (Kind.PATIENT_ID, Kind.ISSUER):
+            return [Condition("", "never", ())]
+        return [Condition(column, "empty", ())]
+    match key.kind:
+        case Kind.PATIENT_ID | Kind.ISSUER:
+            return []
+        case Kind.NAME:
+            return _name(column, value, query.fuzzy)
+        case Kind.MODALITIES:
+            first, last = date_range(query.keys.get(STUDY_DATE, "")) if _is_plain_date(query) else ("", "")
+            return [Condition("", "modality", (_patterns(_values(value)), first, last))]
+        case Kind.UID:
+            return [Condition(column, "one-of", tuple(_values(value, r"[\\,]")))]
+        case Kind.DATE:
+            return [Condition(column, "range", date_range(value))]
+        case Kind.TIME:
+            return [Condition(column, "time-range", time_range(value))]
+        case Kind.NUMBER:
+            return [Condition(column, "one-of", tuple(_number(part) for part in _values(value)))]
+        case _:
+            return [_text(column, value)]
+
+
+def _values(value: str, separator: str = r"\\") -> list[str]:
+    parts = [part.strip(" \0") for part in re.split(separator, value)]
+    if len(parts) > MAX_KEY_VALUES:
+        raise LimitExceeded("MAX_KEY_VALUES")
+    return parts
+
+
+def _patterns(values: list[str]) -> tuple[tuple[str, bool], ...]:
+    """(value or LIKE pattern, whether it is a pattern) of each value. LimitExceeded: MAX_KEY_PATTERNS."""
+    parts = [part for part in values if part]
+    found = tuple((like_pattern(part), True) if has_wild_card(part) else (part, False) for part in parts)
+    if len(found) > MAX_KEY_PATTERNS and any(is_pattern for _, is_pattern in found):
+        raise LimitExceeded("MAX_KEY_PATTERNS")
+    return found
+
+
+def _text(column: str, value: str) -> Condition:
+    """Single value, wild card or any of a list (C.2.2.2.1, C.2.2.2.4, C.2.2.2.8); case matters."""
+    patterns = _patterns(_values(value))
+    if not any(is_pattern for _, is_pattern in patterns):
+        return Condition(column, "one-of", tuple(text for text, _ in patterns))
+    return Condition(column, "any-like", patterns)
+
+
+def has_wild_card(value: str) -> bool:
+    """Whether `*` or `?` stand in the value (C.2.2.2.4)."""
+    return "*" in value or "?" in value
 
 
 def like_pattern(value: str) -> str:
-    """DICOM wild cards as a LIKE pattern with `\\` as escape: everything else stands for itself."""
+    """DICOM wild cards as a LIKE pattern with `\\` as escape: everything else stands for itself.
+
+    LimitExceeded: MAX_KEY_CHARACTERS.
+    """
+    if len(value) > MAX_KEY_CHARACTERS:
+        raise LimitExceeded("MAX_KEY_CHARACTERS")
     escaped = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return escaped.replace("*", "%").replace("?", "_")
+    return re.sub(r"\*+", "%", escaped).replace("?", "_")
 
 
-def _name(value: str, fuzzy: bool) -> list[Condition]:
-    """Case and accents are folded; fuzzy: each word is the beginning of some word of the name."""
-    column = "patient.folded_name"
-    if not fuzzy:
-        return [text_condition(column, folded(value))]
-    words = [word for word in re.split(r"[\^=,\s]+", folded(value).replace("*", "")) if word]
-    conditions: list[Condition] = []
-    for word in words:
-        conditions.append(
-            Condition(
-                "('^' || REPLACE(patient.folded_name, ' ', '^'))", "like", (f"%^{like_pattern(word)}%",)
-            )
-        )
-    return conditions
+def _name(column: str, value: str, fuzzy: bool) -> list[Condition]:
+    """A name matches when each group of the key matches some group of it (C.2.2.2.1, PS3.5 6.2.1.2).
+
+    Case and accents are folded. Fuzzy: each word is the beginning of some word of the name. LimitExceeded:
+    MAX_KEY_PATTERNS words or names. BadInput: more than three groups, or a list of names with several.
+    """
+    if fuzzy:
+        words = [word for word in re.split(r"[\^=,*\\\s]+", folded(value)) if word]
+        if len(words) > MAX_KEY_PATTERNS:
+            raise LimitExceeded("MAX_KEY_PATTERNS")
+        return [Condition(column, "word", (f"%^{like_pattern(word)}%",)) for word in words]
+    names = [folded(part).split("=") for part in _values(value)]
+    if len(names) > 1:
+        if any(len(groups) > 1 for groups in names):
+            raise BadInput("a list of names has names with several component groups")
+        return [Condition(column, "name", _forms([groups[0] for groups in names]))]
+    if len(names[0]) > _MAX_NAME_GROUPS:
+        raise BadInput("a name has more than three component groups")
+    return [Condition(column, "name", _forms([group])) for group in names[0] if asks(group)]
 
 
-def date_range(value: str) -> tuple[str, str]:
-    """First and last day of a DA range, each "" = open; old dots are taken out (PS3.5 6.2)."""
-    return _range(value.strip().replace(".", ""), _DATE, "date")
+def _forms(groups: list[str]) -> tuple[tuple[str, bool], ...]:
+    """What the groups stand for: "A^*" means A too, since empty components may be left out (PS3.5 6.2)."""
+    forms: list[str] = []
+    for group in groups:
+        forms.append(group)
+        while forms[-1].endswith("^*") and asks(forms[-1]):
+            forms.append(forms[-1][:-2])
+            if len(forms) > MAX_KEY_PATTERNS:
+                raise LimitExceeded("MAX_KEY_PATTERNS")
+    return _patterns(forms)
 
 
-def time_range(value: str) -> tuple[str, str]:
-    """First and last moment of a TM range; the last is filled up so that 10 takes in 1059."""
-    first, last = _range(value.strip().replace(":", ""), _TIME, "time")
-    return first, (last + "235959.999999"[len(last) :] if last and len(last) < 6 else last and f"{last}~")
+def _wants_moments(query: Query) -> bool:
+    return query.matching.combined or query.matching.offset_minutes is not None
 
 
-def _range(value: str, form: re.Pattern[str], what: str) -> tuple[str, str]:
-    if not value:
-        return "", ""
-    first, dash, last = value.partition("-")
-    if not dash:
-        last = first
-    for part in (first, last):
-        if part and not form.match(part):
-            raise BadInput(f"not a {what} or {what} range")
-    if not first and not last:
-        raise BadInput(f"an empty {what} range")
-    return first, last
+def _is_plain_date(query: Query) -> bool:
+    return query.matching.offset_minutes is None
+
+
+def _combined(keys: dict[int, str], query: Query) -> dict[int, list[Condition]]:
+    """Conditions of dates with their times as one moment; the time is asked for within its date's condition."""
+    found: dict[int, list[Condition]] = {}
+    offset = query.matching.offset_minutes
+    for date_tag, time_tag in DATE_AND_TIME:
+        dates, times = keys.get(date_tag, ""), keys.get(time_tag, "")
+        if not asks(dates) or _EMPTY in (dates, times) or not (asks(times) or offset is not None):
+            continue
+        date_key, time_key = KEY_OF[date_tag], KEY_OF[time_tag]
+        if not is_matched(date_key, query.level):
+            continue
+        first, last = moment_range(dates, times if asks(times) else "", offset)
+        found[date_tag] = [
+            Condition(date_key.column, "range", (first[:8], last[:8])),
+            Condition(date_key.column, "moment", (time_key.column, first, last)),
+        ]
+        found[time_tag] = []
+    return found
 
 
 def _number(value: str) -> int:
     try:
-        return int(value)
+        number = int(value)
     except ValueError:
         raise BadInput("not a whole number") from None
+    if abs(number) >= 2**63:
+        raise BadInput("a number that no attribute can have")
+    return number

@@ -14,6 +14,18 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Matching:
+    """What a search asks for beyond the baseline; a C-FIND agrees on each first (PS3.4 C.5.1.1)."""
+
+    combined: bool = False
+    """A date and its time are one range, not two (C.2.2.2.5)."""
+    offset_minutes: int | None = None
+    """Dates and times are told and wanted at this distance from UTC; None = as they stand in the objects."""
+    empty: bool = False
+    """The value `""` finds what has no value (C.2.2.2.7)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """One search.
 
@@ -27,3 +39,6 @@ class Query:
     offset: int = 0
     fuzzy: bool = False
     """Names match by the beginnings of their words in any order."""
+    matching: Matching = Matching()
+    items: dict[tuple[int, int], str] = field(default_factory=dict)
+    """(sequence, attribute of its item) -> matching text."""

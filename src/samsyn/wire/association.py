@@ -12,11 +12,13 @@ from samsyn.wire.association_table import TRANSITIONS, Event, State
 from samsyn.wire.dimse import Command
 from samsyn.wire.negotiation import (
     Choose,
+    Extend,
     Grant,
     Implementation,
     agreed_contexts,
     answer_request,
     check_maximum_length,
+    nothing_extended,
 )
 from samsyn.wire.pdu import LOCAL_LIMIT_EXCEEDED, AssociateAccept, AssociateReject, AssociateRequest
 from samsyn.wire.upper_layer import Aborted, AssociationAccepted, UpperLayer
@@ -25,7 +27,7 @@ from samsyn.wire.upper_layer import Aborted, AssociationAccepted, UpperLayer
 class Association:
     """A DICOM association; `take_indications` gives `Indication`s and `Message`s in order of arrival."""
 
-    __slots__ = ("_assembler", "_peer_maximum", "_request", "upper")
+    __slots__ = ("_assembler", "_peer_maximum", "_request", "extended", "upper")
 
     def __init__(
         self,
@@ -40,6 +42,8 @@ class Association:
         self.upper = UpperLayer(self._assembler, is_requestor=is_requestor, maximum_length=maximum_length)
         self._request: AssociateRequest | None = None
         self._peer_maximum = 0
+        self.extended: Mapping[str, bytes] = {}
+        """SOP class -> service class application information that the acceptor answered (PS3.7 D.3.3.5)."""
 
     @property
     def contexts(self) -> Mapping[int, AgreedContext]:
@@ -66,8 +70,15 @@ class Association:
         self._request = request
         self.upper.associate(request)
 
-    def accept(self, request: AssociateRequest, choose: Choose, grant: Grant, own: Implementation) -> None:
-        """Accept the peer's request as far as `choose` and `grant` go; rejects it when it is unworkable.
+    def accept(
+        self,
+        request: AssociateRequest,
+        choose: Choose,
+        grant: Grant,
+        own: Implementation,
+        extend: Extend = nothing_extended,
+    ) -> None:
+        """Accept the peer's request as far as `choose`, `grant` and `extend` go; rejects what is unworkable.
 
         Nothing happens when the peer has ended the association meanwhile; so for `reject` and `answer_release`.
         """
@@ -78,8 +89,9 @@ class Association:
         except BadInput:
             self.upper.reject(LOCAL_LIMIT_EXCEEDED)
             return
-        answer, agreed = answer_request(request, choose, grant, own)
+        answer, agreed = answer_request(request, choose, grant, own, extend)
         self._peer_maximum = request.user.maximum_length
+        self.extended = _extended(answer)
         self._assembler.agree(agreed)
         self.upper.accept(answer)
 
@@ -131,4 +143,9 @@ class Association:
         except BadInput as error:
             return error.detail
         self._peer_maximum = answer.user.maximum_length
+        self.extended = _extended(answer)
         return ""
+
+
+def _extended(answer: AssociateAccept) -> Mapping[str, bytes]:
+    return {each.sop_class_uid: each.application_information for each in answer.user.extended}

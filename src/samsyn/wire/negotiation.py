@@ -14,12 +14,19 @@ from samsyn.wire.pdu import (
     ContextResult,
     ProposedContext,
 )
-from samsyn.wire.user_information import RoleSelection, UserInformation
+from samsyn.wire.user_information import ExtendedNegotiation, RoleSelection, UserInformation
 
 Choose: TypeAlias = Callable[[ProposedContext], str | ContextResult]
 """Judges one proposed context: the transfer syntax to use, or why it is refused."""
 Grant: TypeAlias = Callable[[RoleSelection], RoleSelection | None]
 """Judges one proposed role: what is granted, or None for the default roles."""
+Extend: TypeAlias = Callable[[ExtendedNegotiation], ExtendedNegotiation | None]
+"""Judges one SOP class extended negotiation: what is answered, or None for no answer (PS3.7 D.3.3.5)."""
+
+
+def nothing_extended(_: ExtendedNegotiation) -> ExtendedNegotiation | None:
+    """The answer of who supports no extended negotiation."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +38,10 @@ class Implementation:
 
 
 def own_user_information(
-    own: Implementation, roles: tuple[RoleSelection, ...] = (), maximum_length: int = MAX_PDU_BYTES
+    own: Implementation,
+    roles: tuple[RoleSelection, ...] = (),
+    maximum_length: int = MAX_PDU_BYTES,
+    extended: tuple[ExtendedNegotiation, ...] = (),
 ) -> UserInformation:
     """What we tell about ourselves. No asynchronous operations: one message at a time (PS3.7 D.3.3.3)."""
     return UserInformation(
@@ -39,6 +49,7 @@ def own_user_information(
         implementation_class_uid=own.class_uid,
         implementation_version=own.version_name,
         roles=roles,
+        extended=extended,
     )
 
 
@@ -50,7 +61,11 @@ def check_maximum_length(length: int, smallest: int) -> None:
 
 
 def answer_request(
-    request: AssociateRequest, choose: Choose, grant: Grant, own: Implementation
+    request: AssociateRequest,
+    choose: Choose,
+    grant: Grant,
+    own: Implementation,
+    extend: Extend = nothing_extended,
 ) -> tuple[AssociateAccept, dict[int, AgreedContext]]:
     """The acceptance of a request and the contexts that are agreed by it."""
     answers: list[AnsweredContext] = []
@@ -64,8 +79,12 @@ def answer_request(
             answers.append(AnsweredContext(context.context_id, ContextResult.ACCEPTANCE, choice))
             agreed[context.context_id] = AgreedContext(context.abstract_syntax, choice)
     roles = tuple(granted for role in request.user.roles if (granted := grant(role)) is not None)
+    extended = tuple(told for each in request.user.extended if (told := extend(each)) is not None)
     answer = AssociateAccept(
-        request.called_ae, request.calling_ae, tuple(answers), own_user_information(own, roles)
+        request.called_ae,
+        request.calling_ae,
+        tuple(answers),
+        own_user_information(own, roles, extended=extended),
     )
     return answer, agreed
 

@@ -89,6 +89,11 @@ class Connection(AssociationTransport):
         return self.association.contexts
 
     @property
+    def extended(self) -> Mapping[str, bytes]:
+        """See Link."""
+        return self.association.extended
+
+    @property
     def is_gone(self) -> bool:
         """See Link."""
         return not (self.association.upper.can_send and self.is_connected)

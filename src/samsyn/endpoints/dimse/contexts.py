@@ -7,7 +7,7 @@ from samsyn.dicom import transfer_syntaxes
 from samsyn.dicom.sop_classes import VERIFICATION, is_private, is_storage_class
 from samsyn.providers.connections import System
 from samsyn.wire.pdu import ContextResult, ProposedContext
-from samsyn.wire.user_information import RoleSelection
+from samsyn.wire.user_information import ExtendedNegotiation, RoleSelection
 
 PATIENT_ROOT_FIND: Final = "1.2.840.10008.5.1.4.1.2.1.1"
 PATIENT_ROOT_MOVE: Final = "1.2.840.10008.5.1.4.1.2.1.2"
@@ -56,6 +56,39 @@ def grant(system: System, role: RoleSelection) -> RoleSelection | None:
     scu = role.scu and system.may_store
     scp = role.scp and system.may_retrieve
     return RoleSelection(role.sop_class_uid, scu, scp)
+
+
+QUERY_OPTIONS: Final[tuple[int, ...]] = (1, 1, 1, 1, 0, 1, 1)
+"""What C-FIND takes of Table C.5-1: relational, date-time, fuzzy names, time zone, no conversion of enhanced
+multi-frame images, empty values, lists of values. Byte by byte as the peer proposes them."""
+RETRIEVE_OPTIONS: Final[tuple[int, ...]] = (1, 0)
+"""C-GET and C-MOVE (Table C.5-3): relational, no conversion of enhanced multi-frame images."""
+STORE_OPTIONS: Final[tuple[int, ...]] = (2, 0, 3, 0, 0, 0)
+"""Storage (Table B.3-2): all attributes kept, signatures of all levels kept since every byte is, no coercion."""
+
+
+def extend(system: System, proposed: ExtendedNegotiation) -> ExtendedNegotiation | None:
+    """The answer to SOP class extended negotiation (PS3.4 B.3.1, C.5.1.1); None for other classes.
+
+    An option is granted only when it was asked for, and no more bytes are answered than were sent.
+    """
+    uid, asked = proposed.sop_class_uid, proposed.application_information
+    if uid in FIND_MODELS and system.may_query:
+        options = QUERY_OPTIONS
+    elif uid in RETRIEVE_MODELS and system.may_retrieve:
+        options = RETRIEVE_OPTIONS
+    elif is_storage_class(uid) and system.may_store:
+        return ExtendedNegotiation(uid, bytes(STORE_OPTIONS))
+    else:
+        return None
+    answer = bytes(int(each == 1) & ours for each, ours in zip(asked, options, strict=False))
+    return ExtendedNegotiation(uid, answer)
+
+
+def matching_of(application_information: bytes) -> tuple[bool, bool, bool, bool]:
+    """(combined date and time, fuzzy names, time zone, empty values) of what C-FIND agreed on."""
+    granted = application_information.ljust(len(QUERY_OPTIONS), b"\0")
+    return granted[1] == 1, granted[2] == 1, granted[3] == 1, granted[5] == 1
 
 
 def _first(context: ProposedContext, taken: Container[str]) -> str | ContextResult:

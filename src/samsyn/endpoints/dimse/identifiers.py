@@ -1,6 +1,6 @@
 """Identifiers of C-FIND, C-GET and C-MOVE: what is asked for, and what is answered (PS3.4 C.4). Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from samsyn.dicom.encoding import decode
@@ -8,7 +8,8 @@ from samsyn.dicom.uids import is_uid
 from samsyn.endpoints.dimse.contexts import PATIENT_ROOT
 from samsyn.errors import BadInput, LimitExceeded, Mismatch
 from samsyn.model.attributes import Attributes
-from samsyn.search.matching import is_indexed
+from samsyn.search.keys import ITEM_KEYS, KEY_OF, UNIVERSAL_ID_TYPE, Kind, is_indexed, is_matched, is_returned
+from samsyn.search.matching import asks
 from samsyn.search.query import Level
 from samsyn.wire.assembly import AgreedContext, Message
 
@@ -21,6 +22,7 @@ PATIENT_ID: Final = 0x00100020
 STUDY_INSTANCE_UID: Final = 0x0020000D
 SERIES_INSTANCE_UID: Final = 0x0020000E
 SOP_INSTANCE_UID: Final = 0x00080018
+TIMEZONE_OFFSET: Final = 0x00080201
 _NO_KEYS: Final = frozenset(
     {
         SPECIFIC_CHARACTER_SET,
@@ -28,7 +30,7 @@ _NO_KEYS: Final = frozenset(
         0x00080053,  # Query/Retrieve View
         RETRIEVE_AE_TITLE,
         INSTANCE_AVAILABILITY,
-        0x00080201,  # Timezone Offset From UTC
+        TIMEZONE_OFFSET,
     }
 )
 
@@ -40,10 +42,16 @@ class Asked:
     level: Level
     keys: dict[int, str]
     """Matching text by tag: only keys that search can match."""
+    items: dict[tuple[int, int], str]
+    """Matching text by (sequence, attribute of its item): only what search can match."""
     wanted: dict[int, str]
     """Tag -> VR of everything that the answer must have."""
+    wanted_items: dict[int, dict[int, str]]
+    """Sequence -> what its items shall hold (tag -> VR), where the question named something."""
+    timezone: str
+    """Timezone Offset From UTC of the question, "" = none."""
     ignored: bool
-    """Whether keys with a value were left out because they are optional and not supported (FF01)."""
+    """Whether optional keys are not supported for matching or existence (FF01, PS3.4 Table C.4-1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,31 +88,74 @@ def level_of(identifier: Attributes, model_uid: str) -> Level:
 def asked(identifier: Attributes, model_uid: str) -> Asked:
     """What a C-FIND asks for (PS3.4 C.4.1.1.3.1)."""
     level = level_of(identifier, model_uid)
-    keys: dict[int, str] = {}
-    wanted: dict[int, str] = {}
+    question = Asked(level, {}, {}, {}, {}, _text(identifier, TIMEZONE_OFFSET), False)
     ignored = False
     for tag, (vr, values) in identifier.items():
         if tag in _NO_KEYS:
             continue
-        wanted[tag] = vr
+        question.wanted[tag] = vr
+        ignored |= not is_returned(tag, level)
         if vr == "SQ":
+            ignored |= not _ask_items(question, tag, values)
             continue
         text = "\\".join(str(value) for value in values)
-        if not text.strip(" \0"):
+        if not asks(text.strip(" \0")):
             continue
         if is_indexed(tag, level):
-            keys[tag] = text
+            question.keys[tag] = text
         else:
             ignored = True
-    return Asked(level, keys, wanted, ignored)
+    return replace(question, ignored=ignored)
 
 
-def answered(found: Attributes, question: Asked, retrieve_ae: str) -> Attributes:
-    """The identifier of one match: every attribute that was asked for, empty when there is no value."""
+def _ask_items(question: Asked, sequence: int, items: tuple[object, ...]) -> bool:
+    """Notes what one sequence asks for (PS3.4 C.2.2.2.6); whether all of it is supported."""
+    if len(items) > 1:
+        raise Mismatch("a sequence key has more than one item")
+    if not items or not items[0]:
+        return True
+    assert isinstance(items[0], dict)
+    wanted: dict[int, str] = {}
+    supported = True
+    for tag, (vr, values) in items[0].items():
+        wanted[tag] = vr
+        key = ITEM_KEYS.get((sequence, tag))
+        known = key is not None or (_is_sequence(sequence) and tag == UNIVERSAL_ID_TYPE)
+        supported &= known
+        text = "\\".join(str(value) for value in values) if vr != "SQ" else ""
+        if not asks(text.strip(" \0")):
+            continue
+        if key is not None and is_matched(key, question.level):
+            question.items[sequence, tag] = text
+        else:
+            supported = False
+    question.wanted_items[sequence] = wanted
+    return supported
+
+
+def _is_sequence(tag: int) -> bool:
+    key = KEY_OF.get(tag)
+    return key is not None and key.kind is Kind.SEQUENCE
+
+
+def answered(found: Attributes, question: Asked, retrieve_ae: str, timezone: str = "") -> Attributes:
+    """The identifier of one match: every attribute that was asked for, empty when there is no value.
+
+    `timezone`: the offset at which the answer's dates and times are told, "" = as the objects have them.
+    """
     answer: Attributes = {tag: found.get(tag, (vr, ())) for tag, vr in question.wanted.items()}
+    for sequence, wanted in question.wanted_items.items():
+        items = tuple(
+            {tag: item.get(tag, (vr, ())) for tag, vr in wanted.items()}
+            for item in answer[sequence][1]
+            if isinstance(item, dict)
+        )
+        answer[sequence] = ("SQ", items)
     answer[QUERY_RETRIEVE_LEVEL] = ("CS", (question.level.value,))
     answer[RETRIEVE_AE_TITLE] = ("AE", (retrieve_ae,))
     answer[INSTANCE_AVAILABILITY] = ("CS", ("ONLINE",))
+    if timezone:
+        answer[TIMEZONE_OFFSET] = ("SH", (timezone,))
     return answer
 
 

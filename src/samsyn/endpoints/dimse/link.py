@@ -24,6 +24,10 @@ class Link(Protocol):
         """The agreed presentation contexts by id."""
 
     @property
+    def extended(self) -> Mapping[str, bytes]:
+        """SOP class -> what was agreed by extended negotiation (PS3.7 D.3.3.5)."""
+
+    @property
     def is_gone(self) -> bool:
         """Whether nothing can be answered any more."""
 

@@ -133,7 +133,11 @@ class DicomDoor:
         connection.admitted(system)
         self.accepted += 1
         connection.association.accept(
-            request, partial(contexts.choose, system), partial(contexts.grant, system), OWN_IMPLEMENTATION
+            request,
+            partial(contexts.choose, system),
+            partial(contexts.grant, system),
+            OWN_IMPLEMENTATION,
+            partial(contexts.extend, system),
         )
 
     async def answer(self, link: Link, message: Message) -> None:

@@ -4,10 +4,12 @@ from samsyn import limits
 from samsyn.access.view import Gatekeeper
 from samsyn.dicom.encoding import encode
 from samsyn.endpoints.dimse import identifiers
+from samsyn.endpoints.dimse.contexts import matching_of
 from samsyn.endpoints.dimse.link import Link
 from samsyn.errors import LimitExceeded, Mismatch, NotAllowed
 from samsyn.search.find import Finder
-from samsyn.search.query import Query
+from samsyn.search.moments import offset_minutes
+from samsyn.search.query import Matching, Query
 from samsyn.wire.assembly import Message
 from samsyn.wire.dimse import FindRequest, FindResponse
 from samsyn.wire.dimse_status import CANCELLED, PENDING, PENDING_WITHOUT_OPTIONAL_KEYS, SUCCESS
@@ -33,6 +35,9 @@ class Search:
         if request.sop_class_uid != context.abstract_syntax:
             raise Mismatch("Affected SOP Class is not that of the context")
         question = identifiers.asked(identifiers.read(message, context), context.abstract_syntax)
+        combined, fuzzy, zoned, empty = matching_of(link.extended.get(context.abstract_syntax, b""))
+        offset = offset_minutes(question.timezone) if zoned else None
+        matching = Matching(combined=combined, offset_minutes=offset, empty=empty)
         view = await self._gatekeeper.open_view(link.system.subject)
         await self._gatekeeper.record_search(view, "C-FIND")
         pending = FindResponse(
@@ -40,9 +45,10 @@ class Search:
             PENDING_WITHOUT_OPTIONAL_KEYS if question.ignored else PENDING,
             request.sop_class_uid,
         )
+        timezone = question.timezone if zoned else ""
         sent = 0
         while True:
-            query = Query(question.level, question.keys, limit=_PAGE_ROWS, offset=sent)
+            query = Query(question.level, question.keys, _PAGE_ROWS, sent, fuzzy, matching, question.items)
             matches = await self._finder.find(view, query)
             for match in matches:
                 if link.is_cancelled(request.message_id):
@@ -50,7 +56,7 @@ class Search:
                         message.context_id, FindResponse(request.message_id, CANCELLED, request.sop_class_uid)
                     )
                     return
-                identifier = identifiers.answered(match, question, self._ae_title)
+                identifier = identifiers.answered(match, question, self._ae_title, timezone)
                 data = encode(identifier, context.transfer_syntax)
                 if link.queue(message.context_id, pending, data) >= _TOGETHER_BYTES:
                     await link.flush_queued()

@@ -7,7 +7,19 @@ from typing import Any, Final, Literal
 from samsyn.model.predicate import Predicate
 from samsyn.store.index.predicate_sql import compile_predicate
 
-Kind = Literal["equals", "one-of", "range", "like", "modality"]
+Kind = Literal[
+    "one-of",
+    "range",
+    "time-range",
+    "moment",
+    "any-like",
+    "name",
+    "word",
+    "modality",
+    "issuer",
+    "empty",
+    "never",
+]
 
 STUDY_COLUMNS: Final = (
     "study.study_key, study.study_uid, study.patient_key, study.provider, study.unit, study.study_date,"
@@ -26,6 +38,9 @@ INSTANCE_COLUMNS: Final = (
     " instance.number AS instance_number, instance.content_date, instance.content_time, instance.pixel_rows,"
     " instance.pixel_columns, instance.bits_allocated, instance.frames"
 )
+
+
+PATIENT_NAME: Final = "patient.folded_name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,19 +159,43 @@ def _find(
 def _condition(condition: Condition) -> tuple[str, list[Any]]:
     column, values = condition.column, condition.values
     match condition.kind:
-        case "equals":
-            return f"{column} = ?", list(values)
         case "one-of":
-            if not values:
-                return "0", []
-            return f"{column} IN ({','.join('?' * len(values))})", list(values)
+            return _one_of(column, values)
         case "range":
             first, last = values
             return _range(column, first, last)
-        case "like":
-            return f"{column} LIKE ? ESCAPE '\\'", list(values)
+        case "time-range":
+            first, last = values
+            sql, parameters = _range(_whole_time(column), first, last)
+            return f"({column} <> '' AND {sql})", parameters
+        case "moment":
+            time_column, first, last = values
+            return _range(f"{column} || {_whole_time(time_column)}", first, last)
+        case "any-like":
+            return _any_like(column, values)
+        case "name":
+            return _name(column, values)
+        case "word":
+            # Every word of every component and group begins behind a caret.
+            words = f"('^' || REPLACE(REPLACE({_folded(column)}, ' ', '^'), '=', '^'))"
+            return f"{words} LIKE ? ESCAPE '\\'", list(values)
         case "modality":
-            return _modality(values)
+            return _modality(*values)
+        case "issuer":
+            sql = "SELECT patient_key FROM patient_identifier WHERE issuer = ?"
+            return f"study.patient_key IN ({sql})", list(values)
+        case "empty":
+            return f"COALESCE({column}, '') = ''", []
+        case "never":
+            return "0", []
+
+
+def _one_of(column: str, values: tuple[Any, ...]) -> tuple[str, list[Any]]:
+    if not values:
+        return "0", []
+    if len(values) == 1:
+        return f"{column} = ?", list(values)
+    return f"{column} IN ({','.join('?' * len(values))})", list(values)
 
 
 def _range(column: str, first: str, last: str) -> tuple[str, list[Any]]:
@@ -165,15 +204,57 @@ def _range(column: str, first: str, last: str) -> tuple[str, list[Any]]:
         return f"{column} BETWEEN ? AND ?", [first, last]
     if first:
         return f"{column} >= ?", [first]
-    return f"({column} <= ? AND {column} <> '')", [last]
+    if last:
+        return f"({column} <= ? AND {column} <> '')", [last]
+    return f"{column} <> ''", []
 
 
-def _modality(values: tuple[Any, ...]) -> tuple[str, list[Any]]:
-    """Values: modalities, then first and last study date ("" = open): one index answers both."""
-    *modalities, first, last = values
-    marks = ",".join("?" * len(modalities))
-    sql = f"SELECT study_key FROM study_modality WHERE modality IN ({marks})"
-    parameters: list[Any] = list(modalities)
+def _whole_time(column: str) -> str:
+    """A TM column to the second: what it leaves out is zero."""
+    return f"(CASE WHEN length({column}) < 6 THEN substr({column} || '000000', 1, 6) ELSE {column} END)"
+
+
+def _any_like(column: str, values: tuple[Any, ...]) -> tuple[str, list[Any]]:
+    """Values: (text, whether it is a LIKE pattern)."""
+    parts = [f"{column} LIKE ? ESCAPE '\\'" if pattern else f"{column} = ?" for _, pattern in values]
+    return f"({' OR '.join(parts)})", [text for text, _ in values]
+
+
+def _folded(column: str) -> str:
+    return column if column == PATIENT_NAME else f"folded({column})"
+
+
+def _name(column: str, values: tuple[Any, ...]) -> tuple[str, list[Any]]:
+    """Values as in `_any_like`; the whole name or one of its groups has to match.
+
+    The patients' names have an index, and one more for the few that have several groups.
+    """
+    whole, parameters = _any_like(_folded(column), values)
+    grouped = f"'=' || {_folded(column)} || '='"
+    groups, more = _any_like(grouped, tuple((f"%={_escaped(*value)}=%", True) for value in values))
+    several = f"instr({column}, '=') > 0"
+    if column != PATIENT_NAME:
+        return f"({whole} OR ({several} AND {groups}))", [*parameters, *more]
+    sql = (
+        f"study.patient_key IN (SELECT patient_key FROM patient WHERE {whole}"
+        f" UNION SELECT patient_key FROM patient WHERE {several} AND {groups})"
+    )
+    return sql, [*parameters, *more]
+
+
+def _escaped(text: str, is_pattern: bool) -> str:
+    if is_pattern:
+        return text
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _modality(patterns: tuple[Any, ...], first: str, last: str) -> tuple[str, list[Any]]:
+    """Modalities as in `_any_like`, first and last study date ("" = open): one index answers all."""
+    if any(is_pattern for _, is_pattern in patterns):
+        sql, parameters = _any_like("modality", patterns)
+    else:
+        sql, parameters = _one_of("modality", tuple(text for text, _ in patterns))
+    sql = f"SELECT study_key FROM study_modality WHERE {sql}"
     if first:
         sql, parameters = sql + " AND study_date >= ?", [*parameters, first]
     if last:
@@ -196,10 +277,11 @@ def identifiers_of(connection: sqlite3.Connection, patient_keys: list[int]) -> d
     return found
 
 
-def keys_like(connection: sqlite3.Connection, pattern: str, limit: int) -> list[int]:
-    """Persons with an identifier that matches a LIKE pattern."""
+def keys_like(connection: sqlite3.Connection, pattern: str, issuer: str, limit: int) -> list[int]:
+    """Persons with an identifier of the issuer ("" = any) that matches a LIKE pattern."""
     rows = connection.execute(
-        "SELECT DISTINCT patient_key FROM patient_identifier WHERE value LIKE ? ESCAPE '\\' LIMIT ?",
-        (pattern, limit),
+        "SELECT DISTINCT patient_key FROM patient_identifier WHERE value LIKE ? ESCAPE '\\'"
+        " AND ? IN ('', issuer) LIMIT ?",
+        (pattern, issuer, limit),
     )
     return [int(row[0]) for row in rows]

@@ -7,6 +7,7 @@ replayed from the journal, which was synced before each of them.
 import sqlite3
 from pathlib import Path
 
+from samsyn.dicom.names import folded
 from samsyn.errors import ConfigurationError
 from samsyn.store.index.schema import KEYED_TABLES, SCHEMA, SCHEMA_VERSION
 from samsyn.store.journal import Position
@@ -43,6 +44,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA case_sensitive_like=1")
     connection.execute("PRAGMA mmap_size=1073741824")
     connection.execute("PRAGMA cache_size=-16384")
+    connection.create_function("folded", 1, folded, deterministic=True)
     connection.row_factory = sqlite3.Row
     return connection
 

@@ -179,6 +179,10 @@ RELATION_DAYS: Final = 14
 """An attested care relation lasts at most this many days, as long as a referral keeps one alive."""
 AUDIT_REPEAT_S: Final = 15 * 60
 """The same opening by the same session is written once in this time: one row per reading, not per frame."""
+REFUSALS_PER_MINUTE: Final = 120
+"""Refused log-ins and acts written in the audit journal each minute; the rest is counted, so that nobody fills it."""
+MAX_KEPT_REFUSED: Final = 10_000
+"""Refused callers remembered as already written down."""
 ANCHOR_WAIT_S: Final = 5.0
 """How long a stop waits for the place of the anchors: it may be a network disk that does not answer."""
 MAX_KEPT_VIEWS: Final = 10_000

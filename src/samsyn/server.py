@@ -145,7 +145,9 @@ class Server:
         return Anchoring(self._store, self._clock, audit.anchor_file, key, audit.anchor_seconds)
 
     def _make_doors(self) -> None:
-        self._hl7 = Hl7Door(self._settings.mllp, self._connections, self._filing, self._clock)
+        self._hl7 = Hl7Door(
+            self._settings.mllp, self._connections, self._filing, self._clock, self._gatekeeper.refusals
+        )
         self._dicom = DicomDoor(
             self._settings.dicom,
             self._connections,

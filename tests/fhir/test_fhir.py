@@ -40,8 +40,10 @@ def store(running: Running, calling: str, number: str, accession: str) -> str:
     """Three images of one study from a known modality; the StudyInstanceUID."""
     source = random.Random(accession)
     study = replace(objects.study(source, 0, 0), patient_id=number, accession=accession)
-    peer = Association("127.0.0.1", running.dicom_port, "SAMSYN", calling, [SHAPE.sop_class])
-    for place, instance in enumerate(objects.instances(source, SHAPE, study, 3), start=1):
+    where = {"host": "127.0.0.1", "port": running.dicom_port, "called": "SAMSYN", "calling": calling}
+    made = list(objects.instances(source, SHAPE, study, 3))
+    peer = Association(where, [SHAPE.sop_class], made[0].transfer_syntax)
+    for place, instance in enumerate(made, start=1):
         peer.store(store_message(instance, place, 1, peer.pdu_bytes))
     peer.release()
     return study.study_uid

@@ -20,6 +20,7 @@ from samsyn.access.events import OPENINGS, Activity, Event, entry
 from samsyn.access.facts import Choices, Facts, Policy
 from samsyn.access.grounds import next_change
 from samsyn.access.once import Once
+from samsyn.access.refusals import Refusals
 from samsyn.access.registers import Registers, read_facts
 from samsyn.access.reveal import STEP_EVENTS, Step, step_taken
 from samsyn.access.rules import (
@@ -123,6 +124,7 @@ class Gatekeeper:
         self.choices = ActiveChoices()
         self.registers = Registers(store, clock, self._policy)
         self._kept: OrderedDict[object, _Kept] = OrderedDict()
+        self.refusals = Refusals(clock, self._write)
         self._once = Once(clock, limits.AUDIT_REPEAT_S, limits.MAX_KEPT_OPENINGS)
 
     async def open_view(
@@ -202,15 +204,18 @@ class Gatekeeper:
         self.choices.record(subject.session_id, reader.facts.patient_keys, after)
         return await self.open_view(subject, frozenset({patient_key}))
 
-    async def record_opening(self, view: View, reference: str, kind: str, item: Item | None = None) -> None:
+    async def record_opening(
+        self, view: View, reference: str, kind: str, item: Item | None = None, receiver: str = ""
+    ) -> None:
         """Writes down that a study, referral or report is opened; the door sends no byte before this returns.
 
         `reference` is the StudyInstanceUID, or the key of a text that comes with its `item`. `kind` is one of
         events.OPENINGS. The same kind of opening of the same thing in the same session is written once per
-        limits.AUDIT_REPEAT_S. NotFound: absent, or not shown by this View.
+        limits.AUDIT_REPEAT_S and receiver. `receiver` names who gets what is sent or exported (PDL 3:11).
+        NotFound: absent, or not shown by this View.
         """
         event = OPENINGS[kind]
-        key = (*_who(view.subject), view.purpose, view.grounds, reference, kind)
+        key = (*_who(view.subject), view.purpose, view.grounds, reference, kind, receiver)
         if self._once.is_done(key):
             return
         if item is None:
@@ -218,7 +223,7 @@ class Gatekeeper:
             item = found[1] if found else None
         if item is None or not view.shows(item):
             raise NotFound
-        await self._once.do(key, partial(self._write_opening, view, event, reference, item))
+        await self._once.do(key, partial(self._write_opening, view, event, reference, item, receiver))
 
     async def record_search(
         self, view: View, door: str, patient_keys: frozenset[int] | None = None, details: str = ""
@@ -287,9 +292,13 @@ class Gatekeeper:
             *(entry(view.subject, event, person, purpose=view.purpose, allowed=allowed) for person in persons)
         )
 
-    async def _write_opening(self, view: View, event: Event, reference: str, item: Item) -> None:
+    async def _write_opening(
+        self, view: View, event: Event, reference: str, item: Item, receiver: str
+    ) -> None:
         verdict = view.why(item)
         details = {"of": reference, "rule": verdict.reason.value, "paragraph": verdict.paragraph}
+        if receiver:
+            details["to"] = receiver
         await self._write(
             entry(
                 view.subject,

@@ -49,7 +49,9 @@ class LoginDesk:
             raise
         secret, session = self._sessions.open(subject, proved.id_token)
         try:
-            await self._gatekeeper.record(entry(session.subject, Event.LOGIN))
+            await self._gatekeeper.record(
+                entry(session.subject, Event.LOGIN, details=_names(session.subject))
+            )
         except BaseException:
             self._sessions.close(secret)
             raise
@@ -75,6 +77,20 @@ class LoginDesk:
         if key is None:
             raise NotAuthenticated("nothing is known about this person")
         return patient(who, key)
+
+
+def _names(subject: Subject) -> dict[str, str]:
+    """How staff and their assignment were called at this log-in: for log review and the national log service."""
+    own = subject.assignment
+    if own is None:
+        return {}
+    return {
+        "name": subject.name,
+        "assignment": own.name,
+        "unit": own.unit_name,
+        "provider": own.provider_name,
+        "roles": " ".join(sorted(subject.roles)),
+    }
 
 
 def _refused(why: str) -> AuditEntry:

@@ -4,6 +4,7 @@
 under `/dicomweb` (`PREFIX`). `identify` takes the ASGI scope and answers a Subject.
 """
 
+import contextlib
 import re
 from collections.abc import AsyncIterator
 from secrets import token_hex
@@ -24,7 +25,7 @@ from samsyn.endpoints.dicomweb.rendered import Pictures, Rendered
 from samsyn.endpoints.dicomweb.search import Searches
 from samsyn.endpoints.dicomweb.storing.stow import Stow
 from samsyn.endpoints.dicomweb.target import Target, target_of
-from samsyn.errors import BadInput, LimitExceeded, NotAllowed, NotFound, SamsynError
+from samsyn.errors import BadInput, LimitExceeded, NotAllowed, NotAuthenticated, NotFound, SamsynError
 from samsyn.ingest.receive import Intake
 from samsyn.limits import MAX_STOW_BYTES
 from samsyn.patients.lookup import PatientLookup
@@ -72,6 +73,7 @@ class DicomwebDoor:
         pictures: Pictures,
     ) -> None:
         self._readers = Readers(identify, connections, gatekeeper, lookup, opened)
+        self._refusals = gatekeeper.refusals
         self._retriever = retriever
         self._frames = Frames(gatekeeper, retriever, pictures)
         self._objects = Objects(gatekeeper, retriever, self._frames)
@@ -87,8 +89,20 @@ class DicomwebDoor:
         try:
             answer = await self._answer(scope, receive, method)
         except SamsynError as error:
+            await self._note(error, scope)
             answer = refusal(error, status_of(error))
         await send_answer(answer, receive, send, with_body=method != "HEAD")
+
+    async def _note(self, error: SamsynError, scope: Scope) -> None:
+        """A refused log-in or act goes into the audit journal, with who it was if he could be told."""
+        if not isinstance(error, NotAuthenticated | NotAllowed):
+            return
+        subject = None
+        if isinstance(error, NotAllowed):
+            with contextlib.suppress(SamsynError):
+                subject = self._readers.reader_of(scope, dict(scope["headers"])).subject
+        address = scope["client"][0] if scope.get("client") else ""
+        await self._refusals.record("dicomweb", error, subject=subject, address=address)
 
     async def _answer(self, scope: Scope, receive: Receive, method: str) -> Answer:
         headers: Headers = dict(scope["headers"])

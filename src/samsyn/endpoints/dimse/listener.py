@@ -13,7 +13,7 @@ from samsyn.endpoints.dimse.link import Link
 from samsyn.endpoints.dimse.query import Search
 from samsyn.endpoints.dimse.retrieval import Retrieval
 from samsyn.endpoints.dimse.storage import Storage
-from samsyn.errors import SamsynError
+from samsyn.errors import NotAuthenticated, SamsynError
 from samsyn.exchange.scu import OWN_IMPLEMENTATION
 from samsyn.ingest.receive import Intake
 from samsyn.providers.connections import Connections, System
@@ -42,6 +42,7 @@ class DicomDoor:
     ) -> None:
         self.budget = Budget(limits.MAX_ARRIVING_BYTES)
         self._settings = settings
+        self._refusals = gatekeeper.refusals
         self._connections = connections
         self._storage = Storage(intake)
         self._search = Search(finder, gatekeeper, settings.ae_title)
@@ -128,6 +129,13 @@ class DicomDoor:
                     "code": f"{answer.result}/{answer.source}/{answer.reason}",
                 },
             )
+            if system is None:
+                self._refusals.record_soon(
+                    "dicom",
+                    NotAuthenticated("unknown AE title or address"),
+                    claimed=request.calling_ae,
+                    address=connection.address,
+                )
             connection.association.reject(answer)
             return
         connection.admitted(system)
@@ -180,6 +188,7 @@ class DicomDoor:
                 "reason": error.detail,
             },
         )
+        await self._refusals.record("dicom", error, subject=link.system.subject)
         if isinstance(message.command, dimse.Request):
             await self._reply(link, message, statuses.failure(message.command, error))
 

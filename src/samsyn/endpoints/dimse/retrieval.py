@@ -58,7 +58,7 @@ class Retrieval:
 
     async def get(self, link: Link, message: Message, request: GetRequest) -> None:
         """C-GET: every object as a C-STORE on the same association, then the final status."""
-        view, instances = await self._asked_for(link, message, request)
+        view, instances = await self._asked_for(link, message, request, link.system.sender.name)
         taken = {
             (context.abstract_syntax, context.transfer_syntax): context_id
             for context_id, context in link.contexts.items()
@@ -90,7 +90,7 @@ class Retrieval:
                 _move_response(request, status.MOVE_DESTINATION_UNKNOWN, Progress(0), text),
             )
             return
-        view, instances = await self._asked_for(link, message, request)
+        view, instances = await self._asked_for(link, message, request, destination.ae_title)
         progress = Progress(len(instances))
         if instances:
             async with self._places:
@@ -99,7 +99,7 @@ class Retrieval:
             await self._finish(link, message, request, progress)
 
     async def _asked_for(
-        self, link: Link, message: Message, request: GetRequest | MoveRequest
+        self, link: Link, message: Message, request: GetRequest | MoveRequest, receiver: str
     ) -> tuple[View, list[StoredInstance]]:
         """The View and what it shows of what was asked for; opened in the audit journal before any byte."""
         context = link.contexts[message.context_id]
@@ -111,7 +111,7 @@ class Retrieval:
         view = await self._gatekeeper.open_view(link.system.subject)
         instances = await self._instances(view, targets)
         for study_uid in dict.fromkeys(instance.study_uid for instance in instances):
-            await self._gatekeeper.record_opening(view, study_uid, "send")
+            await self._gatekeeper.record_opening(view, study_uid, "send", receiver=receiver)
         return view, instances
 
     async def _instances(self, view: View, targets: identifiers.Targets) -> list[StoredInstance]:

@@ -1,5 +1,6 @@
 """FHIR R4: Patient by identifier; ImagingStudy, DiagnosticReport and ServiceRequest of one patient."""
 
+import contextlib
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable
@@ -93,6 +94,7 @@ class _Door:
             try:
                 return _json(await answer(request), 200)
             except SamsynError as refusal:
+                await self._note(refusal, request)
                 return _refusal(refusal, request.method)
             except Exception:
                 # The traceback's values may be personal, so it goes to the log's own shortening and nowhere else.
@@ -100,6 +102,15 @@ class _Door:
                 return _refusal(SamsynError(), request.method)
 
         return endpoint
+
+    async def _note(self, refusal: SamsynError, request: Request) -> None:
+        """A refused log-in or act goes into the audit journal, with who it was if he could be told."""
+        subject = None
+        if isinstance(refusal, NotAllowed):
+            with contextlib.suppress(SamsynError):
+                subject = self._needs.identify(request)
+        address = request.client.host if request.client else ""
+        await self._needs.gatekeeper.refusals.record("fhir", refusal, subject=subject, address=address)
 
     async def capability(self, request: Request) -> Resource:
         return resources.capability(self._needs.base)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from samsyn import limits
+from samsyn.access.refusals import Refusals
 from samsyn.clock import Clock
 from samsyn.errors import BadInput, LimitExceeded, NotAuthenticated, SamsynError
 from samsyn.hl7v2.acknowledgement import Verdict, answers, verdict_on
@@ -47,8 +48,14 @@ class Hl7Door:
     """Listens for RIS, EHR and patient registers. Sources are known by MSH-3, MSH-4 and address."""
 
     def __init__(
-        self, settings: MllpSettings, connections: Connections, filing: Filing, clock: Clock
+        self,
+        settings: MllpSettings,
+        connections: Connections,
+        filing: Filing,
+        clock: Clock,
+        refusals: Refusals | None = None,
     ) -> None:
+        self._refusals = refusals
         self._settings = settings
         self._sources = connections
         self._filing = filing
@@ -190,6 +197,9 @@ class Hl7Door:
             session = f"mllp-{connection.number}"
             filed = await self._filing.file_message(source.sender, source.profile, raw, session)
         except SamsynError as refusal:
+            if self._refusals is not None:
+                claimed = f"{header.sending_application}|{header.sending_facility}"
+                await self._refusals.record("hl7", refusal, claimed=claimed, address=connection.address)
             return verdict_on(refusal), now
         except Exception:
             # A fault of ours in one message must not end the connection that others' messages come on.

@@ -199,6 +199,9 @@ class Visits:
         except errors.NotAuthenticated:
             return self._to_login(request, had_session=True)
         except errors.SamsynError as problem:
+            session = self.session(request)
+            if session is not None:
+                await self._deps.gatekeeper.refusals.record("viewer", problem, subject=session.subject)
             return self._refusal(request, problem)
 
     def _refusal(self, request: Request, problem: errors.SamsynError) -> Response:

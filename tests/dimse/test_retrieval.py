@@ -209,6 +209,20 @@ async def test_get_changes_the_form_for_who_takes_only_another_uncompressed_one(
     assert got == {f"2.25.100{number}": encoded(_image(number), implicit=True) for number in range(COUNT)}
 
 
+async def test_a_damaged_object_fails_alone_and_the_others_arrive(stage: Stage) -> None:
+    [(offset, length)] = stage.rows("SELECT body_offset, length FROM instance WHERE sop_uid = '2.25.1002'")
+    [path] = list((stage.store.folder / "journal").glob("*"))
+    with path.open("r+b") as stream:
+        stream.seek(int(str(offset)) + int(str(length)) - 3)
+        stream.write(b"\xee")
+    keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="2.25.10")
+    async with await stage.connect(contexts=GET_CONTEXTS, roles=ROLES) as requestor:
+        got, responses = await get(requestor, keys)
+    assert got == {f"2.25.100{number}": made(number) for number in (0, 1, 3, 4)}
+    assert responses[-1].status == 0xB000
+    assert (responses[-1].completed, responses[-1].failed) == (COUNT - 1, 1)
+
+
 async def test_a_cancelled_get_stops(stage: Stage) -> None:
     keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="2.25.10")
     async with await stage.connect(contexts=GET_CONTEXTS, roles=ROLES) as requestor:

@@ -31,7 +31,7 @@ _PIXEL_REPRESENTATION: Final = 0x00280103
 _MAX_SHORT: Final = 0xFFFF
 
 
-def recode(data: bytes, source_uid: str, target_uid: str) -> bytes:
+def recode(data: bytes | memoryview, source_uid: str, target_uid: str) -> bytes:
     """The data set of `source_uid` as `target_uid`.
 
     NotSupported: syntaxes outside RECODABLE and RECODED. BadInput, LimitExceeded: the data set is not well
@@ -40,7 +40,7 @@ def recode(data: bytes, source_uid: str, target_uid: str) -> bytes:
     if source_uid not in RECODABLE or target_uid not in RECODED:
         raise NotSupported("this change of transfer syntax")
     if source_uid == target_uid:
-        return data
+        return bytes(data)
     plain: bytes | memoryview = inflate(data) if source_uid == DEFLATED_LITTLE else data
     if source_uid == DEFLATED_LITTLE and target_uid == EXPLICIT_LITTLE:
         return bytes(plain)

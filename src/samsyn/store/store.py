@@ -5,13 +5,14 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from samsyn.clock import Clock
-from samsyn.errors import ConfigurationError
+from samsyn.errors import ConfigurationError, DamagedData
+from samsyn.model.imaging import BodyLocation
 from samsyn.store.index import operations, sqlite
 from samsyn.store.journal import Journal
 from samsyn.store.records import FRAME
@@ -22,6 +23,8 @@ T = TypeVar("T")
 
 _READERS = 4
 _CHECKPOINT_EVERY_S = 5.0
+_GAP_BYTES: Final = 16 * 1024
+"""Bytes between two bodies (headers, small records) that are cheaper to read than a call."""
 
 
 class Store:
@@ -120,6 +123,24 @@ class Store:
         """Bytes of the journal; ranged reads of a body are the caller's arithmetic. DamagedData if short."""
         return self._journal.read(segment, offset, length)
 
+    def bodies(self, places: Sequence[BodyLocation]) -> list[memoryview | DamagedData]:
+        """Several bodies in the order given, a fault in the place of one that can not be read. Those that lie
+        close together, as a series does that came in one go, are read at once."""
+        found: list[memoryview | DamagedData] = []
+        for run in _runs(places):
+            first, last = run[0], run[-1]
+            length = last.offset + last.length - first.offset
+            try:
+                data = memoryview(self.body(first.segment, first.offset, length))
+            except DamagedData as damaged:
+                found += [damaged] if len(run) == 1 else [self.bodies([place])[0] for place in run]
+            else:
+                starts = [place.offset - first.offset for place in run]
+                found += [
+                    data[start : start + place.length] for start, place in zip(starts, run, strict=True)
+                ]
+        return found
+
     async def body_async(self, segment: int, offset: int, length: int) -> bytes:
         """The same on a reader thread, for what may not be in the page cache."""
         loop = asyncio.get_running_loop()
@@ -153,3 +174,17 @@ def _lock(folder: Path) -> int:
         os.close(descriptor)
         raise ConfigurationError("another process already uses this data folder") from problem
     return descriptor
+
+
+def _runs(places: Sequence[BodyLocation]) -> Iterator[list[BodyLocation]]:
+    """Places in order, parted where the next one does not follow soon after in the same segment."""
+    run: list[BodyLocation] = []
+    for place in places:
+        if run:
+            gap = place.offset - run[-1].offset - run[-1].length
+            if place.segment != run[-1].segment or not 0 <= gap <= _GAP_BYTES:
+                yield run
+                run = []
+        run.append(place)
+    if run:
+        yield run

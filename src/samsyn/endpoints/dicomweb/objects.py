@@ -20,6 +20,7 @@ from samsyn.endpoints.dicomweb.parts import Content, content_of, single_part
 from samsyn.endpoints.dicomweb.target import Target
 from samsyn.errors import NotFound
 from samsyn.model.imaging import StoredInstance
+from samsyn.retrieve.read_ahead import GROUP_BYTES, ReadAhead
 from samsyn.retrieve.retrieve import BASE_MARK, Retriever
 from samsyn.wire.multipart import closing, part_head
 
@@ -136,10 +137,18 @@ class Objects:
         length = sum(map(len, heads)) + sum(instance.location.length for instance in instances) + len(end)
 
         async def body() -> AsyncIterator[bytes]:
-            for head, instance in zip(heads, instances, strict=True):
-                yield head
-                async for piece in self._retriever.pieces(view, instance):
-                    yield piece
+            left = iter(heads)
+            async with ReadAhead(self._retriever, view, instances, GROUP_BYTES) as ahead:
+                for group in ahead.groups:
+                    if group[0].location.length > GROUP_BYTES:
+                        yield next(left)
+                        async for piece in self._retriever.pieces(view, group[0]):
+                            yield piece
+                        continue
+                    parts: list[bytes | memoryview] = []
+                    for instance in group:
+                        parts += (next(left), await ahead.data_of(instance))
+                    yield b"".join(parts)
             yield end
 
         kind = f'multipart/related; type="{_DICOM}"; boundary={boundary}'.encode()

@@ -135,7 +135,7 @@ class Connection(AssociationTransport):
             # The peer aborted while a large message was leaving.
             return
 
-    async def store(self, context_id: int, request: StoreRequest, data: bytes) -> Message | None:
+    async def store(self, context_id: int, request: StoreRequest, data: bytes | memoryview) -> Message | None:
         """See Link."""
         answer: asyncio.Future[Message | None] = self._loop.create_future()
         self._sub_operation = (request.message_id, answer)

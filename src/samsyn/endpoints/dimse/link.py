@@ -43,7 +43,7 @@ class Link(Protocol):
     async def flush_queued(self) -> None:
         """Sends what was queued and waits until the peer has room for more."""
 
-    async def store(self, context_id: int, request: StoreRequest, data: bytes) -> Message | None:
+    async def store(self, context_id: int, request: StoreRequest, data: bytes | memoryview) -> Message | None:
         """A C-STORE sub-operation on this association; the peer's answer, or None when it is gone.
 
         The peer is gone too when it does not answer within limits.MESSAGE_TIMEOUT_S.

@@ -13,7 +13,7 @@ from samsyn.dicom.recoding import RECODABLE, RECODED
 from samsyn.endpoints.dimse import identifiers
 from samsyn.endpoints.dimse.identifiers import FAILED_SOP_INSTANCE_UIDS, PATIENT_ID, STUDY_INSTANCE_UID
 from samsyn.endpoints.dimse.link import Link
-from samsyn.endpoints.dimse.outgoing import ReadAhead, form_for
+from samsyn.endpoints.dimse.outgoing import form_for, in_form
 from samsyn.endpoints.dimse.progress import Progress
 from samsyn.endpoints.dimse.statuses import comment
 from samsyn.errors import (
@@ -30,6 +30,7 @@ from samsyn.errors import (
 from samsyn.exchange.scu import Requestor, connect
 from samsyn.model.imaging import StoredInstance
 from samsyn.providers.connections import Connections, Destination
+from samsyn.retrieve.read_ahead import ReadAhead
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.find import Finder
 from samsyn.search.query import Level, Query
@@ -151,7 +152,7 @@ class Retrieval:
         progress: Progress,
     ) -> None:
         try:
-            data = await ahead.data_of(instance, transfer_syntax)
+            data = await in_form(await ahead.data_of(instance), instance, transfer_syntax)
         except (BadInput, DamagedData, LimitExceeded, NotFound) as error:
             progress.fail(instance, error.sentence)
             return
@@ -226,7 +227,7 @@ class Retrieval:
                 transfer_syntax,
                 instance.sop_class_uid,
                 instance.sop_instance_uid,
-                await ahead.data_of(instance, transfer_syntax),
+                await in_form(await ahead.data_of(instance), instance, transfer_syntax),
                 (link.system.sender.name, request.message_id),
             )
         except (BadInput, DamagedData, LimitExceeded, NotFound, NotSupported) as error:

@@ -173,6 +173,12 @@ VIEW_SECONDS: Final = 5.0
 """A View may be reused for this long: a block or withdrawn consent works everywhere within it."""
 LIFT_DAYS: Final = 7
 """A temporary lift of a block lasts at most this many days."""
+LIFT_REQUEST_HOURS: Final = 24
+"""A request to lift a block can be answered for this long: as long as the emergency that it rests on."""
+MAX_REQUEST_CHARACTERS: Final = 500
+"""Free text in a request to lift a block and in its answer: some sentences, no copy of the record."""
+MAX_LIFT_REQUESTS: Final = 20
+"""Unanswered requests of one person: nobody has more patients in danger at once."""
 EMERGENCY_HOURS: Final = 24
 """An emergency ground (nödöppning) lasts at most this long: the danger is over or it is attested again."""
 RELATION_DAYS: Final = 14

@@ -17,11 +17,13 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from samsyn import __version__, limits
+from samsyn.access.administration import RegisterAdministration
 from samsyn.access.authentication.desk import LoginDesk
 from samsyn.access.authentication.identification import Identification
 from samsyn.access.authentication.oidc import Registration, RelyingParty
 from samsyn.access.authentication.sessions import Sessions
 from samsyn.access.authentication.tokens import Tokens
+from samsyn.access.lift_requests import LiftRequests
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
 from samsyn.audit.anchoring import Anchoring
@@ -210,6 +212,8 @@ class Server:
             sessions=self._sessions,
             desk=self._desk,
             gatekeeper=self._gatekeeper,
+            lift_requests=LiftRequests(self._store, self._clock, self._gatekeeper.registers),
+            administration=RegisterAdministration(self._store, self._clock, self._gatekeeper.registers),
             opened=self._opened,
             lookup=self._lookup,
             finder=self._finder,

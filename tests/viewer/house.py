@@ -18,11 +18,13 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from samsyn.access.administration import RegisterAdministration
 from samsyn.access.authentication.desk import LoginDesk
 from samsyn.access.authentication.identification import Identification
 from samsyn.access.authentication.oidc import Registration, RelyingParty
 from samsyn.access.authentication.sessions import Sessions
 from samsyn.access.authentication.tokens import Tokens
+from samsyn.access.lift_requests import LiftRequests
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
 from samsyn.clock import STOCKHOLM, SystemClock
@@ -99,6 +101,8 @@ class House:
             sessions=self.sessions,
             desk=self.desk,
             gatekeeper=self.gatekeeper,
+            lift_requests=LiftRequests(self.store, self.clock, self.gatekeeper.registers),
+            administration=RegisterAdministration(self.store, self.clock, self.gatekeeper.registers),
             opened=self.opened,
             lookup=self.lookup,
             finder=Finder(self.store, self.clock),

@@ -64,10 +64,15 @@ def check_ground(
 
 
 def check_end_of_ground(facts: Facts, consent: Consent) -> None:
-    """Ending a ground: the unit that registered it, or the patient. NotFound for anybody else."""
+    """Ending a ground: the unit that registered it, its provider's block administrator, or the patient.
+
+    NotFound for anybody else.
+    """
     if facts.subject.kind is SubjectKind.PATIENT:
         if facts.subject.patient_key not in facts.patient_keys:
             raise NotFound
+        return
+    if is_administrator_of(facts, consent.provider):
         return
     assignment = care_staff(facts)
     if (consent.provider, consent.unit) != (assignment.provider_hsa_id, assignment.unit_hsa_id):
@@ -115,6 +120,11 @@ def check_lift(facts: Facts, block: Block, unit: str, employee: str, ends: datet
     if reason == "emergency" and employee != facts.subject.hsa_id:
         raise NotAllowed("an emergency is attested by the reader")
     return True
+
+
+def check_lift_time(now: datetime, ends: datetime) -> None:
+    """A lift ends within limits.LIFT_DAYS."""
+    _bounded(now, ends, timedelta(days=limits.LIFT_DAYS))
 
 
 def is_administrator_of(facts: Facts, provider: str) -> bool:

@@ -19,7 +19,7 @@ from samsyn.audit import journal as audit
 from samsyn.clock import STOCKHOLM, Clock
 from samsyn.errors import BadInput, NotFound
 from samsyn.model.audit import AuditEntry
-from samsyn.model.registers import Block, BlockKind, CareRelation, Consent, Ground, Lift
+from samsyn.model.registers import Block, BlockKind, CareRelation, Consent, Ground, Lift, LiftRequest
 from samsyn.model.subject import Purpose, Subject, SubjectKind
 from samsyn.store.index import patient_rows, register_rows
 from samsyn.store.index.register_rows import Ask
@@ -68,7 +68,8 @@ class Registers:
     def __init__(self, store: Store, clock: Clock, policy: Policy) -> None:
         self._store = store
         self._clock = clock
-        self._policy = policy
+        self.policy = policy
+        """What the law leaves to the region."""
         self.version = 0
         """Grows with every write of this process."""
 
@@ -79,10 +80,10 @@ class Registers:
         until = ends or end_of_day(self._clock.now())
 
         def decide(transaction: Transaction) -> CareRelation:
-            facts = self._facts(transaction, subject, patient_key)
+            facts = self.facts_in(transaction, subject, patient_key)
             own = duties.check_relation(facts, until)
             relation = CareRelation(
-                _new_id(),
+                new_id(),
                 patient_key,
                 own.provider_hsa_id,
                 own.unit_hsa_id,
@@ -91,12 +92,12 @@ class Registers:
                 until,
                 "attested",
             )
-            _insert(transaction, "care_relation", relation)
+            insert_row(transaction, "care_relation", relation)
             details = {"relation": relation.relation_id, "wording": wording}
             audit.append(transaction, entry(subject, Event.ATTEST_RELATION, patient_key, details=details))
             return relation
 
-        return await self._write(decide)
+        return await self.change(decide)
 
     async def register_ground(
         self,
@@ -119,11 +120,11 @@ class Registers:
             ends = now + timedelta(hours=limits.EMERGENCY_HOURS)
 
         def decide(transaction: Transaction) -> Consent:
-            facts = self._facts(transaction, subject, patient_key)
+            facts = self.facts_in(transaction, subject, patient_key)
             begins = starts or facts.now
             own = duties.check_ground(facts, ground, personal, begins, ends, channel)
             consent = Consent(
-                _new_id(),
+                new_id(),
                 patient_key,
                 ground,
                 own.provider_hsa_id,
@@ -133,38 +134,40 @@ class Registers:
                 ends,
                 channel,
             )
-            _insert(transaction, "consent", consent)
+            insert_row(transaction, "consent", consent)
             event = Event.EMERGENCY_CONSENT if ground in TWO_STEP else Event.ATTEST_CONSENT
             details = {
                 "consent": consent.consent_id,
                 "ground": ground.value,
                 "for": "person" if personal else "unit",
                 "channel": channel,
-                "until": _text(ends) if ends else "withdrawn",
+                "until": utc_text(ends) if ends else "withdrawn",
                 "wording": wording,
             }
             audit.append(transaction, entry(subject, event, patient_key, details=details))
             return consent
 
-        return await self._write(decide)
+        return await self.change(decide)
 
-    async def end_ground(self, subject: Subject, consent_id: str, *, annulled: bool = False) -> None:
+    async def end_ground(
+        self, subject: Subject, consent_id: str, *, annulled: bool = False, wording: str = ""
+    ) -> None:
         """Withdraws a consent, or annuls a wrong registration; twice is once. NotFound: not this unit's."""
 
         def decide(transaction: Transaction) -> None:
             consent = register_rows.consent(transaction.all, consent_id)
             if consent is None:
                 raise NotFound
-            facts = self._facts(transaction, subject, consent.patient_key)
+            facts = self.facts_in(transaction, subject, consent.patient_key)
             duties.check_end_of_ground(facts, consent)
             if consent.ended is not None:
                 return
             transaction.update("consent", {"consent_id": consent_id}, ended=transaction.time)
             event = Event.ANNUL_CONSENT if annulled else Event.WITHDRAW_CONSENT
-            details = {"consent": consent_id}
+            details = {"consent": consent_id, "wording": wording}
             audit.append(transaction, entry(subject, event, consent.patient_key, details=details))
 
-        await self._write(decide)
+        await self.change(decide)
 
     async def register_block(
         self,
@@ -181,9 +184,9 @@ class Registers:
         """Blocks a unit's or a provider's information at once (PDL 4:4, SVOD 2:3). Days are YYYYMMDD."""
 
         def decide(transaction: Transaction) -> Block:
-            facts = self._facts(transaction, subject, patient_key)
+            facts = self.facts_in(transaction, subject, patient_key)
             duties.check_block(facts, kind, provider, unit, (first, last))
-            block = Block(_new_id(), patient_key, kind, provider, unit, first, last)
+            block = Block(new_id(), patient_key, kind, provider, unit, first, last)
             transaction.insert(
                 "block",
                 block_id=block.block_id,
@@ -209,21 +212,21 @@ class Registers:
             )
             return block
 
-        return await self._write(decide)
+        return await self.change(decide)
 
-    async def end_block(self, subject: Subject, block_id: str) -> None:
+    async def end_block(self, subject: Subject, block_id: str, wording: str = "") -> None:
         """Lifts a block for good; twice is once. Only the owner's block administrator (SVOD 2:3)."""
 
         def decide(transaction: Transaction) -> None:
             block = _existing_block(transaction, block_id)
-            facts = self._facts(transaction, subject, block.patient_key)
+            facts = self.facts_in(transaction, subject, block.patient_key)
             duties.check_end_of_block(facts, block)
             if block.ended is not None:
                 return
             transaction.update("block", {"block_id": block_id}, ended=transaction.time)
-            audit.append(transaction, _about_block(subject, Event.END_BLOCK, block, {}))
+            audit.append(transaction, about_block(subject, Event.END_BLOCK, block, {"wording": wording}))
 
-        await self._write(decide)
+        await self.change(decide)
 
     async def lift_block(
         self,
@@ -245,20 +248,20 @@ class Registers:
 
         def decide(transaction: Transaction) -> Lift:
             block = _existing_block(transaction, block_id)
-            facts = self._facts(transaction, subject, block.patient_key)
+            facts = self.facts_in(transaction, subject, block.patient_key)
             by_reader = duties.check_lift(facts, block, unit, employee, until, reason)
             if block.ended is not None:
                 raise NotFound
-            lift = Lift(_new_id(), block_id, block.patient_key, unit, employee, facts.now, until, reason)
-            _insert(transaction, "lift", lift)
+            lift = Lift(new_id(), block_id, block.patient_key, unit, employee, facts.now, until, reason)
+            insert_row(transaction, "lift", lift)
             event = Event.LIFT_BLOCK
             if by_reader:
                 event = Event.EMERGENCY_PASS_BLOCKED if reason == "emergency" else Event.PASS_BLOCKED
-            details = {"lift": lift.lift_id, "unit": unit, "until": _text(until), "wording": wording}
-            audit.append(transaction, _about_block(subject, event, block, details))
+            details = {"lift": lift.lift_id, "unit": unit, "until": utc_text(until), "wording": wording}
+            audit.append(transaction, about_block(subject, event, block, details))
             return lift
 
-        return await self._write(decide)
+        return await self.change(decide)
 
     async def end_lift(self, subject: Subject, lift_id: str) -> None:
         """Ends a lift before its time; twice is once. Whoever could have made it may end it."""
@@ -268,20 +271,20 @@ class Registers:
             if lift is None:
                 raise NotFound
             block = _existing_block(transaction, lift.block_id)
-            facts = self._facts(transaction, subject, block.patient_key)
+            facts = self.facts_in(transaction, subject, block.patient_key)
             until = facts.now + timedelta(minutes=1)
             duties.check_lift(facts, block, lift.unit, lift.employee, until, lift.reason)
             if lift.ended is not None:
                 return
             transaction.update("lift", {"lift_id": lift_id}, ended=transaction.time)
-            audit.append(transaction, _about_block(subject, Event.END_LIFT, block, {"lift": lift_id}))
+            audit.append(transaction, about_block(subject, Event.END_LIFT, block, {"lift": lift_id}))
 
-        await self._write(decide)
+        await self.change(decide)
 
     async def blocks_at(self, subject: Subject) -> tuple[Block, ...]:
         """The blocks in force at the provider whose block administrator asks; NotAllowed for others."""
         now = self._clock.now()
-        facts = Facts(subject, Purpose.CARE, frozenset(), now, policy=self._policy)
+        facts = Facts(subject, Purpose.CARE, frozenset(), now, policy=self.policy)
         provider = duties.administered_provider(facts)
         return await self._store.read(
             lambda connection: register_rows.blocks_at(
@@ -308,18 +311,20 @@ class Registers:
 
         return await self._store.read(lambda connection: question(register_rows.asking(connection)))
 
-    async def _write(self, decide: Callable[[Transaction], T]) -> T:
+    async def change(self, decide: Callable[[Transaction], T]) -> T:
+        """Makes a change of the registers durable; every View made before is made anew after it."""
         committed = await self._store.commit(decide)
         self.version += 1
         return committed.value
 
-    def _facts(self, transaction: Transaction, subject: Subject, patient_key: int) -> Facts:
+    def facts_in(self, transaction: Transaction, subject: Subject, patient_key: int) -> Facts:
+        """What counts for the subject and the person, as the registers stand in the record. NotFound: nobody there."""
         if transaction.one("SELECT 1 FROM patient WHERE patient_key = ?", patient_key) is None:
             raise NotFound
         keys = patient_rows.closure(transaction.all, patient_key)
         purpose = Purpose.OWN_RECORD if subject.kind is SubjectKind.PATIENT else Purpose.CARE
         now = datetime.fromisoformat(transaction.time)
-        return read_facts(transaction.all, subject, purpose, keys, now, Choices(), self._policy, True)
+        return read_facts(transaction.all, subject, purpose, keys, now, Choices(), self.policy, True)
 
 
 def _existing_block(transaction: Transaction, block_id: str) -> Block:
@@ -329,17 +334,20 @@ def _existing_block(transaction: Transaction, block_id: str) -> Block:
     return block
 
 
-def _insert(transaction: Transaction, table: str, row: CareRelation | Consent | Lift) -> None:
+def insert_row(
+    transaction: Transaction, table: str, row: CareRelation | Consent | Lift | LiftRequest
+) -> None:
     """Writes a register row whose columns bear the names of its fields."""
     values = {field.name: getattr(row, field.name) for field in fields(row)}
     texts = {
-        name: _text(value) if isinstance(value, datetime) else getattr(value, "value", value)
+        name: utc_text(value) if isinstance(value, datetime) else getattr(value, "value", value)
         for name, value in values.items()
     }
     transaction.insert(table, **texts)
 
 
-def _about_block(subject: Subject, event: Event, block: Block, details: dict[str, str]) -> AuditEntry:
+def about_block(subject: Subject, event: Event, block: Block, details: dict[str, str]) -> AuditEntry:
+    """The audit entry of an act on a block, which names the block's owner."""
     return entry(
         subject,
         event,
@@ -350,11 +358,13 @@ def _about_block(subject: Subject, event: Event, block: Block, details: dict[str
     )
 
 
-def _new_id() -> str:
+def new_id() -> str:
+    """A name for a new row of a register."""
     return str(uuid.uuid4())
 
 
-def _text(moment: datetime) -> str:
+def utc_text(moment: datetime) -> str:
+    """How times stand in the registers. BadInput: a time without zone."""
     if moment.tzinfo is None:
         raise BadInput("a time without zone")
     return moment.astimezone(UTC).isoformat()

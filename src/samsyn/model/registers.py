@@ -90,3 +90,39 @@ class Lift:
     reason: str
     """"consent" or "emergency"."""
     ended: datetime | None = None
+
+
+class LiftAnswer(StrEnum):
+    """What the owner's block administrator answered to a request."""
+
+    WAITING = ""
+    GRANTED = "granted"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class LiftRequest:
+    """A reader's request to the provider that blocked, to lift for a while (begäran om hävning, SVOD 3:5)."""
+
+    request_id: str
+    patient_key: int
+    owner: str
+    """HSA-id of the provider that holds the block and answers."""
+    provider: str
+    unit: str
+    """Of the person who asks, as are provider and assignment."""
+    employee: str
+    asker: str
+    """Name of the person who asks, as the login told it."""
+    for_unit: bool
+    """Asked for everybody with a care relation at the unit, not for the asker alone."""
+    phone: str
+    need: str
+    """Why it is needed, in the asker's words."""
+    asked: datetime
+    answered: datetime | None = None
+    answer: LiftAnswer = LiftAnswer.WAITING
+    told: str = ""
+    """The administrator's words to the asker."""
+    until: datetime | None = None
+    """When a granted lift ends."""

@@ -89,3 +89,14 @@ class Subject:
     """Duties beyond care: "block-administrator", "log-reviewer", "exchange-desk", "steward"."""
     patient_key: int | None = None
     """The person himself, for kind PATIENT."""
+
+    @property
+    def reads_for_care(self) -> bool:
+        """Whether this is staff whose chosen assignment can read for care at all (PDL 4:2)."""
+        own = self.assignment
+        return (
+            self.kind is SubjectKind.STAFF
+            and own is not None
+            and own.purpose is Purpose.CARE
+            and own.reading_scope() is not None
+        )

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from samsyn.access.administration import RegisterAdministration
 from samsyn.access.authentication.desk import LoginDesk
 from samsyn.access.authentication.sessions import Sessions
+from samsyn.access.lift_requests import LiftRequests
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
 from samsyn.clock import Clock
@@ -25,6 +27,8 @@ class ViewerDependencies:
     sessions: Sessions
     desk: LoginDesk
     gatekeeper: Gatekeeper
+    lift_requests: LiftRequests
+    administration: RegisterAdministration
     opened: OpenedPatients
     lookup: PatientLookup
     finder: Finder

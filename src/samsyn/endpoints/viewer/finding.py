@@ -1,8 +1,5 @@
 """Finding the patient: any written form of a number, sent in a form, never in an address."""
 
-import hashlib
-import hmac
-import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -12,14 +9,15 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from samsyn import limits
+from samsyn.access.duties import BLOCK_ADMINISTRATOR
 from samsyn.access.events import Event, entry
 from samsyn.access.registers import end_of_day
 from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.pages import go_to
+from samsyn.endpoints.viewer.tickets import Tickets
 from samsyn.endpoints.viewer.visits import PatientVisit, Visit, Visits
 from samsyn.endpoints.viewer.wording import PatientShown, patient_shown, short_moment
-from samsyn.errors import NotFound
 from samsyn.model.patient import Patient
 from samsyn.patients.identifiers import MAX_CHARACTERS, recognise
 
@@ -46,10 +44,10 @@ class Recent:
 class Finding:
     """Search, opening and closing of a patient, and the attestation of the care relation."""
 
-    def __init__(self, deps: ViewerDependencies, visits: Visits) -> None:
+    def __init__(self, deps: ViewerDependencies, visits: Visits, tickets: Tickets) -> None:
         self._deps = deps
         self._visits = visits
-        self._key = secrets.token_bytes(32)
+        self._tickets = tickets
 
     def routes(self) -> list[BaseRoute]:
         """The addresses of this part."""
@@ -65,7 +63,9 @@ class Finding:
         ]
 
     async def start(self, visit: Visit) -> Response:
-        """The search field, with the patients that are open already."""
+        """The search field, with the patients that are open already; other duties begin at their own page."""
+        if not visit.subject.reads_for_care and BLOCK_ADMINISTRATOR in visit.subject.roles:
+            return go_to("/blocks")
         return await self._page(visit)
 
     async def find(self, visit: Visit) -> Response:
@@ -89,24 +89,14 @@ class Finding:
         return await self._page(visit, sought, found=[self._found(visit, each, value) for each in found])
 
     def _found(self, visit: Visit, patient: Patient, value: str) -> Found:
-        return Found(patient_shown(patient, visit.words, value), self._ticket(visit, patient.key))
-
-    def _ticket(self, visit: Visit, patient_key: int) -> str:
-        """Names a person in the form that opens him: made for this session, so that none can be guessed."""
-        text = f"{visit.subject.session_id} {patient_key}".encode()
-        return f"{patient_key}.{hmac.new(self._key, text, hashlib.sha256).hexdigest()}"
+        ticket = self._tickets.ticket(visit.subject.session_id, patient.key)
+        return Found(patient_shown(patient, visit.words, value), ticket)
 
     async def open(self, visit: Visit) -> Response:
         """Opens the chosen person; a ticket of another session or made up finds nobody."""
         _ = visit.assignment
-        text = visit.form.text("person").partition(".")[0]
-        if not text.isdecimal() or len(text) > 18:
-            raise NotFound
-        if not hmac.compare_digest(
-            self._ticket(visit, int(text)).encode(), visit.form.text("person").encode()
-        ):
-            raise NotFound
-        patient = await self._deps.lookup.patient(int(text))
+        key = self._tickets.patient_key(visit.subject.session_id, visit.form.text("person"))
+        patient = await self._deps.lookup.patient(key)
         return go_to(f"/p/{self._deps.opened.open(visit.subject.session_id, patient.key)}/")
 
     async def close(self, there: PatientVisit) -> Response:

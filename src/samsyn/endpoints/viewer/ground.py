@@ -11,9 +11,9 @@ from starlette.routing import BaseRoute, Route
 from samsyn import limits
 from samsyn.access.registers import end_of_day
 from samsyn.access.reveal import Step
-from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.pages import go_to
+from samsyn.endpoints.viewer.typed import moment_typed, typed_moment
 from samsyn.endpoints.viewer.visits import PatientVisit, Visits
 from samsyn.errors import BadInput, NotAllowed, NotFound
 from samsyn.model.registers import Ground
@@ -22,8 +22,6 @@ from samsyn.model.subject import Scope
 CHANNELS: Final = ("visit", "phone", "referral")
 _LONGEST_DAYS: Final = 3_660
 """A consent with an end: at most ten years; longer is "until withdrawn"."""
-_LOCAL: Final = "%Y-%m-%d %H:%M"
-"""How times stand in the form: a browser's own field for times would follow the browser's language."""
 _SCOPES: Final = MappingProxyType({"unit": False, "person": True})
 
 
@@ -56,12 +54,12 @@ class Grounds:
     async def ask(self, there: PatientVisit) -> Response:
         """The form with its defaults: the whole unit, at the visit, from now to the end of today."""
         ground = self._ground(there)
-        now = self._deps.clock.now().astimezone(STOCKHOLM)
+        now = self._deps.clock.now()
         last = end_of_day(now) - timedelta(minutes=1)
         if ground is Ground.EMERGENCY:
             last = now + timedelta(hours=limits.EMERGENCY_HOURS)
         scope = "person" if ground is Ground.EMERGENCY else "unit"
-        asked = Asked(scope, "visit", now.strftime(_LOCAL), last.astimezone(STOCKHOLM).strftime(_LOCAL))
+        asked = Asked(scope, "visit", typed_moment(now), typed_moment(last))
         return self._page(there, ground, asked, "")
 
     async def register(self, there: PatientVisit) -> Response:
@@ -97,11 +95,15 @@ class Grounds:
         form = there.visit.form
         registers = self._deps.gatekeeper.registers
         known = await registers.consents_for(there.visit.subject, there.patient_key)
-        if form.text("consent") not in {each.consent_id for each in known}:
+        consent = next((each for each in known if each.consent_id == form.text("consent")), None)
+        if consent is None:
             raise NotFound
-        await registers.end_ground(
-            there.visit.subject, form.text("consent"), annulled=form.text("how") == "annul"
+        annulled, words = form.text("how") == "annul", there.visit.words
+        act = "annul" if annulled else "withdraw" if consent.ground is Ground.CONSENT else "end"
+        saw = (
+            f"{words('ground.' + consent.ground.value)}. {words('ground.end_note')} {words('ground.' + act)}"
         )
+        await registers.end_ground(there.visit.subject, consent.consent_id, annulled=annulled, wording=saw)
         return go_to(f"{there.base}#more")
 
     def _ground(self, there: PatientVisit) -> Ground:
@@ -116,8 +118,8 @@ class Grounds:
     def _times(self, ground: Ground, asked: Asked) -> tuple[datetime | None, datetime | None]:
         """Beginning (None = now) and end (None = until withdrawn) from local times. BadInput: no such time."""
         now = self._deps.clock.now()
-        starts = _moment(asked.starts)
-        ends = _moment(asked.ends)
+        starts = moment_typed(asked.starts)
+        ends = moment_typed(asked.ends)
         if ends is not None:
             # "Until and including" a minute: the end itself is the next one.
             ends += timedelta(minutes=1)
@@ -155,13 +157,3 @@ class Grounds:
             "others": [each.value for each in Ground if each is not ground],
         }
         return self._visits.show_patient(there, "ground.html", "consent", values, status)
-
-
-def _moment(text: str) -> datetime | None:
-    """A local time of the form's own kind, aware; None when it was left empty. BadInput: anything else."""
-    if not text:
-        return None
-    try:
-        return datetime.strptime(" ".join(text.replace("T", " ").split()), _LOCAL).replace(tzinfo=STOCKHOLM)
-    except ValueError:
-        raise BadInput("time") from None

@@ -65,6 +65,7 @@ class Pages:
             "token": "",
             "patient": None,
             "handle": "",
+            "close_address": "",
             "here": request.url.path,
             "page": "message",
             **values,

@@ -11,13 +11,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from samsyn.access.grounds import TWO_STEP
+from samsyn.access.lift_requests import is_waiting
 from samsyn.access.reveal import Step
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.visits import PatientVisit, Visits
-from samsyn.endpoints.viewer.wording import short_moment
+from samsyn.endpoints.viewer.wording import moment, short_moment
 from samsyn.errors import BadInput, NotFound
-from samsyn.model.registers import BlockKind, Consent
+from samsyn.model.registers import BlockKind, Consent, LiftAnswer, LiftRequest
 from samsyn.model.subject import Scope
 
 LIFT_REASONS = ("consent", "emergency")
@@ -44,6 +45,17 @@ class GroundShown:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedShown:
+    """A request to lift that the reader has made for this patient, with what became of it."""
+
+    provider: str
+    asked: str
+    answer: str
+    state: str
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
 class RevealState:
     """What the box "more information" tells, and which steps are open."""
 
@@ -65,6 +77,9 @@ class RevealState:
     has_ground: bool
     grounds: tuple[GroundShown, ...]
     without_owner: bool
+    asked: tuple[AskedShown, ...]
+    asked_already: frozenset[str]
+    """Providers that have a request of this reader to answer."""
 
     @property
     def is_everything(self) -> bool:
@@ -99,6 +114,7 @@ class Reveal:
             Route("/p/{handle}/reveal/providers", patient(self.show_providers), methods=["POST"]),
             Route("/p/{handle}/reveal/choose-providers", patient(self.choose_providers), methods=["POST"]),
             Route("/p/{handle}/reveal/blocked-providers", patient(self.show_blockers), methods=["POST"]),
+            Route("/p/{handle}/reveal/request-lift", patient(self.request_lift), methods=["POST"]),
         ]
 
     async def state(self, there: PatientVisit) -> RevealState:
@@ -106,6 +122,7 @@ class Reveal:
         view, own = there.view, there.visit.assignment
         bits, names = view.indicators, view.names
         consents = await self._deps.gatekeeper.registers.consents_for(there.visit.subject, there.patient_key)
+        requests = await self._deps.lift_requests.asked(view)
         scope = own.reading_scope()
         needs_second = bool(view.grounds) and view.grounds <= TWO_STEP and not view.choices.relevant
         return RevealState(
@@ -126,6 +143,10 @@ class Reveal:
             has_ground=bool(view.grounds),
             grounds=tuple(self._ground(there, each) for each in consents if self._counts(there, each)),
             without_owner=bits.without_owner,
+            asked=tuple(self._asked(there, each) for each in requests),
+            asked_already=frozenset(
+                each.owner for each in requests if is_waiting(each, self._deps.clock.now())
+            ),
         )
 
     async def show_units(self, there: PatientVisit) -> Response:
@@ -198,6 +219,22 @@ class Reveal:
         wording = there.visit.words("reveal.blocked_wording")
         return await self._step(there, Step.BLOCKED_PROVIDERS, wording)
 
+    async def request_lift(self, there: PatientVisit) -> Response:
+        """Asks a provider that has been named to lift its block (SVOD 3:5); nothing opens by it."""
+        form, words = there.visit.form, there.visit.words
+        owner = form.text("owner")
+        for_unit = form.text("scope") == "unit"
+        told = words("lift.wording", provider=self._deps.connections.provider_name(owner))
+        await self._deps.lift_requests.ask(
+            there.view,
+            owner,
+            for_unit=for_unit,
+            phone=form.text("phone"),
+            need=form.text("need"),
+            wording=told,
+        )
+        return go_to(f"{there.base}#more")
+
     async def _step(self, there: PatientVisit, step: Step, wording: str) -> Response:
         await self._deps.gatekeeper.reveal(there.visit.subject, there.patient_key, step, wording=wording)
         return go_to(f"{there.base}#more")
@@ -237,6 +274,18 @@ class Reveal:
         )
         is_consent = consent.ground.value == "consent"
         return GroundShown(consent.consent_id, consent.ground.value, told, who, is_consent)
+
+    def _asked(self, there: PatientVisit, request: LiftRequest) -> AskedShown:
+        words, now = there.visit.words, self._deps.clock.now()
+        if request.answer is LiftAnswer.GRANTED and request.until is not None:
+            over = request.until <= now
+            state = words("lift.over" if over else "lift.granted", until=short_moment(request.until, now))
+        elif request.answer is LiftAnswer.REFUSED:
+            state = words("lift.refused")
+        else:
+            state = words("lift.waiting" if is_waiting(request, now) else "lift.unanswered")
+        provider = self._deps.connections.provider_name(request.owner)
+        return AskedShown(provider, moment(request.asked), request.answer.value, state, request.told)
 
     def _units(self, provider: str, hsa_ids: Iterable[str]) -> tuple[Named, ...]:
         named = [Named(each, self._deps.connections.unit_name(provider, each)) for each in hsa_ids]

@@ -5,6 +5,8 @@ from pathlib import Path
 from starlette.routing import BaseRoute
 
 from samsyn.endpoints.viewer.assets import Assets
+from samsyn.endpoints.viewer.blocks.desk import LiftDesk
+from samsyn.endpoints.viewer.blocks.person import PersonRegister
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.finding import Finding
 from samsyn.endpoints.viewer.ground import Grounds
@@ -17,6 +19,7 @@ from samsyn.endpoints.viewer.public import PublicPages
 from samsyn.endpoints.viewer.record import Record
 from samsyn.endpoints.viewer.reveal import Reveal
 from samsyn.endpoints.viewer.series import SeriesLists
+from samsyn.endpoints.viewer.tickets import Tickets
 from samsyn.endpoints.viewer.visits import Visits
 
 
@@ -31,15 +34,18 @@ def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
     login = deps.settings.login
     pages = Pages(languages, assets, deps.version, login.provider == "demo", login.issuer)
     visits = Visits(deps, pages)
+    tickets = Tickets()
     series = SeriesLists(deps, languages)
     reveal = Reveal(deps, visits)
     diagnostic = DiagnosticViewer(visits, ohif_files)
     return [
         *Login(deps, visits).routes(),
-        *Finding(deps, visits).routes(),
+        *Finding(deps, visits, tickets).routes(),
         *Record(deps, visits, reveal, series, diagnostic.is_installed).routes(),
         *reveal.routes(),
         *Grounds(deps, visits).routes(),
+        *LiftDesk(deps, visits, tickets).routes(),
+        *PersonRegister(deps, visits).routes(),
         *PicturePages(deps, visits, series, diagnostic.is_installed).routes(),
         *diagnostic.routes(),
         *PublicPages(deps, visits, assets).routes(),

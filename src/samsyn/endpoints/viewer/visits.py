@@ -22,7 +22,7 @@ from samsyn.endpoints.viewer.pages import Pages, go_to
 from samsyn.endpoints.viewer.secure import FORM_FIELD, Form, check_origin, read_form
 from samsyn.endpoints.viewer.wording import PatientShown, patient_shown
 from samsyn.model.patient import Patient
-from samsyn.model.subject import Assignment, Purpose, Subject, SubjectKind
+from samsyn.model.subject import Assignment, Subject
 
 _STATUS: Final[tuple[tuple[type[errors.SamsynError], int, str], ...]] = (
     (errors.NotFound, 404, "not_found"),
@@ -53,12 +53,7 @@ class Visit:
     def assignment(self) -> Assignment:
         """The chosen assignment. NotAllowed: there is none that can read for care."""
         own = self.subject.assignment
-        if (
-            self.subject.kind is not SubjectKind.STAFF
-            or own is None
-            or own.purpose is not Purpose.CARE
-            or own.reading_scope() is None
-        ):
+        if own is None or not self.subject.reads_for_care:
             raise errors.NotAllowed("assignment")
         return own
 

@@ -9,7 +9,16 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from samsyn.model.predicate import Item
-from samsyn.model.registers import Block, BlockKind, CareRelation, Consent, Ground, Lift
+from samsyn.model.registers import (
+    Block,
+    BlockKind,
+    CareRelation,
+    Consent,
+    Ground,
+    Lift,
+    LiftAnswer,
+    LiftRequest,
+)
 
 Ask: TypeAlias = Callable[..., list[Any]]
 
@@ -19,6 +28,11 @@ _RELATION = (
 _CONSENT = "SELECT consent_id, patient_key, ground, provider, unit, employee, starts, ends, channel, ended FROM consent"
 _BLOCK = "SELECT block_id, patient_key, kind, provider, unit, first_day, last_day, ended FROM block"
 _LIFT = "SELECT lift_id, block_id, patient_key, unit, employee, starts, ends, reason, ended FROM lift"
+
+_REQUEST = (
+    "SELECT request_id, patient_key, owner, provider, unit, employee, asker, for_unit, phone, need, asked, answered,"
+    " answer, told, until FROM lift_request"
+)
 
 
 def asking(connection: sqlite3.Connection) -> Ask:
@@ -52,6 +66,36 @@ def blocks_at(ask: Ask, provider: str, now: str) -> tuple[Block, ...]:
     """Blocks in force at one provider, for its block administrator."""
     rows = ask(f"{_BLOCK} WHERE provider = ? AND (ended IS NULL OR ended > ?) ORDER BY rowid", provider, now)
     return tuple(_block(row) for row in rows)
+
+
+def lift_requests_at(ask: Ask, owner: str, since: str) -> tuple[LiftRequest, ...]:
+    """Requests to one provider that were asked after `since`, the oldest first."""
+    rows = ask(f"{_REQUEST} WHERE owner = ? AND asked > ? ORDER BY asked, request_id", owner, since)
+    return tuple(_request(row) for row in rows)
+
+
+def lift_requests_of(ask: Ask, keys: Collection[int], since: str) -> tuple[LiftRequest, ...]:
+    """Requests about these persons that were asked after `since`."""
+    return tuple(_request(row) for row in _of(ask, _REQUEST, keys, "asked > ?", since))
+
+
+def lift_requests_by(ask: Ask, employee: str, since: str) -> tuple[LiftRequest, ...]:
+    """Requests of one person that were asked after `since`."""
+    return tuple(
+        _request(row) for row in ask(f"{_REQUEST} WHERE employee = ? AND asked > ?", employee, since)
+    )
+
+
+def lift_request(ask: Ask, request_id: str) -> LiftRequest | None:
+    """One request, answered or not."""
+    rows = ask(f"{_REQUEST} WHERE request_id = ?", request_id)
+    return _request(rows[0]) if rows else None
+
+
+def relation(ask: Ask, relation_id: str) -> CareRelation | None:
+    """One care relation, ended or not."""
+    rows = ask(f"{_RELATION} WHERE relation_id = ?", relation_id)
+    return _relation(rows[0]) if rows else None
 
 
 def consent(ask: Ask, consent_id: str) -> Consent | None:
@@ -126,3 +170,18 @@ def _lift(row: Any) -> Lift:
         _time(row[8]),
     )
     return Lift(row[0], row[1], row[2], row[3], row[4], starts, ends, row[7], ended)
+
+
+def _request(row: Any) -> LiftRequest:
+    asked = datetime.fromisoformat(row[10])
+    return LiftRequest(
+        *row[:7],
+        bool(row[7]),
+        row[8],
+        row[9],
+        asked,
+        _time(row[11]),
+        LiftAnswer(row[12]),
+        row[13],
+        _time(row[14]),
+    )

@@ -3,10 +3,11 @@ patient_key, provider, unit, begins and ends; days are YYYYMMDD as integers, NUL
 
 from typing import Final
 
+from samsyn.store.index.access_schema import ACCESS_SCHEMA
 from samsyn.store.index.identity_schema import IDENTITY_KEYS, IDENTITY_SCHEMA
 from samsyn.store.index.text_schema import TEXT_KEYS, TEXT_SCHEMA
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 _CORE: Final = """
 CREATE TABLE journal_state(one INTEGER PRIMARY KEY CHECK(one = 1), segment INTEGER, end_offset INTEGER,
@@ -103,7 +104,7 @@ CREATE TABLE job(job_key INTEGER PRIMARY KEY, kind TEXT, name TEXT, payload TEXT
 CREATE INDEX job_ready ON job(state, priority, run_at);
 """
 
-SCHEMA: Final = _CORE + IDENTITY_SCHEMA + TEXT_SCHEMA
+SCHEMA: Final = _CORE + ACCESS_SCHEMA + IDENTITY_SCHEMA + TEXT_SCHEMA
 
 KEYED_TABLES: Final = {
     "patient": "patient_key",

@@ -173,15 +173,22 @@ def _lift(row: Any) -> Lift:
 
 
 def _request(row: Any) -> LiftRequest:
-    asked = datetime.fromisoformat(row[10])
+    (request_id, patient_key, owner, provider, unit, employee, asker, for_unit, phone, need, *rest) = row
+    asked, answered, answer, told, until = rest
     return LiftRequest(
-        *row[:7],
-        bool(row[7]),
-        row[8],
-        row[9],
-        asked,
-        _time(row[11]),
-        LiftAnswer(row[12]),
-        row[13],
-        _time(row[14]),
+        request_id,
+        patient_key,
+        owner,
+        provider,
+        unit,
+        employee,
+        asker,
+        bool(for_unit),
+        phone,
+        need,
+        datetime.fromisoformat(asked),
+        _time(answered),
+        LiftAnswer(answer),
+        told,
+        _time(until),
     )

@@ -38,6 +38,7 @@ class Server:
     http_port: int = 0
     web_path: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    mllp_port: int = 0
 
     def where(self) -> dict[str, Any]:
         """What the sender needs to know."""
@@ -141,6 +142,7 @@ def samsyn(parent: Path) -> Server:
         port,
         "/dicomweb",
         {"Authorization": f"Bearer {told['tokens']['systems']['BENCH']}"},
+        told["mllp"]["port"],
     )
 
 

@@ -1,15 +1,18 @@
 """The bounded reader: delimiters, escapes, character sets, Z-segments, limits."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from samsyn import limits
 from samsyn.errors import BadInput, LimitExceeded, NotSupported, SamsynError
 from samsyn.hl7v2.charsets import Charset
 from samsyn.hl7v2.escapes import Delimiters, escape, unescape
 from samsyn.hl7v2.faults import BadMessage
 from samsyn.hl7v2.parsing import parse, split_batch
-from tests.hl7v2.messages import message, msh, obr, obx, pid
+from tests.hl7v2.messages import message, msh, obr, obx, pid, segment
 
 HEAD = "MSH|^~\\&|A|B|C|D|20240101||ORU^R01|1|P|2.5\r"
 STANDARD = Delimiters()
@@ -263,3 +266,17 @@ def test_a_batch_file_is_cut_into_its_messages_byte_for_byte() -> None:
 def test_a_batch_file_that_lacks_a_message_is_refused() -> None:
     with pytest.raises(BadMessage, match="tells 2"):
         split_batch(b"BHS|^~\\&\r" + message(msh("ADT^A08", "1"), pid()) + b"BTS|2\r")
+
+
+def test_a_text_of_ten_thousand_repetitions_is_cut_once() -> None:
+    raw = (
+        msh("ORU^R01")
+        + "\r"
+        + segment("OBX", {5: "~".join(["rad"] * (limits.MAX_HL7_REPETITIONS - 1))})
+        + "\r"
+    ).encode()
+    message = parse(raw)
+    begun = time.process_time()
+    lines = message.segments[1].every(5)
+    assert len(lines) == limits.MAX_HL7_REPETITIONS - 1
+    assert time.process_time() - begun < 0.5

@@ -35,16 +35,18 @@ class Story:
         self.new, self.old = f"P{number}", f"Q{number}"
         self.accession = f"A{number}"
 
-    async def tell(self, event: str) -> None:
+    async def tell(self, event: str, again: str = "") -> None:
+        """Sends the event; `again` makes it a repetition under another control id."""
         if event == "study":
-            assert await self.house.image(self.old, self.accession, f"2.25.9{self.number}") == "stored"
+            outcome = await self.house.image(self.old, self.accession, f"2.25.9{self.number}")
+            assert outcome in ("stored", "already-stored")
             return
         sender = EHR if event == "referral" else RIS
-        filed = await self.house.send(self.text(event), sender)
+        filed = await self.house.send(self.text(event, again), sender)
         assert filed.verdict.code == "AA", filed
 
-    def text(self, event: str) -> bytes:
-        control = f"{event}-{self.number}"
+    def text(self, event: str, again: str = "") -> bytes:
+        control = f"{event}-{self.number}{again}"
         if event == "referral":
             orc = segment("ORC", {1: "NW", 2: f"R{self.number}", 9: "20240314120000", 12: "D^Lindgren^Eva"})
             detail = segment("OBR", {4: "C^DT thorax^L", 13: "Hosta", 31: "^Pneumoni?"})
@@ -138,11 +140,32 @@ async def all_seen(house: House, orders: list[tuple[str, ...]]) -> list[Any]:
 
 async def test_all_120_orders_of_referral_study_report_update_and_merge_converge(house: House) -> None:
     seen = await all_seen(house, list(permutations(FIVE)))
+    print(f"{seen.count(seen[0])} of {len(seen)} converge")
     assert len(seen) == 120
     assert set(seen) == {seen[0]}
     assert "final text" in seen[0]
     assert "Pneumoni?" in seen[0]
     assert "Nyasson^Tolvan" in seen[0]
+
+
+async def test_120_orders_of_all_eight_events_with_repeats_and_latecomers_converge(house: House) -> None:
+    rng = random.Random(120)
+    plain = await play(house, 0, EIGHT)
+
+    async def one(number: int) -> Any:
+        story = Story(house, number)
+        order = [(event, "") for event in rng.sample(EIGHT, len(EIGHT))]
+        for _ in range(rng.randrange(1, 6)):
+            # A repetition anywhere: by the same control id, or sent anew as another receiver's copy.
+            order.insert(rng.randrange(len(order) + 1), (rng.choice(EIGHT), rng.choice(("", "-anew"))))
+        late = order.pop(rng.randrange(len(order)))
+        for event, again in [*order, late]:
+            await story.tell(event, again)
+        return await story.seen()
+
+    seen: list[Any] = await asyncio.gather(*(one(number) for number in range(1, 121)))
+    print(f"{seen.count(plain)} of {len(seen)} converge, with repeats and latecomers")
+    assert set(seen) == {plain}
 
 
 @pytest.mark.slow

@@ -45,6 +45,10 @@ class Segment:
         """One repetition as text, for types without components (TX, FT, ST): `^` and `&` are letters there."""
         return self._plain(field, self._repetition(field, repetition))
 
+    def every(self, field: int) -> list[str]:
+        """Every repetition as `whole` gives it, cut once however many there are."""
+        return [self._plain(field, raw) for raw in self._repeated(field)]
+
     def text(self, field: int, component: int = 1, subcomponent: int = 0, repetition: int = 1) -> str:
         """A component as text; "" when absent. `subcomponent` 0 = the component with its `&` unparted.
 
@@ -52,6 +56,9 @@ class Segment:
         """
         if field >= len(self.fields) or not self.fields[field]:
             return ""
+        raw = self.fields[field]
+        if raw.isalnum():  # the usual case: nothing to cut or to unescape, since delimiters are neither
+            return raw if component == 1 and repetition == 1 and subcomponent <= 1 else ""
         raw = self._component(field, component, repetition)
         if subcomponent:
             parts = _cut(raw, self.delimiters.subcomponent, MAX_HL7_COMPONENTS, "MAX_HL7_COMPONENTS")

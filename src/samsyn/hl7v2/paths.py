@@ -37,14 +37,14 @@ class Path:
         """What stands there: all lines of all matching segments, or the first component that is not empty."""
         lines: list[str] = []
         for segment in segments:
-            if not self.matches(segment):
+            if segment.name != self.segment or not self.matches(segment):
                 continue
             if self.component:
                 value = segment.text(self.field, self.component, self.subcomponent)
                 if value:
                     return value
                 continue
-            lines += [segment.whole(self.field, number) for number in _count(segment, self.field)]
+            lines += segment.every(self.field)
         return "\n".join(lines).strip()
 
 
@@ -76,7 +76,3 @@ def first_of(paths: Sequence[Path], segments: Sequence[Segment]) -> str:
 def every_of(paths: Sequence[Path], segments: Sequence[Segment]) -> tuple[str, ...]:
     """What stands at each place that is not empty, without doubles, in the order of the places."""
     return tuple(dict.fromkeys(value for path in paths if (value := path.read(segments))))
-
-
-def _count(segment: Segment, field: int) -> range:
-    return range(1, segment.repetitions(field) + 1)

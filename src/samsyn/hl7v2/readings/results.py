@@ -63,8 +63,9 @@ def _report(
     notes: list[str],
 ) -> ReportEvent:
     rules = profile.report
-    text = report_text(content, rules, notes)
-    status = _status(own, content, rules, text)
+    texts = text_segments(content, rules, notes)
+    text = report_text(texts, rules)
+    status = _status(own, texts, rules, text)
     if not text and status is not ReportStatus.ANNULLED:
         raise BadMessage("OBX", 1, 5, "a report without text", REQUIRED_FIELD_MISSING)
     sent = moment(_SENT, [message.msh])
@@ -82,7 +83,7 @@ def _report(
         filler_id=identifier_word(rules.filler, own),
         study_uids=study_uids(rules.study_uid, own, notes),
         status=status,
-        fragment=rules.addendum == "fragment" and _is_addendum(status, own, content, rules),
+        fragment=rules.addendum == "fragment" and _is_addendum(status, own, texts, rules),
         result_time=result_time_of(status, told.begins if told else None, sent.begins if sent else None),
         examined=examined.date if examined else "",
         author=staff_names(rules.author, own, everyone=False),
@@ -95,25 +96,43 @@ def _report(
     )
 
 
-def report_text(segments: Sequence[Segment], rules: ReportRules, notes: list[str]) -> str:
-    """The text of a report: every text OBX that is not deleted, repetitions and `\\.br\\` as lines.
+def text_segments(segments: Sequence[Segment], rules: ReportRules, notes: list[str]) -> tuple[Segment, ...]:
+    """Every OBX that holds report text, deleted ones too; what is listed and holds none is noted."""
+    listed = {word.upper() for word in rules.text_codes}
+    passed = {word.upper() for word in rules.not_text}
+    found = []
+    for segment in segments:
+        if segment.name != "OBX":
+            continue
+        code = segment.text(3).upper()
+        if code not in listed if listed else code in passed:
+            continue
+        kind = segment.text(2).upper()
+        if kind in _TEXT_TYPES:
+            found.append(segment)
+        else:
+            place = f"OBX[{segment.sequence}]" if segment.sequence > 1 else "OBX"
+            notes.append(f"{place}-2: a value of type {kind[:3]} is not read as report text")
+    return tuple(found)
+
+
+def report_text(texts: Sequence[Segment], rules: ReportRules) -> str:
+    """The text of a report from its text segments: those that are not deleted, repetitions and `\\.br\\` as lines.
 
     Only blanks at line ends and empty lines at both ends are taken away; the text is shown as plain text, so
     markup in it stays what it is: letters.
     """
     lines: list[str] = []
     heading = ""
-    for segment in segments:
-        if segment.name != "OBX" or not _is_text(segment, rules, notes):
-            continue
+    for segment in texts:
         if segment.text(11).upper() in _DELETED:
             continue
-        wanted = rules.headings.get(segment.text(3).upper(), "")
+        wanted = rules.headings.get(segment.text(3).upper(), "") if rules.headings else ""
         if wanted and wanted != heading:
             lines += ["", wanted] if lines else [wanted]
         heading = wanted or heading
-        for repetition in range(1, max(segment.repetitions(5), 1) + 1):
-            lines += segment.whole(5, repetition).split("\n")
+        for repetition in segment.every(5) or [""]:
+            lines += repetition.split("\n")
     text = "\n".join(line.rstrip() for line in lines).strip("\n")
     if len(text) > MAX_REPORT_CHARACTERS:
         raise LimitExceeded(
@@ -122,24 +141,7 @@ def report_text(segments: Sequence[Segment], rules: ReportRules, notes: list[str
     return text if text.strip() else ""
 
 
-def _is_text(segment: Segment, rules: ReportRules, notes: list[str]) -> bool:
-    code = segment.text(3).upper()
-    if rules.text_codes:
-        listed = code in {word.upper() for word in rules.text_codes}
-    else:
-        listed = code not in {word.upper() for word in rules.not_text}
-    if not listed:
-        return False
-    kind = segment.text(2).upper()
-    if kind in _TEXT_TYPES:
-        return True
-    notes.append(f"OBX[{segment.sequence}]-2: a value of type {kind[:3]} is not read as report text")
-    return False
-
-
-def _status(
-    own: Sequence[Segment], content: Sequence[Segment], rules: ReportRules, text: str
-) -> ReportStatus:
+def _status(own: Sequence[Segment], texts: Sequence[Segment], rules: ReportRules, text: str) -> ReportStatus:
     """OBR-25 and OBX-11 together; where they disagree, the less final holds, but a correction stays one.
 
     A preliminary must never be shown as final (sweden 4.2), so P on one side outweighs F on the other.
@@ -148,7 +150,7 @@ def _status(
     if orc is not None and orc.text(1).upper() in rules.annulling_controls:
         return ReportStatus.ANNULLED
     order = _order_status(own, rules)
-    lines = _line_statuses(content, rules)
+    lines = _line_statuses(texts, rules)
     if order is ReportStatus.ANNULLED or (lines and all(line is ReportStatus.ANNULLED for line in lines)):
         return ReportStatus.ANNULLED
     told = [line for line in lines if line is not ReportStatus.ANNULLED]
@@ -165,12 +167,12 @@ def _status(
 
 
 def _is_addendum(
-    status: ReportStatus, own: Sequence[Segment], content: Sequence[Segment], rules: ReportRules
+    status: ReportStatus, own: Sequence[Segment], texts: Sequence[Segment], rules: ReportRules
 ) -> bool:
     """Whether the text only adds: an addendum, or one that nobody has signed yet."""
     if status is not ReportStatus.PRELIMINARY:
         return status is ReportStatus.ADDENDUM
-    return ReportStatus.ADDENDUM in (_order_status(own, rules), *_line_statuses(content, rules))
+    return ReportStatus.ADDENDUM in (_order_status(own, rules), *_line_statuses(texts, rules))
 
 
 def _order_status(own: Sequence[Segment], rules: ReportRules) -> ReportStatus | None:
@@ -185,11 +187,11 @@ def _order_status(own: Sequence[Segment], rules: ReportRules) -> ReportStatus | 
     return ReportStatus(rules.statuses[word])
 
 
-def _line_statuses(content: Sequence[Segment], rules: ReportRules) -> list[ReportStatus]:
+def _line_statuses(texts: Sequence[Segment], rules: ReportRules) -> list[ReportStatus]:
     statuses = []
-    for segment in content:
-        word = segment.text(11).upper() if segment.name == "OBX" else ""
-        if not word or not _is_text(segment, rules, []):
+    for segment in texts:
+        word = segment.text(11).upper()
+        if not word:
             continue
         if word not in rules.statuses:
             raise segment.fault(11, "this status is not in the profile's table", TABLE_VALUE_NOT_FOUND)

@@ -168,6 +168,7 @@ class Server:
             self._lookup,
             self._opened,
             self._pictures,
+            self._settings.http.cors_origins,
         )
 
     def _registration(self) -> Registration:

@@ -11,7 +11,15 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from samsyn.errors import ConfigurationError
@@ -45,8 +53,19 @@ def _network(text: str) -> str:
     return text
 
 
+def _parted(value: Any) -> Any:
+    return tuple(value.split()) if isinstance(value, str) else value
+
+
+def _origin(text: str) -> str:
+    if not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+", text, re.ASCII):
+        raise ValueError(f"{text} is no origin: scheme and host, with a port where there is one, and no path")
+    return text
+
+
 ListenHost: TypeAlias = Annotated[str, AfterValidator(_safe)]
 Network: TypeAlias = Annotated[str, AfterValidator(_network)]
+Origins: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_parted)]
 
 
 class DataSettings(Section):
@@ -74,6 +93,11 @@ class HttpSettings(Section):
         default="127.0.0.1", description="Address to listen on; beyond loopback TLS is demanded."
     )
     port: int = Field(default=8080, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+    cors_origins: Origins = Field(
+        default=(),
+        description="Origins (https://viewer.example) whose pages may call DICOMweb from a browser with a token of"
+        " their own; in the environment parted by spaces. Empty = none.",
+    )
 
 
 class MllpSettings(Section):

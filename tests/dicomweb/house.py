@@ -60,8 +60,8 @@ class House:
         self.people: dict[str, Subject] = {}
         self.use(pictures)
 
-    def use(self, pictures: Any) -> None:
-        """Opens the door with a room that makes pictures."""
+    def use(self, pictures: Any, origins: tuple[str, ...] = ()) -> None:
+        """Opens the door with a room that makes pictures, to the pages of other origins."""
         self.door = DicomwebDoor(
             self.identify,
             self.connections,
@@ -72,6 +72,7 @@ class House:
             self.lookup,
             self.opened,
             pictures,
+            origins,
         )
 
     def identify(self, scope: Mapping[str, Any]) -> Subject:

@@ -15,11 +15,11 @@ from pydicom.encaps import encapsulate
 
 from samsyn.clock import SystemClock
 from samsyn.dicom.structure import UNDEFINED
-from samsyn.endpoints.dicomweb.rendered import options_of
+from samsyn.endpoints.dicomweb.pictures.options import wish_of
 from samsyn.errors import BadInput, SamsynError
 from samsyn.render.children import DecodingChildren
 from samsyn.render.pictures import Pictures
-from samsyn.render.words import PictureFormat, Voi
+from samsyn.render.words import Voi
 from tests.dicom.corpus import SEQUENCE_END, element
 from tests.dicomweb.house import House, data_set, file_of, image, image_file, parts_of, store
 
@@ -106,14 +106,15 @@ async def test_an_ecg_is_drawn_and_a_report_has_a_sign(gallery: House) -> None:
     ("path", "status"),
     [
         (f"{INSTANCE}/frames/3/rendered", 404),
-        (f"{INSTANCE}/frames/1,2/rendered", 406),
+        (f"{INSTANCE}/frames/1,3/rendered", 404),
         (f"{INSTANCE}/frames/3/thumbnail", 404),
         (f"{INSTANCE}/rendered?nonsense=1", 400),
         (f"{INSTANCE}/rendered?window=0,0", 400),
         (f"{INSTANCE}/rendered?viewport=0,0", 400),
         (f"{INSTANCE}/rendered?viewport=100000,100000", 400),
         (f"{INSTANCE}/rendered?quality=101", 400),
-        (f"{INSTANCE}/rendered?annotation=patient", 400),
+        (f"{INSTANCE}/rendered?annotation=hospital", 400),
+        (f"{INSTANCE}/rendered?iccprofile=x", 400),
         ("/studies/2.25.99/rendered", 404),
         ("/studies/2.25.99/thumbnail", 404),
     ],
@@ -145,8 +146,52 @@ async def test_a_picture_of_a_hidden_study_is_as_absent(gallery: House) -> None:
         assert hidden.status_code == 404
 
 
+async def test_what_of_a_wish_is_left_out_is_told(gallery: House) -> None:
+    async with gallery.client() as client:
+        await store(client, [image_file()])
+    for query in ("annotation=patient,technique", "iccprofile=srgb"):
+        for resource in ("rendered", "thumbnail"):
+            picture = await get(gallery, f"{INSTANCE}/{resource}?{query}")
+            assert picture.status_code == 200
+            assert picture.headers["warning"].startswith("299 Samsyn")
+            assert query.split("=")[0] in picture.headers["warning"]
+    assert "warning" not in (await get(gallery, f"{INSTANCE}/rendered?iccprofile=no")).headers
+
+
+async def test_every_picture_of_a_study_comes_as_a_part_of_its_own(gallery: House) -> None:
+    async with gallery.client() as client:
+        await store(client, [image_file(n, Rows=32, Columns=48, PixelData=PIXELS.tobytes()) for n in (1, 2)])
+    for path, count in (("/studies/2.25.10", 4), (INSTANCE, 2), (f"{INSTANCE}/frames/2", 1)):
+        for kind, start in (("image/jpeg", b"\xff\xd8"), ("image/png", b"\x89PNG")):
+            parts = parts_of(await get(gallery, f"{path}/rendered", f'multipart/related; type="{kind}"'))
+            assert [part_kind for part_kind, _ in parts] == [kind] * count
+            assert all(content.startswith(start) for _, content in parts)
+    parts = parts_of(await get(gallery, f"{INSTANCE}/frames/2,1/rendered"))
+    assert len(parts) == 2
+    assert parts[0] != parts[1]
+    for clip in ("image/gif", "video/mp4"):
+        refused = await get(gallery, f"{INSTANCE}/rendered", clip)
+        assert refused.status_code == 406
+        assert "clip" in refused.json()["message"]
+    assert (await get(gallery, f"{INSTANCE}/frames/1,2/rendered", "image/jpeg")).status_code == 406
+
+
+async def test_a_mirrored_part_of_the_picture_is_shown(gallery: House) -> None:
+    async with gallery.client() as client:
+        await store(client, [image_file(Rows=32, Columns=48, PixelData=PIXELS.tobytes())])
+
+    async def shown(viewport: str) -> Any:
+        path = f"{INSTANCE}/rendered?window=700,1500,linear&viewport={viewport}"
+        return imagecodecs.png_decode((await get(gallery, path, "image/png")).content)
+
+    plain = await shown("48,32,0,0,48,32")
+    assert np.array_equal(await shown("48,32,0,0,-48,32"), plain[:, ::-1])
+    assert np.array_equal(await shown("48,32,0,0,48,-32"), plain[::-1])
+    assert np.array_equal(await shown("10,8,4,2,10,8"), plain[2:10, 4:14])
+
+
 def test_rendering_parameters_are_read_by_their_form() -> None:
-    options = options_of(b"window=40,400,sigmoid&viewport=64,32,1,2,-3,4&quality=50", PictureFormat.PNG)
+    options = wish_of(b"window=40,400,sigmoid&viewport=64,32,1,2,-3,4&quality=50").options
     assert options.window is not None
     assert (options.window.center, options.window.width, options.window.voi) == (40, 400, Voi.SIGMOID)
     view = options.viewport
@@ -155,7 +200,7 @@ def test_rendering_parameters_are_read_by_their_form() -> None:
         *(64, 32, 1, 2, -3, 4),
     )
     assert options.quality == 50
-    partial = options_of(b"viewport=64,32,,,,10", PictureFormat.PNG).viewport
+    partial = wish_of(b"viewport=64,32,,,,10").options.viewport
     assert partial is not None
     assert (partial.left, partial.part_width, partial.part_height) == (0, None, 10)
 
@@ -165,17 +210,25 @@ def test_rendering_parameters_are_read_by_their_form() -> None:
     [
         *("window=40", "window=40,400,cubic", "window=nan,1", "window=1,inf", "window=1,0.5,linear"),
         *("viewport=1", "viewport=1,2,3", "viewport=-5,5", "viewport=5,5,-1,0,1,1", "viewport=5,5,0,0,0,1"),
-        *("quality=0", "quality=x", "quality=1e1", "quality=50&quality=60", "iccprofile=yes", "%ff=1"),
+        *(
+            "quality=0",
+            "quality=x",
+            "quality=1e1",
+            "quality=50&quality=60",
+            "iccprofile=",
+            "annotation=",
+            "%ff=1",
+        ),
     ],
 )
 def test_malformed_rendering_parameters_are_refused(query: str) -> None:
     with pytest.raises(BadInput):
-        options_of(query.encode(), PictureFormat.JPEG)
+        wish_of(query.encode())
 
 
 @given(st.sampled_from(["window", "viewport", "quality"]), st.text("0123456789,.-+einfa%", max_size=30))
 def test_any_rendering_parameter_is_read_or_refused(name: str, value: str) -> None:
     try:
-        options_of(f"{name}={value}".encode(), PictureFormat.JPEG)
+        wish_of(f"{name}={value}".encode())
     except SamsynError:
         return

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samsyn.endpoints.dicomweb.query import parse_search
+from samsyn.endpoints.dicomweb.searching.query import parse_search
 from samsyn.errors import SamsynError
 from samsyn.limits import MAX_SEARCH_ROWS
 from samsyn.model.subject import SubjectKind
@@ -223,7 +223,7 @@ async def test_every_search_is_in_the_audit_journal(house: House) -> None:
 
 async def test_without_login_nothing_is_told(house: House) -> None:
     async with house.client("") as client:
-        for path in ("/studies", "/studies/2.25.10", "/studies/2.25.10/metadata", "/nonsense"):
+        for path in ("/studies", "/studies/2.25.10", "/studies/2.25.10/metadata", "/wado"):
             response = await client.get(path)
             assert response.status_code == 401, path
             assert response.headers["www-authenticate"] == "Bearer"

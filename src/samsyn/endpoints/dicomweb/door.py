@@ -1,12 +1,12 @@
 """The DICOMweb door: an ASGI application of its own, since a router's per-request cost is felt in frames.
 
-`DicomwebDoor(identify, connections, intake, finder, retriever, gatekeeper, lookup, opened, pictures)` is mounted
-under `/dicomweb` (`PREFIX`). `identify` takes the ASGI scope and answers a Subject.
+`DicomwebDoor` is mounted under `/dicomweb` (`PREFIX`). `identify` takes the ASGI scope and answers a Subject.
 """
 
 import contextlib
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from secrets import token_hex
 from types import MappingProxyType
 
@@ -15,25 +15,31 @@ from starlette.types import Receive, Scope, Send
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
 from samsyn.endpoints.dicomweb.answers import Answer, plain_refusal, refusal, send_answer
-from samsyn.endpoints.dicomweb.asked import asked
+from samsyn.endpoints.dicomweb.archive import Archives
+from samsyn.endpoints.dicomweb.archive import is_wanted as is_zip
+from samsyn.endpoints.dicomweb.asked import Asked, asked
 from samsyn.endpoints.dicomweb.datasets import form_of
 from samsyn.endpoints.dicomweb.errors_table import status_of
 from samsyn.endpoints.dicomweb.frames import Frames
+from samsyn.endpoints.dicomweb.negotiation import choose_plain
 from samsyn.endpoints.dicomweb.objects import Objects
+from samsyn.endpoints.dicomweb.offer.capabilities import JSON, WADL, as_json, as_wadl, level_of
+from samsyn.endpoints.dicomweb.offer.cors import OtherOrigins
+from samsyn.endpoints.dicomweb.offer.resources import RESOURCES, Resource
+from samsyn.endpoints.dicomweb.pictures.options import wish_of
+from samsyn.endpoints.dicomweb.pictures.rendered import Pictures, Rendered
 from samsyn.endpoints.dicomweb.reader import Identify, Reader, Readers
-from samsyn.endpoints.dicomweb.rendered import Pictures, Rendered
-from samsyn.endpoints.dicomweb.search import Searches
+from samsyn.endpoints.dicomweb.searching.search import Searches
 from samsyn.endpoints.dicomweb.storing.stow import Stow
 from samsyn.endpoints.dicomweb.target import Target, target_of
+from samsyn.endpoints.dicomweb.wado_uri import parse_uri_request
 from samsyn.errors import BadInput, LimitExceeded, NotAllowed, NotAuthenticated, NotFound, SamsynError
 from samsyn.ingest.receive import Intake
 from samsyn.limits import MAX_STOW_BYTES
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
-from samsyn.render.pictures import best_of
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.find import Finder
-from samsyn.search.query import Level
 
 PREFIX = "/dicomweb"
 Headers = dict[bytes, bytes]
@@ -41,19 +47,8 @@ Headers = dict[bytes, bytes]
 
 _HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?", re.ASCII)
 _SEARCHES = MappingProxyType(
-    {
-        ("studies", 0): Level.STUDY,
-        ("series", 0): Level.SERIES,
-        ("instances", 0): Level.IMAGE,
-        ("studies/series", 1): Level.SERIES,
-        ("studies/instances", 1): Level.IMAGE,
-        ("studies/series/instances", 2): Level.IMAGE,
-    }
+    {key: level_of(resource) for key, resource in RESOURCES.items() if resource.parameters == "search"}
 )
-_OBJECTS = frozenset({("studies", 1), ("studies/series", 2), ("studies/series/instances", 3)})
-_INSTANCE = "studies/series/instances"
-_ROOTS = MappingProxyType({"studies": 1, "studies/series": 2, _INSTANCE: 3, f"{_INSTANCE}/frames": 4})
-"""Resources that have representations of their own, with the number of values in their address."""
 _REPRESENTATIONS = frozenset({"metadata", "rendered", "thumbnail", "bulkdata"})
 
 
@@ -71,12 +66,16 @@ class DicomwebDoor:
         lookup: PatientLookup,
         opened: OpenedPatients,
         pictures: Pictures,
+        origins: tuple[str, ...] = (),
     ) -> None:
+        """`origins`: whose pages may call the door from a browser."""
+        self._origins = OtherOrigins(origins)
         self._readers = Readers(identify, connections, gatekeeper, lookup, opened)
         self._refusals = gatekeeper.refusals
         self._retriever = retriever
         self._frames = Frames(gatekeeper, retriever, pictures)
         self._objects = Objects(gatekeeper, retriever, self._frames)
+        self._archives = Archives(gatekeeper, retriever)
         self._rendered = Rendered(gatekeeper, pictures, retriever, self._frames)
         self._searches = Searches(self._readers, gatekeeper, finder)
         self._stow = Stow(intake)
@@ -86,11 +85,15 @@ class DicomwebDoor:
         if scope["type"] != "http":
             return
         method = scope["method"]
+        headers: Headers = dict(scope["headers"])
         try:
-            answer = await self._answer(scope, receive, method)
+            answer = await self._answer(scope, receive, headers, method)
         except SamsynError as error:
             await self._note(error, scope)
             answer = refusal(error, status_of(error))
+        extra = self._origins.headers(headers)
+        if extra:
+            answer = replace(answer, headers=(*answer.headers, *extra))
         await send_answer(answer, receive, send, with_body=method != "HEAD")
 
     async def _note(self, error: SamsynError, scope: Scope) -> None:
@@ -104,25 +107,39 @@ class DicomwebDoor:
         address = scope["client"][0] if scope.get("client") else ""
         await self._refusals.record("dicomweb", error, subject=subject, address=address)
 
-    async def _answer(self, scope: Scope, receive: Receive, method: str) -> Answer:
-        headers: Headers = dict(scope["headers"])
+    async def _answer(self, scope: Scope, receive: Receive, headers: Headers, method: str) -> Answer:
         target = target_of(_path(scope))
+        resource = RESOURCES.get((target.form, target.depth))
+        if resource is None:
+            raise NotFound
+        if method not in resource.methods:
+            allowed = ", ".join(resource.methods).encode()
+            return plain_refusal(405, "The method is not offered here.", (b"allow", allowed))
+        if method == "OPTIONS":
+            return self._described(scope, headers, resource)
+        if not target.form:
+            return _capabilities(asked(scope, headers, _base(scope, headers)), ())
         if method == "POST":
             return await self._store(scope, receive, headers, target)
-        if method not in ("GET", "HEAD"):
-            allowed = b"GET, HEAD, POST" if target.form == "studies" else b"GET, HEAD"
-            return plain_refusal(405, "The method is not offered here.", (b"allow", allowed))
         reader = self._readers.reader_of(scope, headers)
         level = _SEARCHES.get((target.form, target.depth))
         if level is not None:
             return await self._searches.search(
                 level, target, asked(scope, headers, _base(scope, headers)), reader
             )
+        if target.form == "wado":
+            return await self._retrieve_by_uri(scope, headers, reader)
         return await self._retrieve(scope, headers, target, reader)
 
+    def _described(self, scope: Scope, headers: Headers, resource: Resource) -> Answer:
+        """OPTIONS: the methods of an address; with them the whole description (PS3.18 8.9.1)."""
+        preflight = self._origins.preflight(headers)
+        if preflight is not None:
+            return Answer(204, headers=preflight)
+        allowed = (b"allow", ", ".join(resource.methods).encode())
+        return _capabilities(asked(scope, headers, _base(scope, headers)), (allowed,))
+
     async def _store(self, scope: Scope, receive: Receive, headers: Headers, target: Target) -> Answer:
-        if target.form != "studies":
-            return plain_refusal(405, "Instances are stored under /studies.", (b"allow", b"GET, HEAD"))
         system = self._readers.system_of(scope, headers)
         if headers.get(b"content-encoding", b"identity") != b"identity":
             return plain_refusal(415, "Compressed request bodies are not taken.")
@@ -153,6 +170,8 @@ class DicomwebDoor:
                 )
                 return await self._frames.retrieve(view, instance, target.frames, wanted)
             case "":
+                if is_zip(wanted.accepted):
+                    return await self._archives.retrieve(view, target, wanted)
                 return await self._objects.retrieve(view, target, wanted)
             case "metadata":
                 return await self._objects.metadata(view, target, wanted)
@@ -162,21 +181,36 @@ class DicomwebDoor:
                 instances = await self._retriever.instances(
                     view, target.study_uid, target.series_uid, target.sop_instance_uid
                 )
-                shown = best_of(instances)
                 make = self._rendered.picture if representation == "rendered" else self._rendered.thumbnail
-                return await make(view, shown, target.frames, wanted)
+                return await make(view, instances, target.frames, wanted, wish_of(wanted.query_string))
+
+    async def _retrieve_by_uri(self, scope: Scope, headers: Headers, reader: Reader) -> Answer:
+        request = parse_uri_request(scope["query_string"])
+        if reader.system is not None and not reader.system.may_retrieve:
+            raise NotAllowed
+        target = request.target
+        view = await self._readers.view_of_study(reader, target.study_uid)
+        [instance] = await self._retriever.instances(
+            view, target.study_uid, target.series_uid, target.sop_instance_uid
+        )
+        wanted = request.accepted_for(instance, asked(scope, headers, ""))
+        if request.is_for_object(instance):
+            return await self._objects.retrieve(view, target, wanted)
+        return await self._rendered.picture(view, [instance], target.frames, wanted, request.wish(instance))
 
 
 def _representation(target: Target) -> tuple[str, str]:
-    """The resource that is named and which of its representations; NotFound for other addresses."""
+    """The resource that is named and which of its representations."""
     form, _, last = target.form.rpartition("/")
-    if last not in _REPRESENTATIONS:
-        form, last = target.form, ""
-    if _ROOTS.get(form) != target.depth:
-        raise NotFound
-    if (last == "bulkdata" and form != _INSTANCE) or (last == "metadata" and form.endswith("/frames")):
-        raise NotFound
-    return form, last
+    return (form, last) if last in _REPRESENTATIONS else (target.form, "")
+
+
+def _capabilities(wanted: Asked, headers: tuple[tuple[bytes, bytes], ...]) -> Answer:
+    kind = choose_plain(wanted.accepted, (WADL, JSON))
+    if kind is None:
+        return plain_refusal(406, f"The description is sent as {WADL} or {JSON}.", *headers)
+    document = as_wadl(wanted.base) if kind == WADL else as_json(wanted.base)
+    return Answer(200, document, kind.encode(), headers)
 
 
 def _content_length(headers: Headers) -> int:

@@ -43,6 +43,8 @@ def acceptable(accept: str) -> tuple[Acceptable, ...]:
     if len(accept) > _MAX_ACCEPT_CHARACTERS:
         raise BadInput("the Accept header is too long")
     found = [_range(part) for part in _split(accept) if part.strip()]
+    if not found:
+        return acceptable("")
     if len(found) > _MAX_RANGES:
         raise BadInput("too many media ranges")
     return tuple(sorted(found, key=lambda each: -each.quality))

@@ -9,7 +9,8 @@ from samsyn.dicom.json import attributes_to_json
 from samsyn.endpoints.dicomweb.answers import Answer, not_modified
 from samsyn.endpoints.dicomweb.asked import Asked, entity_tag
 from samsyn.endpoints.dicomweb.datasets import as_json, as_xml, form_of, not_acceptable
-from samsyn.endpoints.dicomweb.query import (
+from samsyn.endpoints.dicomweb.reader import Reader, Readers
+from samsyn.endpoints.dicomweb.searching.query import (
     PATIENT_ID,
     SERIES_INSTANCE_UID,
     SOP_INSTANCE_UID,
@@ -17,7 +18,6 @@ from samsyn.endpoints.dicomweb.query import (
     Search,
     parse_search,
 )
-from samsyn.endpoints.dicomweb.reader import Reader, Readers
 from samsyn.endpoints.dicomweb.target import Target
 from samsyn.errors import NotAllowed, NotFound
 from samsyn.model.attributes import Attributes

@@ -1,0 +1,1 @@
+"""What the door offers, as tables: addressed by the door, told to clients, written into the conformance statement."""

@@ -1,0 +1,110 @@
+"""Every address of the door with its methods and media types (PS3.18 10.1). The door answers nothing else."""
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+STUDY: Final = "studies"
+SERIES: Final = "studies/series"
+INSTANCE: Final = "studies/series/instances"
+FRAMES: Final = f"{INSTANCE}/frames"
+
+_NAMES: Final = MappingProxyType(
+    {"studies": "{study}", "series": "{series}", "instances": "{instance}", "frames": "{frames}"}
+)
+_OBJECTS: Final = ('multipart/related; type="application/dicom"', "application/zip")
+_DATA_SETS: Final = (
+    "application/dicom+json",
+    "application/json",
+    'multipart/related; type="application/dicom+xml"',
+)
+_PICTURES: Final = ("image/jpeg", "image/png")
+_STORED: Final = tuple(
+    f'multipart/related; type="application/{kind}"' for kind in ("dicom", "dicom+json", "dicom+xml")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One form of address."""
+
+    form: str
+    """The fixed words of the path joined by `/`, "" = the root."""
+    depth: int
+    """How many values stand between them."""
+    what: str
+    reading: tuple[str, ...]
+    """Media types of GET and HEAD; none = the address is not read."""
+    storing: tuple[str, ...] = ()
+    """Media types of POST."""
+    parameters: str = ""
+    """Which table of query parameters holds: search, picture, uri or "" for none but accept."""
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """HTTP methods that the address takes."""
+        reading = ("GET", "HEAD") if self.reading else ()
+        return (*reading, *(("POST",) if self.storing else ()), "OPTIONS")
+
+    @property
+    def path(self) -> str:
+        """The path as a template."""
+        words = [word for word in self.form.split("/") if word]
+        path = ""
+        for number, word in enumerate(words):
+            path += f"/{word}"
+            if number < self.depth:
+                path += f"/{_NAMES[word]}"
+        return (path if not self.form.endswith("bulkdata") else f"{path}/{{path}}") or "/"
+
+
+def _search(form: str, depth: int, what: str, storing: tuple[str, ...] = ()) -> Resource:
+    return Resource(form, depth, f"search for {what}", _DATA_SETS, storing, "search")
+
+
+def _table() -> tuple[Resource, ...]:
+    single = ("application/dicom", *_OBJECTS)
+    found = [
+        Resource("", 0, "this description", ("application/vnd.sun.wadl+xml", "application/json")),
+        Resource("wado", 0, "one instance by parameters (WADO-URI)", single[:1] + _PICTURES, (), "uri"),
+        _search("studies", 0, "studies", _STORED),
+        _search("series", 0, "series"),
+        _search("instances", 0, "instances"),
+        _search("studies/series", 1, "series of a study"),
+        _search("studies/instances", 1, "instances of a study"),
+        _search(INSTANCE, 2, "instances of a series"),
+        Resource(STUDY, 1, "all instances of a study", _OBJECTS, _STORED),
+        Resource(SERIES, 2, "all instances of a series", _OBJECTS),
+        Resource(INSTANCE, 3, "one instance", single),
+        Resource(
+            FRAMES,
+            4,
+            "frames",
+            ("multipart/related", "application/octet-stream", "image/* as stored", "video/* as stored"),
+        ),
+        Resource(
+            f"{INSTANCE}/bulkdata",
+            3,
+            "one bulk value, as metadata address it",
+            ("application/octet-stream", "application/pdf", "image/* as stored", "video/* as stored"),
+        ),
+    ]
+    roots = (
+        (STUDY, 1, "a study"),
+        (SERIES, 2, "a series"),
+        (INSTANCE, 3, "an instance"),
+        (FRAMES, 4, "a frame"),
+    )
+    for form, depth, name in roots:
+        if form != FRAMES:
+            found.append(Resource(f"{form}/metadata", depth, f"metadata of {name}", _DATA_SETS))
+        shown = _PICTURES if form == FRAMES else (*_PICTURES, "application/pdf", "video/* as stored")
+        found.append(Resource(f"{form}/rendered", depth, f"a picture of {name}", shown, (), "picture"))
+        found.append(
+            Resource(f"{form}/thumbnail", depth, f"a small picture of {name}", _PICTURES, (), "picture")
+        )
+    return tuple(found)
+
+
+RESOURCES: Final = MappingProxyType({(each.form, each.depth): each for each in _table()})
+"""(form, depth) -> resource."""

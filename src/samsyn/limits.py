@@ -38,6 +38,21 @@ MAX_RETRIEVALS: Final = 16
 CONNECT_TIMEOUT_S: Final = 10.0
 """Time to reach a C-MOVE destination; association and answers have their own times."""
 
+MAX_OUTGOING_PER_PEER: Final = 4
+"""Associations that we open to one destination at the same time: a small PACS takes no more."""
+OUTGOING_KEPT_S: Final = 10.0
+"""An association that is not needed any more is kept so long for the next that wants the same."""
+MAX_OUTGOING_PAUSE_S: Final = 60.0
+"""Longest pause before a destination that could not be reached is tried again (doubled from 2 s)."""
+MAX_OUTGOING_JOBS: Final = 8
+"""Deliveries to other systems at work at the same time."""
+OUTGOING_ATTEMPTS: Final = 100
+"""Attempts of a delivery before it is given up: about a day, so that a night's outage loses nothing."""
+OUTGOING_RETRY_S: Final = 900.0
+"""Longest pause between two attempts of one delivery (doubled from 2 s)."""
+REPORT_WAIT_S: Final = 10.0
+"""How long a report waits for the association that asked for it to have nothing else to do."""
+
 # -- DICOM data sets -------------------------------------------------------------------------------------
 MAX_INSTANCE_BYTES: Final = 4 * GIB - 2
 """Largest data set: the largest value that an explicit length can tell."""

@@ -41,9 +41,11 @@ from samsyn.endpoints.hl7.listener import Hl7Door
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
 from samsyn.errors import ConfigurationError
+from samsyn.exchange.commitment import STORAGE_COMMITMENT_JOB, Commitments
+from samsyn.exchange.pool import AssociationPool
 from samsyn.ingest.filing import SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
-from samsyn.jobs.queue import Job, Later, Worker
+from samsyn.jobs.queue import Job, Later, Patience, Worker
 from samsyn.model.patient import Demographics, DemographicsOrigin
 from samsyn.model.subject import Subject
 from samsyn.patients import registry
@@ -98,6 +100,9 @@ class Server:
             undo.push_async_callback(self._anchoring.stop)
             self._worker.start()
             undo.push_async_callback(self._worker.stop)
+            self._exchange.start()
+            undo.push_async_callback(self._pool.stop)
+            undo.push_async_callback(self._exchange.stop)
             await self._children.start()
             undo.push_async_callback(self._children.stop)
             await self._hl7.start()
@@ -133,6 +138,17 @@ class Server:
         )
         self._worker = Worker(store, clock, {SERIES_DOCUMENT: self._prepare_series})
         self._anchoring = self._make_anchoring()
+        self._pool = AssociationPool(clock, self._settings.dicom.ae_title)
+        self._commitments = Commitments(
+            store, self._retriever, self._gatekeeper, self._connections, self._pool, self._wake_exchange
+        )
+        self._exchange = Worker(
+            store,
+            clock,
+            {STORAGE_COMMITMENT_JOB: self._commitments.work},
+            limits.MAX_OUTGOING_JOBS,
+            Patience(limits.OUTGOING_ATTEMPTS, limits.OUTGOING_RETRY_S),
+        )
         self._opened = OpenedPatients()
         self._tokens = Tokens()
         self._sessions = Sessions(clock, self._session_ended)
@@ -157,6 +173,7 @@ class Server:
             self._finder,
             self._retriever,
             self._gatekeeper,
+            self._commitments,
         )
         self._dicomweb = DicomwebDoor(
             self._identification.identify,
@@ -170,6 +187,9 @@ class Server:
             self._pictures,
             self._settings.http.cors_origins,
         )
+
+    def _wake_exchange(self) -> None:
+        self._exchange.wake()
 
     def _registration(self) -> Registration:
         login = self._settings.login
@@ -280,6 +300,8 @@ class Server:
         self._http.should_exit = True
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
         await self._worker.stop()
+        await self._exchange.stop()
+        await self._pool.stop()
         await self._children.stop()
         await self._outbound.aclose()
         await self._anchoring.stop()
@@ -330,6 +352,12 @@ class Server:
             Reading(
                 "audit_anchor_failures_total", "Anchors that could not be kept", self._anchoring.failures
             ),
+            Reading(
+                "commitments_total", "Answers to storage commitment delivered", self._commitments.answered
+            ),
+            Reading("dicom_opened_total", "DICOM associations that we opened", self._pool.opened),
+            Reading("dicom_unreachable_total", "Attempts to open one that failed", self._pool.failed),
+            Reading("exchange_parked_total", "Deliveries given up", self._exchange.parked),
             Reading("jobs_done_total", "Jobs finished", worker.done),
             Reading("jobs_parked_total", "Jobs given up after repeated failures", worker.parked),
         ]

@@ -2,7 +2,7 @@
 
 import asyncio
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,8 +15,11 @@ from samsyn.access.view import Gatekeeper
 from samsyn.clock import SystemClock
 from samsyn.dicom.encoding import decode
 from samsyn.endpoints.dimse.listener import DicomDoor
+from samsyn.exchange.commitment import STORAGE_COMMITMENT_JOB, Commitments
+from samsyn.exchange.pool import AssociationPool
 from samsyn.exchange.scu import Requestor, connect
 from samsyn.ingest.receive import Intake
+from samsyn.jobs.queue import Patience, Worker
 from samsyn.model.attributes import Attributes
 from samsyn.providers.connections import Connections
 from samsyn.retrieve.retrieve import Retriever
@@ -89,27 +92,60 @@ class Stage:
         self._executor = ThreadPoolExecutor(1)
         connections = Connections(values)
         gatekeeper = Gatekeeper(self.store, clock)
+        retriever = Retriever(self.store, Documents(self.store, self._executor, clock))
+        self.pool = AssociationPool(clock, values.dicom.ae_title)
+        commitments = Commitments(
+            self.store, retriever, gatekeeper, connections, self.pool, lambda: self.exchange.wake()
+        )
+        self.exchange = Worker(
+            self.store, clock, {STORAGE_COMMITMENT_JOB: commitments.work}, 4, Patience(50, 0.1)
+        )
         self.door = DicomDoor(
             values.dicom,
             connections,
             Intake(self.store, clock),
             Finder(self.store, clock),
-            Retriever(self.store, Documents(self.store, self._executor, clock)),
+            retriever,
             gatekeeper,
+            commitments,
         )
 
     async def __aenter__(self) -> "Stage":
         await self.door.start()
+        self.exchange.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.door.stop(5)
+        await self.exchange.stop()
+        await self.pool.stop()
         self._executor.shutdown()
         self.store.close()
 
     def rows(self, sql: str) -> list[tuple[object, ...]]:
         """What the index holds."""
         return self.store.peek(lambda connection: [tuple(row) for row in connection.execute(sql)])
+
+    async def until(self, holds: Callable[[], bool], timeout_s: float = 10) -> None:
+        """Waits until it holds."""
+        async with asyncio.timeout(timeout_s):
+            while not holds():
+                await asyncio.sleep(0.02)
+
+    def damage(self, sop_instance_uid: str) -> None:
+        """Turns one bit of a stored object round, as a dying disk would."""
+        ((segment, offset, length),) = self.rows(
+            f"SELECT segment, body_offset, length FROM instance WHERE sop_uid = '{sop_instance_uid}'"
+        )
+        assert isinstance(segment, int)
+        assert isinstance(offset, int)
+        assert isinstance(length, int)
+        files = sorted((self.store.folder / "journal").iterdir())
+        with files[segment - 1 if segment else 0].open("r+b") as file:
+            file.seek(offset + length // 2)
+            (byte,) = file.read(1)
+            file.seek(offset + length // 2)
+            file.write(bytes((byte ^ 1,)))
 
     async def connect(
         self,

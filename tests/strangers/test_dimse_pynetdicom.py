@@ -1,5 +1,7 @@
 """pynetdicom against a running server: sends files as they are and gets them back as they were."""
 
+import queue
+
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
@@ -11,6 +13,8 @@ pynetdicom = pytest.importorskip("pynetdicom")
 from pynetdicom import AE, build_role, evt  # noqa: E402
 from pynetdicom.sop_class import (  # noqa: E402
     CTImageStorage,
+    StorageCommitmentPushModel,
+    StorageCommitmentPushModelInstance,
     StudyRootQueryRetrieveInformationModelFind,
     StudyRootQueryRetrieveInformationModelGet,
     Verification,
@@ -131,3 +135,39 @@ def test_a_data_set_that_contradicts_its_envelope_is_not_stored(scratch: Running
     assert status.Status == 0xC000
     assert len(status.get("ErrorComment", "")) <= 64
     association.release()
+
+
+def test_storage_commitment_is_answered_on_the_same_association(
+    scratch: Running, stored: list[Sample]
+) -> None:
+    reports: queue.Queue[tuple[int, Dataset]] = queue.Queue()
+
+    def keep(event: "evt.Event") -> tuple[int, None]:
+        reports.put((event.request.EventTypeID, event.event_information))
+        return 0x0000, None
+
+    ae = AE("PYNETDICOM")
+    ae.add_requested_context(StorageCommitmentPushModel)
+    association = associate(scratch, ae, evt_handlers=[(evt.EVT_N_EVENT_REPORT, keep)])
+    wanted = Dataset()
+    wanted.TransactionUID = "2.25.4711"
+    wanted.ReferencedSOPSequence = []
+    for sop_class, sop_instance in [(each.sop_class, each.sop_instance) for each in stored] + [
+        ("1.2.840.10008.5.1.4.1.1.2", "2.25.404")
+    ]:
+        item = Dataset()
+        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, sop_instance
+        wanted.ReferencedSOPSequence.append(item)
+    status, _ = association.send_n_action(
+        wanted, 1, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
+    )
+    assert status.Status == 0x0000
+    event_type, report = reports.get(timeout=20)
+    association.release()
+    assert event_type == 2
+    assert report.TransactionUID == "2.25.4711"
+    assert {each.ReferencedSOPInstanceUID for each in report.ReferencedSOPSequence} == {
+        each.sop_instance for each in stored
+    }
+    (failed,) = report.FailedSOPSequence
+    assert (failed.ReferencedSOPInstanceUID, failed.FailureReason) == ("2.25.404", 0x0112)

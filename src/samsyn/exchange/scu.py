@@ -15,6 +15,8 @@ from samsyn.wire.dimse import (
     CancelRequest,
     EchoRequest,
     EchoResponse,
+    EventReportRequest,
+    EventReportResponse,
     Request,
     StoreRequest,
     StoreResponse,
@@ -123,6 +125,16 @@ class Requestor(AssociationTransport):
         answer = await self._call(context_id, request, data)
         if not isinstance(answer.command, StoreResponse):
             raise BadInput("the answer to C-STORE is of another kind")
+        return answer.command
+
+    async def event_report(
+        self, context_id: int, sop_class_uid: str, sop_instance_uid: str, event_type: int, information: bytes
+    ) -> EventReportResponse:
+        """N-EVENT-REPORT with its event information."""
+        request = EventReportRequest(self._new_id(), sop_class_uid, sop_instance_uid, event_type)
+        answer = await self._call(context_id, request, information)
+        if not isinstance(answer.command, EventReportResponse):
+            raise BadInput("the answer to N-EVENT-REPORT is of another kind")
         return answer.command
 
     async def ask(self, context_id: int, request: Request, identifier: bytes) -> AsyncIterator[Message]:

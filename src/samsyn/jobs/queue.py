@@ -20,8 +20,8 @@ from samsyn.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
 
-_MAX_ATTEMPTS = 5
 _POLL_S = 1.0
+_TAKEN_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,18 @@ class Later:
     """An answer of work that is not ripe: look again after so many seconds (no attempt is counted)."""
 
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often failed work is tried again, and how long the pauses become (doubled from two seconds)."""
+
+    attempts: int = 5
+    longest_pause_s: float = 60.0
+
+    def pause_s(self, attempt: int) -> float:
+        """The pause after that many attempts."""
+        return float(min(2.0 ** min(attempt, 32), self.longest_pause_s))
 
 
 Work = Callable[[Job], Awaitable[Later | None]]
@@ -67,13 +79,24 @@ def enqueue(
 
 
 class Worker:
-    """Does ready jobs one after another in the background, lowest priority number first."""
+    """Does ready jobs of its kinds in the background, lowest priority number first, `places` at a time."""
 
-    def __init__(self, store: Store, clock: Clock, work: dict[str, Work]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        work: dict[str, Work],
+        places: int = 1,
+        patience: Patience | None = None,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._work = work
+        self._places = asyncio.Semaphore(places)
+        self._patience = patience or Patience()
         self._task: asyncio.Task[None] | None = None
+        self._under_way: dict[int, asyncio.Task[None]] = {}
+        self._woken = asyncio.Event()
         self.done = 0
         """Jobs finished since start, for metrics."""
         self.parked = 0
@@ -83,23 +106,49 @@ class Worker:
         """Begins on the running event loop."""
         self._task = asyncio.create_task(self._run(), name="jobs")
 
+    def wake(self) -> None:
+        """Something was enqueued: do not wait for the next look."""
+        self._woken.set()
+
     async def stop(self) -> None:
         """Stops after what can be interrupted; unfinished jobs are done after the next start."""
+        tasks = [*self._under_way.values()]
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            tasks.append(self._task)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self) -> None:
+        kinds = tuple(self._work)
         while True:
+            self._woken.clear()
             now = self._clock.now().isoformat()
-            rows = await self._store.read(partial(job_rows.ready, until=now, limit=32))
-            for row in rows:
-                await self._do(Job(*row))
-            if not rows:
-                await asyncio.sleep(_POLL_S)
+            limit = _TAKEN_AT_ONCE + len(self._under_way)
+            rows = await self._store.read(partial(job_rows.ready, until=now, limit=limit, kinds=kinds))
+            waiting = [Job(*row) for row in rows if row[0] not in self._under_way]
+            for job in waiting:
+                await self._places.acquire()
+                self._under_way[job.key] = asyncio.create_task(self._do(job), name=f"job-{job.kind}")
+            if not waiting:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_POLL_S):
+                        await self._woken.wait()
 
     async def _do(self, job: Job) -> None:
+        try:
+            await self._work_on(job)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            # The store refused the outcome: the job is as it was and is done again.
+            log.exception("job-failed", extra={"kind": job.kind, "attempt": job.attempt})
+            await asyncio.sleep(_POLL_S)
+        finally:
+            del self._under_way[job.key]
+            self._places.release()
+
+    async def _work_on(self, job: Job) -> None:
         try:
             answer = await self._work[job.kind](job)
         except (SamsynError, OSError, ValueError, KeyError) as problem:
@@ -114,7 +163,7 @@ class Worker:
     async def _retry(self, job: Job, error: str) -> None:
         attempt = job.attempt + 1
         log.warning("job-failed", extra={"kind": job.kind, "attempt": attempt, "error": error[:200]})
-        if attempt >= _MAX_ATTEMPTS:
+        if attempt >= self._patience.attempts:
             self.parked += 1
             await self._store.commit(
                 lambda transaction: transaction.update(
@@ -122,7 +171,7 @@ class Worker:
                 )
             )
         else:
-            await self._postpone(job, 2.0**attempt, attempt, error)
+            await self._postpone(job, self._patience.pause_s(attempt), attempt, error)
 
     async def _postpone(self, job: Job, seconds: float, attempt: int, error: str) -> None:
         run_at = (self._clock.now() + timedelta(seconds=seconds)).isoformat()

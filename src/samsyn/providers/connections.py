@@ -75,6 +75,11 @@ class Connections:
         provider, peer = found
         return _system(provider, peer)
 
+    def system_named(self, ae_title: str) -> System | None:
+        """The system with that AE title, wherever it calls from, or None: for work that it left behind."""
+        found = self._peers.get(ae_title)
+        return _system(*found) if found is not None else None
+
     def destination(self, ae_title: str) -> Destination | None:
         """The C-MOVE destination of that name, or None."""
         found = self._peers.get(ae_title.strip())

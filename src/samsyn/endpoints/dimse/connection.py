@@ -16,7 +16,7 @@ from samsyn.providers.connections import System
 from samsyn.wire.assembly import AgreedContext, Message
 from samsyn.wire.association import Association
 from samsyn.wire.association_table import State
-from samsyn.wire.dimse import CancelRequest, Command, Response, StoreRequest
+from samsyn.wire.dimse import CancelRequest, Command, EventReportRequest, Request, Response, StoreRequest
 from samsyn.wire.pdu import AssociateRequest
 from samsyn.wire.upper_layer import Aborted, AssociationRequested, ReleaseRequested
 
@@ -59,7 +59,10 @@ class Connection(AssociationTransport):
         self._cancelled: set[int] = set()
         self._release_asked = False
         self._is_reading = True
-        self._sub_operation: tuple[int, asyncio.Future[Message | None]] | None = None
+        self.idle = asyncio.Event()
+        """Set while no request of the peer is being answered."""
+        self.idle.set()
+        self._own_requests: dict[int, asyncio.Future[Message | None]] = {}
         self._sub_id = 0
         self._queued_bytes = 0
         self.address = ""
@@ -137,17 +140,24 @@ class Connection(AssociationTransport):
 
     async def store(self, context_id: int, request: StoreRequest, data: bytes | memoryview) -> Message | None:
         """See Link."""
+        return await self._call(context_id, request, data)
+
+    async def report(self, context_id: int, request: EventReportRequest, data: bytes) -> Message | None:
+        """An N-EVENT-REPORT on this association; the peer's answer, or None when it is gone."""
+        return await self._call(context_id, request, data)
+
+    async def _call(self, context_id: int, request: Request, data: bytes) -> Message | None:
         answer: asyncio.Future[Message | None] = self._loop.create_future()
-        self._sub_operation = (request.message_id, answer)
+        self._own_requests[request.message_id] = answer
         try:
             async with asyncio.timeout(limits.MESSAGE_TIMEOUT_S):
                 await self.send(context_id, request, data)
                 return None if self.is_gone else await answer
         except TimeoutError:
-            self.abort("no answer to a sub-operation")
+            self.abort("no answer to a request of ours")
             return None
         finally:
-            self._sub_operation = None
+            del self._own_requests[request.message_id]
 
     # -- what the door tells
 
@@ -265,9 +275,10 @@ class Connection(AssociationTransport):
                 self._cancelled.add(command.message_id)
             return
         if isinstance(command, Response):
-            if self._sub_operation is not None and self._sub_operation[0] == command.message_id:
-                if not self._sub_operation[1].done():
-                    self._sub_operation[1].set_result(message)
+            waiting = self._own_requests.get(command.message_id)
+            if waiting is not None:
+                if not waiting.done():
+                    waiting.set_result(message)
             else:
                 self.association.abort("a response that nobody asked for")
             return
@@ -276,6 +287,7 @@ class Connection(AssociationTransport):
             self._is_reading = False
             self._transport.pause_reading()
         if self._worker is None:
+            self.idle.clear()
             self._worker = self._loop.create_task(self._work())
 
     async def _work(self) -> None:
@@ -297,13 +309,15 @@ class Connection(AssociationTransport):
                     self._transport.resume_reading()
         finally:
             self._worker = None
+            self.idle.set()
             if self._release_asked:
                 self.association.answer_release()
             self.flush()
 
     def _give_up(self) -> None:
         """Nothing can be answered any more: whoever waits is told, what waits is dropped."""
-        if self._sub_operation is not None and not self._sub_operation[1].done():
-            self._sub_operation[1].set_result(None)
+        for waiting in self._own_requests.values():
+            if not waiting.done():
+                waiting.set_result(None)
         while self._waiting:
             self._door.budget.give_back(self._waiting.popleft().reserved_bytes)

@@ -4,7 +4,12 @@ from collections.abc import Container
 from typing import Final
 
 from samsyn.dicom import transfer_syntaxes
-from samsyn.dicom.sop_classes import VERIFICATION, is_private, is_storage_class
+from samsyn.dicom.sop_classes import (
+    STORAGE_COMMITMENT,
+    VERIFICATION,
+    is_private,
+    is_storage_class,
+)
 from samsyn.providers.connections import System
 from samsyn.wire.pdu import ContextResult, ProposedContext
 from samsyn.wire.user_information import ExtendedNegotiation, RoleSelection
@@ -42,6 +47,8 @@ def choose(system: System, context: ProposedContext) -> str | ContextResult:
         return _first(context, _SMALL_SYNTAXES) if system.may_query else ContextResult.USER_REJECTION
     if uid in RETRIEVE_MODELS:
         return _first(context, _SMALL_SYNTAXES) if system.may_retrieve else ContextResult.USER_REJECTION
+    if uid == STORAGE_COMMITMENT:
+        return _first(context, _SMALL_SYNTAXES) if system.may_store else ContextResult.USER_REJECTION
     if is_storage_class(uid) or (is_private(uid) and system.sender.private_classes):
         if not (system.may_store or system.may_retrieve):
             return ContextResult.USER_REJECTION

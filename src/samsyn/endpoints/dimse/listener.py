@@ -6,14 +6,18 @@ from functools import partial
 
 from samsyn import limits
 from samsyn.access.view import Gatekeeper
+from samsyn.dicom.encoding import encode
+from samsyn.dicom.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
 from samsyn.endpoints.dimse import contexts, statuses, verification
 from samsyn.endpoints.dimse.budget import Budget
+from samsyn.endpoints.dimse.commitment import CommitmentRequests
 from samsyn.endpoints.dimse.connection import Connection
 from samsyn.endpoints.dimse.link import Link
 from samsyn.endpoints.dimse.query import Search
 from samsyn.endpoints.dimse.retrieval import Retrieval
 from samsyn.endpoints.dimse.storage import Storage
 from samsyn.errors import NotAuthenticated, SamsynError
+from samsyn.exchange.commitment import CommitmentReport, Commitments, is_taken
 from samsyn.exchange.scu import OWN_IMPLEMENTATION
 from samsyn.ingest.receive import Intake
 from samsyn.providers.connections import Connections, System
@@ -39,6 +43,7 @@ class DicomDoor:
         finder: Finder,
         retriever: Retriever,
         gatekeeper: Gatekeeper,
+        commitments: Commitments,
     ) -> None:
         self.budget = Budget(limits.MAX_ARRIVING_BYTES)
         self._settings = settings
@@ -47,6 +52,8 @@ class DicomDoor:
         self._storage = Storage(intake)
         self._search = Search(finder, gatekeeper, settings.ae_title)
         self._retrieval = Retrieval(retriever, finder, gatekeeper, connections, settings.ae_title)
+        self._commitment = CommitmentRequests(commitments)
+        commitments.deliver_through(self.report)
         self._open: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
@@ -170,6 +177,8 @@ class DicomDoor:
                     await self._retrieval.move(link, message, command)
                 case dimse.EchoRequest():
                     await verification.answer(link, message, command)
+                case dimse.ActionRequest(sop_class_uid=uid) if uid == STORAGE_COMMITMENT:
+                    await self._commitment.answer(link, message, command)
                 case dimse.ActionRequest() | dimse.EventReportRequest() | dimse.UnknownRequest():
                     await self._reply(link, message, statuses.unrecognized(command))
         except SamsynError as error:
@@ -177,6 +186,39 @@ class DicomDoor:
         except Exception:
             log.exception("request failed", extra={"calling": link.system.sender.name})
             await self._refuse(link, message, SamsynError())
+
+    async def report(self, association: str, peer: str, report: CommitmentReport) -> bool:
+        """Delivers a report on the association that asked for it, or on another that the peer has open when we
+        know no address of it; whether it was taken. Waits limits.REPORT_WAIT_S for a busy one."""
+        has_address = self._connections.destination(peer) is not None
+        for connection in list(self._open):
+            if not connection.is_admitted or connection.calling_ae.strip() != peer:
+                continue
+            if connection.session_id == association or not has_address:
+                context_id = _context_for(connection, STORAGE_COMMITMENT)
+                if context_id is not None and await self._report_on(connection, context_id, report):
+                    return True
+        return False
+
+    async def _report_on(self, connection: Connection, context_id: int, report: CommitmentReport) -> bool:
+        try:
+            async with asyncio.timeout(limits.REPORT_WAIT_S):
+                # The answer to the request must leave before the report about it.
+                await connection.idle.wait()
+        except TimeoutError:
+            return False
+        if connection.is_gone:
+            return False
+        request = dimse.EventReportRequest(
+            connection.new_message_id(), STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE, report.event_type
+        )
+        syntax = connection.contexts[context_id].transfer_syntax
+        answer = await connection.report(context_id, request, encode(report.information, syntax))
+        return (
+            answer is not None
+            and isinstance(answer.command, dimse.EventReportResponse)
+            and is_taken(answer.command.status)
+        )
 
     async def _refuse(self, link: Link, message: Message, error: SamsynError) -> None:
         log.warning(
@@ -222,3 +264,10 @@ class DicomDoor:
                 deadline = connection.overdue(now)
                 if deadline:
                     connection.end(deadline)
+
+
+def _context_for(connection: Connection, sop_class_uid: str) -> int | None:
+    for context_id, context in connection.contexts.items():
+        if context.abstract_syntax == sop_class_uid:
+            return context_id
+    return None

@@ -18,6 +18,8 @@ class Statuses:
     store: int
     find: int
     retrieve: int
+    normalized: int
+    """Of the DIMSE-N services."""
 
 
 IDENTITY_CONFLICT: Final = 0xC001
@@ -27,20 +29,31 @@ UNKNOWN_ISSUER: Final = 0xC002
 
 
 def _everywhere(code: int) -> Statuses:
-    return Statuses(code, code, code)
+    return Statuses(code, code, code, code)
 
 
 STATUSES: Final[Mapping[type[errors.SamsynError], Statuses]] = MappingProxyType(
     {
         errors.SamsynError: _everywhere(status.PROCESSING_FAILURE),
         errors.BadInput: Statuses(
-            status.CANNOT_UNDERSTAND, status.DATA_SET_MISMATCH, status.DATA_SET_MISMATCH
+            status.CANNOT_UNDERSTAND,
+            status.DATA_SET_MISMATCH,
+            status.DATA_SET_MISMATCH,
+            status.INVALID_ARGUMENT,
         ),
         errors.LimitExceeded: Statuses(
-            status.OUT_OF_RESOURCES, status.OUT_OF_RESOURCES, status.OUT_OF_RESOURCES_MATCHES
+            status.OUT_OF_RESOURCES,
+            status.OUT_OF_RESOURCES,
+            status.OUT_OF_RESOURCES_MATCHES,
+            status.RESOURCE_LIMITATION,
         ),
         errors.NotSupported: _everywhere(status.CLASS_NOT_SUPPORTED),
-        errors.Mismatch: _everywhere(status.DATA_SET_MISMATCH),
+        errors.Mismatch: Statuses(
+            status.DATA_SET_MISMATCH,
+            status.DATA_SET_MISMATCH,
+            status.DATA_SET_MISMATCH,
+            status.CLASS_INSTANCE_CONFLICT,
+        ),
         errors.DifferentBytes: _everywhere(status.DUPLICATE_INSTANCE),
         errors.IdentityConflict: _everywhere(IDENTITY_CONFLICT),
         errors.UnknownIssuer: _everywhere(UNKNOWN_ISSUER),
@@ -49,7 +62,10 @@ STATUSES: Final[Mapping[type[errors.SamsynError], Statuses]] = MappingProxyType(
         errors.NotAllowed: _everywhere(status.NOT_AUTHORIZED),
         errors.Conflict: _everywhere(status.PROCESSING_FAILURE),
         errors.OutOfResources: Statuses(
-            status.OUT_OF_RESOURCES, status.OUT_OF_RESOURCES, status.OUT_OF_RESOURCES_SUB_OPERATIONS
+            status.OUT_OF_RESOURCES,
+            status.OUT_OF_RESOURCES,
+            status.OUT_OF_RESOURCES_SUB_OPERATIONS,
+            status.RESOURCE_LIMITATION,
         ),
         errors.StoreFailed: _everywhere(status.PROCESSING_FAILURE),
         errors.DamagedData: _everywhere(status.PROCESSING_FAILURE),
@@ -92,9 +108,11 @@ def failure(request: dimse.Request, error: errors.SamsynError) -> dimse.Response
         case dimse.EchoRequest(message_id, sop_class):
             return dimse.EchoResponse(message_id, codes.store, sop_class, text)
         case dimse.ActionRequest(message_id, sop_class, sop_instance, action):
-            return dimse.ActionResponse(message_id, codes.store, sop_class, sop_instance, action, text)
+            return dimse.ActionResponse(message_id, codes.normalized, sop_class, sop_instance, action, text)
         case dimse.EventReportRequest(message_id, sop_class, sop_instance, event):
-            return dimse.EventReportResponse(message_id, codes.store, sop_class, sop_instance, event, text)
+            return dimse.EventReportResponse(
+                message_id, codes.normalized, sop_class, sop_instance, event, text
+            )
         case dimse.UnknownRequest(command_field, message_id, sop_class):
             return dimse.UnknownResponse(command_field, message_id, codes.store, sop_class, text)
     return None

@@ -1,16 +1,30 @@
 """Reads of the job table."""
 
 import sqlite3
+from collections.abc import Sequence
 
 
-def ready(connection: sqlite3.Connection, until: str, limit: int) -> list[tuple[int, str, str, str, int]]:
-    """(key, kind, name, payload, attempt) of jobs whose time has come, most urgent first."""
+def ready(
+    connection: sqlite3.Connection, until: str, limit: int, kinds: Sequence[str]
+) -> list[tuple[int, str, str, str, int]]:
+    """(key, kind, name, payload, attempt) of jobs of these kinds whose time has come, most urgent first."""
     rows = connection.execute(
         "SELECT job_key, kind, name, payload, attempt FROM job WHERE state = 'ready' AND run_at <= ?"
-        " ORDER BY priority, run_at LIMIT ?",
-        (until, limit),
+        f" AND kind IN ({','.join('?' * len(kinds))}) ORDER BY priority, run_at LIMIT ?",
+        (until, *kinds, limit),
     )
     return [tuple(row) for row in rows]
+
+
+def states(
+    connection: sqlite3.Connection, kind: str, names: Sequence[str]
+) -> dict[str, tuple[str, int, str]]:
+    """Name -> (state, attempt, error) of jobs that are not finished."""
+    rows = connection.execute(
+        f"SELECT name, state, attempt, error FROM job WHERE kind = ? AND name IN ({','.join('?' * len(names))})",
+        (kind, *names),
+    )
+    return {row[0]: (row[1], row[2], row[3]) for row in rows}
 
 
 def counts(connection: sqlite3.Connection) -> dict[str, int]:

@@ -1,0 +1,159 @@
+"""The job table: every kind by its own worker, as many at a time as there are places, again after a failure."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from samsyn.clock import SystemClock
+from samsyn.errors import OutOfResources
+from samsyn.jobs import queue
+from samsyn.jobs.queue import Job, Later, Patience, Worker
+from samsyn.store.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    made = Store(tmp_path, SystemClock())
+    made.start()
+    return made
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "_POLL_S", 0.02)
+
+
+async def enqueue(store: Store, kind: str, *names: str) -> None:
+    for name in names:
+        await store.commit(lambda transaction, name=name: queue.enqueue(transaction, kind, name))  # type: ignore[misc]
+
+
+def rows(store: Store) -> list[tuple[object, ...]]:
+    return store.peek(lambda one: [tuple(row) for row in one.execute("SELECT name, state, attempt FROM job")])
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_worker_does_its_own_kinds_and_leaves_the_others(store: Store) -> None:
+    done: list[str] = []
+
+    async def work(job: Job) -> None:
+        done.append(job.name)
+
+    await enqueue(store, "theirs", "x")
+    await enqueue(store, "ours", "a", "b")
+    worker = Worker(store, SystemClock(), {"ours": work})
+    worker.start()
+    await until(lambda: worker.done == 2)
+    await until(lambda: rows(store) == [("x", "ready", 0)])
+    await worker.stop()
+    store.close()
+    assert sorted(done) == ["a", "b"]
+
+
+async def test_as_many_are_done_at_once_as_there_are_places(store: Store) -> None:
+    at_once, most, release = 0, 0, asyncio.Event()
+
+    async def work(job: Job) -> None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await release.wait()
+        at_once -= 1
+
+    await enqueue(store, "ours", *"abcdef")
+    worker = Worker(store, SystemClock(), {"ours": work}, places=3)
+    worker.start()
+    await until(lambda: at_once == 3)
+    await asyncio.sleep(0.1)
+    release.set()
+    await until(lambda: worker.done == 6)
+    await worker.stop()
+    store.close()
+    assert most == 3
+
+
+async def test_failed_work_is_tried_again_and_parked_in_the_end(store: Store) -> None:
+    attempts: list[int] = []
+
+    async def work(job: Job) -> None:
+        attempts.append(job.attempt)
+        raise OutOfResources("nobody there")
+
+    await enqueue(store, "ours", "a")
+    worker = Worker(store, SystemClock(), {"ours": work}, patience=Patience(3, 0.01))
+    worker.start()
+    await until(lambda: rows(store) == [("a", "parked", 3)])
+    await worker.stop()
+    store.close()
+    assert attempts == [0, 1, 2]
+    assert worker.parked == 1
+
+
+async def test_work_that_is_not_ripe_counts_no_attempt(store: Store) -> None:
+    seen: list[int] = []
+
+    async def work(job: Job) -> Later | None:
+        seen.append(job.attempt)
+        return Later(0.01) if len(seen) < 3 else None
+
+    await enqueue(store, "ours", "a")
+    worker = Worker(store, SystemClock(), {"ours": work})
+    worker.start()
+    await until(lambda: rows(store) == [])
+    await worker.stop()
+    store.close()
+    assert seen == [0, 0, 0]
+
+
+async def test_a_woken_worker_does_not_wait_for_its_next_look(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "_POLL_S", 60.0)
+
+    async def work(job: Job) -> None:
+        return None
+
+    worker = Worker(store, SystemClock(), {"ours": work})
+    worker.start()
+    await asyncio.sleep(0.05)
+    await enqueue(store, "ours", "a")
+    worker.wake()
+    await until(lambda: worker.done == 1)
+    await worker.stop()
+    store.close()
+
+
+async def test_work_under_way_at_the_end_is_done_after_the_next_start(store: Store) -> None:
+    started, done = asyncio.Event(), asyncio.Event()
+
+    async def never(job: Job) -> None:
+        started.set()
+        await asyncio.sleep(60)
+
+    async def work(job: Job) -> None:
+        done.set()
+
+    await enqueue(store, "ours", "a")
+    first = Worker(store, SystemClock(), {"ours": never})
+    first.start()
+    await started.wait()
+    await first.stop()
+    second = Worker(store, SystemClock(), {"ours": work})
+    second.start()
+    async with asyncio.timeout(5):
+        await done.wait()
+    await until(lambda: rows(store) == [])
+    await second.stop()
+    store.close()
+
+
+def test_pauses_double_up_to_the_longest() -> None:
+    patience = Patience(100, 900.0)
+    assert [patience.pause_s(attempt) for attempt in (1, 2, 3, 9, 10, 99)] == [2, 4, 8, 512, 900, 900]

@@ -168,6 +168,8 @@ MAX_RENDERED_BYTES: Final = 64 * MIB
 """One encoded picture: MAX_RENDERED_SIDE squared as PNG in colour is 48 MiB at the most."""
 MAX_DECODED_BYTES: Final = 1 * GIB
 """One decoded frame given back as bytes: MAX_FRAME_PIXELS of 32 bits."""
+MAX_TRANSCODED_BYTES: Final = 256 * MIB
+"""Native pixels of an object that is decompressed for a receiver: it is built in memory, for each retrieval."""
 MAX_FRAME_GROUPS: Final = 20_000
 """Frames whose own functional groups are kept for showing: the largest enhanced objects have as many."""
 MAX_KEPT_HEADERS: Final = 20_000

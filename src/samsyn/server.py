@@ -54,6 +54,7 @@ from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
 from samsyn.render.children import DecodingChildren
 from samsyn.render.pictures import Pictures
+from samsyn.render.transcoding import Transcoder
 from samsyn.reports.examination import History
 from samsyn.reports.file import Filing
 from samsyn.retrieve.retrieve import Retriever
@@ -133,6 +134,7 @@ class Server:
         self._intake = Intake(store, clock)
         self._filing = Filing(store, clock, self._connections.providers)
         self._children = DecodingChildren()
+        self._transcoder = Transcoder(self._retriever, self._children)
         self._pictures = Pictures(
             self._retriever, self._children, store.folder / "derived" / "pictures", clock
         )
@@ -172,6 +174,7 @@ class Server:
             self._intake,
             self._finder,
             self._retriever,
+            self._transcoder,
             self._gatekeeper,
             self._commitments,
         )

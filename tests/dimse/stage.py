@@ -22,6 +22,8 @@ from samsyn.ingest.receive import Intake
 from samsyn.jobs.queue import Patience, Worker
 from samsyn.model.attributes import Attributes
 from samsyn.providers.connections import Connections
+from samsyn.render.children import DecodingChildren
+from samsyn.render.transcoding import Transcoder
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.find import Finder
 from samsyn.settings import Settings
@@ -93,6 +95,8 @@ class Stage:
         connections = Connections(values)
         gatekeeper = Gatekeeper(self.store, clock)
         retriever = Retriever(self.store, Documents(self.store, self._executor, clock))
+        self.children = DecodingChildren(1)
+        """Not running unless a test starts them."""
         self.pool = AssociationPool(clock, values.dicom.ae_title)
         commitments = Commitments(
             self.store, retriever, gatekeeper, connections, self.pool, lambda: self.exchange.wake()
@@ -106,6 +110,7 @@ class Stage:
             Intake(self.store, clock),
             Finder(self.store, clock),
             retriever,
+            Transcoder(retriever, self.children),
             gatekeeper,
             commitments,
         )
@@ -118,6 +123,7 @@ class Stage:
     async def __aexit__(self, *_: object) -> None:
         await self.door.stop(5)
         await self.exchange.stop()
+        await self.children.stop()
         await self.pool.stop()
         self._executor.shutdown()
         self.store.close()

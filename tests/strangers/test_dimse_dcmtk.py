@@ -156,6 +156,25 @@ def test_getscu_gets_an_implicit_object_with_explicit_vr_when_it_wants_that(
     assert got.PatientName == sent.PatientName
 
 
+@pytest.mark.parametrize(
+    "name", ["SC_rgb_rle_2frame.dcm", "examples_jpeg2k.dcm", "SC_rgb_small_odd_jpeg.dcm"]
+)
+def test_getscu_that_takes_nothing_compressed_gets_native_pixels(
+    scratch: Running, stored: list[Sample], tmp_path: Path, name: str
+) -> None:
+    sample = next(sample for sample in stored if sample.path.name == name)
+    (file,) = get(scratch, sample, tmp_path)
+    got, sent = dcmread(file), dcmread(sample.path)
+    assert got.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    frames = int(sent.get("NumberOfFrames") or 1)
+    length = frames * sent.Rows * sent.Columns * sent.SamplesPerPixel * sent.BitsAllocated // 8
+    assert len(got.PixelData) == length + length % 2
+    changed = {"PixelData", "PhotometricInterpretation"}
+    assert {e.keyword: e.value for e in got if e.keyword not in changed} == {
+        e.keyword: e.value for e in sent if e.keyword not in changed
+    }
+
+
 @pytest.fixture
 def sink(tmp_path: Path) -> Iterator[Path]:
     """storescp as SINK, which keeps what it gets bit for bit."""

@@ -146,7 +146,7 @@ class Connection(AssociationTransport):
         """An N-EVENT-REPORT on this association; the peer's answer, or None when it is gone."""
         return await self._call(context_id, request, data)
 
-    async def _call(self, context_id: int, request: Request, data: bytes) -> Message | None:
+    async def _call(self, context_id: int, request: Request, data: bytes | memoryview) -> Message | None:
         answer: asyncio.Future[Message | None] = self._loop.create_future()
         self._own_requests[request.message_id] = answer
         try:

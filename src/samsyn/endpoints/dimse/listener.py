@@ -21,6 +21,7 @@ from samsyn.exchange.commitment import CommitmentReport, Commitments, is_taken
 from samsyn.exchange.scu import OWN_IMPLEMENTATION
 from samsyn.ingest.receive import Intake
 from samsyn.providers.connections import Connections, System
+from samsyn.render.transcoding import Transcoder
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.find import Finder
 from samsyn.settings import DicomSettings
@@ -42,6 +43,7 @@ class DicomDoor:
         intake: Intake,
         finder: Finder,
         retriever: Retriever,
+        transcoder: Transcoder,
         gatekeeper: Gatekeeper,
         commitments: Commitments,
     ) -> None:
@@ -51,7 +53,7 @@ class DicomDoor:
         self._connections = connections
         self._storage = Storage(intake)
         self._search = Search(finder, gatekeeper, settings.ae_title)
-        self._retrieval = Retrieval(retriever, finder, gatekeeper, connections, settings.ae_title)
+        self._retrieval = Retrieval(retriever, transcoder, finder, gatekeeper, connections, settings.ae_title)
         self._commitment = CommitmentRequests(commitments)
         commitments.deliver_through(self.report)
         self._open: set[Connection] = set()

@@ -1,6 +1,6 @@
 """C-GET and C-MOVE (PS3.4 C.4.2, C.4.3), patient and study root.
 
-Objects leave byte for byte as they came, if the receiver takes their transfer syntax.
+Objects leave byte for byte as they came, if the receiver takes their transfer syntax, else uncompressed.
 """
 
 import asyncio
@@ -9,11 +9,9 @@ from collections.abc import Sequence
 from samsyn import limits
 from samsyn.access.view import Gatekeeper, View
 from samsyn.dicom.encoding import encode
-from samsyn.dicom.recoding import RECODABLE, RECODED
 from samsyn.endpoints.dimse import identifiers
 from samsyn.endpoints.dimse.identifiers import FAILED_SOP_INSTANCE_UIDS, PATIENT_ID, STUDY_INSTANCE_UID
 from samsyn.endpoints.dimse.link import Link
-from samsyn.endpoints.dimse.outgoing import form_for, in_form
 from samsyn.endpoints.dimse.progress import Progress
 from samsyn.endpoints.dimse.statuses import comment
 from samsyn.errors import (
@@ -27,9 +25,11 @@ from samsyn.errors import (
     OutOfResources,
     SamsynError,
 )
+from samsyn.exchange.forms import form_for, in_form, proposals
 from samsyn.exchange.scu import Requestor, connect
 from samsyn.model.imaging import StoredInstance
 from samsyn.providers.connections import Connections, Destination
+from samsyn.render.transcoding import Transcoder
 from samsyn.retrieve.read_ahead import ReadAhead
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.find import Finder
@@ -45,12 +45,14 @@ class Retrieval:
     def __init__(
         self,
         retriever: Retriever,
+        transcoder: Transcoder,
         finder: Finder,
         gatekeeper: Gatekeeper,
         connections: Connections,
         ae_title: str,
     ) -> None:
         self._retriever = retriever
+        self._transcoder = transcoder
         self._finder = finder
         self._gatekeeper = gatekeeper
         self._connections = connections
@@ -74,7 +76,7 @@ class Retrieval:
                     progress.fail(instance, "no context for class and transfer syntax of an object")
                 else:
                     context_id = taken[instance.sop_class_uid, transfer_syntax]
-                    await self._sub_store(link, context_id, transfer_syntax, instance, ahead, progress)
+                    await self._sub_store(link, view, context_id, transfer_syntax, instance, ahead, progress)
                 if link.is_gone:
                     return
                 link.queue(message.context_id, _get_response(request, status.PENDING, progress))
@@ -145,6 +147,7 @@ class Retrieval:
     async def _sub_store(
         self,
         link: Link,
+        view: View,
         context_id: int,
         transfer_syntax: str,
         instance: StoredInstance,
@@ -152,9 +155,10 @@ class Retrieval:
         progress: Progress,
     ) -> None:
         try:
-            data = await in_form(await ahead.data_of(instance), instance, transfer_syntax)
-        except (BadInput, DamagedData, LimitExceeded, NotFound) as error:
-            progress.fail(instance, error.sentence)
+            stored = await ahead.data_of(instance)
+            data = await in_form(stored, instance, transfer_syntax, self._transcoder, view)
+        except (BadInput, DamagedData, LimitExceeded, NotFound, NotSupported) as error:
+            progress.fail(instance, comment(error))
             return
         request = StoreRequest(link.new_message_id(), instance.sop_class_uid, instance.sop_instance_uid)
         answer = await link.store(context_id, request, data)
@@ -175,20 +179,13 @@ class Retrieval:
         instances: Sequence[StoredInstance],
         progress: Progress,
     ) -> None:
-        kinds = dict.fromkeys((each.sop_class_uid, each.transfer_syntax_uid) for each in instances)
-        proposed = [(abstract, (transfer,)) for abstract, transfer in kinds]
-        # A context of its own for each other form, since an acceptor picks only one syntax of a context.
-        others = [
-            (abstract, (form,)) for abstract, transfer in kinds if transfer in RECODABLE for form in RECODED
-        ]
-        proposed += [pair for pair in dict.fromkeys(others) if pair not in proposed]
         try:
             requestor = await connect(
                 destination.host,
                 destination.port,
                 destination.ae_title,
                 self._ae_title,
-                proposed[: limits.MAX_PRESENTATION_CONTEXTS],
+                proposals(instances),
             )
         except SamsynError as error:
             # Whatever the destination has against us is told as failed sub-operations, not as the asker's fault.
@@ -200,7 +197,7 @@ class Retrieval:
                 if link.is_cancelled(request.message_id):
                     return
                 try:
-                    await self._send_one(requestor, link, request, instance, ahead, progress)
+                    await self._send_one(requestor, link, view, request, instance, ahead, progress)
                 except OutOfResources as error:
                     for lost in instances[position:]:
                         progress.fail(lost, comment(error))
@@ -211,6 +208,7 @@ class Retrieval:
         self,
         requestor: Requestor,
         link: Link,
+        view: View,
         request: MoveRequest,
         instance: StoredInstance,
         ahead: ReadAhead,
@@ -223,11 +221,12 @@ class Retrieval:
         try:
             if transfer_syntax is None:
                 raise NotSupported("the destination takes no form of an object")
+            stored = await ahead.data_of(instance)
             answer = await requestor.store(
                 transfer_syntax,
                 instance.sop_class_uid,
                 instance.sop_instance_uid,
-                await in_form(await ahead.data_of(instance), instance, transfer_syntax),
+                await in_form(stored, instance, transfer_syntax, self._transcoder, view),
                 (link.system.sender.name, request.message_id),
             )
         except (BadInput, DamagedData, LimitExceeded, NotFound, NotSupported) as error:

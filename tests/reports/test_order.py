@@ -142,6 +142,14 @@ def test_a_correction_names_what_it_replaced() -> None:
     assert arrange(arrived((F2, P1))).replaced is None
 
 
+def test_an_addendum_that_repeats_the_whole_names_what_it_added_to() -> None:
+    arrangement = arrange(arrived((F2, A3_WHOLE)))
+    assert arrangement.replaced is not None
+    assert arrangement.replaced.text == F2.text
+    assert arrange(arrived((F2, A3))).replaced is None
+    assert arrange(arrived((A3,))).replaced is None
+
+
 def test_nothing_is_arranged_as_nothing() -> None:
     arrangement = arrange([])
     assert arrangement.shown == ()

@@ -52,3 +52,14 @@ def test_a_very_long_text_is_compared_by_lines_and_loses_nothing() -> None:
     found = changes(before, after)
     assert "".join(each.text for each in found if each.kind != "gone") == after
     assert sum(each.kind == "new" for each in found) == 1
+
+
+def test_a_replaced_phrase_is_one_piece_and_lines_stay_apart() -> None:
+    found = changes("Ospecifik förtätning.\nKontroll sedan.", "Misstänkt tumör.\nKontroll nu.")
+    assert [(each.kind, each.text) for each in found] == [
+        ("gone", "Ospecifik förtätning."),
+        ("new", "Misstänkt tumör."),
+        ("same", "\nKontroll "),
+        ("gone", "sedan."),
+        ("new", "nu."),
+    ]

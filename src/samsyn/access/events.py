@@ -39,6 +39,7 @@ class Event(StrEnum):
     LINK_PATIENT = "LINK_PATIENT"
     MOVE_IDENTIFIER = "MOVE_IDENTIFIER"
     MOVE_TEXTS = "MOVE_TEXTS"
+    VIDIMERA = "VIDIMERA"
     LOGIN = "LOGIN"
     LOGIN_REFUSED = "LOGIN_REFUSED"
     LOGOUT = "LOGOUT"
@@ -107,6 +108,7 @@ _WRITES: Final = frozenset(
         Event.LINK_PATIENT,
         Event.MOVE_IDENTIFIER,
         Event.MOVE_TEXTS,
+        Event.VIDIMERA,
         Event.ATTEST_RELATION,
         Event.END_RELATION,
         Event.ATTEST_CONSENT,

@@ -119,6 +119,8 @@ class ReportRules:
     """Fields of type NDL or XCN: who wrote it."""
     signer: tuple[Path, ...] = _paths("OBR-32")
     """Fields of type NDL or XCN: who signed it; several signers all count."""
+    annulled_by: tuple[Path, ...] = _paths("ORC-19", "ORC-10", "OBR-32")
+    """Fields of type XCN or NDL: who took it back."""
     status_at: tuple[Path, ...] = _paths("OBR-25")
     statuses: Mapping[str, str] = field(
         default_factory=lambda: {

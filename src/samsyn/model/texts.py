@@ -76,3 +76,17 @@ class ReportVersion:
     """For an addendum, signed or preliminary: the text is only what is added, shown with what it adds to."""
     reason: str = ""
     """Why it was corrected or annulled, when the source told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vidimering:
+    """The referrer's word that a result has been read and taken care of."""
+
+    version_key: int
+    """The version that stood on top."""
+    mark: str
+    """Names everything that stood there (`reports.vidimering.state_mark`)."""
+    name: str
+    unit: str
+    """The unit's name, as it was then."""
+    noted: datetime

@@ -12,9 +12,11 @@ from typing import Any
 
 from samsyn.access.view import View
 from samsyn.clock import STOCKHOLM
+from samsyn.errors import NotFound
 from samsyn.model.imaging import StudySummary
 from samsyn.model.predicate import Item
-from samsyn.model.texts import Referral, ReferralStatus, ReportStatus, ReportVersion
+from samsyn.model.texts import Referral, ReferralStatus, ReportStatus, ReportVersion, Vidimering
+from samsyn.reports.vidimering import vidimera, words_about
 from samsyn.store.index import examination_rows
 from samsyn.store.store import Store
 
@@ -37,6 +39,8 @@ class Examination:
     referrals: tuple[Referral, ...]
     reports: tuple[ReportVersion, ...]
     """Every version; `reports.order` decides which is current and how they are shown."""
+    vidimeringar: tuple[Vidimering, ...]
+    """What referrers have said of the versions."""
     studies: tuple[StudySummary, ...]
     study_item: Item | None
     report_item: Item | None
@@ -58,6 +62,17 @@ class History:
         rows = await self._store.read(lambda connection: _rows(connection, view, keys))
         return _joined(*rows)
 
+    async def vidimera(self, view: View, reference: str, mark: str) -> None:
+        """The referrer's word that the report named by `mark` is read and taken care of, as `vidimering.vidimera`.
+
+        NotFound: the examination is absent or hidden.
+        """
+        examination = await self.examination(view, reference)
+        if examination is None or examination.report_item is None:
+            raise NotFound
+        person = examination.report_item.patient_key
+        await vidimera(self._store, view, person, examination.referrals, examination.reports, mark)
+
     async def examination(self, view: View, reference: str) -> Examination | None:
         """One of them by its reference, or None when it is absent or hidden."""
         for examination in await self.examinations(view):
@@ -69,15 +84,21 @@ class History:
 Rows = list[sqlite3.Row]
 
 
-def _rows(connection: sqlite3.Connection, view: View, keys: frozenset[int]) -> tuple[Rows, Rows, Rows]:
+def _rows(
+    connection: sqlite3.Connection, view: View, keys: frozenset[int]
+) -> tuple[Rows, Rows, Rows, tuple[Vidimering, ...]]:
+    reports = examination_rows.reports(connection, view.predicate, keys)
     return (
         examination_rows.studies(connection, view.predicate, keys),
         examination_rows.referrals(connection, view.predicate, keys),
-        examination_rows.reports(connection, view.predicate, keys),
+        reports,
+        words_about(connection, (row["report_key"] for row in reports)),
     )
 
 
-def _joined(studies: Rows, referrals: Rows, reports: Rows) -> list[Examination]:
+def _joined(
+    studies: Rows, referrals: Rows, reports: Rows, vidimeringar: tuple[Vidimering, ...] = ()
+) -> list[Examination]:
     """Groups rows by accession; a report without one goes with the study that it names."""
     accession_of = {row["study_uid"]: _group(row, row["study_uid"]) for row in studies}
     groups: dict[str, dict[str, list[Any]]] = {}
@@ -92,7 +113,7 @@ def _joined(studies: Rows, referrals: Rows, reports: Rows) -> list[Examination]:
     for row in reports:
         named = accession_of.get(row["study_uid"] or "", "")
         add(named or _group(row, f"report-{row['filler_id'] or row['report_key']}"), "reports", row)
-    found = [_examination(group, **parts) for group, parts in groups.items()]
+    found = [_examination(group, **parts, vidimeringar=vidimeringar) for group, parts in groups.items()]
     return sorted(found, key=lambda each: (each.date, each.time, each.reference), reverse=True)
 
 
@@ -102,8 +123,11 @@ def _group(row: sqlite3.Row, otherwise: str) -> str:
     return otherwise
 
 
-def _examination(group: str, studies: Rows, referrals: Rows, reports: Rows) -> Examination:
+def _examination(
+    group: str, studies: Rows, referrals: Rows, reports: Rows, vidimeringar: tuple[Vidimering, ...]
+) -> Examination:
     versions = tuple(_report(row) for row in reports)
+    keys = {version.version_key for version in versions}
     orders = tuple(_referral(row) for row in referrals)
     images = tuple(_study(row) for row in studies)
     owner = (studies or reports or referrals)[0]
@@ -121,6 +145,7 @@ def _examination(group: str, studies: Rows, referrals: Rows, reports: Rows) -> E
         accession=owner["accession"],
         referrals=orders,
         reports=versions,
+        vidimeringar=tuple(each for each in vidimeringar if each.version_key in keys),
         studies=images,
         study_item=_item(studies),
         report_item=_item(reports),

@@ -71,9 +71,11 @@ class Arrangement:
 
     @property
     def replaced(self) -> ReportVersion | None:
-        """What a correction replaced, to show the difference; None when the current one is no correction."""
+        """What a correction, or an addendum that repeats the whole, replaced: for showing the difference."""
         current = self.current
-        if current is None or current.status is not ReportStatus.CORRECTION:
+        if current is None or current.status not in (ReportStatus.CORRECTION, ReportStatus.ADDENDUM):
+            return None
+        if _is_fragment(current):
             return None
         return next((version for version in self.earlier if _is_text(version)), None)
 

@@ -8,14 +8,16 @@ from datetime import datetime
 from itertools import groupby
 from typing import Final
 
+from samsyn.access.view import View
 from samsyn.endpoints.viewer.language import Languages, Words
 from samsyn.endpoints.viewer.wording import Change, changes, day, kinds, moment
 from samsyn.model.subject import Assignment
-from samsyn.model.texts import Referral, ReferralStatus, ReportStatus, ReportVersion
+from samsyn.model.texts import Referral, ReferralStatus, ReportStatus, ReportVersion, Vidimering
 from samsyn.providers.connections import Connections
 from samsyn.reports.examination import Examination
 from samsyn.reports.order import Arrangement, Role, by_report
 from samsyn.reports.textsearch import Piece, TextQuery
+from samsyn.reports.vidimering import may_vidimera, state_mark, vidimerad
 
 _PREVIEW_CHARACTERS: Final = 320
 _CONCLUSION: Final = re.compile(
@@ -70,6 +72,15 @@ class VersionShown:
 
 
 @dataclass(frozen=True, slots=True)
+class VidimeringShown:
+    """Who has vidimerat, and when."""
+
+    name: str
+    unit: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReportShown:
     """One report: what holds on top with its addenda, then the difference and the earlier versions."""
 
@@ -79,6 +90,12 @@ class ReportShown:
     earlier: tuple[VersionShown, ...]
     difference: tuple[Change, ...]
     base_missing: bool
+    mark: str
+    """Names what stands here, for the form of the vidimering."""
+    vidimerad: tuple[VidimeringShown, ...]
+    vidimerad_before: tuple[VidimeringShown, ...]
+    """Of an earlier text: what stands here now is not vidimerat by them."""
+    may_vidimera: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,17 +152,20 @@ class Presentation:
             conclusion=conclusion,
         )
 
-    def reports(self, examination: Examination) -> tuple[ReportShown, ...]:
+    def reports(self, examination: Examination, view: View) -> tuple[ReportShown, ...]:
         """Every report of the examination, the latest first."""
-        return tuple(self._report(each) for each in by_report(examination.reports) if each.shown)
+        return tuple(
+            self._report(each, examination, view) for each in by_report(examination.reports) if each.shown
+        )
 
     def referrals(self, examination: Examination) -> tuple[ReferralShown, ...]:
         """Every referral of the examination."""
         return tuple(self._referral(each) for each in examination.referrals)
 
-    def _report(self, arrangement: Arrangement) -> ReportShown:
+    def _report(self, arrangement: Arrangement, examination: Examination, view: View) -> ReportShown:
         current = arrangement.shown[0].version
         holding, before = arrangement.current, arrangement.replaced
+        said = vidimerad(arrangement, examination.vidimeringar)
         return ReportShown(
             provider=self._connections.provider_name(current.provider),
             unit=self._connections.unit_name(current.provider, current.unit),
@@ -153,6 +173,10 @@ class Presentation:
             earlier=tuple(_version(each, Role.REPORT) for each in arrangement.earlier),
             difference=changes(before.text, holding.text) if before and holding else (),
             base_missing=arrangement.base_missing,
+            mark=state_mark(arrangement),
+            vidimerad=tuple(map(_vidimering, said.current)),
+            vidimerad_before=tuple(map(_vidimering, said.former)),
+            may_vidimera=may_vidimera(view, examination.referrals, arrangement),
         )
 
     def _referral(self, referral: Referral) -> ReferralShown:
@@ -250,6 +274,10 @@ def _version(version: ReportVersion, role: Role) -> VersionShown:
         signer=version.signer,
         reason=version.reason,
     )
+
+
+def _vidimering(said: Vidimering) -> VidimeringShown:
+    return VidimeringShown(said.name, said.unit, moment(said.noted))
 
 
 def _year(date: str) -> str:

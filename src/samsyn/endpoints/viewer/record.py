@@ -14,10 +14,11 @@ from samsyn.endpoints.viewer.history import (
     matching,
     searchable,
 )
+from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.reveal import Reveal
 from samsyn.endpoints.viewer.series import SeriesLists, diagnostic_address
 from samsyn.endpoints.viewer.visits import PatientVisit, Visits
-from samsyn.errors import NotFound
+from samsyn.errors import Conflict, NotFound
 from samsyn.reports.examination import Examination
 from samsyn.reports.textsearch import TextQuery
 
@@ -61,6 +62,7 @@ class Record:
             Route("/p/{handle}/", patient(self.timeline), methods=["GET"]),
             Route("/p/{handle}/filter", patient(self.filtered), methods=["POST"]),
             Route("/p/{handle}/e/{mark}", patient(self.examination), methods=["GET"]),
+            Route("/p/{handle}/e/{mark}/vidimera", patient(self.vidimera), methods=["POST"]),
         ]
 
     async def timeline(self, there: PatientVisit) -> Response:
@@ -85,12 +87,29 @@ class Record:
             "entry": entry,
             "years": by_year(timeline.entries),
             "current": entry.mark,
-            "reports": presentation.reports(examination),
+            "reports": presentation.reports(examination, there.view),
             "referrals": presentation.referrals(examination),
             "series": await self._series.of(there, examination),
+            "changed": there.visit.request.query_params.get("changed") == "1",
             "diagnostic": self._has_ohif and bool(diagnostic_address(examination)),
         }
         return self._visits.show_patient(there, "examination.html", "examination", values)
+
+    async def vidimera(self, there: PatientVisit) -> Response:
+        """The referrer's word that the report is taken care of; when another text has come, it is shown first."""
+        timeline = await self._timeline(there)
+        mark = there.visit.path("mark")
+        examination = timeline.examinations.get(mark)
+        if examination is None:
+            raise NotFound
+        address = f"{there.base}e/{mark}"
+        try:
+            await self._deps.history.vidimera(
+                there.view, examination.reference, there.visit.form.text("report")
+            )
+        except Conflict:
+            return go_to(f"{address}?changed=1#report")
+        return go_to(f"{address}#report")
 
     async def _page(self, there: PatientVisit, kind: str = "", text: str = "") -> Response:
         await self._deps.gatekeeper.record_search(there.view, "viewer", frozenset({there.patient_key}))

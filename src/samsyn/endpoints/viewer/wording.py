@@ -126,12 +126,22 @@ def changes(before: str, after: str) -> tuple[Change, ...]:
     if len(old) + len(new) > _DIFFERENCE_WORDS:
         old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
     found: list[Change] = []
-    for what, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if what == "equal":
-            found.append(Change("same", "".join(old[i1:i2])))
-            continue
-        if i2 > i1:
-            found.append(Change("gone", "".join(old[i1:i2])))
-        if j2 > j1:
-            found.append(Change("new", "".join(new[j1:j2])))
+    gone, added = "", ""
+    steps = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    for place, (what, i1, i2, j1, j2) in enumerate(steps):
+        before, after = "".join(old[i1:i2]), "".join(new[j1:j2])
+        if what != "equal":
+            gone, added = gone + before, added + after
+        elif gone and added and before.isspace() and place + 1 < len(steps) and "\n" not in before:
+            # A blank between two replaced words belongs to the replaced phrase: phrases are read, not words.
+            gone, added = gone + before, added + after
+        else:
+            found += _replaced(gone, added)
+            gone, added = "", ""
+            found.append(Change("same", before))
+    found += _replaced(gone, added)
     return tuple(found)
+
+
+def _replaced(gone: str, added: str) -> list[Change]:
+    return [Change(kind, text) for kind, text in (("gone", gone), ("new", added)) if text]

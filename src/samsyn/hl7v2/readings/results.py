@@ -87,13 +87,22 @@ def _report(
         result_time=result_time_of(status, told.begins if told else None, sent.begins if sent else None),
         examined=examined.date if examined else "",
         author=staff_names(rules.author, own, everyone=False),
-        signer="" if status is ReportStatus.PRELIMINARY else staff_names(rules.signer, own, everyone=True),
+        signer=_signer(status, own, rules),
         procedure_code=first_of(rules.code, own),
         procedure_text=first_of(rules.procedure, own),
         text=text,
         reason=first_of(rules.reason, own),
         when=sent.begins if sent else None,
     )
+
+
+def _signer(status: ReportStatus, own: Sequence[Segment], rules: ReportRules) -> str:
+    """Who answers for the version: nobody for a preliminary one, who took it back for an annulment."""
+    if status is ReportStatus.PRELIMINARY:
+        return ""
+    if status is ReportStatus.ANNULLED:
+        return staff_names(rules.annulled_by, own, everyone=False)
+    return staff_names(rules.signer, own, everyone=True)
 
 
 def text_segments(segments: Sequence[Segment], rules: ReportRules, notes: list[str]) -> tuple[Segment, ...]:

@@ -1,4 +1,5 @@
-"""Tables of what texts tell beside referrals and reports: bookings (SIU), and visits that were moved (A44, A45)."""
+"""Tables of what texts tell beside referrals and reports: bookings (SIU), and visits that were moved (A44, A45), and
+the referrers' word that a result was taken care of (vidimering)."""
 
 from typing import Final
 
@@ -15,6 +16,9 @@ CREATE INDEX booking_event_by_id ON booking_event(booking_id, provider);
 CREATE TABLE visit_move(move_key INTEGER PRIMARY KEY, kind TEXT, number TEXT, former_key INTEGER,
   owner_key INTEGER, told TEXT, message_key INTEGER);
 CREATE INDEX visit_move_by_number ON visit_move(number, kind);
+CREATE TABLE vidimering(vidimering_key INTEGER PRIMARY KEY, patient_key INTEGER, version_key INTEGER, mark TEXT,
+  actor TEXT, actor_name TEXT, provider TEXT, unit TEXT, unit_name TEXT, noted TEXT);
+CREATE INDEX vidimering_by_version ON vidimering(version_key);
 """
 _BY_VISIT: Final = "".join(
     f"CREATE INDEX {table}_by_{column} ON {table}({column}) WHERE {column} <> '';\n"
@@ -24,4 +28,9 @@ _BY_VISIT: Final = "".join(
 TEXT_SCHEMA: Final = _TABLES + _BY_VISIT
 
 
-TEXT_KEYS: Final = {"booking": "booking_key", "booking_event": "event_key", "visit_move": "move_key"}
+TEXT_KEYS: Final = {
+    "booking": "booking_key",
+    "booking_event": "event_key",
+    "visit_move": "move_key",
+    "vidimering": "vidimering_key",
+}

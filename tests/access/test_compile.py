@@ -29,7 +29,7 @@ days = st.one_of(st.none(), st.sampled_from([20200101, 20200102, 20200301, 20261
 keys = st.sampled_from(KEYS)
 providers, units, employees = st.sampled_from(PROVIDERS), st.sampled_from(UNITS), st.sampled_from(EMPLOYEES)
 
-items = st.builds(Item, keys, providers, units, days, days)
+items = st.builds(Item, keys, providers, units, days, days, st.booleans())
 assignments = st.builds(
     Assignment,
     st.just("assignment"),
@@ -160,10 +160,10 @@ def test_the_predicate_holds_for_exactly_what_the_rules_show(about: Facts, some:
 def test_the_stores_sql_shows_exactly_the_same(about: Facts, some: list[Item]) -> None:
     sql, parameters = compile_predicate(predicate(about), "item")
     connection = sqlite3.connect(":memory:")
-    connection.execute("CREATE TABLE item(n INTEGER, patient_key, provider, unit, begins, ends)")
+    connection.execute("CREATE TABLE item(n INTEGER, patient_key, provider, unit, begins, ends, preliminary)")
     connection.executemany(
-        "INSERT INTO item VALUES(?, ?, ?, ?, ?, ?)",
-        [(n, i.patient_key, i.provider, i.unit, i.begins, i.ends) for n, i in enumerate(some)],
+        "INSERT INTO item VALUES(?, ?, ?, ?, ?, ?, ?)",
+        [(n, i.patient_key, i.provider, i.unit, i.begins, i.ends, i.preliminary) for n, i in enumerate(some)],
     )
     shown = {row[0] for row in connection.execute(f"SELECT n FROM item WHERE {sql}", parameters)}
     connection.close()

@@ -1,7 +1,7 @@
 """The decision table for staff, systems and patients, row by row (numbers are the table's own).
 
-Row 29 (guardians) has no subject of its own yet, and the part of row 28 about approval per document waits for
-that fact to stand on the items; until then a delay in days holds documents back.
+Row 29 (guardians) has no subject of its own yet. Of row 28's approval per document there is what the region can
+decide itself: a delay in days, and that nothing unsigned is shown.
 """
 
 from dataclasses import replace
@@ -367,6 +367,13 @@ TABLE: list[tuple[str, Facts, Item, Level, Reason]] = [
         item(begins=20261109, ends=20261109),
         NOTHING,
         Reason.NOT_YET_FOR_PATIENT,
+    ),
+    (
+        "28 not before somebody has signed it",
+        facts(HIMSELF, purpose=Purpose.OWN_RECORD),
+        replace(X, preliminary=True),
+        NOTHING,
+        Reason.NOT_SIGNED,
     ),
     (
         "28 another person's record",

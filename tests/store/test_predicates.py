@@ -10,6 +10,7 @@ from samsyn.model.predicate import (
     AnyOf,
     Everything,
     HasOwner,
+    IsPreliminary,
     Item,
     Nothing,
     Overlaps,
@@ -29,6 +30,7 @@ LEAVES = st.one_of(
     st.just(Nothing()),
     st.just(Everything()),
     st.just(HasOwner()),
+    st.just(IsPreliminary()),
     st.builds(PatientIn, st.frozensets(st.integers(1, 3), max_size=3)),
     st.builds(ProviderIs, PROVIDERS),
     st.builds(UnitIs, PROVIDERS, UNITS),
@@ -43,17 +45,20 @@ PREDICATES = st.recursive(
     ),
     max_leaves=12,
 )
-ITEMS = st.builds(Item, st.integers(1, 3), PROVIDERS, UNITS, DAYS, DAYS)
+ITEMS = st.builds(Item, st.integers(1, 3), PROVIDERS, UNITS, DAYS, DAYS, st.booleans())
 
 
 @settings(max_examples=400, deadline=None)
 @given(PREDICATES, st.lists(ITEMS, min_size=1, max_size=8))
 def test_memory_and_sql_agree(predicate: Predicate, items: list[Item]) -> None:
     connection = sqlite3.connect(":memory:")
-    connection.execute("CREATE TABLE study(n, patient_key, provider, unit, begins, ends)")
+    connection.execute("CREATE TABLE study(n, patient_key, provider, unit, begins, ends, preliminary)")
     connection.executemany(
-        "INSERT INTO study VALUES(?,?,?,?,?,?)",
-        [(n, i.patient_key, i.provider, i.unit, i.begins, i.ends) for n, i in enumerate(items)],
+        "INSERT INTO study VALUES(?,?,?,?,?,?,?)",
+        [
+            (n, i.patient_key, i.provider, i.unit, i.begins, i.ends, i.preliminary)
+            for n, i in enumerate(items)
+        ],
     )
     condition, parameters = compile_predicate(predicate, "study")
     found = {row[0] for row in connection.execute(f"SELECT n FROM study WHERE {condition}", parameters)}

@@ -16,6 +16,7 @@ from samsyn.model.predicate import (
     AllOf,
     AnyOf,
     HasOwner,
+    IsPreliminary,
     Nothing,
     Overlaps,
     PatientIn,
@@ -135,7 +136,7 @@ def _patient(reader: Standing) -> Predicate:
     facts = reader.facts
     if facts.purpose is not Purpose.OWN_RECORD or facts.subject.patient_key not in facts.patient_keys:
         return Nothing()
-    return Without(Overlaps(last_day_for_patient(facts) + 1, None))
+    return AllOf((Without(Overlaps(last_day_for_patient(facts) + 1, None)), Without(IsPreliminary())))
 
 
 def _unblocked(reader: Standing, providers: set[str]) -> Predicate:

@@ -64,6 +64,7 @@ class Reason(StrEnum):
     OWN_SYSTEM = "own-system"
     OWN_RECORD = "own-record"
     NOT_YET_FOR_PATIENT = "not-yet-for-patient"
+    NOT_SIGNED = "not-signed"
 
 
 PARAGRAPHS: Final = MappingProxyType(
@@ -95,6 +96,7 @@ PARAGRAPHS: Final = MappingProxyType(
         Reason.OWN_SYSTEM: "PDL 4:1",
         Reason.OWN_RECORD: "PDL 5:5; SVOD 4:2",
         Reason.NOT_YET_FOR_PATIENT: "PDL 5:5",
+        Reason.NOT_SIGNED: "PDL 3:10, 5:5",
     }
 )
 """The paragraph that each reason rests on."""
@@ -291,7 +293,7 @@ def care_only(reader: Standing, item: Item) -> Verdict | None:
 def own_record(reader: Standing, item: Item) -> Verdict | None:
     """A person reads the own record directly (PDL 5:5, SVOD 4:2); blocks are against staff, not against him.
 
-    What is younger than the region's delay, of unknown day or without owner is not yet told.
+    What is younger than the region's delay, of unknown day, without owner or not signed is not yet told.
     """
     facts = reader.facts
     if facts.purpose is not Purpose.OWN_RECORD:
@@ -302,6 +304,8 @@ def own_record(reader: Standing, item: Item) -> Verdict | None:
         return Verdict(Level.NOTHING, Reason.NO_OWNER)
     if item.ends is None or item.ends > last_day_for_patient(facts):
         return Verdict(Level.NOTHING, Reason.NOT_YET_FOR_PATIENT)
+    if item.preliminary:
+        return Verdict(Level.NOTHING, Reason.NOT_SIGNED)
     return Verdict(Level.CONTENT, Reason.OWN_RECORD)
 
 
@@ -455,6 +459,27 @@ def last_day_for_patient(facts: Facts) -> int:
     """
     day = (facts.now - timedelta(days=facts.policy.patient_delay_days)).date()
     return day.year * 10_000 + day.month * 100 + day.day
+
+
+def may_be_told_who(reader: Standing, shows_something: bool) -> bool:
+    """Whether the reader may learn a person's name from a number: the step before any document (PDL 4:1-2).
+
+    Care staff choose the patient before the relation is attested; a person knows himself; a connected system has
+    no business with whom it may read nothing of (`shows_something`). Nobody else.
+    """
+    facts = reader.facts
+    match facts.subject.kind:
+        case SubjectKind.STAFF:
+            return (
+                reader.assignment is not None
+                and reader.scope is not None
+                and facts.purpose is Purpose.CARE
+                and reader.assignment.purpose is facts.purpose
+            )
+        case SubjectKind.PATIENT:
+            return facts.subject.patient_key in facts.patient_keys
+        case SubjectKind.SYSTEM:
+            return shows_something
 
 
 def is_same_region(reader: Standing, provider: str) -> bool:

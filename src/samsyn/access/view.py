@@ -32,6 +32,7 @@ from samsyn.access.rules import (
     indicators_of,
     judge,
     judged,
+    may_be_told_who,
     names_of,
 )
 from samsyn.access.standing import Standing, standing
@@ -203,6 +204,17 @@ class Gatekeeper:
         )
         self.choices.record(subject.session_id, reader.facts.patient_keys, after)
         return await self.open_view(subject, frozenset({patient_key}))
+
+    async def may_be_told_who(self, subject: Subject, patient_key: int) -> bool:
+        """Whether the subject may learn this person's name, birth date and numbers; see the rule of that name."""
+        view = await self.open_view(subject, frozenset({patient_key}))
+        reader = view.standings[0]
+        if subject.kind is not SubjectKind.SYSTEM or isinstance(view.predicate, Nothing):
+            return may_be_told_who(reader, False)
+        items = await self._store.read(
+            lambda connection: examination_rows.items_of(connection, reader.facts.patient_keys)
+        )
+        return may_be_told_who(reader, any(view.shows(Item(*row)) for row in items))
 
     async def record_opening(
         self, view: View, reference: str, kind: str, item: Item | None = None, receiver: str = ""

@@ -2,7 +2,7 @@
 
 A predicate is data: `holds` evaluates it in memory, `store.index.predicate_sql` compiles it to SQL, and a
 property test proves that both always agree. It speaks of one *item* (a study, a referral or a report), each of
-which has the same five facts. Unknown times count as overlapping every interval (the closed side).
+which has the same six facts. Unknown times count as overlapping every interval (the closed side).
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,8 @@ class Item:
     """YYYYMMDD of the first day that the item documents; None = unknown."""
     ends: int | None
     """YYYYMMDD of the last day; None = unknown."""
+    preliminary: bool = False
+    """Whether it is a report that nobody has signed yet (preliminärsvar)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,11 @@ class Overlaps:
 
 
 @dataclass(frozen=True, slots=True)
+class IsPreliminary:
+    """The item is a report that nobody has signed yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class AllOf:
     """Every part holds; no parts = Everything."""
 
@@ -89,7 +96,17 @@ class Without:
 
 
 Predicate: TypeAlias = (
-    Nothing | Everything | PatientIn | ProviderIs | UnitIs | HasOwner | Overlaps | AllOf | AnyOf | Without
+    Nothing
+    | Everything
+    | PatientIn
+    | ProviderIs
+    | UnitIs
+    | HasOwner
+    | Overlaps
+    | IsPreliminary
+    | AllOf
+    | AnyOf
+    | Without
 )
 
 
@@ -112,6 +129,8 @@ def holds(predicate: Predicate, item: Item) -> bool:
             starts_in_time = last is None or item.begins is None or item.begins <= last
             ends_in_time = first is None or item.ends is None or item.ends >= first
             return starts_in_time and ends_in_time
+        case IsPreliminary():
+            return item.preliminary
         case AllOf(parts):
             return all(holds(part, item) for part in parts)
         case AnyOf(parts):

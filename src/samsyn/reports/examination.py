@@ -157,7 +157,14 @@ def _item(rows: Rows) -> Item | None:
     if not rows:
         return None
     row = rows[0]
-    return Item(row["patient_key"], row["provider"], row["unit"], row["begins"], row["ends"])
+    return Item(
+        row["patient_key"],
+        row["provider"],
+        row["unit"],
+        row["begins"],
+        row["ends"],
+        bool(row["preliminary"]),
+    )
 
 
 def _when(

@@ -132,8 +132,11 @@ class _Door:
             found = await self._needs.lookup.by_identifier(PatientIdentifier(issuer, value))
         keys = frozenset(person.key for person in found)
         await self._needs.gatekeeper.record_search(await self._open(subject, keys), "fhir", keys)
+        told = [
+            person for person in found if await self._needs.gatekeeper.may_be_told_who(subject, person.key)
+        ]
         return self._bundle(
-            "Patient", [resources.patient(self._needs.lookup.handle(person.key), person) for person in found]
+            "Patient", [resources.patient(self._needs.lookup.handle(person.key), person) for person in told]
         )
 
     async def patient(self, request: Request) -> Resource:
@@ -141,6 +144,8 @@ class _Door:
         person = await self._needs.lookup.patient(self._needs.lookup.key_of(request.path_params["id"]))
         keys = frozenset({person.key})
         await self._needs.gatekeeper.record_search(await self._open(subject, keys), "fhir", keys)
+        if not await self._needs.gatekeeper.may_be_told_who(subject, person.key):
+            raise NotFound
         return resources.patient(self._needs.lookup.handle(person.key), person)
 
     async def studies(self, request: Request) -> Resource:

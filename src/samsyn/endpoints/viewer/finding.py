@@ -84,6 +84,8 @@ class Finding:
                 for key in ([each.key for each in found] or [0])
             )
         )
+        may_be_told = self._deps.gatekeeper.may_be_told_who
+        found = [each for each in found if await may_be_told(visit.subject, each.key)]
         if not found:
             return await self._page(visit, sought, trouble="none" if recognised else "bad_check")
         return await self._page(visit, sought, found=[self._found(visit, each, value) for each in found])
@@ -138,6 +140,8 @@ class Finding:
     ) -> Response:
         recent = []
         for handle, key in self._deps.opened.latest(visit.subject.session_id):
+            if not await self._deps.gatekeeper.may_be_told_who(visit.subject, key):
+                continue
             patient = await self._deps.lookup.patient(key)
             recent.append(Recent(patient_shown(patient, visit.words), handle))
         trouble_text = visit.words(f"search.{trouble}_text") if trouble in ("none", "bad_check") else ""

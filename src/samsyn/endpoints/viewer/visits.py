@@ -132,6 +132,8 @@ class Visits:
         key = self._deps.opened.patient_key(visit.subject.session_id, handle)
         patient = await self._deps.lookup.patient(key)
         view = await self._deps.gatekeeper.open_view(visit.subject, frozenset({key}), own.purpose)
+        if not await self._deps.gatekeeper.may_be_told_who(visit.subject, key):
+            raise errors.NotAllowed("assignment")
         return PatientVisit(visit, handle, key, patient, patient_shown(patient, visit.words), view)
 
     def presentation(self, visit: Visit) -> Presentation:

@@ -5,6 +5,7 @@ from samsyn.model.predicate import (
     AnyOf,
     Everything,
     HasOwner,
+    IsPreliminary,
     Nothing,
     Overlaps,
     PatientIn,
@@ -36,6 +37,8 @@ def compile_predicate(predicate: Predicate, table: str) -> tuple[str, list[objec
             return f"({table}.provider <> '' AND {table}.unit <> '')", []
         case Overlaps(first, last):
             return _overlaps(first, last, table)
+        case IsPreliminary():
+            return f"{table}.preliminary", []
         case AllOf(parts):
             return _joined(parts, " AND ", "1", table)
         case AnyOf(parts):

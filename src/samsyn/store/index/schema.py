@@ -1,5 +1,6 @@
 """Tables of the index. Items that a View decides on (study, referral, report) share the columns
-patient_key, provider, unit, begins and ends; days are YYYYMMDD as integers, NULL = unknown."""
+patient_key, provider, unit, begins, ends and preliminary; days are YYYYMMDD as integers, NULL = unknown.
+`preliminary` follows from the row itself, so that it can not say otherwise than the report's status."""
 
 from typing import Final
 
@@ -26,7 +27,8 @@ CREATE INDEX identifier_by_patient ON patient_identifier(patient_key);
 CREATE TABLE study(study_key INTEGER PRIMARY KEY, study_uid TEXT UNIQUE, patient_key INTEGER, provider TEXT,
   unit TEXT, begins INTEGER, ends INTEGER, study_date TEXT, study_time TEXT, study_id TEXT, description TEXT,
   accession TEXT, accession_issuer TEXT, referring TEXT, patient_id_sent TEXT, patient_name_sent TEXT,
-  modalities TEXT, series_count INTEGER, instance_count INTEGER, received TEXT);
+  modalities TEXT, series_count INTEGER, instance_count INTEGER, received TEXT,
+  preliminary INTEGER GENERATED ALWAYS AS (0) VIRTUAL);
 CREATE INDEX study_by_patient ON study(patient_key, study_date);
 CREATE INDEX study_by_accession ON study(accession) WHERE accession <> '';
 CREATE INDEX study_by_date ON study(study_date);
@@ -53,7 +55,8 @@ END;
 CREATE TABLE referral(referral_key INTEGER PRIMARY KEY, patient_key INTEGER, provider TEXT, unit TEXT,
   begins INTEGER, ends INTEGER, accession_issuer TEXT, accession TEXT, placer_id TEXT, status TEXT,
   priority TEXT, ordered TEXT, procedure_code TEXT, procedure_text TEXT, question TEXT, history TEXT,
-  referrer TEXT, performer_provider TEXT, performer_unit TEXT, changed TEXT, message_key INTEGER);
+  referrer TEXT, performer_provider TEXT, performer_unit TEXT, changed TEXT, message_key INTEGER,
+  preliminary INTEGER GENERATED ALWAYS AS (0) VIRTUAL);
 CREATE INDEX referral_by_patient ON referral(patient_key, placer_id, accession);
 CREATE INDEX referral_by_accession ON referral(accession) WHERE accession <> '';
 CREATE INDEX referral_by_placer ON referral(placer_id);
@@ -66,7 +69,8 @@ CREATE INDEX referral_event_by_accession ON referral_event(patient_key, accessio
 CREATE TABLE report(report_key INTEGER PRIMARY KEY, patient_key INTEGER, provider TEXT, unit TEXT,
   begins INTEGER, ends INTEGER, accession_issuer TEXT, accession TEXT, filler_id TEXT, study_uid TEXT,
   status TEXT, result_time TEXT, author TEXT, signer TEXT, procedure_text TEXT, text TEXT, fragment INTEGER,
-  reason TEXT, received TEXT, visit TEXT, account TEXT, message_key INTEGER);
+  reason TEXT, received TEXT, visit TEXT, account TEXT, message_key INTEGER,
+  preliminary INTEGER GENERATED ALWAYS AS (status = 'preliminary') VIRTUAL);
 CREATE INDEX report_by_patient ON report(patient_key);
 CREATE INDEX report_by_accession ON report(accession) WHERE accession <> '';
 

@@ -1,0 +1,275 @@
+"""The doors of the matrix: each asks one question over its real protocol, about what is there or about its twin."""
+
+import http.client
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from samsyn.endpoints.viewer.history import mark_of
+from tests.doors.instance import Instance, Planted, Target
+from tests.doors.words import Reader, Seen
+from tests.doors.world import NAMES_OF
+
+_UNSTEADY = frozenset({"date"})
+"""Headers that differ between any two answers."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, whole."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def header(self, name: str) -> str:
+        return dict(self.headers).get(name, "")
+
+
+@dataclass(frozen=True)
+class Asker:
+    """A reader at a door with what he needs to ask there."""
+
+    reader: Reader
+    token: str = ""
+    cookie: str = ""
+    form_token: str = ""
+    handles: tuple[str, str] = ("", "")
+    """Of the person and of the twin, in this session."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One HTTP request."""
+
+    path: str
+    form: dict[str, str] | None = None
+    accept: str = "*/*"
+    destination: str = ""
+
+
+@dataclass(frozen=True)
+class Door:
+    """`part`: which part of the examination it tells (images, report, referral, all). `tells_bits`: whether the
+    staged reveal happens here; elsewhere a document is there or absent. `by`: token or cookie."""
+
+    name: str
+    by: str
+    ask: Callable[[Target, str], Question]
+    part: str = "images"
+    tells_bits: bool = False
+    tells_person: bool = False
+    names_uids: bool = False
+    """Whether the question names the examination by UIDs alone: then absent UIDs are alike whosever they are."""
+
+
+def _wado(rest: str, accept: str = "*/*") -> Callable[[Target, str], Question]:
+    return lambda target, handle: Question("/dicomweb/" + rest.format(t=target), accept=accept)
+
+
+def _page(rest: str, destination: str = "") -> Callable[[Target, str], Question]:
+    def ask(target: Target, handle: str) -> Question:
+        mark = mark_of(handle, target.reference)
+        return Question(f"/p/{handle}/" + rest.format(mark=mark), destination=destination)
+
+    return ask
+
+
+def _fhir(kind: str) -> Callable[[Target, str], Question]:
+    return lambda target, handle: Question(f"/fhir/{kind}?patient={target.fhir_id}")
+
+
+_SERIES = "studies/{t.study_uid}/series/{t.series_uid}"
+_INSTANCE = _SERIES + "/instances/{t.sop_uid}"
+_MULTIPART = 'multipart/related; type="application/dicom"'
+_QIDO = (
+    ("QIDO studies by patient", "studies?PatientID={t.patient_id}"),
+    ("QIDO studies by UID", "studies?StudyInstanceUID={t.study_uid}"),
+    ("QIDO series by patient", "series?PatientID={t.patient_id}"),
+    ("QIDO series of study", "studies/{t.study_uid}/series"),
+    ("QIDO instances by patient", "instances?PatientID={t.patient_id}"),
+    ("QIDO instances of series", _SERIES + "/instances"),
+)
+_WADO = (
+    ("WADO study", "studies/{t.study_uid}", _MULTIPART),
+    ("WADO series", _SERIES, _MULTIPART),
+    ("WADO instance", _INSTANCE, "application/dicom"),
+    ("WADO study metadata", "studies/{t.study_uid}/metadata", "application/dicom+json"),
+    ("WADO series metadata", _SERIES + "/metadata", "application/dicom+json"),
+    ("WADO instance metadata", _INSTANCE + "/metadata", "application/dicom+json"),
+    ("WADO frames", _INSTANCE + "/frames/1", "application/octet-stream"),
+    ("WADO bulk data", _INSTANCE + "/bulkdata/7FE00010", "application/octet-stream"),
+    ("WADO rendered", _INSTANCE + "/rendered", "image/png"),
+    ("WADO rendered frame", _INSTANCE + "/frames/1/rendered", "image/png"),
+    ("WADO study thumbnail", "studies/{t.study_uid}/thumbnail", "image/jpeg"),
+    ("WADO series thumbnail", _SERIES + "/thumbnail", "image/jpeg"),
+    ("WADO study rendered", "studies/{t.study_uid}/rendered", "image/jpeg"),
+)
+
+DOORS: tuple[Door, ...] = (
+    *(Door(name, "token", _wado(rest)) for name, rest in _QIDO),
+    *(Door(name, "token", _wado(rest, accept), names_uids=True) for name, rest, accept in _WADO),
+    Door("FHIR ImagingStudy", "token", _fhir("ImagingStudy")),
+    Door("FHIR DiagnosticReport", "token", _fhir("DiagnosticReport"), "report"),
+    Door("FHIR ServiceRequest", "token", _fhir("ServiceRequest"), "referral"),
+    Door(
+        "FHIR Patient by number",
+        "token",
+        lambda target, handle: Question(f"/fhir/Patient?identifier={target.patient_id}"),
+        tells_person=True,
+    ),
+    Door(
+        "FHIR Patient",
+        "token",
+        lambda target, handle: Question(f"/fhir/Patient/{target.fhir_id}"),
+        tells_person=True,
+    ),
+    Door(
+        "page: person found",
+        "cookie",
+        lambda target, handle: Question("/find", {"number": target.patient_id}),
+        tells_person=True,
+    ),
+    Door("page: persons open", "cookie", lambda target, handle: Question("/"), tells_person=True),
+    Door("page: relation asked for", "cookie", _page("relation"), tells_person=True),
+    Door("page: history", "cookie", _page(""), "all", tells_bits=True),
+    Door(
+        "page: words searched",
+        "cookie",
+        lambda target, handle: Question(f"/p/{handle}/filter", {"kind": "", "text": "KAN"}),
+        "all",
+        tells_bits=True,
+    ),
+    Door("page: examination", "cookie", _page("e/{mark}"), "all"),
+    Door("page: quick viewer", "cookie", _page("e/{mark}/s/1")),
+    Door("page: diagnostic viewer", "cookie", _page("e/{mark}/diagnostic")),
+    Door("quick viewer: stack", "cookie", _page("e/{mark}/s/1/stack")),
+    Door("quick viewer: picture", "cookie", _page("e/{mark}/s/1/0", "image")),
+    Door("quick viewer: thumbnail", "cookie", _page("e/{mark}/s/1/thumbnail", "image")),
+    Door("quick viewer: document", "cookie", _page("e/{mark}/s/1/document")),
+    Door("OHIF: studies", "cookie", _wado("studies")),
+    Door("OHIF: series", "cookie", _wado("studies/{t.study_uid}/series")),
+    Door("OHIF: metadata", "cookie", _wado(_SERIES + "/metadata")),
+    Door("OHIF: frames", "cookie", _wado(_INSTANCE + "/frames/1", "application/octet-stream")),
+    Door("FHIR with a cookie", "cookie", _fhir("DiagnosticReport"), "report"),
+)
+
+PAGES_HIDE = frozenset({"quick viewer: document", "page: diagnostic viewer"})
+"""Doors that have nothing to tell of these documents (no PDF is planted; OHIF's files may be missing): they must
+be closed where the law closes them, and may be closed elsewhere."""
+
+
+class Web:
+    """Asks HTTP doors over one kept connection."""
+
+    def __init__(self, base: str) -> None:
+        self._base = base
+        self._connection = http.client.HTTPConnection(base.removeprefix("http://"), timeout=30)
+
+    def ask(self, question: Question, asker: Asker) -> Answer:
+        headers = {"Accept": question.accept}
+        if asker.token:
+            headers["Authorization"] = f"Bearer {asker.token}"
+        if asker.cookie:
+            headers["Cookie"] = f"samsyn-session={asker.cookie}"
+        if question.destination:
+            headers["Sec-Fetch-Dest"] = question.destination
+        body, method = None, "GET"
+        if question.form is not None:
+            method = "POST"
+            body = urlencode({**question.form, "form_token": asker.form_token}).encode()
+            headers |= {"Content-Type": "application/x-www-form-urlencoded", "Origin": self._base}
+        self._connection.request(method, question.path, body, headers)
+        answer = self._connection.getresponse()
+        told = tuple(
+            (name.lower(), value) for name, value in answer.getheaders() if name.lower() not in _UNSTEADY
+        )
+        return Answer(answer.status, told, answer.read())
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+OpenPage = Callable[[Planted, bool], Asker]
+"""Puts a person's page (or his twin's) on the screen and answers with who asks."""
+
+
+@contextmanager
+def opened_by(instance: Instance, reader: Reader, persons: list[Planted]) -> Iterator[OpenPage]:
+    """A browser session of the reader."""
+    kept: dict[int, tuple[str, str, str]] = {}
+
+    def asker(planted: Planted, is_twin: bool) -> Asker:
+        place = planted.number if reader.is_himself else 0
+        if place not in kept:
+            kept[place] = instance.session(reader, planted)
+            instance.choose(reader, kept[place][1], persons)
+        secret, session_id, form_token = kept[place]
+        opened = instance.server._opened
+        keys = [planted.there.patient_key, planted.twin.patient_key]
+        handles = [opened.open(session_id, key) for key in keys]
+        opened.open(session_id, keys[1] if is_twin else keys[0])
+        return Asker(reader, "", secret, form_token, (handles[0], handles[1]))
+
+    yield asker
+
+
+def observed(answer: Answer, absent: Answer, planted: Planted, asker: Asker) -> Seen:
+    """How much the answer tells, beside what the twin's answer tells."""
+    mine = _plain(answer, planted, asker)
+    if mine == _plain(absent, planted, asker):
+        return Seen.NOTHING
+    if answer.status == 200 and answer.header("content-type").startswith("image/"):
+        return Seen.CONTENT
+    text = answer.body + repr(answer.headers).encode()
+    if tokens_in(mine[2]) or tokens_in(text) - tokens_in(absent.body):
+        return Seen.CONTENT
+    owner = NAMES_OF.get(planted.state.owner, ())
+    if asker.reader.place != planted.state.owner and any(
+        name.encode() in text and name.encode() not in absent.body for name in owner
+    ):
+        return Seen.OWNER
+    return Seen.EXISTENCE
+
+
+def leaked(answer: Answer, planted: Planted) -> set[int]:
+    """Numbers of other persons' tokens in the answer: always none."""
+    return {
+        number
+        for number in tokens_in(answer.body + repr(answer.headers).encode())
+        if number not in (planted.number, planted.number + 500)
+    }
+
+
+_TOKEN = re.compile(rb"(?:KAN(?:IMG|REP|REF|ACC|PIX)|2\.25\.4711|ZQ)(\d{3})")
+
+
+def tokens_in(data: bytes) -> set[int]:
+    """Numbers of the states whose tokens stand in the bytes."""
+    return {int(found) for found in _TOKEN.findall(data)}
+
+
+def _plain(answer: Answer, planted: Planted, asker: Asker) -> tuple[int, str, bytes]:
+    """The answer with the names that the question itself used, and random boundaries, taken out."""
+
+    def without_names(data: bytes) -> bytes:
+        for target, handle in ((planted.there, asker.handles[0]), (planted.twin, asker.handles[1])):
+            named = {
+                handle: "HANDLE",
+                mark_of(handle, target.reference) if handle else "": "MARK",
+                target.fhir_id: "FHIR",
+                target.patient_id: "NUMBER",
+                f"c{target.patient_key}-": "CONSENT",
+            }
+            if answer.status != 200:
+                named |= {target.study_uid: "STUDY", target.series_uid: "SERIES", target.sop_uid: "SOP"}
+            for name, placeholder in named.items():
+                if name:
+                    data = data.replace(name.encode(), placeholder.encode())
+        data = re.sub(rb"ZQ\d{3}[MN]", b"OLD", data)
+        return re.sub(rb"samsyn-[0-9a-f]{32}", b"BOUNDARY", data)
+
+    headers = repr([each for each in answer.headers if each[0] != "content-length"]).encode()
+    return answer.status, without_names(headers).decode("latin-1"), without_names(answer.body)

@@ -1,0 +1,186 @@
+"""The law, written a second time from its text, for the matrix to be judged by.
+
+It imports nothing of Samsyn and shares no thought with `samsyn.access`: there the rules are asked in order about
+one item; here each reader's *permissions* are worked out paragraph by paragraph and the widest one counts.
+
+PDL = patientdatalagen (2008:355); SVOD = lagen (2022:913) om sammanhållen vård- och omsorgsdokumentation.
+"""
+
+from tests.doors.words import Block, Ground, Place, Reader, Seen, State
+
+PATIENT_DELAY_DAY = 20260101
+"""Documents of the matrix lie years back, so that the region's delay for patients never decides."""
+
+
+def permitted(reader: Reader, state: State, part: str = "images") -> Seen:
+    """The most that the law lets this reader learn of one part of the examination (images, report, referral)."""
+    if state.is_held:
+        return (
+            Seen.NOTHING
+        )  # nobody has entered it in a record: there is nothing that a care provider could open
+    if reader.kind == "nobody":
+        return Seen.NOTHING  # HSLF-FS 2016:40 3 kap. 15 §: strong authentication before anything
+    if reader.kind == "patient":
+        return _direct_access(reader, state, part)
+    if reader.kind == "system":
+        return _system(reader, state)
+    return _staff(reader, state)
+
+
+def _staff(reader: Reader, state: State) -> Seen:
+    if reader.place is None or reader.is_expired or not reader.scope:
+        return Seen.NOTHING  # PDL 4:2: authorisation is limited to what the work needs; none is none
+    if reader.purpose != "care":
+        return Seen.NOTHING  # SVOD 2:1; the doors of the matrix are clinical, row 27: never through them
+    if not _takes_part(reader, state):
+        return Seen.NOTHING  # PDL 4:1, SVOD 3:1 p.1
+    return max(_own_unit(reader, state), _inside_provider(reader, state), _across(reader, state))
+
+
+def _takes_part(reader: Reader, state: State) -> bool:
+    return any(
+        relation.place == reader.place
+        and relation.employee in ("", reader.employee)
+        and relation.starts <= 0 < relation.ends
+        for relation in state.relations
+    )
+
+
+def _own_unit(reader: Reader, state: State) -> Seen:
+    """PDL 4:1; a block stands against other units and other providers, not against the unit that documented."""
+    return Seen.CONTENT if state.owner == reader.place else Seen.NOTHING
+
+
+def _inside_provider(reader: Reader, state: State) -> Seen:
+    """Other units of the own provider: PDL 4:1 with an active choice; 4:4-5 for inner blocks."""
+    assert reader.place is not None
+    if state.owner.provider != reader.place.provider or state.owner == reader.place:
+        return Seen.NOTHING
+    if reader.scope == "unit":
+        return Seen.NOTHING
+    if not state.owner.unit:
+        return Seen.EXISTENCE  # row 30: not shown; tell that more exists
+    if any(
+        block.kind == "inner" and block.unit in ("", state.owner.unit) and _binds(block, reader, state)
+        for block in state.blocks
+    ):
+        return Seen.OWNER if reader.blocked_units_named else Seen.EXISTENCE
+    return {"": Seen.EXISTENCE, "named": Seen.OWNER, "read": Seen.CONTENT}[reader.units]
+
+
+def _across(reader: Reader, state: State) -> Seen:
+    """Other providers: SVOD 2:4-5 (two bits), 3:1, 3:3, 3:6 (grounds), 2:3, 3:5 and 3:7 (blocks)."""
+    assert reader.place is not None
+    if state.owner.provider == reader.place.provider or reader.scope != "cross":
+        return Seen.NOTHING
+    if not state.owner.provider or not state.owner.unit:
+        return Seen.EXISTENCE  # row 30
+    grounds = {ground.kind for ground in state.grounds if _is_valid(ground, reader)}
+    if _is_blocked_outward(reader, state):
+        # SVOD 3:7: no ground opens a block. 3:5: in danger the blocking provider's name.
+        return Seen.OWNER if "emergency" in grounds and reader.blockers_named else Seen.EXISTENCE
+    if not grounds:
+        return Seen.EXISTENCE
+    if reader.providers == "read" and (not grounds.isdisjoint({"consent", "child"}) or reader.need_attested):
+        return Seen.CONTENT
+    return Seen.OWNER if reader.providers else Seen.EXISTENCE
+
+
+def _is_valid(ground: Ground, reader: Reader) -> bool:
+    return (
+        ground.place == reader.place
+        and ground.employee in ("", reader.employee)
+        and ground.starts <= 0
+        and (ground.ends is None or ground.ends > 0)
+        and (ground.ended is None or ground.ended > 0)
+    )
+
+
+def _is_blocked_outward(reader: Reader, state: State) -> bool:
+    """Row 21 and 25: an outer block hides the whole provider, an inner one its unit from other providers too."""
+    return any(
+        block.provider == state.owner.provider
+        and (block.kind == "outer" or block.unit in ("", state.owner.unit))
+        and _binds(block, reader, state)
+        for block in state.blocks
+    )
+
+
+def _binds(block: Block, reader: Reader, state: State) -> bool:
+    """In force for this reader and this examination's days: partly covered is covered, unknown is covered."""
+    assert reader.place is not None
+    if block.provider != state.owner.provider or (block.ended is not None and block.ended <= 0):
+        return False
+    before = block.first is not None and state.last_day is not None and state.last_day < block.first
+    after = block.last is not None and state.first_day is not None and state.first_day > block.last
+    if before or after:
+        return False
+    person = reader.employee if reader.kind == "staff" else ""
+    return not any(
+        lift.block == block.name
+        and lift.unit == reader.place.unit
+        and lift.employee in ("", person)
+        and lift.starts <= 0 < min(lift.ends, lift.starts + 7 * 24)
+        and (lift.ended is None or lift.ended > 0)
+        for lift in state.lifts
+    )
+
+
+def _system(reader: Reader, state: State) -> Seen:
+    """A provider's own system reads what the provider is controller of; others' only where its unit may (SVOD 3:1).
+
+    No person stands at the screen: no bits, no names, no attestation, hence no emergency and no incapacity.
+    """
+    assert reader.place is not None
+    if not state.owner.provider or not state.owner.unit:
+        return Seen.NOTHING
+    if state.owner.provider == reader.place.provider:
+        return Seen.CONTENT
+    related = any(
+        relation.place == reader.place and relation.starts <= 0 < relation.ends
+        for relation in state.relations
+    )
+    consented = any(
+        ground.kind in ("consent", "child") and not ground.employee and _is_valid(ground, reader)
+        for ground in state.grounds
+    )
+    may = related and consented and not _is_blocked_outward(reader, state)
+    return Seen.CONTENT if may else Seen.NOTHING
+
+
+def _direct_access(reader: Reader, state: State, part: str) -> Seen:
+    """PDL 5:5, SVOD 4:2: a person's own information, as the provider has released it; never a stranger's.
+
+    What nobody has signed is not released (row 28); a block is the patient's own word against staff.
+    """
+    if not reader.is_himself or not state.owner.provider or not state.owner.unit:
+        return Seen.NOTHING
+    if state.last_day is None or state.last_day > PATIENT_DELAY_DAY:
+        return Seen.NOTHING
+    if part == "report" and state.report == "preliminary":
+        return Seen.NOTHING
+    return Seen.CONTENT
+
+
+def may_learn_who(reader: Reader, state: State) -> bool:
+    """Whether this reader may be told a person's name from a number: the step before any document.
+
+    Care staff choose the patient before the relation is attested (PDL 4:1, HSLF-FS 2016:40 4 kap.); the person
+    himself; a system only of whom it may read something. Nobody else.
+    """
+    if reader.kind == "patient":
+        return reader.is_himself
+    if reader.kind == "system":
+        return not state.is_held and permitted(reader, state) is Seen.CONTENT
+    return (
+        reader.kind == "staff"
+        and reader.place is not None
+        and not reader.is_expired
+        and bool(reader.scope)
+        and reader.purpose == "care"
+    )
+
+
+def is_own(reader: Reader, place: Place) -> bool:
+    """Whether the owner's name is no news to the reader."""
+    return reader.place is not None and reader.place.provider == place.provider and reader.place == place

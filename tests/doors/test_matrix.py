@@ -1,0 +1,255 @@
+"""Every reader at every door before every state of a record: nobody learns more than the law lets him, or less."""
+
+import ast
+import io
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from samsyn import operations_log
+from tests.doors import oracle, words
+from tests.doors.doors import (
+    DOORS,
+    PAGES_HIDE,
+    Answer,
+    Asker,
+    Door,
+    OpenPage,
+    Question,
+    Web,
+    leaked,
+    observed,
+    opened_by,
+    tokens_in,
+)
+from tests.doors.instance import Instance, Planted, running
+from tests.doors.oracle import may_learn_who, permitted
+from tests.doors.words import Reader, Seen, State
+from tests.doors.world import READERS, STATES
+
+QUICK_READERS = frozenset(
+    {"physician, everything chosen", "physician, nothing chosen", "within the provider", "NORDWEB"}
+)
+QUICK_DOORS = frozenset(
+    {
+        "QIDO studies by patient",
+        "WADO instance",
+        "FHIR DiagnosticReport",
+        "page: history",
+        "quick viewer: picture",
+    }
+)
+
+
+Stage = tuple[Instance, list[Planted], io.StringIO]
+"""The instance, what is planted in it, and its operations log."""
+
+
+@dataclass
+class Result:
+    """The cells and what was wrong in them."""
+
+    cells: int = 0
+    too_open: list[str] = field(default_factory=list)
+    too_closed: list[str] = field(default_factory=list)
+    strange: list[str] = field(default_factory=list)
+
+    def note(self, reader: Reader, state: State, door: str, seen: Seen, expected: Seen) -> None:
+        self.cells += 1
+        cell = f"{reader.name} | {state.name} | {door}: sees {seen.name}, law {expected.name}"
+        if seen > expected:
+            self.too_open.append(cell)
+        elif seen < expected:
+            self.too_closed.append(cell)
+
+    def add(self, other: "Result") -> None:
+        self.cells += other.cells
+        self.too_open += other.too_open
+        self.too_closed += other.too_closed
+        self.strange += other.strange
+
+    def figure(self) -> str:
+        return f"cells checked {self.cells}, too open {len(self.too_open)}, too closed {len(self.too_closed)}"
+
+    def complaints(self) -> str:
+        """The first of each sort, and how many of each door and reader."""
+        lines = [self.figure()]
+        for title, cells in (("OPEN", self.too_open), ("CLOSED", self.too_closed), ("!", self.strange)):
+            lines += [f"{title} {cell}" for cell in cells[:40]]
+            lines += [f"{title} {count} x {door}" for door, count in _by_door(cells).most_common(30)]
+        return "\n".join(lines)
+
+
+def _by_door(cells: list[str]) -> Counter[str]:
+    return Counter(cell.split(" | ")[-1] for cell in cells)
+
+
+def expected_at(door: Door, reader: Reader, state: State) -> Seen:
+    """What the oracle permits, at a door that may know fewer steps than the law."""
+    if door.part == "all":
+        law = max(permitted(reader, state, part) for part in ("images", "report", "referral"))
+    else:
+        law = permitted(reader, state, door.part)
+    if (
+        door.by == "cookie"
+        and reader.kind == "patient"
+        and door.name.split(":")[0] in ("page", "quick viewer")
+    ):
+        return Seen.NOTHING  # these pages are for staff
+    if door.tells_bits:
+        return law
+    return law if law is Seen.CONTENT else Seen.NOTHING
+
+
+def check(
+    instance: Instance, web: Web, planted: list[Planted], readers: list[Reader], doors: list[Door]
+) -> Result:
+    result = Result()
+    for reader in readers:
+        absent: dict[str, Answer] = {}
+        with opened_by(instance, reader, planted) as open_page:
+            for each in planted:
+                _check_person(instance, web, each, reader, doors, open_page, absent, result)
+    return result
+
+
+def _check_person(
+    instance: Instance,
+    web: Web,
+    each: Planted,
+    reader: Reader,
+    doors: list[Door],
+    open_page: OpenPage,
+    kept_absent: dict[str, Answer],
+    result: Result,
+) -> None:
+    token = instance.token(reader, each)
+    if token and reader.kind in ("staff", "patient"):
+        session_id = instance.server._tokens.find(token).session_id
+        instance.choose(reader, session_id, [each])
+    for door in doors:
+        if door.by == "cookie" and reader.kind in ("system", "nobody"):
+            continue
+        answers: list[Answer] = []
+        for is_twin in (False, True):
+            target = each.twin if is_twin else each.there
+            if is_twin and door.tells_person:
+                answers.append(answers[0])
+                continue
+            if is_twin and door.names_uids and door.name in kept_absent:
+                answers.append(kept_absent[door.name])
+                continue
+            if door.by == "cookie":
+                asker = open_page(each, is_twin)
+            else:
+                asker = Asker(reader, token)
+            answers.append(web.ask(door.ask(target, asker.handles[is_twin]), asker))
+        answer, absent = answers
+        if door.names_uids:
+            kept_absent[door.name] = absent
+        if door.name == "OHIF: studies" and reader.is_himself:
+            absent = Answer(
+                204, (), b""
+            )  # the question names nobody: his twin would ask about the same person
+        strangers = leaked(answer, each)
+        if strangers or answer.status >= 500 or absent.status >= 500:
+            result.strange.append(
+                f"{reader.name} | {each.state.name} | {door.name}: {answer.status} {strangers or ''}"
+            )
+        if door.tells_person:
+            knows = b"Provsson" in answer.body or b"1950-01-01" in answer.body
+            seen = Seen.CONTENT if knows else Seen.NOTHING
+            may = may_learn_who(reader, each.state)
+            result.note(reader, each.state, door.name, seen, Seen.CONTENT if may else Seen.NOTHING)
+            continue
+        seen = observed(answer, absent, each, asker)
+        expected = expected_at(door, reader, each.state)
+        if door.name in PAGES_HIDE and seen < expected:
+            expected = seen
+        result.note(reader, each.state, door.name, seen, expected)
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    log = io.StringIO()
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    with running(Path(tmp_path_factory.mktemp("doors"))) as made:
+        operations_log.start(log, logging.DEBUG)
+        try:
+            yield made, made.plant(STATES), log
+        finally:
+            root.handlers[:] = handlers
+            root.setLevel(level)
+
+
+def _judge(result: Result) -> None:
+    print(result.figure())
+    assert not (result.too_open or result.too_closed or result.strange), result.complaints()
+
+
+def _nothing_leaks_beside(web: Web, log: io.StringIO) -> None:
+    """What is open to anybody and what operators read names nobody."""
+    for path in ("/metrics", "/health/ready", "/health/live", "/status", "/login", "/help"):
+        answer = web.ask(Question(path), Asker(READERS[0]))
+        assert tokens_in(answer.body) == set(), path
+    told = log.getvalue().encode()
+    assert tokens_in(told) == set()
+    assert b"Provsson" not in told
+
+
+def test_a_sample_of_readers_states_and_doors_is_as_the_law_says(planted: Stage) -> None:
+    made, persons, log = planted
+    web = Web(made.server._base)
+    doors = [door for door in DOORS if door.name in QUICK_DOORS]
+    result = Result()
+    for place, reader in enumerate(reader for reader in READERS if reader.name in QUICK_READERS):
+        result.add(check(made, web, persons[place % 2 :: 2], [reader], doors))
+    _judge(result)
+    _nothing_leaks_beside(web, log)
+    web.close()
+
+
+@pytest.mark.slow
+def test_every_reader_state_and_door_is_as_the_law_says(planted: Stage) -> None:
+    made, persons, log = planted
+    web = Web(made.server._base)
+    _judge(check(made, web, persons, list(READERS), list(DOORS)))
+    _nothing_leaks_beside(web, log)
+    web.close()
+
+
+def test_the_matrix_finds_a_cell_that_is_too_open_and_one_that_is_too_closed(planted: Stage) -> None:
+    made, persons, _ = planted
+    web = Web(made.server._base)
+    readers = [reader for reader in READERS if reader.name == "physician, everything chosen"]
+    doors = [door for door in DOORS if door.name in QUICK_DOORS]
+    there = {each.state.name: each for each in persons}
+    block = there["own provider, inner block"]
+    plain = there["own provider"]
+    claimed = [replace(plain, state=block.state), replace(block, state=plain.state)]
+    result = check(made, web, claimed, readers, doors)
+    assert len(result.too_open) == len(result.too_closed) == len(doors), result.complaints()
+    web.close()
+
+
+def test_the_oracle_knows_nothing_of_the_program() -> None:
+    for module in (oracle, words):
+        assert module.__file__ is not None
+        tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+        named = {
+            name
+            for node in ast.walk(tree)
+            for name in (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
+        }
+        assert named <= {"dataclasses", "enum", "tests.doors.words"}, module.__name__

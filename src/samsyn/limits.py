@@ -188,6 +188,8 @@ SESSION_LIFETIME_S: Final = 12 * 3600
 """A viewer session ends after a working day whatever happens."""
 VIEW_SECONDS: Final = 5.0
 """A View may be reused for this long: a block or withdrawn consent works everywhere within it."""
+PULSE_S: Final = 2.0
+"""An open page asks this often whether it may still show what it shows; with VIEW_SECONDS / 2 it stays under 5 s."""
 LIFT_DAYS: Final = 7
 """A temporary lift of a block lasts at most this many days."""
 LIFT_REQUEST_HOURS: Final = 24

@@ -194,21 +194,21 @@ class House:
     async def block(self, person: str, kind: BlockKind, provider: str, unit: str = "") -> None:
         """A block registered by the provider's own block administrator."""
         own = PROVIDERS[provider]
-        assignment = Assignment(
-            f"{own.hsa_id}-B", "Spärradministration", Purpose.ADMINISTRATION, own.hsa_id, own.name,
-            own.units[0].hsa_id, own.units[0].name,
-        )  # fmt: skip
-        administrator = Subject(
-            SubjectKind.STAFF,
-            f"{own.hsa_id}-BA",
-            "Tore",
-            assignment,
-            "block",
-            frozenset({"block-administrator"}),
-        )
         key = (await self.lookup.by_number(PEOPLE[person].number))[0].key
         hsa_id = own.unit(unit).hsa_id if unit else ""
-        await self.gatekeeper.registers.register_block(administrator, key, kind, own.hsa_id, hsa_id)
+        registers = self.gatekeeper.registers
+        await registers.register_block(administrator_of(own), key, kind, own.hsa_id, hsa_id)
+
+    async def lift(self, person: str, provider: str, unit: str, ends: datetime) -> None:
+        """Every block of the provider is lifted for a unit by the provider's block administrator."""
+        administrator = administrator_of(PROVIDERS[provider])
+        key = (await self.lookup.by_number(PEOPLE[person].number))[0].key
+        registers = self.gatekeeper.registers
+        for block in await registers.blocks_at(administrator):
+            if block.patient_key == key:
+                await registers.lift_block(
+                    administrator, block.block_id, unit=unit, ends=ends, reason="consent"
+                )
 
     async def audited(self) -> list[tuple[str, str]]:
         """(event, details) of every entry, in order."""
@@ -253,6 +253,16 @@ async def a_served_house(folder: Path) -> AsyncIterator[House]:
         finally:
             server.should_exit = True
             await task
+
+
+def administrator_of(own: Provider) -> Subject:
+    """The block administrator of a provider."""
+    assignment = Assignment(
+        f"{own.hsa_id}-B", "Spärradministration", Purpose.ADMINISTRATION, own.hsa_id, own.name,
+        own.units[0].hsa_id, own.units[0].name,
+    )  # fmt: skip
+    roles = frozenset({"block-administrator"})
+    return Subject(SubjectKind.STAFF, f"{own.hsa_id}-BA", "Tore", assignment, "block", roles)
 
 
 def sender_of(provider: Provider, unit: str) -> Sender:

@@ -43,6 +43,13 @@ class OpenedPatients:
         handles.move_to_end(handle)
         return handles[handle]
 
+    def look(self, session_id: str, handle: str) -> int:
+        """The same person without becoming the current one: what a page asks by itself. NotFound otherwise."""
+        handles = self._sessions.get(session_id)
+        if handles is None or handle not in handles:
+            raise NotFound
+        return handles[handle]
+
     def current(self, session_id: str) -> int | None:
         """The person whose page was shown last in the session, or None."""
         handles = self._sessions.get(session_id)

@@ -447,6 +447,28 @@ def names_of(verdicts: Iterable[tuple[Item, Verdict]]) -> Names:
     )
 
 
+Told: TypeAlias = tuple[str, ...]
+"""Something that a reader is told: that an owner has something ("name", …), or what it says ("content", …)."""
+
+
+def told_of(reader: Standing, verdicts: Iterable[tuple[Item, Verdict]]) -> frozenset[Told]:
+    """Everything that a page may go on telling; when one of these is gone, a page that told it must close.
+
+    Content tells the days that binding blocks cover at its owner, so that a new block of some days closes it too.
+    """
+    told: set[Told] = set()
+    for item, verdict in verdicts:
+        if verdict.level < Level.NAMES:
+            continue
+        told.add(("name", item.provider))
+        if reader.assignment is not None and item.provider == reader.assignment.provider_hsa_id:
+            told.add(("name", item.provider, item.unit))
+        if verdict.visible:
+            spans = str(reader.covered.spans_of(item.provider, item.unit))
+            told.add(("content", item.provider, item.unit, spans))
+    return frozenset(told)
+
+
 def best_ground(valid: frozenset[Ground]) -> Ground:
     """The ground that is acted on when several are valid: the one that asks least of the patient's silence."""
     return next(ground for ground in Ground if ground in valid)

@@ -31,6 +31,10 @@ class Covered:
         spans = self.units.get((item.provider, item.unit))
         return spans is not None and _touched(spans, item)
 
+    def spans_of(self, provider: str, unit: str) -> tuple[Span, ...]:
+        """What is covered at this owner; () when no binding block touches it."""
+        return self.providers.get(provider, ()) + self.units.get((provider, unit), ())
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:

@@ -28,12 +28,14 @@ from samsyn.access.rules import (
     Level,
     Names,
     Reason,
+    Told,
     Verdict,
     indicators_of,
     judge,
     judged,
     may_be_told_who,
     names_of,
+    told_of,
 )
 from samsyn.access.standing import Standing, standing
 from samsyn.audit import journal as audit
@@ -69,6 +71,8 @@ class View:
     blocks_known: bool
     """False: the block register is out of reach, only the own unit's information is shown; say so."""
     opened: datetime
+    told: frozenset[Told]
+    """What a page about the one person may tell as long as this View is true; see Gatekeeper.still_told."""
     standings: tuple[Standing, ...] = field(repr=False)
     made_by: object = field(repr=False, compare=False)
 
@@ -95,7 +99,7 @@ class View:
 @dataclass(frozen=True, slots=True)
 class _Kept:
     view: View
-    version: tuple[int, int, int]
+    version: tuple[int, ...]
     until: float
     changes: datetime | None
 
@@ -126,6 +130,7 @@ class Gatekeeper:
         self.registers = Registers(store, clock, self._policy)
         self._kept: OrderedDict[object, _Kept] = OrderedDict()
         self.refusals = Refusals(clock, self._write)
+        self._watched: OrderedDict[object, _Kept] = OrderedDict()
         self._once = Once(clock, limits.AUDIT_REPEAT_S, limits.MAX_KEPT_OPENINGS)
 
     async def open_view(
@@ -151,25 +156,54 @@ class Gatekeeper:
         if view.patient_keys != frozenset():
             opened = (*_who(subject), purpose, view.patient_keys)
             await self._once.do(opened, partial(self._write_opened, view))
+        self._keep(self._kept, key, view, version, limits.VIEW_SECONDS)
+        return view
+
+    async def still_told(
+        self, subject: Subject, patient_keys: frozenset[int], purpose: Purpose
+    ) -> frozenset[Told]:
+        """What an open page about the person may go on telling now.
+
+        Pages that are open ask this every other second, so it gives no View, opens nothing and is not written
+        down. A change of the registers or choices in this process shows at the next asking.
+        """
+        key = (subject, purpose, patient_keys)
+        for kept in (self._kept.get(key), self._watched.get(key)):
+            if kept is not None and self._still_true(kept):
+                return kept.view.told
+        version = self._version
+        view = await self._make(subject, purpose, patient_keys)
+        self._keep(self._watched, key, view, version, limits.VIEW_SECONDS / 2)
+        return view.told
+
+    def _keep(
+        self,
+        kept: OrderedDict[object, _Kept],
+        key: object,
+        view: View,
+        version: tuple[int, ...],
+        seconds: float,
+    ) -> None:
         changes = min(
             (change for reader in view.standings if (change := next_change(reader.facts)) is not None),
             default=None,
         )
-        self._kept[key] = _Kept(view, version, self._clock.monotonic() + limits.VIEW_SECONDS, changes)
-        self._kept.move_to_end(key)
-        while len(self._kept) > limits.MAX_KEPT_VIEWS:
-            self._kept.popitem(last=False)
-        return view
+        kept[key] = _Kept(view, version, self._clock.monotonic() + seconds, changes)
+        kept.move_to_end(key)
+        while len(kept) > limits.MAX_KEPT_VIEWS:
+            kept.popitem(last=False)
 
     def forget_views(self) -> None:
         """Makes every View anew at its next opening: after merges and other changes outside the registers."""
         self._kept.clear()
+        self._watched.clear()
 
     def forget_session(self, session_id: str) -> None:
         """Drops what a session had chosen and opened: log-out, change of assignment."""
         self.choices.forget(session_id)
-        for key in [key for key, kept in self._kept.items() if kept.view.subject.session_id == session_id]:
-            del self._kept[key]
+        for views in (self._kept, self._watched):
+            for key in [key for key, kept in views.items() if kept.view.subject.session_id == session_id]:
+                del views[key]
 
     async def reveal(
         self,
@@ -399,6 +433,7 @@ def _view(
         grounds=one.grounds if one else frozenset(),
         blocks_known=blocks_known,
         opened=now,
+        told=told_of(one, verdicts) if one else frozenset(),
         standings=readers,
         made_by=_MADE_BY_THE_GATEKEEPER,
     )

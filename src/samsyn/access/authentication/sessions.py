@@ -70,6 +70,16 @@ class Sessions:
         self._kept.move_to_end(key)
         return kept.session
 
+    def look(self, secret: str) -> Session | None:
+        """The same without counting as use: what a page asks by itself must not keep a left workstation open."""
+        kept = self._kept.get(digest(secret))
+        if kept is None:
+            return None
+        if self._is_over(kept, self._clock.monotonic()):
+            self._end(digest(secret))
+            return None
+        return kept.session
+
     def rotate(
         self, secret: str, subject: Subject | None = None, id_token: str = ""
     ) -> tuple[str, Session] | None:

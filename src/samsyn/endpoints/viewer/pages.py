@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from samsyn import limits
 from samsyn.endpoints.viewer.assets import Assets
 from samsyn.endpoints.viewer.language import Languages, Words, chosen
 from samsyn.endpoints.viewer.secure import FORM_FIELD, PAGE_HEADERS, PAGE_POLICY
@@ -41,6 +42,7 @@ class Pages:
             version=version,
             is_demo=is_demo,
             form_field=FORM_FIELD,
+            pulse_ms=int(limits.PULSE_S * 1000),
         )
 
     def words(self, request: Request) -> Words:
@@ -66,6 +68,8 @@ class Pages:
             "patient": None,
             "handle": "",
             "close_address": "",
+            "pulse": "",
+            "shown": [],
             "here": request.url.path,
             "page": "message",
             **values,

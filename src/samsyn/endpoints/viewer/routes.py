@@ -16,6 +16,7 @@ from samsyn.endpoints.viewer.ohif import DiagnosticViewer
 from samsyn.endpoints.viewer.pages import Pages
 from samsyn.endpoints.viewer.pictures import PicturePages
 from samsyn.endpoints.viewer.public import PublicPages
+from samsyn.endpoints.viewer.pulse import Marks, Pulse
 from samsyn.endpoints.viewer.record import Record
 from samsyn.endpoints.viewer.reveal import Reveal
 from samsyn.endpoints.viewer.series import SeriesLists
@@ -33,7 +34,8 @@ def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
     languages = Languages(Path(__file__).with_name("locale"))
     login = deps.settings.login
     pages = Pages(languages, assets, deps.version, login.provider == "demo", login.issuer)
-    visits = Visits(deps, pages)
+    marks = Marks()
+    visits = Visits(deps, pages, marks)
     tickets = Tickets()
     series = SeriesLists(deps, languages)
     reveal = Reveal(deps, visits)
@@ -41,6 +43,7 @@ def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
     return [
         *Login(deps, visits).routes(),
         *Finding(deps, visits, tickets).routes(),
+        *Pulse(deps, marks).routes(),
         *Record(deps, visits, reveal, series, diagnostic.is_installed).routes(),
         *reveal.routes(),
         *Grounds(deps, visits).routes(),

@@ -19,6 +19,7 @@ from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.history import Presentation
 from samsyn.endpoints.viewer.language import Words
 from samsyn.endpoints.viewer.pages import Pages, go_to
+from samsyn.endpoints.viewer.pulse import Marks
 from samsyn.endpoints.viewer.secure import FORM_FIELD, Form, check_origin, read_form
 from samsyn.endpoints.viewer.wording import PatientShown, patient_shown
 from samsyn.model.patient import Patient
@@ -92,8 +93,9 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class Visits:
     """Turns page functions into endpoints."""
 
-    def __init__(self, deps: ViewerDependencies, pages: Pages) -> None:
+    def __init__(self, deps: ViewerDependencies, pages: Pages, marks: Marks) -> None:
         self._deps = deps
+        self._marks = marks
         self.pages = pages
 
     def staff(self, answer: Answer) -> Endpoint:
@@ -150,6 +152,7 @@ class Visits:
             "subject": visit.subject,
             "token": visit.session.csrf,
             "page": page,
+            "pulse": "/pulse",
             **values,
         }
         if visit.request.method != "GET":
@@ -160,7 +163,9 @@ class Visits:
         self, there: PatientVisit, template: str, page: str, values: dict[str, Any], status: int = 200
     ) -> Response:
         """A page with the patient's banner."""
-        banner = {"patient": there.shown, "handle": there.handle, "here": there.base}
+        banner: dict[str, Any] = {"patient": there.shown, "handle": there.handle, "here": there.base}
+        banner["pulse"] = f"{there.base}pulse"
+        banner["shown"] = self._marks.of(there.visit.subject.session_id, there.view.told)
         if there.visit.request.method == "GET":
             banner["here"] = there.visit.request.url.path
         return self.show(there.visit, template, page, {**banner, **values}, status)

@@ -1,0 +1,69 @@
+"""The pulse of an open page: whether it may go on showing what it shows.
+
+A page tells what it told as marks that mean nothing outside its session. When a consent ends, a block comes or a
+lift runs out, the marks that the server answers are fewer, and the page closes itself with a message.
+"""
+
+import hashlib
+import hmac
+import secrets
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from samsyn.access.authentication.identification import session_secret
+from samsyn.access.rules import Told
+from samsyn.endpoints.viewer.dependencies import ViewerDependencies
+from samsyn.errors import NotFound
+
+_NOT_KEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+class Marks:
+    """Short marks for what a page tells; the key lives as long as the process."""
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+
+    def of(self, session_id: str, told: frozenset[Told]) -> list[str]:
+        """One mark for each thing told, in an order that tells nothing."""
+        return sorted(
+            hmac.new(self._key, "\n".join((session_id, *each)).encode(), hashlib.sha256).hexdigest()[:16]
+            for each in told
+        )
+
+
+class Pulse:
+    """The addresses /pulse and /p/{handle}/pulse; asking them is no use of the session."""
+
+    def __init__(self, deps: ViewerDependencies, marks: Marks) -> None:
+        self._deps = deps
+        self._marks = marks
+
+    def routes(self) -> list[BaseRoute]:
+        """The addresses of this part."""
+        return [
+            Route("/pulse", self.session, methods=["GET"]),
+            Route("/p/{handle}/pulse", self.patient, methods=["GET"]),
+        ]
+
+    async def session(self, request: Request) -> Response:
+        """204 while the session lasts, 401 when it is over."""
+        found = self._deps.sessions.look(session_secret(request.scope))
+        return Response(status_code=204 if found else 401, headers=_NOT_KEPT)
+
+    async def patient(self, request: Request) -> Response:
+        """The marks of what may be told of the opened person now; 401 without session, 404 when he was closed."""
+        session = self._deps.sessions.look(session_secret(request.scope))
+        if session is None:
+            return Response(status_code=401, headers=_NOT_KEPT)
+        subject = session.subject
+        try:
+            key = self._deps.opened.look(subject.session_id, request.path_params["handle"])
+        except NotFound:
+            return Response(status_code=404, headers=_NOT_KEPT)
+        if subject.assignment is None or not subject.reads_for_care:
+            return Response(status_code=404, headers=_NOT_KEPT)
+        told = await self._deps.gatekeeper.still_told(subject, frozenset({key}), subject.assignment.purpose)
+        return JSONResponse({"shown": self._marks.of(subject.session_id, told)}, headers=_NOT_KEPT)

@@ -1,0 +1,69 @@
+/* An open page asks whether it may still show what it shows, and closes itself when it may not. Loaded with `defer`. */
+
+const page = document.body;
+const every = Number(page.dataset.pulseMs);
+const told = new Set(page.dataset.shown.split(" ").filter(Boolean));
+const FAILURES_BEFORE_COVER = 2;
+let failures = 0;
+let isOver = false;
+
+const note = (name, isShown) => {
+  for (const each of document.querySelectorAll(`[data-note="${name}"]`)) each.hidden = !isShown;
+};
+
+// What is shown goes away with everything that holds it: pictures, frames, the diagnostic viewer's window.
+function close(why) {
+  isOver = true;
+  const message = document.querySelector(`template[data-closed="${why}"]`).content.cloneNode(true);
+  if (why !== "changed") document.querySelector(".patient")?.remove();
+  if (why === "out") document.querySelector(".head")?.remove();
+  for (const each of document.querySelectorAll("[data-note]")) each.remove();
+  document.querySelector("main").replaceWith(message);
+  page.className = "";
+  document.querySelector("main h1").focus();
+}
+
+function cover(isCovered) {
+  note("lost", isCovered);
+  const main = document.querySelector("main");
+  main.inert = isCovered;
+  main.classList.toggle("covered", isCovered);
+}
+
+async function ask() {
+  const answer = await fetch(page.dataset.pulse, {
+    cache: "no-store", headers: { accept: "application/json" }, redirect: "error", signal: AbortSignal.timeout(2 * every),
+  });
+  if (answer.status === 401) return close("out");
+  if (answer.status === 403 || answer.status === 404) return close("gone");
+  if (!answer.ok) throw new Error(answer.statusText);
+  if (answer.status === 200) {
+    const shown = new Set((await answer.json()).shown);
+    if ([...told].some((mark) => !shown.has(mark))) return close("changed");
+    note("more", shown.size > told.size);
+  }
+  failures = 0;
+  cover(false);
+}
+
+async function beat() {
+  // A page that nobody sees asks nothing; before it is seen again it asks.
+  if (isOver || document.visibilityState !== "visible") return;
+  try {
+    await ask();
+  } catch {
+    failures += 1;
+    if (failures >= FAILURES_BEFORE_COVER && !isOver) cover(true);
+  }
+}
+
+async function beatForEver() {
+  while (!isOver) {
+    await new Promise((resolve) => setTimeout(resolve, every));
+    await beat();
+  }
+}
+
+document.addEventListener("visibilitychange", () => { if (document.visibilityState === "visible") beat(); });
+window.addEventListener("pageshow", (event) => { if (event.persisted) beat(); });
+beatForEver();

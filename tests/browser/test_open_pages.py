@@ -1,0 +1,109 @@
+"""Open pages close within five seconds when a consent, a lift or a session ends, or a block comes."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from samsyn.model.registers import BlockKind
+from tests.browser.browsing import Watched, a_browser, a_window
+from tests.viewer.house import House, a_served_house
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+CLOSED = "text=Det som visades har stängts"
+
+
+@pytest_asyncio.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with a_served_house(tmp_path) as house:
+        await house.fill(["tolvan"], frozenset({"ct-chest"}))
+        yield house
+
+
+async def _reading(seen: Watched) -> str:
+    """The GP reads the hospital's CT on consent; the address of the patient."""
+    page = seen.page
+    await seen.log_in("Eva Lindgren")
+    await seen.open_patient("191212121212")
+    base = page.url.partition("#")[0]
+    await page.goto(f"{base}ground/consent")
+    await page.click("form.card button.big")
+    await page.click("#more form[action$='choose-providers'] button")
+    await page.click("a.title:has-text('DT thorax med iv kontrast') >> nth=0")
+    await page.click("a[data-stack]")
+    await page.wait_for_selector(".quickviewer-where:has-text('av 80')")
+    return base
+
+
+async def _closed(seen: Watched, what: str, began: float) -> None:
+    await seen.page.wait_for_selector(CLOSED, timeout=10_000)
+    took = time.monotonic() - began
+    print(f"{what}: the page was closed after {took:.1f} s")
+    assert took < 5.0, what
+    assert await seen.page.locator("canvas, img, .report").count() == 0
+    assert "malignitetsmisstänkt" not in await seen.page.content()
+    assert await seen.page.evaluate("document.activeElement.tagName") == "H1"
+
+
+async def test_a_withdrawn_consent_closes_every_open_page_within_five_seconds(house: House) -> None:
+    async with a_browser(house.base) as seen:
+        base = await _reading(seen)
+        other = await a_window(seen.page.context, house.base)
+        await other.page.goto(base)
+        began = time.monotonic()
+        await other.page.click("button[value='withdraw']")
+        await other.page.wait_for_selector("text=Registrera samtycke")
+        await seen.page.bring_to_front()
+        await _closed(seen, "consent withdrawn", began)
+        # Pictures that were on their way are refused from the moment of the withdrawal.
+        assert all("404" in trouble for trouble in seen.troubles), seen.troubles
+        seen.troubles.clear()
+        await seen.check("closed")
+        await seen.page.click("main a.ds-button")
+        await seen.page.wait_for_selector(".entry")
+        assert "Röntgen Nordsjukhuset" not in await seen.page.inner_text("#entries")
+
+
+async def test_a_new_block_closes_the_open_pictures_and_the_diagnostic_viewer(house: House) -> None:
+    async with a_browser(house.base) as seen:
+        await _reading(seen)
+        began = time.monotonic()
+        await house.block("tolvan", BlockKind.OUTER, "nord")
+        await _closed(seen, "outer block", began)
+
+
+async def test_a_lift_that_runs_out_closes_the_open_pictures(house: House) -> None:
+    await house.block("tolvan", BlockKind.OUTER, "nord")
+    async with a_browser(house.base) as seen:
+        await house.lift("tolvan", "nord", "SE9990000004-1001", datetime.now(UTC) + timedelta(seconds=45))
+        lifted = time.monotonic()
+        await _reading(seen)
+        await asyncio.sleep(max(0.0, lifted + 44.5 - time.monotonic()))
+        await _closed(seen, "lift run out", time.monotonic())
+
+
+async def test_a_log_out_in_another_window_empties_this_one(house: House) -> None:
+    async with a_browser(house.base) as seen:
+        base = await _reading(seen)
+        other = await a_window(seen.page.context, house.base)
+        await other.page.goto(base)
+        await other.page.click("text=Logga ut")
+        await seen.page.bring_to_front()
+        await seen.page.wait_for_selector("text=Du är utloggad", timeout=5_000)
+        assert "Tolvan" not in await seen.page.content()
+
+
+async def test_a_broken_connection_covers_the_page_until_it_is_back(house: House) -> None:
+    async with a_browser(house.base) as seen:
+        await _reading(seen)
+        await seen.page.context.set_offline(True)
+        await seen.page.wait_for_selector("main.covered", timeout=12_000)
+        assert not await seen.page.is_visible(".report")
+        await seen.page.context.set_offline(False)
+        await seen.until("!document.querySelector('main.covered')")
+        assert await seen.page.is_visible(".report")

@@ -94,6 +94,7 @@ async def test_every_member_of_staff_logs_in_with_each_assignment(browser: Brows
         assert session.subject.hsa_id == persona.employee
         assert session.subject.name == persona.name
         assert session.subject.roles == persona.roles
+        assert session.subject.protected is persona.protected
         assert browser.sessions.find(secret) == session
 
 
@@ -291,4 +292,6 @@ def test_the_personas_are_the_cast_that_the_demo_needs() -> None:
     assert cast["secretary"].assignments[0].purpose is Purpose.ADMINISTRATION
     for role in ("block-administrator", "log-reviewer", "exchange-desk", "steward"):
         assert role in cast[role].roles
-    assert len([persona for persona in PERSONAS if persona.number]) == 2
+    assert cast["researcher"].assignments[0].purpose is Purpose.RESEARCH
+    assert cast["protected-staff"].subject().told_name == ""
+    assert [persona.key for persona in PERSONAS if persona.number] == ["patient", "patient-two", "guardian"]

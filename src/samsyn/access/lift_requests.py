@@ -75,7 +75,7 @@ class LiftRequests:
                 own.provider_hsa_id,
                 own.unit_hsa_id,
                 subject.hsa_id,
-                subject.name,
+                subject.told_name,
                 for_unit,
                 phone,
                 need,

@@ -113,7 +113,7 @@ class LiftRequest:
     """Of the person who asks, as are provider and assignment."""
     employee: str
     asker: str
-    """Name of the person who asks, as the login told it."""
+    """Name of the person who asks; "" when it is protected."""
     for_unit: bool
     """Asked for everybody with a care relation at the unit, not for the asker alone."""
     phone: str

@@ -89,6 +89,13 @@ class Subject:
     """Duties beyond care: "block-administrator", "log-reviewer", "exchange-desk", "steward"."""
     patient_key: int | None = None
     """The person himself, for kind PATIENT."""
+    protected: bool = False
+    """Staff with protected personal data (skyddade personuppgifter): the name is told to nobody else."""
+
+    @property
+    def told_name(self) -> str:
+        """The name as others may read it; "" when it is protected."""
+        return "" if self.protected else self.name
 
     @property
     def reads_for_care(self) -> bool:

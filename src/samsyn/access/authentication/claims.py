@@ -37,6 +37,7 @@ class ClaimNames:
     provider_name: str = "healthCareProviderName"
     person: str = "personalIdentityNumber"
     roles: str = "systemRole"
+    protected: str = "protectedPerson"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,14 @@ def subject_of(claims: Mapping[str, Any], names: ClaimNames) -> Subject | Person
         if not number:
             raise NotAuthenticated("neither an employee nor a person")
         return PersonLoggedIn(number, name)
-    return Subject(SubjectKind.STAFF, employee, name, _assignment(claims, names), roles=_roles(claims, names))
+    return Subject(
+        SubjectKind.STAFF,
+        employee,
+        name,
+        _assignment(claims, names),
+        roles=_roles(claims, names),
+        protected=_protected(claims, names),
+    )
 
 
 def patient(person: PersonLoggedIn, patient_key: int) -> Subject:
@@ -108,6 +116,12 @@ def _roles(claims: Mapping[str, Any], names: ClaimNames) -> frozenset[str]:
         if system.strip().upper() == OUR_SYSTEM and role.strip() in KNOWN_ROLES:
             found.add(role.strip())
     return frozenset(found)
+
+
+def _protected(claims: Mapping[str, Any], names: ClaimNames) -> bool:
+    """Whether the name is protected; anything but a clear no counts as yes (the closed side)."""
+    value = claims.get(names.protected, False)
+    return value is not False and str(value).strip().lower() not in ("", "false", "0", "n")
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str:

@@ -23,6 +23,8 @@ class Persona:
     number: str = ""
     assignments: tuple[Assignment, ...] = ()
     roles: frozenset[str] = frozenset()
+    protected: bool = False
+    """Staff with protected personal data: the name is for the own eyes only."""
 
     @property
     def name(self) -> str:
@@ -38,6 +40,7 @@ class Persona:
             self.assignments[assignment],
             f"persona-{self.key}",
             self.roles,
+            protected=self.protected,
         )
 
 
@@ -163,7 +166,34 @@ PERSONAS: Final[tuple[Persona, ...]] = (
         assignments=(_assignment("5006", _NORD, _NORD_RADIOLOGY, None, Purpose.ADMINISTRATION),),
         roles=frozenset({"steward"}),
     ),
+    Persona(
+        "researcher",
+        "Agneta",
+        "Wikner",
+        "Forskare, uppdrag Forskning",
+        "Researcher, purpose research",
+        "SE9990000001-9105",
+        assignments=(_assignment("5007", _NORD, _NORD_RADIOLOGY, None, Purpose.RESEARCH),),
+    ),
+    Persona(
+        "protected-staff",
+        "Harriet",
+        "Lejon",
+        "Distriktssköterska med skyddade personuppgifter",
+        "District nurse with protected identity",
+        "SE9990000004-9103",
+        assignments=(_assignment("5004", _LINDEN, _LINDEN_UNIT, Scope.CROSS_PROVIDER),),
+        protected=True,
+    ),
     Persona("patient", "Tolvan", "Tolvansson", "Patient", "Patient", number="191212121212"),
     Persona("patient-two", "Åsa", "Ekström", "Patient", "Patient", number="196809129908"),
+    Persona(
+        "guardian",
+        "Josefin",
+        "Söderberg",
+        "Vårdnadshavare och patient",
+        "Guardian and patient",
+        number="199409112381",
+    ),
 )
 """Everybody, the general practitioner of the story first."""

@@ -288,6 +288,7 @@ def _personal_claims(persona: Persona, place: int) -> dict[str, Any]:
         names.unit_name: assignment.unit_name,
         names.provider: assignment.provider_hsa_id,
         names.provider_name: assignment.provider_name,
+        names.protected: persona.protected,
         names.roles: [f"{OUR_SYSTEM};{role}" for role in sorted(persona.roles)],
     }
 

@@ -175,7 +175,7 @@ class LiftDesk:
         return RequestShown(
             request.request_id,
             patient_shown(patient, visit.words),
-            request.asker,
+            request.asker or visit.words("blocks.protected_asker"),
             connections.unit_name(request.provider, request.unit),
             connections.provider_name(request.provider),
             request.for_unit,

@@ -50,6 +50,8 @@ OUTGOING_ATTEMPTS: Final = 100
 """Attempts of a delivery before it is given up: about a day, so that a night's outage loses nothing."""
 OUTGOING_RETRY_S: Final = 900.0
 """Longest pause between two attempts of one delivery (doubled from 2 s)."""
+MAX_TRANSFERS: Final = 200
+"""Transfers of one reader that are not finished: a demonstration round is some dozens."""
 REPORT_WAIT_S: Final = 10.0
 """How long a report waits for the association that asked for it to have nothing else to do."""
 

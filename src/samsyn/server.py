@@ -41,8 +41,10 @@ from samsyn.endpoints.hl7.listener import Hl7Door
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
 from samsyn.errors import ConfigurationError
+from samsyn.exchange.availability import AVAILABILITY_JOB, AvailabilityNotices
 from samsyn.exchange.commitment import STORAGE_COMMITMENT_JOB, Commitments
 from samsyn.exchange.pool import AssociationPool
+from samsyn.exchange.sending import SEND_JOB, Sending
 from samsyn.ingest.filing import SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
 from samsyn.jobs.queue import Job, Later, Patience, Worker
@@ -144,10 +146,33 @@ class Server:
         self._commitments = Commitments(
             store, self._retriever, self._gatekeeper, self._connections, self._pool, self._wake_exchange
         )
+        self._notices = AvailabilityNotices(
+            store,
+            self._retriever,
+            self._gatekeeper,
+            self._connections,
+            self._pool,
+            self._settings.dicom.ae_title,
+            self._wake_exchange,
+        )
+        self._sending = Sending(
+            store,
+            clock,
+            self._retriever,
+            self._transcoder,
+            self._gatekeeper,
+            self._connections,
+            self._pool,
+            self._wake_exchange,
+        )
         self._exchange = Worker(
             store,
             clock,
-            {STORAGE_COMMITMENT_JOB: self._commitments.work},
+            {
+                STORAGE_COMMITMENT_JOB: self._commitments.work,
+                SEND_JOB: self._sending.work,
+                AVAILABILITY_JOB: self._notices.work,
+            },
             limits.MAX_OUTGOING_JOBS,
             Patience(limits.OUTGOING_ATTEMPTS, limits.OUTGOING_RETRY_S),
         )
@@ -295,7 +320,10 @@ class Server:
         if self._intake.is_busy():
             return Later(SERIES_QUIET_S)
         wait = await self._documents.prepare(job.name, SERIES_QUIET_S)
-        return Later(wait) if wait else None
+        if wait:
+            return Later(wait)
+        await self._notices.series_complete(job.name)
+        return None
 
     async def stop(self) -> None:
         """Closes the doors first, finishes what is under way, then the store. Ends within 30 s."""
@@ -358,6 +386,8 @@ class Server:
             Reading(
                 "commitments_total", "Answers to storage commitment delivered", self._commitments.answered
             ),
+            Reading("instances_sent_total", "Instances sent to other archives", self._sending.sent),
+            Reading("notices_total", "Notifications of availability delivered", self._notices.told),
             Reading("dicom_opened_total", "DICOM associations that we opened", self._pool.opened),
             Reading("dicom_unreachable_total", "Attempts to open one that failed", self._pool.failed),
             Reading("exchange_parked_total", "Deliveries given up", self._exchange.parked),

@@ -168,6 +168,9 @@ class DicomPeerSettings(Section):
     may_store: bool = True
     may_query: bool = True
     may_retrieve: bool = True
+    notify_availability: bool = Field(
+        default=False, description="Tell it (Instance Availability Notification) of each complete series."
+    )
     private_classes: bool = Field(default=False, description="Take private SOP classes from it.")
 
 

@@ -28,6 +28,8 @@ class Peer:
         self.port = port
         self.status = 0
         """What it answers to everything."""
+        self.statuses: list[int] = []
+        """What it answers first, one after the other."""
         self.associations = 0
         self.open = 0
         self.most_open = 0
@@ -99,13 +101,16 @@ class _Connection(AssociationTransport):
         return role
 
     def _answer(self, message: Message) -> None:
-        command, status = message.command, self._peer.status
+        command, peer = message.command, self._peer
+        status = peer.statuses.pop(0) if peer.statuses else peer.status
         answer: dimse.Response
         match command:
             case dimse.StoreRequest(number, sop_class, sop_instance):
                 answer = dimse.StoreResponse(number, status, sop_class, sop_instance)
             case dimse.EventReportRequest(number):
                 answer = dimse.EventReportResponse(number, status)
+            case dimse.CreateRequest(number, sop_class, sop_instance):
+                answer = dimse.CreateResponse(number, status, sop_class, sop_instance)
             case _:
                 answer = dimse.EchoResponse(command.message_id, status)
         self._peer.arrived.put_nowait(message)

@@ -15,11 +15,13 @@ from samsyn.access.view import Gatekeeper
 from samsyn.clock import SystemClock
 from samsyn.dicom.encoding import decode
 from samsyn.endpoints.dimse.listener import DicomDoor
+from samsyn.exchange.availability import AVAILABILITY_JOB, AvailabilityNotices
 from samsyn.exchange.commitment import STORAGE_COMMITMENT_JOB, Commitments
 from samsyn.exchange.pool import AssociationPool
 from samsyn.exchange.scu import Requestor, connect
+from samsyn.exchange.sending import SEND_JOB, Sending
 from samsyn.ingest.receive import Intake
-from samsyn.jobs.queue import Patience, Worker
+from samsyn.jobs.queue import Patience, Work, Worker
 from samsyn.model.attributes import Attributes
 from samsyn.providers.connections import Connections
 from samsyn.render.children import DecodingChildren
@@ -57,7 +59,7 @@ def settings_of(folder: Path, sink_port: int = 11199) -> Settings:
         {"ae_title": "READER", "may_store": False},
         {"ae_title": "WRITER", "may_query": False, "may_retrieve": False},
         {"ae_title": "FARAWAY", "addresses": ["192.0.2.0/24"]},
-        {"ae_title": "SINK", "host": "127.0.0.1", "port": sink_port},
+        {"ae_title": "SINK", "host": "127.0.0.1", "port": sink_port, "notify_availability": True},
     ]
     other = {"hsa_id": "SE9990000002-1001", "name": "Klara Röntgen City"}
     return Settings.model_validate(
@@ -86,34 +88,45 @@ def settings_of(folder: Path, sink_port: int = 11199) -> Settings:
 class Stage:
     """The rooms that the door needs, on a folder of their own."""
 
-    def __init__(self, folder: Path, sink_port: int = 11199) -> None:
+    def __init__(self, folder: Path, sink_port: int = 11199, patience: int = 50) -> None:
         clock = SystemClock()
         values = settings_of(folder, sink_port)
         self.store = Store(folder, clock)
         self.store.start()
         self._executor = ThreadPoolExecutor(1)
-        connections = Connections(values)
-        gatekeeper = Gatekeeper(self.store, clock)
-        retriever = Retriever(self.store, Documents(self.store, self._executor, clock))
+        self.connections = connections = Connections(values)
+        self.gatekeeper = gatekeeper = Gatekeeper(self.store, clock)
+        self.retriever = retriever = Retriever(self.store, Documents(self.store, self._executor, clock))
         self.children = DecodingChildren(1)
         """Not running unless a test starts them."""
         self.pool = AssociationPool(clock, values.dicom.ae_title)
-        commitments = Commitments(
-            self.store, retriever, gatekeeper, connections, self.pool, lambda: self.exchange.wake()
+        commitments = Commitments(self.store, retriever, gatekeeper, connections, self.pool, self._wake)
+        transcoder = Transcoder(retriever, self.children)
+        self.sending = Sending(
+            self.store, clock, retriever, transcoder, gatekeeper, connections, self.pool, self._wake
         )
-        self.exchange = Worker(
-            self.store, clock, {STORAGE_COMMITMENT_JOB: commitments.work}, 4, Patience(50, 0.1)
+        self.notices = AvailabilityNotices(
+            self.store, retriever, gatekeeper, connections, self.pool, "SAMSYN", self._wake
         )
+        work: dict[str, Work] = {
+            STORAGE_COMMITMENT_JOB: commitments.work,
+            SEND_JOB: self.sending.work,
+            AVAILABILITY_JOB: self.notices.work,
+        }
+        self.exchange = Worker(self.store, clock, work, 4, Patience(patience, 0.1))
         self.door = DicomDoor(
             values.dicom,
             connections,
             Intake(self.store, clock),
             Finder(self.store, clock),
             retriever,
-            Transcoder(retriever, self.children),
+            transcoder,
             gatekeeper,
             commitments,
         )
+
+    def _wake(self) -> None:
+        self.exchange.wake()
 
     async def __aenter__(self) -> "Stage":
         await self.door.start()

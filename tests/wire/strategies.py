@@ -86,5 +86,7 @@ commands = st.one_of(
     st.builds(dimse.ActionRequest, bytes16, uids, uids, bytes16),
     st.builds(dimse.ActionResponse, bytes16, bytes16, uids, uids, counts, comments),
     st.builds(dimse.EventReportRequest, bytes16, uids, uids, bytes16),
+    st.builds(dimse.CreateRequest, bytes16, uids, uids),
+    st.builds(dimse.CreateResponse, bytes16, bytes16, uids, uids, comments),
     st.builds(dimse.EventReportResponse, bytes16, bytes16, uids, uids, counts, comments),
 )

@@ -113,15 +113,15 @@ def test_a_peer_without_limit_gets_our_own_largest_pdu() -> None:
 def test_a_request_of_unknown_kind_is_known_by_its_number() -> None:
     body = encode_elements(
         {
-            Element.COMMAND_FIELD: b"\x40\x01",
+            Element.COMMAND_FIELD: b"\x50\x01",
             Element.MESSAGE_ID: b"\x09\0",
             Element.DATA_SET_TYPE: b"\x01\x01",
             Element.AFFECTED_SOP_CLASS_UID: b"1.2.3\0",
         }
     )
-    assert dimse.decode_command(body) == (dimse.UnknownRequest(0x0140, 9, "1.2.3"), False)
-    answer = dimse.encode_command(dimse.UnknownResponse(0x0140, 9, 0x0211), False)
-    assert struct.pack("<HHIH", 0, 0x0100, 2, 0x8140) in answer
+    assert dimse.decode_command(body) == (dimse.UnknownRequest(0x0150, 9, "1.2.3"), False)
+    answer = dimse.encode_command(dimse.UnknownResponse(0x0150, 9, 0x0211), False)
+    assert struct.pack("<HHIH", 0, 0x0100, 2, 0x8150) in answer
 
 
 @pytest.mark.parametrize("missing", [Element.COMMAND_FIELD, Element.MESSAGE_ID, Element.DATA_SET_TYPE])

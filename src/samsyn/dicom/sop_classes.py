@@ -8,6 +8,7 @@ VERIFICATION = "1.2.840.10008.1.1"
 STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
 STORAGE_COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1.1"
 """The one well-known instance that requests and reports name (PS3.4 J.3)."""
+INSTANCE_AVAILABILITY_NOTIFICATION = "1.2.840.10008.5.1.4.33"
 PRIVATE_ROOT_TAKEN = "1.2.840.10008."
 """UIDs under it are the standard's own; all others are private."""
 

@@ -13,6 +13,8 @@ from samsyn.wire.association import Association
 from samsyn.wire.dimse import (
     VERIFICATION_UID,
     CancelRequest,
+    CreateRequest,
+    CreateResponse,
     EchoRequest,
     EchoResponse,
     EventReportRequest,
@@ -135,6 +137,16 @@ class Requestor(AssociationTransport):
         answer = await self._call(context_id, request, information)
         if not isinstance(answer.command, EventReportResponse):
             raise BadInput("the answer to N-EVENT-REPORT is of another kind")
+        return answer.command
+
+    async def create(
+        self, context_id: int, sop_class_uid: str, sop_instance_uid: str, attributes: bytes
+    ) -> CreateResponse:
+        """N-CREATE with its attribute list."""
+        request = CreateRequest(self._new_id(), sop_class_uid, sop_instance_uid)
+        answer = await self._call(context_id, request, attributes)
+        if not isinstance(answer.command, CreateResponse):
+            raise BadInput("the answer to N-CREATE is of another kind")
         return answer.command
 
     async def ask(self, context_id: int, request: Request, identifier: bytes) -> AsyncIterator[Message]:

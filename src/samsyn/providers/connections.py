@@ -88,6 +88,10 @@ class Connections:
         provider, peer = found
         return Destination(peer.ae_title, peer.host, peer.port, provider.hsa_id)
 
+    def told_of_availability(self) -> list[str]:
+        """AE titles of the systems that want Instance Availability Notifications."""
+        return [peer.ae_title for _, peer in self._peers.values() if peer.notify_availability and peer.host]
+
     def destinations_of(self, provider_hsa_id: str) -> list[Destination]:
         """Every C-MOVE destination of one provider."""
         return [

@@ -190,6 +190,27 @@ class EventReportResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class CreateRequest:
+    """N-CREATE-RQ (PS3.7 10.3.6.1)."""
+
+    message_id: int
+    sop_class_uid: str
+    sop_instance_uid: str = ""
+    """Empty: the peer gives it one."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateResponse:
+    """N-CREATE-RSP (PS3.7 10.3.6.2)."""
+
+    message_id: int
+    status: int
+    sop_class_uid: str = ""
+    sop_instance_uid: str = ""
+    error_comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownRequest:
     """A request with a command field that we do not speak; only ever decoded."""
 
@@ -218,6 +239,7 @@ Request: TypeAlias = (
     | CancelRequest
     | ActionRequest
     | EventReportRequest
+    | CreateRequest
     | UnknownRequest
 )
 Response: TypeAlias = (
@@ -228,6 +250,7 @@ Response: TypeAlias = (
     | MoveResponse
     | ActionResponse
     | EventReportResponse
+    | CreateResponse
     | UnknownResponse
 )
 Command: TypeAlias = Request | Response
@@ -281,6 +304,8 @@ _MESSAGES: Final[Mapping[type[Any], tuple[int, tuple[_Field, ...]]]] = MappingPr
         CancelRequest: (0x0FFF, (("message_id", Element.MESSAGE_ID_RESPONDED, _NUMBER, True),)),
         EventReportRequest: (0x0100, (_CLASS, _ID, _INSTANCE, _EVENT)),
         EventReportResponse: (0x8100, (_CLASS, *_ANSWER, _INSTANCE, _EVENT)),
+        CreateRequest: (0x0140, (_CLASS, _ID, _INSTANCE)),
+        CreateResponse: (0x8140, (_CLASS, *_ANSWER, _INSTANCE)),
         ActionRequest: (0x0130, (*_REQUESTED, _ID, _ACTION)),
         ActionResponse: (0x8130, (_CLASS, *_ANSWER, _INSTANCE, _ACTION)),
     }

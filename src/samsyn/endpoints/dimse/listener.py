@@ -181,7 +181,12 @@ class DicomDoor:
                     await verification.answer(link, message, command)
                 case dimse.ActionRequest(sop_class_uid=uid) if uid == STORAGE_COMMITMENT:
                     await self._commitment.answer(link, message, command)
-                case dimse.ActionRequest() | dimse.EventReportRequest() | dimse.UnknownRequest():
+                case (
+                    dimse.ActionRequest()
+                    | dimse.EventReportRequest()
+                    | dimse.CreateRequest()
+                    | dimse.UnknownRequest()
+                ):
                     await self._reply(link, message, statuses.unrecognized(command))
         except SamsynError as error:
             await self._refuse(link, message, error)

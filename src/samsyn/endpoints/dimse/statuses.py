@@ -113,6 +113,8 @@ def failure(request: dimse.Request, error: errors.SamsynError) -> dimse.Response
             return dimse.EventReportResponse(
                 message_id, codes.normalized, sop_class, sop_instance, event, text
             )
+        case dimse.CreateRequest(message_id, sop_class, sop_instance):
+            return dimse.CreateResponse(message_id, codes.normalized, sop_class, sop_instance, text)
         case dimse.UnknownRequest(command_field, message_id, sop_class):
             return dimse.UnknownResponse(command_field, message_id, codes.store, sop_class, text)
     return None
@@ -129,6 +131,10 @@ def unrecognized(request: dimse.Request) -> dimse.Response | None:
         case dimse.EventReportRequest(message_id, sop_class, sop_instance, event):
             return dimse.EventReportResponse(
                 message_id, status.UNRECOGNIZED_OPERATION, sop_class, sop_instance, event, text
+            )
+        case dimse.CreateRequest(message_id, sop_class, sop_instance):
+            return dimse.CreateResponse(
+                message_id, status.UNRECOGNIZED_OPERATION, sop_class, sop_instance, text
             )
         case dimse.UnknownRequest(command_field, message_id, sop_class):
             return dimse.UnknownResponse(

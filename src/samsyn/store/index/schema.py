@@ -5,6 +5,7 @@ patient_key, provider, unit, begins, ends and preliminary; days are YYYYMMDD as 
 from typing import Final
 
 from samsyn.store.index.access_schema import ACCESS_SCHEMA
+from samsyn.store.index.exchange_schema import EXCHANGE_SCHEMA
 from samsyn.store.index.identity_schema import IDENTITY_KEYS, IDENTITY_SCHEMA
 from samsyn.store.index.text_schema import TEXT_KEYS, TEXT_SCHEMA
 
@@ -108,7 +109,7 @@ CREATE TABLE job(job_key INTEGER PRIMARY KEY, kind TEXT, name TEXT, payload TEXT
 CREATE INDEX job_ready ON job(state, priority, run_at);
 """
 
-SCHEMA: Final = _CORE + ACCESS_SCHEMA + IDENTITY_SCHEMA + TEXT_SCHEMA
+SCHEMA: Final = _CORE + ACCESS_SCHEMA + IDENTITY_SCHEMA + TEXT_SCHEMA + EXCHANGE_SCHEMA
 
 KEYED_TABLES: Final = {
     "patient": "patient_key",

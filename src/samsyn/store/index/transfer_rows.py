@@ -1,0 +1,41 @@
+"""Reads of transfers: what was asked to be sent, and how far it has come."""
+
+import sqlite3
+from typing import Final
+
+_COLUMNS: Final = (
+    "transfer_id, destination, study_uid, transfer.state, total, sent, failed, why, requested, changed,"
+    " job.state AS job_state, job.error"
+)
+_FROM: Final = "transfer LEFT JOIN job ON job.kind = ? AND job.name = transfer.transfer_id"
+
+
+def of_requester(
+    connection: sqlite3.Connection, kind: str, requester: str, provider: str, limit: int
+) -> list[sqlite3.Row]:
+    """The newest transfers of one requester at one provider, with the state of their jobs of this kind."""
+    return connection.execute(
+        f"SELECT {_COLUMNS} FROM {_FROM} WHERE requester = ? AND provider = ? ORDER BY requested DESC LIMIT ?",
+        (kind, requester, provider, limit),
+    ).fetchall()
+
+
+def one(
+    connection: sqlite3.Connection, kind: str, transfer_id: str, requester: str, provider: str
+) -> sqlite3.Row | None:
+    """One transfer of this requester, or None."""
+    row: sqlite3.Row | None = connection.execute(
+        f"SELECT {_COLUMNS} FROM {_FROM} WHERE transfer_id = ? AND requester = ? AND provider = ?",
+        (kind, transfer_id, requester, provider),
+    ).fetchone()
+    return row
+
+
+def unfinished(connection: sqlite3.Connection, requester: str) -> int:
+    """How many transfers of a requester are not finished."""
+    return int(
+        connection.execute(
+            "SELECT COUNT(*) FROM transfer WHERE requester = ? AND state IN ('waiting', 'sending')",
+            (requester,),
+        ).fetchone()[0]
+    )

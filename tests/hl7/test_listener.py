@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,84 +12,12 @@ from samsyn import limits
 from samsyn.clock import SystemClock
 from samsyn.endpoints.hl7.listener import Hl7Door
 from samsyn.errors import ConfigurationError, StoreFailed
-from samsyn.hl7v2.parsing import Message, parse
+from samsyn.hl7v2.parsing import parse, split_batch
 from samsyn.providers.connections import Connections
-from samsyn.settings import Settings
 from samsyn.wire.mllp import framed
+from tests.hl7.stage import SETTINGS, Opened, code
 from tests.hl7v2.messages import message, msh, oru, pid
 from tests.reports.house import House
-
-SETTINGS = Settings.model_validate(
-    {
-        "mllp": {"port": 0},
-        "provider": [
-            {
-                "hsa_id": "SE9990000001-0001",
-                "name": "Nordsjukhuset",
-                "local_issuer": "2.25.1",
-                "unit": [{"hsa_id": "SE9990000001-1001", "name": "Röntgen"}],
-                "hl7_source": [
-                    {"application": "NORDRIS", "facility": "NORDSJUKHUSET"},
-                    {"application": "FARAWAY", "addresses": ["192.0.2.1"]},
-                ],
-            }
-        ],
-    }
-)
-
-
-class Peer:
-    """A sender on a plain socket."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    async def answer(self) -> Message:
-        block = await asyncio.wait_for(self.reader.readuntil(b"\x1c\r"), 10)
-        assert block.startswith(b"\x0b")
-        return parse(block[1:-2])
-
-    async def ask(self, raw: bytes) -> Message:
-        self.writer.write(framed(raw))
-        return await self.answer()
-
-    async def is_closed(self, within_s: float = 2.0) -> bool:
-        try:
-            return await asyncio.wait_for(self.reader.read(), within_s) == b""
-        except ConnectionError:
-            return True
-        except TimeoutError:
-            return False
-
-
-class Opened:
-    """A door with its house and the means to reach it."""
-
-    def __init__(self, door: Hl7Door, house: House) -> None:
-        self.door, self.house = door, house
-        self.peers: list[Peer] = []
-
-    async def peer(self) -> Peer:
-        peer = Peer(*await asyncio.open_connection("127.0.0.1", self.door.port))
-        self.peers.append(peer)
-        return peer
-
-
-@pytest.fixture
-async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
-    house = House(tmp_path / "data")
-    door = Hl7Door(SETTINGS.mllp, Connections(SETTINGS), house.filing, SystemClock())
-    await door.start()
-    opened = Opened(door, house)
-    yield opened
-    for peer in opened.peers:
-        peer.writer.close()
-    await door.stop()
-    house.close()
-
-
-def code(answer: Message) -> str:
-    return answer.segments[1].text(1)
 
 
 async def test_a_good_message_is_accepted_and_durable(opened: Opened) -> None:
@@ -324,3 +251,23 @@ async def test_a_source_with_an_unreadable_profile_does_not_start(tmp_path: Path
     with pytest.raises(ConfigurationError, match="no-such-profile"):
         await door.start()
     house.close()
+
+
+async def test_a_batch_is_filed_message_by_message_and_answered_as_a_batch(opened: Opened) -> None:
+    peer = await opened.peer()
+    bad = oru(control="M2", status="Q")
+    batch = b"FHS|^~\\&\rBHS|^~\\&\r" + oru() + bad + oru(control="M3", f18="A3") + b"BTS|3\rFTS|1\r"
+    for _ in range(2):
+        peer.writer.write(framed(batch))
+        answer = (await asyncio.wait_for(peer.reader.readuntil(b"\x1c\r"), 10))[1:-2]
+        assert answer.startswith(b"FHS|")
+        assert answer.endswith(b"BTS|3\rFTS|1\r")
+        assert [code(parse(each)) for each in split_batch(answer)] == ["AA", "AE", "AA"]
+    assert await opened.house.all("SELECT COUNT(*) FROM report") == [(2,)]
+
+
+@pytest.mark.parametrize("batch", [b"BHS|^~\\&\r" + oru() + b"BTS|2\r", b"BHS|^~\\&\rBTS|0\r"])
+async def test_a_batch_that_lacks_a_message_is_not_begun(opened: Opened, batch: bytes) -> None:
+    peer = await opened.peer()
+    assert code(await peer.ask(batch)) == "AE"
+    assert await opened.house.all("SELECT COUNT(*) FROM report") == [(0,)]

@@ -31,7 +31,8 @@ class House:
     def __init__(self, folder: Path) -> None:
         self.store = Store(folder, SystemClock())
         self.store.start()
-        self.filing = Filing(self.store, SystemClock(), PROVIDERS)
+        self.clock = SystemClock()
+        self.filing = Filing(self.store, self.clock, PROVIDERS)
         self.intake = Intake(self.store, SystemClock())
 
     async def send(self, raw: bytes, sender: Sender = RIS, profile: str = "standard") -> Filed:

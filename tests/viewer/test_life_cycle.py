@@ -130,3 +130,19 @@ async def test_only_the_unit_that_referred_vidimerar(house: House) -> None:
         answer = await post(client, page, f"{page.url.path}/vidimera", report=mark)
         assert answer.status_code == 403
     assert "VIDIMERA" not in [event for event, _ in await house.audited()]
+
+
+async def test_markup_and_formulas_in_texts_and_names_are_letters(house: House) -> None:
+    hostile = "<img src=x onerror=alert(1)> =HYPERLINK(1) {{ 7*7 }} <script>alert(2)</script>"
+    await Telling(house, "LC8", "DT <b>skalle</b>", 2).version("F", 1, hostile, by="1^<i>Ny</i>^Eva")
+    async with house.logged_in("radiologist") as client:
+        base = await related(client)
+        listed = await client.get(base)
+        mark = re.search(r'e/([0-9a-f]+)"[^>]*>DT &lt;b&gt;skalle', listed.text)
+        assert mark is not None
+        page = await client.get(f"{base}e/{mark[1]}")
+        assert hostile in visible(page)
+        for text in (listed.text, page.text):
+            assert "<img src=x" not in text
+            assert "<script>alert" not in text
+            assert "DT <b>" not in text

@@ -5,6 +5,7 @@ logged and mailed. The same message, verdict and time give the same bytes, so a 
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -95,7 +96,9 @@ _VERDICTS: tuple[tuple[type[SamsynError], Code, int], ...] = (
 def verdict_on(error: SamsynError) -> Verdict:
     """The verdict that an error means, with its place when the error knows one."""
     code, condition = next((code, number) for kind, code, number in _VERDICTS if isinstance(error, kind))
-    sentence = error.sentence if error.detail == "" else f"{error.sentence} {error.detail}"
+    # "Log in first" helps nobody who speaks HL7; the detail says what is not known here.
+    opening = "" if isinstance(error, NotAuthenticated) and error.detail else error.sentence
+    sentence = f"{opening} {error.detail}".strip()
     if isinstance(error, BadMessage):
         return Verdict(code, sentence, error.condition, error.segment, error.sequence, error.field)
     return Verdict(code, sentence, condition)
@@ -145,6 +148,15 @@ def acknowledgement(header: Header, verdict: Verdict, code: str, when: datetime)
     if verdict.code is not Code.ACCEPT:
         lines.append(_err(verdict, version, sentence))
     return ("\r".join(lines) + "\r").encode("latin-1", errors="replace")
+
+
+def batch_answer(raw: bytes, answers_inside: Sequence[bytes], when: datetime) -> bytes:
+    """The answers to a batch as a batch (chapter 2.10.3.2), with a file's envelope when it came in one."""
+    stamp = write_time(when)
+    lines = [f"BHS|^~\\&|SAMSYN||||{stamp}\r", f"BTS|{len(answers_inside)}\r"]
+    if raw.lstrip(b"\xef\xbb\xbf\r\n").startswith(b"FHS"):
+        lines = [f"FHS|^~\\&|SAMSYN||||{stamp}\r{lines[0]}", f"{lines[1]}FTS|1\r"]
+    return lines[0].encode() + b"".join(answers_inside) + lines[1].encode()
 
 
 def _is_wanted(condition: str, verdict: Verdict) -> bool:

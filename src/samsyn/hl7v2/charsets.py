@@ -5,6 +5,7 @@ empty (or says ASCII, which has no å) the source's default holds; bytes that co
 refused with a sentence, because either reading would be a guess.
 """
 
+import re
 from enum import StrEnum
 
 from samsyn.errors import BadInput, NotSupported
@@ -54,6 +55,8 @@ _DECLARED = {
     "SEN850200": Charset.SWEDISH_7BIT,
 }
 _SAYS_NOTHING = frozenset(("", "ASCII", "US-ASCII", "ISO IR6", "ISO_IR 6"))
+_SWEDISH_IN_UTF8 = re.compile(rb"\xc3[\xa5\xa4\xb6\x85\x84\x96\xa9]")
+"""å ä ö Å Ä Ö é."""
 _SWEDISH_LETTERS = str.maketrans("}{|][\\", "åäöÅÄÖ")
 
 
@@ -79,8 +82,9 @@ def charset_for(declared: str, default: Charset, forced: Charset | None = None) 
 def decode(raw: bytes, charset: Charset) -> str:
     """The bytes as text; for SWEDISH_7BIT still in ASCII, since `|` may be a delimiter (see `letters`).
 
-    Raises BadInput when a byte is no character of the set, or when bytes declared as a Latin set form
-    nothing but well-formed UTF-8 beyond ASCII, which no Swedish text does by chance.
+    Raises BadInput when a byte is no character of the set, or when bytes declared as a Latin set are UTF-8 in whole
+    or in part: nothing but well-formed UTF-8 beyond ASCII, or a Swedish letter in UTF-8 among Latin ones (it would
+    read as Ã with another sign after it, which no Swedish text holds).
     """
     try:
         text = raw.decode(_CODECS[charset])
@@ -89,10 +93,10 @@ def decode(raw: bytes, charset: Charset) -> str:
             f"byte 0x{raw[error.start]:02X} at offset {error.start} is no character of {charset.value}: "
             "mend MSH-18 or the sender's encoding, or set the source's character set"
         ) from None
-    if charset not in (Charset.UTF_8, Charset.SWEDISH_7BIT) and _is_utf8_beyond_ascii(raw):
+    if charset not in (Charset.UTF_8, Charset.SWEDISH_7BIT) and _holds_utf8(raw):
         raise BadInput(
-            f"the bytes are UTF-8 but the message is to be read as {charset.value}: mend MSH-18 to UNICODE UTF-8, "
-            "or set the source's character set"
+            f"the bytes are UTF-8, at least in part, but the message is to be read as {charset.value}: "
+            "mend MSH-18 to UNICODE UTF-8, or set the source's character set"
         )
     return text
 
@@ -107,9 +111,11 @@ def encode(text: str, charset: Charset) -> bytes:
     return text.encode(_CODECS[charset], errors="replace")
 
 
-def _is_utf8_beyond_ascii(raw: bytes) -> bool:
+def _holds_utf8(raw: bytes) -> bool:
     if raw.isascii():
         return False
+    if _SWEDISH_IN_UTF8.search(raw):
+        return True
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError:

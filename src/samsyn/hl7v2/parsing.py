@@ -169,6 +169,11 @@ def read_delimiters(raw: bytes) -> Delimiters:
     return Delimiters(field, padded[0], padded[1], padded[2], padded[3], padded[4])
 
 
+def is_batch(raw: bytes) -> bool:
+    """Whether the bytes begin as a batch: with a file or batch header (FHS, BHS)."""
+    return raw.removeprefix(_UTF8_MARK).lstrip(b"\r\n")[:3] in (b"FHS", b"BHS")
+
+
 def split_batch(raw: bytes) -> tuple[bytes, ...]:
     """The messages of a batch file (FHS/BHS ... BTS/FTS, chapter 2.10.3), each byte for byte.
 

@@ -16,8 +16,9 @@ from samsyn import limits
 from samsyn.access.refusals import Refusals
 from samsyn.clock import Clock
 from samsyn.errors import BadInput, LimitExceeded, NotAuthenticated, SamsynError
-from samsyn.hl7v2.acknowledgement import Verdict, answers, verdict_on
+from samsyn.hl7v2.acknowledgement import Verdict, answers, batch_answer, verdict_on
 from samsyn.hl7v2.header import Header, peek
+from samsyn.hl7v2.parsing import is_batch, split_batch
 from samsyn.providers.connections import Connections
 from samsyn.reports.file import Filing
 from samsyn.settings import MllpSettings
@@ -158,27 +159,45 @@ class Hl7Door:
         """Decides one message and answers it; no fault of it goes beyond."""
         connection.busy = True
         try:
-            header = peek(raw)
-            verdict, when = await self._decide(connection, header, raw)
-            if verdict.code == "AA":
-                self.accepted += 1
-            else:
-                self.refused += 1
-                log.info(
-                    "hl7-refused",
-                    extra={
-                        "address": connection.address,
-                        "kind": header.kind[:20],
-                        "code": verdict.code.value,
-                        "reason": verdict.sentence[:300],
-                    },
-                )
-            for answer in answers(header, verdict, when):
+            told = await self._batch(connection, raw) if is_batch(raw) else await self._one(connection, raw)
+            for answer in told:
                 connection.writer.write(framed(answer))
             await asyncio.wait_for(connection.writer.drain(), limits.HL7_MESSAGE_TIMEOUT_S)
         finally:
             connection.busy = False
             connection.active = self._clock.monotonic()
+
+    async def _one(self, connection: _Connection, raw: bytes) -> tuple[bytes, ...]:
+        header = peek(raw)
+        verdict, when = await self._decide(connection, header, raw)
+        if verdict.code == "AA":
+            self.accepted += 1
+        else:
+            self.refused += 1
+            log.info(
+                "hl7-refused",
+                extra={
+                    "address": connection.address,
+                    "kind": header.kind[:20],
+                    "code": verdict.code.value,
+                    "reason": verdict.sentence[:300],
+                },
+            )
+        return answers(header, verdict, when)
+
+    async def _batch(self, connection: _Connection, raw: bytes) -> tuple[bytes, ...]:
+        """Every message of a batch by itself, in order, answered in one batch; a batch that lacks one of the
+        messages that it tells of is not begun."""
+        now = self._clock.now()
+        try:
+            messages = split_batch(raw)
+            if not messages:
+                raise BadInput("BHS: the batch holds no message")
+        except SamsynError as refusal:
+            self.refused += 1
+            return answers(peek(raw), verdict_on(refusal), now)
+        told = [answer for each in messages for answer in await self._one(connection, each)]
+        return (batch_answer(raw, told, now),)
 
     async def _decide(self, connection: _Connection, header: Header, raw: bytes) -> tuple[Verdict, datetime]:
         """The verdict and its moment. Acceptance comes from a durable Receipt and from nowhere else."""

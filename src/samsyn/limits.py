@@ -242,3 +242,11 @@ MAX_SESSIONS_WITH_PATIENTS: Final = 10_000
 """Sessions whose opened patients are remembered; beyond it the longest unused must search again."""
 MAX_KEPT_STACKS: Final = 2_000
 """Series whose order of pictures the web pages remember: some thousand readers look at one each."""
+
+# -- patients ----------------------------------------------------------------------------------------------
+MAX_SUGGESTIONS: Final = 5
+"""Numbers suggested for a mistyped one: more would be guessing."""
+MAX_NAME_MATCHES: Final = 25
+"""Persons in the answer to a name: with more, the question must tell more."""
+MIN_NAME_LETTERS: Final = 4
+"""Letters of a name that is looked up: fewer list people instead of finding one."""

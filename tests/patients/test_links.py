@@ -223,8 +223,9 @@ async def test_after_random_histories_everything_is_with_the_person_it_was_sent_
 
 @pytest.mark.slow
 async def test_after_500_random_histories_nothing_is_misplaced_also_after_a_rebuild(
-    house: House, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
+    house = House(tmp_path / "data")
     misplaced = await histories(house, range(COUNT), 24)
     print(f"{COUNT} histories, {misplaced} misplaced")
     assert misplaced == 0

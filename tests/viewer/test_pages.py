@@ -505,3 +505,41 @@ async def test_the_status_page_names_every_provider_with_its_directions(house: H
 
 def _mark(page: httpx.Response, title: str) -> str:
     return re.search(rf'/e/([0-9a-f]+)"[^>]*>{re.escape(title)}', page.text)[1]  # type: ignore[index]
+
+
+# -- names and mistyped numbers -------------------------------------------------------------------------------
+
+
+async def test_a_mistyped_number_is_suggested_with_its_differences_and_opens_nobody(house: House) -> None:
+    await house.fill(["tolvan"])
+    async with house.logged_in("gp") as client:
+        page = await find(client, "19121212-1221")
+        assert "Kan numret vara felskrivet?" in page.text
+        assert "19121212-12<mark>1</mark><mark>2</mark>" in page.text
+        assert "Tolvansson" not in page.text
+        assert 'name="person"' not in page.text
+        events = await house.audited()
+        assert ("SEARCH_PATIENT", '{"count":"1","door":"viewer","kind":"suggestion"}') in events
+        page = await find(client, "19121212-1212")
+        assert "Kan numret vara felskrivet?" not in page.text
+
+
+async def test_a_name_finds_people_to_compare_with_and_every_one_is_written_down(house: House) -> None:
+    await house.fill(["tolvan"])
+    async with house.logged_in("gp") as client:
+        for written in ("Tolvan Tolvansson", "tolvansson, tolvan 1912", "Tolvansson 1912-12-12"):
+            page = await find(client, written)
+            assert "Ett namn räcker inte" in page.text, written
+            assert "19121212-1212" in page.text
+        assert "Ingen patient med det namnet" in (await find(client, "Tolvan Nobody")).text
+        kinds = [details for event, details in await house.audited() if event == "SEARCH_PATIENT"]
+        assert '{"count":"1","door":"viewer","kind":"name"}' in kinds
+        assert not any("olvan" in details for details in kinds)
+
+
+async def test_a_protected_person_is_found_by_no_name(house: House) -> None:
+    person = next(each for each in PEOPLE.values() if each.protected)
+    await house.fill([person.key])
+    async with house.logged_in("gp") as client:
+        page = await find(client, f"{person.given} {person.family}")
+        assert "Ingen patient med det namnet" in page.text

@@ -146,7 +146,7 @@ def _is_sll(text: str, today: date) -> bool:
 def _is_vgr(text: str, today: date) -> bool:
     """`yyyymmddGggC`: G is K, M or X and counts 5, 7 or 8 in the check digit; gg 06-89."""
     return (
-        re.fullmatch(r"[0-9]{8}[KMX][0-9]{3}", text) is not None
+        re.fullmatch(r"(18|19|20|21)[0-9]{6}[KMX][0-9]{3}", text) is not None
         and _day(text) is not None
         and 6 <= int(text[9:11]) <= 89
         and _checks(text, first=3, letters=_LETTER_VALUES_VGR)
@@ -249,6 +249,37 @@ def recognise(text: str, today: date) -> Recognised | None:
         if kind in kinds and follows(twelve, today):
             return Recognised(kind, PatientIdentifier(ISSUERS[kind], twelve))
     return None
+
+
+def mistyped(text: str, today: date) -> tuple[Recognised, ...]:
+    """The numbers that somebody may have meant who wrote one character wrongly or exchanged two.
+
+    Only numbers that follow their kind's rule; the text's own meaning is not among them. They are to be suggested
+    to a human being, never to be opened in place of what was asked for.
+    """
+    bare, sign = _without_separators(text)
+    if not bare:
+        return ()
+    forms = [
+        bare[:place] + other + bare[place + 1 :]
+        for place, character in enumerate(bare)
+        if character.isdigit()
+        for other in "0123456789"
+        if other != character
+    ]
+    forms += [
+        bare[:one] + bare[other] + bare[one + 1 : other] + bare[one] + bare[other + 1 :]
+        for other in range(len(bare))
+        for one in range(other)
+        if bare[one] != bare[other]
+    ]
+    own = recognise(text, today)
+    found: dict[Recognised, None] = {}
+    for form in forms:
+        recognised = recognise(form[:-4] + sign + form[-4:], today)
+        if recognised is not None and recognised != own:
+            found[recognised] = None
+    return tuple(found)
 
 
 def kind_of(identifier: PatientIdentifier) -> Kind | None:

@@ -11,12 +11,14 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from samsyn.clock import Clock
+from samsyn import limits
+from samsyn.clock import STOCKHOLM, Clock
 from samsyn.errors import NotFound
 from samsyn.model.patient import Patient, PatientIdentifier
 from samsyn.patients import registry
-from samsyn.patients.identifiers import recognise
-from samsyn.store.index import instance_rows, patient_rows
+from samsyn.patients.identifiers import mistyped, recognise
+from samsyn.patients.names import sought_words
+from samsyn.store.index import identity_rows, instance_rows, patient_rows
 from samsyn.store.store import Store
 
 
@@ -31,14 +33,39 @@ class PatientLookup:
 
     async def by_number(self, text: str) -> list[Patient]:
         """Everybody whom the text may mean, in any written form and of any issuer; usually one or none."""
-        return await self._store.read(registry.patients_with(_meanings(text, self._clock.now().date())))
+        return await self._store.read(
+            registry.patients_with(_meanings(text, self._clock.now().astimezone(STOCKHOLM).date()))
+        )
 
     async def by_identifier(self, identifier: PatientIdentifier) -> list[Patient]:
         """Whoever has this identifier, whichever way a Swedish number is written; an empty issuer means any."""
-        recognised = recognise(identifier.value, self._clock.now().date())
+        recognised = recognise(identifier.value, self._clock.now().astimezone(STOCKHOLM).date())
         if recognised is not None and recognised.identifier.issuer == identifier.issuer:
             identifier = recognised.identifier
         return await self._store.read(registry.patients_with([identifier]))
+
+    async def near(self, text: str) -> list[PatientIdentifier]:
+        """Numbers that exist here and differ from the one that was typed by one wrong digit or two exchanged.
+
+        For suggesting, never for opening: at most limits.MAX_SUGGESTIONS, none that belongs to somebody with
+        protected identity.
+        """
+        candidates = [
+            each.identifier for each in mistyped(text, self._clock.now().astimezone(STOCKHOLM).date())
+        ]
+        return await self._store.read(partial(_existing, identifiers=candidates))
+
+    async def by_name(self, text: str, birth: str = "") -> list[Patient]:
+        """Persons whose names have all the words, in any order and by their beginnings; at most MAX_NAME_MATCHES.
+
+        `birth`: YYYY, YYYYMM or YYYYMMDD. Nobody with protected identity is found by name. Empty for one word
+        without a birth date and for less than `limits.MIN_NAME_LETTERS` letters: that lists people instead of
+        finding one.
+        """
+        words = sought_words(text)
+        if sum(len(word) for word in words) < limits.MIN_NAME_LETTERS or (len(words) < 2 and not birth):
+            return []
+        return await self._store.read(partial(_named, words=words, birth=birth))
 
     async def patient(self, key: int) -> Patient:
         """The person (the survivor, when merged); NotFound for an unknown key."""
@@ -77,6 +104,24 @@ def _meanings(text: str, today: date) -> list[PatientIdentifier]:
     recognised = recognise(text, today)
     values = dict.fromkeys([text.strip(), *([recognised.identifier.value] if recognised else [])])
     return [PatientIdentifier("", value) for value in values]
+
+
+def _existing(
+    connection: sqlite3.Connection, identifiers: list[PatientIdentifier]
+) -> list[PatientIdentifier]:
+    found = []
+    for identifier in identifiers:
+        for key in patient_rows.keys_of(connection, identifier.issuer, identifier.value):
+            if not _patient(connection, key).demographics.protected:
+                found.append(identifier)
+    return found[: limits.MAX_SUGGESTIONS]
+
+
+def _named(connection: sqlite3.Connection, words: tuple[str, ...], birth: str) -> list[Patient]:
+    keys = identity_rows.keys_by_words(connection, words, birth, limits.MAX_NAME_MATCHES)
+    roots = dict.fromkeys(patient_rows.root(connection, key) for key in keys)
+    people = [patient_rows.patient(connection, root) for root in roots]
+    return [person for person in people if not person.demographics.protected]
 
 
 def _patient(connection: sqlite3.Connection, key: int) -> Patient:

@@ -12,6 +12,7 @@ import orjson
 
 from samsyn.dicom.names import folded
 from samsyn.model.patient import Demographics, DemographicsOrigin, Patient, PatientIdentifier
+from samsyn.patients.names import name_words
 from samsyn.store.index import patient_rows
 from samsyn.store.transaction import Transaction
 
@@ -59,6 +60,7 @@ def find_or_make(
         transaction.insert(
             "patient_identifier", issuer=identifier.issuer, value=identifier.value, patient_key=key
         )
+        _keep_words(transaction, key, "", demographics.name)
     else:
         update_demographics(transaction, key, demographics, origin, told)
     return key
@@ -94,9 +96,19 @@ def update_demographics(
         return
     if "name" in values:
         values["folded_name"] = folded(demographics.name)
+        _keep_words(transaction, key, known["name"], demographics.name)
     if _STRENGTH[origin] > _STRENGTH.get(known["origin"], 0):
         values["origin"] = origin.value
     transaction.update("patient", {"patient_key": key}, **values, told=orjson.dumps(stamps).decode())
+
+
+def _keep_words(transaction: Transaction, key: int, before: str, name: str) -> None:
+    """The words under which the person is found follow his name."""
+    old, new = name_words(before), name_words(name)
+    for word in sorted(old - new):
+        transaction.delete("patient_name_word", word=word, patient_key=key)
+    for word in sorted(new - old):
+        transaction.insert("patient_name_word", word=word, patient_key=key)
 
 
 def _said(demographics: Demographics, origin: DemographicsOrigin) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Finding the patient: any written form of a number, sent in a form, never in an address."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -18,11 +20,13 @@ from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.tickets import Tickets
 from samsyn.endpoints.viewer.visits import PatientVisit, Visit, Visits
 from samsyn.endpoints.viewer.wording import PatientShown, patient_shown, short_moment
-from samsyn.model.patient import Patient
-from samsyn.patients.identifiers import MAX_CHARACTERS, recognise
+from samsyn.model.patient import Patient, PatientIdentifier
+from samsyn.patients.identifiers import MAX_CHARACTERS, display, recognise
 
 DURATIONS: Final = MappingProxyType({"today": 0, "week": 7, "two_weeks": limits.RELATION_DAYS})
 """Days that a reader can choose for a care relation; 0 = the end of today."""
+_BIRTH: Final = re.compile(r"(18|19|20)[0-9]{2}([0-9]{2}){0,2}")
+"""A birth date beside a name, from its year on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,14 @@ class Recent:
 
     shown: PatientShown
     handle: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suggested:
+    """A number that differs a little from the one that was typed; `parts` in order, with whether each differs."""
+
+    text: str
+    parts: tuple[tuple[str, bool], ...]
 
 
 class Finding:
@@ -75,6 +87,9 @@ class Finding:
         if not sought:
             return await self._page(visit, trouble="empty")
         recognised = recognise(sought, self._deps.clock.now().astimezone(STOCKHOLM).date())
+        name, birth = _name_and_birth(sought)
+        if recognised is None and name:
+            return await self._find_by_name(visit, sought, name, birth)
         value = recognised.identifier.value if recognised else sought
         found = await self._deps.lookup.by_number(sought)
         kind = recognised.kind.value if recognised else "other"
@@ -87,8 +102,34 @@ class Finding:
         may_be_told = self._deps.gatekeeper.may_be_told_who
         found = [each for each in found if await may_be_told(visit.subject, each.key)]
         if not found:
-            return await self._page(visit, sought, trouble="none" if recognised else "bad_check")
+            near = await self._deps.lookup.near(sought)
+            if near:
+                # That such a number exists is told to somebody, so it is written down, without the number.
+                details = {"door": "viewer", "kind": "suggestion", "count": str(len(near))}
+                await self._deps.gatekeeper.record(
+                    entry(visit.subject, Event.SEARCH_PATIENT, details=details)
+                )
+            trouble = "none" if recognised else "bad_check"
+            return await self._page(
+                visit, sought, trouble=trouble, suggested=[_suggested(sought, each) for each in near]
+            )
         return await self._page(visit, sought, found=[self._found(visit, each, value) for each in found])
+
+    async def _find_by_name(self, visit: Visit, sought: str, name: str, birth: str) -> Response:
+        """Persons with the name; every one of them is in the audit journal before the answer."""
+        found = await self._deps.lookup.by_name(name, birth)
+        details = {"door": "viewer", "kind": "name", "count": str(len(found))}
+        await self._deps.gatekeeper.record(
+            *(
+                entry(visit.subject, Event.SEARCH_PATIENT, key, details=details)
+                for key in ([each.key for each in found] or [0])
+            )
+        )
+        if not found:
+            return await self._page(visit, sought, trouble="no_name")
+        return await self._page(
+            visit, sought, found=[self._found(visit, each, "") for each in found], by_name=True
+        )
 
     def _found(self, visit: Visit, patient: Patient, value: str) -> Found:
         ticket = self._tickets.ticket(visit.subject.session_id, patient.key)
@@ -136,7 +177,13 @@ class Finding:
         return now + timedelta(days=days)
 
     async def _page(
-        self, visit: Visit, sought: str = "", found: list[Found] | None = None, trouble: str = ""
+        self,
+        visit: Visit,
+        sought: str = "",
+        found: list[Found] | None = None,
+        trouble: str = "",
+        suggested: Sequence[Suggested] = (),
+        by_name: bool = False,
     ) -> Response:
         recent = []
         for handle, key in self._deps.opened.latest(visit.subject.session_id):
@@ -144,13 +191,41 @@ class Finding:
                 continue
             patient = await self._deps.lookup.patient(key)
             recent.append(Recent(patient_shown(patient, visit.words), handle))
-        trouble_text = visit.words(f"search.{trouble}_text") if trouble in ("none", "bad_check") else ""
+        trouble_text = (
+            visit.words(f"search.{trouble}_text") if trouble in ("none", "bad_check", "no_name") else ""
+        )
         values = {
             "sought": sought,
             "found": found or [],
+            "suggested": suggested,
+            "by_name": by_name,
             "recent": recent,
             "trouble": visit.words(f"search.{trouble}") if trouble else "",
             "trouble_text": trouble_text,
             "here": "/",
         }
         return self._visits.show(visit, "search.html", "search", values)
+
+
+def _name_and_birth(sought: str) -> tuple[str, str]:
+    """The words of a name and the beginning of a birth date that somebody typed; ("", "") when it is no name."""
+    words = re.split(r"[\s,;^]+", sought)
+    told = [word for word in words if any(sign.isdigit() for sign in word)]
+    names = [word for word in words if word and word not in told]
+    births = [word.replace("-", "") for word in told]
+    if not names or len(births) > 1 or not all(_BIRTH.fullmatch(birth) for birth in births):
+        return "", ""
+    if not all(any(sign.isalpha() for sign in word) for word in names):
+        return "", ""
+    return " ".join(names), births[0] if births else ""
+
+
+def _suggested(sought: str, identifier: PatientIdentifier) -> Suggested:
+    """The number as it is written, with the characters marked that differ from what was typed."""
+    typed = "".join(sign for sign in sought.upper() if sign.isalnum())
+    before = len(identifier.value) - len(typed)
+    marks = iter(
+        place >= before and sign != typed[place - before] for place, sign in enumerate(identifier.value)
+    )
+    text = display(identifier)
+    return Suggested(text, tuple((sign, sign != "-" and next(marks)) for sign in text))

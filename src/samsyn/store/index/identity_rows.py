@@ -1,8 +1,26 @@
 """Reads of what was said about patients' numbers."""
 
 import sqlite3
+from collections.abc import Sequence
 
 
 def last_event(connection: sqlite3.Connection) -> int:
     """Number of the latest word about who is one person with whom; 0 before the first."""
     return int(connection.execute("SELECT COALESCE(MAX(event_key), 0) FROM identity_event").fetchone()[0])
+
+
+def keys_by_words(connection: sqlite3.Connection, words: Sequence[str], birth: str, limit: int) -> list[int]:
+    """Persons whose names have a word that begins with each of the words, by name.
+
+    `birth`: the beginning of a birth date (YYYY, YYYYMM or YYYYMMDD), "" = any.
+    """
+    parts, values = [], []
+    for word in words:
+        parts.append("SELECT patient_key FROM patient_name_word WHERE word >= ? AND word < ?")
+        values += [word, word + "\U0010ffff"]
+    rows = connection.execute(
+        f"SELECT patient_key FROM patient WHERE patient_key IN ({' INTERSECT '.join(parts)})"
+        " AND substr(birth_date, 1, ?) = ? ORDER BY folded_name, patient_key LIMIT ?",
+        [*values, len(birth), birth, limit],
+    )
+    return [int(row[0]) for row in rows]

@@ -11,6 +11,7 @@ CREATE TABLE identity_event(event_key INTEGER PRIMARY KEY, act TEXT, one_key INT
   told TEXT, happened TEXT, source TEXT, reason TEXT, message_key INTEGER, effective INTEGER);
 CREATE INDEX identity_event_by_one ON identity_event(one_key);
 CREATE INDEX identity_event_by_other ON identity_event(other_key);
+CREATE TABLE patient_name_word(word TEXT, patient_key INTEGER, PRIMARY KEY(word, patient_key)) WITHOUT ROWID;
 """
 
 IDENTITY_KEYS: Final = {"patient_link": "link_key", "identity_event": "event_key"}

@@ -1,0 +1,48 @@
+"""Names as people look them up: any words, in any order; case, accents, noble particles, W and V, double names.
+
+DICOM matching, where wild cards stand for letters of the whole name, is another thing (`dicom.names`).
+"""
+
+import re
+from types import MappingProxyType
+from typing import Final
+
+from samsyn.dicom.names import folded
+
+_PARTICLES: Final = frozenset(
+    ("af", "av", "da", "de", "del", "den", "der", "di", "du", "la", "le", "ten", "ter", "van", "von", "zu")
+)
+"""Words before a family name that people leave out or put in: von Essen, af Klint, de Geer."""
+_ALIKE: Final = MappingProxyType(
+    {ord("w"): "v"}
+)
+"""Letters that are heard alike."""
+_APART: Final = re.compile(r"[^\w]+|_+")
+_APOSTROPHES: Final = re.compile("['\u2019\u00b4`]")
+
+
+def sought_words(text: str) -> tuple[str, ...]:
+    """The words of a name that somebody typed, each in the form in which it is kept; particles left out."""
+    return tuple(dict.fromkeys(_simple(text)))
+
+
+def name_words(name: str) -> frozenset[str]:
+    """Every word under which a name (DICOM PN or plain) is found; the parts of a double name also as one word.
+
+    Anna-Karin is found as Anna, Karin and Annakarin; von Essen as Essen; Wallin as Vallin; Aasa and Åsa as Asa.
+    """
+    found = set(_simple(name))
+    for component in re.split(r"[\^=]", name):
+        for double in re.findall(r"[^\s]+(?:-[^\s]+)+", component):
+            found.add("".join(_simple(double)))
+        given = _simple(component)
+        if 1 < len(given) <= 3:
+            found.add("".join(given))
+    return frozenset(word for word in found if word)
+
+
+def _simple(text: str) -> list[str]:
+    plain = folded(_APOSTROPHES.sub("", text)).translate(_ALIKE).replace("aa", "a").replace("ae", "a")
+    words = [word for word in _APART.split(plain) if word]
+    telling = [word for word in words if word not in _PARTICLES]
+    return telling or words

@@ -252,3 +252,17 @@ def test_any_query_string_is_parsed_or_refused(pairs: list[tuple[str, str]], lev
     except SamsynError:
         return
     assert search.query.limit <= MAX_SEARCH_ROWS + 1
+
+
+async def test_a_protected_name_is_withheld_and_nothing_is_told_by_whether_it_matches(house: House) -> None:
+    await filled(house)
+
+    def protect(transaction: Any) -> None:
+        transaction.update("patient", {"name": "Testperson^Agda"}, protected=1)
+
+    await house.store.commit(protect)
+    rows = await answer(house, "/studies?PatientID=199001012385")
+    assert rows[0]["00100010"]["Value"] == [{"Alphabetic": "Skyddad^Identitet"}]
+    assert await answer(house, "/studies?PatientName=Testperson*") == []
+    assert await answer(house, "/studies?PatientName=Skyddad*") == []
+    assert len(await answer(house, "/studies?PatientName=T*")) == 2

@@ -8,9 +8,11 @@ from samsyn.access.facts import Facts
 from samsyn.access.grounds import TWO_STEP, has_relation, valid_assignment
 from samsyn.errors import BadInput, NotAllowed, NotFound
 from samsyn.model.registers import Block, BlockKind, Consent, Ground
-from samsyn.model.subject import Assignment, Purpose, Scope, SubjectKind
+from samsyn.model.subject import Assignment, Purpose, Scope, Subject, SubjectKind
 
 BLOCK_ADMINISTRATOR: Final = "block-administrator"
+STEWARD: Final = "steward"
+SEES_PROTECTED: Final = "protected-identity"
 CHANNELS: Final = frozenset({"visit", "phone", "referral"})
 LIFT_REASONS: Final = frozenset({"consent", "emergency"})
 
@@ -154,3 +156,23 @@ def _administrator_of(facts: Facts, provider: str) -> None:
 def _bounded(now: datetime, ends: datetime | None, longest: timedelta) -> None:
     if ends is None or not now < ends <= now + longest:
         raise BadInput("an end within the allowed time is needed")
+
+
+def sees_protected(subject: Subject) -> bool:
+    """Whether the subject may see the name of a person with protected identity; every look-up is marked anyway."""
+    return subject.kind is SubjectKind.PATIENT or SEES_PROTECTED in subject.roles
+
+
+def stewarding(subject: Subject, now: datetime) -> Assignment:
+    """The assignment of a steward (datasteward), who mends what his own provider answers for; others NotAllowed.
+
+    The work is patient administration (PDL 2:4 p. 2): a steward sees who, when and whose, no report and no image.
+    """
+    own = subject.assignment
+    if subject.kind is not SubjectKind.STAFF or own is None or STEWARD not in subject.roles:
+        raise NotAllowed("steward")
+    if own.purpose not in (Purpose.ADMINISTRATION, Purpose.CARE) or (
+        own.ends is not None and own.ends <= now
+    ):
+        raise NotAllowed("steward")
+    return own

@@ -335,8 +335,26 @@ class Gatekeeper:
         persons = [min(reader.facts.patient_keys) for reader in view.standings] if view.patient_keys else [0]
         allowed = not isinstance(view.predicate, Nothing)
         await self._write(
-            *(entry(view.subject, event, person, purpose=view.purpose, allowed=allowed) for person in persons)
+            *(
+                entry(
+                    view.subject,
+                    event,
+                    person,
+                    purpose=view.purpose,
+                    allowed=allowed,
+                    details=self._mark(person) if view.patient_keys else None,
+                )
+                for person in persons
+            )
         )
+
+    def _mark(self, person: int) -> dict[str, str] | None:
+        """Every look-up of somebody with protected identity is marked, so that all of them can be reviewed."""
+
+        def question(connection: sqlite3.Connection) -> bool:
+            return identity_rows.is_protected(connection, patient_rows.closure_of(connection, person))
+
+        return {"protected": "yes"} if self._store.peek(question) else None
 
     async def _write_opening(
         self, view: View, event: Event, reference: str, item: Item, receiver: str

@@ -24,11 +24,13 @@ from samsyn.errors import (
 )
 from samsyn.ingest import filing
 from samsyn.model.audit import AuditEntry
-from samsyn.model.patient import DemographicsOrigin, PatientIdentifier
+from samsyn.model.patient import Demographics, DemographicsOrigin, PatientIdentifier
 from samsyn.model.sender import Receipt, Sender
 from samsyn.model.subject import Purpose
-from samsyn.patients import registry
+from samsyn.patients import findings, registry
+from samsyn.patients.findings import FindingKind
 from samsyn.patients.identifiers import identify
+from samsyn.patients.likeness import Agreement
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
@@ -67,6 +69,7 @@ class Intake:
         self._store = store
         self._clock = clock
         self._noted: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._compared: OrderedDict[tuple[str, PatientIdentifier, Demographics], None] = OrderedDict()
         self.stored = 0
         self.held = 0
         self.repeated = 0
@@ -143,26 +146,46 @@ class Intake:
             ):
                 transaction.outcome = "already-stored"
                 return
-            _hold(transaction, arrival, summary, DifferentBytes)
+            _hold(transaction, arrival, summary, DifferentBytes, identifier)
             return
         if identifier is None:
-            _hold(transaction, arrival, summary, doubt or UnknownIssuer)
+            _hold(transaction, arrival, summary, doubt or UnknownIssuer, None)
             return
         if _contradicts(transaction, found):
-            _hold(transaction, arrival, summary, IdentityConflict)
+            _hold(transaction, arrival, summary, IdentityConflict, identifier)
             return
         patient_key, study_key, series_key = found.patient_key, found.study_key, found.series_key
+        said = filing.demographics_of(summary)
+        compared = (summary.study_uid, identifier, said)
+        differing: tuple[str, ...] = ()
+        if patient_key is not None and compared not in self._compared:
+            comparison = findings.agreement(transaction, patient_key, said)
+            if comparison.agreement is Agreement.CONTRADICTS:
+                _hold(transaction, arrival, summary, IdentityConflict, identifier)
+                return
+            differing = comparison.fields
         if patient_key is None or study_key is None:
-            patient_key = registry.find_or_make(
-                transaction, identifier, filing.demographics_of(summary), DemographicsOrigin.IMAGE
-            )
+            patient_key = registry.find_or_make(transaction, identifier, said, DemographicsOrigin.IMAGE)
         if study_key is None:
             study_key = filing.add_study(transaction, arrival.sender, summary, patient_key)
+            findings.keep_sent(transaction, study_key, *_identity_sent(summary), said)
+        if differing:
+            owner = (arrival.sender.provider, arrival.sender.unit)
+            findings.note(
+                transaction, FindingKind.IMAGE_HEADER, summary.study_uid, patient_key, owner, differing
+            )
+        self._remember(compared)
         if series_key is None:
             series_key = filing.add_series(transaction, summary, study_key)
         filing.add_instance(transaction, arrival.sender, summary, arrival.transfer_syntax_uid, series_key)
         if (arrival.session_id, summary.study_uid) not in self._noted:
             audit.append(transaction, _entry(arrival, summary, patient_key))
+
+    def _remember(self, compared: tuple[str, PatientIdentifier, Demographics]) -> None:
+        """The next instance with the same header needs no comparison."""
+        self._compared[compared] = None
+        if len(self._compared) > _NOTED_VISITS:
+            self._compared.popitem(last=False)
 
     def _count(self, receipt: Receipt, session_id: str, study_uid: str) -> None:
         if receipt.outcome == "stored":
@@ -226,7 +249,18 @@ def _contradicts(transaction: Transaction, found: _Known) -> bool:
     )
 
 
-def _hold(transaction: Transaction, arrival: Arrival, summary: Summary, reason: type[SamsynError]) -> None:
+def _identity_sent(summary: Summary) -> tuple[str, str]:
+    """Patient ID and issuer as the header tells them."""
+    return summary.values.get(0x00100020, "").strip(), summary.values.get(0x00100021, "").strip()
+
+
+def _hold(
+    transaction: Transaction,
+    arrival: Arrival,
+    summary: Summary,
+    reason: type[SamsynError],
+    identifier: PatientIdentifier | None,
+) -> None:
     """Keeps the bytes aside for a steward; the same bytes are kept once however often they come."""
     transaction.outcome, transaction.reason = "held", reason.code
     same = transaction.one(
@@ -236,9 +270,10 @@ def _hold(transaction: Transaction, arrival: Arrival, summary: Summary, reason: 
     )
     if same is not None:
         return
+    key = transaction.next_key("held")
     transaction.insert_with_body(
         "held",
-        held_key=transaction.next_key("held"),
+        held_key=key,
         kind="instance",
         reason=reason.code,
         sop_uid=summary.sop_instance_uid,
@@ -250,6 +285,21 @@ def _hold(transaction: Transaction, arrival: Arrival, summary: Summary, reason: 
         received=transaction.time,
         sha256=transaction.body_sha256,
         settled="",
+    )
+    said = filing.demographics_of(summary)
+    patient_id, issuer = _identity_sent(summary)
+    study = transaction.one("SELECT patient_key FROM study WHERE study_uid = ?", summary.study_uid)
+    transaction.insert(
+        "held_identity",
+        held_key=key,
+        patient_id=patient_id,
+        issuer=issuer,
+        name=said.name,
+        birth_date=said.birth_date,
+        sex=said.sex,
+        accession=summary.values.get(0x00080050, "").strip(),
+        patient_key=(registry.find(transaction, identifier) if identifier else None) or 0,
+        other_key=study[0] if study else 0,
     )
     audit.append(transaction, _entry(arrival, summary, 0, event=Event.HOLD_INSTANCE, reason=reason.code))
 

@@ -13,9 +13,7 @@ _PARTICLES: Final = frozenset(
     ("af", "av", "da", "de", "del", "den", "der", "di", "du", "la", "le", "ten", "ter", "van", "von", "zu")
 )
 """Words before a family name that people leave out or put in: von Essen, af Klint, de Geer."""
-_ALIKE: Final = MappingProxyType(
-    {ord("w"): "v"}
-)
+_ALIKE: Final = MappingProxyType({ord("w"): "v"})
 """Letters that are heard alike."""
 _APART: Final = re.compile(r"[^\w]+|_+")
 _APOSTROPHES: Final = re.compile("['\u2019\u00b4`]")

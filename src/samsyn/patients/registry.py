@@ -66,6 +66,15 @@ def find_or_make(
     return key
 
 
+def known(transaction: Transaction, key: int) -> tuple[Demographics, DemographicsOrigin]:
+    """What is known about the person (the survivor, when linked) and by how strong a word."""
+    row = transaction.one(
+        "SELECT name, birth_date, sex, protected, origin FROM patient WHERE patient_key = ?",
+        root_of(transaction, key),
+    )
+    return Demographics(row[0], row[1], row[2], bool(row[3])), DemographicsOrigin(row[4])
+
+
 def update_demographics(
     transaction: Transaction,
     key: int,

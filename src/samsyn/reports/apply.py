@@ -100,6 +100,9 @@ def _file_text(
     transaction: Transaction, event: TextEvent, resolved: Resolved, sender: Sender, message_key: int
 ) -> int:
     told = resolved.told
+    present = registry.find(transaction, resolved.identifier)
+    if present is not None:
+        people.check(transaction, event.patient, present, sender)
     sent_for = people.person(
         transaction, event.patient, resolved.identifier, DemographicsOrigin.REFERRAL, told
     )

@@ -13,8 +13,10 @@ from samsyn.hl7v2.meaning import (
 )
 from samsyn.model.patient import Demographics, DemographicsOrigin, PatientIdentifier
 from samsyn.model.sender import Sender
-from samsyn.patients import links, registry
+from samsyn.patients import findings, links, registry
+from samsyn.patients.findings import FindingKind
 from samsyn.patients.identifiers import identify, kind_of, preference
+from samsyn.patients.likeness import Agreement, compare
 from samsyn.store.transaction import Transaction
 
 
@@ -55,8 +57,40 @@ def person(
 
 
 def update(transaction: Transaction, event: PatientUpdate, identifier: PatientIdentifier, told: str) -> int:
-    """Files demographics from a register."""
-    return person(transaction, event.patient, identifier, DemographicsOrigin.ADT, told)
+    """Files demographics from a register; what else is filed for the person is compared with them anew."""
+    before = registry.find(transaction, identifier)
+    was = registry.known(transaction, before) if before is not None else None
+    key = person(transaction, event.patient, identifier, DemographicsOrigin.ADT, told)
+    if was is not None and was[0] != (now := registry.known(transaction, key)[0]):
+        _note_replacement(transaction, key, was, now)
+        findings.recheck(transaction, key)
+    return key
+
+
+def check(transaction: Transaction, claim: PatientClaim, key: int, sender: Sender) -> None:
+    """Compares what a text says about its patient with what is known about the number.
+
+    IdentityConflict: it is hardly the same person. Smaller differences are noted for the steward, once for
+    a system and a person.
+    """
+    found = findings.agreement(transaction, key, claim.demographics)
+    if found.agreement is Agreement.CONTRADICTS:
+        raise IdentityConflict("PID-5, PID-7: another person is known under this number")
+    if found.fields:
+        reference = f"texts:{sender.name}:{key}"
+        owner = (sender.provider, sender.unit)
+        findings.note(transaction, FindingKind.TEXT_HEADER, reference, key, owner, found.fields)
+
+
+def _note_replacement(
+    transaction: Transaction, key: int, was: tuple[Demographics, DemographicsOrigin], now: Demographics
+) -> None:
+    """The register describes somebody else than before: two people may have been given one number."""
+    found = compare(was[0], now)
+    if was[1] is not DemographicsOrigin.IMAGE and found.agreement is Agreement.CONTRADICTS:
+        findings.note(
+            transaction, FindingKind.REGISTER_CHANGED, f"patient:{key}", key, ("", ""), found.fields
+        )
 
 
 def merge(

@@ -10,9 +10,23 @@ from samsyn.store.index import find_rows, patient_rows
 _COUNTS = (0x00201200, 0x00201202, 0x00201204)
 
 
-def from_rows(connection: sqlite3.Connection, rows: list[sqlite3.Row], level: Level) -> list[Attributes]:
-    """Each row with every attribute that its level defines; merged persons are shown as the survivor."""
+_PROTECTED_NAME = "Skyddad^Identitet"
+
+
+def from_rows(
+    connection: sqlite3.Connection,
+    rows: list[sqlite3.Row],
+    level: Level,
+    protected: frozenset[int] = frozenset(),
+) -> list[Attributes]:
+    """Each row with every attribute that its level defines; merged persons are shown as the survivor.
+
+    `protected`: survivors whose name and birth date are withheld.
+    """
     persons = _persons(connection, rows)
+    for row in rows:
+        if (row["merged_into"] or row["patient_key"]) in protected:
+            persons[row["patient_key"]] |= {0x00100010: ("PN", (_PROTECTED_NAME,)), 0x00100030: ("DA", ())}
     found = [_attributes(row, persons[row["patient_key"]], level) for row in rows]
     return _one_per_person(found) if level is Level.PATIENT else found
 

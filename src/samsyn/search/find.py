@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import date
 from functools import partial
 
+from samsyn.access.duties import sees_protected
 from samsyn.access.view import View
 from samsyn.clock import Clock
 from samsyn.model.attributes import Attributes
@@ -13,11 +14,14 @@ from samsyn.search import answers, matching
 from samsyn.search.keys import PATIENT_ID
 from samsyn.search.moments import told_at
 from samsyn.search.query import Level, Query
-from samsyn.store.index import find_rows, patient_rows
+from samsyn.store.index import find_rows, identity_rows, patient_rows
 from samsyn.store.index.find_rows import Condition
 from samsyn.store.store import Store
 
 _MAX_PATIENTS = 5_000
+_TELLING = (0x00100010, 0x00100030)
+"""Patient's Name and Birth Date: what is withheld of a protected identity."""
+_SHOWN_AS = "COALESCE(patient.merged_into, patient.patient_key)"
 
 _FINDERS: dict[Level, Callable[..., list[sqlite3.Row]]] = {
     Level.PATIENT: find_rows.find_patients,
@@ -57,8 +61,12 @@ def _answer(
         conditions = [*conditions, Condition("study.patient_key", "one-of", tuple(sorted(keys)))]
     elif issuer:
         conditions = [*conditions, Condition("", "issuer", (issuer,))]
+    protected = frozenset() if sees_protected(view.subject) else identity_rows.protected_roots(connection)
+    if protected and any(matching.asks(query.keys.get(tag, "").strip(" \0")) for tag in _TELLING):
+        # Whoever may not see the name learns nothing from whether it matches.
+        conditions = [*conditions, Condition(_SHOWN_AS, "none-of", tuple(sorted(protected)))]
     rows = _FINDERS[query.level](connection, view.predicate, conditions, query.limit, query.offset)
-    found = answers.from_rows(connection, rows, query.level)
+    found = answers.from_rows(connection, rows, query.level, protected)
     offset = query.matching.offset_minutes
     return found if offset is None else [told_at(each, offset) for each in found]
 

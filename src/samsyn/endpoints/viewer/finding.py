@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from samsyn import limits
-from samsyn.access.duties import BLOCK_ADMINISTRATOR
+from samsyn.access.duties import BLOCK_ADMINISTRATOR, sees_protected
 from samsyn.access.events import Event, entry
 from samsyn.access.registers import end_of_day
 from samsyn.clock import STOCKHOLM
@@ -95,8 +95,10 @@ class Finding:
         kind = recognised.kind.value if recognised else "other"
         await self._deps.gatekeeper.record(
             *(
-                entry(visit.subject, Event.SEARCH_PATIENT, key, details={"door": "viewer", "kind": kind})
-                for key in ([each.key for each in found] or [0])
+                entry(
+                    visit.subject, Event.SEARCH_PATIENT, key, details={"door": "viewer", "kind": kind} | mark
+                )
+                for key, mark in ([(each.key, _mark(each)) for each in found] or [(0, {})])
             )
         )
         may_be_told = self._deps.gatekeeper.may_be_told_who
@@ -133,7 +135,7 @@ class Finding:
 
     def _found(self, visit: Visit, patient: Patient, value: str) -> Found:
         ticket = self._tickets.ticket(visit.subject.session_id, patient.key)
-        return Found(patient_shown(patient, visit.words, value), ticket)
+        return Found(patient_shown(patient, visit.words, value, sees_protected(visit.subject)), ticket)
 
     async def open(self, visit: Visit) -> Response:
         """Opens the chosen person; a ticket of another session or made up finds nobody."""
@@ -190,7 +192,8 @@ class Finding:
             if not await self._deps.gatekeeper.may_be_told_who(visit.subject, key):
                 continue
             patient = await self._deps.lookup.patient(key)
-            recent.append(Recent(patient_shown(patient, visit.words), handle))
+            shown = patient_shown(patient, visit.words, may_see=sees_protected(visit.subject))
+            recent.append(Recent(shown, handle))
         trouble_text = (
             visit.words(f"search.{trouble}_text") if trouble in ("none", "bad_check", "no_name") else ""
         )
@@ -205,6 +208,11 @@ class Finding:
             "here": "/",
         }
         return self._visits.show(visit, "search.html", "search", values)
+
+
+def _mark(patient: Patient) -> dict[str, str]:
+    """Look-ups of protected identities are marked, so that all of them can be reviewed."""
+    return {"protected": "yes"} if patient.demographics.protected else {}
 
 
 def _name_and_birth(sought: str) -> tuple[str, str]:

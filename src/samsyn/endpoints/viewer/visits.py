@@ -14,6 +14,7 @@ from starlette.responses import Response
 from samsyn import errors
 from samsyn.access.authentication.identification import session_secret
 from samsyn.access.authentication.sessions import Session
+from samsyn.access.duties import sees_protected
 from samsyn.access.view import View
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.history import Presentation
@@ -136,7 +137,8 @@ class Visits:
         view = await self._deps.gatekeeper.open_view(visit.subject, frozenset({key}), own.purpose)
         if not await self._deps.gatekeeper.may_be_told_who(visit.subject, key):
             raise errors.NotAllowed("assignment")
-        return PatientVisit(visit, handle, key, patient, patient_shown(patient, visit.words), view)
+        shown = patient_shown(patient, visit.words, may_see=sees_protected(visit.subject))
+        return PatientVisit(visit, handle, key, patient, shown, view)
 
     def presentation(self, visit: Visit) -> Presentation:
         """How histories read for this reader."""

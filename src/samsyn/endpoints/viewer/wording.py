@@ -77,11 +77,15 @@ def number_shown(identifier: PatientIdentifier, words: Words) -> NumberShown:
     return NumberShown(display(identifier), told, identifier.issuer if kind is None else "")
 
 
-def patient_shown(patient: Patient, words: Words, sought: str = "") -> PatientShown:
-    """The person for a page; the number that was sought stands first when it is one of his."""
+def patient_shown(patient: Patient, words: Words, sought: str = "", may_see: bool = False) -> PatientShown:
+    """The person for a page; the number that was sought stands first when it is one of his.
+
+    `may_see`: the reader has the permission to see the name of somebody with protected identity.
+    """
     numbers = sorted(patient.identifiers, key=lambda each: _weight(each, sought))
     facts = patient.demographics
-    name = words("patient.protected_name") if facts.protected else person_name(facts.name)
+    masked = facts.protected and not may_see
+    name = words("patient.protected_name") if masked else person_name(facts.name)
     sex = words(f"patient.sex_{facts.sex}") if facts.sex in ("M", "F", "O") else words("patient.sex_unknown")
     shown = [number_shown(each, words) for each in numbers]
     return PatientShown(

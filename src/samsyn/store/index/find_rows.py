@@ -9,6 +9,7 @@ from samsyn.store.index.predicate_sql import compile_predicate
 
 Kind = Literal[
     "one-of",
+    "none-of",
     "range",
     "time-range",
     "moment",
@@ -161,6 +162,8 @@ def _condition(condition: Condition) -> tuple[str, list[Any]]:
     match condition.kind:
         case "one-of":
             return _one_of(column, values)
+        case "none-of":
+            return f"{column} NOT IN ({','.join('?' * len(values))})", list(values)
         case "range":
             first, last = values
             return _range(column, first, last)

@@ -24,3 +24,18 @@ def keys_by_words(connection: sqlite3.Connection, words: Sequence[str], birth: s
         [*values, len(birth), birth, limit],
     )
     return [int(row[0]) for row in rows]
+
+
+def protected_roots(connection: sqlite3.Connection) -> frozenset[int]:
+    """Whom persons with protected identity are shown as: one protected number protects all that are linked."""
+    rows = connection.execute("SELECT COALESCE(merged_into, patient_key) FROM patient WHERE protected = 1")
+    return frozenset(int(row[0]) for row in rows)
+
+
+def is_protected(connection: sqlite3.Connection, keys: frozenset[int]) -> bool:
+    """Whether one of these persons has protected identity."""
+    marks = ",".join("?" * len(keys))
+    row = connection.execute(
+        f"SELECT 1 FROM patient WHERE protected = 1 AND patient_key IN ({marks})", sorted(keys)
+    ).fetchone()
+    return row is not None

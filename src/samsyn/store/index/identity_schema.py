@@ -12,7 +12,17 @@ CREATE TABLE identity_event(event_key INTEGER PRIMARY KEY, act TEXT, one_key INT
 CREATE INDEX identity_event_by_one ON identity_event(one_key);
 CREATE INDEX identity_event_by_other ON identity_event(other_key);
 CREATE TABLE patient_name_word(word TEXT, patient_key INTEGER, PRIMARY KEY(word, patient_key)) WITHOUT ROWID;
+CREATE INDEX patient_protected ON patient(patient_key) WHERE protected = 1;
+CREATE TABLE sent_identity(study_key INTEGER PRIMARY KEY, patient_id TEXT, issuer TEXT, name TEXT,
+  birth_date TEXT, sex TEXT);
+CREATE TABLE finding(finding_key INTEGER PRIMARY KEY, kind TEXT, reference TEXT, patient_key INTEGER,
+  provider TEXT, unit TEXT, detail TEXT, found TEXT, settled TEXT, settled_by TEXT, note TEXT,
+  UNIQUE(reference, kind));
+CREATE INDEX finding_open ON finding(provider, found) WHERE settled = '';
+CREATE TABLE held_identity(held_key INTEGER PRIMARY KEY, patient_id TEXT, issuer TEXT, name TEXT,
+  birth_date TEXT, sex TEXT, accession TEXT, patient_key INTEGER, other_key INTEGER);
+CREATE INDEX held_open ON held(provider, received) WHERE settled = '';
 """
 
-IDENTITY_KEYS: Final = {"patient_link": "link_key", "identity_event": "event_key"}
+IDENTITY_KEYS: Final = {"patient_link": "link_key", "identity_event": "event_key", "finding": "finding_key"}
 """Tables whose keys the writer hands out."""

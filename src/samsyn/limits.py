@@ -250,3 +250,5 @@ MAX_NAME_MATCHES: Final = 25
 """Persons in the answer to a name: with more, the question must tell more."""
 MIN_NAME_LETTERS: Final = 4
 """Letters of a name that is looked up: fewer list people instead of finding one."""
+MAX_WORK_LIST: Final = 500
+"""Cases that a steward's list shows: with more, the oldest first, and the count tells the rest."""

@@ -59,6 +59,8 @@ from samsyn.render.pictures import Pictures
 from samsyn.render.transcoding import Transcoder
 from samsyn.reports.examination import History
 from samsyn.reports.file import Filing
+from samsyn.reports.stewardship.decisions import Decisions
+from samsyn.reports.stewardship.worklists import WorkLists
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.find import Finder
 from samsyn.settings import Settings
@@ -270,6 +272,10 @@ class Server:
             pictures=self._pictures,
             history=self._history,
             connections=self._connections,
+            work_lists=WorkLists(self._store, self._clock),
+            decisions=Decisions(
+                self._store, self._clock, self._intake, self._filing, self._connections.sender_again
+            ),
             clock=self._clock,
             static_folder=Path(__file__).with_name("static"),
             version=__version__,

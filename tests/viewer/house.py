@@ -44,6 +44,8 @@ from samsyn.render.children import DecodingChildren
 from samsyn.render.pictures import Pictures
 from samsyn.reports.examination import History
 from samsyn.reports.file import Filing
+from samsyn.reports.stewardship.decisions import Decisions
+from samsyn.reports.stewardship.worklists import WorkLists
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.find import Finder
 from samsyn.settings import load
@@ -110,6 +112,10 @@ class House:
             pictures=self.pictures,
             history=History(self.store),
             connections=self.connections,
+            work_lists=WorkLists(self.store, self.clock),
+            decisions=Decisions(
+                self.store, self.clock, self.intake, self.filing, self.connections.sender_again
+            ),
             clock=self.clock,
             static_folder=STATIC,
             version="0.1.0",

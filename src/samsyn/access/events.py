@@ -80,6 +80,13 @@ class Event(StrEnum):
     SEND = "SEND"
     READ_AUDIT = "READ_AUDIT"
     REFUSED = "REFUSED"
+    READ_WORK_LIST = "READ_WORK_LIST"
+    SETTLE_HELD = "SETTLE_HELD"
+    SETTLE_FINDING = "SETTLE_FINDING"
+    STEWARD_LINK = "STEWARD_LINK"
+    MOVE_OBJECT = "MOVE_OBJECT"
+    JOIN_OBJECTS = "JOIN_OBJECTS"
+    UNDO_ACT = "UNDO_ACT"
 
 
 OPENINGS: Final = MappingProxyType(
@@ -122,6 +129,12 @@ _WRITES: Final = frozenset(
         Event.END_BLOCK,
         Event.LIFT_BLOCK,
         Event.END_LIFT,
+        Event.SETTLE_HELD,
+        Event.SETTLE_FINDING,
+        Event.STEWARD_LINK,
+        Event.MOVE_OBJECT,
+        Event.JOIN_OBJECTS,
+        Event.UNDO_ACT,
     }
 )
 _EMERGENCIES: Final = frozenset(

@@ -5,6 +5,7 @@ Duplicate, identity and policy checks come before the record is written; the Rec
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -60,6 +61,8 @@ class Arrival:
     sop_class_uid: str = ""
     sop_instance_uid: str = ""
     study_uid: str = ""
+    decided: PatientIdentifier | None = None
+    """Whose it is by a steward's decision, whatever the header says; None = what the header says."""
 
 
 class Intake:
@@ -89,8 +92,14 @@ class Intake:
         self._in_second += 1
         self._rate = max(self._rate, self._in_second)
 
-    async def receive(self, arrival: Arrival, data: bytes | bytearray) -> tuple[Receipt, Summary]:
-        """Takes one data set (without file meta) and returns when it is durable.
+    async def receive(
+        self,
+        arrival: Arrival,
+        data: bytes | bytearray,
+        after: Callable[[Transaction], None] | None = None,
+    ) -> tuple[Receipt, Summary]:
+        """Takes one data set (without file meta) and returns when it is durable; `after` runs in the same record
+        when the object is stored.
 
         Receipt.outcome "stored" or "already-stored" (the same bytes again): success. "held": durable in
         quarantine, `reason` = code of DifferentBytes, IdentityConflict or UnknownIssuer; never success.
@@ -99,10 +108,14 @@ class Intake:
         self._note_arrival()
         summary = await self._read(data, arrival.transfer_syntax_uid)
         _check_envelope(arrival, summary)
-        identifier, doubt = self._identify(arrival.sender, summary)
+        identifier, doubt = (
+            (arrival.decided, None) if arrival.decided else self._identify(arrival.sender, summary)
+        )
 
         def decide(transaction: Transaction) -> None:
             self._decide(transaction, arrival, summary, identifier, doubt)
+            if after is not None and transaction.outcome != "held":
+                after(transaction)
 
         receipt = (await self._store.commit(decide, data)).receipt
         self._count(receipt, arrival.session_id, summary.study_uid)
@@ -160,12 +173,13 @@ class Intake:
         differing: tuple[str, ...] = ()
         if patient_key is not None and compared not in self._compared:
             comparison = findings.agreement(transaction, patient_key, said)
-            if comparison.agreement is Agreement.CONTRADICTS:
+            if comparison.agreement is Agreement.CONTRADICTS and arrival.decided is None:
                 _hold(transaction, arrival, summary, IdentityConflict, identifier)
                 return
             differing = comparison.fields
         if patient_key is None or study_key is None:
-            patient_key = registry.find_or_make(transaction, identifier, said, DemographicsOrigin.IMAGE)
+            own = Demographics() if arrival.decided else said
+            patient_key = registry.find_or_make(transaction, identifier, own, DemographicsOrigin.IMAGE)
         if study_key is None:
             study_key = filing.add_study(transaction, arrival.sender, summary, patient_key)
             findings.keep_sent(transaction, study_key, *_identity_sent(summary), said)

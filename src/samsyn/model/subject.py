@@ -86,7 +86,8 @@ class Subject:
     session_id: str = ""
     """Internal id of the login session or association, for the audit journal; never a secret."""
     roles: frozenset[str] = frozenset()
-    """Duties beyond care: "block-administrator", "log-reviewer", "exchange-desk", "steward"."""
+    """Duties beyond care: "block-administrator", "log-reviewer", "exchange-desk", "steward";
+    "protected-identity" lets see the names of people with protected identity."""
     patient_key: int | None = None
     """The person himself, for kind PATIENT."""
     protected: bool = False

@@ -5,6 +5,7 @@ This is the step before any View: it tells who the person is, never what exists 
 
 import secrets
 import sqlite3
+from collections.abc import Iterable
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -74,6 +75,11 @@ class PatientLookup:
     async def linked(self, key: int) -> frozenset[int]:
         """Keys of the person and everybody linked to him by merges."""
         return await self._store.read(partial(patient_rows.closure_of, key=key))
+
+    async def numbers(self, keys: Iterable[int]) -> dict[int, tuple[PatientIdentifier, ...]]:
+        """The identifiers that each of these persons was filed under, without those of linked ones."""
+        wanted = sorted(set(keys))
+        return await self._store.read(partial(identity_rows.numbers_of, keys=wanted))
 
     async def person_of_study(self, study_uid: str) -> int | None:
         """Key of the person whom a study is filed under, or None. Says nothing about who may see the study."""

@@ -112,6 +112,22 @@ class Connections:
         provider, source = found
         return Hl7Source(_sender(provider, source.application, source.unit, False), source.profile)
 
+    def sender_again(self, provider_hsa_id: str, name: str) -> tuple[Sender, str] | None:
+        """A known system of the provider as it sent something before, with its HL7 profile ("" for images).
+
+        `name` is an AE title, a token's name, or provider/application/facility of an HL7 source.
+        """
+        parts = name.split("/")
+        application = parts[1] if len(parts) == 3 else ""
+        for provider, source in self._sources.values():
+            if provider.hsa_id == provider_hsa_id and source.application == application:
+                return _sender(provider, source.application, source.unit, False), source.profile
+        systems = [_system(provider, peer) for provider, peer in self._peers.values()]
+        for system in (*systems, *self._tokens.values()):
+            if (system.sender.provider, system.sender.name) == (provider_hsa_id, name):
+                return system.sender, ""
+        return None
+
     def hl7_profiles(self) -> list[str]:
         """Names of the profiles that the known HL7 sources use, so that they can be read at start."""
         return sorted({source.profile for _, source in self._sources.values()})

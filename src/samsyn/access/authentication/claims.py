@@ -17,7 +17,9 @@ _MAX_RIGHTS: Final = 200
 _MAX_TEXT: Final = 256
 OUR_SYSTEM: Final = "SAMSYN"
 """The system id of roles that are meant for us, in `systemId;role` (HSA's hsaSystemRole)."""
-KNOWN_ROLES: Final = frozenset({"block-administrator", "log-reviewer", "exchange-desk", "steward"})
+KNOWN_ROLES: Final = frozenset(
+    {"block-administrator", "log-reviewer", "exchange-desk", "steward", "protected-identity"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
 from samsyn.render.pictures import Pictures
 from samsyn.reports.examination import History
+from samsyn.reports.stewardship.decisions import Decisions
+from samsyn.reports.stewardship.worklists import WorkLists
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.find import Finder
 from samsyn.settings import Settings
@@ -36,6 +38,8 @@ class ViewerDependencies:
     pictures: Pictures
     history: History
     connections: Connections
+    work_lists: WorkLists
+    decisions: Decisions
     clock: Clock
     static_folder: Path
     version: str

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from samsyn import limits
-from samsyn.access.duties import BLOCK_ADMINISTRATOR, sees_protected
+from samsyn.access.duties import BLOCK_ADMINISTRATOR, STEWARD, sees_protected
 from samsyn.access.events import Event, entry
 from samsyn.access.registers import end_of_day
 from samsyn.clock import STOCKHOLM
@@ -78,6 +78,8 @@ class Finding:
         """The search field, with the patients that are open already; other duties begin at their own page."""
         if not visit.subject.reads_for_care and BLOCK_ADMINISTRATOR in visit.subject.roles:
             return go_to("/blocks")
+        if not visit.subject.reads_for_care and STEWARD in visit.subject.roles:
+            return go_to("/steward")
         return await self._page(visit)
 
     async def find(self, visit: Visit) -> Response:

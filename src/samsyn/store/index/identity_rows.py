@@ -3,6 +3,8 @@
 import sqlite3
 from collections.abc import Sequence
 
+from samsyn.model.patient import PatientIdentifier
+
 
 def last_event(connection: sqlite3.Connection) -> int:
     """Number of the latest word about who is one person with whom; 0 before the first."""
@@ -39,3 +41,17 @@ def is_protected(connection: sqlite3.Connection, keys: frozenset[int]) -> bool:
         f"SELECT 1 FROM patient WHERE protected = 1 AND patient_key IN ({marks})", sorted(keys)
     ).fetchone()
     return row is not None
+
+
+def numbers_of(
+    connection: sqlite3.Connection, keys: Sequence[int]
+) -> dict[int, tuple[PatientIdentifier, ...]]:
+    """The identifiers of each person alone."""
+    found: dict[int, tuple[PatientIdentifier, ...]] = {}
+    for key in keys:
+        rows = connection.execute(
+            "SELECT issuer, value FROM patient_identifier WHERE patient_key = ? ORDER BY issuer, value",
+            (key,),
+        )
+        found[key] = tuple(PatientIdentifier(row[0], row[1]) for row in rows)
+    return found

@@ -22,7 +22,16 @@ CREATE INDEX finding_open ON finding(provider, found) WHERE settled = '';
 CREATE TABLE held_identity(held_key INTEGER PRIMARY KEY, patient_id TEXT, issuer TEXT, name TEXT,
   birth_date TEXT, sex TEXT, accession TEXT, patient_key INTEGER, other_key INTEGER);
 CREATE INDEX held_open ON held(provider, received) WHERE settled = '';
+CREATE TABLE steward_act(act_key INTEGER PRIMARY KEY, kind TEXT, reference TEXT, patient_key INTEGER,
+  other_key INTEGER, provider TEXT, actor TEXT, happened TEXT, reason TEXT, detail TEXT, undone TEXT,
+  undone_by TEXT);
+CREATE INDEX steward_act_by_provider ON steward_act(provider, act_key);
 """
 
-IDENTITY_KEYS: Final = {"patient_link": "link_key", "identity_event": "event_key", "finding": "finding_key"}
+IDENTITY_KEYS: Final = {
+    "patient_link": "link_key",
+    "identity_event": "event_key",
+    "finding": "finding_key",
+    "steward_act": "act_key",
+}
 """Tables whose keys the writer hands out."""

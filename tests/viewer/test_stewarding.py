@@ -1,0 +1,198 @@
+"""The steward's console: who may see it, what it shows, what its buttons do, and that everything can be traced."""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from samsyn.endpoints.demo_idp.personas import PERSONAS
+from samsyn.ingest.receive import Arrival
+from samsyn.model.sender import Sender
+from samsyn.store.transaction import Transaction
+from samsyn_demo.region import BY_KEY as PROVIDERS
+from tests.hl7v2.messages import message, msh, pid
+from tests.ingest.test_receive import data_set
+from tests.viewer.house import House, a_house, sender_of
+from tests.viewer.test_pages import post, visible
+
+NORD = PROVIDERS["nord"]
+SYNTAX = "1.2.840.10008.1.2.1"
+
+
+@pytest_asyncio.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with a_house(tmp_path) as house:
+        yield house
+
+
+def nord(house: House) -> Sender:
+    """A PACS of Nordsjukhuset as the settings know it."""
+    peer = next(each.ae_title for each in house.settings.provider[0].dicom_peer if each.may_store)
+    found = house.connections.sender_again(NORD.hsa_id, peer)
+    assert found is not None
+    return found[0]
+
+
+async def image(house: House, number: int, **changes: object) -> str:
+    uid = f"2.25.9{number}"
+    data = data_set(
+        StudyInstanceUID=uid,
+        SeriesInstanceUID=f"{uid}.1",
+        SOPInstanceUID=f"{uid}.1.1",
+        **changes,
+    )
+    receipt, _ = await house.intake.receive(Arrival(nord(house), SYNTAX, "test"), data)
+    return receipt.outcome
+
+
+async def register(house: House, control: str, number: str, name: str, birth: str, sex: str) -> None:
+    raw = message(msh("ADT^A08", control, sent=f"202403{control:0>2}120000"), pid(number, name, birth, sex))
+    unit = NORD.units[0].hsa_id
+    filed = await house.filing.file_message(sender_of(NORD, unit), "standard", raw, "test")
+    assert filed.receipt.outcome == "stored", filed
+
+
+async def a_contradiction(house: House) -> None:
+    """Åsa is known under the number under which Tolvan's image comes."""
+    await register(house, "1", "191212121212^^^PNR", "Ekström^Åsa", "19680912", "F")
+    assert await image(house, 1) == "held"
+
+
+def link_to(page: httpx.Response, start: str) -> str:
+    return re.search(rf'href="({start}[^"]*)"', page.text)[1]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("persona", ["gp", "physician", "secretary", "block-administrator", "exchange-desk"])
+async def test_nobody_but_a_steward_gets_in(house: House, persona: str) -> None:
+    await a_contradiction(house)
+    async with house.logged_in(persona) as client:
+        for address in ("/steward", "/steward/held", "/steward/held/1", "/steward/findings", "/steward/acts"):
+            answer = await client.get(address)
+            assert answer.status_code == 403, address
+            assert "Ekström" not in answer.text
+        assert 'href="/steward"' not in (await client.get("/help")).text
+
+
+async def test_a_steward_begins_at_the_console_and_may_open_no_patient(house: House) -> None:
+    async with house.logged_in("steward") as client:
+        assert (await client.get("/")).headers["location"] == "/steward"
+        page = await client.get("/steward")
+        assert page.status_code == 200
+        answer = await post(client, page, "/find", number="191212121212")
+        assert answer.status_code == 403
+
+
+async def test_a_held_image_is_compared_filed_under_the_right_number_and_traced(house: House) -> None:
+    await a_contradiction(house)
+    async with house.logged_in("steward") as client:
+        assert "1 i karantän" in visible(await client.get("/steward"))
+        page = await client.get(link_to(await client.get("/steward/held"), "/steward/held/"))
+        text = visible(page)
+        assert "Avsändaren skriver Tolvan Tolvansson född 1912-12-12" in text
+        assert "Numret tillhör Åsa Ekström 19121212-1212" in text
+        address = str(page.url)
+        page = await post(client, page, address, number="19900101-2385")
+        assert "En ny patient läggs upp" in page.text
+        ticket = re.search(r'name="ticket" value="([^"]+)"', page.text)[1]  # type: ignore[index]
+        without = await post(client, page, f"{address}/release", ticket=ticket, reason=" ")
+        assert (without.status_code, "Skriv varför" in without.text) == (400, True)
+        forged = await post(client, page, f"{address}/release", ticket=ticket[:-1] + "x", reason="test")
+        assert forged.status_code == 404
+        done = await post(client, page, f"{address}/release", ticket=ticket, reason="Fel nummer i maskinen")
+        assert done.headers["location"] == "/steward/acts"
+        assert "Karantänen är tom" in (await client.get("/steward/held")).text
+        assert "Fel nummer i maskinen" in (await client.get("/steward/acts")).text
+    (person,) = await house.lookup.by_number("199001012385")
+    assert await house.lookup.person_of_study("2.25.91") == person.key
+    assert person.demographics.name == ""
+    events = [event for event, _ in await house.audited()]
+    assert "SETTLE_HELD" in events and "READ_WORK_LIST" in events
+    assert not any("Fel nummer" in details for _, details in await house.audited())
+
+
+async def test_what_is_left_in_quarantine_can_be_taken_back(house: House) -> None:
+    await a_contradiction(house)
+    async with house.logged_in("steward") as client:
+        page = await client.get("/steward/held/1")
+        await post(client, page, "/steward/held/1/leave", reason="Avsändaren skickar om")
+        assert "Karantänen är tom" in (await client.get("/steward/held")).text
+        page = await client.get("/steward/acts")
+        undone = await post(client, page, "/steward/acts/1/undo")
+        assert undone.headers["location"] == "/steward/acts"
+        assert "Karantänen är tom" not in (await client.get("/steward/held")).text
+        assert "Ångrat" in (await client.get("/steward/acts")).text
+        again = await post(client, page, "/steward/acts/1/undo")
+        assert again.status_code == 400
+
+
+async def test_a_steward_of_another_provider_sees_and_settles_nothing_of_it(house: House) -> None:
+    await a_contradiction(house)
+    steward = next(each for each in PERSONAS if each.key == "steward").subject()
+    assert steward.assignment is not None
+    other = replace(steward, assignment=replace(steward.assignment, provider_hsa_id="SE9990000002-0001"))
+    secret, _ = house.sessions.open(other)
+    async with house.client() as client:
+        client.cookies.set("samsyn-session", secret, domain="127.0.0.1")
+        assert "Karantänen är tom" in (await client.get("/steward/held")).text
+        page = await client.get("/steward")
+        assert (await client.get("/steward/held/1")).status_code == 404
+        answer = await post(client, page, "/steward/held/1/leave", reason="test")
+        assert answer.status_code == 404
+
+
+async def test_a_difference_is_shown_with_both_sides_and_settled_with_a_reason(house: House) -> None:
+    await register(house, "1", "191212121212^^^PNR", "Tolvansson^Tolvan", "19121213", "M")
+    assert await image(house, 1) == "stored"
+    async with house.logged_in("steward") as client:
+        page = await client.get("/steward/findings")
+        text = visible(page)
+        assert "Bilder: annat födelsedatum" in text
+        assert "född 1912-12-13" in text and "född 1912-12-12" in text
+        await post(client, page, "/steward/findings/1/settle", reason="Skrivfel i maskinen")
+        assert "Inga avvikelser väntar" in (await client.get("/steward/findings")).text
+
+
+async def test_numbers_are_linked_and_parted_after_both_have_been_shown(house: House) -> None:
+    await register(house, "1", "191212121212^^^PNR", "Tolvansson^Tolvan", "19121212", "M")
+    await register(house, "2", "991981000010^^^SLLRES", "Okänd^Man", "", "M")
+    async with house.logged_in("steward") as client:
+        page = await client.get("/steward")
+        found = await post(client, page, "/steward/person", number="99198100-0010")
+        address = found.headers["location"]
+        page = await client.get(address)
+        page = await post(client, page, address, number="121212+1212")
+        assert "Tolvan Tolvansson" in page.text
+        one, other = (
+            re.search(
+                rf'name="{name}" value="([^"]+)"><input type="hidden" name="other" value="([^"]+)"', page.text
+            )
+            for name in ("one", "one")
+        )
+        assert one is not None and other is not None
+        await post(client, page, f"{address}/link", one=one[1], other=one[2], reason="Identifierad")
+        text = visible(await client.get(address))
+        assert "Koppling" in text and "Identifierad" in text
+        (person,) = await house.lookup.by_number("991981000010")
+        assert person.demographics.name == "Tolvansson^Tolvan"
+        page = await client.get("/steward/acts")
+        await post(client, page, "/steward/acts/1/undo")
+        (person,) = await house.lookup.by_number("991981000010")
+        assert person.demographics.name == "Okänd^Man"
+
+
+async def test_a_protected_name_is_masked_on_the_console_too(house: House) -> None:
+    await a_contradiction(house)
+
+    def protect(transaction: Transaction) -> None:
+        transaction.update("patient", {"patient_key": 1}, protected=1)
+
+    await house.store.commit(protect)
+    async with house.logged_in("steward") as client:
+        for address in ("/steward/held", "/steward/held/1"):
+            text = (await client.get(address)).text
+            assert "Ekström" not in text and "Tolvansson" not in text, address
+            assert "Skyddad identitet" in text

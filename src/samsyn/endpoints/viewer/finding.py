@@ -121,7 +121,9 @@ class Finding:
 
     async def _find_by_name(self, visit: Visit, sought: str, name: str, birth: str) -> Response:
         """Persons with the name; every one of them is in the audit journal before the answer."""
-        found = await self._deps.lookup.by_name(name, birth)
+        may_be_told = self._deps.gatekeeper.may_be_told_who
+        named = await self._deps.lookup.by_name(name, birth)
+        found = [each for each in named if await may_be_told(visit.subject, each.key)]
         details = {"door": "viewer", "kind": "name", "count": str(len(found))}
         await self._deps.gatekeeper.record(
             *(

@@ -51,6 +51,7 @@ from samsyn.jobs.queue import Job, Later, Patience, Worker
 from samsyn.model.patient import Demographics, DemographicsOrigin
 from samsyn.model.subject import Subject
 from samsyn.patients import registry
+from samsyn.patients.corrections import LATE_OBJECT
 from samsyn.patients.identifiers import identify
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
@@ -60,6 +61,7 @@ from samsyn.render.transcoding import Transcoder
 from samsyn.reports.examination import History
 from samsyn.reports.file import Filing
 from samsyn.reports.stewardship.decisions import Decisions
+from samsyn.reports.stewardship.moving import Mover
 from samsyn.reports.stewardship.worklists import WorkLists
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.find import Finder
@@ -134,6 +136,7 @@ class Server:
         self._lookup = PatientLookup(store, clock)
         self._finder = Finder(store, clock)
         self._retriever = Retriever(store, self._documents)
+        self._mover = Mover(store, clock, self._retriever.known.forget)
         self._history = History(store)
         self._intake = Intake(store, clock)
         self._filing = Filing(store, clock, self._connections.providers)
@@ -142,7 +145,9 @@ class Server:
         self._pictures = Pictures(
             self._retriever, self._children, store.folder / "derived" / "pictures", clock
         )
-        self._worker = Worker(store, clock, {SERIES_DOCUMENT: self._prepare_series})
+        self._worker = Worker(
+            store, clock, {SERIES_DOCUMENT: self._prepare_series, LATE_OBJECT: self._mover.file_late}
+        )
         self._anchoring = self._make_anchoring()
         self._pool = AssociationPool(clock, self._settings.dicom.ae_title)
         self._commitments = Commitments(
@@ -273,8 +278,14 @@ class Server:
             history=self._history,
             connections=self._connections,
             work_lists=WorkLists(self._store, self._clock),
+            mover=self._mover,
             decisions=Decisions(
-                self._store, self._clock, self._intake, self._filing, self._connections.sender_again
+                self._store,
+                self._clock,
+                self._intake,
+                self._filing,
+                self._connections.sender_again,
+                self._mover,
             ),
             clock=self._clock,
             static_folder=Path(__file__).with_name("static"),

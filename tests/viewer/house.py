@@ -45,6 +45,7 @@ from samsyn.render.pictures import Pictures
 from samsyn.reports.examination import History
 from samsyn.reports.file import Filing
 from samsyn.reports.stewardship.decisions import Decisions
+from samsyn.reports.stewardship.moving import Mover
 from samsyn.reports.stewardship.worklists import WorkLists
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.find import Finder
@@ -88,6 +89,7 @@ class House:
         self.intake = Intake(self.store, self.clock)
         self.filing = Filing(self.store, self.clock, self.connections.providers)
         self.retriever = Retriever(self.store, self.documents)
+        self.mover = Mover(self.store, self.clock, self.retriever.known.forget)
         self.children = DecodingChildren()
         self.pictures = Pictures(self.retriever, self.children, folder / "derived", self.clock)
         self.http = httpx.AsyncClient()
@@ -113,8 +115,9 @@ class House:
             history=History(self.store),
             connections=self.connections,
             work_lists=WorkLists(self.store, self.clock),
+            mover=self.mover,
             decisions=Decisions(
-                self.store, self.clock, self.intake, self.filing, self.connections.sender_again
+                self.store, self.clock, self.intake, self.filing, self.connections.sender_again, self.mover
             ),
             clock=self.clock,
             static_folder=STATIC,

@@ -24,11 +24,12 @@ from samsyn.errors import (
     UnknownIssuer,
 )
 from samsyn.ingest import filing
+from samsyn.jobs import queue
 from samsyn.model.audit import AuditEntry
 from samsyn.model.patient import Demographics, DemographicsOrigin, PatientIdentifier
 from samsyn.model.sender import Receipt, Sender
 from samsyn.model.subject import Purpose
-from samsyn.patients import findings, registry
+from samsyn.patients import corrections, findings, registry
 from samsyn.patients.findings import FindingKind
 from samsyn.patients.identifiers import identify
 from samsyn.patients.likeness import Agreement
@@ -159,6 +160,9 @@ class Intake:
             ):
                 transaction.outcome = "already-stored"
                 return
+            if corrections.was_original(transaction, summary.sop_instance_uid, transaction.body_sha256):
+                transaction.outcome = "already-stored"
+                return
             _hold(transaction, arrival, summary, DifferentBytes, identifier)
             return
         if identifier is None:
@@ -166,6 +170,7 @@ class Intake:
             return
         if _contradicts(transaction, found):
             _hold(transaction, arrival, summary, IdentityConflict, identifier)
+            _follow_correction(transaction, summary, found.patient_key)
             return
         patient_key, study_key, series_key = found.patient_key, found.study_key, found.series_key
         said = filing.demographics_of(summary)
@@ -261,6 +266,20 @@ def _contradicts(transaction: Transaction, found: _Known) -> bool:
     return found.patient_key is None or found.study_patient_key not in registry.closure(
         transaction, found.patient_key
     )
+
+
+def _follow_correction(transaction: Transaction, summary: Summary, patient_key: int | None) -> None:
+    """An object of a study that a steward has moved goes where the study went: durable now, filed by a job."""
+    if corrections.followed(transaction, summary.study_uid, summary.series_uid, patient_key) is None:
+        return
+    row = transaction.one(
+        "SELECT held_key, settled FROM held WHERE sop_uid = ? AND sha256 = ?",
+        summary.sop_instance_uid,
+        transaction.body_sha256,
+    )
+    transaction.outcome, transaction.reason = "stored", ""
+    if not row[1]:
+        queue.enqueue(transaction, corrections.LATE_OBJECT, str(row[0]))
 
 
 def _identity_sent(summary: Summary) -> tuple[str, str]:

@@ -92,7 +92,8 @@ def recheck(transaction: Transaction, patient_key: int) -> None:
             continue
         rows = transaction.all(
             "SELECT study_uid, provider, unit, name, birth_date, sex FROM study JOIN sent_identity"
-            " USING(study_key) WHERE patient_key = ?",
+            " USING(study_key) WHERE patient_key = ? AND NOT EXISTS (SELECT 1 FROM correction AS c"
+            " WHERE c.study_uid = study.study_uid AND c.ended = '' AND c.to_key = study.patient_key)",
             key,
         )
         for study_uid, provider, unit, *said in rows:

@@ -18,7 +18,7 @@ from samsyn.hl7v2.meaning import (
 )
 from samsyn.model.patient import DemographicsOrigin, PatientIdentifier
 from samsyn.model.sender import Sender
-from samsyn.patients import registry
+from samsyn.patients import corrections, registry
 from samsyn.patients.links import Word
 from samsyn.reports import bookings, people, referrals, versions, visits
 from samsyn.store.transaction import Transaction
@@ -107,17 +107,38 @@ def _file_text(
         transaction, event.patient, resolved.identifier, DemographicsOrigin.REFERRAL, told
     )
     visit = visits.visit_of(event.patient, sender)
-    key = visits.owner_of_text(transaction, visit, sent_for)
+    by_visit = visits.owner_of_text(transaction, visit, sent_for)
+    key, correction = corrections.owner_of_text(transaction, *_number(event, sender), by_visit)
+    _file(transaction, event, sender, key, told, visit, message_key)
+    if correction:
+        corrections.note_late_texts(transaction, correction, message_key, key, by_visit)
+    return key
+
+
+def _number(event: TextEvent, sender: Sender) -> tuple[str, str]:
+    """(issuer, accession number) that a text names."""
+    accession = event.referral.accession if isinstance(event, ReferralEvent) else event.accession
+    return event.accession_issuer or sender.accession_issuer, accession
+
+
+def _file(
+    transaction: Transaction,
+    event: TextEvent,
+    sender: Sender,
+    key: int,
+    told: str,
+    visit: visits.Visit,
+    message_key: int,
+) -> None:
     if isinstance(event, BookingEvent):
         bookings.add(transaction, event, sender, key, told, visit, message_key)
-        return key
+        return
     _refuse_foreign_study(transaction, event.study_uids, key)
     if isinstance(event, ReferralEvent):
         referrals.add_order(transaction, event, sender, key, told, visit, message_key)
     else:
         versions.add(transaction, event, sender, key, visit, message_key)
         referrals.add_answer(transaction, event, sender, key, told, visit, message_key)
-    return key
 
 
 def _refuse_foreign_study(transaction: Transaction, study_uids: tuple[str, ...], patient_key: int) -> None:

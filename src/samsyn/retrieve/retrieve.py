@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
@@ -15,6 +14,7 @@ from samsyn.dicom.transfer_syntaxes import DEFLATED_LITTLE
 from samsyn.errors import DamagedData, NotFound
 from samsyn.model.imaging import StoredInstance
 from samsyn.model.predicate import Item, holds
+from samsyn.retrieve.known import FrameTable, KnownObjects
 from samsyn.store.documents import BASE_MARK as BASE_MARK
 from samsyn.store.documents import Documents
 from samsyn.store.index import instance_rows
@@ -25,8 +25,6 @@ _CACHED_TABLES = 512
 _SMALL_READ = 1 * limits.MIB
 _PIECE_BYTES = 1 * limits.MIB
 
-FrameTable = list[list[tuple[int, int]]]
-
 
 class Retriever:
     """Reads stored objects. Nothing is cached across Views but what is the same for every reader."""
@@ -34,10 +32,9 @@ class Retriever:
     def __init__(self, store: Store, documents: Documents) -> None:
         self._store = store
         self._documents = documents
-        self._studies: OrderedDict[str, tuple[list[StoredInstance], dict[str, StoredInstance]]] = (
-            OrderedDict()
-        )
-        self._tables: OrderedDict[str, FrameTable] = OrderedDict()
+        self.known = KnownObjects()
+        self._studies = self.known.studies
+        self._tables = self.known.tables
 
     def item_of(self, view: View, study_uid: str) -> Item:
         """The study's facts; NotFound when it is absent or hidden from this reader."""

@@ -22,6 +22,7 @@ from samsyn.reports import referrals
 from samsyn.reports.file import Filing
 from samsyn.reports.stewardship import acts
 from samsyn.reports.stewardship.acts import ActKind
+from samsyn.reports.stewardship.moving import Mover
 from samsyn.store.index import steward_rows
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
@@ -43,12 +44,14 @@ class Decisions:
         intake: Intake,
         filing: Filing,
         source_of: Callable[[str, str], Source | None],
+        mover: Mover,
     ) -> None:
         self._store = store
         self._clock = clock
         self._intake = intake
         self._filing = filing
         self._source_of = source_of
+        self._mover = mover
 
     async def release(
         self, subject: Subject, held_key: int, reason: str, identifier: PatientIdentifier | None
@@ -182,6 +185,7 @@ class Decisions:
             ActKind.SETTLE_FINDING: _undo_settle_finding,
             ActKind.LINK: _undo_link,
             ActKind.PART: _undo_part,
+            ActKind.MOVE: self._mover.undo,
         }
 
     async def _relate(self, subject: Subject, kind: ActKind, one: int, other: int, reason: str) -> int:

@@ -26,6 +26,19 @@ CREATE TABLE steward_act(act_key INTEGER PRIMARY KEY, kind TEXT, reference TEXT,
   other_key INTEGER, provider TEXT, actor TEXT, happened TEXT, reason TEXT, detail TEXT, undone TEXT,
   undone_by TEXT);
 CREATE INDEX steward_act_by_provider ON steward_act(provider, act_key);
+CREATE TABLE correction(correction_key INTEGER PRIMARY KEY, study_uid TEXT, series TEXT, split_uid TEXT,
+  from_key INTEGER, to_key INTEGER, accession_issuer TEXT, accession TEXT, act_key INTEGER, made TEXT,
+  ended TEXT);
+CREATE INDEX correction_by_study ON correction(study_uid);
+CREATE INDEX correction_by_split ON correction(split_uid) WHERE split_uid <> '';
+CREATE INDEX correction_by_accession ON correction(accession) WHERE accession <> '';
+CREATE TABLE original_body(correction_key INTEGER, sop_uid TEXT, segment INTEGER, body_offset INTEGER,
+  length INTEGER, sha256 TEXT, pixel_offset INTEGER, pixel_length INTEGER,
+  PRIMARY KEY(sop_uid, correction_key)) WITHOUT ROWID;
+CREATE TABLE draft_body(draft TEXT, sop_uid TEXT, segment INTEGER, body_offset INTEGER, length INTEGER,
+  sha256 TEXT, pixel_offset INTEGER, pixel_length INTEGER, PRIMARY KEY(draft, sop_uid)) WITHOUT ROWID;
+CREATE TABLE moved_row(correction_key INTEGER, kind TEXT, row_key INTEGER, from_key INTEGER,
+  PRIMARY KEY(correction_key, kind, row_key)) WITHOUT ROWID;
 """
 
 IDENTITY_KEYS: Final = {
@@ -33,5 +46,6 @@ IDENTITY_KEYS: Final = {
     "identity_event": "event_key",
     "finding": "finding_key",
     "steward_act": "act_key",
+    "correction": "correction_key",
 }
 """Tables whose keys the writer hands out."""

@@ -1,0 +1,97 @@
+"""Reads for moving a study from one person to another: what it holds, its texts, and who has already seen it."""
+
+import sqlite3
+from collections.abc import Collection, Iterable
+from typing import Any
+
+_OPENINGS = (
+    "OPEN_LIST",
+    "OPEN_METADATA",
+    "OPEN_IMAGES",
+    "OPEN_REFERRAL",
+    "OPEN_REPORT",
+    "EXPORT",
+    "SEND",
+)
+
+
+def study(connection: sqlite3.Connection, study_uid: str) -> sqlite3.Row | None:
+    """The study's row."""
+    row: sqlite3.Row | None = connection.execute(
+        "SELECT * FROM study WHERE study_uid = ?", (study_uid,)
+    ).fetchone()
+    return row
+
+
+def series_of(connection: sqlite3.Connection, study_key: int) -> list[sqlite3.Row]:
+    """Its series."""
+    return connection.execute(
+        "SELECT * FROM series WHERE study_key = ? ORDER BY number, series_key", (study_key,)
+    ).fetchall()
+
+
+def objects_of(connection: sqlite3.Connection, study_key: int) -> list[sqlite3.Row]:
+    """Its instances with the UID of their series."""
+    return connection.execute(
+        "SELECT instance.*, series.series_uid FROM series JOIN instance USING(series_key) WHERE study_key = ?"
+        " ORDER BY sop_uid",
+        (study_key,),
+    ).fetchall()
+
+
+def studies_of(connection: sqlite3.Connection, provider: str, keys: Collection[int]) -> list[sqlite3.Row]:
+    """One provider's studies of these persons, the latest first."""
+    return connection.execute(
+        f"SELECT * FROM study WHERE provider = ? AND patient_key IN ({_marks(keys)})"
+        " ORDER BY study_date DESC, study_time DESC",
+        (provider, *sorted(keys)),
+    ).fetchall()
+
+
+def texts_of(
+    connection: sqlite3.Connection, issuer: str, accession: str, keys: Collection[int]
+) -> tuple[list[sqlite3.Row], list[sqlite3.Row]]:
+    """Report versions and referrals of the accession number, without their texts."""
+    if not accession:
+        return [], []
+    values = (accession, issuer, *sorted(keys))
+    where = f"accession = ? AND accession_issuer = ? AND patient_key IN ({_marks(keys)})"
+    reports = connection.execute(
+        f"SELECT report_key, status, result_time, provider, unit FROM report WHERE {where} ORDER BY result_time",
+        values,
+    ).fetchall()
+    referrals = connection.execute(
+        f"SELECT referral_key, status, ordered, provider, unit, performer_unit FROM referral WHERE {where}",
+        values,
+    ).fetchall()
+    return reports, referrals
+
+
+def seen_by(
+    connection: sqlite3.Connection, keys: Collection[int], references: Iterable[str]
+) -> list[sqlite3.Row]:
+    """Who has opened, fetched or been sent one of these objects, from the audit journal; the latest first."""
+    wanted = sorted(set(references))
+    values: list[Any] = [*sorted(keys), *_OPENINGS, *wanted]
+    return connection.execute(
+        "SELECT actor, actor_provider, actor_unit, event, json_extract(details, '$.to') AS receiver,"
+        " MIN(time) AS first, MAX(time) AS last, COUNT(*) AS times FROM audit"
+        f" WHERE patient_key IN ({_marks(keys)}) AND event IN ({_marks(_OPENINGS)}) AND allowed = 1"
+        f" AND json_extract(details, '$.of') IN ({_marks(wanted)})"
+        " GROUP BY actor, actor_provider, actor_unit, event, receiver ORDER BY last DESC",
+        values,
+    ).fetchall()
+
+
+def has_blocks(connection: sqlite3.Connection, keys: Collection[int], provider: str, now: str) -> bool:
+    """Whether one of these persons has a block at the provider that is in force."""
+    row = connection.execute(
+        f"SELECT 1 FROM block WHERE patient_key IN ({_marks(keys)}) AND provider = ?"
+        " AND (ended IS NULL OR ended > ?)",
+        (*sorted(keys), provider, now),
+    ).fetchone()
+    return row is not None
+
+
+def _marks(values: Collection[Any]) -> str:
+    return ",".join("?" * len(values))

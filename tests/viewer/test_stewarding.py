@@ -196,3 +196,48 @@ async def test_a_protected_name_is_masked_on_the_console_too(house: House) -> No
             text = (await client.get(address)).text
             assert "Ekström" not in text and "Tolvansson" not in text, address
             assert "Skyddad identitet" in text
+
+
+async def test_a_study_is_moved_after_all_consequences_were_shown_and_taken_back(house: House) -> None:
+    await register(house, "1", "191212121212^^^PNR", "Tolvansson^Tolvan", "19121212", "M")
+    await register(house, "2", "199001012385^^^PNR", "Ekström^Åsa", "19900101", "F")
+    assert await image(house, 1) == "stored"
+    async with house.logged_in("steward") as client:
+        page = await client.get("/steward")
+        found = await post(client, page, "/steward/person", number="19121212-1212")
+        page = await client.get(found.headers["location"])
+        address = link_to(page, "/steward/move/")
+        page = await client.get(address)
+        assert "Tolvan Tolvansson" in page.text
+        page = await post(client, page, address, number="19900101-2385")
+        text = visible(page)
+        assert "Till Åsa Ekström 19900101-2385" in text
+        assert "Alla 1 bilder" in text
+        assert "Röntgen Nordsjukhuset, Nordsjukhuset" in text
+        ticket = re.search(r'name="ticket" value="([^"]+)"', page.text)[1]  # type: ignore[index]
+        other = address.replace("2.25.91", "2.25.92")
+        assert (await post(client, page, f"{other}/done", ticket=ticket, reason="x")).status_code == 404
+        assert (await post(client, page, f"{address}/done", ticket=ticket, reason="")).status_code == 400
+        done = await post(client, page, f"{address}/done", ticket=ticket, reason="Fel på listan")
+        assert done.headers["location"] == "/steward/acts"
+        (person,) = await house.lookup.by_number("199001012385")
+        assert await house.lookup.person_of_study("2.25.91") == person.key
+        page = await client.get("/steward/acts")
+        assert "Flyttat till annan patient" in page.text
+        await post(client, page, "/steward/acts/1/undo")
+        (person,) = await house.lookup.by_number("191212121212")
+        assert await house.lookup.person_of_study("2.25.91") == person.key
+
+
+async def test_another_providers_study_can_not_even_be_looked_at(house: House) -> None:
+    await register(house, "1", "191212121212^^^PNR", "Tolvansson^Tolvan", "19121212", "M")
+    other = sender_of(PROVIDERS["klara"], PROVIDERS["klara"].units[0].hsa_id)
+    data = data_set(StudyInstanceUID="2.25.95", SeriesInstanceUID="2.25.95.1", SOPInstanceUID="2.25.95.1.1")
+    receipt, _ = await house.intake.receive(Arrival(other, SYNTAX, "test"), data)
+    assert receipt.outcome == "stored"
+    async with house.logged_in("steward") as client:
+        answer = await client.get("/steward/move/2.25.95")
+        assert answer.status_code == 404
+        page = await client.get("/steward")
+        found = await post(client, page, "/steward/person", number="19121212-1212")
+        assert "2.25.95" not in (await client.get(found.headers["location"])).text

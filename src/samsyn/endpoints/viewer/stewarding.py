@@ -20,9 +20,10 @@ from samsyn.errors import BadInput, Conflict, NotFound, UnknownIssuer
 from samsyn.model.patient import Demographics, Patient, PatientIdentifier
 from samsyn.patients.identifiers import MAX_CHARACTERS, display
 from samsyn.reports.stewardship.acts import ActKind
+from samsyn.reports.stewardship.moving import Consequences
 from samsyn.reports.stewardship.worklists import DoneAct, FindingCase, HeldCase
 
-_UNDOABLE = frozenset({ActKind.LEAVE_HELD, ActKind.SETTLE_FINDING, ActKind.LINK, ActKind.PART})
+_UNDOABLE = frozenset({ActKind.LEAVE_HELD, ActKind.SETTLE_FINDING, ActKind.LINK, ActKind.PART, ActKind.MOVE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ class Stewarding:
             Route("/steward/person/{handle}/link", staff(self.link), methods=["POST"]),
             Route("/steward/person/{handle}/part", staff(self.part), methods=["POST"]),
             Route("/steward/person/{handle}/alone", staff(self.stand_alone), methods=["POST"]),
+            Route("/steward/move/{key}", staff(self.moving), methods=["GET", "POST"]),
+            Route("/steward/move/{key}/done", staff(self.move), methods=["POST"]),
             Route("/steward/acts", staff(self.acts), methods=["GET"]),
             Route("/steward/acts/{key:int}/undo", staff(self.undo), methods=["POST"]),
         ]
@@ -303,9 +306,99 @@ class Stewarding:
                 for event in history
             ],
             "other": other,
+            "studies": [
+                {
+                    "uid": row["study_uid"],
+                    "title": row["description"] or visit.words("steward.untitled"),
+                    "date": day(row["study_date"]),
+                    "accession": row["accession"],
+                    "count": row["instance_count"],
+                }
+                for row in await self._deps.mover.studies(visit.subject, key)
+            ],
             "trouble": visit.words(trouble) if trouble else "",
         }
         return self._show(visit, "steward_person.html", values, 400 if trouble else 200)
+
+    # -- another patient ------------------------------------------------------------------------------------------
+
+    async def moving(self, visit: Visit) -> Response:
+        """The study; with a number in the form, everything that would follow from giving it to that person."""
+        return await self._move_page(visit, "")
+
+    async def move(self, visit: Visit) -> Response:
+        """Gives the study, or the chosen series, to the confirmed person."""
+        identifier = self._confirmed(visit)
+        if identifier is None:
+            raise NotFound
+        try:
+            await self._deps.mover.move(
+                visit.subject,
+                visit.path("key"),
+                identifier,
+                visit.form.text("reason"),
+                series=frozenset(visit.form.every("series")),
+                with_texts=visit.form.text("texts") == "yes",
+            )
+        except BadInput:
+            return await self._move_page(visit, "steward.no_reason")
+        except Conflict:
+            return await self._move_page(visit, "steward.move_refused")
+        return go_to("/steward/acts")
+
+    async def _move_page(self, visit: Visit, trouble: str) -> Response:
+        uid, number = visit.path("key"), visit.form.text("number")[:MAX_CHARACTERS]
+        values: dict[str, Any] = {
+            "uid": uid,
+            "number": number,
+            "chosen": visit.form.every("series"),
+            "texts": visit.form.text("texts") == "yes" or not number,
+            "proposed": None,
+            "facts": None,
+        }
+        identifier = None
+        if number:
+            try:
+                identifier = self._deps.decisions.identify(number)
+                values["proposed"] = await self._proposed(visit, identifier)
+            except UnknownIssuer:
+                trouble = trouble or "steward.no_number"
+        values["facts"] = self._facts(
+            visit, await self._deps.mover.consequences(visit.subject, uid, identifier)
+        )
+        values["trouble"] = visit.words(trouble) if trouble else ""
+        return self._show(visit, "steward_move.html", values, 400 if trouble else 200)
+
+    def _facts(self, visit: Visit, found: Consequences) -> dict[str, Any]:
+        names = self._deps.connections
+        return {
+            "title": found.title or visit.words("steward.untitled"),
+            "date": day(found.date),
+            "accession": found.accession,
+            "instances": found.instances,
+            "size": max(1, round(found.size_bytes / 1_000_000)),
+            "series": found.series,
+            "former": self._person(visit, found.former),
+            "reports": found.reports,
+            "referrals": found.referrals,
+            "seen": [
+                {
+                    "who": each.actor,
+                    "unit": names.unit_name(each.provider, each.unit),
+                    "what": visit.words(f"steward.seen_{each.event}"),
+                    "receiver": each.receiver,
+                    "last": moment(each.last),
+                    "times": each.times,
+                }
+                for each in found.seen
+            ],
+            "to_tell": [
+                f"{names.unit_name(provider, unit)}, {names.provider_name(provider)}"
+                for provider, unit in found.to_tell
+            ],
+            "former_blocked": found.former_blocked,
+            "owner_blocked": found.owner_blocked,
+        }
 
     # -- what was done --------------------------------------------------------------------------------------------
 

@@ -119,9 +119,9 @@ class Mover:
         return await self._store.read(question)
 
     async def consequences(
-        self, subject: Subject, study_uid: str, identifier: PatientIdentifier
+        self, subject: Subject, study_uid: str, identifier: PatientIdentifier | None = None
     ) -> Consequences:
-        """What would follow from giving the study to whoever has the identifier."""
+        """What would follow from giving the study to whoever has the identifier (None = not chosen yet)."""
         own = stewarding(subject, self._clock.now())
         now = self._clock.now().isoformat()
         found = await self._store.read(
@@ -299,11 +299,15 @@ def _plan(
 
 
 def _consequences(
-    connection: sqlite3.Connection, own: Assignment, study_uid: str, identifier: PatientIdentifier, now: str
+    connection: sqlite3.Connection,
+    own: Assignment,
+    study_uid: str,
+    identifier: PatientIdentifier | None,
+    now: str,
 ) -> Consequences:
     study = _owned(connection, own, study_uid)
     former_keys = patient_rows.closure_of(connection, study["patient_key"])
-    key = _who(connection, identifier)
+    key = _who(connection, identifier) if identifier else None
     owner_keys = patient_rows.closure_of(connection, key) if key else frozenset()
     issuer, accession = study["accession_issuer"], study["accession"]
     reports, referrals = correction_rows.texts_of(connection, issuer, accession, former_keys)

@@ -254,6 +254,11 @@ def build(packages: Mapping[str, Mapping[str, str]]) -> None:
             case "axe-core":
                 TEST_ASSETS.mkdir(parents=True, exist_ok=True)
                 (TEST_ASSETS / "axe.min.js").write_bytes(files["axe.min.js"])
+            case "fhir":
+                for path, content in files.items():
+                    place = TEST_ASSETS / "fhir" / path
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    place.write_bytes(content)
             case _:
                 raise BuildError(f"{name} has no place in the package")
     new = VENDOR.with_name("vendor.new")
@@ -274,7 +279,8 @@ def stamp() -> str:
 def is_current() -> bool:
     """Whether what lies in place was made by this program from the pinned packages."""
     made = VENDOR / "stamp"
-    return made.exists() and made.read_text() == stamp() and (TEST_ASSETS / "axe.min.js").exists()
+    assets = (TEST_ASSETS / "axe.min.js", TEST_ASSETS / "fhir" / "index.js")
+    return made.exists() and made.read_text() == stamp() and all(each.exists() for each in assets)
 
 
 def main() -> int:

@@ -236,6 +236,16 @@ MAX_VIEW_PERSONS: Final = 100
 """Persons whom one View may name; lists over more are for systems, which name none."""
 MAX_WORDING_CHARACTERS: Final = 2_000
 """The exact wording that a reader saw at a step of the reveal, kept in the audit journal."""
+MAX_FHIR_PARAMETERS: Final = 50
+"""Parameters of one FHIR search; a thoughtful question has five."""
+FHIR_PAGE: Final = 100
+"""Resources in one page of a FHIR search that does not say how many."""
+MAX_FHIR_PAGE: Final = 1_000
+"""Resources in one page of a FHIR search, and included ones beside them."""
+MAX_FHIR_EVERYTHING: Final = 20_000
+"""Resources in one answer of $everything: a life of examinations."""
+MAX_FHIR_FORM_BYTES: Final = 16 * 1024
+"""A FHIR search sent as a form."""
 MAX_OPENED_PATIENTS: Final = 20
 """Patients that one session holds open at once; nobody has a larger round, and the oldest is dropped."""
 MAX_SESSIONS_WITH_PATIENTS: Final = 10_000

@@ -250,7 +250,11 @@ class Server:
                     lookup=self._lookup,
                     history=self._history,
                     finder=self._finder,
+                    retriever=self._retriever,
+                    connections=self._connections,
+                    clock=self._clock,
                     base=f"{self._base}/fhir",
+                    dicomweb=f"{self._base}/dicomweb",
                 )
             ),
         ]

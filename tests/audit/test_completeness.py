@@ -12,7 +12,7 @@ import httpx
 import pytest
 from pydicom.dataset import Dataset
 
-from tests.fhir.test_fhir import PERSONNUMMER, SHAPE, TOLVAN, send, store, texts
+from tests.fhir.house import PERSONNUMMER, SHAPE, TOLVAN, send, store, texts
 from tests.scratch import Running
 
 pynetdicom = pytest.importorskip("pynetdicom")

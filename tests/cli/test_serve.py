@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.commands import samsyn, settings_file
 from tests.faults.test_kill import free_ports
-from tests.fhir.test_fhir import TOLVAN, send, store, texts
+from tests.fhir.house import TOLVAN, send, store, texts
 from tests.scratch import Running, start_with_config
 
 pytestmark = pytest.mark.slow

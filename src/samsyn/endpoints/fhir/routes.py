@@ -1,20 +1,39 @@
-"""FHIR R4: Patient by identifier; ImagingStudy, DiagnosticReport and ServiceRequest of one patient."""
+"""FHIR R4, reading: search, read, vread, history, $everything; report documents and study manifests."""
 
+import base64
 import contextlib
-import hashlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from types import MappingProxyType
+from typing import Final
+from urllib.parse import parse_qsl
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from samsyn.access.view import Gatekeeper, View
-from samsyn.endpoints.fhir import resources
-from samsyn.endpoints.fhir.resources import Resource
+from samsyn import limits
+from samsyn.access.view import Gatekeeper
+from samsyn.clock import Clock
+from samsyn.dicom.manifest import ManifestHeader, manifest_file
+from samsyn.endpoints.fhir import bundles, documents, people
+from samsyn.endpoints.fhir.capability import GLOBAL_KINDS, capability
+from samsyn.endpoints.fhir.common import Resource, handle_in, issuer_of
+from samsyn.endpoints.fhir.compartment import KINDS, Compartment, Held
+from samsyn.endpoints.fhir.search import (
+    CHOOSES_PATIENT,
+    Asked,
+    matches,
+    ordered,
+    page_links,
+    references_of,
+    shortened,
+    understand,
+)
 from samsyn.errors import (
     BadInput,
     LimitExceeded,
@@ -25,22 +44,24 @@ from samsyn.errors import (
     OutOfResources,
     SamsynError,
 )
-from samsyn.model.patient import PatientIdentifier
+from samsyn.model.imaging import StudySummary
+from samsyn.model.patient import Patient, PatientIdentifier
 from samsyn.model.subject import Subject
-from samsyn.model.texts import Referral
 from samsyn.patients.lookup import PatientLookup
+from samsyn.providers.connections import Connections
 from samsyn.reports.examination import Examination, History
+from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.find import Finder
-from samsyn.search.query import Level, Query
 
 log = logging.getLogger(__name__)
 
 Identify = Callable[[Request], Subject]
+Answer = Callable[[Request], Awaitable[Response]]
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-_RESULT_PARAMETERS = frozenset({"_format", "_pretty"})
-"""What changes only how an answer looks; any other parameter changes the question."""
-
+_JSON = "application/fhir+json"
+_FORMATS: Final = frozenset({"json", "application/json", _JSON})
+_DICOM = "application/dicom"
 _STATUS: MappingProxyType[type[SamsynError], tuple[int, str]] = MappingProxyType(
     {
         BadInput: (400, "invalid"),
@@ -63,7 +84,11 @@ class FhirDependencies:
     lookup: PatientLookup
     history: History
     finder: Finder
+    retriever: Retriever
+    connections: Connections
+    clock: Clock
     base: str
+    dicomweb: str
 
 
 def fhir_routes(needs: FhirDependencies) -> list[Route]:
@@ -71,28 +96,35 @@ def fhir_routes(needs: FhirDependencies) -> list[Route]:
     door = _Door(needs)
     return [
         Route("/fhir/metadata", door.guarded(door.capability)),
-        Route("/fhir/Patient", door.guarded(door.patients)),
-        Route("/fhir/Patient/{id}", door.guarded(door.patient)),
-        Route("/fhir/ImagingStudy", door.guarded(door.studies)),
-        Route("/fhir/DiagnosticReport", door.guarded(door.reports)),
-        Route("/fhir/ServiceRequest", door.guarded(door.referrals)),
+        Route("/fhir/Bundle/{id}", door.guarded(door.bundle)),
+        Route("/fhir/Binary/{id}", door.guarded(door.binary)),
+        Route("/fhir/Patient/{id}/$everything", door.guarded(door.everything)),
+        Route("/fhir/{kind}", door.guarded(door.search)),
+        Route("/fhir/{kind}/_search", door.guarded(door.search), methods=["POST"]),
+        Route("/fhir/{kind}/{id}", door.guarded(door.read)),
+        Route("/fhir/{kind}/{id}/_history", door.guarded(door.versions)),
+        Route("/fhir/{kind}/{id}/_history/{version}", door.guarded(door.read)),
         Route("/fhir/{rest:path}", door.guarded(door.unknown), methods=_METHODS),
     ]
-
-
-Answer = Callable[[Request], Awaitable[Resource]]
 
 
 class _Door:
     def __init__(self, needs: FhirDependencies) -> None:
         self._needs = needs
+        self._base = needs.base
+        self._global = {
+            "Organization": [_with_version(each) for each in people.organizations(needs.connections)],
+            "Endpoint": [_with_version(people.endpoint(needs.dicomweb))],
+        }
 
     def guarded(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
         """Turns refusals into OperationOutcome; one total mapping, 500 for what is not named."""
 
         async def endpoint(request: Request) -> Response:
             try:
-                return _json(await answer(request), 200)
+                if not _takes_json(request):
+                    return _json(bundles.outcome("not-supported", f"Answers are {_JSON}."), 406)
+                return await answer(request)
             except SamsynError as refusal:
                 await self._note(refusal, request)
                 return _refusal(refusal, request.method)
@@ -112,113 +144,362 @@ class _Door:
         address = request.client.host if request.client else ""
         await self._needs.gatekeeper.refusals.record("fhir", refusal, subject=subject, address=address)
 
-    async def capability(self, request: Request) -> Resource:
-        return resources.capability(self._needs.base)
+    async def capability(self, request: Request) -> Response:
+        return _json(capability(self._base), 200)
 
-    async def unknown(self, request: Request) -> Resource:
+    async def unknown(self, request: Request) -> Response:
         """Whatever this door does not have: no such address, or no such method."""
         self._needs.identify(request)
         raise NotFound if request.method in ("GET", "HEAD") else NotSupported("this service is read only")
 
-    async def patients(self, request: Request) -> Resource:
-        subject = self._needs.identify(request)
-        system, bar, value = _only(request, "identifier").partition("|")
-        if not bar:
-            found = await self._needs.lookup.by_number(system)
-        else:
-            issuer = resources.issuer_of(system)
-            if not issuer or not value:
-                raise BadInput("identifier is a number, or system|value with a known system")
-            found = await self._needs.lookup.by_identifier(PatientIdentifier(issuer, value))
-        keys = frozenset(person.key for person in found)
-        await self._needs.gatekeeper.record_search(await self._open(subject, keys), "fhir", keys)
-        told = [
-            person for person in found if await self._needs.gatekeeper.may_be_told_who(subject, person.key)
-        ]
-        return self._bundle(
-            "Patient", [resources.patient(self._needs.lookup.handle(person.key), person) for person in told]
-        )
+    # -- searching
 
-    async def patient(self, request: Request) -> Resource:
+    async def search(self, request: Request) -> Response:
         subject = self._needs.identify(request)
-        person = await self._needs.lookup.patient(self._needs.lookup.key_of(request.path_params["id"]))
-        keys = frozenset({person.key})
-        await self._needs.gatekeeper.record_search(await self._open(subject, keys), "fhir", keys)
-        if not await self._needs.gatekeeper.may_be_told_who(subject, person.key):
+        kind = request.path_params["kind"]
+        if kind not in KINDS and kind not in GLOBAL_KINDS:
             raise NotFound
-        return resources.patient(self._needs.lookup.handle(person.key), person)
+        asked = understand(kind, await _parameters(request))
+        if kind == "Patient":
+            return _json(await self._patients(subject, asked), 200)
+        if kind in GLOBAL_KINDS:
+            found = [each for each in self._global[kind] if matches(asked, each)]
+            return _json(self._searchset(asked, found, ()), 200)
+        compartment = await self._compartment(subject, _patient_asked_for(asked), "fhir")
+        held = {each.resource["id"]: each for each in await compartment.of(kind)}
+        found = [each.resource for each in held.values() if matches(asked, each.resource)]
+        page = self._page(asked, found)
+        included = await self._included(compartment, asked, page)
+        if asked.summary != "count":
+            await compartment.record(self._needs.gatekeeper, kind, [held[each["id"]] for each in page])
+        return _json(self._searchset(asked, found, included), 200)
 
-    async def studies(self, request: Request) -> Resource:
-        handle, view, found = await self._history(request)
-        studies: list[Resource] = []
-        for examination in found:
-            for study in examination.studies:
-                query = Query(Level.SERIES, {0x0020000D: study.study_uid})
-                series = await self._needs.finder.find(view, query)
-                studies.append(resources.imaging_study(handle, study, series))
-        return self._bundle("ImagingStudy", studies)
+    @staticmethod
+    def _page(asked: Asked, found: Sequence[Resource]) -> list[Resource]:
+        if asked.summary == "count":
+            return []
+        return ordered(asked, found)[asked.offset : asked.offset + asked.count]
 
-    async def reports(self, request: Request) -> Resource:
-        handle, view, found = await self._history(request)
-        for examination in found:
-            if examination.reports:
-                await self._needs.gatekeeper.record_opening(
-                    view, examination.reference, "report", examination.report_item
-                )
-        return self._bundle(
-            "DiagnosticReport",
-            [
-                resources.diagnostic_report(handle, report, examination.studies)
-                for examination in found
-                for report in examination.reports
-            ],
+    def _searchset(self, asked: Asked, found: Sequence[Resource], included: Iterable[Resource]) -> Resource:
+        page = [shortened(asked, each) for each in self._page(asked, found)]
+        links = page_links(self._base, asked, len(found), tells_query=asked.kind != "Patient")
+        return bundles.searchset(
+            self._base, len(found), links, page, [shortened(asked, each) for each in included]
         )
 
-    async def referrals(self, request: Request) -> Resource:
-        handle, view, found = await self._history(request)
-        for examination in found:
-            if examination.referrals:
-                await self._needs.gatekeeper.record_opening(
-                    view, examination.reference, "referral", examination.referral_item
-                )
-        return self._bundle(
-            "ServiceRequest",
-            [
-                resources.service_request(handle, _referral_id(examination, referral), referral)
-                for examination in found
-                for referral in examination.referrals
-            ],
-        )
+    async def _included(
+        self, compartment: Compartment, asked: Asked, page: Sequence[Resource]
+    ) -> list[Resource]:
+        """What _include and _revinclude ask for besides the page; texts among it are written down as opened."""
+        there = {f"{each['resourceType']}/{each['id']}" for each in page}
+        wanted = {
+            each
+            for kind, name in asked.include
+            if kind == asked.kind
+            for resource in page
+            for each in references_of(resource, name)
+        } - there
+        found: dict[str, Resource] = {}
+        for kind in KINDS:
+            held = await compartment.of(kind) if page and _may_hold(asked, kind, wanted) else []
+            names = [name for other, name in asked.revinclude if other == kind]
+            taken = [
+                each
+                for each in held
+                if f"{kind}/{each.resource['id']}" in wanted
+                or any(references_of(each.resource, name) & there for name in names)
+            ]
+            taken = [each for each in taken if f"{kind}/{each.resource['id']}" not in there]
+            await compartment.record(self._needs.gatekeeper, kind, taken)
+            found.update({f"{kind}/{each.resource['id']}": each.resource for each in taken})
+        for kind in GLOBAL_KINDS:
+            found.update(
+                {name: each for each in self._global[kind] if (name := f"{kind}/{each['id']}") in wanted}
+            )
+        return list(found.values())[: limits.MAX_FHIR_PAGE]
 
-    async def _history(self, request: Request) -> tuple[str, View, list[Examination]]:
-        subject = self._needs.identify(request)
-        handle = _only(request, "patient").removeprefix("Patient/")
-        keys = await self._needs.lookup.linked(self._needs.lookup.key_of(handle))
-        view = await self._open(subject, keys)
+    async def _patients(self, subject: Subject, asked: Asked) -> Resource:
+        names = {name for name, modifier, _ in asked.filters if not modifier}
+        if len(asked.filters) != 1 or not names <= {"identifier", "_id"}:
+            raise BadInput("Patient is searched by one identifier, or by _id")
+        ((name, _, value),) = asked.filters
+        found = await self._persons(name, value)
+        keys = frozenset(person.key for person in found)
+        view = await self._needs.gatekeeper.open_view(subject, keys)
         await self._needs.gatekeeper.record_search(view, "fhir", keys)
-        return handle, view, await self._needs.history.examinations(view)
+        resources = [
+            _with_version(people.patient(self._handle(person), person))
+            for person in found
+            if await self._needs.gatekeeper.may_be_told_who(subject, person.key)
+        ]
+        return self._searchset(asked, resources, ())
 
-    def _bundle(self, kind: str, found: list[Resource]) -> Resource:
-        return resources.bundle(self._needs.base, kind, found)
+    async def _persons(self, name: str, value: str) -> list[Patient]:
+        lookup = self._needs.lookup
+        if name == "_id":
+            with contextlib.suppress(NotFound):
+                return [await lookup.patient(lookup.key_of(value))]
+            return []
+        system, bar, number = value.partition("|")
+        if not bar:
+            return await lookup.by_number(system)
+        issuer = issuer_of(system)
+        if not issuer or not number:
+            raise BadInput("identifier is a number, or system|value with a known system")
+        return await lookup.by_identifier(PatientIdentifier(issuer, number))
 
-    async def _open(self, subject: Subject, keys: frozenset[int]) -> View:
-        return await self._needs.gatekeeper.open_view(subject, keys)
+    def _handle(self, person: Patient) -> str:
+        return self._needs.lookup.handle(person.key)
+
+    async def everything(self, request: Request) -> Response:
+        """Patient/$everything: all that this reader may see of one patient."""
+        subject = self._needs.identify(request)
+        compartment = await self._compartment(subject, request.path_params["id"], "fhir")
+        found: list[Resource] = []
+        for kind in KINDS:
+            held = await compartment.of(kind)
+            await compartment.record(self._needs.gatekeeper, kind, held)
+            found += [each.resource for each in held]
+        named = {name for each in found for name in _organizations_in(each)}
+        found += self._organizations(name.partition("/")[2] for name in named)
+        if len(found) > limits.MAX_FHIR_EVERYTHING:
+            raise LimitExceeded("MAX_FHIR_EVERYTHING: search each kind by itself, page by page")
+        link = {"relation": "self", "url": f"{self._base}/Patient/{compartment.handle}/$everything"}
+        return _json(bundles.searchset(self._base, len(found), [link], found), 200)
+
+    # -- reading one
+
+    async def read(self, request: Request) -> Response:
+        kind, identity = request.path_params["kind"], request.path_params["id"]
+        held = await self._held(request, kind, identity)
+        wanted = request.path_params.get("version")
+        state = next((each for each in held.states if wanted in (None, each["meta"]["versionId"])), None)
+        if wanted is None:
+            state = held.resource
+        if state is None:
+            raise NotFound
+        return _conditional(request, state)
+
+    async def versions(self, request: Request) -> Response:
+        held = await self._held(request, request.path_params["kind"], request.path_params["id"])
+        return _json(bundles.history(self._base, held), 200)
+
+    async def _held(self, request: Request, kind: str, identity: str) -> Held:
+        subject = self._needs.identify(request)
+        if kind in GLOBAL_KINDS:
+            for each in self._global[kind]:
+                if each["id"] == identity:
+                    return Held((each,), None)
+        if kind not in KINDS:
+            raise NotFound
+        compartment = await self._compartment(subject, handle_in(identity), "fhir")
+        held = await compartment.find(kind, identity)
+        await compartment.record(self._needs.gatekeeper, kind, [held])
+        return held
+
+    async def _compartment(self, subject: Subject, handle: str, door: str) -> Compartment:
+        needs = self._needs
+        handle = handle.rpartition("/")[2]
+        key = needs.lookup.key_of(handle)
+        person = await needs.lookup.patient(key)
+        keys = await needs.lookup.linked(key)
+        view = await needs.gatekeeper.open_view(subject, keys)
+        await needs.gatekeeper.record_search(view, door, keys)
+        examinations = await needs.history.examinations(view)
+        told = person if await needs.gatekeeper.may_be_told_who(subject, person.key) else None
+        return Compartment(
+            self._base, handle, told, view, examinations, needs.finder, needs.retriever, needs.connections
+        )
+
+    # -- documents and manifests
+
+    async def bundle(self, request: Request) -> Response:
+        """A report as a document, or a study's manifest."""
+        subject = self._needs.identify(request)
+        identity = request.path_params["id"]
+        compartment = await self._compartment(subject, handle_in(identity), "fhir")
+        for held in await compartment.of("DiagnosticReport"):
+            if documents.report_document_id(compartment.handle, held.resource["id"]) == identity:
+                return await self._report_document(request, compartment, held)
+        examination, study = await self._manifest(compartment, identity, "fhir")
+        instances = await compartment.instances(study.study_uid)
+        await self._needs.gatekeeper.record_opening(compartment.view, study.study_uid, "metadata")
+        resource = next(
+            each.resource
+            for each in await compartment.of("ImagingStudy")
+            if each.resource["identifier"][0]["value"] == f"urn:oid:{study.study_uid}"
+        )
+        parts = [each.resource for each in await compartment.of("Patient")]
+        parts += self._organizations([compartment.owner(examination)[0]])
+        made = documents.manifest_bundle(
+            self._base, compartment.handle, resource, instances, self._global["Endpoint"][0], parts
+        )
+        return _json(made, 200)
+
+    async def _report_document(self, request: Request, compartment: Compartment, held: Held) -> Response:
+        examination = held.examination
+        assert examination is not None
+        owner = compartment.owner(examination)
+        parts = [each.resource for each in await compartment.of("Patient")]
+        for kind in ("ServiceRequest", "ImagingStudy", "PractitionerRole"):
+            mine = [each for each in await compartment.of(kind) if each.examination is examination]
+            await compartment.record(self._needs.gatekeeper, kind, mine)
+            parts += [each.resource for each in mine]
+        await compartment.record(self._needs.gatekeeper, "DiagnosticReport", [held])
+        named = {name for each in (held.resource, *parts) for name in _organizations_in(each)}
+        named.add(f"Organization/{owner[0]}")
+        parts += self._organizations(name.partition("/")[2] for name in sorted(named))
+        made = documents.report_document(
+            self._base, compartment.handle, examination, held.resource, owner, _without_places(parts)
+        )
+        return _json(made, 200)
+
+    async def binary(self, request: Request) -> Response:
+        """A study's manifest as a DICOM file, as itself or inside a Binary resource."""
+        subject = self._needs.identify(request)
+        identity = request.path_params["id"]
+        compartment = await self._compartment(subject, handle_in(identity), "fhir")
+        examination, study = await self._manifest(compartment, identity, "kos")
+        instances = await compartment.instances(study.study_uid)
+        await self._needs.gatekeeper.record_opening(compartment.view, study.study_uid, "metadata")
+        person = await self._needs.lookup.patient(self._needs.lookup.key_of(compartment.handle))
+        header = _manifest_header(person, study, compartment.owner(examination)[1], self._needs.dicomweb)
+        made = documents.manifest_time(study, self._needs.clock.now())
+        content = manifest_file(study.study_uid, instances, header, made)
+        if _JSON in request.headers.get("accept", ""):
+            encoded = base64.b64encode(content).decode()
+            return _json(
+                {"resourceType": "Binary", "id": identity, "contentType": _DICOM, "data": encoded}, 200
+            )
+        return Response(content, media_type=_DICOM, headers=_PRIVATE)
+
+    async def _manifest(
+        self, compartment: Compartment, identity: str, form: str
+    ) -> tuple[Examination, StudySummary]:
+        for held in await compartment.of("ImagingStudy"):
+            examination = held.examination
+            assert examination is not None
+            for study in examination.studies:
+                if documents.manifest_id(compartment.handle, study.study_uid, form) == identity:
+                    return examination, study
+        raise NotFound
+
+    def _organizations(self, hsa_ids: Iterable[str]) -> list[Resource]:
+        """These units, each with the care provider that it is part of."""
+        wanted = set(hsa_ids)
+        every = self._global["Organization"]
+        wanted |= {
+            str(each["partOf"]["reference"]).partition("/")[2]
+            for each in every
+            if each["id"] in wanted and "partOf" in each
+        }
+        return [each for each in every if each["id"] in wanted]
 
 
-def _referral_id(examination: Examination, referral: Referral) -> str:
-    """Stable and opaque: FHIR ids take 64 characters of A-Z, a-z, 0-9, - and . only."""
-    name = f"{examination.reference}|{referral.provider}|{referral.placer_id}"
-    return hashlib.sha256(name.encode()).hexdigest()[:32]
+def _manifest_header(person: Patient, study: StudySummary, institution: str, dicomweb: str) -> ManifestHeader:
+    known = person.demographics
+    number = person.identifiers[0] if person.identifiers else PatientIdentifier("", "")
+    return ManifestHeader(
+        patient_id=number.value,
+        issuer_oid=number.issuer,
+        patient_name="" if known.protected else known.name,
+        birth_date=known.birth_date if len(known.birth_date) == 8 else "",
+        sex=known.sex,
+        study_date=study.date,
+        study_time=study.time,
+        accession=study.accession,
+        institution=institution[:64],
+        retrieve_url=dicomweb,
+    )
 
 
-def _only(request: Request, name: str) -> str:
-    """The one search parameter; an unknown one is refused, since ignoring it would answer another question."""
-    asked = [
-        (key, value) for key, value in request.query_params.multi_items() if key not in _RESULT_PARAMETERS
-    ]
-    if len(asked) != 1 or asked[0][0] != name or not asked[0][1].strip():
-        raise BadInput(f"this search takes exactly the parameter {name}")
-    return asked[0][1]
+def _may_hold(asked: Asked, kind: str, wanted: set[str]) -> bool:
+    return any(other == kind for other, _ in asked.revinclude) or any(
+        each.startswith(f"{kind}/") for each in wanted
+    )
+
+
+def _patient_asked_for(asked: Asked) -> str:
+    """The one patient that the search is about: named by patient or subject, or in an _id."""
+    named = {value for name, _, value in asked.filters if name in CHOOSES_PATIENT}
+    if not named:
+        named = {
+            handle_in(part)
+            for name, modifier, value in asked.filters
+            if name == "_id" and not modifier
+            for part in value.split(",")
+        }
+    if len(named) != 1:
+        raise BadInput("a search is about one patient: give patient=, with the id from a search of Patient")
+    return named.pop()
+
+
+def _organizations_in(resource: Resource) -> set[str]:
+    return {
+        str(each["reference"])
+        for key in ("performer", "custodian", "requester", "organization", "agent", "partOf")
+        for each in _references(resource.get(key))
+        if str(each["reference"]).startswith("Organization/")
+    }
+
+
+def _references(value: object) -> list[Resource]:
+    if isinstance(value, list):
+        return [found for each in value for found in _references(each)]
+    if isinstance(value, dict):
+        if "reference" in value:
+            return [value]
+        return [found for each in value.values() for found in _references(each)]
+    return []
+
+
+def _without_places(parts: Sequence[Resource]) -> list[Resource]:
+    """A report's document does not tell where images lie (IHE MADO): the manifest does."""
+    return [{key: value for key, value in each.items() if key != "endpoint"} for each in parts]
+
+
+def _with_version(resource: Resource) -> Resource:
+    return Held((resource,), None).versioned().resource
+
+
+async def _parameters(request: Request) -> list[tuple[str, str]]:
+    pairs = list(request.query_params.multi_items())
+    if request.method == "POST":
+        if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
+            raise BadInput("_search takes application/x-www-form-urlencoded")
+        body = bytearray()
+        async for piece in request.stream():
+            body += piece
+            if len(body) > limits.MAX_FHIR_FORM_BYTES:
+                raise LimitExceeded("MAX_FHIR_FORM_BYTES")
+        pairs += parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
+    return pairs
+
+
+def _takes_json(request: Request) -> bool:
+    wanted = request.query_params.get("_format")
+    if wanted is not None:
+        return wanted.replace(" ", "+").partition(";")[0] in _FORMATS
+    accept = request.headers.get("accept", "*/*")
+    kinds = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
+    return bool(kinds & (_FORMATS | {"*/*", "application/*", _DICOM, "", "text/html"}))
+
+
+def _conditional(request: Request, state: Resource) -> Response:
+    """The resource, or 304 when the asker has this state (R4 3.1.0.1.3)."""
+    headers = {"ETag": bundles.etag(state)}
+    updated = state["meta"].get("lastUpdated")
+    if updated:
+        headers["Last-Modified"] = format_datetime(datetime.fromisoformat(updated))
+    known = request.headers.get("if-none-match")
+    since = request.headers.get("if-modified-since")
+    has_it = known is not None and bundles.etag(state) in [each.strip() for each in known.split(",")]
+    if known is None and since and updated:
+        with contextlib.suppress(ValueError):
+            has_it = datetime.fromisoformat(updated) <= parsedate_to_datetime(since)
+    if has_it:
+        return Response(status_code=304, headers={**_PRIVATE, **headers})
+    return _json(state, 200, headers)
 
 
 def _refusal(refusal: SamsynError, method: str) -> Response:
@@ -231,13 +512,16 @@ def _refusal(refusal: SamsynError, method: str) -> Response:
         headers["WWW-Authenticate"] = 'Bearer realm="samsyn"'
     if isinstance(refusal, NotSupported) and method not in ("GET", "HEAD"):
         status, headers["Allow"] = 405, "GET, HEAD"
-    return _json(resources.outcome(code, sentence), status, headers)
+    return _json(bundles.outcome(code, sentence), status, headers)
+
+
+_PRIVATE: Final = MappingProxyType({"Cache-Control": "private, no-store"})
 
 
 def _json(resource: Resource, status: int, headers: dict[str, str] | None = None) -> Response:
     return Response(
         orjson.dumps(resource),
         status_code=status,
-        media_type="application/fhir+json",
-        headers={"Cache-Control": "private, no-store", **(headers or {})},
+        media_type=_JSON,
+        headers={**_PRIVATE, **(headers or {})},
     )

@@ -1,0 +1,70 @@
+"""CapabilityStatement: what this door does, made from the tables that it works by."""
+
+from samsyn import __version__
+from samsyn.endpoints.fhir.common import Resource
+from samsyn.endpoints.fhir.compartment import KINDS
+from samsyn.endpoints.fhir.search import EVERY, PARAMETERS
+
+GLOBAL_KINDS = ("Organization", "Endpoint")
+"""Kinds that are of no patient."""
+_FETCHED = ("Bundle", "Binary")
+
+
+def capability(base: str) -> Resource:
+    """The statement."""
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": "2026-11-26",
+        "kind": "instance",
+        "software": {"name": "Samsyn", "version": __version__},
+        "implementation": {"description": "Samsyn", "url": base},
+        "fhirVersion": "4.0.1",
+        "format": ["application/fhir+json"],
+        "rest": [
+            {
+                "mode": "server",
+                "resource": [
+                    *(_searched(kind) for kind in (*KINDS, *GLOBAL_KINDS)),
+                    *(
+                        {"type": kind, "interaction": [{"code": "read"}], "versioning": "no-version"}
+                        for kind in _FETCHED
+                    ),
+                ],
+            }
+        ],
+    }
+
+
+def _searched(kind: str) -> Resource:
+    parameters = {**EVERY, **PARAMETERS[kind]}
+    if kind == "Patient":
+        # One person at a time: whoever could list people could look for somebody.
+        del parameters["_lastUpdated"]
+    references = sorted(name for name, each in parameters.items() if each.type == "reference")
+    resource: Resource = {
+        "type": kind,
+        "interaction": [{"code": code} for code in ("read", "vread", "history-instance", "search-type")],
+        "versioning": "versioned",
+        "readHistory": True,
+        "updateCreate": False,
+        "conditionalRead": "full-support",
+        "searchInclude": [f"{kind}:{name}" for name in references],
+        "searchRevInclude": sorted(
+            f"{other}:{name}"
+            for other, known in PARAMETERS.items()
+            if other in KINDS and kind in KINDS
+            for name, each in known.items()
+            if each.type == "reference"
+        ),
+        "searchParam": [{"name": name, "type": each.type} for name, each in parameters.items()],
+        "operation": [],
+    }
+    if kind == "Patient":
+        resource["operation"].append(
+            {
+                "name": "everything",
+                "definition": "http://hl7.org/fhir/OperationDefinition/Patient-everything",
+            }
+        )
+    return {key: value for key, value in resource.items() if value != []}

@@ -1,0 +1,100 @@
+"""Patient, Organization, PractitionerRole and Endpoint."""
+
+from types import MappingProxyType
+
+from samsyn.endpoints.fhir.common import (
+    DCM,
+    HSA_SYSTEM,
+    Resource,
+    day,
+    identity,
+    organization,
+    system_of,
+    without_empty,
+)
+from samsyn.model.patient import Patient, PatientIdentifier
+from samsyn.providers.connections import Connections
+
+_GENDERS = MappingProxyType({"M": "male", "F": "female", "O": "other"})
+ENDPOINT_ID = "dicomweb"
+
+
+def patient(handle: str, person: Patient) -> Resource:
+    """Patient. The name of a person with protected identity (skyddade personuppgifter) is withheld."""
+    known = person.demographics
+    resource: Resource = {
+        "resourceType": "Patient",
+        "id": handle,
+        "identifier": [_identifier(each) for each in person.identifiers],
+    }
+    if known.protected:
+        resource["meta"] = {
+            "security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "V"}]
+        }
+    elif known.name:
+        family, _, given = known.name.partition("^")
+        resource["name"] = [
+            {"family": family, "given": [part for part in given.replace("^", " ").split() if part]}
+        ]
+    if known.sex in _GENDERS:
+        resource["gender"] = _GENDERS[known.sex]
+    resource["birthDate"] = day(known.birth_date)
+    return without_empty(resource)
+
+
+def _identifier(identifier: PatientIdentifier) -> Resource:
+    return {"system": system_of(identifier.issuer), "value": identifier.value}
+
+
+def organizations(connections: Connections) -> list[Resource]:
+    """Every connected care provider (vårdgivare) and its units (vårdenheter); their ids are their HSA-ids."""
+    found: list[Resource] = []
+    for provider in connections.providers:
+        found.append(_organization(provider.hsa_id, provider.name, "prov"))
+        for unit in provider.units:
+            part = _organization(unit.hsa_id, unit.name, "dept")
+            part["partOf"] = organization(provider.hsa_id, provider.name)
+            found.append(part)
+    return found
+
+
+def _organization(hsa_id: str, name: str, kind: str) -> Resource:
+    return {
+        "resourceType": "Organization",
+        "id": hsa_id,
+        "identifier": [{"system": HSA_SYSTEM, "value": hsa_id}],
+        "active": True,
+        "type": [
+            {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/organization-type", "code": kind}]}
+        ],
+        "name": name or hsa_id,
+    }
+
+
+def practitioner_role(handle: str, name: str, unit: str, unit_name: str) -> Resource:
+    """Somebody who is named in a text, at the unit that the text belongs to."""
+    return without_empty(
+        {
+            "resourceType": "PractitionerRole",
+            "id": identity(handle, "role", name, unit),
+            "practitioner": {"display": name},
+            "organization": organization(unit, unit_name),
+        }
+    )
+
+
+def endpoint(dicomweb: str) -> Resource:
+    """Where images are read: DICOMweb of this installation, under the same rights."""
+    return {
+        "resourceType": "Endpoint",
+        "id": ENDPOINT_ID,
+        "status": "active",
+        "connectionType": {
+            "system": "http://terminology.hl7.org/CodeSystem/endpoint-connection-type",
+            "code": "dicom-wado-rs",
+        },
+        "name": "DICOMweb",
+        "payloadType": [{"coding": [{"system": DCM, "code": "113000"}], "text": "DICOM"}],
+        "payloadMimeType": ["application/dicom"],
+        "address": dicomweb,
+    }

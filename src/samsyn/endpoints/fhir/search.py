@@ -1,0 +1,432 @@
+"""Searching among the resources of one patient: parameters, includes, order, pages, summaries (R4 3.1.1). Pure."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from samsyn import limits
+from samsyn.clock import STOCKHOLM
+from samsyn.endpoints.fhir.common import Resource
+from samsyn.errors import BadInput, LimitExceeded
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One search parameter: its type as R4 names it, and where its values stand."""
+
+    type: str
+    paths: tuple[str, ...]
+
+
+def _p(kind: str, *paths: str) -> Parameter:
+    return Parameter(kind, paths)
+
+
+_SUBJECT: Final = MappingProxyType(
+    {"patient": _p("reference", "subject"), "subject": _p("reference", "subject")}
+)
+EVERY: Final = MappingProxyType({"_id": _p("token", "id"), "_lastUpdated": _p("date", "meta.lastUpdated")})
+"""What every kind can be searched by."""
+PARAMETERS: Final[Mapping[str, Mapping[str, Parameter]]] = MappingProxyType(
+    {
+        "Patient": {"identifier": _p("token", "identifier")},
+        "ServiceRequest": {
+            **_SUBJECT,
+            "identifier": _p("token", "identifier"),
+            "status": _p("token", "status"),
+            "intent": _p("token", "intent"),
+            "priority": _p("token", "priority"),
+            "authored": _p("date", "authoredOn"),
+            "requester": _p("reference", "requester"),
+            "code-text": _p("string", "code.text"),
+        },
+        "ImagingStudy": {
+            **_SUBJECT,
+            "identifier": _p("token", "identifier"),
+            "status": _p("token", "status"),
+            "modality": _p("token", "modality", "series.modality"),
+            "bodysite": _p("string", "series.bodySite.display"),
+            "started": _p("date", "started"),
+            "basedon": _p("reference", "basedOn"),
+            "endpoint": _p("reference", "endpoint"),
+            "series": _p("token", "series.uid"),
+        },
+        "DiagnosticReport": {
+            **_SUBJECT,
+            "identifier": _p("token", "identifier"),
+            "status": _p("token", "status"),
+            "category": _p("token", "category"),
+            "code": _p("token", "code"),
+            "date": _p("date", "effectiveDateTime"),
+            "issued": _p("date", "issued"),
+            "based-on": _p("reference", "basedOn"),
+            "performer": _p("reference", "performer"),
+            "results-interpreter": _p("reference", "resultsInterpreter"),
+            "imaging-study": _p("reference", "imagingStudy"),
+        },
+        "DocumentReference": {
+            **_SUBJECT,
+            "identifier": _p("token", "masterIdentifier", "identifier"),
+            "status": _p("token", "status"),
+            "doc-status": _p("token", "docStatus"),
+            "type": _p("token", "type"),
+            "category": _p("token", "category"),
+            "date": _p("date", "date"),
+            "period": _p("date", "context.period"),
+            "event": _p("token", "context.event"),
+            "modality": _p("token", "context.event"),
+            "format": _p("token", "content.format"),
+            "contenttype": _p("token", "content.attachment.contentType"),
+            "author": _p("reference", "author"),
+            "custodian": _p("reference", "custodian"),
+            "related-identifier": _p("token", "context.related.identifier"),
+            "relatesto": _p("reference", "relatesTo.target"),
+        },
+        "PractitionerRole": {
+            "patient": _p("reference", "subject"),
+            "organization": _p("reference", "organization"),
+        },
+        "Provenance": {
+            "patient": _p("reference", "subject"),
+            "target": _p("reference", "target"),
+            "recorded": _p("date", "recorded"),
+        },
+        "Organization": {
+            "identifier": _p("token", "identifier"),
+            "name": _p("string", "name"),
+            "partof": _p("reference", "partOf"),
+            "type": _p("token", "type"),
+        },
+        "Endpoint": {"connection-type": _p("token", "connectionType")},
+    }
+)
+"""What each kind can be searched by. `patient` chooses whose resources are looked at; it is no filter."""
+CHOOSES_PATIENT: Final = frozenset({"patient", "subject"})
+_RESULT: Final = frozenset(
+    {
+        "_count",
+        "_offset",
+        "_sort",
+        "_include",
+        "_revinclude",
+        "_summary",
+        "_elements",
+        "_total",
+        "_format",
+        "_pretty",
+    }
+)
+_SUMMARY: Final = MappingProxyType(
+    {
+        "Patient": "identifier active name gender birthDate",
+        "ServiceRequest": "identifier status intent category priority code subject authoredOn requester reasonCode",
+        "ImagingStudy": "identifier status modality subject started basedOn endpoint numberOfSeries"
+        " numberOfInstances reasonCode description series",
+        "DiagnosticReport": "identifier status category code subject effectiveDateTime issued performer"
+        " resultsInterpreter",
+    }
+)
+_MANDATORY: Final = MappingProxyType(
+    {
+        "ServiceRequest": "status intent subject",
+        "ImagingStudy": "status subject",
+        "DiagnosticReport": "status code",
+        "DocumentReference": "status content",
+        "Provenance": "target recorded agent",
+        "Endpoint": "status connectionType payloadType address",
+    }
+)
+_SUBSETTED: Final = MappingProxyType(
+    {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
+)
+_ALWAYS: Final = frozenset({"resourceType", "id", "meta"})
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One search, understood. BadInput has been raised for what this door does not know."""
+
+    kind: str
+    filters: tuple[tuple[str, str, str], ...]
+    """(name, modifier, value): every one must hold; a comma in the value is "or"."""
+    count: int
+    offset: int
+    sort: tuple[tuple[str, bool], ...]
+    """(parameter, descending)."""
+    include: tuple[tuple[str, str], ...]
+    revinclude: tuple[tuple[str, str], ...]
+    summary: str
+    elements: frozenset[str]
+    given: tuple[tuple[str, str], ...]
+
+
+def understand(kind: str, given: Iterable[tuple[str, str]]) -> Asked:
+    """The search that the parameters ask for. An unknown one is refused, since ignoring it would answer another
+    question. LimitExceeded: more than limits.MAX_FHIR_PARAMETERS."""
+    pairs = tuple(given)
+    if len(pairs) > limits.MAX_FHIR_PARAMETERS:
+        raise LimitExceeded("MAX_FHIR_PARAMETERS")
+    known = {**EVERY, **PARAMETERS[kind]}
+    filters: list[tuple[str, str, str]] = []
+    result: dict[str, list[str]] = {}
+    for key, value in pairs:
+        name, _, modifier = key.partition(":")
+        if name in _RESULT and not modifier:
+            result.setdefault(name, []).append(value)
+        elif name in known and modifier in _MODIFIERS[known[name].type] and value.strip():
+            filters.append((name, modifier, value))
+        else:
+            raise BadInput(f"{kind} is not searched by {_safe(key)}")
+    return Asked(
+        kind,
+        tuple(filters),
+        min(_number(result, "_count", limits.FHIR_PAGE), limits.MAX_FHIR_PAGE),
+        _number(result, "_offset", 0),
+        tuple(_sort(known, each) for value in result.get("_sort", ()) for each in value.split(",")),
+        tuple(_include(each) for each in result.get("_include", ())),
+        tuple(_include(each) for each in result.get("_revinclude", ())),
+        _one_of(result, "_summary", ("false", "true", "text", "data", "count")),
+        frozenset(name for value in result.get("_elements", ()) for name in value.split(",") if name),
+        pairs,
+    )
+
+
+_MODIFIERS: Final = MappingProxyType(
+    {
+        "token": frozenset({"", "not"}),
+        "reference": frozenset({""}),
+        "date": frozenset({""}),
+        "string": frozenset({"", "exact", "contains"}),
+    }
+)
+
+
+def _safe(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.:-]", "?", text)[:40]
+
+
+def _number(result: Mapping[str, Sequence[str]], name: str, otherwise: int) -> int:
+    text = result.get(name, (str(otherwise),))[-1]
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise BadInput(f"{name} is a whole number")
+    return int(text)
+
+
+def _one_of(result: Mapping[str, Sequence[str]], name: str, values: Sequence[str]) -> str:
+    value = result.get(name, (values[0],))[-1]
+    if value not in values:
+        raise BadInput(f"{name} is one of {', '.join(values)}")
+    return value
+
+
+def _sort(known: Mapping[str, Parameter], text: str) -> tuple[str, bool]:
+    name = text.removeprefix("-")
+    if name not in known or known[name].type == "reference":
+        raise BadInput(f"nothing is sorted by {_safe(name)}")
+    return name, text.startswith("-")
+
+
+def _include(text: str) -> tuple[str, str]:
+    kind, _, name = text.partition(":")
+    name = name.partition(":")[0]
+    parameter = PARAMETERS.get(kind, {}).get(name)
+    if parameter is None or parameter.type != "reference":
+        raise BadInput(f"nothing is included by {_safe(text)}")
+    return kind, name
+
+
+def matches(asked: Asked, resource: Resource) -> bool:
+    """Whether every filter holds for the resource; which patient it is of has been decided before."""
+    known = {**EVERY, **PARAMETERS[asked.kind]}
+    return all(
+        _holds(known[name], modifier, value, resource)
+        for name, modifier, value in asked.filters
+        if name not in CHOOSES_PATIENT
+    )
+
+
+def _holds(parameter: Parameter, modifier: str, value: str, resource: Resource) -> bool:
+    stand = [each for path in parameter.paths for each in _at(resource, path.split("."))]
+    test = _TESTS[parameter.type]
+    found = any(test(each, part, modifier) for part in _alternatives(value) for each in stand)
+    return not found if modifier == "not" else found
+
+
+def _alternatives(value: str) -> list[str]:
+    return [part.replace("\\,", ",") for part in re.split(r"(?<!\\),", value)]
+
+
+def _at(value: Any, path: Sequence[str]) -> Iterator[Any]:
+    if isinstance(value, list):
+        for each in value:
+            yield from _at(each, path)
+    elif not path:
+        yield value
+    elif isinstance(value, Mapping) and path[0] in value:
+        yield from _at(value[path[0]], path[1:])
+
+
+def _token(value: Any, asked: str, modifier: str) -> bool:
+    system, bar, code = asked.rpartition("|")
+    for its_system, its_code in _tokens(value):
+        if its_code is None or (code and code != its_code):
+            continue
+        if not bar or its_system is None or system == its_system:
+            return bool(code) or bool(bar)
+    return False
+
+
+def _tokens(value: Any) -> Iterator[tuple[str | None, str | None]]:
+    """(system, code) pairs; system None for a plain code, whose system the definition fixes."""
+    if isinstance(value, Mapping):
+        if "coding" in value:
+            for coding in value["coding"]:
+                yield coding.get("system", ""), coding.get("code")
+        elif "code" in value:
+            yield value.get("system", ""), value["code"]
+        elif "value" in value:
+            yield value.get("system", ""), value["value"]
+    else:
+        yield None, str(value)
+
+
+def _reference(value: Any, asked: str, modifier: str) -> bool:
+    stands = str(value.get("reference", "")) if isinstance(value, Mapping) else ""
+    plain = stands.partition("/_history/")[0]
+    wanted = "/".join(asked.split("/")[-2:]) if "/" in asked else asked
+    return bool(stands) and (plain == wanted or plain.rpartition("/")[2] == wanted)
+
+
+def _string(value: Any, asked: str, modifier: str) -> bool:
+    text, wanted = str(value), asked
+    if modifier == "exact":
+        return text == wanted
+    text, wanted = text.casefold(), wanted.casefold()
+    return wanted in text if modifier == "contains" else text.startswith(wanted)
+
+
+_PREFIX: Final = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb)?([0-9].*)", re.DOTALL)
+
+
+def _date(value: Any, asked: str, modifier: str) -> bool:
+    found = _PREFIX.fullmatch(asked)
+    if found is None:
+        raise BadInput("a date is YYYY-MM-DD, with eq, ne, gt, lt, ge, le, sa or eb before it")
+    prefix, text = found.group(1) or "eq", found.group(2)
+    low, high = _interval(text)
+    its_low, its_high = _interval_of(value)
+    inside = low <= its_low and its_high <= high
+    return {
+        "eq": inside,
+        "ne": not inside,
+        "gt": its_high > high,
+        "lt": its_low < low,
+        "ge": its_high >= high or inside,
+        "le": its_low <= low or inside,
+        "sa": its_low >= high,
+        "eb": its_high <= low,
+    }[prefix]
+
+
+def _interval_of(value: Any) -> tuple[datetime, datetime]:
+    if isinstance(value, Mapping):
+        start, end = value.get("start"), value.get("end")
+        return (
+            _interval(start)[0] if start else datetime.min.replace(tzinfo=UTC),
+            _interval(end)[1] if end else datetime.max.replace(tzinfo=UTC),
+        )
+    return _interval(str(value))
+
+
+def _interval(text: str) -> tuple[datetime, datetime]:
+    """The first moment, and the first one after, that a date of this precision means; BadInput for no date."""
+    try:
+        if re.fullmatch(r"[0-9]{4}", text):
+            return _midnight(date(int(text), 1, 1)), _midnight(date(int(text) + 1, 1, 1))
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}", text):
+            year, month = int(text[:4]), int(text[5:])
+            after = date(year + month // 12, month % 12 + 1, 1)
+            return _midnight(date(year, month, 1)), _midnight(after)
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            first = date.fromisoformat(text)
+            return _midnight(first), _midnight(first + timedelta(days=1))
+        # A plus sign that was not escaped in an address arrives as a space.
+        exact = datetime.fromisoformat(text.replace(" ", "+"))
+    except (ValueError, OverflowError):
+        raise BadInput("a date is YYYY, YYYY-MM, YYYY-MM-DD or a time with zone") from None
+    exact = exact if exact.tzinfo else exact.replace(tzinfo=STOCKHOLM)
+    return exact, exact + timedelta(seconds=1)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=STOCKHOLM)
+
+
+_TESTS: Final[Mapping[str, Callable[[Any, str, str], bool]]] = MappingProxyType(
+    {"token": _token, "reference": _reference, "string": _string, "date": _date}
+)
+
+
+def ordered(asked: Asked, resources: Sequence[Resource]) -> list[Resource]:
+    """The resources by _sort; those that lack the value come last. Else as they came."""
+    found = list(resources)
+    known = {**EVERY, **PARAMETERS[asked.kind]}
+    for name, descending in reversed(asked.sort):
+        paths = known[name].paths
+        keyed = [(next((str(v) for p in paths for v in _at(each, p.split("."))), ""), each) for each in found]
+        present = sorted((pair for pair in keyed if pair[0]), key=lambda pair: pair[0], reverse=descending)
+        found = [each for _, each in present] + [each for value, each in keyed if not value]
+    return found
+
+
+def references_of(resource: Resource, name: str) -> set[str]:
+    """What a resource refers to under a search parameter, as Kind/id."""
+    parameter = PARAMETERS[resource["resourceType"]][name]
+    return {
+        str(each.get("reference", "")).partition("/_history/")[0]
+        for path in parameter.paths
+        for each in _at(resource, path.split("."))
+        if isinstance(each, Mapping)
+    }
+
+
+def shortened(asked: Asked, resource: Resource) -> Resource:
+    """The resource as _summary and _elements want it, marked as a part (SUBSETTED) when something is left out."""
+    kind = resource["resourceType"]
+    mandatory = set(_MANDATORY.get(kind, "").split())
+    if asked.elements:
+        kept = _ALWAYS | mandatory | asked.elements
+    elif asked.summary == "text":
+        kept = _ALWAYS | mandatory | {"text"}
+    elif asked.summary == "true" and kind in _SUMMARY:
+        kept = _ALWAYS | mandatory | set(_SUMMARY[kind].split())
+    else:
+        return resource
+    part = {key: value for key, value in resource.items() if key in kept}
+    meta = dict(part.get("meta", {}))
+    meta["tag"] = [*meta.get("tag", ()), dict(_SUBSETTED)]
+    return {**part, "meta": meta}
+
+
+def page_links(base: str, asked: Asked, total: int, *, tells_query: bool) -> list[Resource]:
+    """self, and previous and next where there are such pages. What was asked may be a person's number: then
+    (`tells_query` False) the address is given without it."""
+    path = f"{base}/{asked.kind}"
+    if not tells_query:
+        return [{"relation": "self", "url": path}]
+    kept = [(key, value) for key, value in asked.given if key not in ("_offset", "_count")]
+
+    def address(offset: int) -> str:
+        extra = [("_count", str(asked.count))] + ([("_offset", str(offset))] if offset else [])
+        return f"{path}?{urlencode([*kept, *extra])}"
+
+    links = [{"relation": "self", "url": address(asked.offset)}]
+    if asked.count and asked.offset:
+        links.append({"relation": "previous", "url": address(max(asked.offset - asked.count, 0))})
+    if asked.count and asked.offset + asked.count < total:
+        links.append({"relation": "next", "url": address(asked.offset + asked.count)})
+    return links

@@ -1,0 +1,212 @@
+"""ServiceRequest (remiss), DiagnosticReport (utlåtande) with its history, and Provenance."""
+
+import base64
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+from samsyn.endpoints.fhir.common import (
+    ACCESSION,
+    IMAGING_STUDY_REPORT,
+    Resource,
+    day,
+    identity,
+    instant,
+    organization,
+    reference,
+    without_empty,
+)
+from samsyn.model.texts import Referral, ReferralStatus, ReportStatus, ReportVersion
+from samsyn.reports.examination import Examination
+from samsyn.reports.order import Arrangement, Role, arrange
+
+UnitName = Callable[[str, str], str]
+"""Name of (provider, unit)."""
+
+_REPORT_STATUS = MappingProxyType(
+    {
+        ReportStatus.PRELIMINARY: "preliminary",
+        ReportStatus.FINAL: "final",
+        ReportStatus.ADDENDUM: "appended",
+        ReportStatus.CORRECTION: "corrected",
+        ReportStatus.ANNULLED: "entered-in-error",
+    }
+)
+_REFERRAL_STATUS = MappingProxyType(
+    {
+        ReferralStatus.CANCELLED: "revoked",
+        ReferralStatus.REPORTED: "completed",
+        ReferralStatus.PERFORMED: "completed",
+    }
+)
+_PRIORITY = MappingProxyType({"akut": "stat", "förtur": "urgent"})
+_RADIOLOGY = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0074", "code": "RAD"}]}
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+def service_request_id(handle: str, examination: str, referral: Referral) -> str:
+    """The id of a referral's resource."""
+    return identity(handle, "referral", examination, referral.provider, referral.placer_id)
+
+
+def service_request(handle: str, examination: str, referral: Referral, name: UnitName) -> Resource:
+    """A referral."""
+    numbers: list[Resource] = [{"value": referral.placer_id}] if referral.placer_id else []
+    if referral.accession:
+        numbers.append({"type": ACCESSION, "value": referral.accession})
+    resource: Resource = {
+        "resourceType": "ServiceRequest",
+        "id": service_request_id(handle, examination, referral),
+        "identifier": numbers,
+        "status": _REFERRAL_STATUS.get(referral.status, "active"),
+        "intent": "order",
+        "category": [_RADIOLOGY],
+        "priority": _PRIORITY.get(referral.priority, "routine"),
+        "code": {"text": referral.procedure_text or referral.procedure_code or "Radiologisk undersökning"},
+        "subject": reference("Patient", handle),
+        "reasonCode": [{"text": referral.question}],
+        "note": [{"text": referral.history}],
+    }
+    if referral.ordered:
+        resource["authoredOn"] = instant(referral.ordered)
+    unit = name(referral.provider, referral.unit)
+    if referral.referrer:
+        role = identity(handle, "role", referral.referrer, referral.unit)
+        resource["requester"] = {**reference("PractitionerRole", role), "display": referral.referrer}
+    else:
+        resource["requester"] = organization(referral.unit or referral.provider, unit)
+    return without_empty(resource)
+
+
+def report_key(version: ReportVersion) -> tuple[str, str]:
+    """What makes versions one report: see reports.order.by_report."""
+    return version.provider, version.accession or version.filler_id
+
+
+def diagnostic_report_id(handle: str, version: ReportVersion) -> str:
+    """The id of a report's resource, the same for all its versions."""
+    return identity(handle, "report", *report_key(version))
+
+
+def diagnostic_report_states(
+    handle: str,
+    examination: Examination,
+    versions: Sequence[ReportVersion],
+    studies: Sequence[str],
+    name: UnitName,
+) -> list[Resource]:
+    """What the report's resource was after each version that arrived, the latest state last.
+
+    `studies`: ids of the examination's ImagingStudy resources.
+    """
+    arrived = sorted(versions, key=lambda each: (each.received, each.version_key))
+    return [
+        _diagnostic_report(handle, examination, arrange(arrived[:count]), arrived[:count], studies, name)
+        for count in range(1, len(arrived) + 1)
+    ]
+
+
+def _diagnostic_report(
+    handle: str,
+    examination: Examination,
+    arrangement: Arrangement,
+    arrived: Sequence[ReportVersion],
+    studies: Sequence[str],
+    name: UnitName,
+) -> Resource:
+    current = arrangement.current
+    assert current is not None
+    text = whole_text(arrangement)
+    unit = current.unit or current.provider
+    signer = current.signer or current.author
+    resource: Resource = {
+        "resourceType": "DiagnosticReport",
+        "id": diagnostic_report_id(handle, current),
+        "meta": {"versionId": str(len(arrived)), "lastUpdated": instant(arrived[-1].received)},
+        "identifier": [{"type": ACCESSION, "value": current.accession}] if current.accession else [],
+        "basedOn": [
+            reference("ServiceRequest", service_request_id(handle, examination.reference, each))
+            for each in examination.referrals
+        ],
+        "status": _REPORT_STATUS[arrangement.standing or ReportStatus.PRELIMINARY],
+        "category": [_RADIOLOGY],
+        "code": {**IMAGING_STUDY_REPORT, "text": examination.title or "Radiologiutlåtande"},
+        "subject": reference("Patient", handle),
+        "effectiveDateTime": day(examination.date),
+        "issued": instant(current.result_time or current.received),
+        "performer": [organization(unit, name(current.provider, unit))],
+        "imagingStudy": [reference("ImagingStudy", each) for each in studies],
+        "conclusion": text,
+    }
+    if current.filler_id and current.filler_id != current.accession:
+        resource["identifier"].append({"value": current.filler_id})
+    if signer:
+        role = identity(handle, "role", signer, unit)
+        resource["resultsInterpreter"] = [{**reference("PractitionerRole", role), "display": signer}]
+    if text:
+        resource["presentedForm"] = [
+            {
+                "contentType": "text/plain; charset=utf-8",
+                "language": "sv-SE",
+                "data": base64.b64encode(text.encode()).decode(),
+            }
+        ]
+    return without_empty(resource)
+
+
+def whole_text(arrangement: Arrangement) -> str:
+    """The report as one text: addenda above what they add to, each with its day; "" for an annulled one."""
+    parts: list[str] = []
+    for each in arrangement.shown:
+        if each.role is Role.TOMBSTONE:
+            continue
+        text = each.version.text
+        if each.role is Role.ADDENDUM:
+            when = each.version.result_time or each.version.received
+            text = f"Tilläggssvar {instant(when)[:10]}:\n{text}"
+        parts.append(text)
+    return "\n\n".join(parts)
+
+
+def provenances(handle: str, versions: Sequence[ReportVersion], name: UnitName) -> list[Resource]:
+    """Who made each version of a report, when, and when it came in."""
+    arrived = sorted(versions, key=lambda each: (each.received, each.version_key))
+    return [_provenance(handle, number, version, name) for number, version in enumerate(arrived, start=1)]
+
+
+def _provenance(handle: str, number: int, version: ReportVersion, name: UnitName) -> Resource:
+    unit = version.unit or version.provider
+    report = diagnostic_report_id(handle, version)
+    signer = version.signer or version.author
+    resource: Resource = {
+        "resourceType": "Provenance",
+        "id": identity(handle, "provenance", report, str(number)),
+        "target": [reference("DiagnosticReport", f"{report}/_history/{number}")],
+        "recorded": instant(version.received),
+        "reason": [{"text": version.reason}],
+        "activity": {
+            "coding": [
+                {
+                    "system": "http://terminology.hl7.org/CodeSystem/v3-DataOperation",
+                    "code": "CREATE" if number == 1 else "UPDATE",
+                }
+            ]
+        },
+        "agent": [
+            {
+                "type": {
+                    "coding": [
+                        {
+                            "system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type",
+                            "code": "author",
+                        }
+                    ]
+                },
+                "who": {"display": signer} if signer else organization(unit, name(version.provider, unit)),
+                "onBehalfOf": organization(unit, name(version.provider, unit)) if signer else {},
+            }
+        ],
+    }
+    if version.result_time:
+        resource["occurredDateTime"] = instant(version.result_time)
+    return without_empty(resource)

@@ -75,9 +75,9 @@ def test_a_protected_person_is_marked_and_has_no_name(radiologist: Reader) -> No
 
 @pytest.mark.slow
 @pytest.mark.parametrize("persona", ["secretary", "log-reviewer", "block-administrator", "steward"])
-def test_who_has_no_care_assignment_sees_nothing(reader_of: Any, persona: str) -> None:
-    reader = reader_of(persona)
-    handle = reader.handle(TOLVAN)
+def test_who_has_no_care_assignment_sees_nothing(reader_of: Any, radiologist: Reader, persona: str) -> None:
+    reader, handle = reader_of(persona), radiologist.handle(TOLVAN)
+    assert reader.found("/Patient", identifier=TOLVAN) == []
     assert [reader.found(f"/{kind}", patient=handle) for kind in KINDS] == [[] for _ in KINDS]
 
 
@@ -93,11 +93,10 @@ def test_who_has_no_relation_sees_nothing(house: Running, reader_of: Any) -> Non
 
 
 @pytest.mark.slow
-def test_a_system_sees_its_own_provider_s_only(reader_of: Any, house: Running) -> None:
-    seen = {}
+def test_a_system_sees_its_own_provider_s_only(reader_of: Any, radiologist: Reader) -> None:
+    seen, handle = {}, radiologist.handle(TOLVAN)
     for name in ("NORDWEB", "KLARAWEB", "LINDENWEB"):
         reader = reader_of(name)
-        handle = reader.handle(TOLVAN)
         studies = [each["identifier"][-1]["value"] for each in reader.found("/ImagingStudy", patient=handle)]
         reports = [each["conclusion"] for each in reader.found("/DiagnosticReport", patient=handle)]
         orders = [each["identifier"][-1]["value"] for each in reader.found("/ServiceRequest", patient=handle)]

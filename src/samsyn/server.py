@@ -67,6 +67,7 @@ from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.find import Finder
 from samsyn.settings import Settings
 from samsyn.store.documents import Documents
+from samsyn.store.scrub import Scrub
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
@@ -110,6 +111,8 @@ class Server:
             self._exchange.start()
             undo.push_async_callback(self._pool.stop)
             undo.push_async_callback(self._exchange.stop)
+            self._scrub.start()
+            undo.push_async_callback(self._scrub.stop)
             await self._children.start()
             undo.push_async_callback(self._children.stop)
             await self._hl7.start()
@@ -123,11 +126,13 @@ class Server:
         self._started = True
 
     def _open_store(self) -> None:
-        self._store = Store(self._settings.data.folder, self._clock)
+        data = self._settings.data
+        self._store = Store(data.folder, self._clock, data.second_copy)
         self._store.start()
         if self._store.replayed:
             log.info("journal-replayed", extra={"count": self._store.replayed})
         self._documents = Documents(self._store, self._executor, self._clock)
+        self._scrub = Scrub(self._store, self._clock, data.scrub_days, data.scrub_mib_per_s)
 
     def _make_rooms(self) -> None:
         store, clock = self._store, self._clock
@@ -354,6 +359,7 @@ class Server:
         await self._worker.stop()
         await self._exchange.stop()
         await self._pool.stop()
+        await self._scrub.stop()
         await self._children.stop()
         await self._outbound.aclose()
         await self._anchoring.stop()
@@ -384,6 +390,9 @@ class Server:
             Reading("store_syncs_total", "Disk syncs of the journal", store.syncs),
             Reading("store_replayed", "Journal records replayed at start", store.replayed),
             Reading("store_free_bytes", "Free space on the data folder's disk", store.free_bytes()),
+            Reading("store_damaged", "Stored bodies marked as damaged and not served", len(store.damaged)),
+            Reading("scrub_read_bytes_total", "Bytes read again by the scrub", self._scrub.read_bytes),
+            Reading("scrub_mended_total", "Records mended by the scrub", self._scrub.mended),
             Reading("instances_stored_total", "Instances stored", intake.stored),
             Reading("instances_repeated_total", "Instances sent again with the same bytes", intake.repeated),
             Reading("instances_held_total", "Instances held for a steward", intake.held),

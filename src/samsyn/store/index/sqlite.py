@@ -8,7 +8,6 @@ import sqlite3
 from pathlib import Path
 
 from samsyn.dicom.names import folded
-from samsyn.errors import ConfigurationError
 from samsyn.store.index.schema import KEYED_TABLES, SCHEMA, SCHEMA_VERSION
 from samsyn.store.journal import Position
 
@@ -23,16 +22,28 @@ def open_writer(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA wal_autocheckpoint=0")
     connection.execute("PRAGMA cache_size=-65536")
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == 0:
+    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
         connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
-    elif version != SCHEMA_VERSION:
-        connection.close()
-        raise ConfigurationError(
-            f"the index has schema version {version}, this program needs {SCHEMA_VERSION}: "
-            "remove the index file to have it rebuilt from the journal"
-        )
     return connection
+
+
+def is_of_this_version(path: Path) -> bool:
+    """Whether the file is new or has the tables that this program needs; False also for what is no index at all."""
+    if not path.exists():
+        return True
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        return connection.execute("PRAGMA user_version").fetchone()[0] in (0, SCHEMA_VERSION)
+    except sqlite3.DatabaseError:
+        return False
+    finally:
+        connection.close()
+
+
+def remove(path: Path) -> None:
+    """Takes the index file away with its logs: a log that is left would be played into the next file."""
+    for name in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
+        name.unlink(missing_ok=True)
 
 
 def open_reader(path: Path) -> sqlite3.Connection:

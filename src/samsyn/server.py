@@ -67,9 +67,11 @@ from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.find import Finder
 from samsyn.settings import Settings
 from samsyn.store.documents import Documents
-from samsyn.store.scrub import Scrub
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
+from samsyn.store.upkeep.give_back import GivingBack
+from samsyn.store.upkeep.scrub import Scrub
+from samsyn.store.upkeep.settle import Settling
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +115,10 @@ class Server:
             undo.push_async_callback(self._exchange.stop)
             self._scrub.start()
             undo.push_async_callback(self._scrub.stop)
+            self._settling.start()
+            undo.push_async_callback(self._settling.stop)
+            self._giving_back.start()
+            undo.push_async_callback(self._giving_back.stop)
             await self._children.start()
             undo.push_async_callback(self._children.stop)
             await self._hl7.start()
@@ -144,6 +150,9 @@ class Server:
         self._mover = Mover(store, clock, self._retriever.known.forget)
         self._history = History(store)
         self._intake = Intake(store, clock)
+        quiet_s = self._settings.data.settle_after_s
+        self._settling = Settling(store, clock, quiet_s, self._intake.is_busy)
+        self._giving_back = GivingBack(store, clock, self._intake.is_busy)
         self._filing = Filing(store, clock, self._connections.providers)
         self._children = DecodingChildren()
         self._transcoder = Transcoder(self._retriever, self._children)
@@ -359,7 +368,7 @@ class Server:
         await self._worker.stop()
         await self._exchange.stop()
         await self._pool.stop()
-        await self._scrub.stop()
+        await asyncio.gather(self._scrub.stop(), self._settling.stop(), self._giving_back.stop())
         await self._children.stop()
         await self._outbound.aclose()
         await self._anchoring.stop()
@@ -391,6 +400,13 @@ class Server:
             Reading("store_replayed", "Journal records replayed at start", store.replayed),
             Reading("store_free_bytes", "Free space on the data folder's disk", store.free_bytes()),
             Reading("store_damaged", "Stored bodies marked as damaged and not served", len(store.damaged)),
+            Reading("series_settled_total", "Series that became one object", self._settling.series),
+            Reading("instances_settled_total", "Instances that left the index", self._settling.instances),
+            Reading(
+                "journal_given_back_bytes_total",
+                "Bytes taken out of the journal",
+                self._giving_back.given_bytes,
+            ),
             Reading("scrub_read_bytes_total", "Bytes read again by the scrub", self._scrub.read_bytes),
             Reading("scrub_mended_total", "Records mended by the scrub", self._scrub.mended),
             Reading("instances_stored_total", "Instances stored", intake.stored),

@@ -13,8 +13,8 @@ from samsyn.errors import DamagedData
 from samsyn.store import journal as journal_module
 from samsyn.store import replay
 from samsyn.store.records import FRAME
-from samsyn.store.scrub import Scrub
 from samsyn.store.store import Store
+from samsyn.store.upkeep.scrub import Scrub
 from tests.cli.commands import samsyn
 from tests.store.test_store import add_message, opened
 

@@ -12,8 +12,8 @@ from samsyn.errors import ConfigurationError
 from samsyn.settings import DataSettings
 from samsyn.store import replay
 from samsyn.store.replay import Progress
-from samsyn.store.scrub import Scrub, Scrubbed
 from samsyn.store.store import Store, lock
+from samsyn.store.upkeep.scrub import Scrub, Scrubbed
 
 
 def rebuild(config: Path | None, data: Path | None) -> int:

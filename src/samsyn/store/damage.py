@@ -66,3 +66,8 @@ def marked(connection: sqlite3.Connection) -> list[DamagedBody]:
         "SELECT segment, body_offset, length, sha256, owner, reference FROM damage ORDER BY segment, body_offset"
     )
     return [DamagedBody(*row) for row in rows]
+
+
+def marked_in(connection: sqlite3.Connection, segment: int) -> list[DamagedBody]:
+    """The marks of one segment, or of one series object."""
+    return [body for body in marked(connection) if body.segment == segment]

@@ -18,6 +18,7 @@ from pathlib import Path
 from samsyn import limits
 from samsyn.errors import DamagedData, OutOfResources, StoreFailed
 from samsyn.store import records
+from samsyn.store.holes import is_sparse, make_hole
 from samsyn.store.open_files import OpenFiles
 from samsyn.store.records import FRAME, MAGIC, RecordHeader
 
@@ -84,6 +85,7 @@ class Journal:
         self._numbers = sorted(int(path.stem) for path in folder.glob("*.journal"))
         if not self._numbers:
             self._create(1)
+        self._sparse = {number for number in self._numbers[:-1] if is_sparse(os.stat(self._path(number)))}
         self._open_last()
 
     def _path(self, segment: int) -> Path:
@@ -197,7 +199,44 @@ class Journal:
             raise DamagedData(f"journal segment {segment}: {problem.strerror}") from problem
         if len(data) != length:
             raise DamagedData(f"journal segment {segment} ends early")
+        if segment in self._sparse and self._has_hole(segment, offset, length):
+            raise DamagedData(f"journal segment {segment} was given back there")
         return data
+
+    def _has_hole(self, segment: int, offset: int, length: int) -> bool:
+        return self._files.next_hole(segment, self._path(segment), offset) < offset + length
+
+    def is_given_back(self, record: ReplayedRecord) -> bool:
+        """Whether the body was taken out of its segment, which happens when it is settled."""
+        segment, offset, length = record.body_place
+        return length > 0 and segment in self._sparse and self._has_hole(segment, offset, length)
+
+    def give_back(self, segment: int, places: Sequence[tuple[int, int]]) -> None:
+        """Takes ranges (offset, length) out of a closed segment, durably; from now on they can not be read.
+
+        OSError: the file system can not make holes, or refused; some of the ranges may be out already.
+        """
+        if segment == self._segment:
+            raise ValueError("the segment that is written to gives nothing back")
+        descriptor = os.open(self._path(segment), os.O_WRONLY)
+        try:
+            for offset, length in places:
+                self._sparse.add(segment)
+                make_hole(descriptor, offset, length)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def headed(self, segment: int) -> Iterator[ReplayedRecord | None]:
+        """The records of a closed segment, bodies unread; None and the end where a header is broken."""
+        offset, size = 0, os.stat(self._path(segment)).st_size
+        while offset < size:
+            found = records.find(partial(self.read, segment), offset, size)
+            if found is None:
+                yield None
+                return
+            yield _replayed(segment, offset, found, True)
+            offset = found.ends
 
     @property
     def segments(self) -> list[int]:
@@ -226,7 +265,9 @@ class Journal:
             size = os.stat(self._path(segment)).st_size
             while offset < size:
                 record = self.record_at(segment, offset, size)
-                if record is None or not record.body_is_whole:
+                if record is not None and not record.body_is_whole and self.is_given_back(record):
+                    pass
+                elif record is None or not record.body_is_whole:
                     if segment == self._numbers[-1] and self._is_torn(offset, size, record, sequence):
                         self._cut(offset)
                         return

@@ -34,10 +34,11 @@ Told = Callable[[Progress], None]
 def bring_up_to_date(
     connection: sqlite3.Connection, journal: Journal, keeps_damage: bool = False, told: Told | None = None
 ) -> tuple[int, int]:
-    """Applies every record that the index lacks; (records, damaged bodies among them).
+    """Applies every record that the index lacks; (records, damaged bodies that are marked in the end).
 
     A damaged body stops it with DamagedData, unless `keeps_damage`: then its rows are made, and it is marked in
-    the table `damage`. A damaged header always stops it, since nobody knows what it said.
+    the table `damage`. A body that was given back when its series was settled is no damage: its mark goes with the
+    record that settled it. A damaged header always stops it, since nobody knows what it said.
     """
     start, sequence = sqlite.replayed_until(connection)
     segments = journal.segments
@@ -45,7 +46,7 @@ def bring_up_to_date(
     connection.execute("BEGIN IMMEDIATE")
     for record in journal.replay(start, sequence):
         if not record.body_is_whole:
-            if not keeps_damage:
+            if not keeps_damage and not journal.is_given_back(record):
                 segment, offset, _ = record.body_place
                 raise DamagedData(
                     f"journal segment {segment} is damaged at {offset}; `samsyn index rebuild` goes on past it"
@@ -59,7 +60,7 @@ def bring_up_to_date(
                 told(_progress(journal, segments, record, records, damaged))
             connection.execute("BEGIN IMMEDIATE")
     connection.execute("COMMIT")
-    return records, damaged
+    return records, connection.execute("SELECT COUNT(*) FROM damage").fetchone()[0]
 
 
 def _progress(

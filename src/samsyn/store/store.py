@@ -12,10 +12,12 @@ from typing import Final, TypeVar
 
 from samsyn.clock import Clock
 from samsyn.errors import ConfigurationError, DamagedData
-from samsyn.model.imaging import BodyLocation
+from samsyn.model.imaging import BodyLocation, StoredInstance
 from samsyn.store import damage, replay
-from samsyn.store.index import sqlite
+from samsyn.store.index import settled_rows, sqlite
 from samsyn.store.journal import Journal
+from samsyn.store.objects.manifest import FrameTable
+from samsyn.store.objects.series_objects import SeriesObjects
 from samsyn.store.transaction import Transaction
 from samsyn.store.writer import Body, Committed, Writer
 
@@ -51,7 +53,7 @@ class Store:
             raise
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
-        self._peeking = sqlite.open_reader(self._index_path)
+        self._peeking = sqlite.open_reader(self._index_path, self.objects)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="index-reader")
         self._stopping = threading.Event()
         self._checkpoints = threading.Thread(target=self._checkpoint_loop, name="checkpoint", daemon=True)
@@ -59,9 +61,14 @@ class Store:
     def _open(self) -> None:
         if not sqlite.is_of_this_version(self._index_path):
             self.replayed, _ = replay.rebuild(self.folder, self.second_copy)
+        self.objects = SeriesObjects(self.folder / "objects")
+        self.objects_changing = asyncio.Lock()
+        """Held by whoever gives a series object a new version: settling, or the scrub that mends one."""
+        self.layout = 0
+        """Grows when places in the journal stop being readable: what was kept of places must be asked for anew."""
         self.journal = Journal(self.folder / "journal", self.second_copy)
         """For those who look after what lies on disk (scrub, settling); rooms read through the functions here."""
-        self._index = sqlite.open_writer(self._index_path)
+        self._index = sqlite.open_writer(self._index_path, self.objects)
         self.replayed += replay.bring_up_to_date(self._index, self.journal)[0]
         self.damaged = damage.DamagedPlaces(damage.marked(self._index))
         _, sequence = sqlite.replayed_until(self._index)
@@ -106,7 +113,7 @@ class Store:
     def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
         connection = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._local.connection = sqlite.open_reader(self._index_path)
+            connection = self._local.connection = sqlite.open_reader(self._index_path, self.objects)
             self._opened.append(connection)
         return question(connection)
 
@@ -115,12 +122,32 @@ class Store:
         return question(self._peeking)
 
     def body(self, segment: int, offset: int, length: int) -> bytes:
-        """Bytes of the journal; ranged reads of a body are the caller's arithmetic.
+        """Bytes as received; ranged reads of a body are the caller's arithmetic. A segment below zero stands for
+        the object of a settled series.
 
         DamagedData: the file is short, or the place is marked as damaged.
         """
         self.damaged.refuse(segment, offset, length)
+        if segment < 0:
+            return self.objects.read(-segment, offset, length)
         return self.journal.read(segment, offset, length)
+
+    def settled_frames(self, instance: StoredInstance) -> FrameTable | None:
+        """Where the frames lie, as the manifest of its settled series tells; None = find out from the bytes."""
+        if instance.location.segment >= 0:
+            return None
+        settled = self.peek(
+            lambda connection: settled_rows.settled_of(connection, -instance.location.segment)
+        )
+        number = settled.numbers.get(instance.sop_instance_uid) if settled is not None else None
+        return settled.manifest.frames[number] if settled is not None and number is not None else None
+
+    def give_back(self, segment: int, places: Sequence[tuple[int, int]]) -> None:
+        """Journal.give_back, and tells those who keep places."""
+        try:
+            self.journal.give_back(segment, places)
+        finally:
+            self.layout += 1
 
     def bodies(self, places: Sequence[BodyLocation]) -> list[memoryview | DamagedData]:
         """Several bodies in the order given, a fault in the place of one that can not be read. Those that lie
@@ -160,6 +187,7 @@ class Store:
             connection.close()
         self._peeking.close()
         self._index.close()
+        self.objects.close()
         self.journal.close()
         os.close(self._lock)
 

@@ -3,7 +3,8 @@
 import sqlite3
 from typing import Any
 
-from samsyn.store.index import operations
+from samsyn.model.imaging import StoredInstance
+from samsyn.store.index import operations, settled_rows
 from samsyn.store.index.operations import Operation
 
 
@@ -81,6 +82,15 @@ class Transaction:
     def delete(self, table: str, **where: Any) -> None:
         """Removes the rows that match; only work lists shrink, never clinical or audit rows."""
         self._change(["d", table, where])
+
+    def settle(self, series_key: int, instances: int, uids: list[str]) -> None:
+        """Says that `uids` are settled now, and that so many of the series' object are in all."""
+        self._change(["s", series_key, instances, self.time, uids])
+
+    def settled(self, sop_uid: str) -> StoredInstance | None:
+        """A settled instance by its UID alone. DamagedData: its manifest is."""
+        self._apply_waiting()
+        return settled_rows.instance(self._connection, sop_uid)
 
     def finish(self) -> None:
         """The decision stands: its last change is made. sqlite3.IntegrityError like that of any other change."""

@@ -8,6 +8,7 @@ from typing import Final
 from samsyn.store.index.access_schema import ACCESS_SCHEMA
 from samsyn.store.index.exchange_schema import EXCHANGE_SCHEMA
 from samsyn.store.index.identity_schema import IDENTITY_KEYS, IDENTITY_SCHEMA
+from samsyn.store.index.settled_schema import SETTLED_SCHEMA
 from samsyn.store.index.text_schema import TEXT_KEYS, TEXT_SCHEMA
 from samsyn.store.index.upkeep_schema import UPKEEP_SCHEMA
 
@@ -109,7 +110,9 @@ CREATE TABLE job(job_key INTEGER PRIMARY KEY, kind TEXT, name TEXT, payload TEXT
 CREATE INDEX job_ready ON job(state, priority, run_at);
 """
 
-SCHEMA: Final = _CORE + ACCESS_SCHEMA + IDENTITY_SCHEMA + TEXT_SCHEMA + EXCHANGE_SCHEMA + UPKEEP_SCHEMA
+SCHEMA: Final = (
+    _CORE + ACCESS_SCHEMA + IDENTITY_SCHEMA + TEXT_SCHEMA + EXCHANGE_SCHEMA + UPKEEP_SCHEMA + SETTLED_SCHEMA
+)
 SCHEMA_VERSION: Final = zlib.crc32(SCHEMA.encode()) & 0x7FFFFFFF
 """Follows from the tables: an index that was made with others is made anew from the journal."""
 

@@ -9,13 +9,22 @@ from pathlib import Path
 
 from samsyn.dicom.names import folded
 from samsyn.store.index.schema import KEYED_TABLES, SCHEMA, SCHEMA_VERSION
+from samsyn.store.index.settled_rows import IndexConnection
 from samsyn.store.journal import Position
+from samsyn.store.objects.series_objects import SeriesObjects
 
 
-def open_writer(path: Path) -> sqlite3.Connection:
+def open_writer(path: Path, objects: SeriesObjects | None = None) -> sqlite3.Connection:
     """The one connection that changes the index; makes the tables when the file is new."""
     fresh = not path.exists()
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    connection = sqlite3.connect(
+        path,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=512,
+        factory=IndexConnection,
+    )
+    connection.objects = objects or SeriesObjects(path.parent / "objects")
     if fresh:
         path.chmod(0o600)
     connection.execute("PRAGMA journal_mode=WAL")
@@ -46,11 +55,17 @@ def remove(path: Path) -> None:
         name.unlink(missing_ok=True)
 
 
-def open_reader(path: Path) -> sqlite3.Connection:
+def open_reader(path: Path, objects: SeriesObjects | None = None) -> sqlite3.Connection:
     """A connection that can only read; each thread has its own."""
     connection = sqlite3.connect(
-        f"file:{path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, cached_statements=512
+        f"file:{path}?mode=ro",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=512,
+        factory=IndexConnection,
     )
+    connection.objects = objects or SeriesObjects(path.parent / "objects")
     connection.execute("PRAGMA query_only=1")
     connection.execute("PRAGMA case_sensitive_like=1")
     connection.execute("PRAGMA mmap_size=1073741824")

@@ -13,15 +13,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from samsyn import limits
 from samsyn.clock import Clock
-from samsyn.errors import SamsynError
-from samsyn.store.damage import DamagedBody, marked
-from samsyn.store.index import upkeep_rows
+from samsyn.errors import DamagedData, SamsynError
+from samsyn.store.damage import DamagedBody, marked, marked_in
+from samsyn.store.index import settled_rows, upkeep_rows
 from samsyn.store.index.operations import Operation
 from samsyn.store.journal import ReplayedRecord
+from samsyn.store.objects import series_objects
 from samsyn.store.replay import mark_of
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
@@ -30,6 +32,8 @@ log = logging.getLogger(__name__)
 
 _STEP_BYTES = 8 * limits.MIB
 _LOOK_EVERY_S = 60.0
+_OBJECTS_PER_NOTE = 32
+_OBJECT = "series_object"
 _RECORD = "record"
 """Owner of a mark that stands for a record's own frame or header; it has length 0 and refuses no read."""
 
@@ -106,13 +110,16 @@ class Scrub:
         """Goes on with the pass under way, or begins one, and ends it."""
         state = await self._store.read(upkeep_rows.scrub_state)
         first, began = (state[0], state[1]) if state is not None and state[0] else (0, "")
+        after = max(0, -first)
         began = began or self._clock.now().isoformat()
         finished = state[2] if state is not None else ""
         seen = Scrubbed()
         await self._look_at_lost_marks(seen)
-        for segment in [number for number in self._store.journal.segments if number >= first]:
-            await self._note(segment, began, finished)
-            await self._segment(segment, seen)
+        if first >= 0:
+            for segment in [number for number in self._store.journal.segments if number >= first]:
+                await self._note(segment, began, finished)
+                await self._segment(segment, seen)
+        await self._objects(after, began, finished, seen)
         await self._note(0, began, self._clock.now().isoformat())
         log.info("scrubbed", extra={"bytes": seen.read_bytes, "count": len(self._store.damaged)})
         return seen
@@ -139,6 +146,46 @@ class Scrub:
             if self._rate:
                 await asyncio.sleep(max(0.0, step.read_bytes / self._rate - self._clock.monotonic() + began))
 
+    async def _objects(self, after: int, began: str, finished: str, seen: Scrubbed) -> None:
+        """Series objects by key; `after` is the last one that is done."""
+        while True:
+            series = await self._store.read(
+                partial(settled_rows.all_settled, after=after, limit=_OBJECTS_PER_NOTE)
+            )
+            if not series:
+                return
+            for key, count in series:
+                started = self._clock.monotonic()
+                async with self._store.objects_changing:
+                    size = await self._object(key, count, seen)
+                seen.read_bytes += size
+                self.read_bytes += size
+                if self._rate:
+                    await asyncio.sleep(max(0.0, size / self._rate - self._clock.monotonic() + started))
+            after = series[-1][0]
+            await self._note(-after, began, finished)
+
+    async def _object(self, key: int, count: int, seen: Scrubbed) -> int:
+        """Looks at one series object, mends it, or marks what is damaged in it; bytes read."""
+        path = self._store.objects.path(key)
+        damaged, size = await asyncio.to_thread(_look_at_object, path, count)
+        copy = self._store.second_copy
+        if damaged and copy is not None:
+            source = copy / "objects" / path.parent.name / path.name
+            if await asyncio.to_thread(series_objects.adopt, path, source, count):
+                self._store.objects.forget(key)
+                damaged = []
+                seen.mended += 1
+                self.mended += 1
+        seen.bodies += count
+        now = {(row["segment"], row["body_offset"]) for row in damaged}
+        for body in await self._store.read(partial(marked_in, segment=-key)):
+            if (body.segment, body.offset) not in now:
+                await self._unmark((body.segment, body.offset, body.length))
+        for row in damaged:
+            seen.damaged.append(await self._set(row | {"segment": -key}))
+        return size
+
     def _steps(self, segment: int) -> Iterator[_Step]:
         journal = self._store.journal
         offset, sequence = 0, 0
@@ -146,7 +193,8 @@ class Scrub:
         while offset < journal.end_of(segment):
             size = journal.end_of(segment)
             record = journal.record_at(segment, offset, size)
-            if record is None or not record.body_is_whole:
+            given_back = record is not None and not record.body_is_whole and journal.is_given_back(record)
+            if record is None or not (record.body_is_whole or given_back):
                 expected = (
                     record.header.sequence if record is not None else sequence + 1 if sequence else None
                 )
@@ -222,6 +270,31 @@ class Scrub:
                 if record is not None:
                     await self._unmark((body.segment, body.offset, 0))
                     seen.mended += 1
+
+
+def _look_at_object(path: Path, count: int) -> tuple[list[dict[str, Any]], int]:
+    """(marks for what is damaged in an object file, its bytes); one mark without length for a broken manifest."""
+    try:
+        manifest = series_objects.load(path)
+        if len(manifest.rows) < count:
+            raise DamagedData("fewer instances than are settled")
+        numbers = series_objects.damaged_rows(path, manifest)
+    except DamagedData:
+        row = {"segment": 0, "body_offset": -1, "length": 0, "sha256": ""}
+        return [row | {"owner": _OBJECT, "reference": path.stem}], 0
+    rows = [manifest.row(number) for number in numbers]
+    marks = [
+        {
+            "segment": -manifest.series_key,
+            "body_offset": row["body_offset"],
+            "length": row["length"],
+            "sha256": row["sha256"],
+            "owner": _OBJECT,
+            "reference": row["sop_uid"],
+        }
+        for row in rows
+    ]
+    return marks, path.stat().st_size
 
 
 _COLUMNS = ("segment", "body_offset", "length", "sha256", "owner", "reference")

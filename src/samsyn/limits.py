@@ -154,6 +154,8 @@ SETTLE_AGAIN_S: Final = 3600.0
 """A series that could not be settled (damage, a refusing disk) is tried again after this time."""
 RETIRED_S: Final = 3600.0
 """A settled instance's bytes stay in the journal for this long: readings that began before go on."""
+REMEMBERED_GIVEN_BACK: Final = 256
+"""Segments of which it is remembered what was given back, for readings that began before: 256 GiB of them."""
 SMALLEST_HOLE_BYTES: Final = 16 * KIB
 """Bodies below this stay in the journal: file systems give back whole blocks."""
 

@@ -233,11 +233,36 @@ def all_tables(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     return store.peek(ask)
 
 
+async def unsettle(store: Store, series_key: int) -> None:
+    await store.commit(lambda transaction: transaction.unsettle(series_key))
+
+
+async def test_rows_come_back_for_who_must_change_them_and_settle_into_another_object(house: House) -> None:
+    await filled(house)
+    before = answers(house.store)
+    await settle_all(house.store)
+    old = house.store.peek(lambda connection: instance_rows.instances_of_series(connection, "2.25.600"))
+    for key in series_keys(house.store):
+        await unsettle(house.store, key)
+        await unsettle(house.store, key)
+    assert answers(house.store) == before
+    assert house.rows("SELECT COUNT(*), MAX(segment) < 0 FROM instance") == [(12, 1)]
+    assert house.rows("SELECT COUNT(*) FROM former_object") == [(6,)]
+    await settle_all(house.store)
+    assert answers(house.store) == before
+    assert house.rows("SELECT MIN(object_key) FROM series_object") == [(7,)]
+    assert len(list((house.store.folder / "objects").rglob("*.series"))) == 12
+    assert all(len(body(house.store, each)) == each.location.length for each in old)
+    seen = await Scrub(house.store, SystemClock()).whole_pass()
+    assert (seen.damaged, seen.bodies) == ([], 12 + 24)
+
+
 STEPS = some.lists(
     some.one_of(
         some.tuples(some.just("send"), some.integers(0, 15), some.integers(0, 2), some.integers(0, 1)),
         some.tuples(some.just("other"), some.integers(0, 15), some.integers(0, 2), some.integers(0, 1)),
         some.tuples(some.just("settle"), some.integers(0, 5), some.just(0), some.just(0)),
+        some.tuples(some.just("unsettle"), some.integers(0, 5), some.just(0), some.just(0)),
         some.tuples(some.just("rebuild"), some.just(0), some.just(0), some.just(0)),
     ),
     min_size=4,
@@ -262,10 +287,12 @@ async def both(folder: Path, steps: list[tuple[str, int, int, int]]) -> None:
             if verb in ("send", "other"):
                 data = sent(number, series, person, StudyID="other" if verb == "other" else "same")
                 assert await settled.send(data) == await plain.send(data)
-            elif verb == "settle":
+            elif verb in ("settle", "unsettle"):
                 keys = series_keys(settled.store)
-                if keys:
+                if keys and verb == "settle":
                     await Settling(settled.store, SystemClock()).settle(keys[number % len(keys)])
+                elif keys:
+                    await unsettle(settled.store, keys[number % len(keys)])
             else:
                 settled.store.close()
                 replay.rebuild(settled.store.folder)
@@ -345,7 +372,7 @@ async def test_a_settled_instance_costs_the_index_a_few_bytes(tmp_path: Path) ->
     source = random.Random(5)
     for key in range(1, count + 1):
         uids = [f"2.25.{source.getrandbits(122)}" for _ in range(size)]
-        await store.commit(lambda transaction, key=key, uids=uids: transaction.settle(key, size, uids))
+        await store.commit(lambda transaction, key=key, uids=uids: transaction.settle(key, key, size, uids))
     store._index.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     used = store._index.execute(
         "SELECT SUM(pgsize) FROM dbstat WHERE name IN ('settled_uid', 'series_object', 'settled_size')"

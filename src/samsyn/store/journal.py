@@ -10,6 +10,7 @@ this process (DESIGN 2, promise 1): the caller must stop taking writes.
 
 import errno
 import os
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +26,8 @@ from samsyn.store.records import FRAME, MAGIC, RecordHeader
 _OPEN_FILES = 128
 _MAX_VECTORS = 512
 _ZEROS = bytes(4 * limits.MIB)
+_BLOCK_BYTES = 4 * limits.KIB
+"""Blocks of a file system; the first and the last of a hole keep neighbours' bytes."""
 _LOOK_AHEAD_BYTES = 64 * limits.MIB
 """How far behind a broken record others are looked for: two of the largest batches of ordinary instances."""
 _LOOK_AHEAD_RECORDS = 100_000
@@ -85,6 +88,8 @@ class Journal:
         self._numbers = sorted(int(path.stem) for path in folder.glob("*.journal"))
         if not self._numbers:
             self._create(1)
+        self._given_back: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+        """Ends and begins of what this process gave back, by segment, for readers with older places."""
         self._sparse = {number for number in self._numbers[:-1] if is_sparse(os.stat(self._path(number)))}
         self._open_last()
 
@@ -199,17 +204,26 @@ class Journal:
             raise DamagedData(f"journal segment {segment}: {problem.strerror}") from problem
         if len(data) != length:
             raise DamagedData(f"journal segment {segment} ends early")
-        if segment in self._sparse and self._has_hole(segment, offset, length):
+        if segment in self._given_back and self._is_gone(segment, offset, length):
             raise DamagedData(f"journal segment {segment} was given back there")
         return data
 
-    def _has_hole(self, segment: int, offset: int, length: int) -> bool:
-        return self._files.next_hole(segment, self._path(segment), offset) < offset + length
+    def _is_gone(self, segment: int, offset: int, length: int) -> bool:
+        """Whether any of these bytes was given back by this process. What was before it, nothing names any more."""
+        ends, begins = self._given_back[segment]
+        place = bisect_right(ends, offset)
+        return place < len(begins) and begins[place] < offset + length
 
     def is_given_back(self, record: ReplayedRecord) -> bool:
-        """Whether the body was taken out of its segment, which happens when it is settled."""
+        """Whether nothing is left of the body in its segment, which happens when it is settled.
+
+        A file that was copied sparsely has holes for zeros as well: who asks has seen that the hash does not fit.
+        """
         segment, offset, length = record.body_place
-        return length > 0 and segment in self._sparse and self._has_hole(segment, offset, length)
+        if segment not in self._sparse or length < limits.SMALLEST_HOLE_BYTES:
+            return False
+        first, last = offset + _BLOCK_BYTES, offset + length - _BLOCK_BYTES
+        return self._files.next_data(segment, self._path(segment), first) >= last
 
     def give_back(self, segment: int, places: Sequence[tuple[int, int]]) -> None:
         """Takes ranges (offset, length) out of a closed segment, durably; from now on they can not be read.
@@ -220,12 +234,25 @@ class Journal:
             raise ValueError("the segment that is written to gives nothing back")
         descriptor = os.open(self._path(segment), os.O_WRONLY)
         try:
+            self._sparse.add(segment)
+            self._remember(segment, places)
             for offset, length in places:
-                self._sparse.add(segment)
                 make_hole(descriptor, offset, length)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+    def _remember(self, segment: int, places: Sequence[tuple[int, int]]) -> None:
+        ends, begins = self._given_back.pop(segment, ((), ()))
+        ranges = sorted(
+            {*zip(begins, ends, strict=True), *((offset, offset + length) for offset, length in places)}
+        )
+        self._given_back[segment] = (
+            tuple(end for _, end in ranges),
+            tuple(begin for begin, _ in ranges),
+        )
+        while len(self._given_back) > limits.REMEMBERED_GIVEN_BACK:
+            self._given_back.pop(next(iter(self._given_back)))
 
     def headed(self, segment: int) -> Iterator[ReplayedRecord | None]:
         """The records of a closed segment, bodies unread; None and the end where a header is broken."""

@@ -1,5 +1,6 @@
 """Files kept open for reading, at most so many; one that is being read from is never closed under the reader."""
 
+import errno
 import os
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -31,11 +32,15 @@ class OpenFiles:
         finally:
             self._give_back(file)
 
-    def next_hole(self, key: Hashable, path: Path, offset: int) -> int:
-        """Where the next range without blocks begins at or after the offset; the file's end counts as one."""
+    def next_data(self, key: Hashable, path: Path, offset: int) -> int:
+        """Where the next range with blocks begins at or after the offset; the file's length when none does."""
         file = self._take(key, path)
         try:
-            return os.lseek(file.descriptor, offset, os.SEEK_HOLE)
+            return os.lseek(file.descriptor, offset, os.SEEK_DATA)
+        except OSError as problem:
+            if problem.errno != errno.ENXIO:
+                raise
+            return os.fstat(file.descriptor).st_size
         finally:
             self._give_back(file)
 

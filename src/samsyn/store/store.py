@@ -136,8 +136,8 @@ class Store:
         """Where the frames lie, as the manifest of its settled series tells; None = find out from the bytes."""
         if instance.location.segment >= 0:
             return None
-        settled = self.peek(
-            lambda connection: settled_rows.settled_of(connection, -instance.location.segment)
+        settled = self._ask(
+            lambda connection: settled_rows.settled_in(connection, -instance.location.segment)
         )
         number = settled.numbers.get(instance.sop_instance_uid) if settled is not None else None
         return settled.manifest.frames[number] if settled is not None and number is not None else None

@@ -3,7 +3,7 @@
 An operation is a short list: ["i", table, {column: value}] insert, ["b", ...] insert with the place of the
 record's body in the columns segment, body_offset and length, ["r", ...] insert or replace, ["u", table, {where},
 {values}] update, ["+", table, {where}, {column: delta}] add, ["d", table, {where}] delete, ["s", series key,
-instances, time, [SOP Instance UIDs]] settled: the series' object has so many instances now, these are new in it.
+object key, instances, time, [SOP Instance UIDs]] settled: the object has so many instances now, these are new.
 """
 
 import sqlite3
@@ -51,7 +51,12 @@ def apply(
 
 
 def _settle(
-    connection: sqlite3.Connection, series_key: int, instances: int, time: str, uids: list[str]
+    connection: sqlite3.Connection,
+    series_key: int,
+    object_key: int,
+    instances: int,
+    time: str,
+    uids: list[str],
 ) -> None:
     """Rows of what is settled leave the index, and marks of damage with them: the object was read back whole."""
     has_damage = connection.execute("SELECT 1 FROM damage LIMIT 1").fetchone() is not None
@@ -63,7 +68,10 @@ def _settle(
                 (uid,),
             )
         connection.execute("DELETE FROM instance WHERE sop_uid = ? AND series_key = ?", (uid, series_key))
-    connection.execute("INSERT OR REPLACE INTO series_object VALUES(?, ?, ?)", (series_key, instances, time))
+    connection.execute(
+        "INSERT OR REPLACE INTO series_object VALUES(?, ?, ?, ?)", (series_key, object_key, instances, time)
+    )
+    connection.execute("UPDATE settled_size SET last_object = MAX(last_object, ?)", (object_key,))
     settled_uids.add(connection, series_key, uids)
 
 

@@ -27,9 +27,17 @@ def objects_of(connection: sqlite3.Connection) -> SeriesObjects:
 def settled_of(connection: sqlite3.Connection, series_key: int) -> SettledSeries | None:
     """What is settled of a series; None = nothing. DamagedData: the object's manifest is."""
     row = connection.execute(
-        "SELECT instances FROM series_object WHERE series_key = ?", (series_key,)
+        "SELECT object_key, instances FROM series_object WHERE series_key = ?", (series_key,)
     ).fetchone()
-    return objects_of(connection).settled(series_key, row[0]) if row is not None else None
+    return objects_of(connection).settled(row[0], row[1]) if row is not None else None
+
+
+def settled_in(connection: sqlite3.Connection, object_key: int) -> SettledSeries | None:
+    """The same by the key of the object."""
+    row = connection.execute(
+        "SELECT instances FROM series_object WHERE object_key = ?", (object_key,)
+    ).fetchone()
+    return objects_of(connection).settled(object_key, row[0]) if row is not None else None
 
 
 def series_of_study(connection: sqlite3.Connection, study_key: int) -> list[tuple[int | None, int]]:
@@ -56,6 +64,16 @@ def is_any(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM series_object LIMIT 1").fetchone() is not None
 
 
+def table_of_study(connection: sqlite3.Connection, study_key: int) -> tuple[str, str] | None:
+    """`as_table` for the settled series of one study, None when there are none."""
+    rows = connection.execute(
+        "SELECT series_key, instances FROM series JOIN series_object USING(series_key) WHERE study_key = ?",
+        (study_key,),
+    )
+    series = [(row[0], row[1]) for row in rows]
+    return as_table(connection, series) if series else None
+
+
 def as_table(connection: sqlite3.Connection, series: list[tuple[int, int]]) -> tuple[str, str]:
     """(SQL that stands for a table like `instance`, its JSON parameter) with all instances of the settled series.
 
@@ -66,9 +84,12 @@ def as_table(connection: sqlite3.Connection, series: list[tuple[int, int]]) -> t
     columns = connection.execute("SELECT name, type FROM pragma_table_info('instance')").fetchall()
     names = [row[0] for row in columns]
     rows: list[list[Any]] = []
-    for series_key, count in series:
-        manifest = objects_of(connection).settled(series_key, count).manifest
-        own = {"series_key": series_key, "segment": -series_key}
+    for series_key, _ in series:
+        settled = settled_of(connection, series_key)
+        if settled is None:
+            continue
+        manifest = settled.manifest
+        own = {"series_key": series_key, "segment": -manifest.object_key}
         places = {name: place for place, name in enumerate(manifest.columns)}
         for row in manifest.rows:
             rows.append(
@@ -111,10 +132,12 @@ def uids_of_series(connection: sqlite3.Connection, series_key: int) -> tuple[str
     return row[0], row[1]
 
 
-def all_settled(connection: sqlite3.Connection, after: int, limit: int) -> list[tuple[int, int]]:
-    """(series key, settled instances) by key, from the one behind `after` on."""
+def all_objects(connection: sqlite3.Connection, after: int, limit: int) -> list[tuple[int, int]]:
+    """(object key, instances that must be in it) by key, from the one behind `after` on."""
     rows = connection.execute(
-        "SELECT series_key, instances FROM series_object WHERE series_key > ? ORDER BY series_key LIMIT ?",
+        "SELECT object_key, instances FROM series_object WHERE object_key > ?1"
+        " UNION ALL SELECT object_key, instances FROM former_object WHERE object_key > ?1"
+        " ORDER BY object_key LIMIT ?2",
         (after, limit),
     )
     return [(row[0], row[1]) for row in rows]
@@ -133,6 +156,11 @@ def settled_before(connection: sqlite3.Connection, sop_uid: str, before: str) ->
     if found is None:
         return None
     row = connection.execute(
-        "SELECT 1 FROM series_object WHERE series_key = ? AND settled <= ?", (-found.location.segment, before)
+        "SELECT 1 FROM series_object WHERE object_key = ? AND settled <= ?", (-found.location.segment, before)
     ).fetchone()
     return found if row is not None else None
+
+
+def next_object(connection: sqlite3.Connection) -> int:
+    """A key that no object had that a record tells of."""
+    return int(connection.execute("SELECT last_object FROM settled_size").fetchone()[0]) + 1

@@ -1,7 +1,10 @@
 """Reads of what the scrub knows, and of whether a row still names a place in the journal."""
 
 import sqlite3
-from typing import Any
+from typing import Any, Final
+
+_OBJECT_TABLES: Final = ("instance", "original_body", "held")
+"""Tables that name bodies by SOP Instance UID."""
 
 
 def scrub_state(connection: sqlite3.Connection) -> tuple[int, str, str] | None:
@@ -11,9 +14,36 @@ def scrub_state(connection: sqlite3.Connection) -> tuple[int, str, str] | None:
 
 
 def names_place(
+    connection: sqlite3.Connection, table: str, uids: dict[str, Any], segment: int, offset: int
+) -> bool:
+    """Whether the row with this key has its body at this place of the journal.
+
+    A place may have gone over to another table (an object that was corrected): those that know the object's UID
+    are asked as well.
+    """
+    key, value = next(iter(uids.items()))
+    if _has_row(connection, table, key, value, segment, offset):
+        return True
+    uid = uids.get("sop_uid")
+    return uid is not None and any(
+        _has_row(connection, other, "sop_uid", uid, segment, offset)
+        for other in _OBJECT_TABLES
+        if other != table
+    )
+
+
+def is_named_elsewhere(connection: sqlite3.Connection, sop_uid: str, segment: int, offset: int) -> bool:
+    """Whether a row beside `instance` names this place for the object."""
+    return any(
+        _has_row(connection, table, "sop_uid", sop_uid, segment, offset)
+        for table in _OBJECT_TABLES
+        if table != "instance"
+    )
+
+
+def _has_row(
     connection: sqlite3.Connection, table: str, key: str, value: Any, segment: int, offset: int
 ) -> bool:
-    """Whether the row with this key has its body at this place of the journal."""
     found = connection.execute(
         f"SELECT 1 FROM {table} WHERE {key} = ? AND segment = ? AND body_offset = ?", (value, segment, offset)
     )

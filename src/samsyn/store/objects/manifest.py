@@ -34,7 +34,7 @@ class Manifest:
     """The instances of one settled series. `rows` have the columns of the index's instance table that `columns`
     names, among them body_offset, here the offset in the object; `frames` the table of each, None = native."""
 
-    series_key: int
+    object_key: int
     series_uid: str
     study_uid: str
     columns: tuple[str, ...]
@@ -49,7 +49,7 @@ class Manifest:
 def encode(manifest: Manifest, offset: int) -> bytes:
     """Manifest and footer, to be written at the offset."""
     fields = {
-        "series_key": manifest.series_key,
+        "object_key": manifest.object_key,
         "series_uid": manifest.series_uid,
         "study_uid": manifest.study_uid,
         "columns": manifest.columns,
@@ -79,7 +79,7 @@ def decode(packed: bytes, sha256: bytes) -> Manifest:
         raise DamagedData("MAX_MANIFEST_BYTES")
     fields = orjson.loads(data)
     return Manifest(
-        fields["series_key"],
+        fields["object_key"],
         fields["series_uid"],
         fields["study_uid"],
         tuple(fields["columns"]),
@@ -95,7 +95,7 @@ def _table(ranges: list[list[list[int]]] | None) -> FrameTable | None:
 
 
 def stored(manifest: Manifest, number: int) -> StoredInstance:
-    """One instance as retrieval needs it; its place is (-series key, offset in the object)."""
+    """One instance as retrieval needs it; its place is (-object key, offset in the object)."""
     row = manifest.row(number)
     return StoredInstance(
         sop_instance_uid=row["sop_uid"],
@@ -104,7 +104,7 @@ def stored(manifest: Manifest, number: int) -> StoredInstance:
         study_uid=manifest.study_uid,
         series_uid=manifest.series_uid,
         number=row["number"],
-        location=BodyLocation(-manifest.series_key, row["body_offset"], row["length"]),
+        location=BodyLocation(-manifest.object_key, row["body_offset"], row["length"]),
         sha256=bytes.fromhex(row["sha256"]),
         pixels=pixels_of(row),
     )

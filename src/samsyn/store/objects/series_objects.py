@@ -33,7 +33,7 @@ class SettledSeries:
 
 
 class SeriesObjects:
-    """Objects under one folder, named by series key: nothing of a name comes from outside. Any thread may read."""
+    """Objects under one folder, named by object key: nothing of a name comes from outside. Any thread may read."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -42,47 +42,47 @@ class SeriesObjects:
         self._kept_instances = 0
         self._lock = Lock()
 
-    def path(self, series_key: int) -> Path:
+    def path(self, object_key: int) -> Path:
         """The file of a series."""
-        return self._folder / f"{series_key % 256:02x}" / f"{series_key}.series"
+        return self._folder / f"{object_key % 256:02x}" / f"{object_key}.series"
 
-    def read(self, series_key: int, offset: int, length: int) -> bytes:
+    def read(self, object_key: int, offset: int, length: int) -> bytes:
         """Exactly these bytes of the object; DamagedData when the file is shorter or gone."""
         try:
-            data = self._files.read(series_key, self.path(series_key), offset, length)
+            data = self._files.read(object_key, self.path(object_key), offset, length)
         except OSError as problem:
-            raise DamagedData(f"series object {series_key}: {problem.strerror}") from problem
+            raise DamagedData(f"series object {object_key}: {problem.strerror}") from problem
         if len(data) != length:
-            raise DamagedData(f"series object {series_key} ends early")
+            raise DamagedData(f"series object {object_key} ends early")
         return data
 
-    def settled(self, series_key: int, count: int) -> SettledSeries:
+    def settled(self, object_key: int, count: int) -> SettledSeries:
         """The first `count` instances of the object, as many as the index says are settled.
 
         DamagedData: the manifest is damaged or tells fewer.
         """
         with self._lock:
-            kept = self._kept.get(series_key)
+            kept = self._kept.get(object_key)
             if kept is not None and len(kept.instances) == count:
-                self._kept.move_to_end(series_key)
+                self._kept.move_to_end(object_key)
                 return kept
-        found = _first(load(self.path(series_key)), count)
+        found = _first(load(self.path(object_key)), count)
         with self._lock:
-            self._drop_kept(series_key)
-            self._kept[series_key] = found
+            self._drop_kept(object_key)
+            self._kept[object_key] = found
             self._kept_instances += count
             while self._kept_instances > limits.MAX_KEPT_SETTLED and len(self._kept) > 1:
                 self._drop_kept(next(iter(self._kept)))
         return found
 
-    def forget(self, series_key: int) -> None:
+    def forget(self, object_key: int) -> None:
         """The object was replaced by a later version."""
         with self._lock:
-            self._drop_kept(series_key)
-        self._files.drop(series_key)
+            self._drop_kept(object_key)
+        self._files.drop(object_key)
 
-    def _drop_kept(self, series_key: int) -> None:
-        dropped = self._kept.pop(series_key, None)
+    def _drop_kept(self, object_key: int) -> None:
+        dropped = self._kept.pop(object_key, None)
         if dropped is not None:
             self._kept_instances -= len(dropped.instances)
 
@@ -93,9 +93,9 @@ class SeriesObjects:
 
 def _first(manifest: Manifest, count: int) -> SettledSeries:
     if len(manifest.rows) < count:
-        raise DamagedData(f"series object {manifest.series_key} has fewer instances than are settled")
+        raise DamagedData(f"series object {manifest.object_key} has fewer instances than are settled")
     cut = Manifest(
-        manifest.series_key,
+        manifest.object_key,
         manifest.series_uid,
         manifest.study_uid,
         manifest.columns,
@@ -157,7 +157,7 @@ def adopt(path: Path, source: Path, count: int) -> bool:
         with contextlib.suppress(DamagedData):
             count = max(count, len(load(path).rows))
         manifest = load(source)
-        if str(manifest.series_key) != path.stem or len(manifest.rows) < count:
+        if str(manifest.object_key) != path.stem or len(manifest.rows) < count:
             return False
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         shutil.copyfile(source, part)

@@ -22,7 +22,7 @@ from samsyn import limits
 from samsyn.clock import Clock
 from samsyn.errors import DamagedData, SamsynError
 from samsyn.model.imaging import StoredInstance
-from samsyn.store.index import settled_rows
+from samsyn.store.index import settled_rows, upkeep_rows
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
@@ -140,7 +140,9 @@ def _settled_long_ago(
     found: list[tuple[_Body, StoredInstance]] = []
     for body in bodies:
         instance = settled_rows.settled_before(connection, body.sop_uid, before)
-        if instance is not None and instance.sha256.hex() == body.sha256:
+        if instance is None or instance.sha256.hex() != body.sha256:
+            continue
+        if not upkeep_rows.is_named_elsewhere(connection, body.sop_uid, body.segment, body.offset):
             found.append((body, instance))
     return found
 

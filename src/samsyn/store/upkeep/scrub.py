@@ -150,7 +150,7 @@ class Scrub:
         """Series objects by key; `after` is the last one that is done."""
         while True:
             series = await self._store.read(
-                partial(settled_rows.all_settled, after=after, limit=_OBJECTS_PER_NOTE)
+                partial(settled_rows.all_objects, after=after, limit=_OBJECTS_PER_NOTE)
             )
             if not series:
                 return
@@ -285,7 +285,7 @@ def _look_at_object(path: Path, count: int) -> tuple[list[dict[str, Any]], int]:
     rows = [manifest.row(number) for number in numbers]
     marks = [
         {
-            "segment": -manifest.series_key,
+            "segment": -manifest.object_key,
             "body_offset": row["body_offset"],
             "length": row["length"],
             "sha256": row["sha256"],
@@ -302,6 +302,5 @@ _COLUMNS = ("segment", "body_offset", "length", "sha256", "owner", "reference")
 
 def _is_named(connection: sqlite3.Connection, record: ReplayedRecord, operation: Operation) -> bool:
     """Whether the row that the record made still names this place; what nobody reads any more may be anything."""
-    key, value = next(iter(operation[2].items()))
     segment, offset, _ = record.body_place
-    return upkeep_rows.names_place(connection, operation[1], key, value, segment, offset)
+    return upkeep_rows.names_place(connection, operation[1], operation[2], segment, offset)

@@ -109,22 +109,24 @@ class Settling:
         DamagedData: one of them has not its hash any more; OSError: the disk refused; Conflict: something else
         changed the rows meanwhile. All of them leave the series as it was, whole.
         """
-        present, rows, uids = await self._store.read(partial(_plan, series_key=series_key))
+        object_key, present, rows, uids = await self._store.read(partial(_plan, series_key=series_key))
         if not rows:
             return
-        await asyncio.to_thread(self._write, series_key, present, rows, uids)
-        self._store.objects.forget(series_key)
+        await asyncio.to_thread(self._write, object_key, present, rows, uids)
+        self._store.objects.forget(object_key)
         count = len(present.instances) if present is not None else 0
         for first in range(0, len(rows), limits.SETTLE_ROWS):
             part = rows[first : first + limits.SETTLE_ROWS]
             count += len(part)
-            await self._store.commit(partial(_record, series_key=series_key, count=count, rows=part))
+            await self._store.commit(
+                partial(_record, series_key=series_key, object_key=object_key, count=count, rows=part)
+            )
         self.series += 1
         self.instances += len(rows)
 
     def _write(
         self,
-        series_key: int,
+        object_key: int,
         present: SettledSeries | None,
         rows: list[dict[str, Any]],
         uids: tuple[str, str],
@@ -133,7 +135,7 @@ class Settling:
         columns = tuple(name for name in rows[0] if name not in _OWN_COLUMNS)
         told: list[tuple[Any, ...]] = []
         frames: list[FrameTable | None] = []
-        version = NewVersion(objects.path(series_key))
+        version = NewVersion(objects.path(object_key))
         try:
             if present is not None:
                 for instance, table in zip(present.instances, present.manifest.frames, strict=True):
@@ -148,7 +150,7 @@ class Settling:
                 offset = version.append(read, row["length"], row["sha256"])
                 told.append(tuple(offset if name == "body_offset" else row[name] for name in columns))
                 frames.append(_frame_table(read, row))
-            version.put(Manifest(series_key, *uids, columns, tuple(told), tuple(frames)))
+            version.put(Manifest(object_key, *uids, columns, tuple(told), tuple(frames)))
         except BaseException:
             version.drop()
             raise
@@ -159,15 +161,20 @@ class Settling:
 
 def _plan(
     connection: sqlite3.Connection, series_key: int
-) -> tuple[SettledSeries | None, list[dict[str, Any]], tuple[str, str]]:
+) -> tuple[int, SettledSeries | None, list[dict[str, Any]], tuple[str, str]]:
+    """(object key, what is settled, rows to settle, UIDs of series and study)."""
+    present = settled_rows.settled_of(connection, series_key)
     return (
-        settled_rows.settled_of(connection, series_key),
+        present.manifest.object_key if present is not None else settled_rows.next_object(connection),
+        present,
         settled_rows.rows_to_settle(connection, series_key),
         settled_rows.uids_of_series(connection, series_key),
     )
 
 
-def _record(transaction: Transaction, series_key: int, count: int, rows: list[dict[str, Any]]) -> None:
+def _record(
+    transaction: Transaction, series_key: int, object_key: int, count: int, rows: list[dict[str, Any]]
+) -> None:
     """Says that these instances are settled, if their rows are still those that were written into the object."""
     for row in rows:
         found = transaction.one(
@@ -175,7 +182,7 @@ def _record(transaction: Transaction, series_key: int, count: int, rows: list[di
         )
         if found != (row["sha256"], row["segment"], row["body_offset"], series_key):
             raise Conflict("a row was changed while its series was being settled")
-    transaction.settle(series_key, count, [row["sop_uid"] for row in rows])
+    transaction.settle(series_key, object_key, count, [row["sop_uid"] for row in rows])
 
 
 def _frame_table(read: Callable[[int, int], bytes], row: dict[str, Any]) -> FrameTable | None:

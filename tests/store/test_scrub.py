@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from samsyn.cli import check
 from samsyn.clock import SystemClock
 from samsyn.errors import DamagedData
 from samsyn.store import journal as journal_module
-from samsyn.store import replay
+from samsyn.store import records, replay
 from samsyn.store.records import FRAME
 from samsyn.store.store import Store
 from samsyn.store.upkeep.scrub import Scrub
@@ -290,11 +291,8 @@ async def test_what_looks_like_a_record_inside_a_body_ends_no_start(tmp_path: Pa
     await store.commit(add_message("first"), b"1")
     file = tmp_path / "journal" / "00000001.journal"
     fake = b"".join(
-        journal_module.records.encode_frame(header, 0) + header
-        for header in (
-            journal_module.records.encode_header(10**9 + number, f"2026-{number}", "", [])
-            for number in (1, 2)
-        )
+        records.encode_frame(header, 0) + header
+        for header in (records.encode_header(10**9 + number, f"2026-{number}", "", []) for number in (1, 2))
     )
     begins = store.journal.end.offset
     await store.commit(add_message("second"), fake * 3)
@@ -306,6 +304,39 @@ async def test_what_looks_like_a_record_inside_a_body_ends_no_start(tmp_path: Pa
     again = opened(tmp_path)
     assert [row[2] for row in rows(again, "message")] == ["first"]
     again.close()
+
+
+async def test_bytes_of_a_body_that_look_like_a_record_ask_the_index_nothing(tmp_path: Path) -> None:
+    """Behind a broken header the scrub looks for the next record, and a sender may have sent what looks like one."""
+    store = opened(tmp_path)
+    await store.commit(add_message("first"), b"1")
+    operations = [["b", "message WHERE 1 = 1 --", {"message_key": 1}], ["b", "message", {"1 = 1 --": 1}]]
+    header = records.encode_header(10, "2026", "0" * 64, operations)
+    begins = store.journal.end.offset
+    await store.commit(add_message("second"), records.encode_frame(header, 5) + b"bytes" + header)
+    await store.commit(add_message("third"), b"3")
+    with store.journal.path(1).open("r+b") as file:
+        file.seek(begins)
+        file.write(b"XXXX")
+    seen = await Scrub(store, SystemClock()).whole_pass()
+    assert {body.owner for body in seen.damaged} == {"record"}
+    assert seen.damaged[0].offset == begins
+    assert seen.bodies == 4
+    store.close()
+
+
+async def test_the_check_tells_of_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = await filled(tmp_path)
+    file = tmp_path / "samsyn.toml"
+    file.write_text(f'[data]\nfolder = "{tmp_path}"\n')
+    check.run(file)
+    assert "damaged" not in capsys.readouterr().out
+    flip(tmp_path, *where[5][:2])
+    store = opened(tmp_path)
+    await Scrub(store, SystemClock()).whole_pass()
+    check.run(file)
+    assert "1 stored bodies are damaged" in capsys.readouterr().out
+    store.close()
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Reads of what the scrub knows, and of whether a row still names a place in the journal."""
 
 import sqlite3
+from pathlib import Path
 from typing import Any, Final
 
 _OBJECT_TABLES: Final = ("instance", "original_body", "held")
@@ -22,6 +23,8 @@ def names_place(
     are asked as well.
     """
     key, value = next(iter(uids.items()))
+    if not {key, "segment", "body_offset"} <= _columns(connection, table):
+        return False  # behind a broken header the bytes of a body may look like a record
     if _has_row(connection, table, key, value, segment, offset):
         return True
     uid = uids.get("sop_uid")
@@ -32,6 +35,10 @@ def names_place(
     )
 
 
+def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
+    return {row[0] for row in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))}
+
+
 def is_named_elsewhere(connection: sqlite3.Connection, sop_uid: str, segment: int, offset: int) -> bool:
     """Whether a row beside `instance` names this place for the object."""
     return any(
@@ -39,6 +46,20 @@ def is_named_elsewhere(connection: sqlite3.Connection, sop_uid: str, segment: in
         for table in _OBJECT_TABLES
         if table != "instance"
     )
+
+
+def damage_count(path: Path) -> int:
+    """Marks in the index file of a store that may be open elsewhere; 0 also when there is no index that can be read."""
+    try:
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    except sqlite3.Error:
+        return 0
+    try:
+        return int(connection.execute("SELECT COUNT(*) FROM damage").fetchone()[0])
+    except sqlite3.Error:
+        return 0
+    finally:
+        connection.close()
 
 
 def _has_row(

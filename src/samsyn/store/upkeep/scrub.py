@@ -188,16 +188,14 @@ class Scrub:
 
     def _steps(self, segment: int) -> Iterator[_Step]:
         journal = self._store.journal
-        offset, sequence = 0, 0
+        offset = 0
         step = _Step()
         while offset < journal.end_of(segment):
             size = journal.end_of(segment)
             record = journal.record_at(segment, offset, size)
             given_back = record is not None and not record.body_is_whole and journal.is_given_back(record)
             if record is None or not (record.body_is_whole or given_back):
-                expected = (
-                    record.header.sequence if record is not None else sequence + 1 if sequence else None
-                )
+                expected = record.header.sequence if record is not None else None
                 if journal.mend(segment, offset, expected):
                     record = journal.record_at(segment, offset, size)
                     step.mended += 1
@@ -208,7 +206,7 @@ class Scrub:
             else:
                 self._look_at(record, step)
                 step.read_bytes += record.ends.offset - offset
-                offset, sequence = record.ends.offset, record.header.sequence
+                offset = record.ends.offset
             if step.read_bytes >= _STEP_BYTES or step.lost:
                 yield step
                 step = _Step()

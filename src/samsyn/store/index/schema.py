@@ -5,11 +5,12 @@ patient_key, provider, unit, begins, ends and preliminary; days are YYYYMMDD as 
 from typing import Final
 
 from samsyn.store.index.access_schema import ACCESS_SCHEMA
+from samsyn.store.index.audit_schema import AUDIT_KEYS, AUDIT_SCHEMA
 from samsyn.store.index.exchange_schema import EXCHANGE_SCHEMA
 from samsyn.store.index.identity_schema import IDENTITY_KEYS, IDENTITY_SCHEMA
 from samsyn.store.index.text_schema import TEXT_KEYS, TEXT_SCHEMA
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 
 _CORE: Final = """
 CREATE TABLE journal_state(one INTEGER PRIMARY KEY CHECK(one = 1), segment INTEGER, end_offset INTEGER,
@@ -109,7 +110,7 @@ CREATE TABLE job(job_key INTEGER PRIMARY KEY, kind TEXT, name TEXT, payload TEXT
 CREATE INDEX job_ready ON job(state, priority, run_at);
 """
 
-SCHEMA: Final = _CORE + ACCESS_SCHEMA + IDENTITY_SCHEMA + TEXT_SCHEMA + EXCHANGE_SCHEMA
+SCHEMA: Final = _CORE + ACCESS_SCHEMA + IDENTITY_SCHEMA + TEXT_SCHEMA + EXCHANGE_SCHEMA + AUDIT_SCHEMA
 
 KEYED_TABLES: Final = {
     "patient": "patient_key",
@@ -123,6 +124,7 @@ KEYED_TABLES: Final = {
     "audit": "sequence",
     "job": "job_key",
     **IDENTITY_KEYS,
+    **AUDIT_KEYS,
     **TEXT_KEYS,
 }
 """Tables whose integer keys the writer hands out, so that a replay gives the same keys."""

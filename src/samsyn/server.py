@@ -45,7 +45,7 @@ from samsyn.exchange.availability import AVAILABILITY_JOB, AvailabilityNotices
 from samsyn.exchange.commitment import STORAGE_COMMITMENT_JOB, Commitments
 from samsyn.exchange.pool import AssociationPool
 from samsyn.exchange.sending import SEND_JOB, Sending
-from samsyn.ingest.filing import SERIES_DOCUMENT, SERIES_QUIET_S
+from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
 from samsyn.jobs.queue import Job, Later, Patience, Worker
 from samsyn.model.patient import Demographics, DemographicsOrigin
@@ -58,6 +58,7 @@ from samsyn.providers.connections import Connections
 from samsyn.render.children import DecodingChildren
 from samsyn.render.pictures import Pictures
 from samsyn.render.transcoding import Transcoder
+from samsyn.reports.documents import DocumentFiling
 from samsyn.reports.examination import History
 from samsyn.reports.file import Filing
 from samsyn.reports.stewardship.decisions import Decisions
@@ -146,7 +147,13 @@ class Server:
             self._retriever, self._children, store.folder / "derived" / "pictures", clock
         )
         self._worker = Worker(
-            store, clock, {SERIES_DOCUMENT: self._prepare_series, LATE_OBJECT: self._mover.file_late}
+            store,
+            clock,
+            {
+                SERIES_DOCUMENT: self._prepare_series,
+                LATE_OBJECT: self._mover.file_late,
+                REPORT_DOCUMENT: DocumentFiling(store).work,
+            },
         )
         self._anchoring = self._make_anchoring()
         self._pool = AssociationPool(clock, self._settings.dicom.ae_title)

@@ -69,6 +69,9 @@ class VersionShown:
     author: str
     signer: str
     reason: str
+    form: str = "text"
+    renditions: tuple[str, ...] = ()
+    """Other forms of the same version: sr, cda, pdf."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +276,8 @@ def _version(version: ReportVersion, role: Role) -> VersionShown:
         author=version.author,
         signer=version.signer,
         reason=version.reason,
+        form=version.form,
+        renditions=tuple(dict.fromkeys(each.form for each in version.renditions)),
     )
 
 

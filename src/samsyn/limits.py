@@ -126,6 +126,8 @@ MAX_REPORT_CHARACTERS: Final = 2_000_000
 """Text of one report version: a long one has 10,000; more than a book is no report."""
 MAX_SR_ITEMS: Final = 50_000
 """Content items of one DICOM structured report: a report has hundreds, a CAD result some thousands."""
+MAX_FHIR_BYTES: Final = 10 * MIB
+"""One FHIR resource or transaction that is sent in: a report with an embedded PDF fits."""
 MAX_CDA_BYTES: Final = 10 * MIB
 """One CDA document: a report with embedded pictures fits."""
 MAX_ACK_CHARACTERS: Final = 1_000

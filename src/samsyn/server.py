@@ -58,9 +58,9 @@ from samsyn.providers.connections import Connections
 from samsyn.render.children import DecodingChildren
 from samsyn.render.pictures import Pictures
 from samsyn.render.transcoding import Transcoder
-from samsyn.reports.documents import DocumentFiling
 from samsyn.reports.examination import History
 from samsyn.reports.file import Filing
+from samsyn.reports.forms.documents import DocumentFiling
 from samsyn.reports.stewardship.decisions import Decisions
 from samsyn.reports.stewardship.moving import Mover
 from samsyn.reports.stewardship.worklists import WorkLists
@@ -262,6 +262,7 @@ class Server:
                     clock=self._clock,
                     base=f"{self._base}/fhir",
                     dicomweb=f"{self._base}/dicomweb",
+                    filing=self._filing,
                 )
             ),
         ]

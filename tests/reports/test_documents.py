@@ -17,9 +17,9 @@ from samsyn.ingest.receive import Arrival
 from samsyn.jobs.queue import Job
 from samsyn.model.predicate import Everything
 from samsyn.model.texts import ReportStatus
-from samsyn.reports.cda import read_cda
-from samsyn.reports.documents import DocumentFiling
 from samsyn.reports.examination import _joined
+from samsyn.reports.forms.cda import read_cda
+from samsyn.reports.forms.documents import DocumentFiling
 from samsyn.reports.order import Arrangement, Role, by_report
 from samsyn.store.index import examination_rows
 from tests.hl7v2.messages import oru

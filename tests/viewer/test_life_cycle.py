@@ -11,7 +11,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from samsyn.ingest.filing import REPORT_DOCUMENT
 from samsyn.ingest.receive import Arrival
 from samsyn.jobs.queue import Job
-from samsyn.reports.documents import DocumentFiling
+from samsyn.reports.forms.documents import DocumentFiling
 from tests.reports.documents_made import PDF_BYTES, encapsulated, number, report, section, text
 from tests.viewer.house import House, a_house, days_ago, sender_of
 from tests.viewer.life_cycle import AFTER, NORD, Telling, tell_everything

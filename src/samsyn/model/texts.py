@@ -77,7 +77,7 @@ class ReportVersion:
     reason: str = ""
     """Why it was corrected or annulled, when the source told."""
     form: str = "text"
-    """How it came: "text" (HL7 v2, FHIR), "sr", "cda" or "pdf"."""
+    """How it came: "text" (HL7 v2), "fhir", "sr", "cda" or "pdf"."""
     series_uid: str = ""
     """Series of the DICOM object that it came as; "" for a message."""
     renditions: tuple["Rendition", ...] = ()

@@ -44,6 +44,7 @@ class Connections:
     """Looks known systems up by what they show at a door."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._peers = {
             peer.ae_title: (provider, peer) for provider in settings.provider for peer in provider.dicom_peer
         }
@@ -103,6 +104,18 @@ class Connections:
     def token(self, secret: str) -> System | None:
         """The system that holds a bearer token, or None. Only the token's SHA-256 is known here."""
         return self._tokens.get(hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest())
+
+    def text_sender(self, subject: Subject) -> Sender | None:
+        """What a system with a bearer token sends texts as; None = it sends none."""
+        own = subject.assignment
+        if subject.kind is not SubjectKind.SYSTEM or own is None:
+            return None
+        for provider in self._settings.provider:
+            if provider.hsa_id == own.provider_hsa_id and provider.texts_in:
+                for token in provider.token:
+                    if token.name == subject.hsa_id and token.may_store:
+                        return _sender(provider, token.name, token.unit, False)
+        return None
 
     def hl7_source(self, application: str, facility: str, address: str) -> Hl7Source | None:
         """The system behind MSH-3, MSH-4 and the remote address, or None."""

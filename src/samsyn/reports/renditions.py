@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from samsyn.model.texts import Rendition, ReportStatus, ReportVersion
 
-_FORMS = ("text", "sr", "cda", "pdf")
+_FORMS = ("text", "fhir", "sr", "cda", "pdf")
 """The form that is read first; the others are renditions of it."""
 _SAME_MOMENT = timedelta(minutes=2)
 """A RIS writes the message and the document of one signing within seconds."""

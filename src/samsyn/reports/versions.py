@@ -61,7 +61,7 @@ def add(
         fragment=int(event.fragment),
         reason=event.reason,
         received=transaction.time,
-        form="text",
+        form=event.form,
         sop_uid="",
         series_uid="",
         visit=visit.visit,

@@ -17,7 +17,7 @@ from samsyn.hl7v2.times import read_time
 from samsyn.jobs.queue import Job
 from samsyn.model.audit import AuditEntry
 from samsyn.model.texts import ReportStatus
-from samsyn.reports.cda import read_cda
+from samsyn.reports.forms.cda import read_cda
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 

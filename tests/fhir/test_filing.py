@@ -8,7 +8,6 @@ from samsyn import limits
 from tests.reports.test_fhir_reports import body
 from tests.scratch import Running
 
-
 pytestmark = pytest.mark.slow
 
 

@@ -54,6 +54,8 @@ class Referral:
     history: str
     """Anamnes."""
     referrer: str
+    booked: datetime | None = None
+    """When the patient is expected for the examination, when a booking told it."""
 
 
 @dataclass(frozen=True, slots=True)

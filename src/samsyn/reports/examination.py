@@ -24,6 +24,7 @@ from samsyn.model.texts import (
     ReportVersion,
     Vidimering,
 )
+from samsyn.reports.referrals import NOT_BOOKED
 from samsyn.reports.vidimering import vidimera, words_about
 from samsyn.store.index import examination_rows
 from samsyn.store.store import Store
@@ -236,6 +237,7 @@ def _referral(row: sqlite3.Row) -> Referral:
         question=row["question"],
         history=row["history"],
         referrer=row["referrer"],
+        booked=_moment(row["booked"]) if row["booked"] != NOT_BOOKED else None,
     )
 
 

@@ -113,6 +113,7 @@ class ReferralShown:
     procedure: str
     priority: str
     ordered: str
+    booked: str
     status: str
 
 
@@ -192,6 +193,7 @@ class Presentation:
             procedure=referral.procedure_text or referral.procedure_code,
             priority=referral.priority,
             ordered=moment(referral.ordered),
+            booked=moment(referral.booked) if referral.status is ReferralStatus.SCHEDULED else "",
             status=self._words(f"referral.state_{referral.status.value}"),
         )
 

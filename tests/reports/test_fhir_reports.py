@@ -1,6 +1,8 @@
 """FHIR DiagnosticReport as a report version: one report with its message, refused with the element to mend."""
 
 import base64
+import contextlib
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,11 +10,14 @@ from typing import Any
 import orjson
 import pytest
 import pytest_asyncio
+from hypothesis import given
+from hypothesis import strategies as st
 
-from samsyn.errors import NotSupported
+from samsyn.errors import NotSupported, SamsynError
 from samsyn.model.predicate import Everything
 from samsyn.model.texts import ReportStatus
 from samsyn.reports.examination import _joined
+from samsyn.reports.forms.fhir import read_reports
 from samsyn.reports.order import by_report
 from samsyn.store.index import examination_rows
 from tests.hl7v2.messages import oru
@@ -179,3 +184,74 @@ async def test_other_resources_are_not_taken(house: House, raw: bytes) -> None:
 async def test_what_is_no_json_is_held_like_any_other_bad_input(house: House) -> None:
     for raw in (b"{", b"[]", b'"x"', b'{"a": "\\ud800"}'):
         assert (await filed(house, raw))[0] == "held"
+
+
+def places(value: Any) -> list[tuple[Any, ...]]:
+    """The way to every element of a resource."""
+    if isinstance(value, dict):
+        return [(key, *rest) for key, each in value.items() for rest in [(), *places(each)]]
+    if isinstance(value, list):
+        return [(place, *rest) for place, each in enumerate(value) for rest in [(), *places(each)]]
+    return []
+
+
+WHOLE = resource(
+    basedOn=[{"reference": "#r", "identifier": {"value": "R1"}}],
+    contained=[{"resourceType": "ServiceRequest", "id": "r", "identifier": [{"value": "R1"}]}],
+    imagingStudy=[{"identifier": {"value": "urn:oid:1.2.3"}}],
+    performer=[{"display": "Bo Ek", "identifier": {"system": "urn:oid:1.2.752.129.2.1.4.1", "value": "X"}}],
+    text={"div": "<div>a</div>"},
+    presentedForm=[{"contentType": "text/plain", "data": PLAIN}],
+    effectiveDateTime="2024-03-15",
+)
+
+
+@given(
+    st.lists(st.sampled_from(places(WHOLE)), min_size=1, max_size=4),
+    st.sampled_from(
+        [
+            None,
+            0,
+            -1.5,
+            True,
+            "",
+            "x" * 500,
+            "<p",
+            "\u0000",
+            [],
+            {},
+            [[]],
+            [None, "a"],
+            {"value": {"value": []}},
+        ]
+    ),
+)
+def test_whatever_stands_at_a_place_is_read_or_refused_in_our_own_words(ways: list[Any], junk: Any) -> None:
+    broken = orjson.loads(orjson.dumps(WHOLE))
+    for way in ways:
+        at = broken
+        try:
+            for step in way[:-1]:
+                at = at[step]
+            at[way[-1]] = junk
+        except (KeyError, IndexError, TypeError):
+            continue
+    with contextlib.suppress(SamsynError):
+        read_reports(orjson.dumps(broken), RIS, {})
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        resource(text={"div": "<p" * 200_000}),
+        resource(imagingStudy=[{"reference": "#x"}] * 1_001, contained=[{"id": "y"}] * 900),
+        resource(conclusion="x" * 2_000_001),
+    ],
+    ids=["unended markup", "references", "a book"],
+)
+def test_hostile_resources_cost_little(hostile: dict[str, Any]) -> None:
+    raw = orjson.dumps(hostile)
+    begun = time.process_time()
+    with contextlib.suppress(SamsynError):
+        read_reports(raw, RIS, {})
+    assert time.process_time() - begun < 1.0

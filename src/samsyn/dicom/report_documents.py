@@ -13,7 +13,7 @@ import orjson
 
 from samsyn.dicom.json import bulk_value, to_dicom_json
 from samsyn.errors import BadInput, LimitExceeded, NotFound
-from samsyn.limits import MAX_REPORT_CHARACTERS, MAX_SR_ITEMS
+from samsyn.limits import MAX_CDA_BYTES, MAX_REPORT_CHARACTERS, MAX_SR_ITEMS
 
 BASIC_TEXT, ENHANCED, COMPREHENSIVE = (f"1.2.840.10008.5.1.4.1.1.88.{number}" for number in (11, 22, 33))
 COMPREHENSIVE_3D, EXTENSIBLE = (f"1.2.840.10008.5.1.4.1.1.88.{number}" for number in (34, 35))
@@ -48,7 +48,7 @@ class ReportDocument:
     form: str
     """"sr", "pdf" or "cda"."""
     text: str
-    """Plain text; "" for PDF and CDA, whose content is `content`."""
+    """Plain text; "" for PDF and CDA."""
     title: str
     complete: bool
     verified: bool
@@ -62,6 +62,7 @@ class ReportDocument:
     """It names a document that it replaces or amends (Predecessor Documents Sequence)."""
     measurements: tuple[Measurement, ...] = ()
     content: bytes = b""
+    """The document of a CDA; a PDF stays where it is stored."""
     measures_only: bool = False
     """A measurement report: its numbers go with the examination, it is no report of a radiologist."""
 
@@ -80,14 +81,21 @@ def read_report_document(
         return _document(root, "sr", "\n".join(lines).strip("\n"), title, measurements)
     if not _is_report(root, title):
         return None
+    if sop_class_uid == PDF:
+        return _document(root, "pdf", "", title, ())
+    return _document(root, "cda", "", title, (), _content(data, transfer_syntax_uid, root))
+
+
+def _content(data: bytes | memoryview, transfer_syntax_uid: str, root: Mapping[str, Any]) -> bytes:
+    """The encapsulated bytes without their padding."""
     try:
-        content = bytes(bulk_value(data, transfer_syntax_uid, "00420011"))
+        value = bulk_value(data, transfer_syntax_uid, "00420011")
     except NotFound:
         raise BadInput("Encapsulated Document is missing") from None
-    form = "pdf" if sop_class_uid == PDF else "cda"
-    length = root.get("00420015", {}).get("Value", [len(content)])[0]
-    content = content[: int(length)] if isinstance(length, int) else content
-    return _document(root, form, "", title, (), content)
+    if len(value) > MAX_CDA_BYTES:
+        raise LimitExceeded(f"MAX_CDA_BYTES: the document is larger than {MAX_CDA_BYTES} bytes")
+    length = root.get("00420015", {}).get("Value", [len(value)])[0]
+    return bytes(value[:length] if isinstance(length, int) else value)
 
 
 def _document(

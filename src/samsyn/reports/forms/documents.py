@@ -51,7 +51,8 @@ class DocumentFiling:
         self._store = store
 
     async def work(self, job: Job) -> None:
-        """Files one object. A document that can not be read is left as it is: the object itself is there to see."""
+        """Files one object. BadInput, LimitExceeded: its content can not be read; the job is parked in the end, and
+        the object itself is there to see."""
         row = await self._store.read(lambda connection: connection.execute(_PLACE, (job.name,)).fetchone())
         if row is None:
             return

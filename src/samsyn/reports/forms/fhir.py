@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import orjson
 
-from samsyn.errors import BadInput, NotSupported
+from samsyn.errors import BadInput, LimitExceeded, NotSupported
 from samsyn.hl7v2.meaning import Interpretation, PatientClaim, ReportEvent, SentIdentifier
-from samsyn.limits import MAX_REPORT_CHARACTERS
+from samsyn.limits import MAX_FHIR_ITEMS, MAX_REPORT_CHARACTERS
 from samsyn.model.organisation import Owner
 from samsyn.model.patient import Demographics
 from samsyn.model.sender import Sender
@@ -40,7 +40,7 @@ _SEX: Final = MappingProxyType({"male": "M", "female": "F", "other": "O"})
 _HSA_SYSTEM: Final = "urn:oid:1.2.752.129.2.1.4.1"
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
 _DAY: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
-_BLOCKS: Final = re.compile(r"</?(?:p|div|br|li|tr|h[1-6]|table|ul|ol|pre)\b[^>]*>", re.IGNORECASE)
+_BLOCKS: Final = re.compile(r"</?(?:p|div|br|li|tr|h[1-6]|table|ul|ol|pre)\b[^<>]*>", re.IGNORECASE)
 _TAG: Final = re.compile(r"<[^<>]*>")
 _UID: Final = re.compile(r"urn:oid:([0-2](?:\.(?:0|[1-9][0-9]*))+)")
 
@@ -300,7 +300,11 @@ def _day(value: Any) -> str:
 
 def _list(parent: Json, field: str) -> list[Json]:
     value = parent.get(field)
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    if not isinstance(value, list):
+        return []
+    if len(value) > MAX_FHIR_ITEMS:
+        raise LimitExceeded(f"MAX_FHIR_ITEMS: more than {MAX_FHIR_ITEMS} items of {field}")
+    return [each for each in value if isinstance(each, dict)]
 
 
 def _dict(parent: Json, field: str) -> Json:

@@ -136,6 +136,18 @@ def hl7_try(
     raise typer.Exit(verb.try_profile(profile, file, local_issuer))
 
 
+@hl7_app.command("profile")
+def hl7_profile(
+    name: Annotated[
+        str, typer.Argument(help="Name of a shipped profile or path of a profile file.")
+    ] = "standard",
+) -> None:
+    """Print every rule of a profile with its meaning and the value in force: the beginning of one's own profile."""
+    from samsyn.cli import hl7_profile as verb
+
+    verb.run(name)
+
+
 @app.command()
 def version() -> None:
     """Print the version."""

@@ -167,9 +167,9 @@ class Filing:
                 outcome=verdict.code.value,
                 answer=verdict.sentence,
             )
-            transaction.update(
-                "held", {"sop_uid": _held_name(source), "sha256": digest}, settled=transaction.time
-            )
+            waiting = {"sop_uid": _held_name(source), "sha256": digest}
+            if transaction.one("SELECT 1 FROM held WHERE sop_uid = ? AND sha256 = ?", *waiting.values()):
+                transaction.update("held", waiting, settled=transaction.time)
             return verdict, transaction.time
 
         committed = await self._store.commit(decide, raw)

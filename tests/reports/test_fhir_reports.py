@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import copy
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -233,7 +234,8 @@ def test_whatever_stands_at_a_place_is_read_or_refused_in_our_own_words(ways: li
         try:
             for step in way[:-1]:
                 at = at[step]
-            at[way[-1]] = junk
+            if isinstance(at, list if isinstance(way[-1], int) else dict):
+                at[way[-1]] = copy.deepcopy(junk)
         except (KeyError, IndexError, TypeError):
             continue
     with contextlib.suppress(SamsynError):

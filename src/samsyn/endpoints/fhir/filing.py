@@ -28,9 +28,7 @@ async def file_report(request: Request, sender: Sender | None, filing: Filing) -
     if filed.receipt.outcome == "held":
         return outcome("processing", filed.verdict.sentence), 422
     said = filed.verdict.sentence or "Filed."
-    return outcome(
-        "informational", said, "information"
-    ), 201 if filed.receipt.outcome == "stored" else 200
+    return outcome("informational", said, "information"), 201 if filed.receipt.outcome == "stored" else 200
 
 
 async def _body(request: Request) -> bytes:

@@ -124,6 +124,14 @@ MAX_HL7_COMPONENTS: Final = 500
 """Components of one repetition, and subcomponents of one component: the standard knows at most some thirty."""
 MAX_REPORT_CHARACTERS: Final = 2_000_000
 """Text of one report version: a long one has 10,000; more than a book is no report."""
+MAX_SR_ITEMS: Final = 50_000
+"""Content items of one DICOM structured report: a report has hundreds, a CAD result some thousands."""
+MAX_FHIR_BYTES: Final = 10 * MIB
+"""One FHIR resource or transaction that is sent in: a report with an embedded PDF fits."""
+MAX_FHIR_ITEMS: Final = 1_000
+"""Repetitions of one element of a FHIR resource, entries of a transaction among them."""
+MAX_CDA_BYTES: Final = 10 * MIB
+"""One CDA document: a report with embedded pictures fits."""
 MAX_ACK_CHARACTERS: Final = 1_000
 """Sentence in an acknowledgement: receivers keep it in a short column."""
 

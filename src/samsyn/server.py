@@ -50,7 +50,7 @@ from samsyn.exchange.availability import AVAILABILITY_JOB, AvailabilityNotices
 from samsyn.exchange.commitment import STORAGE_COMMITMENT_JOB, Commitments
 from samsyn.exchange.pool import AssociationPool
 from samsyn.exchange.sending import SEND_JOB, Sending
-from samsyn.ingest.filing import SERIES_DOCUMENT, SERIES_QUIET_S
+from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
 from samsyn.jobs.queue import Job, Later, Patience, Worker
 from samsyn.model.patient import Demographics, DemographicsOrigin
@@ -65,6 +65,7 @@ from samsyn.render.pictures import Pictures
 from samsyn.render.transcoding import Transcoder
 from samsyn.reports.examination import History
 from samsyn.reports.file import Filing
+from samsyn.reports.forms.documents import DocumentFiling
 from samsyn.reports.stewardship.decisions import Decisions
 from samsyn.reports.stewardship.moving import Mover
 from samsyn.reports.stewardship.worklists import WorkLists
@@ -182,7 +183,13 @@ class Server:
             self._retriever, self._children, store.folder / "derived" / "pictures", clock
         )
         self._worker = Worker(
-            store, clock, {SERIES_DOCUMENT: self._prepare_series, LATE_OBJECT: self._mover.file_late}
+            store,
+            clock,
+            {
+                SERIES_DOCUMENT: self._prepare_series,
+                LATE_OBJECT: self._mover.file_late,
+                REPORT_DOCUMENT: DocumentFiling(store).work,
+            },
         )
         self._worker = Worker(store, clock, {SERIES_DOCUMENT: self._prepare_series})
         self._review = LogReview(store, clock)
@@ -299,6 +306,7 @@ class Server:
                     clock=self._clock,
                     base=f"{self._base}/fhir",
                     dicomweb=f"{self._base}/dicomweb",
+                    filing=self._filing,
                 )
             ),
         ]

@@ -173,6 +173,18 @@ def audit_deliveries(config: ConfigOption = None, data: DataOption = None) -> No
     raise typer.Exit(verb.deliveries(config, data))
 
 
+@hl7_app.command("profile")
+def hl7_profile(
+    name: Annotated[
+        str, typer.Argument(help="Name of a shipped profile or path of a profile file.")
+    ] = "standard",
+) -> None:
+    """Print every rule of a profile with its meaning and the value in force: the beginning of one's own profile."""
+    from samsyn.cli import hl7_profile as verb
+
+    verb.run(name)
+
+
 @app.command()
 def version() -> None:
     """Print the version."""

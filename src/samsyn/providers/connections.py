@@ -50,6 +50,7 @@ class Connections:
     """Looks known systems up by what they show at a door."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._peers = {
             peer.ae_title: (provider, peer) for provider in settings.provider for peer in provider.dicom_peer
         }
@@ -123,6 +124,18 @@ class Connections:
     def certificate(self, hsa_id: str) -> System | None:
         """The system whose verified client certificate bears this HSA-id, or None."""
         return self._certificates.get(hsa_id.strip().upper()) if hsa_id.strip() else None
+
+    def text_sender(self, subject: Subject) -> Sender | None:
+        """What a system with a bearer token sends texts as; None = it sends none."""
+        own = subject.assignment
+        if subject.kind is not SubjectKind.SYSTEM or own is None:
+            return None
+        for provider in self._settings.provider:
+            if provider.hsa_id == own.provider_hsa_id and provider.texts_in:
+                for token in provider.token:
+                    if token.name == subject.hsa_id and token.may_store:
+                        return _sender(provider, token.name, token.unit, False)
+        return None
 
     def hl7_source(self, application: str, facility: str, address: str) -> Hl7Source | None:
         """The system behind MSH-3, MSH-4 and the remote address, or None."""

@@ -88,6 +88,7 @@ class Record:
             "years": by_year(timeline.entries),
             "current": entry.mark,
             "reports": presentation.reports(examination, there.view),
+            "measurements": examination.measurements,
             "referrals": presentation.referrals(examination),
             "series": await self._series.of(there, examination),
             "changed": there.visit.request.query_params.get("changed") == "1",

@@ -42,6 +42,14 @@ def _visible(
     ).fetchall()
 
 
+def measurements(connection: sqlite3.Connection, study_uids: list[str]) -> list[sqlite3.Row]:
+    """Measured values of these studies, which the caller has read as visible; in their documents' own order."""
+    marks = ",".join("?" * len(study_uids))
+    return connection.execute(
+        f"SELECT * FROM measurement WHERE study_uid IN ({marks}) ORDER BY measurement_key", study_uids
+    ).fetchall()
+
+
 def items_of(
     connection: sqlite3.Connection, patient_keys: frozenset[int]
 ) -> list[tuple[int, str, str, int | None, int | None]]:

@@ -58,7 +58,7 @@ END;
 CREATE TABLE referral(referral_key INTEGER PRIMARY KEY, patient_key INTEGER, provider TEXT, unit TEXT,
   begins INTEGER, ends INTEGER, accession_issuer TEXT, accession TEXT, placer_id TEXT, status TEXT,
   priority TEXT, ordered TEXT, procedure_code TEXT, procedure_text TEXT, question TEXT, history TEXT,
-  referrer TEXT, performer_provider TEXT, performer_unit TEXT, changed TEXT, message_key INTEGER,
+  referrer TEXT, performer_provider TEXT, performer_unit TEXT, booked TEXT, changed TEXT, message_key INTEGER,
   preliminary INTEGER GENERATED ALWAYS AS (0) VIRTUAL);
 CREATE INDEX referral_by_patient ON referral(patient_key, placer_id, accession);
 CREATE INDEX referral_by_accession ON referral(accession) WHERE accession <> '';
@@ -72,7 +72,8 @@ CREATE INDEX referral_event_by_accession ON referral_event(patient_key, accessio
 CREATE TABLE report(report_key INTEGER PRIMARY KEY, patient_key INTEGER, provider TEXT, unit TEXT,
   begins INTEGER, ends INTEGER, accession_issuer TEXT, accession TEXT, filler_id TEXT, study_uid TEXT,
   status TEXT, result_time TEXT, author TEXT, signer TEXT, procedure_text TEXT, text TEXT, fragment INTEGER,
-  reason TEXT, received TEXT, visit TEXT, account TEXT, message_key INTEGER,
+  reason TEXT, received TEXT, visit TEXT, account TEXT, form TEXT, sop_uid TEXT, series_uid TEXT,
+  message_key INTEGER,
   preliminary INTEGER GENERATED ALWAYS AS (status = 'preliminary') VIRTUAL);
 CREATE INDEX report_by_patient ON report(patient_key, provider, unit, begins, ends);
 CREATE INDEX report_by_accession ON report(accession) WHERE accession <> '';

@@ -38,6 +38,8 @@ MAX_RETRIEVALS: Final = 16
 CONNECT_TIMEOUT_S: Final = 10.0
 """Time to reach a C-MOVE destination; association and answers have their own times."""
 
+TLS_HANDSHAKE_S: Final = 10.0
+"""Time for a whole TLS handshake on the second DICOM listener."""
 MAX_OUTGOING_PER_PEER: Final = 4
 """Associations that we open to one destination at the same time: a small PACS takes no more."""
 OUTGOING_KEPT_S: Final = 10.0

@@ -44,6 +44,7 @@ from samsyn.errors import ConfigurationError
 from samsyn.exchange.availability import AVAILABILITY_JOB, AvailabilityNotices
 from samsyn.exchange.commitment import STORAGE_COMMITMENT_JOB, Commitments
 from samsyn.exchange.pool import AssociationPool
+from samsyn.exchange.security import caller_context
 from samsyn.exchange.sending import SEND_JOB, Sending
 from samsyn.ingest.filing import SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
@@ -163,7 +164,9 @@ class Server:
             store, clock, {SERIES_DOCUMENT: self._prepare_series, LATE_OBJECT: self._mover.file_late}
         )
         self._anchoring = self._make_anchoring()
-        self._pool = AssociationPool(clock, self._settings.dicom.ae_title)
+        self._pool = AssociationPool(
+            clock, self._settings.dicom.ae_title, caller_context(self._settings.dicom_tls)
+        )
         self._commitments = Commitments(
             store, self._retriever, self._gatekeeper, self._connections, self._pool, self._wake_exchange
         )
@@ -216,6 +219,7 @@ class Server:
         )
         self._dicom = DicomDoor(
             self._settings.dicom,
+            self._settings.dicom_tls,
             self._connections,
             self._intake,
             self._finder,
@@ -223,6 +227,7 @@ class Server:
             self._transcoder,
             self._gatekeeper,
             self._commitments,
+            self._pool,
         )
         self._dicomweb = DicomwebDoor(
             self._identification.identify,

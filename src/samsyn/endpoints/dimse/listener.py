@@ -18,13 +18,15 @@ from samsyn.endpoints.dimse.retrieval import Retrieval
 from samsyn.endpoints.dimse.storage import Storage
 from samsyn.errors import NotAuthenticated, SamsynError
 from samsyn.exchange.commitment import CommitmentReport, Commitments, is_taken
+from samsyn.exchange.pool import AssociationPool
 from samsyn.exchange.scu import OWN_IMPLEMENTATION
+from samsyn.exchange.security import listener_context
 from samsyn.ingest.receive import Intake
 from samsyn.providers.connections import Connections, System
 from samsyn.render.transcoding import Transcoder
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.find import Finder
-from samsyn.settings import DicomSettings
+from samsyn.settings import DicomSettings, DicomTlsSettings
 from samsyn.wire import dimse, pdu
 from samsyn.wire.assembly import Message
 from samsyn.wire.association_table import State
@@ -39,6 +41,7 @@ class DicomDoor:
     def __init__(
         self,
         settings: DicomSettings,
+        tls: DicomTlsSettings,
         connections: Connections,
         intake: Intake,
         finder: Finder,
@@ -46,18 +49,21 @@ class DicomDoor:
         transcoder: Transcoder,
         gatekeeper: Gatekeeper,
         commitments: Commitments,
+        pool: AssociationPool,
     ) -> None:
         self.budget = Budget(limits.MAX_ARRIVING_BYTES)
         self._settings = settings
+        self._tls = tls
         self._refusals = gatekeeper.refusals
         self._connections = connections
         self._storage = Storage(intake)
         self._search = Search(finder, gatekeeper, settings.ae_title)
-        self._retrieval = Retrieval(retriever, transcoder, finder, gatekeeper, connections, settings.ae_title)
+        self._retrieval = Retrieval(retriever, transcoder, finder, gatekeeper, connections, pool)
         self._commitment = CommitmentRequests(commitments)
         commitments.deliver_through(self.report)
         self._open: set[Connection] = set()
         self._server: asyncio.Server | None = None
+        self._tls_server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
         self._is_stopping = False
         self._answering = 0
@@ -73,23 +79,43 @@ class DicomDoor:
         return port
 
     @property
+    def tls_port(self) -> int:
+        """The TCP port of the TLS listener; 0 = there is none."""
+        if self._tls_server is None:
+            return 0
+        port: int = self._tls_server.sockets[0].getsockname()[1]
+        return port
+
+    @property
     def open_associations(self) -> int:
         """Associations that are established now, for metrics."""
         return sum(connection.association.is_established for connection in self._open)
 
     async def start(self) -> None:
-        """Begins to listen. OSError when the address is taken."""
+        """Begins to listen. OSError when an address is taken, ConfigurationError when TLS can not be set up."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
             partial(Connection, self), self._settings.host, self._settings.port, backlog=512
         )
+        security = listener_context(self._tls)
+        if security is not None:
+            self._tls_server = await loop.create_server(
+                partial(Connection, self),
+                self._tls.host,
+                self._tls.port,
+                backlog=512,
+                ssl=security,
+                ssl_handshake_timeout=limits.TLS_HANDSHAKE_S,
+                ssl_shutdown_timeout=limits.CLOSE_TIMEOUT_S,
+            )
         self._sweeper = loop.create_task(self._sweep())
 
     async def stop(self, grace_s: float = 20.0) -> None:
         """Stops listening, lets what is being answered finish for at most `grace_s`, then ends the rest."""
         self._is_stopping = True
-        if self._server is not None:
-            self._server.close()
+        for server in (self._server, self._tls_server):
+            if server is not None:
+                server.close()
         deadline = asyncio.get_running_loop().time() + grace_s
         while (self._open or self._answering) and asyncio.get_running_loop().time() < deadline:
             for connection in list(self._open):
@@ -125,7 +151,7 @@ class DicomDoor:
 
     def admit(self, connection: Connection, request: AssociateRequest) -> None:
         """See Door."""
-        system = self._connections.dicom_peer(request.calling_ae, connection.address)
+        system = self._connections.dicom_peer(request.calling_ae, connection.address, connection.certificate)
         refusal = self._refusal(system, request)
         if refusal is not None or system is None:
             self.rejected += 1

@@ -21,6 +21,8 @@ MAX_ASSOCIATIONS: Final = 512
 """Open DICOM connections in all: each may hold MAX_PDU_BYTES and a spooled instance."""
 MAX_ASSOCIATIONS_PER_PEER: Final = 64
 """Open DICOM connections of one AE title, so that one PACS cannot lock out the others."""
+SPARED_IDLE_S: Final = 1.0
+"""A connection that was made, or an association that was used, so lately is not ended to make room for another."""
 ASSOCIATE_TIMEOUT_S: Final = 30.0
 """Time for a whole A-ASSOCIATE-RQ to arrive (ARTIM, PS3.8 9.1.5)."""
 MESSAGE_TIMEOUT_S: Final = 120.0

@@ -240,6 +240,12 @@ class Connection(AssociationTransport):
                     )
                 self._give_up()
 
+    def idle_s(self, now: float) -> float:
+        """Seconds for which an association has had nothing to do; 0 = it is at work, or there is none."""
+        if not self.association.is_established or self.is_busy or self.association.is_inside_message:
+            return 0.0
+        return now - self.since if not self._own_requests else 0.0
+
     def overdue(self, now: float) -> str:
         """The name of the deadline that has passed, or an empty text. Called about once a second."""
         upper = self.association.upper

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from functools import partial
 
 from samsyn import limits
@@ -136,14 +137,33 @@ class DicomDoor:
         """See Door."""
         self._open.add(connection)
         if len(self._open) > limits.MAX_ASSOCIATIONS:
-            # Whoever holds a connection without asking for an association goes first, the oldest of them:
-            # so a crowd of silent connections cannot lock out a system that wants to work.
-            silent = [each for each in self._open if each.association.upper.state == State.AWAITING_REQUEST]
-            oldest = min(silent, key=lambda each: each.since, default=connection)
-            log.warning(
-                "too many associations", extra={"limit": "MAX_ASSOCIATIONS", "address": oldest.address}
-            )
-            oldest.drop()
+            self._make_room(connection)
+
+    def _make_room(self, newest: Connection) -> None:
+        """Whoever holds a connection without use goes first, so that a crowd can not lock out who wants to work.
+
+        One that is over and only not closed yet; the oldest that asks for no association; the longest idle
+        association, of the system that has the most; and if all are at work, the newest.
+        """
+        now = asyncio.get_running_loop().time()
+        others = [each for each in self._open if each is not newest]
+        over = [each for each in others if each.association.upper.state == State.AWAITING_CLOSE]
+        silent = [each for each in others if each.association.upper.state == State.AWAITING_REQUEST]
+        late = [each for each in silent if now - each.since > limits.SPARED_IDLE_S]
+        idle = [each for each in others if each.idle_s(now) > limits.SPARED_IDLE_S]
+        held = Counter(each.calling_ae for each in others)
+        if over or late:
+            leaving = min(over or late, key=lambda each: each.since)
+        elif idle:
+            leaving = max(idle, key=lambda each: (held[each.calling_ae], each.idle_s(now)))
+        else:
+            leaving = min(silent, key=lambda each: each.since, default=newest)
+        log.warning(
+            "too many associations",
+            extra={"limit": "MAX_ASSOCIATIONS", "address": leaving.address, "calling": leaving.calling_ae},
+        )
+        leaving.abort("MAX_ASSOCIATIONS")
+        leaving.drop()
 
     def closed(self, connection: Connection) -> None:
         """See Door."""

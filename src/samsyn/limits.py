@@ -54,6 +54,10 @@ OUTGOING_ATTEMPTS: Final = 100
 """Attempts of a delivery before it is given up: about a day, so that a night's outage loses nothing."""
 OUTGOING_RETRY_S: Final = 900.0
 """Longest pause between two attempts of one delivery (doubled from 2 s)."""
+MAX_COMMITMENTS: Final = 1_000
+"""Requests for storage commitment of one system that are not answered: a day of a busy modality that is away."""
+MAX_COMMITMENTS_AT_WORK: Final = 2
+"""Of these, how many are looked at or delivered at once: each may read a whole study again."""
 MAX_TRANSFERS: Final = 200
 """Transfers of one reader that are not finished: a demonstration round is some dozens."""
 REPORT_WAIT_S: Final = 10.0

@@ -189,6 +189,19 @@ async def test_the_same_request_again_is_one_and_another_under_its_name_is_refus
     assert jobs == [(1,)]
 
 
+async def test_one_system_can_not_fill_the_queue(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    await stage.exchange.stop()
+    monkeypatch.setattr(limits, "MAX_COMMITMENTS", 2)
+    async with await stage.connect(contexts=CONTEXTS) as requestor:
+        answers = [
+            (await request(requestor, information(f"2.25.{number}", [(CT, "2.25.100")]))).status
+            for number in range(3)
+        ]
+    assert answers == [0, 0, 0x0213]
+    async with await stage.connect("STRICT", contexts=CONTEXTS) as other:
+        assert (await request(other, information("2.25.1", [(CT, "2.25.100")]))).status == 0
+
+
 @pytest.mark.parametrize(
     ("data", "changes", "status"),
     [

@@ -5,12 +5,14 @@ byte again, compares it with the hash that it came with, keeps the answer, and d
 asked, while it is open, else on one of our own, again and again until the peer has it.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import orjson
 
+from samsyn import limits
 from samsyn.access.view import Gatekeeper, View
 from samsyn.dicom.encoding import encode
 from samsyn.dicom.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
@@ -37,6 +39,7 @@ ALL_THERE: Final = 1
 SOME_MISSING: Final = 2
 """Event type: some are not (PS3.4 J.3.3.1.2)."""
 
+_TURN_S: Final = 0.5
 _CONTEXTS: Final = [(STORAGE_COMMITMENT, (EXPLICIT_LITTLE, IMPLICIT_LITTLE))]
 _ROLES: Final = (RoleSelection(STORAGE_COMMITMENT, scu=False, scp=True),)
 
@@ -80,6 +83,7 @@ class Commitments:
         self._pool = pool
         self._wake = wake
         self._same_association: SameAssociation | None = None
+        self._at_work: Counter[str] = Counter()
         self.answered = 0
         """Answers delivered since start, for metrics."""
 
@@ -93,7 +97,7 @@ class Commitments:
         """Takes a request; the receipt proves that it will be answered, whatever happens to us or the peer.
 
         The same request again, while the first is not answered, is taken as the first. Conflict: the same
-        transaction with other instances.
+        transaction with other instances. OutOfResources: MAX_COMMITMENTS of the peer are not answered.
         """
         asked = [[each.sop_class_uid, each.sop_instance_uid] for each in references]
         name = f"{system.sender.name} {transaction_uid}"
@@ -109,6 +113,14 @@ class Commitments:
                 "SELECT payload FROM job WHERE kind = ? AND name = ?", STORAGE_COMMITMENT_JOB, name
             )
             if found is None:
+                waiting = transaction.one(
+                    "SELECT COUNT(*) FROM job WHERE kind = ? AND name >= ? AND name < ?",
+                    STORAGE_COMMITMENT_JOB,
+                    f"{system.sender.name} ",
+                    f"{system.sender.name}!",
+                )[0]
+                if waiting >= limits.MAX_COMMITMENTS:
+                    raise OutOfResources("MAX_COMMITMENTS")
                 text = orjson.dumps(payload).decode()
                 queue.enqueue(transaction, STORAGE_COMMITMENT_JOB, name, text, priority=2)
             elif orjson.loads(found[0])["asked"] != asked:
@@ -121,6 +133,16 @@ class Commitments:
     async def work(self, job: Job) -> Later | None:
         """One attempt to answer. Raises while the peer can not be told."""
         payload = orjson.loads(job.payload)
+        peer = payload["peer"]
+        if self._at_work[peer] >= limits.MAX_COMMITMENTS_AT_WORK:
+            return Later(_TURN_S)
+        self._at_work[peer] += 1
+        try:
+            return await self._answer(job, payload)
+        finally:
+            self._at_work[peer] -= 1
+
+    async def _answer(self, job: Job, payload: dict[str, Any]) -> Later | None:
         system = self._connections.system_named(payload["peer"])
         if system is None:
             raise NotFound("the peer is not connected any more")

@@ -43,6 +43,7 @@ INSTANCE_COLUMNS: Final = (
 )
 
 
+_EMPTY_LEFT_OUT: Final = frozenset({"study.accession"})
 PATIENT_NAME: Final = "patient.folded_name"
 
 
@@ -245,8 +246,8 @@ def _one_of(column: str, values: tuple[Any, ...]) -> tuple[str, list[Any]]:
     if not values:
         return "0", []
     if len(values) == 1:
-        return f"{column} = ?", list(values)
-    return f"{column} IN ({','.join('?' * len(values))})", list(values)
+        return _indexed(column, f"{column} = ?"), list(values)
+    return _indexed(column, f"{column} IN ({','.join('?' * len(values))})"), list(values)
 
 
 def _range(column: str, first: str, last: str) -> tuple[str, list[Any]]:
@@ -268,7 +269,15 @@ def _whole_time(column: str) -> str:
 def _any_like(column: str, values: tuple[Any, ...]) -> tuple[str, list[Any]]:
     """Values: (text, whether it is a LIKE pattern)."""
     parts = [f"{column} LIKE ? ESCAPE '\\'" if pattern else f"{column} = ?" for _, pattern in values]
-    return f"({' OR '.join(parts)})", [text for text, _ in values]
+    return _indexed(column, f"({' OR '.join(parts)})"), [text for text, _ in values]
+
+
+def _indexed(column: str, condition: str) -> str:
+    """The condition, told so that an index that leaves empty values out can be used for it.
+
+    Wanted values are never empty; the planner can not know that of what is bound later.
+    """
+    return f"({condition} AND {column} <> '')" if column in _EMPTY_LEFT_OUT else condition
 
 
 def _folded(column: str) -> str:

@@ -74,6 +74,8 @@ MAX_SEQUENCE_DEPTH: Final = 32
 """Nested sequences: real objects use under ten; recursion beyond is an attack."""
 MAX_ELEMENTS: Final = 1_000_000
 """Elements in one data set, items included."""
+MAX_REQUESTS: Final = 32
+"""Ordered procedure steps that one series is indexed with; a series answers one, seldom a handful."""
 MAX_UID_CHARACTERS: Final = 64
 """PS3.5 9.1."""
 MAX_DEFLATE_RATIO: Final = 200

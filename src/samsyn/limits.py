@@ -60,6 +60,8 @@ MAX_COMMITMENTS_AT_WORK: Final = 2
 """Of these, how many are looked at or delivered at once: each may read a whole study again."""
 MAX_TRANSFERS: Final = 200
 """Transfers of one reader that are not finished: a demonstration round is some dozens."""
+MAX_TRANSFER_INSTANCES: Final = 50_000
+"""Instances of one transfer, whose UIDs are kept in its job: a large study has some thousands."""
 REPORT_WAIT_S: Final = 10.0
 """How long a report waits for the association that asked for it to have nothing else to do."""
 

@@ -6,6 +6,9 @@ KIB: Final = 1024
 MIB: Final = 1024 * KIB
 GIB: Final = 1024 * MIB
 
+MAX_OPEN_FILES: Final = 8_192
+"""Open files that the process asks the system for: all connections of all doors, and the files of the store."""
+
 # -- DICOM upper layer and DIMSE ------------------------------------------------------------------------
 MAX_PDU_BYTES: Final = 128 * KIB
 """Largest P-DATA-TF PDU that we offer to receive: one read of a socket buffer, few wake-ups per instance."""

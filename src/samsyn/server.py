@@ -168,7 +168,13 @@ class Server:
             clock, self._settings.dicom.ae_title, caller_context(self._settings.dicom_tls)
         )
         self._commitments = Commitments(
-            store, self._retriever, self._gatekeeper, self._connections, self._pool, self._wake_exchange
+            store,
+            clock,
+            self._retriever,
+            self._gatekeeper,
+            self._connections,
+            self._pool,
+            self._wake_exchange,
         )
         self._notices = AvailabilityNotices(
             store,

@@ -103,7 +103,9 @@ class Stage:
         self.children = DecodingChildren(1)
         """Not running unless a test starts them."""
         self.pool = AssociationPool(clock, values.dicom.ae_title, caller_context(values.dicom_tls))
-        commitments = Commitments(self.store, retriever, gatekeeper, connections, self.pool, self._wake)
+        commitments = Commitments(
+            self.store, clock, retriever, gatekeeper, connections, self.pool, self._wake
+        )
         transcoder = Transcoder(retriever, self.children)
         self.sending = Sending(
             self.store, clock, retriever, transcoder, gatekeeper, connections, self.pool, self._wake

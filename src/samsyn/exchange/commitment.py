@@ -14,6 +14,7 @@ import orjson
 
 from samsyn import limits
 from samsyn.access.view import Gatekeeper, View
+from samsyn.clock import Clock
 from samsyn.dicom.encoding import encode
 from samsyn.dicom.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
 from samsyn.dicom.transfer_syntaxes import EXPLICIT_LITTLE, IMPLICIT_LITTLE
@@ -26,7 +27,7 @@ from samsyn.model.imaging import StoredInstance
 from samsyn.model.sender import Receipt
 from samsyn.providers.connections import Connections, System
 from samsyn.retrieve.retrieve import Retriever
-from samsyn.store.index import held_rows
+from samsyn.store.index import held_rows, job_rows
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 from samsyn.wire import dimse_status as status
@@ -70,6 +71,7 @@ class Commitments:
     def __init__(
         self,
         store: Store,
+        clock: Clock,
         retriever: Retriever,
         gatekeeper: Gatekeeper,
         connections: Connections,
@@ -77,6 +79,7 @@ class Commitments:
         wake: Callable[[], None],
     ) -> None:
         self._store = store
+        self._clock = clock
         self._retriever = retriever
         self._gatekeeper = gatekeeper
         self._connections = connections
@@ -129,6 +132,22 @@ class Commitments:
         receipt = (await self._store.commit(decide)).receipt
         self._wake()
         return receipt
+
+    async def peer_called(self, peer: str) -> None:
+        """A system has opened an association for this class: answers that could not be delivered are tried now."""
+        now = self._clock.now().isoformat()
+        keys = self._store.peek(
+            lambda one: job_rows.late(one, STORAGE_COMMITMENT_JOB, f"{peer} ", now, limits.MAX_COMMITMENTS)
+        )
+        if not keys:
+            return
+
+        def decide(transaction: Transaction) -> None:
+            for key in keys:
+                transaction.update("job", {"job_key": key}, state="ready", attempt=0, run_at=transaction.time)
+
+        await self._store.commit(decide)
+        self._wake()
 
     async def work(self, job: Job) -> Later | None:
         """One attempt to answer. Raises while the peer can not be told."""

@@ -61,7 +61,9 @@ class DicomDoor:
         self._search = Search(finder, gatekeeper, settings.ae_title)
         self._retrieval = Retrieval(retriever, transcoder, finder, gatekeeper, connections, pool)
         self._commitment = CommitmentRequests(commitments)
+        self._commitments = commitments
         commitments.deliver_through(self.report)
+        self._calls: set[asyncio.Task[None]] = set()
         self._open: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._tls_server: asyncio.Server | None = None
@@ -127,6 +129,7 @@ class DicomDoor:
         for connection in list(self._open):
             connection.abort("the service is stopping")
             connection.drop()
+        await asyncio.gather(*self._calls, return_exceptions=True)
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
@@ -202,6 +205,17 @@ class DicomDoor:
             OWN_IMPLEMENTATION,
             partial(contexts.extend, system),
         )
+        if _context_for(connection, STORAGE_COMMITMENT) is not None:
+            task = asyncio.get_running_loop().create_task(self._peer_called(system))
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
+
+    async def _peer_called(self, system: System) -> None:
+        try:
+            await self._commitments.peer_called(system.sender.name)
+        except SamsynError as error:
+            # The reports that wait are tried at their own time.
+            log.warning("reports wait", extra={"calling": system.sender.name, "error": error.code})
 
     async def answer(self, link: Link, message: Message) -> None:
         """See Door."""

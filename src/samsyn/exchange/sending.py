@@ -268,8 +268,9 @@ class Sending:
         finally:
             self._gatekeeper.forget_session(session_id)
             del self._live[transfer_id]
-        if transfer_id in self._cancelled:
+            is_cancelled = transfer_id in self._cancelled
             self._cancelled.discard(transfer_id)
+        if is_cancelled:
             return None
         state = TransferState.INCOMPLETE if live.failed else TransferState.DONE
         await self._end(transfer_id, state, live.why, sent=live.sent, failed=live.failed)

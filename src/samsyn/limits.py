@@ -59,6 +59,8 @@ OUTGOING_RETRY_S: Final = 900.0
 """Longest pause between two attempts of one delivery (doubled from 2 s)."""
 MAX_COMMITMENTS: Final = 1_000
 """Requests for storage commitment of one system that are not answered: a day of a busy modality that is away."""
+MAX_COMMITMENT_BYTES: Final = 64 * MIB
+"""What these requests may take up together: some half a million instances."""
 MAX_COMMITMENTS_AT_WORK: Final = 2
 """Of these, how many are looked at or delivered at once: each may read a whole study again."""
 MAX_TRANSFERS: Final = 200

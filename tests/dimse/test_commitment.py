@@ -211,7 +211,10 @@ async def test_one_system_can_not_fill_the_queue(stage: Stage, monkeypatch: pyte
             (await request(requestor, information(f"2.25.{number}", [(CT, "2.25.100")]))).status
             for number in range(3)
         ]
-    assert answers == [0, 0, 0x0213]
+        assert answers == [0, 0, 0x0213]
+        monkeypatch.setattr(limits, "MAX_COMMITMENTS", 1000)
+        monkeypatch.setattr(limits, "MAX_COMMITMENT_BYTES", 100)
+        assert (await request(requestor, information("2.25.9", [(CT, "2.25.100")]))).status == 0x0213
     async with await stage.connect("STRICT", contexts=CONTEXTS) as other:
         assert (await request(other, information("2.25.1", [(CT, "2.25.100")]))).status == 0
 

@@ -100,7 +100,8 @@ class Commitments:
         """Takes a request; the receipt proves that it will be answered, whatever happens to us or the peer.
 
         The same request again, while the first is not answered, is taken as the first. Conflict: the same
-        transaction with other instances. OutOfResources: MAX_COMMITMENTS of the peer are not answered.
+        transaction with other instances. OutOfResources: MAX_COMMITMENTS or
+        MAX_COMMITMENT_BYTES of the peer are not answered.
         """
         asked = [[each.sop_class_uid, each.sop_instance_uid] for each in references]
         name = f"{system.sender.name} {transaction_uid}"
@@ -116,14 +117,17 @@ class Commitments:
                 "SELECT payload FROM job WHERE kind = ? AND name = ?", STORAGE_COMMITMENT_JOB, name
             )
             if found is None:
-                waiting = transaction.one(
-                    "SELECT COUNT(*) FROM job WHERE kind = ? AND name >= ? AND name < ?",
+                waiting, size_bytes = transaction.one(
+                    "SELECT COUNT(*), COALESCE(SUM(LENGTH(payload)), 0) FROM job"
+                    " WHERE kind = ? AND name >= ? AND name < ?",
                     STORAGE_COMMITMENT_JOB,
                     f"{system.sender.name} ",
                     f"{system.sender.name}!",
-                )[0]
+                )
                 if waiting >= limits.MAX_COMMITMENTS:
                     raise OutOfResources("MAX_COMMITMENTS")
+                if size_bytes >= limits.MAX_COMMITMENT_BYTES:
+                    raise OutOfResources("MAX_COMMITMENT_BYTES")
                 text = orjson.dumps(payload).decode()
                 queue.enqueue(transaction, STORAGE_COMMITMENT_JOB, name, text, priority=2)
             elif orjson.loads(found[0])["asked"] != asked:

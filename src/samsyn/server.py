@@ -54,6 +54,7 @@ from samsyn.exchange.auditing.receivers import make_outboxes
 from samsyn.exchange.availability import AVAILABILITY_JOB, AvailabilityNotices
 from samsyn.exchange.commitment import STORAGE_COMMITMENT_JOB, Commitments
 from samsyn.exchange.pool import AssociationPool
+from samsyn.exchange.security import caller_context
 from samsyn.exchange.sending import SEND_JOB, Sending
 from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
@@ -206,14 +207,21 @@ class Server:
                 REPORT_DOCUMENT: DocumentFiling(store).work,
             },
         )
-        self._worker = Worker(store, clock, {SERIES_DOCUMENT: self._prepare_series})
         self._review = LogReview(store, clock)
         self._extracts = Extracts(store, clock, self._connections.naming_providers())
         self._anchoring = self._make_anchoring()
         self._outboxes = make_outboxes(self._settings, store, clock, self._connections)
-        self._pool = AssociationPool(clock, self._settings.dicom.ae_title)
+        self._pool = AssociationPool(
+            clock, self._settings.dicom.ae_title, caller_context(self._settings.dicom_tls)
+        )
         self._commitments = Commitments(
-            store, self._retriever, self._gatekeeper, self._connections, self._pool, self._wake_exchange
+            store,
+            clock,
+            self._retriever,
+            self._gatekeeper,
+            self._connections,
+            self._pool,
+            self._wake_exchange,
         )
         self._notices = AvailabilityNotices(
             store,
@@ -265,6 +273,7 @@ class Server:
         )
         self._dicom = DicomDoor(
             self._settings.dicom,
+            self._settings.dicom_tls,
             self._connections,
             self._intake,
             self._finder,
@@ -272,6 +281,7 @@ class Server:
             self._transcoder,
             self._gatekeeper,
             self._commitments,
+            self._pool,
         )
         self._dicomweb = DicomwebDoor(
             self._identification.identify,

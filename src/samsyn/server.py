@@ -61,6 +61,7 @@ from samsyn.render.transcoding import Transcoder
 from samsyn.reports.examination import History
 from samsyn.reports.file import Filing
 from samsyn.reports.stewardship.decisions import Decisions
+from samsyn.reports.stewardship.joining import Joining
 from samsyn.reports.stewardship.moving import Mover
 from samsyn.reports.stewardship.worklists import WorkLists
 from samsyn.retrieve.retrieve import Retriever
@@ -297,6 +298,7 @@ class Server:
             connections=self._connections,
             work_lists=WorkLists(self._store, self._clock),
             mover=self._mover,
+            joining=Joining(self._store, self._clock),
             decisions=Decisions(
                 self._store,
                 self._clock,

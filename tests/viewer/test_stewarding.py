@@ -3,18 +3,20 @@
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import httpx
 import pytest
 import pytest_asyncio
 
+from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.demo_idp.personas import PERSONAS
 from samsyn.ingest.receive import Arrival
 from samsyn.model.sender import Sender
 from samsyn.store.transaction import Transaction
 from samsyn_demo.region import BY_KEY as PROVIDERS
-from tests.hl7v2.messages import message, msh, pid
+from tests.hl7v2.messages import message, msh, obr, obx, pid
 from tests.ingest.test_receive import data_set
 from tests.viewer.house import House, a_house, sender_of
 from tests.viewer.test_pages import post, visible
@@ -241,3 +243,43 @@ async def test_another_providers_study_can_not_even_be_looked_at(house: House) -
         page = await client.get("/steward")
         found = await post(client, page, "/steward/person", number="19121212-1212")
         assert "2.25.95" not in (await client.get(found.headers["location"])).text
+
+
+async def test_images_without_text_are_joined_with_a_suggested_one_and_parted_again(house: House) -> None:
+    today = datetime.now(STOCKHOLM).strftime("%Y%m%d")
+    assert await image(house, 1, StudyDate=today, AccessionNumber=None) == "stored"
+    raw = message(
+        msh("ORU^R01", "t1", sent=f"{today}120000"),
+        pid("191212121212^^^PNR", "Tolvansson^Tolvan", "19121212", "M"),
+        obr({3: "F1", 7: f"{today}110000", 18: "ACC77", 22: f"{today}120000"}),
+        obx("Inga fynd."),
+    )
+    unit = NORD.units[0].hsa_id
+    filed = await house.filing.file_message(sender_of(NORD, unit), "standard", raw, "test")
+    assert filed.receipt.outcome == "stored"
+    async with house.logged_in("steward") as client:
+        page = await client.get("/steward/unjoined")
+        assert "ACC77" in page.text and "Inga fynd" not in page.text
+        text = re.search(r'name="text" value="([^"]+)"', page.text)[1]  # type: ignore[index]
+        address = "/steward/unjoined/2.25.91/join"
+        assert (await post(client, page, address, text=text, reason="")).status_code == 400
+        forged = await post(client, page, address, text="2.25.2 ANNAT", reason="x")
+        assert forged.status_code == 404
+        done = await post(client, page, address, text=text, reason="Numret saknas")
+        assert done.headers["location"] == "/steward/acts"
+        assert "Alla bilder har sin text" in (await client.get("/steward/unjoined")).text
+        page = await client.get("/steward/acts")
+        assert "Text och bilder kopplade" in page.text
+        await post(client, page, "/steward/acts/1/undo")
+        assert "ACC77" in (await client.get("/steward/unjoined")).text
+
+
+async def test_suspected_duplicates_are_looked_at_and_taken_off_the_list(house: House) -> None:
+    today = datetime.now(STOCKHOLM).strftime("%Y%m%d")
+    for number in (1, 2):
+        assert await image(house, number, StudyDate=today, StudyTime=f"10{number}000") == "stored"
+    async with house.logged_in("steward") as client:
+        page = await client.get("/steward/alike")
+        assert "2.25.91" in page.text and "2.25.92" in page.text
+        await post(client, page, "/steward/alike/2.25.91/settle", other="2.25.92", reason="Två tagningar")
+        assert "Inga misstänkta dubbletter" in (await client.get("/steward/alike")).text

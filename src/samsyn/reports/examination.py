@@ -6,6 +6,7 @@ images without text are normal.
 """
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -86,25 +87,42 @@ Rows = list[sqlite3.Row]
 
 def _rows(
     connection: sqlite3.Connection, view: View, keys: frozenset[int]
-) -> tuple[Rows, Rows, Rows, tuple[Vidimering, ...]]:
+) -> tuple[Rows, Rows, Rows, tuple[Vidimering, ...], list[tuple[str, str]]]:
     reports = examination_rows.reports(connection, view.predicate, keys)
     return (
         examination_rows.studies(connection, view.predicate, keys),
         examination_rows.referrals(connection, view.predicate, keys),
         reports,
         words_about(connection, (row["report_key"] for row in reports)),
+        examination_rows.joins(connection, keys),
     )
 
 
 def _joined(
-    studies: Rows, referrals: Rows, reports: Rows, vidimeringar: tuple[Vidimering, ...] = ()
+    studies: Rows,
+    referrals: Rows,
+    reports: Rows,
+    vidimeringar: tuple[Vidimering, ...] = (),
+    joins: Sequence[tuple[str, str]] = (),
 ) -> list[Examination]:
-    """Groups rows by accession; a report without one goes with the study that it names."""
+    """Groups rows by accession, by the study that a report names, and by what a steward has joined.
+
+    A report that names a study brings its own accession number along: several referrals to one study are one
+    examination, as are several studies of one referral.
+    """
     accession_of = {row["study_uid"]: _group(row, row["study_uid"]) for row in studies}
+    same = [*joins]
+    for row in reports:
+        named = accession_of.get(row["study_uid"] or "", "")
+        if named and row["accession"]:
+            same.append((_group(row, ""), named))
+    one = _united(same)
     groups: dict[str, dict[str, list[Any]]] = {}
 
     def add(group: str, kind: str, value: Any) -> None:
-        groups.setdefault(group, {"studies": [], "referrals": [], "reports": []})[kind].append(value)
+        groups.setdefault(one.get(group, group), {"studies": [], "referrals": [], "reports": []})[
+            kind
+        ].append(value)
 
     for row in studies:
         add(accession_of[row["study_uid"]], "studies", row)
@@ -115,6 +133,20 @@ def _joined(
         add(named or _group(row, f"report-{row['filler_id'] or row['report_key']}"), "reports", row)
     found = [_examination(group, **parts, vidimeringar=vidimeringar) for group, parts in groups.items()]
     return sorted(found, key=lambda each: (each.date, each.time, each.reference), reverse=True)
+
+
+def _united(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """For every name in the pairs, the one under which all that hang together are shown."""
+    shown: dict[str, str] = {}
+
+    def last(name: str) -> str:
+        while (next_name := shown.get(name, name)) != name:
+            name = next_name
+        return name
+
+    for one, other in pairs:
+        shown[last(one)] = last(other)
+    return {name: last(name) for pair in pairs for name in pair}
 
 
 def _group(row: sqlite3.Row, otherwise: str) -> str:

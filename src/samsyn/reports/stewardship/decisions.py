@@ -22,6 +22,7 @@ from samsyn.reports import referrals
 from samsyn.reports.file import Filing
 from samsyn.reports.stewardship import acts
 from samsyn.reports.stewardship.acts import ActKind
+from samsyn.reports.stewardship.joining import undo_join
 from samsyn.reports.stewardship.moving import Mover
 from samsyn.store.index import steward_rows
 from samsyn.store.store import Store
@@ -186,6 +187,7 @@ class Decisions:
             ActKind.LINK: _undo_link,
             ActKind.PART: _undo_part,
             ActKind.MOVE: self._mover.undo,
+            ActKind.JOIN: undo_join,
         }
 
     async def _relate(self, subject: Subject, kind: ActKind, one: int, other: int, reason: str) -> int:

@@ -60,3 +60,14 @@ def items_of(
         )
         rows.extend((*row[:5], bool(row[5])) for row in found)
     return rows
+
+
+def joins(connection: sqlite3.Connection, patient_keys: frozenset[int]) -> list[tuple[str, str]]:
+    """Pairs of examinations of these persons that a steward has said are one."""
+    marks = ",".join("?" * len(patient_keys))
+    rows = connection.execute(
+        f"SELECT one, other FROM examination_join WHERE ended = '' AND patient_key IN ({marks})"
+        " ORDER BY join_key",
+        sorted(patient_keys),
+    )
+    return [(row[0], row[1]) for row in rows]

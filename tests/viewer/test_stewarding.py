@@ -1,6 +1,7 @@
 """The steward's console: who may see it, what it shows, what its buttons do, and that everything can be traced."""
 
 import re
+import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime
@@ -14,6 +15,7 @@ from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.demo_idp.personas import PERSONAS
 from samsyn.ingest.receive import Arrival
 from samsyn.model.sender import Sender
+from samsyn.patients import links
 from samsyn.store.transaction import Transaction
 from samsyn_demo.region import BY_KEY as PROVIDERS
 from tests.hl7v2.messages import message, msh, obr, obx, pid
@@ -283,3 +285,37 @@ async def test_suspected_duplicates_are_looked_at_and_taken_off_the_list(house: 
         assert "2.25.91" in page.text and "2.25.92" in page.text
         await post(client, page, "/steward/alike/2.25.91/settle", other="2.25.92", reason="Två tagningar")
         assert "Inga misstänkta dubbletter" in (await client.get("/steward/alike")).text
+
+
+async def test_what_was_sent_under_two_numbers_that_are_parted_is_held_and_filed_as_a_study_of_its_own(
+    house: House,
+) -> None:
+    await register(house, "1", "191212121212^^^PNR", "Tolvansson^Tolvan", "19121212", "M")
+    await register(house, "2", "991981000010^^^SLLRES", "Okänd^Man", "", "M")
+    (one,), (other,) = (
+        await house.lookup.by_number("191212121212"),
+        await house.lookup.by_number("991981000010"),
+    )
+    await house.store.commit(lambda t: links.merge(t, one.key, other.key, links.Word()))
+    assert await image(house, 1) == "stored"
+    more = {"PatientID": "991981000010", "SOPInstanceUID": "2.25.91.1.2"}
+    data = data_set(StudyInstanceUID="2.25.91", SeriesInstanceUID="2.25.91.1", **more)
+    receipt, _ = await house.intake.receive(Arrival(nord(house), SYNTAX, "test"), data)
+    assert receipt.outcome == "stored"
+    await house.store.commit(lambda t: links.unmerge(t, one.key, other.key, links.Word()))
+
+    def rows(connection: sqlite3.Connection) -> list[tuple[str, int]]:
+        found = connection.execute("SELECT study_uid, instance_count FROM study ORDER BY study_key")
+        return [(row[0], row[1]) for row in found]
+
+    assert await house.store.read(rows) == [("2.25.91", 1)]
+    async with house.logged_in("steward") as client:
+        address = link_to(await client.get("/steward/held"), "/steward/held/")
+        page = await client.get(address)
+        page = await post(client, page, address, number="991981000010")
+        ticket = re.search(r'name="ticket" value="([^"]+)"', page.text)[1]  # type: ignore[index]
+        done = await post(client, page, f"{address}/release", ticket=ticket, reason="Egen undersökning")
+        assert done.headers["location"] == "/steward/acts"
+    ((first, count), (own, own_count)) = await house.store.read(rows)
+    assert (first, count, own_count) == ("2.25.91", 1, 1)
+    assert await house.lookup.person_of_study(own) == other.key

@@ -1,6 +1,8 @@
 """What a steward decides about held objects, differences and links. Each decision is one record with its trace."""
 
+import asyncio
 import sqlite3
+import uuid
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,6 +12,8 @@ import orjson
 from samsyn import limits
 from samsyn.access.duties import stewarding
 from samsyn.clock import STOCKHOLM, Clock
+from samsyn.dicom.correcting import Modification, corrected
+from samsyn.dicom.reading import summarize
 from samsyn.errors import BadInput, Conflict, NotFound
 from samsyn.ingest.receive import Arrival, Intake
 from samsyn.model.patient import PatientIdentifier
@@ -59,15 +63,16 @@ class Decisions:
     ) -> tuple[int, int]:
         """Files a held case after all: (how many objects were filed, how many stay held).
 
-        Instances are filed under `identifier`; a message by what it says, after the cause is mended. Whoever the
-        header names stays written in the object and in the list of differences. Each object is one record, so a
-        crash in between leaves a shorter case.
+        Instances are filed under `identifier`, as a study of their own when theirs is another person's; a message by
+        what it says, after the cause is mended. Whoever the header names stays written in the object and in the list
+        of differences. Each object is one record, so a crash in between leaves a shorter case.
         """
         own = self._steward(subject, reason)
         rows = await self._group(own, held_key)
         source = self._source_of(own.provider_hsa_id, rows[0]["sender"])
         if source is None:
             raise Conflict("the system that sent it is no longer connected")
+        split = uuid.uuid4()
         filed = 0
         for row in rows:
             body = await self._store.body_async(row["segment"], row["body_offset"], row["length"])
@@ -79,6 +84,7 @@ class Decisions:
             else:
                 if identifier is None:
                     raise BadInput("a patient number is needed")
+                body = await self._as_own_study(row, identifier, split, body)
                 after = partial(self._settle, subject, own, row["held_key"], reason, identifier)
                 arrival = Arrival(
                     source[0],
@@ -90,6 +96,25 @@ class Decisions:
                 outcome = receipt.outcome
             filed += outcome != "held"
         return filed, len(rows) - filed
+
+    async def _as_own_study(
+        self, row: sqlite3.Row, identifier: PatientIdentifier, split: uuid.UUID, body: bytes
+    ) -> bytes:
+        """The object as part of a study of its own, when its study is another person's; else as it is."""
+        foreign = await self._store.read(
+            partial(steward_rows.is_of_another, study_uid=row["study_uid"], identifier=identifier)
+        )
+        if not foreign:
+            return body
+        syntax = row["transfer_syntax"]
+        series_uid = (await asyncio.to_thread(summarize, memoryview(body), syntax)).series_uid
+        changes = {
+            0x0020000D: ("UI", (f"2.25.{split.int}",)),
+            0x0020000E: ("UI", (f"2.25.{uuid.uuid5(split, series_uid).int}",)),
+        }
+        moment = self._clock.now().astimezone(STOCKHOLM).strftime("%Y%m%d%H%M%S%z")
+        modification = Modification(moment, "Samsyn", row["sender"])
+        return await asyncio.to_thread(corrected, body, syntax, changes, modification)
 
     async def leave_held(self, subject: Subject, held_key: int, reason: str) -> int:
         """Takes the case off the list for good; the bytes stay where they are. The act's key."""

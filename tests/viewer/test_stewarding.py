@@ -21,7 +21,7 @@ from samsyn_demo.region import BY_KEY as PROVIDERS
 from tests.hl7v2.messages import message, msh, obr, obx, pid
 from tests.ingest.test_receive import data_set
 from tests.viewer.house import House, a_house, sender_of
-from tests.viewer.test_pages import post, visible
+from tests.viewer.test_pages import post, related, visible
 
 NORD = PROVIDERS["nord"]
 SYNTAX = "1.2.840.10008.1.2.1"
@@ -319,3 +319,18 @@ async def test_what_was_sent_under_two_numbers_that_are_parted_is_held_and_filed
     ((first, count), (own, own_count)) = await house.store.read(rows)
     assert (first, count, own_count) == ("2.25.91", 1, 1)
     assert await house.lookup.person_of_study(own) == other.key
+
+
+async def test_a_difference_is_told_beside_the_images_until_it_is_settled(house: House) -> None:
+    await register(house, "1", "191212121212^^^PNR", "Tolvansson^Tolvan", "19121213", "M")
+    assert await image(house, 1) == "stored"
+    told = "Kontrollera att bilderna är rätt patients"
+    async with house.logged_in("radiologist") as client:
+        base = await related(client)
+        address = re.search(rf'href="({base}e/[^"#]+)"', (await client.get(base)).text)[1]  # type: ignore[index]
+        page = await client.get(address)
+        assert told in page.text and "annat födelsedatum." in visible(page)
+        async with house.logged_in("steward") as desk:
+            found = await desk.get("/steward/findings")
+            await post(desk, found, "/steward/findings/1/settle", reason="Skrivfel")
+        assert told not in (await client.get(address)).text

@@ -6,8 +6,8 @@ images without text are normal.
 """
 
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -47,6 +47,8 @@ class Examination:
     report_item: Item | None
     referral_item: Item | None
     """What access decided on, one for each kind that is there; for Gatekeeper.record_opening."""
+    differing: tuple[str, ...] = ()
+    """Fields ("name", "birth_date", "sex") in which the images say otherwise about the patient than the register."""
 
 
 class History:
@@ -61,7 +63,10 @@ class History:
         if not keys:
             return []
         rows = await self._store.read(lambda connection: _rows(connection, view, keys))
-        return _joined(*rows)
+        found = _joined(*rows)
+        uids = [study.study_uid for each in found for study in each.studies]
+        flags = await self._store.read(lambda connection: examination_rows.differing(connection, uids))
+        return [_flagged(each, flags) for each in found] if flags else found
 
     async def vidimera(self, view: View, reference: str, mark: str) -> None:
         """The referrer's word that the report named by `mark` is read and taken care of, as `vidimering.vidimera`.
@@ -133,6 +138,11 @@ def _joined(
         add(named or _group(row, f"report-{row['filler_id'] or row['report_key']}"), "reports", row)
     found = [_examination(group, **parts, vidimeringar=vidimeringar) for group, parts in groups.items()]
     return sorted(found, key=lambda each: (each.date, each.time, each.reference), reverse=True)
+
+
+def _flagged(examination: Examination, flags: Mapping[str, tuple[str, ...]]) -> Examination:
+    fields = {field: None for study in examination.studies for field in flags.get(study.study_uid, ())}
+    return replace(examination, differing=tuple(fields)) if fields else examination
 
 
 def _united(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:

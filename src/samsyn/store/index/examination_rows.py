@@ -1,6 +1,7 @@
 """Reads of a person's studies, referrals and reports."""
 
 import sqlite3
+from collections.abc import Sequence
 
 from samsyn.model.predicate import Predicate
 from samsyn.store.index.predicate_sql import compile_predicate
@@ -71,3 +72,14 @@ def joins(connection: sqlite3.Connection, patient_keys: frozenset[int]) -> list[
         sorted(patient_keys),
     )
     return [(row[0], row[1]) for row in rows]
+
+
+def differing(connection: sqlite3.Connection, study_uids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The studies among these whose images describe the patient otherwise than the register, with the fields."""
+    marks = ",".join("?" * len(study_uids))
+    rows = connection.execute(
+        "SELECT reference, detail FROM finding WHERE kind = 'image-header' AND settled = ''"
+        f" AND reference IN ({marks})",
+        list(study_uids),
+    )
+    return {row[0]: tuple(row[1].split()) for row in rows}

@@ -17,6 +17,7 @@ from samsyn.errors import NotFound
 from samsyn.model.imaging import StudySummary
 from samsyn.model.predicate import Item
 from samsyn.model.texts import Referral, ReferralStatus, ReportStatus, ReportVersion, Vidimering
+from samsyn.reports.availability import Clock, of_images, of_report
 from samsyn.reports.vidimering import vidimera, words_about
 from samsyn.store.index import examination_rows
 from samsyn.store.store import Store
@@ -78,6 +79,14 @@ class History:
             raise NotFound
         person = examination.report_item.patient_key
         await vidimera(self._store, view, person, examination.referrals, examination.reports, mark)
+
+    async def availability(
+        self, view: View, examination: Examination
+    ) -> tuple[dict[str, Clock], Clock | None]:
+        """The clocks of the examination's studies, by UID, and of its report; of what the View shows."""
+        shown = tuple(each for each in examination.studies if view.patient_keys)
+        images = await self._store.read(lambda connection: of_images(connection, shown))
+        return images, of_report(examination.reports)
 
     async def examination(self, view: View, reference: str) -> Examination | None:
         """One of them by its reference, or None when it is absent or hidden."""

@@ -23,6 +23,7 @@ from samsyn.patients import findings, links, registry
 from samsyn.patients.identifiers import identify
 from samsyn.patients.links import Word
 from samsyn.reports import referrals
+from samsyn.reports.availability import note_visible
 from samsyn.reports.file import Filing
 from samsyn.reports.stewardship import acts
 from samsyn.reports.stewardship.acts import ActKind
@@ -267,6 +268,11 @@ class Decisions:
         transaction: Transaction,
     ) -> None:
         transaction.update("held", {"held_key": held_key}, settled=transaction.time)
+        study_uid, received = transaction.one(
+            "SELECT study_uid, received FROM held WHERE held_key = ?", held_key
+        )
+        if study_uid:
+            note_visible(transaction, study_uid, received)
         person = registry.find(transaction, identifier) if identifier else None
         acts.note(
             transaction, subject, own, ActKind.RELEASE, f"held:{held_key}", reason, persons=(person or 0,)

@@ -50,6 +50,7 @@ from samsyn.endpoints.systems.listener import CertificateProtocol, SystemsOnly, 
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
 from samsyn.errors import ConfigurationError
+from samsyn.exchange.announcing import CorrectionNotices, work_of
 from samsyn.exchange.auditing.receivers import make_outboxes
 from samsyn.exchange.availability import AVAILABILITY_JOB, AvailabilityNotices
 from samsyn.exchange.commitment import STORAGE_COMMITMENT_JOB, Commitments
@@ -73,6 +74,7 @@ from samsyn.reports.examination import History
 from samsyn.reports.file import Filing
 from samsyn.reports.forms.documents import DocumentFiling
 from samsyn.reports.stewardship.decisions import Decisions
+from samsyn.reports.stewardship.joining import Joining
 from samsyn.reports.stewardship.moving import Mover
 from samsyn.reports.stewardship.worklists import WorkLists
 from samsyn.retrieve.retrieve import Retriever
@@ -232,6 +234,9 @@ class Server:
             self._settings.dicom.ae_title,
             self._wake_exchange,
         )
+        self._corrections = CorrectionNotices(
+            store, clock, self._connections, self._pool, self._notices.series_complete
+        )
         self._sending = Sending(
             store,
             clock,
@@ -249,6 +254,7 @@ class Server:
                 STORAGE_COMMITMENT_JOB: self._commitments.work,
                 SEND_JOB: self._sending.work,
                 AVAILABILITY_JOB: self._notices.work,
+                **work_of(self._corrections),
             },
             limits.MAX_OUTGOING_JOBS,
             Patience(limits.OUTGOING_ATTEMPTS, limits.OUTGOING_RETRY_S),
@@ -398,6 +404,7 @@ class Server:
             connections=self._connections,
             work_lists=WorkLists(self._store, self._clock),
             mover=self._mover,
+            joining=Joining(self._store, self._clock),
             decisions=Decisions(
                 self._store,
                 self._clock,
@@ -553,6 +560,7 @@ class Server:
                 "commitments_total", "Answers to storage commitment delivered", self._commitments.answered
             ),
             Reading("instances_sent_total", "Instances sent to other archives", self._sending.sent),
+            Reading("rejection_notes_total", "Rejection notes delivered", self._corrections.sent),
             Reading("notices_total", "Notifications of availability delivered", self._notices.told),
             Reading("dicom_opened_total", "DICOM associations that we opened", self._pool.opened),
             Reading("dicom_unreachable_total", "Attempts to open one that failed", self._pool.failed),

@@ -15,6 +15,7 @@ from samsyn.access.view import Gatekeeper
 from samsyn.clock import SystemClock
 from samsyn.dicom.encoding import decode
 from samsyn.endpoints.dimse.listener import DicomDoor
+from samsyn.exchange.announcing import CorrectionNotices, work_of
 from samsyn.exchange.availability import AVAILABILITY_JOB, AvailabilityNotices
 from samsyn.exchange.commitment import STORAGE_COMMITMENT_JOB, Commitments
 from samsyn.exchange.pool import AssociationPool
@@ -113,10 +114,14 @@ class Stage:
         self.notices = AvailabilityNotices(
             self.store, retriever, gatekeeper, connections, self.pool, "SAMSYN", self._wake
         )
+        self.corrections = CorrectionNotices(
+            self.store, clock, connections, self.pool, self.notices.series_complete
+        )
         work: dict[str, Work] = {
             STORAGE_COMMITMENT_JOB: commitments.work,
             SEND_JOB: self.sending.work,
             AVAILABILITY_JOB: self.notices.work,
+            **work_of(self.corrections),
         }
         self.exchange = Worker(self.store, clock, work, 4, Patience(patience, 0.1))
         self.door = DicomDoor(

@@ -172,7 +172,6 @@ class Server:
         if self._store.replayed:
             log.info("journal-replayed", extra={"count": self._store.replayed})
         self._documents = Documents(self._store, self._executor, self._clock)
-        self._scrub = Scrub(self._store, self._clock, data.scrub_days, data.scrub_mib_per_s)
 
     def _make_rooms(self) -> None:
         store, clock = self._store, self._clock
@@ -191,6 +190,8 @@ class Server:
         self._mover = Mover(store, clock, self._retriever.known.forget)
         self._history = History(store)
         self._intake = Intake(store, clock)
+        data = self._settings.data
+        self._scrub = Scrub(store, clock, data.scrub_days, data.scrub_mib_per_s, self._intake.is_busy)
         quiet_s = self._settings.data.settle_after_s
         self._settling = Settling(store, clock, quiet_s, self._intake.is_busy)
         self._giving_back = GivingBack(store, clock, self._intake.is_busy)

@@ -270,7 +270,7 @@ STEPS = some.lists(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], max_examples=25)
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_any_history_settled_at_any_points_equals_the_one_that_never_settles(
     steps: list[tuple[str, int, int, int]], tmp_path: Path

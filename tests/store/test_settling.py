@@ -2,8 +2,10 @@
 
 import asyncio
 import random
+import re
 import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace as changed
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from pydicom.encaps import encapsulate
 
+import samsyn
 from samsyn import limits
 from samsyn.clock import SystemClock
 from samsyn.errors import DamagedData, LimitExceeded
@@ -20,6 +23,7 @@ from samsyn.ingest.receive import Arrival
 from samsyn.model.imaging import BodyLocation, StoredInstance
 from samsyn.model.predicate import Everything, PatientIn
 from samsyn.store import replay
+from samsyn.store.documents import Documents
 from samsyn.store.index import find_rows, instance_rows, settled_rows, settled_uids
 from samsyn.store.index.find_rows import Condition
 from samsyn.store.store import Store
@@ -125,6 +129,41 @@ async def test_a_settled_series_answers_as_before_and_leaves_the_index(house: Ho
     assert answers(house.store) == before
     assert len(list((house.store.folder / "objects").rglob("*.series"))) == 6
     assert not list((house.store.folder / "objects").rglob("*.part"))
+
+
+async def test_a_settled_series_is_two_files(house: House) -> None:
+    for number in range(30):
+        await house.send(sent(number))
+    with ThreadPoolExecutor(1) as executor:
+        documents = Documents(house.store, executor, SystemClock())
+        await documents.prepare("2.25.610", 0.0)
+        [before] = (house.store.folder / "derived" / "metadata").rglob("*.json*")
+        content = before.read_bytes()
+        await settle_all(house.store)
+        assert await documents.series("2.25.610", 1, 30)
+        before.unlink()
+        await documents.prepare("2.25.610", 0.0)
+    files = [path for name in ("objects", "derived") for path in (house.store.folder / name).rglob("*.*")]
+    assert sorted(path.suffix for path in files) == sorted([before.suffix, ".series"])
+    assert before.read_bytes() == content
+
+
+def test_only_those_who_know_of_settled_series_ask_the_instance_table() -> None:
+    """Everybody else asks instance_rows and find_rows, or gives the rows back first (Transaction.unsettle)."""
+    source = Path(samsyn.__file__).parent
+    asking = {
+        str(path.relative_to(source))
+        for path in source.rglob("*.py")
+        if re.search(r"\b(FROM|JOIN)\s+instance\b", path.read_text())
+    }
+    assert asking == {
+        "ingest/receive.py",
+        "reports/stewardship/flipping.py",
+        "store/index/instance_rows.py",
+        "store/index/operations.py",
+        "store/index/settled_rows.py",
+        "store/upkeep/settle.py",
+    }
 
 
 async def test_the_object_holds_the_bytes_as_received_back_to_back(house: House) -> None:

@@ -79,10 +79,10 @@ class DataSettings(Section):
         description="A data folder that you keep as a copy of this one, on another disk: rot is mended from it.",
     )
     settle_after_s: float = Field(
-        default=3600.0,
+        default=0.0,
         ge=0,
         description="A series without new instances for so many seconds becomes one file, and its rows leave the"
-        " index; its bytes leave the journal an hour later. 0 = never.",
+        " index; its bytes leave the journal an hour later. 3600 fits most; 0 = never.",
     )
     scrub_days: float = Field(
         default=30.0,

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import re
 import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from pydicom.encaps import encapsulate
 
-import samsyn
 from samsyn import limits
 from samsyn.clock import SystemClock
 from samsyn.errors import DamagedData, LimitExceeded
@@ -146,24 +144,6 @@ async def test_a_settled_series_is_two_files(house: House) -> None:
     files = [path for name in ("objects", "derived") for path in (house.store.folder / name).rglob("*.*")]
     assert sorted(path.suffix for path in files) == sorted([before.suffix, ".series"])
     assert before.read_bytes() == content
-
-
-def test_only_those_who_know_of_settled_series_ask_the_instance_table() -> None:
-    """Everybody else asks instance_rows and find_rows, or gives the rows back first (Transaction.unsettle)."""
-    source = Path(samsyn.__file__).parent
-    asking = {
-        str(path.relative_to(source))
-        for path in source.rglob("*.py")
-        if re.search(r"\b(FROM|JOIN)\s+instance\b", path.read_text())
-    }
-    assert asking == {
-        "ingest/receive.py",
-        "reports/stewardship/flipping.py",
-        "store/index/instance_rows.py",
-        "store/index/operations.py",
-        "store/index/settled_rows.py",
-        "store/upkeep/settle.py",
-    }
 
 
 async def test_the_object_holds_the_bytes_as_received_back_to_back(house: House) -> None:

@@ -129,6 +129,22 @@ async def test_a_settled_series_answers_as_before_and_leaves_the_index(house: Ho
     assert not list((house.store.folder / "objects").rglob("*.part"))
 
 
+async def test_one_instance_is_found_by_its_uid_alone(house: House) -> None:
+    await filled(house)
+
+    def ask(connection: sqlite3.Connection) -> list[StoredInstance | None]:
+        uids = [f"2.25.{7000 + number}" for number in range(14)]
+        return [instance_rows.instance(connection, uid) for uid in uids]
+
+    before = house.store.peek(ask)
+    assert [each is None for each in before] == [False] * 12 + [True] * 2
+    await settle_all(house.store)
+    assert [each and bare(each) for each in house.store.peek(ask)] == [each and bare(each) for each in before]
+    await house.store.commit(lambda transaction: transaction.unsettle_holding("2.25.7003"))
+    assert house.rows("SELECT sop_uid FROM instance ORDER BY 1") == [("2.25.7003",), ("2.25.7009",)]
+    await house.store.commit(lambda transaction: transaction.unsettle_holding("2.25.9"))
+
+
 async def test_a_settled_series_is_two_files(house: House) -> None:
     for number in range(30):
         await house.send(sent(number))

@@ -51,6 +51,21 @@ def series_of_study(connection: sqlite3.Connection, study_key: int) -> list[tupl
     return [(row[0], row[1]) for row in rows]
 
 
+def series_holding(connection: sqlite3.Connection, sop_uid: str) -> int | None:
+    """Key of the series that a settled instance is in; None = it is not settled."""
+    for series_key in settled_uids.candidates(connection, sop_uid):
+        settled = settled_of(connection, series_key)
+        if settled is not None and sop_uid in settled.numbers:
+            return series_key
+    return None
+
+
+def table_of_instance(connection: sqlite3.Connection, sop_uid: str) -> tuple[str, str] | None:
+    """`as_table` for one settled instance, None when it is not settled."""
+    key = series_holding(connection, sop_uid)
+    return as_table(connection, [(key, 1)], uids={sop_uid}) if key is not None else None
+
+
 def instance(connection: sqlite3.Connection, sop_uid: str) -> StoredInstance | None:
     """A settled instance by its UID alone."""
     for series_key in settled_uids.candidates(connection, sop_uid):

@@ -105,7 +105,7 @@ class DataSettings(Section):
         default=0.0,
         ge=0,
         description="A series without new instances for so many seconds becomes one file, and its rows leave the"
-        " index; 3600 fits most. 0 = never.",
+        " index; its bytes leave the journal an hour later. 3600 fits most; 0 = never.",
     )
     scrub_days: float = Field(
         default=30.0,

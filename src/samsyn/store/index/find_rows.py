@@ -1,5 +1,6 @@
 """The search over patients, studies, series and instances: conditions in, rows out."""
 
+import re
 import sqlite3
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -45,6 +46,7 @@ INSTANCE_COLUMNS: Final = (
 
 
 _EMPTY_LEFT_OUT: Final = frozenset({"study.accession"})
+_COLUMN_OF_INSTANCE: Final = re.compile(r"\binstance\.(\w+)")
 PATIENT_NAME: Final = "patient.folded_name"
 
 
@@ -110,7 +112,8 @@ def find_instances(
     rows = _find(connection, _instances_of("instance"), predicate, conditions, order, last, 0)
     series = _settled_series(connection, predicate, conditions)
     if series:
-        table, content = settled_rows.as_table(connection, series)
+        wanted = set(_COLUMN_OF_INSTANCE.findall(f"{INSTANCE_COLUMNS} {conditions}"))
+        table, content = settled_rows.as_table(connection, series, wanted, _uids_wanted(conditions))
         rows += _find(
             connection, _instances_of(table), predicate, conditions, order, last, 0, first=(content,)
         )
@@ -123,6 +126,14 @@ def _instances_of(table: str) -> str:
         f"SELECT {INSTANCE_COLUMNS} FROM {table} JOIN series USING(series_key) JOIN study USING(study_key)"
         " JOIN patient USING(patient_key)"
     )
+
+
+def _uids_wanted(conditions: list[Condition]) -> set[str] | None:
+    """The SOP Instance UIDs that can match, None = any."""
+    lists = [
+        set(each.values) for each in conditions if each.column == "instance.sop_uid" and each.kind == "one-of"
+    ]
+    return set.intersection(*lists) if lists else None
 
 
 def _settled_series(

@@ -248,6 +248,12 @@ IDENTITY_PROVIDER_TIMEOUT_S: Final = 10.0
 """One call to the identity provider."""
 MAX_IDENTITY_ANSWER_BYTES: Final = 1 * MIB
 """One answer of the identity provider: discovery, keys and tokens are a few kilobytes."""
+MAX_SAML_BYTES: Final = 256 * KIB
+"""One SAML message: a response with a few hundred rights has some 50 KiB."""
+MAX_SAML_ELEMENTS: Final = 5_000
+"""Elements of one SAML message: each right is one."""
+SAML_MESSAGE_S: Final = 10 * 60
+"""How old a SAML message may be, and how long an assertion may be usable: as long as a log-in may take."""
 CLOCK_LEEWAY_S: Final = 30
 """How far the identity provider's clock may be from ours."""
 MAX_VIEW_PERSONS: Final = 100

@@ -18,9 +18,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from samsyn import __version__, limits
 from samsyn.access.administration import RegisterAdministration
+from samsyn.access.authentication.claims import ClaimNames, renamed
 from samsyn.access.authentication.desk import LoginDesk
 from samsyn.access.authentication.identification import Identification
 from samsyn.access.authentication.oidc import Registration, RelyingParty
+from samsyn.access.authentication.saml.agreement import saml_sides
+from samsyn.access.authentication.saml.party import SamlParty
 from samsyn.access.authentication.sessions import Sessions
 from samsyn.access.authentication.tokens import Tokens
 from samsyn.access.lift_requests import LiftRequests
@@ -201,8 +204,7 @@ class Server:
         self._tokens = Tokens()
         self._sessions = Sessions(clock, self._session_ended)
         self._outbound = httpx.AsyncClient(trust_env=False, timeout=10.0)
-        relying_party = RelyingParty(self._registration(), self._outbound, clock)
-        self._desk = LoginDesk(relying_party, self._sessions, self._gatekeeper, self._patient_by_number)
+        self._desk = LoginDesk(self._sign_on(), self._sessions, self._gatekeeper, self._patient_by_number)
         self._identification = Identification(self._sessions, self._tokens, self._system_subject)
 
     def _make_anchoring(self) -> Anchoring:
@@ -240,6 +242,17 @@ class Server:
     def _wake_exchange(self) -> None:
         self._exchange.wake()
 
+    def _sign_on(self) -> RelyingParty | SamlParty:
+        login = self._settings.login
+        if login.provider != "saml":
+            return RelyingParty(self._registration(), self._outbound, self._clock)
+        return SamlParty(*saml_sides(login, self._address), self._clock)
+
+    @property
+    def _address(self) -> str:
+        """Where browsers find us."""
+        return self._settings.login.public_address or self._base
+
     def _registration(self) -> Registration:
         login = self._settings.login
         secret = ""
@@ -248,10 +261,11 @@ class Server:
         return Registration(
             issuer=login.issuer if login.provider == "oidc" else self._base + DEMO_IDP_PATH,
             client_id=login.client_id,
-            redirect_uri=f"{self._base}/login/callback",
+            redirect_uri=f"{self._address}/login/callback",
             client_secret=secret,
-            after_logout_uri=f"{self._base}/login",
+            after_logout_uri=f"{self._address}/login",
             assurance=frozenset({login.assurance}),
+            claims=renamed(ClaimNames(), login.claims),
         )
 
     def _routes(self) -> list[BaseRoute]:
@@ -274,7 +288,7 @@ class Server:
         ]
         routes.extend(viewer_routes(self._viewer()))
         if self._settings.login.provider == "demo":
-            own = frozenset({f"{self._base}/login/callback", f"{self._base}/login"})
+            own = frozenset({f"{self._address}/login/callback", f"{self._address}/login"})
             clients = {self._settings.login.client_id: own}
             idp = DemoIdp(self._personas(), self._base + DEMO_IDP_PATH, clients, self._clock)
             routes.extend(idp.routes())

@@ -132,9 +132,14 @@ class MllpSettings(Section):
 class LoginSettings(Section):
     """How people log in."""
 
-    provider: Literal["demo", "oidc"] = Field(
+    provider: Literal["demo", "oidc", "saml"] = Field(
         default="demo",
-        description="demo = the built-in demo identity provider, only on loopback; oidc = a real one.",
+        description="demo = the built-in demo identity provider, only on loopback; oidc, saml = a real one.",
+    )
+    public_address: str = Field(
+        default="",
+        pattern="^(https://[^/ ]+|http://(127\\.0\\.0\\.1|localhost)(:[0-9]+)?)?$",
+        description="Address that browsers use, before the TLS proxy; empty = the listener's own.",
     )
     issuer: str = Field(default="", description="Issuer address of the OpenID provider.")
     client_id: str = Field(default="samsyn", description="Our client id at the OpenID provider.")
@@ -143,10 +148,24 @@ class LoginSettings(Section):
         default="http://id.sambi.se/loa/loa3", description="Level of assurance (acr) that a login must have."
     )
 
+    metadata_file: Path | None = Field(
+        default=None,
+        description="saml: the identity provider's metadata, fetched and checked by the operator.",
+    )
+    entity_id: str = Field(default="", description="saml: our entity id; empty = the metadata's address.")
+    key_file: Path | None = Field(default=None, description="saml: our RSA key (PEM), for signing requests.")
+    certificate_file: Path | None = Field(default=None, description="saml: the certificate to it (PEM).")
+    claims: dict[str, str] = Field(
+        default={},
+        description="What the identity provider calls its claims, where it is not the national name.",
+    )
+
     @model_validator(mode="after")
-    def _names_an_issuer(self) -> "LoginSettings":
+    def _is_whole(self) -> "LoginSettings":
         if self.provider == "oidc" and not self.issuer:
             raise ValueError("provider = 'oidc' needs an issuer")
+        if self.provider == "saml" and not (self.metadata_file and self.key_file and self.certificate_file):
+            raise ValueError("provider = 'saml' needs metadata_file, key_file and certificate_file")
         return self
 
 

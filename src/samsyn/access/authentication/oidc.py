@@ -90,6 +90,11 @@ class RelyingParty:
         self._pending: OrderedDict[str, _Pending] = OrderedDict()
         self._provider: _Provider | None = None
 
+    @property
+    def address(self) -> str:
+        """The issuer, an address at the identity provider."""
+        return self._registration.issuer
+
     async def begin(self, *, choose_again: bool = False, language: str = "") -> Begun:
         """Starts a log-in. `choose_again` asks the provider to let the person choose (change of assignment);
         `language` ("sv", "en") asks for its pages in that language.

@@ -34,7 +34,7 @@ def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
     ohif_files = Assets(deps.static_folder / "vendor" / "ohif", "/ohif/")
     languages = Languages(Path(__file__).with_name("locale"))
     login = deps.settings.login
-    pages = Pages(languages, assets, deps.version, login.provider == "demo", login.issuer)
+    pages = Pages(languages, assets, deps.version, login.provider == "demo", deps.desk.identity_provider)
     marks = Marks()
     visits = Visits(deps, pages, marks)
     tickets = Tickets()

@@ -10,6 +10,7 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -66,6 +67,19 @@ def _origin(text: str) -> str:
 ListenHost: TypeAlias = Annotated[str, AfterValidator(_safe)]
 Network: TypeAlias = Annotated[str, AfterValidator(_network)]
 Origins: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_parted)]
+
+
+def _public(address: str) -> str:
+    """Scheme, host and port only; without TLS only on this machine."""
+    place = urlsplit(address)
+    is_bare = bool(place.netloc) and address == f"{place.scheme}://{place.netloc}"
+    is_safe = place.scheme == "https" or (place.scheme == "http" and is_loopback(place.hostname or ""))
+    if address and not (is_bare and is_safe):
+        raise ValueError("an address that browsers use is https and has no path")
+    return address
+
+
+PublicAddress: TypeAlias = Annotated[str, AfterValidator(_public)]
 
 
 class DataSettings(Section):
@@ -136,9 +150,8 @@ class LoginSettings(Section):
         default="demo",
         description="demo = the built-in demo identity provider, only on loopback; oidc, saml = a real one.",
     )
-    public_address: str = Field(
+    public_address: PublicAddress = Field(
         default="",
-        pattern="^(https://[^/ ]+|http://(127\\.0\\.0\\.1|localhost)(:[0-9]+)?)?$",
         description="Address that browsers use, before the TLS proxy; empty = the listener's own.",
     )
     issuer: str = Field(default="", description="Issuer address of the OpenID provider.")

@@ -21,7 +21,7 @@ from signxml.signer import XMLSigner
 
 from samsyn.access.authentication.saml.settled import (
     IdentityProvider,
-    ServiceProvider,
+    OurSide,
     identity_provider,
 )
 from samsyn.clock import Clock
@@ -102,7 +102,7 @@ class SamlProvider:
         self.key = made_key()
         self.certificate = certificate_of(self.key, "idp")
         own_key = made_key()
-        self.own = ServiceProvider(
+        self.own = OurSide(
             entity_id=base,
             acs=f"{base}/login/saml/acs",
             log_out=f"{base}/login/saml/logout",

@@ -10,14 +10,14 @@ from samsyn.access.authentication.claims import renamed
 from samsyn.access.authentication.saml.settled import (
     NATIONAL_NAMES,
     IdentityProvider,
-    ServiceProvider,
+    OurSide,
     identity_provider,
 )
 from samsyn.errors import ConfigurationError
 from samsyn.settings import LoginSettings
 
 
-def saml_sides(login: LoginSettings, address: str) -> tuple[ServiceProvider, IdentityProvider]:
+def saml_sides(login: LoginSettings, address: str) -> tuple[OurSide, IdentityProvider]:
     """We and the identity provider. ConfigurationError: a file that can not be read, or a key that is not RSA."""
     try:
         key = load_pem_private_key(_read(login.key_file, "key_file"), password=None)
@@ -26,7 +26,7 @@ def saml_sides(login: LoginSettings, address: str) -> tuple[ServiceProvider, Ide
         raise ConfigurationError(f"[login] our SAML key or certificate: {problem}") from problem
     if not isinstance(key, rsa.RSAPrivateKey) or key.public_key() != certificate.public_key():
         raise ConfigurationError("[login] key_file is no RSA key, or not the one of certificate_file")
-    own = ServiceProvider(
+    own = OurSide(
         entity_id=login.entity_id or f"{address}/login/saml/metadata",
         acs=f"{address}/login/saml/acs",
         log_out=f"{address}/login/saml/logout",

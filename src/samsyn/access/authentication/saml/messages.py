@@ -15,7 +15,7 @@ from lxml import etree
 
 from samsyn import limits
 from samsyn.access.authentication.saml import xml
-from samsyn.access.authentication.saml.settled import POST, IdentityProvider, ServiceProvider
+from samsyn.access.authentication.saml.settled import POST, IdentityProvider, OurSide
 from samsyn.access.authentication.saml.xml import SAML, SAMLP, Element
 from samsyn.errors import NotAuthenticated
 
@@ -41,7 +41,7 @@ class LogoutAsked:
 
 
 def authn_request(
-    own: ServiceProvider, provider: IdentityProvider, request_id: str, now: datetime, choose_again: bool
+    own: OurSide, provider: IdentityProvider, request_id: str, now: datetime, choose_again: bool
 ) -> bytes:
     """Asks for a log-in of the demanded strength (SAML core 3.4.1)."""
     root = _request("AuthnRequest", own, provider.sign_on, request_id, now)
@@ -59,7 +59,7 @@ def authn_request(
 
 
 def logout_request(
-    own: ServiceProvider,
+    own: OurSide,
     provider: IdentityProvider,
     request_id: str,
     now: datetime,
@@ -76,7 +76,7 @@ def logout_request(
 
 
 def logout_response(
-    own: ServiceProvider, provider: IdentityProvider, response_id: str, now: datetime, in_response_to: str
+    own: OurSide, provider: IdentityProvider, response_id: str, now: datetime, in_response_to: str
 ) -> bytes:
     """Tells that the sessions have ended (SAML core 3.7.2)."""
     root = _request("LogoutResponse", own, provider.log_out, response_id, now)
@@ -87,7 +87,7 @@ def logout_response(
     return data
 
 
-def signed_address(own: ServiceProvider, address: str, field: str, message: bytes, relay_state: str) -> str:
+def signed_address(own: OurSide, address: str, field: str, message: bytes, relay_state: str) -> str:
     """The address with the message and our signature over it (SAML bindings 3.4.4.1)."""
     asked = {field: xml.deflated(message)}
     if relay_state:
@@ -100,7 +100,7 @@ def signed_address(own: ServiceProvider, address: str, field: str, message: byte
 
 
 def read_logout(
-    own: ServiceProvider, provider: IdentityProvider, asked: Mapping[str, str], now: datetime
+    own: OurSide, provider: IdentityProvider, asked: Mapping[str, str], now: datetime
 ) -> LogoutAsked:
     """A LogoutRequest in an address that is signed, meant for us and fresh. NotAuthenticated: anything else."""
     _check_signature(provider, asked, "SAMLRequest")
@@ -142,7 +142,7 @@ def _leeway() -> timedelta:
     return timedelta(seconds=limits.CLOCK_LEEWAY_S)
 
 
-def _request(name: str, own: ServiceProvider, destination: str, request_id: str, now: datetime) -> Element:
+def _request(name: str, own: OurSide, destination: str, request_id: str, now: datetime) -> Element:
     root = etree.Element(f"{{{SAMLP}}}{name}", nsmap={"samlp": SAMLP, "saml": SAML})
     root.set("ID", request_id)
     root.set("Version", "2.0")

@@ -16,7 +16,7 @@ from samsyn.access.authentication.claims import subject_of
 from samsyn.access.authentication.oidc import Begun, LoggedIn
 from samsyn.access.authentication.saml import messages
 from samsyn.access.authentication.saml.response import Asserted, asserted
-from samsyn.access.authentication.saml.settled import IdentityProvider, ServiceProvider, our_metadata
+from samsyn.access.authentication.saml.settled import IdentityProvider, OurSide, our_metadata
 from samsyn.access.authentication.saml.xml import decoded
 from samsyn.access.authentication.tokens import digest, new_secret
 from samsyn.clock import Clock
@@ -40,7 +40,7 @@ class _Waiting:
 class SamlParty:
     """Our side of SAML 2.0 web SSO with one identity provider."""
 
-    def __init__(self, own: ServiceProvider, provider: IdentityProvider, clock: Clock) -> None:
+    def __init__(self, own: OurSide, provider: IdentityProvider, clock: Clock) -> None:
         self._own = own
         self._provider = provider
         self._clock = clock

@@ -17,7 +17,7 @@ from signxml.verifier import SignatureConfiguration, XMLVerifier
 from samsyn import limits
 from samsyn.access.authentication.saml import xml
 from samsyn.access.authentication.saml.messages import SUCCESS, check_envelope, moment
-from samsyn.access.authentication.saml.settled import IdentityProvider, ServiceProvider
+from samsyn.access.authentication.saml.settled import IdentityProvider, OurSide
 from samsyn.access.authentication.saml.xml import NAMESPACES, SAML, SAMLP, Element
 from samsyn.errors import NotAuthenticated, NotSupported
 
@@ -49,7 +49,7 @@ class Asserted:
 
 
 def asserted(
-    own: ServiceProvider, provider: IdentityProvider, data: bytes, in_response_to: str, now: datetime
+    own: OurSide, provider: IdentityProvider, data: bytes, in_response_to: str, now: datetime
 ) -> Asserted:
     """What a response vouches for. NotAuthenticated with the rule that it broke; NotSupported: encrypted."""
     root = xml.read(data)
@@ -120,7 +120,7 @@ def _verified(element: Element, provider: IdentityProvider, now: datetime) -> El
 
 
 def _believed(
-    assertion: Element, own: ServiceProvider, provider: IdentityProvider, in_response_to: str, now: datetime
+    assertion: Element, own: OurSide, provider: IdentityProvider, in_response_to: str, now: datetime
 ) -> Asserted:
     if assertion.get("Version") != "2.0":
         raise NotAuthenticated("another version of SAML")
@@ -144,7 +144,7 @@ def _believed(
     )
 
 
-def _confirmed(assertion: Element, own: ServiceProvider, in_response_to: str, now: datetime) -> datetime:
+def _confirmed(assertion: Element, own: OurSide, in_response_to: str, now: datetime) -> datetime:
     """The end of a bearer confirmation that is for us and for this request (SAML profiles 4.1.4.2-3)."""
     for confirmation in assertion.findall("saml:Subject/saml:SubjectConfirmation", NAMESPACES):
         data = confirmation.find("saml:SubjectConfirmationData", NAMESPACES)
@@ -161,7 +161,7 @@ def _confirmed(assertion: Element, own: ServiceProvider, in_response_to: str, no
     raise NotAuthenticated("the assertion is not confirmed for us, for this log-in, for now")
 
 
-def _check_conditions(conditions: Element, own: ServiceProvider, now: datetime) -> None:
+def _check_conditions(conditions: Element, own: OurSide, now: datetime) -> None:
     leeway = timedelta(seconds=limits.CLOCK_LEEWAY_S)
     begins, ends = conditions.get("NotBefore"), conditions.get("NotOnOrAfter")
     if begins is not None and now + leeway < moment(begins):

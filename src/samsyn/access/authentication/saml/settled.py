@@ -49,7 +49,7 @@ class IdentityProvider:
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceProvider:
+class OurSide:
     """How the identity provider knows us, and what we demand of a log-in."""
 
     entity_id: str
@@ -93,7 +93,7 @@ def identity_provider(metadata: bytes) -> IdentityProvider:
     return IdentityProvider(entity_id, sign_on, _address(role, "SingleLogoutService"), tuple(certificates))
 
 
-def our_metadata(own: ServiceProvider) -> bytes:
+def our_metadata(own: OurSide) -> bytes:
     """The document that the identity provider is given about us."""
     root = etree.Element(
         f"{{{METADATA}}}EntityDescriptor",

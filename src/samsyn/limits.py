@@ -242,6 +242,10 @@ LOGIN_SECONDS: Final = 10 * 60
 """From being sent to the identity provider to coming back: a card, a code and a choice of assignment fit."""
 MAX_PENDING_LOGINS: Final = 5_000
 """Log-ins under way; beyond it the oldest must begin again."""
+MAX_PENDING_LAUNCHES: Final = 5_000
+"""Calls of record systems that wait for their browser; beyond it the oldest must be made again."""
+LOGOUT_TOKEN_S: Final = 120
+"""How old an identity provider's logout token may be; it is made for the moment."""
 CODE_SECONDS: Final = 60
 """An authorization code of the demo identity provider is used within this time, once."""
 IDENTITY_PROVIDER_TIMEOUT_S: Final = 10.0

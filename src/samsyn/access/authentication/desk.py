@@ -85,6 +85,23 @@ class LoginDesk:
             await self._gatekeeper.record(*(entry(session.subject, Event.LOGOUT) for session in ended))
         return address
 
+    async def told_to_end(self, logout_token: str) -> None:
+        """Ends the sessions that an OpenID provider's logout token names; an unknown session is no error.
+
+        NotAuthenticated: a token that is not the provider's or not for this; OutOfResources: its keys are away.
+        """
+        party = self._sign_on
+        if not isinstance(party, RelyingParty):
+            raise NotAuthenticated("log-in is by SAML here")
+        try:
+            is_named = await party.told_to_end(logout_token)
+        except NotAuthenticated as refusal:
+            await self._gatekeeper.record(_refused(refusal.detail))
+            raise
+        ended = self._sessions.close_those(lambda session: is_named(session.id_token))
+        if ended:
+            await self._gatekeeper.record(*(entry(session.subject, Event.LOGOUT) for session in ended))
+
     def saml_metadata(self) -> bytes:
         """Our SAML metadata. NotAuthenticated: log-in is not by SAML here."""
         return self._saml().metadata

@@ -3,13 +3,14 @@
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from samsyn.access.authentication.identification import SESSION_COOKIE, session_secret
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.language import COOKIE as LANGUAGE_COOKIE
 from samsyn.endpoints.viewer.language import LANGUAGES
+from samsyn.endpoints.viewer.launch import AFTER_COOKIE, after_login
 from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.secure import check_origin, read_form
 from samsyn.endpoints.viewer.visits import Visit, Visits
@@ -36,6 +37,7 @@ class Login:
             Route("/login", anybody(self.page), methods=["GET"]),
             Route("/login/start", anybody(self.start), methods=["GET"]),
             Route("/login/callback", anybody(self.callback), methods=["GET"]),
+            Route("/login/backchannel", anybody(self.told_to_end), methods=["POST"]),
             Route("/login/saml/acs", anybody(self.receive), methods=["POST"]),
             Route("/login/saml/continue", anybody(self.fetch), methods=["GET"]),
             Route("/login/saml/logout", anybody(self.asked_to_end), methods=["GET"]),
@@ -70,6 +72,15 @@ class Login:
         except (NotAuthenticated, OutOfResources):
             return self._page(request, "failed", 403)
         return self._logged_in(request, secret)
+
+    async def told_to_end(self, request: Request) -> Response:
+        """OpenID Connect Back-Channel Logout 1.0: the provider's server tells which session has ended."""
+        form = await read_form(request)
+        try:
+            await self._deps.desk.told_to_end(form.text("logout_token"))
+        except (NotAuthenticated, OutOfResources):
+            return JSONResponse({"error": "invalid_request"}, 400, {"Cache-Control": "no-store"})
+        return Response(status_code=200, headers={"Cache-Control": "no-store"})
 
     async def receive(self, request: Request) -> Response:
         """The form that the SAML identity provider's page sends, without our cookies (SameSite): verified, put
@@ -112,7 +123,8 @@ class Login:
         return Response(told, media_type="application/samlmetadata+xml")
 
     def _logged_in(self, request: Request, secret: str) -> Response:
-        answer = go_to("/")
+        answer = go_to(after_login(request))
+        answer.delete_cookie(AFTER_COOKIE, path="/login", httponly=True, samesite="lax")
         secure = request.url.scheme == "https"
         answer.set_cookie(SESSION_COOKIE, secret, path="/", httponly=True, samesite="lax", secure=secure)
         answer.delete_cookie(BINDING_COOKIE, path="/login", httponly=True, samesite="lax", secure=secure)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from starlette.routing import BaseRoute
 
+from samsyn.access.launches import Launches
 from samsyn.endpoints.viewer.assets import Assets
 from samsyn.endpoints.viewer.blocks.desk import LiftDesk
 from samsyn.endpoints.viewer.blocks.person import PersonRegister
@@ -11,6 +12,7 @@ from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.finding import Finding
 from samsyn.endpoints.viewer.ground import Grounds
 from samsyn.endpoints.viewer.language import Languages
+from samsyn.endpoints.viewer.launch import LaunchPages
 from samsyn.endpoints.viewer.login import Login
 from samsyn.endpoints.viewer.ohif import DiagnosticViewer
 from samsyn.endpoints.viewer.pages import Pages
@@ -48,6 +50,7 @@ def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
         *Record(deps, visits, reveal, series, diagnostic.is_installed).routes(),
         *reveal.routes(),
         *Grounds(deps, visits).routes(),
+        *LaunchPages(deps, visits, Launches(deps.clock)).routes(),
         *LiftDesk(deps, visits, tickets).routes(),
         *PersonRegister(deps, visits).routes(),
         *PicturePages(deps, visits, series, diagnostic.is_installed).routes(),

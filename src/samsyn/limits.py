@@ -212,6 +212,14 @@ PULSE_S: Final = 2.0
 """An open page asks this often whether it may still show what it shows; with VIEW_SECONDS / 2 it stays under 5 s."""
 LIFT_DAYS: Final = 7
 """A temporary lift of a block lasts at most this many days."""
+NATIONAL_TIMEOUT_S: Final = 60.0
+"""One call to a national service: an unfiltered reading of all blocks may take ten seconds by its own promise."""
+MAX_SOAP_BYTES: Final = 256 * MIB
+"""One answer of a national service: some 200,000 blocks of a kilobyte."""
+MAX_NATIONAL_BLOCKS: Final = 200_000
+"""National blocks in one reading; a region has some thousands."""
+NATIONAL_BLOCKS_PER_RECORD: Final = 1_000
+"""National blocks that share one record of the journal: some 300 KiB of row changes."""
 LIFT_REQUEST_HOURS: Final = 24
 """A request to lift a block can be answered for this long: as long as the emergency that it rests on."""
 MAX_REQUEST_CHARACTERS: Final = 500

@@ -1,7 +1,7 @@
 """Every setting, where it is defined, with its default and its reason.
 
 One TOML file; environment variables `SAMSYN_<SECTION>_<KEY>` override single values of the sections data, dicom,
-http, mllp, login and audit. Unknown keys and unsafe mixes refuse to start and say which line.
+http, mllp, login, national and audit. Unknown keys and unsafe mixes refuse to start and say which line.
 """
 
 import ipaddress
@@ -80,6 +80,15 @@ def _public(address: str) -> str:
 
 
 PublicAddress: TypeAlias = Annotated[str, AfterValidator(_public)]
+
+
+def _tls(address: str) -> str:
+    if address and (urlsplit(address).scheme != "https" or not urlsplit(address).hostname):
+        raise ValueError("the address of a national service is https")
+    return address
+
+
+TlsAddress: TypeAlias = Annotated[str, AfterValidator(_tls)]
 
 
 class DataSettings(Section):
@@ -198,6 +207,28 @@ class AuditSettings(Section):
     )
 
 
+class NationalSettings(Section):
+    """The national security services (RIV-TA); without an address blocks are kept here only."""
+
+    blocking_address: TlsAddress = Field(
+        default="",
+        description="Address of GetBlocks (blocking, version 4); empty = not connected.",
+    )
+    logical_address: str = Field(
+        default="SE165565594230-1000", description="Logical address in every call's header."
+    )
+    certificate_file: Path | None = Field(default=None, description="Our function certificate (PEM).")
+    key_file: Path | None = Field(default=None, description="The key to it (PEM).")
+    ca_file: Path | None = Field(default=None, description="Whom we trust (PEM); empty = the system's list.")
+    every_s: int = Field(default=60, ge=5, le=3600, description="Seconds between two readings.")
+    stale_after_s: int = Field(
+        default=3600,
+        ge=60,
+        le=86_400,
+        description="Age of the copy above which other units' and providers' information is closed.",
+    )
+
+
 class UnitSettings(Section):
     """A care unit (vårdenhet)."""
 
@@ -289,6 +320,7 @@ class Settings(Section):
     http: HttpSettings = HttpSettings()
     mllp: MllpSettings = MllpSettings()
     login: LoginSettings = LoginSettings()
+    national: NationalSettings = NationalSettings()
     audit: AuditSettings = AuditSettings()
     provider: tuple[ProviderSettings, ...] = ()
 
@@ -332,7 +364,7 @@ def load(path: Path | None, environment: dict[str, str] | None = None) -> Settin
 
 
 def _override(values: dict[str, Any], environment: Any) -> None:
-    for section in ("data", "dicom", "http", "mllp", "login", "audit"):
+    for section in ("data", "dicom", "http", "mllp", "login", "national", "audit"):
         for key in Settings.model_fields[section].default.__class__.model_fields:
             text = environment.get(f"SAMSYN_{section}_{key}".upper())
             if text is not None:

@@ -54,7 +54,7 @@ class RegisterAdministration:
         def question(ask: Ask) -> Overview:
             keys = patient_rows.closure(ask, patient_key)
             blocks = tuple(
-                each for each in register_rows.blocks_of(ask, keys, now) if each.provider == provider
+                each for each in register_rows.own_blocks_of(ask, keys, now) if each.provider == provider
             )
             own = {block.block_id for block in blocks}
             return Overview(

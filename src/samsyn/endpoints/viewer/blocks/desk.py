@@ -80,6 +80,7 @@ class LiftDesk:
                 for key in ([each.key for each in found] or [0])
             )
         )
+        found = [each for each in found if await self._deps.administration.knows(visit.subject, each.key)]
         recognised = recognise(sought, self._deps.clock.now().date())
         value = recognised.identifier.value if recognised else sought
         people = [
@@ -89,7 +90,7 @@ class LiftDesk:
             )
             for each in found
         ]
-        return await self._desk(visit, sought, people, visit.words("search.none") if not found else "")
+        return await self._desk(visit, sought, people, visit.words("blocks.none_found") if not found else "")
 
     async def open(self, visit: Visit) -> Response:
         """Opens the found person's registers."""

@@ -233,3 +233,21 @@ async def test_an_administrator_learns_nobodys_name_of_whom_the_own_provider_has
         assert shown
         assert hidden
         assert (await reader.get("/blocks")).status_code == 403
+
+
+async def test_an_open_desk_is_told_of_a_new_request_at_once(house: House) -> None:
+    await house.block("tolvan", BlockKind.OUTER, "nord")
+    async with house.logged_in("gp") as reader, house.logged_in("block-administrator") as admin:
+        desk = await admin.get("/blocks")
+        assert 'data-pulse="/blocks/pulse"' in desk.text
+        assert (await admin.get("/blocks/pulse")).json() == {"shown": []}
+        base = await in_danger(reader)
+        page = await reader.get(base)
+        await post(
+            reader, page, f"{base}reveal/request-lift", owner="SE9990000001-0001", phone="1", need="Yrsel"
+        )
+        (mark,) = (await admin.get("/blocks/pulse")).json()["shown"]
+        assert f'data-shown="{mark}"' in (await admin.get("/blocks")).text
+        assert (await reader.get("/blocks/pulse")).status_code == 404
+    async with house.client() as nobody:
+        assert (await nobody.get("/blocks/pulse")).status_code == 401

@@ -53,15 +53,11 @@ class RegisterAdministration:
 
         def question(ask: Ask) -> bool:
             keys = patient_rows.closure(ask, patient_key)
-            return any(
-                each.provider == provider
-                for each in (
-                    *register_rows.owners_of(ask, keys),
-                    *register_rows.own_blocks_of(ask, keys, now),
-                    *register_rows.consents_of(ask, keys, now),
-                    *register_rows.relations_of(ask, keys, now),
-                )
-            )
+            owners = {each.provider for each in register_rows.owners_of(ask, keys)}
+            owners |= {each.provider for each in register_rows.own_blocks_of(ask, keys, now)}
+            owners |= {each.provider for each in register_rows.consents_of(ask, keys, now)}
+            owners |= {each.provider for each in register_rows.relations_of(ask, keys, now)}
+            return provider in owners
 
         return await self._store.read(lambda connection: question(register_rows.asking(connection)))
 

@@ -51,7 +51,7 @@ def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
         *reveal.routes(),
         *Grounds(deps, visits).routes(),
         *LaunchPages(deps, visits, Launches(deps.clock)).routes(),
-        *LiftDesk(deps, visits, tickets).routes(),
+        *LiftDesk(deps, visits, tickets, marks).routes(),
         *PersonRegister(deps, visits).routes(),
         *PicturePages(deps, visits, series, diagnostic.is_installed).routes(),
         *diagnostic.routes(),

@@ -232,6 +232,16 @@ RELATION_DAYS: Final = 14
 """An attested care relation lasts at most this many days, as long as a referral keeps one alive."""
 AUDIT_REPEAT_S: Final = 15 * 60
 """The same opening by the same session is written once in this time: one row per reading, not per frame."""
+LOG_PAGE: Final = 100
+"""Entries or checks on one page of the log review."""
+MAX_CHECK_SIZE: Final = 200
+"""Accesses in one check of the log: more than anybody goes through in a day."""
+MAX_REVIEWED_ROWS: Final = 3_000_000
+"""Entries of one provider in a period that a sample is drawn from: a quarter of a large hospital, some seconds."""
+MAX_REVIEWED_STAFF: Final = 50_000
+"""Members of staff whose names a targeted check compares."""
+MAX_EXTRACT_ROWS: Final = 20_000
+"""Entries that one log extract is made from: years of a person who is much in care."""
 REFUSALS_PER_MINUTE: Final = 120
 """Refused log-ins and acts written in the audit journal each minute; the rest is counted, so that nobody fills it."""
 MAX_KEPT_REFUSED: Final = 10_000

@@ -26,6 +26,8 @@ from samsyn.access.authentication.saml.agreement import saml_sides
 from samsyn.access.authentication.saml.party import SamlParty
 from samsyn.access.authentication.sessions import Sessions
 from samsyn.access.authentication.tokens import Tokens
+from samsyn.access.followup.extract import Extracts
+from samsyn.access.followup.review import LogReview
 from samsyn.access.lift_requests import LiftRequests
 from samsyn.access.national.replica import BlockReplica
 from samsyn.access.national.soap import SoapClient, tls
@@ -340,6 +342,8 @@ class Server:
             retriever=self._retriever,
             pictures=self._pictures,
             history=self._history,
+            review=LogReview(self._store, self._clock),
+            extracts=Extracts(self._store, self._clock, self._connections.naming_providers()),
             connections=self._connections,
             work_lists=WorkLists(self._store, self._clock),
             mover=self._mover,

@@ -295,6 +295,10 @@ class ProviderSettings(Section):
     images_in: bool = Field(default=True, description="Whether images are taken from it.")
     texts_in: bool = Field(default=True, description="Whether texts are taken from it.")
     reading: bool = Field(default=True, description="Whether its staff and systems may read.")
+    names_staff: bool = Field(
+        default=False,
+        description="Whether log extracts name its staff: a public provider's lists are public documents.",
+    )
     unit: tuple[UnitSettings, ...] = ()
     dicom_peer: tuple[DicomPeerSettings, ...] = ()
     hl7_source: tuple[Hl7SourceSettings, ...] = ()

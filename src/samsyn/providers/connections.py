@@ -57,6 +57,7 @@ class Connections:
             for provider in settings.provider
             for source in provider.hl7_source
         }
+        self._naming = frozenset(provider.hsa_id for provider in settings.provider if provider.names_staff)
         self.providers: tuple[CareProvider, ...] = tuple(
             CareProvider(
                 provider.hsa_id,
@@ -131,6 +132,10 @@ class Connections:
     def hl7_profiles(self) -> list[str]:
         """Names of the profiles that the known HL7 sources use, so that they can be read at start."""
         return sorted({source.profile for _, source in self._sources.values()})
+
+    def naming_providers(self) -> frozenset[str]:
+        """HSA-ids of the providers whose log extracts name staff."""
+        return self._naming
 
     def unit_name(self, provider_hsa_id: str, unit_hsa_id: str) -> str:
         """The unit's name, or its HSA-id when it is not known."""

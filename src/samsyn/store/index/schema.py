@@ -6,6 +6,7 @@ import zlib
 from typing import Final
 
 from samsyn.store.index.access_schema import ACCESS_SCHEMA
+from samsyn.store.index.audit_schema import AUDIT_KEYS, AUDIT_SCHEMA
 from samsyn.store.index.exchange_schema import EXCHANGE_SCHEMA
 from samsyn.store.index.identity_schema import IDENTITY_KEYS, IDENTITY_SCHEMA
 from samsyn.store.index.settled_schema import SETTLED_SCHEMA
@@ -111,7 +112,7 @@ CREATE INDEX job_ready ON job(state, priority, run_at);
 """
 
 SCHEMA: Final = (
-    _CORE + ACCESS_SCHEMA + IDENTITY_SCHEMA + TEXT_SCHEMA + EXCHANGE_SCHEMA + UPKEEP_SCHEMA + SETTLED_SCHEMA
+    _CORE + ACCESS_SCHEMA + IDENTITY_SCHEMA + TEXT_SCHEMA + EXCHANGE_SCHEMA + AUDIT_SCHEMA + UPKEEP_SCHEMA + SETTLED_SCHEMA
 )
 SCHEMA_VERSION: Final = zlib.crc32(SCHEMA.encode()) & 0x7FFFFFFF
 """Follows from the tables: an index that was made with others is made anew from the journal."""
@@ -129,5 +130,6 @@ KEYED_TABLES: Final = {
     "job": "job_key",
     **IDENTITY_KEYS,
     **TEXT_KEYS,
+    **AUDIT_KEYS,
 }
 """Tables whose integer keys the writer hands out, so that a replay gives the same keys."""

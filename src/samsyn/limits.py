@@ -232,6 +232,16 @@ RELATION_DAYS: Final = 14
 """An attested care relation lasts at most this many days, as long as a referral keeps one alive."""
 AUDIT_REPEAT_S: Final = 15 * 60
 """The same opening by the same session is written once in this time: one row per reading, not per frame."""
+DELIVERY_PAUSE_S: Final = 300.0
+"""Longest pause between attempts to deliver audit entries to a receiver that does not answer (doubled from 1 s)."""
+MAX_REFUSED_IN_ROW: Final = 10
+"""Audit entries that a receiver may refuse one after another before that counts as an outage of its or ours."""
+MAX_SOAP_ANSWER_BYTES: Final = 1 * MIB
+"""One SOAP answer of a national service that says whether it took something: some hundred bytes."""
+SYSLOG_TIMEOUT_S: Final = 20.0
+"""Until an audit record repository's machine must have confirmed a call of messages."""
+NATIONAL_TIMEOUT_S: Final = 30.0
+"""One call of a national service; the contracts promise a second in 95 of 100."""
 LOG_PAGE: Final = 100
 """Entries or checks on one page of the log review."""
 MAX_CHECK_SIZE: Final = 200

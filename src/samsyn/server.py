@@ -48,6 +48,7 @@ from samsyn.endpoints.hl7.listener import Hl7Door
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
 from samsyn.errors import ConfigurationError
+from samsyn.exchange.auditing.receivers import make_outboxes
 from samsyn.exchange.availability import AVAILABILITY_JOB, AvailabilityNotices
 from samsyn.exchange.commitment import STORAGE_COMMITMENT_JOB, Commitments
 from samsyn.exchange.pool import AssociationPool
@@ -118,6 +119,9 @@ class Server:
             if self._blocks is not None:
                 await self._blocks.start()
                 undo.push_async_callback(self._stop_blocks)
+            for outbox in self._outboxes:
+                await outbox.start()
+                undo.push_async_callback(outbox.stop)
             self._worker.start()
             undo.push_async_callback(self._worker.stop)
             self._exchange.start()
@@ -175,6 +179,7 @@ class Server:
             store, clock, {SERIES_DOCUMENT: self._prepare_series, LATE_OBJECT: self._mover.file_late}
         )
         self._anchoring = self._make_anchoring()
+        self._outboxes = make_outboxes(self._settings, store, clock, self._connections)
         self._pool = AssociationPool(clock, self._settings.dicom.ae_title)
         self._commitments = Commitments(
             store, self._retriever, self._gatekeeper, self._connections, self._pool, self._wake_exchange
@@ -422,6 +427,7 @@ class Server:
         await asyncio.gather(self._scrub.stop(), self._settling.stop(), self._giving_back.stop())
         await self._children.stop()
         await self._outbound.aclose()
+        await asyncio.gather(*(outbox.stop() for outbox in self._outboxes))
         await self._anchoring.stop()
         self._executor.shutdown(wait=True, cancel_futures=True)
         self._store.close()
@@ -472,6 +478,16 @@ class Server:
             Reading("dicom_rejected_total", "DICOM associations rejected", self._dicom.rejected),
             Reading("pictures_waiting", "Pictures that wait for a decoding child", self._children.waiting),
             Reading("render_restarts_total", "Decoding children replaced", self._children.restarts),
+            *(
+                Reading(f"audit_{each.name}_{name}", text, value)
+                for each in self._outboxes
+                for name, text, value in (
+                    ("waiting", "Audit entries that the receiver has not got yet", each.waiting),
+                    ("delivered_total", "Audit entries delivered to the receiver", each.delivered),
+                    ("set_aside_total", "Audit entries that the receiver refused", each.excepted),
+                    ("failures", "Calls without a usable answer since the last good one", each.failures),
+                )
+            ),
             Reading(
                 "audit_anchored_entry",
                 "Newest audit entry that an anchor was kept of",

@@ -2,6 +2,7 @@
 
 One TOML file; environment variables `SAMSYN_<SECTION>_<KEY>` override single values of the sections data, dicom,
 http, mllp, login, national and audit. Unknown keys and unsafe mixes refuse to start and say which line.
+http, mllp, login, audit, storelog and atna. Unknown keys and unsafe mixes refuse to start and say which line.
 """
 
 import ipaddress
@@ -227,6 +228,53 @@ class NationalSettings(Section):
         le=86_400,
         description="Age of the copy above which other units' and providers' information is closed.",
     )
+def _address(text: str) -> str:
+    """An https address, or http on loopback (a proxy or a test on this machine)."""
+    parts = urlsplit(text)
+    host = parts.hostname or ""
+    if text and not (host and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))):
+        raise ValueError(f"{text} is no https address, and plain http is for loopback only")
+    return text
+
+
+class StoreLogSettings(Section):
+    """The national log service (StoreLog 2), which gets every reading; off while url is empty."""
+
+    url: Annotated[str, AfterValidator(_address)] = Field(default="", description="Address of the service.")
+    logical_address: str = Field(
+        default="SE165565594230-1000", description="LogicalAddress: the national service's own HSA-id."
+    )
+    system_id: str = Field(default="", description="Our HSA-id, as in the client certificate.")
+    resource_type: str = Field(default="Bilddiagnostik", description="What readings are readings of.")
+    ca_file: Path | None = Field(default=None, description="Who vouches for the service (PEM).")
+    certificate_file: Path | None = Field(
+        default=None, description="Our function certificate with its chain (PEM)."
+    )
+    key_file: Path | None = Field(default=None, description="Its private key (PEM).")
+
+    @model_validator(mode="after")
+    def _knows_itself(self) -> "StoreLogSettings":
+        if self.url and not self.system_id:
+            raise ValueError("storelog needs our system_id (HSA-id)")
+        return self
+
+
+class AtnaSettings(Section):
+    """An audit record repository (IHE ATNA), which gets every entry by syslog; off while host is empty."""
+
+    host: str = Field(default="", description="Its name or address.")
+    port: int = Field(default=6514, ge=1, le=65535, description="6514 is that of syslog over TLS.")
+    tls: bool = Field(default=True, description="false = plain TCP, on loopback only.")
+    source_id: str = Field(default="samsyn", description="What we call ourselves there (AuditSourceID).")
+    ca_file: Path | None = Field(default=None, description="Who vouches for the repository (PEM).")
+    certificate_file: Path | None = Field(default=None, description="Our certificate with its chain (PEM).")
+    key_file: Path | None = Field(default=None, description="Its private key (PEM).")
+
+    @model_validator(mode="after")
+    def _is_not_overheard(self) -> "AtnaSettings":
+        if self.host and not self.tls and not is_loopback(self.host):
+            raise ValueError("audit entries leave this machine over TLS only")
+        return self
 
 
 class UnitSettings(Section):
@@ -326,6 +374,8 @@ class Settings(Section):
     login: LoginSettings = LoginSettings()
     national: NationalSettings = NationalSettings()
     audit: AuditSettings = AuditSettings()
+    storelog: StoreLogSettings = StoreLogSettings()
+    atna: AtnaSettings = AtnaSettings()
     provider: tuple[ProviderSettings, ...] = ()
 
     @model_validator(mode="after")
@@ -369,6 +419,7 @@ def load(path: Path | None, environment: dict[str, str] | None = None) -> Settin
 
 def _override(values: dict[str, Any], environment: Any) -> None:
     for section in ("data", "dicom", "http", "mllp", "login", "national", "audit"):
+    for section in ("data", "dicom", "http", "mllp", "login", "audit", "storelog", "atna"):
         for key in Settings.model_fields[section].default.__class__.model_fields:
             text = environment.get(f"SAMSYN_{section}_{key}".upper())
             if text is not None:

@@ -46,3 +46,11 @@ def hash_at(connection: sqlite3.Connection, sequence: int) -> str | None:
 def last_sequence(connection: sqlite3.Connection) -> int:
     """The number of the newest entry, 0 when there is none."""
     return int(connection.execute("SELECT COALESCE(MAX(sequence), 0) FROM audit").fetchone()[0])
+
+
+def place_of(connection: sqlite3.Connection, receiver: str) -> tuple[int, int] | None:
+    """(delivered, attempted) of a receiver of the journal, None when it never got anything."""
+    row = connection.execute(
+        "SELECT delivered, attempted FROM audit_delivery WHERE receiver = ?", (receiver,)
+    ).fetchone()
+    return None if row is None else (int(row[0]), int(row[1]))

@@ -16,7 +16,10 @@ CREATE TABLE log_check_access(check_key INTEGER, sequence INTEGER, last_sequence
   patient_key INTEGER, verdict TEXT, remark TEXT, PRIMARY KEY(check_key, sequence)) WITHOUT ROWID;
 CREATE INDEX log_check_access_by_patient ON log_check_access(patient_key, actor);
 
-CREATE TABLE audit_delivery(receiver TEXT PRIMARY KEY, sequence INTEGER, changed TEXT) WITHOUT ROWID;
+CREATE TABLE audit_delivery(receiver TEXT PRIMARY KEY, delivered INTEGER, attempted INTEGER, changed TEXT)
+  WITHOUT ROWID;
+CREATE TABLE audit_exception(receiver TEXT, sequence INTEGER, state TEXT, reason TEXT, time TEXT,
+  PRIMARY KEY(receiver, sequence)) WITHOUT ROWID;
 """
 
 AUDIT_KEYS: Final = {"log_check": "check_key"}

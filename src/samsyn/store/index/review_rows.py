@@ -68,6 +68,14 @@ def search(
     return _entries(rows)
 
 
+def after(connection: sqlite3.Connection, sequence: int, limit: int) -> list[dict[str, Any]]:
+    """Entries behind a number, in order."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?", (sequence, limit)
+    )
+    return _entries(rows)
+
+
 def accesses(
     connection: sqlite3.Connection, provider: str, first: int, last: int, events: Collection[str]
 ) -> Iterator[tuple[int, int, str, int]]:

@@ -112,7 +112,14 @@ CREATE INDEX job_ready ON job(state, priority, run_at);
 """
 
 SCHEMA: Final = (
-    _CORE + ACCESS_SCHEMA + IDENTITY_SCHEMA + TEXT_SCHEMA + EXCHANGE_SCHEMA + AUDIT_SCHEMA + UPKEEP_SCHEMA + SETTLED_SCHEMA
+    _CORE
+    + ACCESS_SCHEMA
+    + IDENTITY_SCHEMA
+    + TEXT_SCHEMA
+    + EXCHANGE_SCHEMA
+    + AUDIT_SCHEMA
+    + UPKEEP_SCHEMA
+    + SETTLED_SCHEMA
 )
 SCHEMA_VERSION: Final = zlib.crc32(SCHEMA.encode()) & 0x7FFFFFFF
 """Follows from the tables: an index that was made with others is made anew from the journal."""

@@ -178,6 +178,9 @@ class Server:
         self._worker = Worker(
             store, clock, {SERIES_DOCUMENT: self._prepare_series, LATE_OBJECT: self._mover.file_late}
         )
+        self._worker = Worker(store, clock, {SERIES_DOCUMENT: self._prepare_series})
+        self._review = LogReview(store, clock)
+        self._extracts = Extracts(store, clock, self._connections.naming_providers())
         self._anchoring = self._make_anchoring()
         self._outboxes = make_outboxes(self._settings, store, clock, self._connections)
         self._pool = AssociationPool(clock, self._settings.dicom.ae_title)
@@ -319,6 +322,8 @@ class Server:
                     finder=self._finder,
                     retriever=self._retriever,
                     connections=self._connections,
+                    review=self._review,
+                    extracts=self._extracts,
                     clock=self._clock,
                     base=f"{self._base}/fhir",
                     dicomweb=f"{self._base}/dicomweb",
@@ -347,8 +352,8 @@ class Server:
             retriever=self._retriever,
             pictures=self._pictures,
             history=self._history,
-            review=LogReview(self._store, self._clock),
-            extracts=Extracts(self._store, self._clock, self._connections.naming_providers()),
+            review=self._review,
+            extracts=self._extracts,
             connections=self._connections,
             work_lists=WorkLists(self._store, self._clock),
             mover=self._mover,

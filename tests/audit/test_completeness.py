@@ -236,14 +236,16 @@ def test_what_a_doctor_does_in_the_viewer(scratch: Running, journal: Journal, st
     login = rows[0]
     assert '"name"' in login["details"] and login["actor_provider"] == NORD
     rows = journal.came(
-        "search for a person", "SEARCH_PATIENT", act_by=lambda: browser.post("/find", number=TOLVAN)
+        "search for a person",
+        "SEARCH_PATIENT",
+        "SEARCH_PATIENT",  # the number that was sought, and the View that lets the name be told
+        act_by=lambda: browser.post("/find", number=TOLVAN),
     )
     assert rows[0]["session_id"] == login["session_id"] != ""
     ticket = re.search(r'name="person" value="([^"]+)"', browser.page)
     assert ticket
     journal.came(
         "opening the timeline",
-        "SEARCH_PATIENT",
         "SEARCH",
         act_by=lambda: browser.post("/open", person=ticket[1]),
     )

@@ -6,7 +6,7 @@ one day. Whether staff are named is the provider's: a public provider's lists ar
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
 from types import MappingProxyType
@@ -103,6 +103,20 @@ class Extracts:
         made = entry(patient, Event.READ_AUDIT, patient.patient_key, purpose=Purpose.OWN_RECORD)
         await audit.write(self._store, made)
         return await self._extract(patient.patient_key, "")
+
+    async def own_entries(self, patient: Subject) -> tuple[LogEntry, ...]:
+        """The same as single entries, newest first, at most limits.MAX_EXTRACT_ROWS; for programs."""
+        if patient.kind is not SubjectKind.PATIENT or patient.patient_key is None:
+            raise NotAllowed("only the patient")
+        made = entry(patient, Event.READ_AUDIT, patient.patient_key, purpose=Purpose.OWN_RECORD)
+        await audit.write(self._store, made)
+        question = partial(_entries, patient_key=patient.patient_key, provider="")
+        found = await self._store.read(question)
+        return tuple(
+            each if each.provider in self._names_given_by else replace(each, actor="", actor_name="")
+            for each in found[: limits.MAX_EXTRACT_ROWS]
+            if each.event in DONE
+        )
 
     async def on_request(self, reviewer: Subject, patient_key: int) -> Extract:
         """What a provider hands out on the patient's request: its own staff's readings (PDL 8:5)."""

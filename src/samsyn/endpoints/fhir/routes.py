@@ -17,10 +17,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from samsyn import limits
+from samsyn.access.followup.extract import Extracts
+from samsyn.access.followup.review import LogReview
 from samsyn.access.view import Gatekeeper
 from samsyn.clock import Clock
 from samsyn.dicom.manifest import ManifestHeader, manifest_file
 from samsyn.endpoints.fhir import bundles, documents, people
+from samsyn.endpoints.fhir.audit_events import AuditEventDependencies, audit_event_search
 from samsyn.endpoints.fhir.capability import GLOBAL_KINDS, capability
 from samsyn.endpoints.fhir.common import Resource, handle_in, issuer_of
 from samsyn.endpoints.fhir.compartment import KINDS, Compartment, Held
@@ -86,6 +89,8 @@ class FhirDependencies:
     finder: Finder
     retriever: Retriever
     connections: Connections
+    review: LogReview
+    extracts: Extracts
     clock: Clock
     base: str
     dicomweb: str
@@ -99,6 +104,7 @@ def fhir_routes(needs: FhirDependencies) -> list[Route]:
         Route("/fhir/Bundle/{id}", door.guarded(door.bundle)),
         Route("/fhir/Binary/{id}", door.guarded(door.binary)),
         Route("/fhir/Patient/{id}/$everything", door.guarded(door.everything)),
+        Route("/fhir/AuditEvent", door.guarded(door.audit_events)),
         Route("/fhir/{kind}", door.guarded(door.search)),
         Route("/fhir/{kind}/_search", door.guarded(door.search), methods=["POST"]),
         Route("/fhir/{kind}/{id}", door.guarded(door.read)),
@@ -116,6 +122,12 @@ class _Door:
             "Organization": [_with_version(each) for each in people.organizations(needs.connections)],
             "Endpoint": [_with_version(people.endpoint(needs.dicomweb))],
         }
+
+        self._audit_events = audit_event_search(
+            AuditEventDependencies(
+                needs.identify, needs.review, needs.extracts, needs.lookup, needs.clock, needs.base
+            )
+        )
 
     def guarded(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
         """Turns refusals into OperationOutcome; one total mapping, 500 for what is not named."""
@@ -146,6 +158,10 @@ class _Door:
 
     async def capability(self, request: Request) -> Response:
         return _json(capability(self._base), 200)
+
+    async def audit_events(self, request: Request) -> Response:
+        """The audit journal, for those with the right to it."""
+        return _json(await self._audit_events(request), 200)
 
     async def unknown(self, request: Request) -> Response:
         """Whatever this door does not have: no such address, or no such method."""

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from samsyn import limits
-from samsyn.access.events import Event
+from samsyn.access.authentication.desk import names_told
+from samsyn.access.events import Event, entry
 from samsyn.access.followup.extract import Extracts
+from samsyn.audit import journal
 from samsyn.errors import NotAllowed
 from tests.access.house import House, a_house
 from tests.access.people import FOREIGN, FOREIGN_UNIT, HIMSELF, OWN, SYSTEM, UNIT, staff
@@ -100,3 +102,14 @@ async def test_linked_numbers_are_one_person_and_a_cut_is_told(
         assert "images" in {code for line in extract.lines for code in line.done}
         monkeypatch.setattr(limits, "MAX_EXTRACT_ROWS", 2)
         assert not (await Extracts(house.store, house.clock).own(PATIENT)).is_complete
+
+
+async def test_staff_with_protected_identity_are_named_to_nobody(tmp_path: Path) -> None:
+    """Not even the journal has the name: what it does not hold, no extract, review or log receiver can tell."""
+    hidden = replace(staff(), name="Hemlig Person", protected=True)
+    assert names_told(hidden)["name"] == ""
+    async with a_house(tmp_path) as house:
+        await journal.write(house.store, entry(hidden, Event.LOGIN, details=names_told(hidden)))
+        await did(house, hidden, (Event.OPEN_IMAGES, 1))
+        extract = await Extracts(house.store, house.clock, frozenset({OWN})).own(PATIENT)
+        assert [line.staff for line in extract.lines] == ["", ""]

@@ -23,13 +23,18 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     """A doctor at the health centre has opened a patient in an emergency and read an own report."""
     async with a_house(tmp_path) as house:
         await house.fill(["tolvan"])
-        async with house.logged_in("gp") as gp:
-            base = await related(gp)
-            page = await gp.get(f"{base}ground/emergency")
-            asked = dict(re.findall(r'name="(starts|ends)"[^>]*value="([^"]*)"', page.text))
-            answer = await post(gp, page, f"{base}ground/emergency", attest="yes", scope="person", **asked)
-            assert answer.status_code == 303, answer.text
+        await emergency_opening(house)
         yield house
+
+
+async def emergency_opening(house: House) -> None:
+    """The health centre's doctor attests an emergency for Tolvan."""
+    async with house.logged_in("gp") as gp:
+        base = await related(gp)
+        page = await gp.get(f"{base}ground/emergency")
+        asked = dict(re.findall(r'name="(starts|ends)"[^>]*value="([^"]*)"', page.text))
+        answer = await post(gp, page, f"{base}ground/emergency", attest="yes", scope="person", **asked)
+        assert answer.status_code == 303, answer.text
 
 
 async def test_only_a_log_reviewer_gets_the_pages(house: House) -> None:

@@ -121,6 +121,9 @@ class LoginDesk:
         secret, session = self._sessions.open(subject, proved.id_token)
         try:
             await self._gatekeeper.record(entry(session.subject, Event.LOGIN))
+            await self._gatekeeper.record(
+                entry(session.subject, Event.LOGIN, details=names_told(session.subject))
+            )
         except BaseException:
             self._sessions.close(secret)
             raise
@@ -148,13 +151,13 @@ class LoginDesk:
         return patient(who, key)
 
 
-def _names(subject: Subject) -> dict[str, str]:
+def names_told(subject: Subject) -> dict[str, str]:
     """How staff and their assignment were called at this log-in: for log review and the national log service."""
     own = subject.assignment
     if own is None:
         return {}
     return {
-        "name": subject.name,
+        "name": subject.told_name,
         "assignment": own.name,
         "unit": own.unit_name,
         "provider": own.provider_name,

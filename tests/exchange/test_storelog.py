@@ -13,6 +13,7 @@ from samsyn import limits
 from samsyn.access.events import Event, entry
 from samsyn.access.followup.review import LogEntry
 from samsyn.audit import journal
+from samsyn.cli import audit
 from samsyn.exchange.auditing.outbox import Outbox
 from samsyn.exchange.auditing.storelog import NationalLog, StoreLog, log_id, xml_text
 from samsyn.model.subject import Purpose
@@ -175,8 +176,8 @@ async def test_nothing_is_lost_doubled_or_reordered_whatever_the_service_does(
         assert service.wrong == []
 
 
-async def test_a_post_that_the_service_refuses_is_set_aside_alone(
-    tmp_path: Path, service: LogService
+async def test_a_post_that_the_service_refuses_is_set_aside_alone_and_told(
+    tmp_path: Path, service: LogService, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service.refuses = "2.25.17"
     async with a_house(tmp_path) as house:
@@ -185,6 +186,10 @@ async def test_a_post_that_the_service_refuses_is_set_aside_alone(
             await until(lambda: outbox.waiting == 0)
         assert arguments(service) == [f"2.25.{n}" for n in range(30) if n != 17]
         assert await exceptions(house) == [(18, "refused")]
+    assert audit.deliveries(None, tmp_path) == 1
+    told = capsys.readouterr().out
+    assert "storelog: entries up to 30 of 30 delivered." in told
+    assert "entry 18 set aside (refused): VALIDATION_ERROR: activityArgs" in told
 
 
 @pytest.mark.slow

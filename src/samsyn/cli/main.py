@@ -162,6 +162,17 @@ def scrub(
     raise typer.Exit(upkeep.scrub(config, data, mib_per_s))
 
 
+@audit_app.command("deliveries")
+def audit_deliveries(config: ConfigOption = None, data: DataOption = None) -> None:
+    """Tell how far the log service and the audit record repository have got the journal, and what they refused.
+
+    Exit code 1 when something was refused. Only reads; may run beside the service.
+    """
+    from samsyn.cli import audit as verb
+
+    raise typer.Exit(verb.deliveries(config, data))
+
+
 @app.command()
 def version() -> None:
     """Print the version."""

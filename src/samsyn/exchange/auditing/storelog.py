@@ -3,6 +3,7 @@
 At most 500 log posts in a call; the service stores all of a call or none. Its owner is the reader's care provider.
 """
 
+import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -103,15 +104,16 @@ class StoreLog:
         request = envelope(entries, self._address, self._names)
         headers = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": f'"{ACTION}"'}
         try:
-            async with self._http.stream(
-                "POST", self._address.url, content=request, headers=headers
-            ) as response:
+            async with (
+                asyncio.timeout(2 * limits.NATIONAL_TIMEOUT_S),
+                self._http.stream("POST", self._address.url, content=request, headers=headers) as response,
+            ):
                 body = bytearray()
                 async for piece in response.aiter_bytes():
                     body += piece
                     if len(body) > limits.MAX_SOAP_ANSWER_BYTES:
                         raise unusable("MAX_SOAP_ANSWER_BYTES: the answer does not end")
-        except httpx.HTTPError as problem:
+        except (httpx.HTTPError, TimeoutError) as problem:
             raise unusable(f"{type(problem).__name__}: {problem}") from problem
         return _judged(bytes(body), response.status_code)
 

@@ -1,5 +1,6 @@
 """Log review: for log reviewers only, about the own provider only, drawn at random, signed once, and all logged."""
 
+import sqlite3
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -13,6 +14,7 @@ from samsyn.access.followup.targets import Access, CheckKind, PatientName, picks
 from samsyn.audit import journal
 from samsyn.errors import BadInput, Conflict, LimitExceeded, NotAllowed, NotFound
 from samsyn.model.subject import Subject
+from samsyn.store.index import review_rows
 from tests.access.house import House, a_house
 from tests.access.people import FOREIGN, FOREIGN_UNIT, HIMSELF, ME, NOW, OTHER_UNIT, OWN, UNIT, staff
 
@@ -246,3 +248,25 @@ def test_what_a_check_is_about_is_every_event_that_shows_something_of_a_patient(
     assert {"OPEN_IMAGES", "EXPORT", "SEND", "EMERGENCY_CONSENT", "REVEAL_BLOCKED_PROVIDER"} <= set(READINGS)
     assert not {"STORE_STUDY", "LOGIN", "READ_AUDIT", "REFUSED"} & set(READINGS)
     assert ME
+
+
+async def test_a_search_about_a_patient_or_a_reader_goes_through_that_index_and_not_the_providers(
+    tmp_path: Path,
+) -> None:
+    """A provider has millions of entries, a patient some hundred."""
+
+    def plan(connection: sqlite3.Connection, **wanted: object) -> str:
+        told: list[str] = []
+        connection.set_trace_callback(told.append)
+        asked = {"actor": "", "patient_keys": None, "unit": "", "activity": "", **wanted}
+        review_rows.search(connection, OWN, 1, 100, limit=10, **asked)  # type: ignore[arg-type]
+        connection.set_trace_callback(None)
+        return str([tuple(row) for row in connection.execute(f"EXPLAIN QUERY PLAN {told[-1]}")])
+
+    async with a_house(tmp_path) as house:
+        about = await house.store.read(lambda c: plan(c, patient_keys={1}, actor="A"))
+        by = await house.store.read(lambda c: plan(c, actor="A"))
+        everybody = await house.store.read(plan)
+    assert "audit_by_patient" in about
+    assert "audit_by_actor" in by
+    assert "audit_by_provider" in everybody

@@ -53,8 +53,12 @@ def search(
     limit: int,
 ) -> list[dict[str, Any]]:
     """The provider's entries in first ≤ sequence < last that fit every condition that is not empty, newest first."""
-    conditions, values = ["actor_provider = ?", "sequence >= ?", "sequence < ?"], [provider, first, last]
-    for column, wanted in (("actor", actor), ("actor_unit", unit), ("activity", activity)):
+    # The plus keeps the index of the provider out of it when the reader's or the patient's leads to fewer rows.
+    narrow = bool(actor) or patient_keys is not None
+    owner = "+actor_provider = ?" if narrow else "actor_provider = ?"
+    conditions, values = [owner, "sequence >= ?", "sequence < ?"], [provider, first, last]
+    who = "+actor" if patient_keys is not None else "actor"
+    for column, wanted in ((who, actor), ("actor_unit", unit), ("activity", activity)):
         if wanted:
             conditions.append(f"{column} = ?")
             values.append(wanted)
@@ -120,8 +124,8 @@ def of_access(
 ) -> list[dict[str, Any]]:
     """Everything that a person did with a patient from one entry to another."""
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM audit WHERE patient_key = ? AND sequence BETWEEN ? AND ? AND actor = ?"
-        " AND actor_provider = ? ORDER BY sequence",
+        f"SELECT {_COLUMNS} FROM audit WHERE patient_key = ? AND sequence BETWEEN ? AND ? AND +actor = ?"
+        " AND +actor_provider = ? ORDER BY sequence",
         (patient_key, first, last, actor, provider),
     )
     return _entries(rows)
@@ -132,7 +136,7 @@ def of_patient(
 ) -> list[dict[str, Any]]:
     """The newest entries about a person, of one provider's staff and systems or ("") of everybody's."""
     marks = ", ".join("?" * len(patient_keys))
-    owner = " AND actor_provider = ?" if provider else ""
+    owner = " AND +actor_provider = ?" if provider else ""
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM audit WHERE patient_key IN ({marks}){owner} ORDER BY sequence DESC LIMIT ?",
         (*sorted(patient_keys), *([provider] if provider else []), limit),

@@ -252,3 +252,24 @@ def test_the_test_service_itself_refuses_what_the_contract_does_not_have() -> No
     assert "log: logId is missing" in complaints(empty, POST)
     assert any("not expected" in each for each in complaints(empty, POST))
     assert LogEntry
+
+
+async def test_a_fault_of_our_own_stops_no_outbox(tmp_path: Path, service: LogService) -> None:
+    class Stumbling(StoreLog):
+        stumbles = 2
+
+        def takes(self, entry: LogEntry) -> bool:
+            if self.stumbles:
+                self.stumbles -= 1
+                raise ValueError("a fault")
+            return super().takes(entry)
+
+    async with a_house(tmp_path) as house:
+        await readings(house, 3)
+        address = NationalLog(service.url, *ADDRESS)
+        outbox = Outbox(
+            house.store, house.clock, Stumbling(httpx.AsyncClient(trust_env=False), address, Names()), 0.02
+        )
+        await outbox.start()
+        await until(lambda: len(service.posts) == 3)
+        await outbox.stop()

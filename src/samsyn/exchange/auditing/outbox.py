@@ -127,14 +127,15 @@ class Outbox:
         while True:
             try:
                 more = await self._round()
-            except SamsynError as problem:
+            except Exception as problem:
+                # Whatever it was, entries must go on being tried: an outbox that has ended tells nobody.
                 self.failures += 1
                 log.warning(
                     "audit-not-delivered",
                     extra={
                         "peer": self._receiver.name,
-                        "error": problem.code,
-                        "reason": problem.detail[:300],
+                        "error": problem.code if isinstance(problem, SamsynError) else type(problem).__name__,
+                        "reason": getattr(problem, "detail", "")[:300],
                         "attempt": self.failures,
                         "seconds": pause,
                     },

@@ -239,7 +239,7 @@ LIFT_DAYS: Final = 7
 """A temporary lift of a block lasts at most this many days."""
 NATIONAL_TIMEOUT_S: Final = 60.0
 """One call to a national service: an unfiltered reading of all blocks may take ten seconds by its own promise."""
-MAX_SOAP_BYTES: Final = 256 * MIB
+MAX_NATIONAL_ANSWER_BYTES: Final = 256 * MIB
 """One answer of a national service: some 200,000 blocks of a kilobyte."""
 MAX_NATIONAL_BLOCKS: Final = 200_000
 """National blocks in one reading; a region has some thousands."""

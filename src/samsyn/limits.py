@@ -149,6 +149,24 @@ DISK_RESERVE_BYTES: Final = 256 * MIB
 MAX_RECORD_HEADER_BYTES: Final = 16 * MIB
 """Header of one journal record."""
 
+# -- settled series --------------------------------------------------------------------------------------
+MAX_KEPT_SETTLED: Final = 50_000
+"""Settled instances whose manifests are kept in memory: some 1 kB each, a few hundred series being read."""
+MAX_SETTLED_SEARCH: Final = 100_000
+"""Settled instances that one search at instance level may look through: some 1 s; wider ones must name more."""
+MAX_MANIFEST_BYTES: Final = 1 * GIB
+"""Manifest of one series object, unpacked: 500,000 frames in each of a hundred instances."""
+SETTLE_ROWS: Final = 500
+"""Instances that leave the index with one record: some 10 ms of the writer's thread."""
+SETTLE_AGAIN_S: Final = 3600.0
+"""A series that could not be settled (damage, a refusing disk) is tried again after this time."""
+RETIRED_S: Final = 3600.0
+"""A settled instance's bytes stay in the journal for this long: readings that began before go on."""
+REMEMBERED_GIVEN_BACK: Final = 256
+"""Segments of which it is remembered what was given back, for readings that began before: 256 GiB of them."""
+SMALLEST_HOLE_BYTES: Final = 16 * KIB
+"""Bodies below this stay in the journal: file systems give back whole blocks."""
+
 # -- rendering -------------------------------------------------------------------------------------------
 MAX_FRAME_PIXELS: Final = 256 * 1024 * 1024
 """Pixels of one decoded frame (a 16k x 16k mosaic)."""

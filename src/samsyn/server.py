@@ -70,6 +70,9 @@ from samsyn.settings import Settings
 from samsyn.store.documents import Documents
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
+from samsyn.store.upkeep.give_back import GivingBack
+from samsyn.store.upkeep.scrub import Scrub
+from samsyn.store.upkeep.settle import Settling
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +114,12 @@ class Server:
             self._exchange.start()
             undo.push_async_callback(self._pool.stop)
             undo.push_async_callback(self._exchange.stop)
+            self._scrub.start()
+            undo.push_async_callback(self._scrub.stop)
+            self._settling.start()
+            undo.push_async_callback(self._settling.stop)
+            self._giving_back.start()
+            undo.push_async_callback(self._giving_back.stop)
             await self._children.start()
             undo.push_async_callback(self._children.stop)
             await self._hl7.start()
@@ -124,11 +133,13 @@ class Server:
         self._started = True
 
     def _open_store(self) -> None:
-        self._store = Store(self._settings.data.folder, self._clock)
+        data = self._settings.data
+        self._store = Store(data.folder, self._clock, data.second_copy)
         self._store.start()
         if self._store.replayed:
             log.info("journal-replayed", extra={"count": self._store.replayed})
         self._documents = Documents(self._store, self._executor, self._clock)
+        self._scrub = Scrub(self._store, self._clock, data.scrub_days, data.scrub_mib_per_s)
 
     def _make_rooms(self) -> None:
         store, clock = self._store, self._clock
@@ -140,6 +151,9 @@ class Server:
         self._mover = Mover(store, clock, self._retriever.known.forget)
         self._history = History(store)
         self._intake = Intake(store, clock)
+        quiet_s = self._settings.data.settle_after_s
+        self._settling = Settling(store, clock, quiet_s, self._intake.is_busy)
+        self._giving_back = GivingBack(store, clock, self._intake.is_busy)
         self._filing = Filing(store, clock, self._connections.providers)
         self._children = DecodingChildren()
         self._transcoder = Transcoder(self._retriever, self._children)
@@ -362,6 +376,7 @@ class Server:
         await self._worker.stop()
         await self._exchange.stop()
         await self._pool.stop()
+        await asyncio.gather(self._scrub.stop(), self._settling.stop(), self._giving_back.stop())
         await self._children.stop()
         await self._outbound.aclose()
         await self._anchoring.stop()
@@ -392,6 +407,16 @@ class Server:
             Reading("store_syncs_total", "Disk syncs of the journal", store.syncs),
             Reading("store_replayed", "Journal records replayed at start", store.replayed),
             Reading("store_free_bytes", "Free space on the data folder's disk", store.free_bytes()),
+            Reading("store_damaged", "Stored bodies marked as damaged and not served", len(store.damaged)),
+            Reading("series_settled_total", "Series that became one object", self._settling.series),
+            Reading("instances_settled_total", "Instances that left the index", self._settling.instances),
+            Reading(
+                "journal_given_back_bytes_total",
+                "Bytes taken out of the journal",
+                self._giving_back.given_bytes,
+            ),
+            Reading("scrub_read_bytes_total", "Bytes read again by the scrub", self._scrub.read_bytes),
+            Reading("scrub_mended_total", "Records mended by the scrub", self._scrub.mended),
             Reading("instances_stored_total", "Instances stored", intake.stored),
             Reading("instances_repeated_total", "Instances sent again with the same bytes", intake.repeated),
             Reading("instances_held_total", "Instances held for a steward", intake.held),

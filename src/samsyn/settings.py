@@ -74,6 +74,26 @@ class DataSettings(Section):
     folder: Path = Field(
         default=Path("samsyn-data"), description="Folder of journal, index and derived files."
     )
+    second_copy: Path | None = Field(
+        default=None,
+        description="A data folder that you keep as a copy of this one, on another disk: rot is mended from it.",
+    )
+    settle_after_s: float = Field(
+        default=0.0,
+        ge=0,
+        description="A series without new instances for so many seconds becomes one file, and its rows leave the"
+        " index; 3600 fits most. 0 = never.",
+    )
+    scrub_days: float = Field(
+        default=30.0,
+        ge=0,
+        description="Days from the end of one reading of every stored byte (scrub) to the next; 0 = never.",
+    )
+    scrub_mib_per_s: float = Field(
+        default=20.0,
+        gt=0,
+        description="How fast the scrub reads: 1 TiB at 20 MiB/s takes 15 hours.",
+    )
 
 
 class DicomSettings(Section):
@@ -242,6 +262,8 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _is_safe(self) -> "Settings":
+        if self.data.second_copy is not None and self.data.second_copy == self.data.folder:
+            raise ValueError("[data] second_copy is the data folder itself: that is no second copy")
         _refuse_doubles([peer.ae_title for p in self.provider for peer in p.dicom_peer], "AE title")
         _refuse_doubles([p.hsa_id for p in self.provider], "provider HSA-id")
         _refuse_doubles([token.sha256 for p in self.provider for token in p.token], "token")

@@ -77,7 +77,8 @@ class House:
     def send(self, count: int, stop_at_refusal: bool = False) -> list[int]:
         """C-STORE of one new study; the statuses. What was acknowledged goes into the ledger."""
         study = objects.study(self.source, len(self.ledger.instances), 3)
-        sender = Sender("127.0.0.1", self.dicom, "SAMSYN", "BENCH", [objects.MR_IMAGE])
+        where = {"host": "127.0.0.1", "port": self.dicom, "called": "SAMSYN", "calling": "BENCH"}
+        sender = Sender(where, [objects.MR_IMAGE], objects.EXPLICIT_LITTLE)
         statuses = []
         for number, instance in enumerate(objects.instances(self.source, objects.MR, study, count), 1):
             statuses.append(sender.status(message(instance, number, 1, sender.pdu_bytes)))

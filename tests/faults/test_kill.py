@@ -68,6 +68,12 @@ class Ledger:
             self.reports[accession] = text
 
 
+def associated(port: int, sop_class: str) -> Association:
+    """An association of the bench's sender for one class."""
+    where = {"host": "127.0.0.1", "port": port, "called": "SAMSYN", "calling": "BENCH"}
+    return Association(where, [sop_class], objects.EXPLICIT_LITTLE)
+
+
 def free_ports(count: int) -> list[int]:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [each.getsockname()[1] for each in sockets]
@@ -81,7 +87,7 @@ def store_until_cut(
 ) -> None:
     study = objects.study(source, index, index % 7)
     try:
-        association = Association("127.0.0.1", port, "SAMSYN", "BENCH", [SHAPE.sop_class])
+        association = associated(port, SHAPE.sop_class)
         number = 0
         while not stop.is_set():
             for instance in objects.instances(source, SHAPE, study, 20):

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from bench import objects
-from bench.dimse_load import Association, message
+from bench.dimse_load import message
 from tests.faults.test_kill import (
     CONFIG,
     TOKEN,
     Ledger,
+    associated,
     check,
     free_ports,
     lost_reports,
@@ -130,11 +131,11 @@ def hold_open(ports: Ports, opened: ExitStack, source: random.Random) -> None:
 
     shape = objects.Shape(objects.CT_IMAGE, "CT", 1024, 1024, 0)
     study = objects.study(source, 1, 1)
-    sender = Association("127.0.0.1", ports.dicom, "SAMSYN", "BENCH", [shape.sop_class])
+    sender = associated(ports.dicom, shape.sop_class)
     opened.callback(sender._socket.close)
     for number, instance in enumerate(objects.instances(source, shape, study, 20), 1):
         sender.store(message(instance, number, 1, sender.pdu_bytes))
-    half = Association("127.0.0.1", ports.dicom, "SAMSYN", "BENCH", [shape.sop_class])
+    half = associated(ports.dicom, shape.sop_class)
     opened.callback(half._socket.close)
     (instance,) = objects.instances(source, shape, objects.study(source, 2, 1), 1)
     half._socket.sendall(message(instance, 1, 1, half.pdu_bytes)[:500_000])

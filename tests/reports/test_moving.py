@@ -27,9 +27,10 @@ from samsyn.reports.stewardship.decisions import Decisions
 from samsyn.reports.stewardship.moving import Mover
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.store.documents import Documents
-from samsyn.store.index import examination_rows
+from samsyn.store.index import examination_rows, instance_rows
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
+from samsyn.store.upkeep.settle import Settling
 from tests.hl7v2.messages import message, msh, obr, obx, pid
 from tests.ingest.test_receive import data_set
 from tests.reports.house import KLARA, NORD, RIS, House
@@ -96,6 +97,26 @@ class Archive(House):
         )
         body = await self.store.body_async(segment, offset, length)
         return pydicom.dcmread(BytesIO(file_preamble_and_meta("1.2", sop_uid, SYNTAX) + body))
+
+    async def bodies(self, study_uid: str) -> dict[str, bytes]:
+        """Every instance of a study as it is read now."""
+
+        def ask(connection: Any) -> dict[str, bytes]:
+            facts = instance_rows.study_facts(connection, study_uid)
+            assert facts is not None
+            return {
+                each.sop_instance_uid: self.store.body(
+                    each.location.segment, each.location.offset, each.location.length
+                )
+                for each in instance_rows.instances_of_study(connection, facts[0])
+            }
+
+        return await self.store.read(ask)
+
+    async def settle(self) -> None:
+        """Every series becomes an object."""
+        for (key,) in await self.all("SELECT series_key FROM series"):
+            await Settling(self.store, SystemClock()).settle(key)
 
     async def work(self) -> None:
         for key, kind, name, payload in await self.all(
@@ -329,3 +350,27 @@ async def test_readers_get_the_corrected_object_at_once_also_from_what_was_kept(
     (instance,) = await retriever.instances(view, "2.25.7")
     assert b"199001012385" in await retriever.data_set(view, instance)
     executor.shutdown()
+
+
+async def test_a_settled_study_moves_and_comes_back_with_every_byte(archive: Archive) -> None:
+    wrong, right = await two_people(archive)
+    for number in (1, 2, 3):
+        await archive.send_image(number, series=str(1 + number % 2))
+    sent = await archive.bodies("2.25.7")
+    await archive.settle()
+    assert await archive.bodies("2.25.7") == sent
+    act = await archive.mover.move(steward(), "2.25.7", RIGHT, "Fel patient")
+    assert await archive.things(right) == {"2.25.7"}
+    moved = await archive.bodies("2.25.7")
+    assert set(moved) == set(sent)
+    assert all(b"19900101" in moved[uid] and moved[uid] != sent[uid] for uid in sent)
+    await archive.settle()
+    assert await archive.bodies("2.25.7") == moved
+    assert await archive.send_image(1, series="2") == "already-stored"
+    await archive.decisions.undo(steward(), act)
+    assert await archive.bodies("2.25.7") == sent
+    await archive.settle()
+    assert await archive.bodies("2.25.7") == sent
+    assert await archive.things(wrong) == {"2.25.7"}
+    assert await archive.all("SELECT COUNT(*) FROM instance") == [(0,)]
+    assert await archive.all("SELECT instance_count FROM study") == [(3,)]

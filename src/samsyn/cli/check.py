@@ -12,6 +12,7 @@ import samsyn
 from samsyn import limits, settings
 from samsyn.errors import ConfigurationError
 from samsyn.settings import Settings
+from samsyn.store.index import upkeep_rows
 
 
 def run(config: Path | None) -> int:
@@ -21,7 +22,14 @@ def run(config: Path | None) -> int:
     except ConfigurationError as problem:
         print(f"✗ settings: {problem.detail}")
         return 1
-    findings = [*_folder(values), *_secrets(values), *_disk(values), *_parts(), *_providers(values)]
+    findings = [
+        *_folder(values),
+        *_secrets(values),
+        *_disk(values),
+        *_damage(values),
+        *_parts(),
+        *_providers(values),
+    ]
     if not _is_served(values.data.folder):
         findings += _ports(values)
     for finding in findings:
@@ -83,6 +91,15 @@ def _disk(values: Settings) -> Iterator[str]:
         yield (
             f"only {free // limits.MIB} MiB free on the data folder's disk; intake stops at"
             f" {limits.DISK_RESERVE_BYTES // limits.MIB} MiB: free space or move [data] folder"
+        )
+
+
+def _damage(values: Settings) -> Iterator[str]:
+    count = upkeep_rows.damage_count(values.data.folder / "index.sqlite")
+    if count:
+        yield (
+            f"{count} stored bodies are damaged and not served: stop the service, run `samsyn scrub` to have them"
+            " named, and mend them from a copy of the data folder ([data] second_copy)"
         )
 
 

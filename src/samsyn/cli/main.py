@@ -20,6 +20,8 @@ audit_app = typer.Typer(help="The audit journal.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
 hl7_app = typer.Typer(help="HL7 v2 sources.", no_args_is_help=True)
 app.add_typer(hl7_app, name="hl7")
+index_app = typer.Typer(help="The index, which follows from the journal.", no_args_is_help=True)
+app.add_typer(index_app, name="index")
 
 ConfigOption = Annotated[
     Path | None,
@@ -146,6 +148,30 @@ def hl7_profile(
     from samsyn.cli import hl7_profile as verb
 
     verb.run(name)
+
+
+@index_app.command("rebuild")
+def index_rebuild(config: ConfigOption = None, data: DataOption = None) -> None:
+    """Make the whole index anew from what is on disk, with progress. Stop the service first.
+
+    Damaged bodies are marked and not served (exit code 1); the old index stays until the new one is whole.
+    """
+    from samsyn.cli import upkeep
+
+    raise typer.Exit(upkeep.rebuild(config, data))
+
+
+@app.command()
+def scrub(
+    config: ConfigOption = None,
+    data: DataOption = None,
+    mib_per_s: Annotated[float, typer.Option(help="How fast to read; 0 = as fast as the disk gives.")] = 0.0,
+) -> None:
+    """Read every stored byte again and compare it with its hash; mend from [data] second_copy. Stop the service
+    first (a running one does this by itself, see [data] scrub_days). Exit code 1 when damage is left."""
+    from samsyn.cli import upkeep
+
+    raise typer.Exit(upkeep.scrub(config, data, mib_per_s))
 
 
 @app.command()

@@ -39,7 +39,8 @@ from samsyn.store.transaction import Transaction
 _SMALL_BYTES = 2 * limits.MIB
 _LOOK_UP: Final = (
     "SELECT instance.sha256, instance.transfer_syntax, patient_identifier.patient_key, study.study_key,"
-    " study.patient_key, series.series_key, series.study_key FROM (SELECT 1)"
+    " study.patient_key, series.series_key, series.study_key, EXISTS(SELECT 1 FROM series_object)"
+    " FROM (SELECT 1)"
     " LEFT JOIN instance ON sop_uid = ?"
     " LEFT JOIN patient_identifier ON patient_identifier.value = ? AND issuer = ?"
     " LEFT JOIN study ON study_uid = ? LEFT JOIN series ON series_uid = ?"
@@ -241,11 +242,12 @@ class _Known(NamedTuple):
     study_patient_key: int | None
     series_key: int | None
     series_study_key: int | None
+    any_settled: int
 
 
 def _look_up(transaction: Transaction, summary: Summary, identifier: PatientIdentifier | None) -> _Known:
     """All in one question: the writer's thread passes here for every instance."""
-    return _Known(
+    known = _Known(
         *transaction.one(
             _LOOK_UP,
             summary.sop_instance_uid,
@@ -255,6 +257,12 @@ def _look_up(transaction: Transaction, summary: Summary, identifier: PatientIden
             summary.series_uid,
         )
     )
+    if known.sha256 is not None or not known.any_settled:
+        return known
+    settled = transaction.settled(summary.sop_instance_uid)
+    if settled is None:
+        return known
+    return known._replace(sha256=settled.sha256.hex(), transfer_syntax=settled.transfer_syntax_uid)
 
 
 def _contradicts(transaction: Transaction, found: _Known) -> bool:

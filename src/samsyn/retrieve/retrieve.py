@@ -35,6 +35,7 @@ class Retriever:
         self.known = KnownObjects()
         self._studies = self.known.studies
         self._tables = self.known.tables
+        self._layout = store.layout
 
     def item_of(self, view: View, study_uid: str) -> Item:
         """The study's facts; NotFound when it is absent or hidden from this reader."""
@@ -66,6 +67,9 @@ class Retriever:
     async def _study(
         self, study_uid: str, study_key: int, count: int
     ) -> tuple[list[StoredInstance], dict[str, StoredInstance]]:
+        if self._layout != self._store.layout:
+            self._layout = self._store.layout
+            self._studies.clear()
         cached = self._studies.get(study_uid)
         if cached is None or len(cached[0]) != count:
             found = await self._store.read(
@@ -203,6 +207,9 @@ class Retriever:
         return table
 
     def _read_table(self, instance: StoredInstance) -> FrameTable:
+        kept = self._store.settled_frames(instance)
+        if kept is not None:
+            return kept
         place = instance.location
         assert instance.pixels is not None
 

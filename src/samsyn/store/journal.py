@@ -10,19 +10,27 @@ this process (DESIGN 2, promise 1): the caller must stop taking writes.
 
 import errno
 import os
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from threading import Lock
 
 from samsyn import limits
 from samsyn.errors import DamagedData, OutOfResources, StoreFailed
-from samsyn.store.records import FRAME, RecordHeader, decode_frame, decode_header, verify_body
+from samsyn.store import records
+from samsyn.store.holes import is_sparse, make_hole
+from samsyn.store.open_files import OpenFiles
+from samsyn.store.records import FRAME, MAGIC, RecordHeader
 
 _OPEN_FILES = 128
 _MAX_VECTORS = 512
 _ZEROS = bytes(4 * limits.MIB)
+_BLOCK_BYTES = 4 * limits.KIB
+"""Blocks of a file system; the first and the last of a hole keep neighbours' bytes."""
+_LOOK_AHEAD_BYTES = 64 * limits.MIB
+"""How far behind a broken record others are looked for: two of the largest batches of ordinary instances."""
+_LOOK_AHEAD_RECORDS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,26 +43,54 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class ReplayedRecord:
-    """One whole record as found on disk, with where it starts and ends."""
+    """One record as found on disk, its header whole, with where it starts and ends."""
 
     header: RecordHeader
     begins: Position
     ends: Position
     body_length: int
+    body_is_whole: bool = True
+    """Whether the body still has the hash that the header tells."""
+
+    @property
+    def body_place(self) -> tuple[int, int, int]:
+        """Segment, offset and length of the body."""
+        return self.begins.segment, self.begins.offset + FRAME.size, self.body_length
+
+
+def _replayed(segment: int, offset: int, found: records.Found, body_is_whole: bool) -> ReplayedRecord:
+    begins, ends = Position(segment, offset), Position(segment, found.ends)
+    return ReplayedRecord(found.header, begins, ends, found.body_length, body_is_whole)
+
+
+def _reading(descriptor: int) -> Callable[[int, int], bytes]:
+    def read(offset: int, length: int) -> bytes:
+        data = os.pread(descriptor, length, offset)
+        if len(data) != length:
+            raise DamagedData("the second copy ends early")
+        return data
+
+    return read
 
 
 class Journal:
     """Segment files in one folder. `append` from one thread only; `read` from any."""
 
-    def __init__(self, folder: Path) -> None:
-        """Opens (and makes, privately) the folder; does not look for torn records yet: see `replay`."""
+    def __init__(self, folder: Path, second_copy: Path | None = None) -> None:
+        """Opens (and makes, privately) the folder; does not look for torn records yet: see `replay`.
+
+        `second_copy`: a data folder that somebody keeps as a copy of this one, to mend rot from.
+        """
         self._folder = folder
+        self._second_copy = second_copy
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._readers: OrderedDict[int, int] = OrderedDict()
-        self._readers_lock = Lock()
+        self._files = OpenFiles(_OPEN_FILES)
         self._numbers = sorted(int(path.stem) for path in folder.glob("*.journal"))
         if not self._numbers:
             self._create(1)
+        self._given_back: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+        """Ends and begins of what this process gave back, by segment, for readers with older places."""
+        self._sparse = {number for number in self._numbers[:-1] if is_sparse(os.stat(self._path(number)))}
         self._open_last()
 
     def _path(self, segment: int) -> Path:
@@ -163,60 +199,208 @@ class Journal:
     def read(self, segment: int, offset: int, length: int) -> bytes:
         """Exactly `length` bytes at the place; DamagedData when the file is shorter or gone."""
         try:
-            data = os.pread(self._reader(segment), length, offset)
+            data = self._files.read(segment, self._path(segment), offset, length)
         except OSError as problem:
             raise DamagedData(f"journal segment {segment}: {problem.strerror}") from problem
         if len(data) != length:
             raise DamagedData(f"journal segment {segment} ends early")
+        if segment in self._given_back and self._is_gone(segment, offset, length):
+            raise DamagedData(f"journal segment {segment} was given back there")
         return data
 
-    def _reader(self, segment: int) -> int:
-        with self._readers_lock:
-            descriptor = self._readers.get(segment)
-            if descriptor is None:
-                descriptor = os.open(self._path(segment), os.O_RDONLY)
-                self._readers[segment] = descriptor
-                if len(self._readers) > _OPEN_FILES:
-                    _, oldest = self._readers.popitem(last=False)
-                    os.close(oldest)
-            return descriptor
+    def _is_gone(self, segment: int, offset: int, length: int) -> bool:
+        """Whether any of these bytes was given back by this process. What was before it, nothing names any more."""
+        ends, begins = self._given_back[segment]
+        place = bisect_right(ends, offset)
+        return place < len(begins) and begins[place] < offset + length
 
-    def replay(self, start: Position) -> Iterator[ReplayedRecord]:
-        """Every whole record from `start` on, bodies verified.
+    def is_given_back(self, record: ReplayedRecord) -> bool:
+        """Whether nothing is left of the body in its segment, which happens when it is settled.
 
-        A torn record at the very end of the last segment (never acknowledged) is cut off; one anywhere else
-        means rot or loss and raises DamagedData: the operator must restore, nothing is skipped silently.
+        A file that was copied sparsely has holes for zeros as well: who asks has seen that the hash does not fit.
+        """
+        segment, offset, length = record.body_place
+        if segment not in self._sparse or length < limits.SMALLEST_HOLE_BYTES:
+            return False
+        first, last = offset + _BLOCK_BYTES, offset + length - _BLOCK_BYTES
+        return self._files.next_data(segment, self._path(segment), first) >= last
+
+    def give_back(self, segment: int, places: Sequence[tuple[int, int]]) -> None:
+        """Takes ranges (offset, length) out of a closed segment, durably; from now on they can not be read.
+
+        OSError: the file system can not make holes, or refused; some of the ranges may be out already.
+        """
+        if segment == self._segment:
+            raise ValueError("the segment that is written to gives nothing back")
+        descriptor = os.open(self._path(segment), os.O_WRONLY)
+        try:
+            self._sparse.add(segment)
+            self._remember(segment, places)
+            for offset, length in places:
+                make_hole(descriptor, offset, length)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _remember(self, segment: int, places: Sequence[tuple[int, int]]) -> None:
+        ends, begins = self._given_back.pop(segment, ((), ()))
+        ranges = sorted(
+            {*zip(begins, ends, strict=True), *((offset, offset + length) for offset, length in places)}
+        )
+        self._given_back[segment] = (
+            tuple(end for _, end in ranges),
+            tuple(begin for begin, _ in ranges),
+        )
+        while len(self._given_back) > limits.REMEMBERED_GIVEN_BACK:
+            self._given_back.pop(next(iter(self._given_back)))
+
+    def headed(self, segment: int) -> Iterator[ReplayedRecord | None]:
+        """The records of a closed segment, bodies unread; None and the end where a header is broken."""
+        offset, size = 0, os.stat(self._path(segment)).st_size
+        while offset < size:
+            found = records.find(partial(self.read, segment), offset, size)
+            if found is None:
+                yield None
+                return
+            yield _replayed(segment, offset, found, True)
+            offset = found.ends
+
+    @property
+    def segments(self) -> list[int]:
+        """Numbers of the segment files, in order."""
+        return list(self._numbers)
+
+    def path(self, segment: int) -> Path:
+        """The file of a segment."""
+        return self._path(segment)
+
+    def end_of(self, segment: int) -> int:
+        """Where the last record of a segment ends, in bytes."""
+        if segment == self._segment:
+            return self._end
+        return os.stat(self._path(segment)).st_size
+
+    def replay(self, start: Position, sequence: int = 0) -> Iterator[ReplayedRecord]:
+        """Every record from `start` (behind number `sequence`) on whose header is whole; bodies are hashed.
+
+        What a crash left at the end of the last segment, and nobody was promised, is cut off. Rot is mended from
+        the second copy where that can be; otherwise a broken body is told with its record, and a header that is
+        broken raises DamagedData: nothing is skipped silently.
         """
         for segment in [number for number in self._numbers if number >= start.segment]:
             offset = start.offset if segment == start.segment else 0
             size = os.stat(self._path(segment)).st_size
             while offset < size:
-                record = self._read_record(segment, offset, size)
-                if record is None:
-                    if segment != self._numbers[-1]:
+                record = self.record_at(segment, offset, size)
+                if record is not None and not record.body_is_whole and self.is_given_back(record):
+                    pass
+                elif record is None or not record.body_is_whole:
+                    if segment == self._numbers[-1] and self._is_torn(offset, size, record, sequence):
+                        self._cut(offset)
+                        return
+                    if self.mend(segment, offset, sequence + 1):
+                        record = self.record_at(segment, offset, size)
+                    if record is None:
                         raise DamagedData(f"journal segment {segment} is damaged at {offset}")
-                    self._cut(offset)
-                    return
                 yield record
-                offset = record.ends.offset
+                offset, sequence = record.ends.offset, record.header.sequence
 
-    def _read_record(self, segment: int, offset: int, size: int) -> ReplayedRecord | None:
-        frame = decode_frame(self.read(segment, offset, min(FRAME.size, size - offset)))
-        if frame is None:
+    def record_at(self, segment: int, offset: int, size: int) -> ReplayedRecord | None:
+        """The record that starts there, its body hashed; None when frame or header are no whole ones."""
+        read = partial(self.read, segment)
+        found = records.find(read, offset, size)
+        if found is None:
             return None
-        header_length, body_length, crc = frame
-        ends = offset + FRAME.size + body_length + header_length
-        if ends > size:
-            return None
-        header = decode_header(self.read(segment, ends - header_length, header_length), crc)
-        if header is None:
-            return None
-        if header.sha256:
-            try:
-                verify_body(self.read(segment, offset + FRAME.size, body_length), header.sha256)
-            except DamagedData:
-                return None
-        return ReplayedRecord(header, Position(segment, offset), Position(segment, ends), body_length)
+        whole = records.has_whole_body(read, offset, found)
+        return _replayed(segment, offset, found, whole)
+
+    def record_behind(
+        self, segment: int, offset: int, size: int, last: int | None = None
+    ) -> ReplayedRecord | None:
+        """The next record at or behind the offset with a whole header, its body unread; it begins before `last`."""
+        read = partial(self.read, segment)
+        last = size if last is None else min(size, last)
+        while offset < last:
+            piece = self.read(segment, offset, min(len(_ZEROS), size - offset))
+            place = piece.find(MAGIC)
+            if place < 0:
+                offset += max(len(piece) - len(MAGIC) + 1, 1)
+                continue
+            found = records.find(read, offset + place, size)
+            if found is not None:
+                return _replayed(segment, offset + place, found, True)
+            offset += place + 1
+        return None
+
+    def mend(self, segment: int, offset: int, sequence: int | None) -> bool:
+        """Writes a broken record over with the same record of the second copy; whether it is whole now.
+
+        `sequence`: which number it has, None = not known here. False and nothing changed: there is no second copy,
+        or it has not this record, whole.
+        """
+        if self._second_copy is None:
+            return False
+        try:
+            descriptor = os.open(self._second_copy / "journal" / self._path(segment).name, os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            size = os.fstat(descriptor).st_size
+            read = _reading(descriptor)
+            found = records.find(read, offset, size) if offset < size else None
+            if found is None or sequence not in (None, found.header.sequence):
+                return False
+            if not records.has_whole_body(read, offset, found):
+                return False
+            self._overwrite(segment, offset, found.ends, read)
+        except (DamagedData, OSError):
+            return False
+        finally:
+            os.close(descriptor)
+        mended = self.record_at(segment, offset, found.ends)
+        return mended is not None and mended.body_is_whole
+
+    def _overwrite(self, segment: int, offset: int, ends: int, read: Callable[[int, int], bytes]) -> None:
+        descriptor = os.open(self._path(segment), os.O_WRONLY)
+        try:
+            while offset < ends:
+                offset += os.pwrite(descriptor, read(offset, min(len(_ZEROS), ends - offset)), offset)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _is_torn(self, offset: int, size: int, broken: ReplayedRecord | None, sequence: int) -> bool:
+        """Whether a broken record of the last segment belongs to the last batch, which a crash may have torn.
+
+        The records of one batch bear one time and share one sync, and a batch is begun when the one before is
+        synced. So whole records of another, later batch behind the broken one prove that it was synced, and
+        that it is rot. Where only one batch follows a broken header this can not be told; what is cut off is
+        kept beside the segment then.
+        """
+        times = {broken.header.time} if broken is not None else set()
+        found = False
+        behind = broken.ends.offset if broken is not None else offset + 1
+        last = behind + _LOOK_AHEAD_BYTES
+        while (record := self.record_behind(self._segment, behind, size, last)) is not None:
+            behind = record.ends.offset
+            if not sequence < record.header.sequence <= sequence + _LOOK_AHEAD_RECORDS:
+                continue  # bytes of a body that look like a record
+            found = True
+            times.add(record.header.time)
+            if len(times) > 1:
+                return False
+        if found and broken is None:
+            self._keep_aside(offset, size)
+        return True
+
+    def _keep_aside(self, offset: int, size: int) -> None:
+        aside = self._folder / f"{self._segment:08d}-{offset}.cut-off"
+        with aside.open("wb") as file:
+            os.chmod(file.fileno(), 0o600)
+            while offset < size:
+                piece = self.read(self._segment, offset, min(len(_ZEROS), size - offset))
+                file.write(piece)
+                offset += len(piece)
 
     def _cut(self, offset: int) -> None:
         os.ftruncate(self._writer, offset)
@@ -232,7 +416,4 @@ class Journal:
         """Gives back what was prepared and closes every file."""
         os.ftruncate(self._writer, self._end)
         os.close(self._writer)
-        with self._readers_lock:
-            for descriptor in self._readers.values():
-                os.close(descriptor)
-            self._readers.clear()
+        self._files.close()

@@ -12,6 +12,7 @@ body), `o` row operations.
 import hashlib
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from samsyn.errors import DamagedData
 
 MAGIC = b"SJ01"
 FRAME = struct.Struct("<4sIQI")
+_PIECE = 4 * limits.MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,43 @@ def decode_header(data: bytes, crc: int) -> RecordHeader | None:
         return None
 
 
-def verify_body(body: bytes, sha256: str) -> None:
-    """Raises DamagedData unless the body has the hash that was recorded when it arrived."""
-    if hashlib.sha256(body).hexdigest() != sha256:
-        raise DamagedData("SHA-256 of a stored body does not match its record")
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A record whose frame and header are whole: the header, the body's length and where the record ends."""
+
+    header: RecordHeader
+    body_length: int
+    ends: int
+
+
+def find(read: Callable[[int, int], bytes], offset: int, size: int) -> Found | None:
+    """The record that starts at the offset of a file of `size` bytes, its body unread; None when it is no whole one."""
+    frame = decode_frame(read(offset, min(FRAME.size, size - offset)))
+    if frame is None:
+        return None
+    header_length, body_length, crc = frame
+    ends = offset + FRAME.size + body_length + header_length
+    if ends > size:
+        return None
+    header = decode_header(read(ends - header_length, header_length), crc)
+    return Found(header, body_length, ends) if header is not None else None
+
+
+def has_whole_body(read: Callable[[int, int], bytes], offset: int, found: Found) -> bool:
+    """Whether the body of the record that starts at the offset has its hash; True where there is no body."""
+    sha256 = found.header.sha256
+    return not sha256 or has_hash(read, offset + FRAME.size, found.body_length, sha256)
+
+
+def has_hash(read: Callable[[int, int], bytes], offset: int, length: int, sha256: str) -> bool:
+    """Whether `length` bytes from the offset on have the SHA-256 (hex). `read(offset, length)` may raise DamagedData,
+    which means no."""
+    digest, end = hashlib.sha256(), offset + length
+    while offset < end:
+        try:
+            piece = read(offset, min(_PIECE, end - offset))
+        except DamagedData:
+            return False
+        digest.update(piece)
+        offset += len(piece)
+    return digest.hexdigest() == sha256

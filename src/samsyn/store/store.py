@@ -12,10 +12,12 @@ from typing import Final, TypeVar
 
 from samsyn.clock import Clock
 from samsyn.errors import ConfigurationError, DamagedData
-from samsyn.model.imaging import BodyLocation
-from samsyn.store.index import operations, sqlite
+from samsyn.model.imaging import BodyLocation, StoredInstance
+from samsyn.store import damage, replay
+from samsyn.store.index import settled_rows, sqlite
 from samsyn.store.journal import Journal
-from samsyn.store.records import FRAME
+from samsyn.store.objects.manifest import FrameTable
+from samsyn.store.objects.series_objects import SeriesObjects
 from samsyn.store.transaction import Transaction
 from samsyn.store.writer import Body, Committed, Writer
 
@@ -34,43 +36,43 @@ class Store:
     than in its torn tail.
     """
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def __init__(self, folder: Path, clock: Clock, second_copy: Path | None = None) -> None:
+        """`second_copy`: a data folder that somebody keeps as a copy of this one, to mend rot from."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder = folder
-        self._lock = _lock(folder)
+        self.second_copy = second_copy
         self._clock = clock
         self._index_path = folder / "index.sqlite"
-        self._journal = Journal(folder / "journal")
-        self._index = sqlite.open_writer(self._index_path)
         self.replayed = 0
         """Records that had to be replayed at this start."""
-        self._recover()
-        _, sequence = sqlite.replayed_until(self._index)
-        self._writer = Writer(self._journal, self._index, sequence, clock)
+        self._lock = lock(folder)
+        try:
+            self._open()
+        except BaseException:
+            os.close(self._lock)
+            raise
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
-        self._peeking = sqlite.open_reader(self._index_path)
+        self._peeking = sqlite.open_reader(self._index_path, self.objects)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="index-reader")
         self._stopping = threading.Event()
         self._checkpoints = threading.Thread(target=self._checkpoint_loop, name="checkpoint", daemon=True)
 
-    def _recover(self) -> None:
-        """Brings the index up to the end of the journal: what was synced but not applied, is applied."""
-        start, _ = sqlite.replayed_until(self._index)
-        self._index.execute("BEGIN IMMEDIATE")
-        for record in self._journal.replay(start):
-            place = (record.begins.segment, record.begins.offset + FRAME.size, record.body_length)
-            for operation in record.header.operations:
-                operations.apply(self._index, operation, *place)
-            self._index.execute(
-                "UPDATE journal_state SET segment = ?, end_offset = ?, sequence = ?",
-                (record.ends.segment, record.ends.offset, record.header.sequence),
-            )
-            self.replayed += 1
-            if self.replayed % 10_000 == 0:
-                self._index.execute("COMMIT")
-                self._index.execute("BEGIN IMMEDIATE")
-        self._index.execute("COMMIT")
+    def _open(self) -> None:
+        if not sqlite.is_of_this_version(self._index_path):
+            self.replayed, _ = replay.rebuild(self.folder, self.second_copy)
+        self.objects = SeriesObjects(self.folder / "objects")
+        self.objects_changing = asyncio.Lock()
+        """Held by whoever gives a series object a new version: settling, or the scrub that mends one."""
+        self.layout = 0
+        """Grows when places in the journal stop being readable: what was kept of places must be asked for anew."""
+        self.journal = Journal(self.folder / "journal", self.second_copy)
+        """For those who look after what lies on disk (scrub, settling); rooms read through the functions here."""
+        self._index = sqlite.open_writer(self._index_path, self.objects)
+        self.replayed += replay.bring_up_to_date(self._index, self.journal)[0]
+        self.damaged = damage.DamagedPlaces(damage.marked(self._index))
+        _, sequence = sqlite.replayed_until(self._index)
+        self._writer = Writer(self.journal, self._index, sequence, self._clock)
 
     def start(self) -> None:
         """Begins to take commits."""
@@ -111,7 +113,7 @@ class Store:
     def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
         connection = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._local.connection = sqlite.open_reader(self._index_path)
+            connection = self._local.connection = sqlite.open_reader(self._index_path, self.objects)
             self._opened.append(connection)
         return question(connection)
 
@@ -120,8 +122,32 @@ class Store:
         return question(self._peeking)
 
     def body(self, segment: int, offset: int, length: int) -> bytes:
-        """Bytes of the journal; ranged reads of a body are the caller's arithmetic. DamagedData if short."""
-        return self._journal.read(segment, offset, length)
+        """Bytes as received; ranged reads of a body are the caller's arithmetic. A segment below zero stands for
+        the object of a settled series.
+
+        DamagedData: the file is short, or the place is marked as damaged.
+        """
+        self.damaged.refuse(segment, offset, length)
+        if segment < 0:
+            return self.objects.read(-segment, offset, length)
+        return self.journal.read(segment, offset, length)
+
+    def settled_frames(self, instance: StoredInstance) -> FrameTable | None:
+        """Where the frames lie, as the manifest of its settled series tells; None = find out from the bytes."""
+        if instance.location.segment >= 0:
+            return None
+        settled = self._ask(
+            lambda connection: settled_rows.settled_in(connection, -instance.location.segment)
+        )
+        number = settled.numbers.get(instance.sop_instance_uid) if settled is not None else None
+        return settled.manifest.frames[number] if settled is not None and number is not None else None
+
+    def give_back(self, segment: int, places: Sequence[tuple[int, int]]) -> None:
+        """Journal.give_back, and tells those who keep places."""
+        try:
+            self.journal.give_back(segment, places)
+        finally:
+            self.layout += 1
 
     def bodies(self, places: Sequence[BodyLocation]) -> list[memoryview | DamagedData]:
         """Several bodies in the order given, a fault in the place of one that can not be read. Those that lie
@@ -144,11 +170,11 @@ class Store:
     async def body_async(self, segment: int, offset: int, length: int) -> bytes:
         """The same on a reader thread, for what may not be in the page cache."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, self._journal.read, segment, offset, length)
+        return await loop.run_in_executor(self._readers, self.body, segment, offset, length)
 
     def free_bytes(self) -> int:
         """Free space of the data folder's disk in bytes."""
-        return self._journal.free_bytes()
+        return self.journal.free_bytes()
 
     def close(self) -> None:
         """Finishes what waits and closes everything; acknowledged things are durable long before."""
@@ -161,12 +187,16 @@ class Store:
             connection.close()
         self._peeking.close()
         self._index.close()
-        self._journal.close()
+        self.objects.close()
+        self.journal.close()
         os.close(self._lock)
 
 
-def _lock(folder: Path) -> int:
-    """Holds the data folder for this process; the kernel lets go of it however the process ends."""
+def lock(folder: Path) -> int:
+    """Holds the data folder for this process; the kernel lets go of it however the process ends.
+
+    ConfigurationError: another process holds it.
+    """
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

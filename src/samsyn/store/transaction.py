@@ -3,7 +3,8 @@
 import sqlite3
 from typing import Any
 
-from samsyn.store.index import operations
+from samsyn.model.imaging import StoredInstance
+from samsyn.store.index import operations, settled_rows
 from samsyn.store.index.operations import Operation
 
 
@@ -81,6 +82,36 @@ class Transaction:
     def delete(self, table: str, **where: Any) -> None:
         """Removes the rows that match; only work lists shrink, never clinical or audit rows."""
         self._change(["d", table, where])
+
+    def settle(self, series_key: int, object_key: int, instances: int, uids: list[str]) -> None:
+        """Says that `uids` are settled now, and that so many of the series' object are in all."""
+        self._change(["s", series_key, object_key, instances, self.time, uids])
+
+    def unsettle(self, series_key: int) -> None:
+        """Gives what is settled of the series rows again, for decisions that change instances; their bytes stay
+        where they are, in the object. Nothing happens when nothing is settled. DamagedData: the manifest is."""
+        self._apply_waiting()
+        settled = settled_rows.settled_of(self._connection, series_key)
+        if settled is None:
+            return
+        manifest = settled.manifest
+        in_series, study_key = self.one(
+            "SELECT instance_count, study_key FROM series WHERE series_key = ?", series_key
+        )
+        (in_study,) = self.one("SELECT instance_count FROM study WHERE study_key = ?", study_key)
+        known = {row[0] for row in self.all("SELECT name FROM pragma_table_info('instance')")}
+        self.delete("series_object", series_key=series_key)
+        self.insert("former_object", object_key=manifest.object_key, instances=len(manifest.rows))
+        for number in range(len(manifest.rows)):
+            row = {name: value for name, value in manifest.row(number).items() if name in known}
+            self.insert("instance", **row, series_key=series_key, segment=-manifest.object_key)
+        self.update("series", {"series_key": series_key}, instance_count=in_series)
+        self.update("study", {"study_key": study_key}, instance_count=in_study)
+
+    def settled(self, sop_uid: str) -> StoredInstance | None:
+        """A settled instance by its UID alone. DamagedData: its manifest is."""
+        self._apply_waiting()
+        return settled_rows.instance(self._connection, sop_uid)
 
     def finish(self) -> None:
         """The decision stands: its last change is made. sqlite3.IntegrityError like that of any other change."""

@@ -50,6 +50,8 @@ def give(transaction: Transaction, switch: Switch, to_key: int, provider: str, a
     if to_key in persons:
         raise Conflict("the study is that person's already")
     chosen = _series(transaction, study[0], switch.series)
+    for key in chosen.values():
+        transaction.unsettle(key)
     present = {uid for key in chosen.values() for uid in _objects(transaction, key)}
     if present != switch.objects:
         raise MoreHasCome
@@ -100,6 +102,7 @@ def take_back(transaction: Transaction, act_key: int) -> str:
         raise Conflict("the study has been moved on since")
     chosen = _series(transaction, study[0], frozenset())
     for key in chosen.values():
+        transaction.unsettle(key)
         for uid in _objects(transaction, key):
             _use_original(transaction, found.key, uid)
     if found.split_uid:
@@ -136,7 +139,8 @@ def add_late(
         "SELECT segment, body_offset, length, sha256, settled FROM held WHERE held_key = ?", held_key
     )
     known = transaction.one("SELECT 1 FROM instance WHERE sop_uid = ?", summary.sop_instance_uid)
-    if study is None or known is not None or held[4]:
+    is_known = known is not None or transaction.settled(summary.sop_instance_uid) is not None
+    if study is None or is_known or held[4]:
         return
     series = transaction.one("SELECT series_key FROM series WHERE series_uid = ?", summary.series_uid)
     key = series[0] if series else filing.add_series(transaction, summary, study[0])

@@ -4,6 +4,8 @@ import sqlite3
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from samsyn.store.index import settled_rows
+
 _OPENINGS = (
     "OPEN_LIST",
     "OPEN_METADATA",
@@ -31,12 +33,18 @@ def series_of(connection: sqlite3.Connection, study_key: int) -> list[sqlite3.Ro
 
 
 def objects_of(connection: sqlite3.Connection, study_key: int) -> list[sqlite3.Row]:
-    """Its instances with the UID of their series."""
-    return connection.execute(
-        "SELECT instance.*, series.series_uid FROM series JOIN instance USING(series_key) WHERE study_key = ?"
-        " ORDER BY sop_uid",
-        (study_key,),
-    ).fetchall()
+    """Its instances, settled or not, with the UID of their series."""
+    select = (
+        "SELECT instance.*, series.series_uid FROM {} JOIN series USING(series_key) WHERE study_key = ?"
+        " ORDER BY sop_uid"
+    )
+    rows = connection.execute(select.format("instance"), (study_key,)).fetchall()
+    settled = settled_rows.table_of_study(connection, study_key)
+    if settled is not None:
+        table, content = settled
+        rows += connection.execute(select.format(table), (content, study_key)).fetchall()
+        rows.sort(key=lambda row: str(row["sop_uid"]))
+    return rows
 
 
 def studies_of(connection: sqlite3.Connection, provider: str, keys: Collection[int]) -> list[sqlite3.Row]:

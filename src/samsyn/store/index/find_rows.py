@@ -4,7 +4,9 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from samsyn import limits
 from samsyn.model.predicate import Predicate
+from samsyn.store.index import settled_rows, settled_uids
 from samsyn.store.index.predicate_sql import compile_predicate
 
 Kind = Literal[
@@ -98,16 +100,60 @@ def find_instances(
     limit: int,
     offset: int,
 ) -> list[sqlite3.Row]:
-    """Instances, by series and number."""
-    return _find(
+    """Instances, by series and number, settled or not."""
+    order = "study.study_key, series.number, series.series_key, instance.number, instance.sop_uid"
+    if not settled_rows.is_any(connection):
+        return _find(connection, _instances_of("instance"), predicate, conditions, order, limit, offset)
+    last = offset + limit
+    rows = _find(connection, _instances_of("instance"), predicate, conditions, order, last, 0)
+    series = _settled_series(connection, predicate, conditions)
+    if series:
+        table, content = settled_rows.as_table(connection, series)
+        rows += _find(
+            connection, _instances_of(table), predicate, conditions, order, last, 0, first=(content,)
+        )
+        rows.sort(key=_place_of_instance)
+    return rows[offset:last]
+
+
+def _instances_of(table: str) -> str:
+    return (
+        f"SELECT {INSTANCE_COLUMNS} FROM {table} JOIN series USING(series_key) JOIN study USING(study_key)"
+        " JOIN patient USING(patient_key)"
+    )
+
+
+def _settled_series(
+    connection: sqlite3.Connection, predicate: Predicate, conditions: list[Condition]
+) -> list[tuple[int, int]]:
+    """(series key, settled instances) of the settled series that may hold matches."""
+    outer = [each for each in conditions if not each.column.startswith("instance.")]
+    for condition in conditions:
+        if condition.column == "instance.sop_uid" and condition.kind == "one-of":
+            keys = {key for uid in condition.values for key in settled_uids.candidates(connection, uid)}
+            outer.append(Condition("series.series_key", "one-of", tuple(sorted(keys))))
+    rows = _find(
         connection,
-        f"SELECT {INSTANCE_COLUMNS} FROM instance JOIN series USING(series_key) JOIN study USING(study_key)"
-        " JOIN patient USING(patient_key)",
+        "SELECT series.series_key, series_object.instances FROM series_object JOIN series USING(series_key)"
+        " JOIN study USING(study_key) JOIN patient USING(patient_key)",
         predicate,
-        conditions,
-        "study.study_key, series.number, series.series_key, instance.number, instance.sop_uid",
-        limit,
-        offset,
+        outer,
+        "series.series_key",
+        limits.MAX_SETTLED_SEARCH + 1,
+        0,
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def _place_of_instance(row: sqlite3.Row) -> tuple[Any, ...]:
+    """The order of `find_instances`, absent numbers first as SQLite has them."""
+    number, instance_number = row["number"], row["instance_number"]
+    return (
+        row["study_key"],
+        (number is not None, number or 0),
+        row["series_key"],
+        (instance_number is not None, instance_number or 0),
+        row["sop_uid"],
     )
 
 
@@ -143,9 +189,11 @@ def _find(
     limit: int,
     offset: int,
     group: str = "",
+    first: tuple[Any, ...] = (),
 ) -> list[sqlite3.Row]:
     sql, parameters = compile_predicate(predicate, "study")
     where = [sql]
+    parameters = [*first, *parameters]
     for condition in conditions:
         sql, values = _condition(condition)
         where.append(sql)

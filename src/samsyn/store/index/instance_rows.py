@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from samsyn.model.imaging import BodyLocation, PixelLayout, StoredInstance
 from samsyn.model.predicate import Item
+from samsyn.store.index import settled_rows
 
 _COLUMNS: Final = (
     "sop_uid, sop_class, transfer_syntax, instance.number, segment, body_offset, length, sha256, pixel_offset,"
@@ -32,7 +33,32 @@ def instances_of_study(connection: sqlite3.Connection, study_key: int) -> list[S
         " WHERE series.study_key = ? ORDER BY series.number, series.series_key, instance.number, sop_uid",
         (study_key,),
     )
-    return [_instance(row) for row in rows]
+    found = [_instance(row) for row in rows]
+    settled = settled_rows.series_of_study(connection, study_key)
+    if not settled:
+        return found
+    numbers = connection.execute(
+        "SELECT series_uid, number, series_key FROM series WHERE study_key = ?", (study_key,)
+    )
+    order = {row[0]: (_none_first(row[1]), row[2]) for row in numbers}
+    for _, key in settled:
+        found += _settled(connection, key)
+    found.sort(key=lambda each: (*order[each.series_uid], *_by_number(each)))
+    return found
+
+
+def _settled(connection: sqlite3.Connection, key: int) -> tuple[StoredInstance, ...]:
+    settled = settled_rows.settled_of(connection, key)
+    return settled.instances if settled is not None else ()
+
+
+def _none_first(number: int | None) -> tuple[bool, int]:
+    """As SQLite sorts."""
+    return number is not None, number or 0
+
+
+def _by_number(instance: StoredInstance) -> tuple[tuple[bool, int], str]:
+    return _none_first(instance.number), instance.sop_instance_uid
 
 
 def instances_of_series(connection: sqlite3.Connection, series_uid: str) -> list[StoredInstance]:
@@ -42,7 +68,14 @@ def instances_of_series(connection: sqlite3.Connection, series_uid: str) -> list
         " WHERE series_uid = ? ORDER BY instance.number, sop_uid",
         (series_uid,),
     )
-    return [_instance(row) for row in rows]
+    found = [_instance(row) for row in rows]
+    if settled_rows.is_any(connection):
+        key = connection.execute(
+            "SELECT series_key FROM series WHERE series_uid = ?", (series_uid,)
+        ).fetchone()
+        found += _settled(connection, key[0]) if key is not None else ()
+        found.sort(key=_by_number)
+    return found
 
 
 def series_facts(connection: sqlite3.Connection, series_uid: str) -> tuple[int, int, str] | None:
@@ -69,7 +102,10 @@ def study_of_instance(connection: sqlite3.Connection, sop_uid: str) -> str | Non
         " WHERE sop_uid = ?",
         (sop_uid,),
     ).fetchone()
-    return row[0] if row else None
+    if row is not None:
+        return str(row[0])
+    settled = settled_rows.instance(connection, sop_uid)
+    return settled.study_uid if settled is not None else None
 
 
 def study_of_series(connection: sqlite3.Connection, series_uid: str) -> str | None:

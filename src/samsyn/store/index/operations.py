@@ -2,12 +2,15 @@
 
 An operation is a short list: ["i", table, {column: value}] insert, ["b", ...] insert with the place of the
 record's body in the columns segment, body_offset and length, ["r", ...] insert or replace, ["u", table, {where},
-{values}] update, ["+", table, {where}, {column: delta}] add, ["d", table, {where}] delete.
+{values}] update, ["+", table, {where}, {column: delta}] add, ["d", table, {where}] delete, ["s", series key,
+object key, instances, time, [SOP Instance UIDs]] settled: the object has so many instances now, these are new.
 """
 
 import sqlite3
 from functools import lru_cache
 from typing import Any, TypeAlias
+
+from samsyn.store.index import settled_uids
 
 Operation: TypeAlias = list[Any]
 
@@ -19,6 +22,9 @@ def apply(
 ) -> None:
     """Changes the index by one operation of a record whose body lies at the place given."""
     verb, table = operation[0], operation[1]
+    if verb == "s":
+        _settle(connection, *operation[1:])
+        return
     if verb == "b":
         values = operation[2]
         sql = _insert("i", table, (*values, *_PLACE))
@@ -33,6 +39,8 @@ def apply(
         )
     elif verb == "+":
         where, values = operation[2], operation[3]
+        if "instance_count" in values:
+            return  # told by journals of before; the index counts instances by itself
         connection.execute(
             _update("+", table, tuple(where), tuple(values)), [*values.values(), *where.values()]
         )
@@ -40,6 +48,31 @@ def apply(
         connection.execute(_delete(table, tuple(operation[2])), list(operation[2].values()))
     else:
         raise ValueError(f"unknown row operation {verb!r}")
+
+
+def _settle(
+    connection: sqlite3.Connection,
+    series_key: int,
+    object_key: int,
+    instances: int,
+    time: str,
+    uids: list[str],
+) -> None:
+    """Rows of what is settled leave the index, and marks of damage with them: the object was read back whole."""
+    has_damage = connection.execute("SELECT 1 FROM damage LIMIT 1").fetchone() is not None
+    for uid in uids:
+        if has_damage:
+            connection.execute(
+                "DELETE FROM damage WHERE (segment, body_offset) IN"
+                " (SELECT segment, body_offset FROM instance WHERE sop_uid = ?)",
+                (uid,),
+            )
+        connection.execute("DELETE FROM instance WHERE sop_uid = ? AND series_key = ?", (uid, series_key))
+    connection.execute(
+        "INSERT OR REPLACE INTO series_object VALUES(?, ?, ?, ?)", (series_key, object_key, instances, time)
+    )
+    connection.execute("UPDATE settled_size SET last_object = MAX(last_object, ?)", (object_key,))
+    settled_uids.add(connection, series_key, uids)
 
 
 @lru_cache(maxsize=512)

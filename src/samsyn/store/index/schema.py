@@ -2,14 +2,15 @@
 patient_key, provider, unit, begins, ends and preliminary; days are YYYYMMDD as integers, NULL = unknown.
 `preliminary` follows from the row itself, so that it can not say otherwise than the report's status."""
 
+import zlib
 from typing import Final
 
 from samsyn.store.index.access_schema import ACCESS_SCHEMA
 from samsyn.store.index.exchange_schema import EXCHANGE_SCHEMA
 from samsyn.store.index.identity_schema import IDENTITY_KEYS, IDENTITY_SCHEMA
+from samsyn.store.index.settled_schema import SETTLED_SCHEMA
 from samsyn.store.index.text_schema import TEXT_KEYS, TEXT_SCHEMA
-
-SCHEMA_VERSION: Final = 4
+from samsyn.store.index.upkeep_schema import UPKEEP_SCHEMA
 
 _CORE: Final = """
 CREATE TABLE journal_state(one INTEGER PRIMARY KEY CHECK(one = 1), segment INTEGER, end_offset INTEGER,
@@ -110,7 +111,11 @@ CREATE TABLE job(job_key INTEGER PRIMARY KEY, kind TEXT, name TEXT, payload TEXT
 CREATE INDEX job_ready ON job(state, priority, run_at);
 """
 
-SCHEMA: Final = _CORE + ACCESS_SCHEMA + IDENTITY_SCHEMA + TEXT_SCHEMA + EXCHANGE_SCHEMA
+SCHEMA: Final = (
+    _CORE + ACCESS_SCHEMA + IDENTITY_SCHEMA + TEXT_SCHEMA + EXCHANGE_SCHEMA + UPKEEP_SCHEMA + SETTLED_SCHEMA
+)
+SCHEMA_VERSION: Final = zlib.crc32(SCHEMA.encode()) & 0x7FFFFFFF
+"""Follows from the tables: an index that was made with others is made anew from the journal."""
 
 KEYED_TABLES: Final = {
     "patient": "patient_key",

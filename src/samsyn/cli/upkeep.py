@@ -1,0 +1,74 @@
+"""`samsyn index rebuild` and `samsyn scrub`: looking after what lies on disk, while the service is stopped."""
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+from samsyn import limits, settings
+from samsyn.clock import SystemClock
+from samsyn.errors import ConfigurationError
+from samsyn.settings import DataSettings
+from samsyn.store import replay
+from samsyn.store.replay import Progress
+from samsyn.store.store import Store, lock
+from samsyn.store.upkeep.scrub import Scrub, Scrubbed
+
+
+def rebuild(config: Path | None, data: Path | None) -> int:
+    """Makes the index anew; 0 = all bodies are good, 1 = some are damaged."""
+    values = _data(config, data)
+    descriptor = lock(values.folder)
+    began = time.monotonic()
+    try:
+        records, damaged = replay.rebuild(values.folder, values.second_copy, _tell)
+    finally:
+        os.close(descriptor)
+    print(f"The index was made anew from {records} records in {time.monotonic() - began:.1f} s.")
+    if damaged:
+        print(f"{damaged} bodies are damaged; they are marked and not served. `samsyn scrub` names them.")
+    return 1 if damaged else 0
+
+
+def _tell(progress: Progress) -> None:
+    print(
+        f"segment {progress.segment} of {progress.segments},"
+        f" {progress.offset // limits.MIB} of {progress.size // limits.MIB} MiB,"
+        f" {progress.records} records, {progress.damaged} damaged",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def scrub(config: Path | None, data: Path | None, mib_per_s: float) -> int:
+    """Reads everything again; 0 = whole (or mended), 1 = damage is left."""
+    values = _data(config, data)
+    clock = SystemClock()
+    store = Store(values.folder, clock, values.second_copy)
+    store.start()
+    try:
+        seen = asyncio.run(Scrub(store, clock, mib_per_s=mib_per_s).whole_pass())
+    finally:
+        store.close()
+    _print(seen)
+    return 1 if seen.damaged else 0
+
+
+def _print(seen: Scrubbed) -> None:
+    for body in seen.damaged:
+        named = f"{body.owner} {body.reference}".strip()
+        print(f"damaged: {named} (segment {body.segment}, byte {body.offset}, {body.length} bytes)")
+    print(
+        f"{seen.bodies} bodies in {seen.read_bytes / limits.MIB:.0f} MiB read:"
+        f" {len(seen.damaged)} damaged, {seen.mended} mended."
+    )
+
+
+def _data(config: Path | None, data: Path | None) -> DataSettings:
+    values = settings.load(config).data
+    if data is not None:
+        values = values.model_copy(update={"folder": data})
+    if not (values.folder / "journal").is_dir():
+        raise ConfigurationError(f"{values.folder} is no data folder of Samsyn: there is no journal in it")
+    return values

@@ -1,0 +1,166 @@
+"""Reads of settled series: which they are by SQL, what is in them from their manifests."""
+
+import sqlite3
+from typing import Any
+
+import orjson
+
+from samsyn import limits
+from samsyn.errors import LimitExceeded
+from samsyn.model.imaging import StoredInstance
+from samsyn.store.index import settled_uids
+from samsyn.store.objects.series_objects import SeriesObjects, SettledSeries
+
+
+class IndexConnection(sqlite3.Connection):
+    """A connection to the index that also knows where the series objects are."""
+
+    objects: SeriesObjects
+
+
+def objects_of(connection: sqlite3.Connection) -> SeriesObjects:
+    """The series objects beside the index."""
+    assert isinstance(connection, IndexConnection)
+    return connection.objects
+
+
+def settled_of(connection: sqlite3.Connection, series_key: int) -> SettledSeries | None:
+    """What is settled of a series; None = nothing. DamagedData: the object's manifest is."""
+    row = connection.execute(
+        "SELECT object_key, instances FROM series_object WHERE series_key = ?", (series_key,)
+    ).fetchone()
+    return objects_of(connection).settled(row[0], row[1]) if row is not None else None
+
+
+def settled_in(connection: sqlite3.Connection, object_key: int) -> SettledSeries | None:
+    """The same by the key of the object."""
+    row = connection.execute(
+        "SELECT instances FROM series_object WHERE object_key = ?", (object_key,)
+    ).fetchone()
+    return objects_of(connection).settled(object_key, row[0]) if row is not None else None
+
+
+def series_of_study(connection: sqlite3.Connection, study_key: int) -> list[tuple[int | None, int]]:
+    """(series number, series key) of the study's settled series."""
+    rows = connection.execute(
+        "SELECT series.number, series_key FROM series JOIN series_object USING(series_key)"
+        " WHERE series.study_key = ?",
+        (study_key,),
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def instance(connection: sqlite3.Connection, sop_uid: str) -> StoredInstance | None:
+    """A settled instance by its UID alone."""
+    for series_key in settled_uids.candidates(connection, sop_uid):
+        settled = settled_of(connection, series_key)
+        if settled is not None and (number := settled.numbers.get(sop_uid)) is not None:
+            return settled.instances[number]
+    return None
+
+
+def is_any(connection: sqlite3.Connection) -> bool:
+    """Whether any series is settled."""
+    return connection.execute("SELECT 1 FROM series_object LIMIT 1").fetchone() is not None
+
+
+def table_of_study(connection: sqlite3.Connection, study_key: int) -> tuple[str, str] | None:
+    """`as_table` for the settled series of one study, None when there are none."""
+    rows = connection.execute(
+        "SELECT series_key, instances FROM series JOIN series_object USING(series_key) WHERE study_key = ?",
+        (study_key,),
+    )
+    series = [(row[0], row[1]) for row in rows]
+    return as_table(connection, series) if series else None
+
+
+def as_table(connection: sqlite3.Connection, series: list[tuple[int, int]]) -> tuple[str, str]:
+    """(SQL that stands for a table like `instance`, its JSON parameter) with all instances of the settled series.
+
+    `series`: (key, settled instances). LimitExceeded: so many that the search has to be narrowed.
+    """
+    if sum(count for _, count in series) > limits.MAX_SETTLED_SEARCH:
+        raise LimitExceeded("MAX_SETTLED_SEARCH: name the patient, the study or the series")
+    columns = connection.execute("SELECT name, type FROM pragma_table_info('instance')").fetchall()
+    names = [row[0] for row in columns]
+    rows: list[list[Any]] = []
+    for series_key, _ in series:
+        settled = settled_of(connection, series_key)
+        if settled is None:
+            continue
+        manifest = settled.manifest
+        own = {"series_key": series_key, "segment": -manifest.object_key}
+        places = {name: place for place, name in enumerate(manifest.columns)}
+        for row in manifest.rows:
+            rows.append(
+                [
+                    own[name] if name in own else row[places[name]] if name in places else None
+                    for name in names
+                ]
+            )
+    selected = ", ".join(
+        f"CAST(json_extract(value, '$[{place}]') AS {kind}) AS {name}"
+        for place, (name, kind) in enumerate(columns)
+    )
+    return f"(SELECT {selected} FROM json_each(?)) AS instance", orjson.dumps(rows).decode()
+
+
+def quiet_series(connection: sqlite3.Connection, before: str, limit: int) -> list[tuple[int, int]]:
+    """(series key, bytes) of series with instances to settle, of which the last came before the time."""
+    rows = connection.execute(
+        "SELECT series_key, SUM(length) FROM instance GROUP BY series_key HAVING MAX(received) <= ? LIMIT ?",
+        (before, limit),
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def rows_to_settle(connection: sqlite3.Connection, series_key: int) -> list[dict[str, Any]]:
+    """The instance rows of a series, by number."""
+    rows = connection.execute(
+        "SELECT * FROM instance WHERE series_key = ? ORDER BY number, sop_uid", (series_key,)
+    )
+    names = [column[0] for column in rows.description]
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def uids_of_series(connection: sqlite3.Connection, series_key: int) -> tuple[str, str]:
+    """(Series Instance UID, Study Instance UID)."""
+    row = connection.execute(
+        "SELECT series_uid, study_uid FROM series JOIN study USING(study_key) WHERE series_key = ?",
+        (series_key,),
+    ).fetchone()
+    return row[0], row[1]
+
+
+def all_objects(connection: sqlite3.Connection, after: int, limit: int) -> list[tuple[int, int]]:
+    """(object key, instances that must be in it) by key, from the one behind `after` on."""
+    rows = connection.execute(
+        "SELECT object_key, instances FROM series_object WHERE object_key > ?1"
+        " UNION ALL SELECT object_key, instances FROM former_object WHERE object_key > ?1"
+        " ORDER BY object_key LIMIT ?2",
+        (after, limit),
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def given_back(connection: sqlite3.Connection) -> set[int]:
+    """Segments that have nothing more to give back."""
+    return {row[0] for row in connection.execute("SELECT segment FROM given_back")}
+
+
+def settled_before(connection: sqlite3.Connection, sop_uid: str, before: str) -> StoredInstance | None:
+    """The instance, when it is settled and its series was settled last before the time; None otherwise."""
+    if connection.execute("SELECT 1 FROM instance WHERE sop_uid = ?", (sop_uid,)).fetchone() is not None:
+        return None
+    found = instance(connection, sop_uid)
+    if found is None:
+        return None
+    row = connection.execute(
+        "SELECT 1 FROM series_object WHERE object_key = ? AND settled <= ?", (-found.location.segment, before)
+    ).fetchone()
+    return found if row is not None else None
+
+
+def next_object(connection: sqlite3.Connection) -> int:
+    """A key that no object had that a record tells of."""
+    return int(connection.execute("SELECT last_object FROM settled_size").fetchone()[0]) + 1

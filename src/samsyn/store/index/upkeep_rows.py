@@ -1,0 +1,71 @@
+"""Reads of what the scrub knows, and of whether a row still names a place in the journal."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any, Final
+
+_OBJECT_TABLES: Final = ("instance", "original_body", "held")
+"""Tables that name bodies by SOP Instance UID."""
+
+
+def scrub_state(connection: sqlite3.Connection) -> tuple[int, str, str] | None:
+    """(next segment or 0, when the pass under way began, when the last whole one ended); None before the first."""
+    row = connection.execute("SELECT segment, began, finished FROM scrub").fetchone()
+    return (row[0], row[1], row[2]) if row is not None else None
+
+
+def names_place(
+    connection: sqlite3.Connection, table: str, uids: dict[str, Any], segment: int, offset: int
+) -> bool:
+    """Whether the row with this key has its body at this place of the journal.
+
+    A place may have gone over to another table (an object that was corrected): those that know the object's UID
+    are asked as well.
+    """
+    key, value = next(iter(uids.items()))
+    if not {key, "segment", "body_offset"} <= _columns(connection, table):
+        return False  # behind a broken header the bytes of a body may look like a record
+    if _has_row(connection, table, key, value, segment, offset):
+        return True
+    uid = uids.get("sop_uid")
+    return uid is not None and any(
+        _has_row(connection, other, "sop_uid", uid, segment, offset)
+        for other in _OBJECT_TABLES
+        if other != table
+    )
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
+    return {row[0] for row in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))}
+
+
+def is_named_elsewhere(connection: sqlite3.Connection, sop_uid: str, segment: int, offset: int) -> bool:
+    """Whether a row beside `instance` names this place for the object."""
+    return any(
+        _has_row(connection, table, "sop_uid", sop_uid, segment, offset)
+        for table in _OBJECT_TABLES
+        if table != "instance"
+    )
+
+
+def damage_count(path: Path) -> int:
+    """Marks in the index file of a store that may be open elsewhere; 0 also when there is no index that can be read."""
+    try:
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    except sqlite3.Error:
+        return 0
+    try:
+        return int(connection.execute("SELECT COUNT(*) FROM damage").fetchone()[0])
+    except sqlite3.Error:
+        return 0
+    finally:
+        connection.close()
+
+
+def _has_row(
+    connection: sqlite3.Connection, table: str, key: str, value: Any, segment: int, offset: int
+) -> bool:
+    found = connection.execute(
+        f"SELECT 1 FROM {table} WHERE {key} = ? AND segment = ? AND body_offset = ?", (value, segment, offset)
+    )
+    return found.fetchone() is not None

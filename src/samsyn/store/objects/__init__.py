@@ -1,0 +1,1 @@
+"""Settled series: one immutable file each, instances back to back as received, with a manifest behind them."""

@@ -1,0 +1,232 @@
+"""The folder of series objects: ranged reads, manifests (kept in memory within bounds), and writing a new version."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+from samsyn import limits
+from samsyn.errors import DamagedData
+from samsyn.model.imaging import StoredInstance
+from samsyn.store.objects import manifest as manifests
+from samsyn.store.objects.manifest import FOOTER, Manifest
+from samsyn.store.open_files import OpenFiles
+
+_OPEN_FILES: Final = 256
+_PIECE: Final = 4 * limits.MIB
+
+
+@dataclass(frozen=True, slots=True)
+class SettledSeries:
+    """The instances of a series that are settled, in the order of the object."""
+
+    manifest: Manifest
+    instances: tuple[StoredInstance, ...]
+    numbers: dict[str, int]
+    """Place in `instances` by SOP Instance UID."""
+
+
+class SeriesObjects:
+    """Objects under one folder, named by object key: nothing of a name comes from outside. Any thread may read."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files = OpenFiles(_OPEN_FILES)
+        self._kept: OrderedDict[int, SettledSeries] = OrderedDict()
+        self._kept_instances = 0
+        self._lock = Lock()
+
+    def path(self, object_key: int) -> Path:
+        """The file of a series."""
+        return self._folder / f"{object_key % 256:02x}" / f"{object_key}.series"
+
+    def read(self, object_key: int, offset: int, length: int) -> bytes:
+        """Exactly these bytes of the object; DamagedData when the file is shorter or gone."""
+        try:
+            data = self._files.read(object_key, self.path(object_key), offset, length)
+        except OSError as problem:
+            raise DamagedData(f"series object {object_key}: {problem.strerror}") from problem
+        if len(data) != length:
+            raise DamagedData(f"series object {object_key} ends early")
+        return data
+
+    def settled(self, object_key: int, count: int) -> SettledSeries:
+        """The first `count` instances of the object, as many as the index says are settled.
+
+        DamagedData: the manifest is damaged or tells fewer.
+        """
+        with self._lock:
+            kept = self._kept.get(object_key)
+            if kept is not None and len(kept.instances) == count:
+                self._kept.move_to_end(object_key)
+                return kept
+        found = _first(load(self.path(object_key)), count)
+        with self._lock:
+            self._drop_kept(object_key)
+            self._kept[object_key] = found
+            self._kept_instances += count
+            while self._kept_instances > limits.MAX_KEPT_SETTLED and len(self._kept) > 1:
+                self._drop_kept(next(iter(self._kept)))
+        return found
+
+    def forget(self, object_key: int) -> None:
+        """The object was replaced by a later version."""
+        with self._lock:
+            self._drop_kept(object_key)
+        self._files.drop(object_key)
+
+    def _drop_kept(self, object_key: int) -> None:
+        dropped = self._kept.pop(object_key, None)
+        if dropped is not None:
+            self._kept_instances -= len(dropped.instances)
+
+    def close(self) -> None:
+        """Closes every file."""
+        self._files.close()
+
+
+def _first(manifest: Manifest, count: int) -> SettledSeries:
+    if len(manifest.rows) < count:
+        raise DamagedData(f"series object {manifest.object_key} has fewer instances than are settled")
+    cut = Manifest(
+        manifest.object_key,
+        manifest.series_uid,
+        manifest.study_uid,
+        manifest.columns,
+        manifest.rows[:count],
+        manifest.frames[:count],
+    )
+    instances = tuple(manifests.stored(cut, number) for number in range(count))
+    return SettledSeries(
+        cut, instances, {each.sop_instance_uid: place for place, each in enumerate(instances)}
+    )
+
+
+def load(path: Path) -> Manifest:
+    """The manifest of an object file; DamagedData when it is not whole."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - FOOTER.size))
+            offset, length, sha256 = manifests.decode_footer(file.read(FOOTER.size), size)
+            file.seek(offset)
+            return manifests.decode(file.read(length), sha256)
+    except OSError as problem:
+        raise DamagedData(f"series object {path.stem}: {problem.strerror}") from problem
+
+
+def damaged_rows(path: Path, manifest: Manifest, told: Callable[[int], None] | None = None) -> list[int]:
+    """Reads an object file from end to end; the places in the manifest of instances whose bytes have not their hash.
+
+    `told` gets the bytes of each instance read. DamagedData: the file can not be read at all.
+    """
+    damaged: list[int] = []
+    try:
+        with path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            for number in range(len(manifest.rows)):
+                row = manifest.row(number)
+                digest, left = hashlib.sha256(), int(row["length"])
+                file.seek(row["body_offset"])
+                while left and (piece := file.read(min(_PIECE, left))):
+                    digest.update(piece)
+                    left -= len(piece)
+                if left or digest.hexdigest() != row["sha256"]:
+                    damaged.append(number)
+                if told is not None:
+                    told(int(row["length"]))
+    except OSError as problem:
+        raise DamagedData(f"series object {path.stem}: {problem.strerror}") from problem
+    return damaged
+
+
+def adopt(path: Path, source: Path, count: int) -> bool:
+    """Replaces a damaged object by its second copy, when that is whole; whether it was.
+
+    The copy must be of the same series, with as many instances as are settled (`count`) and, where the present
+    manifest can still be read, as many as that.
+    """
+    part = path.with_suffix(".mending")
+    try:
+        with contextlib.suppress(DamagedData):
+            count = max(count, len(load(path).rows))
+        manifest = load(source)
+        if str(manifest.object_key) != path.stem or len(manifest.rows) < count:
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        shutil.copyfile(source, part)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        if load(part) != manifest or damaged_rows(part, manifest):
+            return False
+        part.replace(path)
+        sync_folder(path.parent)
+    except (DamagedData, OSError):
+        return False
+    finally:
+        part.unlink(missing_ok=True)
+    return True
+
+
+class NewVersion:
+    """An object in the making, beside the present one. `put` takes its place; until then nothing has changed."""
+
+    def __init__(self, path: Path) -> None:
+        """OSError as of any new file."""
+        self._path = path
+        self._part = path.with_suffix(".part")
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        self._file = os.fdopen(descriptor, "wb", buffering=0)
+        self.size = 0
+
+    def append(self, read: Callable[[int, int], bytes], length: int, sha256: str) -> int:
+        """Copies `length` bytes given by `read(offset, length)`; where they lie now. DamagedData: not that hash."""
+        begins, digest = self.size, hashlib.sha256()
+        for offset in range(0, length, _PIECE):
+            piece = read(offset, min(_PIECE, length - offset))
+            digest.update(piece)
+            self._write(piece)
+        if digest.hexdigest() != sha256:
+            raise DamagedData("an instance has not its hash any more and is not settled")
+        return begins
+
+    def _write(self, data: bytes) -> None:
+        waiting = memoryview(data)
+        while waiting:
+            waiting = waiting[self._file.write(waiting) :]
+        self.size += len(data)
+
+    def put(self, manifest: Manifest) -> None:
+        """Ends the file, syncs it, reads it back from the disk, and only then gives it its name, durably.
+
+        DamagedData: what was read back is not what was written; the present object stays.
+        """
+        self._write(manifests.encode(manifest, self.size))
+        os.fsync(self._file.fileno())
+        self._file.close()
+        if load(self._part) != manifest or damaged_rows(self._part, manifest):
+            raise DamagedData("a series object reads back otherwise than it was written")
+        sync_folder(self._path.parent.parent)
+        self._part.replace(self._path)
+        sync_folder(self._path.parent)
+
+    def drop(self) -> None:
+        """Takes away what is unfinished."""
+        self._file.close()
+        self._part.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,84 @@
+"""Files kept open for reading, at most so many; one that is being read from is never closed under the reader."""
+
+import errno
+import os
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+
+@dataclass(slots=True)
+class _Open:
+    descriptor: int
+    users: int = 0
+    is_dropped: bool = False
+
+
+class OpenFiles:
+    """Reads from many files by many threads. A descriptor that is reused too early would give another file's bytes."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._files: OrderedDict[Hashable, _Open] = OrderedDict()
+        self._lock = Lock()
+
+    def read(self, key: Hashable, path: Path, offset: int, length: int) -> bytes:
+        """What the file holds there, shorter when it ends early. OSError as the system tells it."""
+        file = self._take(key, path)
+        try:
+            return os.pread(file.descriptor, length, offset)
+        finally:
+            self._give_back(file)
+
+    def next_data(self, key: Hashable, path: Path, offset: int) -> int:
+        """Where the next range with blocks begins at or after the offset; the file's length when none does."""
+        file = self._take(key, path)
+        try:
+            return os.lseek(file.descriptor, offset, os.SEEK_DATA)
+        except OSError as problem:
+            if problem.errno != errno.ENXIO:
+                raise
+            return os.fstat(file.descriptor).st_size
+        finally:
+            self._give_back(file)
+
+    def drop(self, key: Hashable) -> None:
+        """The next read opens the file anew: it was replaced."""
+        with self._lock:
+            file = self._files.pop(key, None)
+            if file is not None:
+                self._close_when_unused(file)
+
+    def close(self) -> None:
+        """Closes every file."""
+        with self._lock:
+            for file in self._files.values():
+                self._close_when_unused(file)
+            self._files.clear()
+
+    def _take(self, key: Hashable, path: Path) -> _Open:
+        with self._lock:
+            file = self._files.get(key)
+            if file is None:
+                file = self._files[key] = _Open(os.open(path, os.O_RDONLY))
+                if len(self._files) > self._most:
+                    _, oldest = self._files.popitem(last=False)
+                    self._close_when_unused(oldest)
+            else:
+                self._files.move_to_end(key)
+            file.users += 1
+            return file
+
+    def _give_back(self, file: _Open) -> None:
+        with self._lock:
+            file.users -= 1
+            if file.is_dropped and not file.users:
+                os.close(file.descriptor)
+
+    @staticmethod
+    def _close_when_unused(file: _Open) -> None:
+        file.is_dropped = True
+        if not file.users:
+            os.close(file.descriptor)

@@ -1,0 +1,134 @@
+"""From journal to index: what was synced but not applied is applied; and the whole index made anew."""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from samsyn.errors import DamagedData
+from samsyn.store.index import operations, sqlite
+from samsyn.store.index.operations import Operation
+from samsyn.store.journal import Journal, ReplayedRecord
+
+_COMMIT_EVERY = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a rebuild has come."""
+
+    segment: int
+    segments: int
+    offset: int
+    """Bytes of this segment that are done."""
+    size: int
+    records: int
+    damaged: int
+    """Bodies so far whose bytes have not their hash any more."""
+
+
+Told = Callable[[Progress], None]
+
+
+def bring_up_to_date(
+    connection: sqlite3.Connection, journal: Journal, keeps_damage: bool = False, told: Told | None = None
+) -> tuple[int, int]:
+    """Applies every record that the index lacks; (records, damaged bodies that are marked in the end).
+
+    A damaged body stops it with DamagedData, unless `keeps_damage`: then its rows are made, and it is marked in
+    the table `damage`. A body that was given back when its series was settled is no damage: its mark goes with the
+    record that settled it. A damaged header always stops it, since nobody knows what it said.
+    """
+    start, sequence = sqlite.replayed_until(connection)
+    segments = journal.segments
+    records = damaged = 0
+    connection.execute("BEGIN IMMEDIATE")
+    for record in journal.replay(start, sequence):
+        if not record.body_is_whole:
+            if not keeps_damage and not journal.is_given_back(record):
+                segment, offset, _ = record.body_place
+                raise DamagedData(
+                    f"journal segment {segment} is damaged at {offset}; `samsyn index rebuild` goes on past it"
+                )
+            damaged += 1
+        _apply(connection, record)
+        records += 1
+        if records % _COMMIT_EVERY == 0:
+            connection.execute("COMMIT")
+            if told is not None:
+                told(_progress(journal, segments, record, records, damaged))
+            connection.execute("BEGIN IMMEDIATE")
+    connection.execute("COMMIT")
+    return records, connection.execute("SELECT COUNT(*) FROM damage").fetchone()[0]
+
+
+def _progress(
+    journal: Journal, segments: list[int], record: ReplayedRecord, records: int, damaged: int
+) -> Progress:
+    segment, offset = record.ends.segment, record.ends.offset
+    place = segments.index(segment) + 1
+    return Progress(place, len(segments), offset, journal.end_of(segment), records, damaged)
+
+
+def _apply(connection: sqlite3.Connection, record: ReplayedRecord) -> None:
+    place = record.body_place
+    for operation in record.header.operations:
+        operations.apply(connection, operation, *place)
+        if operation[0] == "b" and not record.body_is_whole:
+            operations.apply(connection, mark_of(record, operation, record.header.time), *place)
+    connection.execute(
+        "UPDATE journal_state SET segment = ?, end_offset = ?, sequence = ?",
+        (record.ends.segment, record.ends.offset, record.header.sequence),
+    )
+
+
+def mark_of(record: ReplayedRecord, operation: Operation, found: str) -> Operation:
+    """The row operation that marks a record's body as damaged; `operation` is the one that made the body's row."""
+    segment, offset, length = record.body_place
+    table, values = operation[1], operation[2]
+    row = {
+        "segment": segment,
+        "body_offset": offset,
+        "length": length,
+        "sha256": record.header.sha256,
+        "owner": table,
+        "reference": str(next(iter(values.values()))),
+        "found": found,
+    }
+    return ["r", "damage", row]
+
+
+def rebuild(folder: Path, second_copy: Path | None = None, told: Told | None = None) -> tuple[int, int]:
+    """Makes the index of a data folder anew from its journal; (records, damaged bodies, which it marks).
+
+    The caller holds the folder's lock. The old index stays until the new one is whole and on disk. DamagedData:
+    a record's header is broken; the old index is left as it was.
+    """
+    path = folder / "index.sqlite"
+    fresh = folder / "index.sqlite.new"
+    sqlite.remove(fresh)
+    journal = Journal(folder / "journal", second_copy)
+    try:
+        connection = sqlite.open_writer(fresh)
+        try:
+            connection.execute("PRAGMA synchronous=OFF")
+            found = bring_up_to_date(connection, journal, keeps_damage=True, told=told)
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            connection.close()
+    finally:
+        journal.close()
+    _sync(fresh)
+    sqlite.remove(path)
+    fresh.replace(path)
+    _sync(folder)
+    return found
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""What is done to the store in the background or while the service is stopped: scrub, settling, giving back space."""

@@ -1,0 +1,201 @@
+"""Settling: a series that has been quiet becomes one immutable object, and its rows leave the index.
+
+In this order, so that a crash between any two steps loses nothing: the new version of the object is written beside
+the present one, synced, read back and compared with every hash; it takes its name, and the folder is synced; a
+record of the journal says how many of its instances are settled; with that record the rows go. Whatever was not
+recorded is simply still in the journal, and the next attempt writes the object anew.
+
+Only what the index files as stored is settled: what is held for a steward is no row of `instance` and stays where it
+is. Late instances make a new version, which begins with the bytes of the one before.
+"""
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final
+
+from samsyn import limits
+from samsyn.clock import Clock
+from samsyn.dicom import frames as framing
+from samsyn.dicom.transfer_syntaxes import DEFLATED_LITTLE
+from samsyn.errors import Conflict, SamsynError
+from samsyn.store.index import settled_rows
+from samsyn.store.objects.manifest import FrameTable, Manifest, pixels_of
+from samsyn.store.objects.series_objects import NewVersion, SettledSeries
+from samsyn.store.store import Store
+from samsyn.store.transaction import Transaction
+
+log = logging.getLogger(__name__)
+
+_LOOK_EVERY_S: Final = 30.0
+_ROUND: Final = 500
+"""Series that are settled between two looks at what is quiet."""
+_OWN_COLUMNS: Final = ("series_key", "segment")
+"""Columns of an instance's row that a manifest tells once or not at all."""
+
+
+class Settling:
+    """Settles quiet series, one after another. One per store."""
+
+    def __init__(
+        self, store: Store, clock: Clock, quiet_s: float = 0.0, is_busy: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`quiet_s`: a series is settled when its last instance came so long ago; 0 = never by itself.
+        `is_busy`: whether intake needs the disk just now."""
+        self._store = store
+        self._clock = clock
+        self._quiet_s = quiet_s
+        self._is_busy = is_busy
+        self._put_off: dict[int, float] = {}
+        self._task: asyncio.Task[None] | None = None
+        self.series = 0
+        self.instances = 0
+        """Settled since start, for metrics."""
+
+    def start(self) -> None:
+        """Begins on the running event loop; does nothing when it is switched off."""
+        if self._quiet_s:
+            self._task = asyncio.create_task(self._run(), name="settling")
+
+    async def stop(self) -> None:
+        """Stops; what is unfinished is begun anew after the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            await self.look()
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def look(self) -> int:
+        """Settles what is quiet now; how many series were. What fails is told in the log and put off."""
+        before = (self._clock.now() - timedelta(seconds=self._quiet_s)).isoformat()
+        settled = 0
+        for series_key, size in await self._store.read(
+            partial(settled_rows.quiet_series, before=before, limit=_ROUND)
+        ):
+            if self._is_busy() or not self._has_room(size):
+                break
+            if self._put_off.get(series_key, 0.0) > self._clock.monotonic():
+                continue
+            try:
+                await self.settle(series_key)
+            except (SamsynError, OSError, sqlite3.Error) as problem:
+                self._put_off[series_key] = self._clock.monotonic() + limits.SETTLE_AGAIN_S
+                log.warning("settling-failed", extra={"error": type(problem).__name__})
+            else:
+                self._put_off.pop(series_key, None)
+                settled += 1
+        return settled
+
+    def _has_room(self, size: int) -> bool:
+        """Intake goes before settling: twice its reserve stays free."""
+        return self._store.free_bytes() - size > 2 * limits.DISK_RESERVE_BYTES
+
+    async def settle(self, series_key: int) -> None:
+        """`_settle`, one series at a time."""
+        async with self._store.objects_changing:
+            await self._settle(series_key)
+
+    async def _settle(self, series_key: int) -> None:
+        """Settles every instance that is filed under the series now.
+
+        DamagedData: one of them has not its hash any more; OSError: the disk refused; Conflict: something else
+        changed the rows meanwhile. All of them leave the series as it was, whole.
+        """
+        object_key, present, rows, uids = await self._store.read(partial(_plan, series_key=series_key))
+        if not rows:
+            return
+        await asyncio.to_thread(self._write, object_key, present, rows, uids)
+        self._store.objects.forget(object_key)
+        count = len(present.instances) if present is not None else 0
+        for first in range(0, len(rows), limits.SETTLE_ROWS):
+            part = rows[first : first + limits.SETTLE_ROWS]
+            count += len(part)
+            await self._store.commit(
+                partial(_record, series_key=series_key, object_key=object_key, count=count, rows=part)
+            )
+        self.series += 1
+        self.instances += len(rows)
+
+    def _write(
+        self,
+        object_key: int,
+        present: SettledSeries | None,
+        rows: list[dict[str, Any]],
+        uids: tuple[str, str],
+    ) -> None:
+        objects = self._store.objects
+        columns = tuple(name for name in rows[0] if name not in _OWN_COLUMNS)
+        told: list[tuple[Any, ...]] = []
+        frames: list[FrameTable | None] = []
+        version = NewVersion(objects.path(object_key))
+        try:
+            if present is not None:
+                for instance, table in zip(present.instances, present.manifest.frames, strict=True):
+                    row = present.manifest.row(len(told))
+                    place = instance.location
+                    read = self._reading(place.segment, place.offset)
+                    row["body_offset"] = version.append(read, place.length, row["sha256"])
+                    told.append(tuple(row.get(name) for name in columns))
+                    frames.append(table)
+            for row in rows:
+                read = self._reading(row["segment"], row["body_offset"])
+                offset = version.append(read, row["length"], row["sha256"])
+                told.append(tuple(offset if name == "body_offset" else row[name] for name in columns))
+                frames.append(_frame_table(read, row))
+            version.put(Manifest(object_key, *uids, columns, tuple(told), tuple(frames)))
+        except BaseException:
+            version.drop()
+            raise
+
+    def _reading(self, segment: int, offset: int) -> Callable[[int, int], bytes]:
+        return lambda at, length: self._store.body(segment, offset + at, length)
+
+
+def _plan(
+    connection: sqlite3.Connection, series_key: int
+) -> tuple[int, SettledSeries | None, list[dict[str, Any]], tuple[str, str]]:
+    """(object key, what is settled, rows to settle, UIDs of series and study)."""
+    present = settled_rows.settled_of(connection, series_key)
+    return (
+        present.manifest.object_key if present is not None else settled_rows.next_object(connection),
+        present,
+        settled_rows.rows_to_settle(connection, series_key),
+        settled_rows.uids_of_series(connection, series_key),
+    )
+
+
+def _record(
+    transaction: Transaction, series_key: int, object_key: int, count: int, rows: list[dict[str, Any]]
+) -> None:
+    """Says that these instances are settled, if their rows are still those that were written into the object."""
+    for row in rows:
+        found = transaction.one(
+            "SELECT sha256, segment, body_offset, series_key FROM instance WHERE sop_uid = ?", row["sop_uid"]
+        )
+        if found != (row["sha256"], row["segment"], row["body_offset"], series_key):
+            raise Conflict("a row was changed while its series was being settled")
+    transaction.settle(series_key, object_key, count, [row["sop_uid"] for row in rows])
+
+
+def _frame_table(read: Callable[[int, int], bytes], row: dict[str, Any]) -> FrameTable | None:
+    """Where the frames of an encapsulated instance lie; None where that follows from the header (native data), and
+    where the pixel data can not be followed, which is for the reader to find out."""
+    pixels = pixels_of(row)
+    if pixels is None or pixels.length >= 0 or row["transfer_syntax"] == DEFLATED_LITTLE:
+        return None
+
+    def bounded(offset: int, length: int) -> bytes:
+        return read(offset, max(0, min(length, row["length"] - offset)))
+
+    try:
+        return framing.frame_ranges(bounded, row["length"], pixels, row["transfer_syntax"])
+    except SamsynError:
+        return None

@@ -44,6 +44,7 @@ from samsyn.errors import ConfigurationError
 from samsyn.exchange.availability import AVAILABILITY_JOB, AvailabilityNotices
 from samsyn.exchange.commitment import STORAGE_COMMITMENT_JOB, Commitments
 from samsyn.exchange.pool import AssociationPool
+from samsyn.exchange.security import caller_context
 from samsyn.exchange.sending import SEND_JOB, Sending
 from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
@@ -170,9 +171,17 @@ class Server:
             },
         )
         self._anchoring = self._make_anchoring()
-        self._pool = AssociationPool(clock, self._settings.dicom.ae_title)
+        self._pool = AssociationPool(
+            clock, self._settings.dicom.ae_title, caller_context(self._settings.dicom_tls)
+        )
         self._commitments = Commitments(
-            store, self._retriever, self._gatekeeper, self._connections, self._pool, self._wake_exchange
+            store,
+            clock,
+            self._retriever,
+            self._gatekeeper,
+            self._connections,
+            self._pool,
+            self._wake_exchange,
         )
         self._notices = AvailabilityNotices(
             store,
@@ -223,6 +232,7 @@ class Server:
         )
         self._dicom = DicomDoor(
             self._settings.dicom,
+            self._settings.dicom_tls,
             self._connections,
             self._intake,
             self._finder,
@@ -230,6 +240,7 @@ class Server:
             self._transcoder,
             self._gatekeeper,
             self._commitments,
+            self._pool,
         )
         self._dicomweb = DicomwebDoor(
             self._identification.identify,

@@ -106,6 +106,34 @@ class DicomSettings(Section):
     ae_title: str = Field(default="SAMSYN", min_length=1, max_length=16, description="Our AE title.")
 
 
+class DicomTlsSettings(Section):
+    """The second DICOM listener, with mutual TLS (BCP 195); off while it has no certificate."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on; any, since it is TLS.")
+    port: int = Field(default=2762, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+    certificate: Path | None = Field(default=None, description="Our certificate with its chain, PEM.")
+    key: Path | None = Field(default=None, description="Its private key, PEM, readable for us alone.")
+    authorities: Path | None = Field(
+        default=None, description="Certificates of the authorities whose client certificates are taken, PEM."
+    )
+    revoked: Path | None = Field(
+        default=None,
+        description="Revocation lists of those authorities, PEM; when set, they must be current.",
+    )
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "DicomTlsSettings":
+        given = [each is not None for each in (self.certificate, self.key, self.authorities)]
+        if any(given) and not all(given):
+            raise ValueError("certificate, key and authorities belong together")
+        return self
+
+    @property
+    def is_on(self) -> bool:
+        """Whether there is such a listener."""
+        return self.certificate is not None
+
+
 class HttpSettings(Section):
     """The HTTP listener: DICOMweb, FHIR, the web pages, health and metrics."""
 
@@ -184,6 +212,10 @@ class DicomPeerSettings(Section):
         default="", description="Where it listens, as C-MOVE destination; empty = no destination."
     )
     port: int = Field(default=0, ge=0, le=65535)
+    hsa_id: str = Field(
+        default="", description="HSA-id in its client certificate: then it may come by TLS only."
+    )
+    tls: bool = Field(default=False, description="Whether we reach it by TLS.")
     unit: str = Field(default="", description="HSA-id of its unit; empty = the provider's first.")
     may_store: bool = True
     may_query: bool = True
@@ -254,6 +286,7 @@ class Settings(Section):
 
     data: DataSettings = DataSettings()
     dicom: DicomSettings = DicomSettings()
+    dicom_tls: DicomTlsSettings = DicomTlsSettings()
     http: HttpSettings = HttpSettings()
     mllp: MllpSettings = MllpSettings()
     login: LoginSettings = LoginSettings()
@@ -264,6 +297,9 @@ class Settings(Section):
     def _is_safe(self) -> "Settings":
         if self.data.second_copy is not None and self.data.second_copy == self.data.folder:
             raise ValueError("[data] second_copy is the data folder itself: that is no second copy")
+        wants_tls = [peer.ae_title for p in self.provider for peer in p.dicom_peer if peer.tls or peer.hsa_id]
+        if wants_tls and not self.dicom_tls.is_on:
+            raise ValueError(f"{wants_tls[0]} needs TLS, but [dicom_tls] has no certificate")
         _refuse_doubles([peer.ae_title for p in self.provider for peer in p.dicom_peer], "AE title")
         _refuse_doubles([p.hsa_id for p in self.provider], "provider HSA-id")
         _refuse_doubles([token.sha256 for p in self.provider for token in p.token], "token")
@@ -300,7 +336,7 @@ def load(path: Path | None, environment: dict[str, str] | None = None) -> Settin
 
 
 def _override(values: dict[str, Any], environment: Any) -> None:
-    for section in ("data", "dicom", "http", "mllp", "login", "audit"):
+    for section in ("data", "dicom", "dicom_tls", "http", "mllp", "login", "audit"):
         for key in Settings.model_fields[section].default.__class__.model_fields:
             text = environment.get(f"SAMSYN_{section}_{key}".upper())
             if text is not None:

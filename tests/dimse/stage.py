@@ -19,6 +19,7 @@ from samsyn.exchange.availability import AVAILABILITY_JOB, AvailabilityNotices
 from samsyn.exchange.commitment import STORAGE_COMMITMENT_JOB, Commitments
 from samsyn.exchange.pool import AssociationPool
 from samsyn.exchange.scu import Requestor, connect
+from samsyn.exchange.security import caller_context
 from samsyn.exchange.sending import SEND_JOB, Sending
 from samsyn.ingest.receive import Intake
 from samsyn.jobs.queue import Patience, Work, Worker
@@ -88,9 +89,11 @@ def settings_of(folder: Path, sink_port: int = 11199) -> Settings:
 class Stage:
     """The rooms that the door needs, on a folder of their own."""
 
-    def __init__(self, folder: Path, sink_port: int = 11199, patience: int = 50) -> None:
+    def __init__(
+        self, folder: Path, sink_port: int = 11199, patience: int = 50, settings: Settings | None = None
+    ) -> None:
         clock = SystemClock()
-        values = settings_of(folder, sink_port)
+        values = settings or settings_of(folder, sink_port)
         self.store = Store(folder, clock)
         self.store.start()
         self._executor = ThreadPoolExecutor(1)
@@ -99,8 +102,10 @@ class Stage:
         self.retriever = retriever = Retriever(self.store, Documents(self.store, self._executor, clock))
         self.children = DecodingChildren(1)
         """Not running unless a test starts them."""
-        self.pool = AssociationPool(clock, values.dicom.ae_title)
-        commitments = Commitments(self.store, retriever, gatekeeper, connections, self.pool, self._wake)
+        self.pool = AssociationPool(clock, values.dicom.ae_title, caller_context(values.dicom_tls))
+        commitments = Commitments(
+            self.store, clock, retriever, gatekeeper, connections, self.pool, self._wake
+        )
         transcoder = Transcoder(retriever, self.children)
         self.sending = Sending(
             self.store, clock, retriever, transcoder, gatekeeper, connections, self.pool, self._wake
@@ -116,6 +121,7 @@ class Stage:
         self.exchange = Worker(self.store, clock, work, 4, Patience(patience, 0.1))
         self.door = DicomDoor(
             values.dicom,
+            values.dicom_tls,
             connections,
             Intake(self.store, clock),
             Finder(self.store, clock),
@@ -123,6 +129,7 @@ class Stage:
             transcoder,
             gatekeeper,
             commitments,
+            self.pool,
         )
 
     def _wake(self) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import samsyn
 from samsyn import limits, settings
 from samsyn.errors import ConfigurationError
+from samsyn.exchange.security import listener_context
 from samsyn.settings import Settings
 from samsyn.store.index import upkeep_rows
 
@@ -25,6 +26,7 @@ def run(config: Path | None) -> int:
     findings = [
         *_folder(values),
         *_secrets(values),
+        *_tls(values),
         *_disk(values),
         *_damage(values),
         *_parts(),
@@ -83,6 +85,13 @@ def _secrets(values: Settings) -> Iterator[str]:
         yield f"[login] client_secret_file {file} can be read by others; run: chmod 600 {file}"
 
 
+def _tls(values: Settings) -> Iterator[str]:
+    try:
+        listener_context(values.dicom_tls)
+    except ConfigurationError as problem:
+        yield problem.detail
+
+
 def _disk(values: Settings) -> Iterator[str]:
     folder = values.data.folder.absolute()
     existing = next(each for each in (folder, *folder.parents) if each.exists())
@@ -108,6 +117,7 @@ def _ports(values: Settings) -> Iterator[str]:
         ("dicom", values.dicom.host, values.dicom.port),
         ("http", values.http.host, values.http.port),
         ("mllp", values.mllp.host, values.mllp.port),
+        *([("dicom_tls", values.dicom_tls.host, values.dicom_tls.port)] if values.dicom_tls.is_on else []),
     ):
         try:
             with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:

@@ -18,6 +18,8 @@ app = typer.Typer(
 )
 audit_app = typer.Typer(help="The audit journal.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
+dicom_app = typer.Typer(help="DICOM systems.", no_args_is_help=True)
+app.add_typer(dicom_app, name="dicom")
 hl7_app = typer.Typer(help="HL7 v2 sources.", no_args_is_help=True)
 app.add_typer(hl7_app, name="hl7")
 index_app = typer.Typer(help="The index, which follows from the journal.", no_args_is_help=True)
@@ -79,6 +81,19 @@ def show_config(config: ConfigOption = None) -> None:
     from samsyn.cli import config as verb
 
     verb.run(config)
+
+
+@dicom_app.command("echo")
+def dicom_echo(
+    titles: Annotated[
+        list[str] | None, typer.Argument(help="AE titles of destinations; none = all in the settings.")
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Call the DICOM destinations with a C-ECHO, by TLS where settings say so. Exit code 1 when one does not answer."""
+    from samsyn.cli import dicom as verb
+
+    raise typer.Exit(verb.echo(config, titles or []))
 
 
 DataOption = Annotated[Path | None, typer.Option(help="Data folder, instead of [data] folder.")]

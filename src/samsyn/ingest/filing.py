@@ -5,6 +5,7 @@ from datetime import date
 
 from samsyn.dicom.reading import Summary
 from samsyn.dicom.report_documents import REPORT_CLASSES
+from samsyn.dicom.requested import read_requested
 from samsyn.jobs import queue
 from samsyn.model.patient import Demographics
 from samsyn.model.sender import Sender
@@ -89,6 +90,15 @@ def add_series(transaction: Transaction, summary: Summary, study_key: int) -> in
         started_time=_time(values.get(0x00400245, "") or values.get(0x00080031, "")),
         instance_count=0,
     )
+    for place, requested in enumerate(read_requested(summary.request)):
+        transaction.insert(
+            "series_request",
+            series_key=key,
+            place=place,
+            step_id=requested.step_id,
+            procedure_id=requested.procedure_id,
+            accession=requested.accession,
+        )
     modalities, study_date = transaction.one(
         "SELECT modalities, study_date FROM study WHERE study_key = ?", study_key
     )

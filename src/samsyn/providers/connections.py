@@ -19,6 +19,7 @@ class Destination:
     host: str
     port: int
     provider: str
+    tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +69,17 @@ class Connections:
             for provider in settings.provider
         )
 
-    def dicom_peer(self, ae_title: str, address: str) -> System | None:
-        """The system behind a calling AE title and remote address, or None."""
+    def dicom_peer(self, ae_title: str, address: str, certificate: str | None = None) -> System | None:
+        """The system behind a calling AE title and remote address, or None.
+
+        `certificate`: the HSA-id in the verified client certificate ("" = it has none), None = without TLS. Who has
+        an HSA-id in the settings must show it; who has none can not come by TLS, where nothing would tie him to
+        his certificate.
+        """
         found = self._peers.get(ae_title.strip())
         if found is None or not _called_from(address, found[1].addresses):
+            return None
+        if (certificate or "") != found[1].hsa_id.strip().upper() or certificate == "":
             return None
         provider, peer = found
         return _system(provider, peer)
@@ -87,7 +95,7 @@ class Connections:
         if found is None or not found[1].host:
             return None
         provider, peer = found
-        return Destination(peer.ae_title, peer.host, peer.port, provider.hsa_id)
+        return Destination(peer.ae_title, peer.host, peer.port, provider.hsa_id, peer.tls)
 
     def told_of_availability(self) -> list[str]:
         """AE titles of the systems that want Instance Availability Notifications."""
@@ -96,7 +104,7 @@ class Connections:
     def destinations_of(self, provider_hsa_id: str) -> list[Destination]:
         """Every C-MOVE destination of one provider."""
         return [
-            Destination(peer.ae_title, peer.host, peer.port, provider.hsa_id)
+            Destination(peer.ae_title, peer.host, peer.port, provider.hsa_id, peer.tls)
             for provider, peer in self._peers.values()
             if provider.hsa_id == provider_hsa_id and peer.host
         ]

@@ -3,6 +3,7 @@
 import re
 
 from samsyn.dicom.names import folded
+from samsyn.dicom.requested import REQUEST_ATTRIBUTES
 from samsyn.errors import BadInput, LimitExceeded, NotSupported
 from samsyn.limits import MAX_KEY_CHARACTERS, MAX_KEY_PATTERNS, MAX_KEY_VALUES
 from samsyn.search.keys import (
@@ -43,6 +44,7 @@ def conditions_of(query: Query) -> list[Condition]:
         if key is None or not is_matched(key, query.level):
             raise NotSupported(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) is not matched at this level")
         conditions.extend(together[tag] if tag in together else _conditions(key, value, query))
+    requested: list[tuple[str, tuple[tuple[str, bool], ...]]] = []
     for (sequence, tag), text in query.items.items():
         value = text.strip(" \0")
         if not asks(value):
@@ -50,7 +52,13 @@ def conditions_of(query: Query) -> list[Condition]:
         key = ITEM_KEYS.get((sequence, tag))
         if key is None or not is_matched(key, query.level):
             raise NotSupported(f"({sequence >> 16:04X},{sequence & 0xFFFF:04X}) is not matched by its items")
-        conditions.extend(_conditions(key, value, query))
+        if sequence == REQUEST_ATTRIBUTES:
+            requested.append((key.column.partition(".")[2], _patterns(_values(value))))
+        else:
+            conditions.extend(_conditions(key, value, query))
+    if requested:
+        # All keys of one item have to match in the same item (C.2.2.2.6).
+        conditions.append(Condition("", "request", tuple(requested)))
     return conditions
 
 

@@ -20,7 +20,7 @@ INSERT INTO journal_state VALUES(1, 0, 0, 0);
 CREATE TABLE patient(patient_key INTEGER PRIMARY KEY, name TEXT, folded_name TEXT, birth_date TEXT, sex TEXT,
   protected INTEGER, origin TEXT, told TEXT, merged_into INTEGER);
 CREATE INDEX patient_by_name ON patient(folded_name);
-CREATE INDEX patient_with_groups ON patient(patient_key) WHERE instr(folded_name, '=') > 0;
+CREATE INDEX patient_with_groups ON patient(folded_name) WHERE instr(folded_name, '=') > 0;
 CREATE INDEX patient_by_merge ON patient(merged_into) WHERE merged_into IS NOT NULL;
 CREATE TABLE patient_identifier(issuer TEXT, value TEXT, patient_key INTEGER, PRIMARY KEY(value, issuer))
   WITHOUT ROWID;
@@ -41,6 +41,11 @@ CREATE TABLE series(series_key INTEGER PRIMARY KEY, series_uid TEXT UNIQUE, stud
   number INTEGER, description TEXT, body_part TEXT, laterality TEXT, station TEXT, manufacturer TEXT,
   institution TEXT, protocol TEXT, started_date TEXT, started_time TEXT, instance_count INTEGER);
 CREATE INDEX series_by_study ON series(study_key);
+CREATE TABLE series_request(series_key INTEGER, place INTEGER, step_id TEXT, procedure_id TEXT, accession TEXT,
+  PRIMARY KEY(series_key, place)) WITHOUT ROWID;
+CREATE INDEX request_by_step ON series_request(step_id);
+CREATE INDEX request_by_procedure ON series_request(procedure_id);
+CREATE INDEX request_by_accession ON series_request(accession);
 
 CREATE TABLE instance(sop_uid TEXT PRIMARY KEY, series_key INTEGER, sop_class TEXT, transfer_syntax TEXT,
   number INTEGER, content_date TEXT, content_time TEXT, segment INTEGER, body_offset INTEGER, length INTEGER,

@@ -228,7 +228,12 @@ class Server:
 
     def _make_doors(self) -> None:
         self._hl7 = Hl7Door(
-            self._settings.mllp, self._connections, self._filing, self._clock, self._gatekeeper.refusals
+            self._settings.mllp,
+            self._connections,
+            self._filing,
+            self._clock,
+            self._gatekeeper.refusals,
+            self._settings.mllp_tls,
         )
         self._dicom = DicomDoor(
             self._settings.dicom,

@@ -157,6 +157,12 @@ class MllpSettings(Section):
     port: int = Field(default=2575, ge=0, le=65535, description="TCP port; 0 takes a free one.")
 
 
+class MllpTlsSettings(DicomTlsSettings):
+    """The second HL7 v2 listener, with mutual TLS (BCP 195); off while it has no certificate."""
+
+    port: int = Field(default=2576, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+
+
 class LoginSettings(Section):
     """How people log in."""
 
@@ -236,6 +242,9 @@ class Hl7SourceSettings(Section):
     profile: str = Field(
         default="standard", description="Name of the shipped profile or path of a profile file."
     )
+    hsa_id: str = Field(
+        default="", description="HSA-id in its client certificate: then it may come by TLS only."
+    )
 
 
 class TokenSettings(Section):
@@ -289,6 +298,7 @@ class Settings(Section):
     dicom_tls: DicomTlsSettings = DicomTlsSettings()
     http: HttpSettings = HttpSettings()
     mllp: MllpSettings = MllpSettings()
+    mllp_tls: MllpTlsSettings = MllpTlsSettings()
     login: LoginSettings = LoginSettings()
     audit: AuditSettings = AuditSettings()
     provider: tuple[ProviderSettings, ...] = ()
@@ -300,6 +310,9 @@ class Settings(Section):
         wants_tls = [peer.ae_title for p in self.provider for peer in p.dicom_peer if peer.tls or peer.hsa_id]
         if wants_tls and not self.dicom_tls.is_on:
             raise ValueError(f"{wants_tls[0]} needs TLS, but [dicom_tls] has no certificate")
+        by_tls = [source.application for p in self.provider for source in p.hl7_source if source.hsa_id]
+        if by_tls and not self.mllp_tls.is_on:
+            raise ValueError(f"{by_tls[0]} needs TLS, but [mllp_tls] has no certificate")
         _refuse_doubles([peer.ae_title for p in self.provider for peer in p.dicom_peer], "AE title")
         _refuse_doubles([p.hsa_id for p in self.provider], "provider HSA-id")
         _refuse_doubles([token.sha256 for p in self.provider for token in p.token], "token")
@@ -336,7 +349,7 @@ def load(path: Path | None, environment: dict[str, str] | None = None) -> Settin
 
 
 def _override(values: dict[str, Any], environment: Any) -> None:
-    for section in ("data", "dicom", "dicom_tls", "http", "mllp", "login", "audit"):
+    for section in ("data", "dicom", "dicom_tls", "http", "mllp", "mllp_tls", "login", "audit"):
         for key in Settings.model_fields[section].default.__class__.model_fields:
             text = environment.get(f"SAMSYN_{section}_{key}".upper())
             if text is not None:

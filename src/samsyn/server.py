@@ -275,9 +275,8 @@ class Server:
         return Anchoring(self._store, self._clock, audit.anchor_file, key, audit.anchor_seconds)
 
     def _make_doors(self) -> None:
-        self._hl7 = Hl7Door(
-            self._settings.mllp, self._connections, self._filing, self._clock, self._gatekeeper.refusals
-        )
+        mllp, by_tls, refusals = self._settings.mllp, self._settings.mllp_tls, self._gatekeeper.refusals
+        self._hl7 = Hl7Door(mllp, self._connections, self._filing, self._clock, refusals, by_tls)
         self._dicom = DicomDoor(
             self._settings.dicom,
             self._settings.dicom_tls,

@@ -208,6 +208,12 @@ class MllpSettings(Section):
     port: int = Field(default=2575, ge=0, le=65535, description="TCP port; 0 takes a free one.")
 
 
+class MllpTlsSettings(DicomTlsSettings):
+    """The second HL7 v2 listener, with mutual TLS (BCP 195); off while it has no certificate."""
+
+    port: int = Field(default=2576, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+
+
 class LoginSettings(Section):
     """How people log in."""
 
@@ -376,6 +382,9 @@ class Hl7SourceSettings(Section):
     profile: str = Field(
         default="standard", description="Name of the shipped profile or path of a profile file."
     )
+    hsa_id: str = Field(
+        default="", description="HSA-id in its client certificate: then it may come by TLS only."
+    )
 
 
 class TokenSettings(Section):
@@ -446,6 +455,7 @@ class Settings(Section):
     http: HttpSettings = HttpSettings()
     http_tls: HttpTlsSettings = HttpTlsSettings()
     mllp: MllpSettings = MllpSettings()
+    mllp_tls: MllpTlsSettings = MllpTlsSettings()
     login: LoginSettings = LoginSettings()
     national: NationalSettings = NationalSettings()
     audit: AuditSettings = AuditSettings()
@@ -460,6 +470,9 @@ class Settings(Section):
         wants_tls = [peer.ae_title for p in self.provider for peer in p.dicom_peer if peer.tls or peer.hsa_id]
         if wants_tls and not self.dicom_tls.is_on:
             raise ValueError(f"{wants_tls[0]} needs TLS, but [dicom_tls] has no certificate")
+        by_tls = [source.application for p in self.provider for source in p.hl7_source if source.hsa_id]
+        if by_tls and not self.mllp_tls.is_on:
+            raise ValueError(f"{by_tls[0]} needs TLS, but [mllp_tls] has no certificate")
         _refuse_doubles([peer.ae_title for p in self.provider for peer in p.dicom_peer], "AE title")
         _refuse_doubles([p.hsa_id for p in self.provider], "provider HSA-id")
         certified = [each.hsa_id.strip().upper() for p in self.provider for each in p.certificate]
@@ -507,6 +520,7 @@ def _override(values: dict[str, Any], environment: Any) -> None:
         "http",
         "http_tls",
         "mllp",
+        "mllp_tls",
         "login",
         "national",
         "audit",

@@ -91,10 +91,11 @@ def _secrets(values: Settings) -> Iterator[str]:
 
 
 def _tls(values: Settings) -> Iterator[str]:
-    try:
-        listener_context(values.dicom_tls)
-    except ConfigurationError as problem:
-        yield problem.detail
+    for section, tls in (("dicom_tls", values.dicom_tls), ("mllp_tls", values.mllp_tls)):
+        try:
+            listener_context(tls, section)
+        except ConfigurationError as problem:
+            yield problem.detail
 
 
 def _disk(values: Settings) -> Iterator[str]:
@@ -123,6 +124,7 @@ def _ports(values: Settings) -> Iterator[str]:
         ("http", values.http.host, values.http.port),
         ("mllp", values.mllp.host, values.mllp.port),
         *([("dicom_tls", values.dicom_tls.host, values.dicom_tls.port)] if values.dicom_tls.is_on else []),
+        *([("mllp_tls", values.mllp_tls.host, values.mllp_tls.port)] if values.mllp_tls.is_on else []),
     ):
         try:
             with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:

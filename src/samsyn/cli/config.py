@@ -24,6 +24,7 @@ def annotated(values: settings.Settings) -> str:
         "http",
         "http_tls",
         "mllp",
+        "mllp_tls",
         "login",
         "national",
         "audit",

@@ -153,6 +153,23 @@ def hl7_try(
     raise typer.Exit(verb.try_profile(profile, file, local_issuer))
 
 
+@hl7_app.command("send")
+def hl7_send(
+    file: Annotated[
+        Path, typer.Argument(help="Messages: one, a batch file, one after the other or an MLLP dump.")
+    ],
+    host: Annotated[str, typer.Option(help="Where the HL7 listener is.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Its port, as [mllp] port.")] = 2575,
+) -> None:
+    """Send every message of a file to a running service, and print what was not accepted. Exit code 1 then.
+
+    Sent again, the same file has no second effect.
+    """
+    from samsyn.cli import hl7_send as verb
+
+    raise typer.Exit(verb.run(file, host, port))
+
+
 @index_app.command("rebuild")
 def index_rebuild(config: ConfigOption = None, data: DataOption = None) -> None:
     """Make the whole index anew from what is on disk, with progress. Stop the service first.

@@ -14,7 +14,8 @@ from samsyn.store.transaction import Transaction
 SERIES_DOCUMENT = "series-document"
 """Kind of the job that prepares a quiet series for fast reading."""
 REPORT_DOCUMENT = "report-document"
-"""Kind of the job that files what a document object (SR, PDF, CDA) says as a report; reports.documents does it."""
+"""Kind of the job that files what a document object (SR, PDF, CDA) says as a report (reports.forms.documents does it);
+named by the SOP Instance UID, with the study's UID as payload."""
 SERIES_QUIET_S = 5.0
 """A series without new instances for this long is taken for complete for the time being."""
 
@@ -146,7 +147,7 @@ def add_instance(
         received=transaction.time,
     )
     if summary.sop_class_uid in REPORT_CLASSES:
-        queue.enqueue(transaction, REPORT_DOCUMENT, summary.sop_instance_uid)
+        queue.enqueue(transaction, REPORT_DOCUMENT, summary.sop_instance_uid, summary.study_uid)
 
 
 def _number(text: str) -> int | None:

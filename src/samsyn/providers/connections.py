@@ -145,10 +145,18 @@ class Connections:
                         return _sender(provider, token.name, token.unit, False)
         return None
 
-    def hl7_source(self, application: str, facility: str, address: str) -> Hl7Source | None:
-        """The system behind MSH-3, MSH-4 and the remote address, or None."""
+    def hl7_source(
+        self, application: str, facility: str, address: str, certificate: str | None = None
+    ) -> Hl7Source | None:
+        """The system behind MSH-3, MSH-4 and the remote address, or None.
+
+        `certificate`: as for `dicom_peer`. Who has an HSA-id in the settings must show it, and who has none can not
+        come by TLS.
+        """
         found = self._sources.get((application, facility)) or self._sources.get((application, ""))
         if found is None or not _called_from(address, found[1].addresses) or not found[0].texts_in:
+            return None
+        if (certificate or "") != found[1].hsa_id.strip().upper() or certificate == "":
             return None
         provider, source = found
         return Hl7Source(_sender(provider, source.application, source.unit, False), source.profile)

@@ -44,7 +44,6 @@ INSTANCE_COLUMNS: Final = (
 )
 
 
-_EMPTY_LEFT_OUT: Final = frozenset({"study.accession"})
 PATIENT_NAME: Final = "patient.folded_name"
 
 
@@ -273,6 +272,9 @@ def _any_like(column: str, values: tuple[Any, ...]) -> tuple[str, list[Any]]:
     """Values: (text, whether it is a LIKE pattern)."""
     parts = [f"{column} LIKE ? ESCAPE '\\'" if pattern else f"{column} = ?" for _, pattern in values]
     return _indexed(column, f"({' OR '.join(parts)})"), [text for text, _ in values]
+
+
+_EMPTY_LEFT_OUT: Final = frozenset({"study.accession"})
 
 
 def _indexed(column: str, condition: str) -> str:

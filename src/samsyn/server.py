@@ -50,16 +50,11 @@ from samsyn.endpoints.systems.listener import CertificateProtocol, SystemsOnly, 
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
 from samsyn.errors import ConfigurationError
-from samsyn.exchange.announcing import CorrectionNotices, work_of
 from samsyn.exchange.auditing.receivers import make_outboxes
-from samsyn.exchange.availability import AVAILABILITY_JOB, AvailabilityNotices
-from samsyn.exchange.commitment import STORAGE_COMMITMENT_JOB, Commitments
-from samsyn.exchange.pool import AssociationPool
-from samsyn.exchange.security import caller_context
-from samsyn.exchange.sending import SEND_JOB, Sending
+from samsyn.exchange.exchange import Exchange
 from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
-from samsyn.jobs.queue import Job, Later, Patience, Worker
+from samsyn.jobs.queue import Job, Later, Worker
 from samsyn.model.patient import Demographics, DemographicsOrigin
 from samsyn.model.subject import Subject
 from samsyn.patients import registry
@@ -136,7 +131,6 @@ class Server:
             self._worker.start()
             undo.push_async_callback(self._worker.stop)
             self._exchange.start()
-            undo.push_async_callback(self._pool.stop)
             undo.push_async_callback(self._exchange.stop)
             self._scrub.start()
             undo.push_async_callback(self._scrub.stop)
@@ -214,51 +208,14 @@ class Server:
         self._extracts = Extracts(store, clock, self._connections.naming_providers())
         self._anchoring = self._make_anchoring()
         self._outboxes = make_outboxes(self._settings, store, clock, self._connections)
-        self._pool = AssociationPool(
-            clock, self._settings.dicom.ae_title, caller_context(self._settings.dicom_tls)
-        )
-        self._commitments = Commitments(
+        self._exchange = Exchange(
             store,
             clock,
-            self._retriever,
-            self._gatekeeper,
+            self._settings,
             self._connections,
-            self._pool,
-            self._wake_exchange,
-        )
-        self._notices = AvailabilityNotices(
-            store,
-            self._retriever,
             self._gatekeeper,
-            self._connections,
-            self._pool,
-            self._settings.dicom.ae_title,
-            self._wake_exchange,
-        )
-        self._corrections = CorrectionNotices(
-            store, clock, self._connections, self._pool, self._notices.series_complete
-        )
-        self._sending = Sending(
-            store,
-            clock,
             self._retriever,
             self._transcoder,
-            self._gatekeeper,
-            self._connections,
-            self._pool,
-            self._wake_exchange,
-        )
-        self._exchange = Worker(
-            store,
-            clock,
-            {
-                STORAGE_COMMITMENT_JOB: self._commitments.work,
-                SEND_JOB: self._sending.work,
-                AVAILABILITY_JOB: self._notices.work,
-                **work_of(self._corrections),
-            },
-            limits.MAX_OUTGOING_JOBS,
-            Patience(limits.OUTGOING_ATTEMPTS, limits.OUTGOING_RETRY_S),
         )
         self._opened = OpenedPatients()
         self._tokens = Tokens()
@@ -286,8 +243,7 @@ class Server:
             self._retriever,
             self._transcoder,
             self._gatekeeper,
-            self._commitments,
-            self._pool,
+            self._exchange,
         )
         self._dicomweb = DicomwebDoor(
             self._identification.identify,
@@ -301,9 +257,6 @@ class Server:
             self._pictures,
             self._settings.http.cors_origins,
         )
-
-    def _wake_exchange(self) -> None:
-        self._exchange.wake()
 
     def _block_replica(self) -> BlockReplica | None:
         """The copy of the national blocks, where the settings name the service."""
@@ -470,7 +423,7 @@ class Server:
         wait = await self._documents.prepare(job.name, SERIES_QUIET_S)
         if wait:
             return Later(wait)
-        await self._notices.series_complete(job.name)
+        await self._exchange.notices.series_complete(job.name)
         return None
 
     async def stop(self) -> None:
@@ -482,7 +435,6 @@ class Server:
         await self._stop_blocks()
         await self._worker.stop()
         await self._exchange.stop()
-        await self._pool.stop()
         await asyncio.gather(self._scrub.stop(), self._settling.stop(), self._giving_back.stop())
         await self._children.stop()
         await self._outbound.aclose()
@@ -556,15 +508,7 @@ class Server:
             Reading(
                 "audit_anchor_failures_total", "Anchors that could not be kept", self._anchoring.failures
             ),
-            Reading(
-                "commitments_total", "Answers to storage commitment delivered", self._commitments.answered
-            ),
-            Reading("instances_sent_total", "Instances sent to other archives", self._sending.sent),
-            Reading("rejection_notes_total", "Rejection notes delivered", self._corrections.sent),
-            Reading("notices_total", "Notifications of availability delivered", self._notices.told),
-            Reading("dicom_opened_total", "DICOM associations that we opened", self._pool.opened),
-            Reading("dicom_unreachable_total", "Attempts to open one that failed", self._pool.failed),
-            Reading("exchange_parked_total", "Deliveries given up", self._exchange.parked),
+            *(Reading(*each) for each in self._exchange.readings()),
             Reading("jobs_done_total", "Jobs finished", worker.done),
             *(
                 [Reading("national_blocks_age_seconds", "Age of the copy of blocks", self._blocks.age_s())]

@@ -33,21 +33,26 @@ _WIDTH: Final = 16
 
 def predicate(facts: Facts) -> Predicate:
     """What the reader may see of the one person that the facts are about."""
-    reader = standing(facts)
+    return predicate_of(standing(facts))
+
+
+def predicate_of(reader: Standing) -> Predicate:
+    """The same for facts that have been boiled down."""
+    facts = reader.facts
     seen = _BY_KIND[facts.subject.kind](reader)
     if isinstance(seen, Nothing) or not facts.patient_keys:
         return Nothing()
     return AllOf((PatientIn(facts.patient_keys), HasOwner(), seen))
 
 
-def system_predicate(subject: Subject, purpose: Purpose, patients: Iterable[Facts]) -> Predicate:
+def system_predicate(subject: Subject, purpose: Purpose, patients: Iterable[Standing]) -> Predicate:
     """What a system may see without naming a patient: its own provider, and others' on each patient's ground."""
     own = subject.assignment
     if subject.kind is not SubjectKind.SYSTEM or own is None or purpose is not Purpose.CARE:
         return Nothing()
     if own.purpose is not purpose or not own.provider_hsa_id or not own.unit_hsa_id:
         return Nothing()
-    seen = [part for part in (predicate(facts) for facts in patients) if not isinstance(part, Nothing)]
+    seen = [part for part in map(predicate_of, patients) if not isinstance(part, Nothing)]
     return AnyOf((AllOf((HasOwner(), ProviderIs(own.provider_hsa_id))), *seen))
 
 

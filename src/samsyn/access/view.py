@@ -6,7 +6,7 @@ they stand, is audited before it is handed out, and lives at most limits.VIEW_SE
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -15,7 +15,7 @@ from typing import Final
 
 from samsyn import limits
 from samsyn.access.choices import ActiveChoices
-from samsyn.access.compile import predicate, system_predicate
+from samsyn.access.compile import predicate_of, system_predicate
 from samsyn.access.events import OPENINGS, Activity, Event, entry
 from samsyn.access.facts import Choices, Facts, Policy
 from samsyn.access.grounds import next_change
@@ -42,7 +42,7 @@ from samsyn.audit import journal as audit
 from samsyn.clock import Clock
 from samsyn.errors import LimitExceeded, NotFound
 from samsyn.model.audit import AuditEntry
-from samsyn.model.predicate import AnyOf, Item, Nothing, Predicate, holds
+from samsyn.model.predicate import NO_ITEM, AnyOf, Item, Nothing, Predicate, holds
 from samsyn.model.registers import Ground
 from samsyn.model.subject import Purpose, Subject, SubjectKind
 from samsyn.store.index import examination_rows, identity_rows, instance_rows, patient_rows, register_rows
@@ -50,6 +50,8 @@ from samsyn.store.index.register_rows import Ask
 from samsyn.store.store import Store
 
 _MADE_BY_THE_GATEKEEPER: Final = object()
+_SURELY_TRUE_S: Final = 1.0
+"""So young a View is not looked at again: a series of small objects must not cost a look-up for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,11 @@ class View:
     told: frozenset[Told]
     """What a page about the one person may tell as long as this View is true; see Gatekeeper.still_told."""
     standings: tuple[Standing, ...] = field(repr=False)
+    asked: frozenset[int] | None = field(repr=False)
+    """The keys that it was opened for."""
+    renew: "Callable[[View], Awaitable[View]]" = field(repr=False, compare=False)
+    """Gives the same View as the registers stand at that moment. Work that lasts calls it before every object, so
+    that a block stops it within limits.VIEW_SECONDS."""
     made_by: object = field(repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -192,6 +199,46 @@ class Gatekeeper:
         kept.move_to_end(key)
         while len(kept) > limits.MAX_KEPT_VIEWS:
             kept.popitem(last=False)
+
+    async def open_view_of_studies(self, subject: Subject, study_uids: Sequence[str]) -> View:
+        """The View for reading studies that are named without their persons, over those persons alone who have
+        one of these that it shows.
+
+        NotFound: none is shown. Hidden and absent cost the same work, and both leave a refusal in the audit
+        journal, with the rule that decided, once per session, study and quarter of an hour.
+        """
+        shown: set[int] = set()
+        for study_uid in study_uids[: limits.MAX_VIEW_PERSONS]:
+            found = self._store.peek(partial(instance_rows.study_facts, study_uid=study_uid))
+            item = found[1] if found else NO_ITEM
+            view = await self._view_of_study(subject, study_uid, item)
+            if view.shows(item):
+                shown.add(item.patient_key)
+            else:
+                write = partial(self._write_refusal, view, study_uid, item)
+                await self._once.do((*_who(subject), "refused", study_uid), write)
+        if not shown:
+            raise NotFound
+        return await self.open_view(subject, frozenset(shown))
+
+    async def _view_of_study(self, subject: Subject, study_uid: str, item: Item) -> View:
+        """The View that decides on one study; kept by the study, so that an absent one costs no less than a hidden."""
+        keys = frozenset({item.patient_key})
+        for key in ((subject, Purpose.CARE, keys), (subject, Purpose.CARE, study_uid)):
+            kept = self._kept.get(key)
+            if kept is None or kept.view.asked != keys or not self._still_true(kept):
+                continue
+            if kept.view.shows(item) or key[2] == study_uid:
+                return kept.view
+        version = self._version
+        view = await self._make(subject, Purpose.CARE, keys)
+        self._keep(self._kept, (subject, Purpose.CARE, study_uid), view, version, limits.VIEW_SECONDS)
+        return view
+
+    async def _renewed(self, view: View) -> View:
+        if (self._clock.now() - view.opened).total_seconds() < _SURELY_TRUE_S:
+            return view
+        return await self.open_view(view.subject, view.asked, view.purpose)
 
     def forget_views(self) -> None:
         """Makes every View anew at its next opening: after merges and other changes outside the registers."""
@@ -328,7 +375,7 @@ class Gatekeeper:
             return _Read(persons, _items(connection, persons[0]))
 
         read = await self._store.read(question)
-        return _view(subject, purpose, patient_keys, read, known, now)
+        return _view(subject, purpose, patient_keys, read, known, now, self._renewed)
 
     async def _write_opened(self, view: View) -> None:
         event = _OPENED[view.subject.kind] if view.patient_keys is not None else Event.SYSTEM_VIEW
@@ -355,6 +402,21 @@ class Gatekeeper:
             return identity_rows.is_protected(connection, patient_rows.closure_of(connection, person))
 
         return {"protected": "yes"} if self._store.peek(question) else None
+
+    async def _write_refusal(self, view: View, study_uid: str, item: Item) -> None:
+        verdict = view.why(item)
+        await self._write(
+            entry(
+                view.subject,
+                Event.REFUSED,
+                item.patient_key,
+                purpose=view.purpose,
+                owner_provider=item.provider,
+                owner_unit=item.unit,
+                allowed=False,
+                details={"of": study_uid, "rule": verdict.reason.value, "paragraph": verdict.paragraph},
+            )
+        )
 
     async def _write_opening(
         self, view: View, event: Event, reference: str, item: Item, receiver: str
@@ -404,7 +466,7 @@ def _items(connection: sqlite3.Connection, facts: Facts) -> tuple[Item, ...]:
     """What exists of the person, for indicators and names; by owner only, where no block asks for the day."""
     if any(block.first is not None or block.last is not None for block in facts.blocks):
         found = examination_rows.items_of(connection, facts.patient_keys)
-        return tuple(Item(*row) for row in found)
+        return tuple([Item(*row) for row in found])
     return tuple(register_rows.owners_of(register_rows.asking(connection), facts.patient_keys))
 
 
@@ -425,14 +487,15 @@ def _view(
     read: _Read,
     blocks_known: bool,
     now: datetime,
+    renew: Callable[[View], Awaitable[View]],
 ) -> View:
     """The View that the facts give; the only place where one is made."""
     readers = tuple(standing(facts) for facts in read.persons)
     one = readers[0] if patient_keys is not None and len(readers) == 1 else None
     if patient_keys is None:
-        seen = system_predicate(subject, purpose, read.persons)
+        seen = system_predicate(subject, purpose, readers)
     else:
-        parts = [predicate(facts) for facts in read.persons]
+        parts = [predicate_of(reader) for reader in readers]
         seen = AnyOf(tuple(part for part in parts if not isinstance(part, Nothing)))
         seen = seen.parts[0] if len(seen.parts) == 1 else seen if seen.parts else Nothing()
     verdicts = judged(one, read.items) if one else []
@@ -453,5 +516,7 @@ def _view(
         opened=now,
         told=told_of(one, verdicts) if one else frozenset(),
         standings=readers,
+        asked=patient_keys,
+        renew=renew,
         made_by=_MADE_BY_THE_GATEKEEPER,
     )

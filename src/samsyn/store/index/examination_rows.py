@@ -44,19 +44,15 @@ def _visible(
 
 def items_of(
     connection: sqlite3.Connection, patient_keys: frozenset[int]
-) -> list[tuple[int, str, str, int | None, int | None, bool]]:
-    """(patient, provider, unit, begins, ends, preliminary) of everything that exists of these persons.
+) -> list[tuple[int, str, str, int | None, int | None]]:
+    """(patient, provider, unit, begins, ends) of everything that exists of these persons, each only once.
 
     For the access room alone: it tells only bits of it (more exists, blocked exists).
     """
     marks = ",".join("?" * len(patient_keys))
-    keys = sorted(patient_keys)
-    rows: list[tuple[int, str, str, int | None, int | None, bool]] = []
-    for table in ("study", "referral", "report"):
-        found = connection.execute(
-            f"SELECT DISTINCT patient_key, provider, unit, begins, ends, preliminary FROM {table}"
-            f" WHERE patient_key IN ({marks})",
-            keys,
-        )
-        rows.extend((*row[:5], bool(row[5])) for row in found)
-    return rows
+    columns = "patient_key, provider, unit, begins, ends"
+    parts = [
+        f"SELECT {columns} FROM {table} WHERE patient_key IN ({marks})"
+        for table in ("study", "referral", "report")
+    ]
+    return connection.execute(" UNION ".join(parts), [*sorted(patient_keys)] * 3).fetchall()

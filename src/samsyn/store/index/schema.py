@@ -73,7 +73,7 @@ CREATE TABLE report(report_key INTEGER PRIMARY KEY, patient_key INTEGER, provide
   status TEXT, result_time TEXT, author TEXT, signer TEXT, procedure_text TEXT, text TEXT, fragment INTEGER,
   reason TEXT, received TEXT, visit TEXT, account TEXT, message_key INTEGER,
   preliminary INTEGER GENERATED ALWAYS AS (status = 'preliminary') VIRTUAL);
-CREATE INDEX report_by_patient ON report(patient_key);
+CREATE INDEX report_by_patient ON report(patient_key, provider, unit, begins, ends);
 CREATE INDEX report_by_accession ON report(accession) WHERE accession <> '';
 
 CREATE TABLE message(message_key INTEGER PRIMARY KEY, source TEXT, control_id TEXT, kind TEXT, digest TEXT,

@@ -1,5 +1,7 @@
 """The DICOM doors of the matrix, asked by another implementation (pynetdicom)."""
 
+import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -50,6 +52,12 @@ class Peer:
     name: str
     stored: list[bytes] = field(default_factory=list)
 
+    def settle(self) -> None:
+        """Waits for this program's own thread to take up again: asked sooner, it swallows the answer itself."""
+        while self.association._is_paused:
+            time.sleep(0.0005)
+        self.stored.clear()
+
 
 Ask = Callable[[Peer, Target], Answer]
 
@@ -64,6 +72,7 @@ def _identifier(level: str, **keys: str) -> Dataset:
 
 def _find(model: str, level: str, **keys: str) -> Ask:
     def ask(peer: Peer, target: Target) -> Answer:
+        peer.settle()
         identifier = _identifier(level, **{name: value.format(t=target) for name, value in keys.items()})
         for name in _EMPTY_KEYS:
             if name not in identifier:
@@ -95,7 +104,7 @@ def _counts(status: Dataset) -> list[object]:
 
 def _get(model: str, level: str, **keys: str) -> Ask:
     def ask(peer: Peer, target: Target) -> Answer:
-        peer.stored.clear()
+        peer.settle()
         identifier = _identifier(level, **{name: value.format(t=target) for name, value in keys.items()})
         answers = list(peer.association.send_c_get(identifier, model))
         last, failed = answers[-1]
@@ -107,7 +116,7 @@ def _get(model: str, level: str, **keys: str) -> Ask:
 
 def _move(destination: str, level: str, **keys: str) -> Ask:
     def ask(peer: Peer, target: Target) -> Answer:
-        peer.stored.clear()
+        peer.settle()
         identifier = _identifier(level, **{name: value.format(t=target) for name, value in keys.items()})
         own, other = SINKS[peer.name], next(sink for name, sink in SINKS.items() if name != peer.name)
         answers = list(
@@ -211,6 +220,9 @@ def called_as(name: str, port: int, sunk: list[bytes]) -> Iterator[Peer]:
         ext_neg=[build_role(CTImageStorage, scp_role=True)],
         evt_handlers=[(evt.EVT_C_STORE, keep)],
     )
+    if association.is_established:
+        # This program writes command and data apart, and would wait for an acknowledgement between them.
+        association.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     peer = Peer(association, name, sunk)
     try:
         yield peer

@@ -65,6 +65,8 @@ class Door:
     tells_person: bool = False
     names_no_person: bool = False
     """A search without a person, which staff may not make."""
+    duty: str = ""
+    """The duty that this door is for; who has it may be told who, and nobody else."""
     is_sparing: bool = False
     """Whether it tells less than content where content may be read; it must be shut all the same elsewhere."""
     names_uids: bool = False
@@ -93,6 +95,7 @@ def _fhir(kind: str) -> Callable[[Target, str], Question]:
 
 _SERIES = "studies/{t.study_uid}/series/{t.series_uid}"
 _INSTANCE = _SERIES + "/instances/{t.sop_uid}"
+_URI = "wado?requestType=WADO&studyUID={t.study_uid}&seriesUID={t.series_uid}&objectUID={t.sop_uid}"
 _MULTIPART = 'multipart/related; type="application/dicom"'
 _QIDO = (
     ("QIDO studies by patient", "studies?PatientID={t.patient_id}"),
@@ -142,6 +145,15 @@ _WADO = (
     ("WADO study thumbnail", "studies/{t.study_uid}/thumbnail", "image/jpeg"),
     ("WADO series thumbnail", _SERIES + "/thumbnail", "image/jpeg"),
     ("WADO study rendered", "studies/{t.study_uid}/rendered", "image/jpeg"),
+    ("WADO study as ZIP", "studies/{t.study_uid}", "application/zip"),
+    ("WADO instance as ZIP", _INSTANCE, "application/zip"),
+    (
+        "WADO study metadata as XML",
+        "studies/{t.study_uid}/metadata",
+        'multipart/related; type="application/dicom+xml"',
+    ),
+    ("WADO-URI object", _URI + "&contentType=application/dicom", "*/*"),
+    ("WADO-URI picture", _URI + "&contentType=image/jpeg", "*/*"),
 )
 
 DOORS: tuple[Door, ...] = (
@@ -179,6 +191,13 @@ DOORS: tuple[Door, ...] = (
         lambda target, handle: Question("/find", {"number": target.patient_id}),
         tells_person=True,
     ),
+    Door(
+        "page: person found at the block desk",
+        "cookie",
+        lambda target, handle: Question("/blocks/find", {"number": target.patient_id}),
+        tells_person=True,
+        duty="block-administrator",
+    ),
     Door("page: persons open", "cookie", lambda target, handle: Question("/"), tells_person=True),
     Door("page: relation asked for", "cookie", _page("relation"), tells_person=True, is_sparing=True),
     Door("page: history", "cookie", _page(""), "all", tells_bits=True),
@@ -190,6 +209,13 @@ DOORS: tuple[Door, ...] = (
         tells_bits=True,
     ),
     Door("page: examination", "cookie", _page("e/{mark}"), "all"),
+    Door(
+        "page: vidimering",
+        "cookie",
+        lambda target, handle: Question(f"/p/{handle}/e/{mark_of(handle, target.reference)}/vidimera", {}),
+        "report",
+        is_sparing=True,
+    ),
     Door("page: quick viewer", "cookie", _page("e/{mark}/s/1")),
     Door("page: diagnostic viewer", "cookie", _page("e/{mark}/diagnostic"), is_sparing=True),
     Door("quick viewer: stack", "cookie", _page("e/{mark}/s/1/stack")),
@@ -249,6 +275,7 @@ OpenPage = Callable[[Planted, bool], Asker]
 def opened_by(instance: Instance, reader: Reader, persons: list[Planted]) -> Iterator[OpenPage]:
     """A browser session of the reader."""
     kept: dict[int, tuple[str, str, str]] = {}
+    on_screen: dict[int, int] = {}
 
     def asker(planted: Planted, is_twin: bool) -> Asker:
         place = planted.number if reader.is_himself else 0
@@ -258,6 +285,9 @@ def opened_by(instance: Instance, reader: Reader, persons: list[Planted]) -> Ite
         secret, session_id, form_token = kept[place]
         opened = instance.server._opened
         keys = [planted.there.patient_key, planted.twin.patient_key]
+        if planted.number != on_screen.get(place):
+            opened.forget(session_id)
+            on_screen[place] = planted.number
         handles = [opened.open(session_id, key) for key in keys]
         opened.open(session_id, keys[1] if is_twin else keys[0])
         return Asker(reader, "", secret, form_token, (handles[0], handles[1]))

@@ -25,7 +25,7 @@ from tests.doors.doors import (
     tokens_in,
 )
 from tests.doors.instance import Instance, Planted, running
-from tests.doors.oracle import may_learn_who, permitted
+from tests.doors.oracle import has_duty, may_learn_who, permitted
 from tests.doors.results import Result
 from tests.doors.words import Reader, Seen, State
 from tests.doors.world import READERS, STATES
@@ -54,17 +54,17 @@ def expected_at(door: Door, reader: Reader, state: State) -> Seen:
         law = max(permitted(reader, state, part) for part in ("images", "report", "referral"))
     else:
         law = permitted(reader, state, door.part)
-    if (
-        door.by == "cookie"
-        and reader.kind == "patient"
-        and door.name.split(":")[0] in ("page", "quick viewer")
-    ):
-        return Seen.NOTHING  # these pages are for staff
+    if _is_for_staff_alone(door, reader):
+        return Seen.NOTHING
     if door.names_no_person and reader.kind == "staff":
         return Seen.NOTHING
     if door.tells_bits:
         return law
     return law if law is Seen.CONTENT else Seen.NOTHING
+
+
+def _is_for_staff_alone(door: Door, reader: Reader) -> bool:
+    return reader.kind == "patient" and door.name.split(":")[0] in ("page", "quick viewer")
 
 
 def is_shut_out(reader: Reader, planted: list[Planted]) -> bool:
@@ -133,7 +133,9 @@ def _check_person(
         if door.tells_person:
             knows = b"Provsson" in answer.body or b"1950-01-01" in answer.body
             seen = Seen.CONTENT if knows else Seen.NOTHING
-            may = may_learn_who(reader, each.state) and (seen is Seen.CONTENT or not door.is_sparing)
+            may = has_duty(reader, door.duty) if door.duty else may_learn_who(reader, each.state)
+            may = may and (seen is Seen.CONTENT or not door.is_sparing)
+            may = may and not _is_for_staff_alone(door, reader)
             result.note(reader, each.state, door.name, seen, Seen.CONTENT if may else Seen.NOTHING)
             continue
         seen = observed(answer, absent, each, asker)

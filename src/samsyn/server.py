@@ -143,7 +143,7 @@ class Server:
     def _make_rooms(self) -> None:
         store, clock = self._store, self._clock
         self._connections = Connections(self._settings)
-        self._gatekeeper = Gatekeeper(store, clock)
+        self._gatekeeper = Gatekeeper(store, clock, local_issuers=self._connections.local_issuers)
         self._lookup = PatientLookup(store, clock)
         self._finder = Finder(store, clock)
         self._retriever = Retriever(store, self._documents)

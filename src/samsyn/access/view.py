@@ -6,8 +6,8 @@ they stand, is audited before it is handed out, and lives at most limits.VIEW_SE
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from types import MappingProxyType
@@ -42,6 +42,7 @@ from samsyn.audit import journal as audit
 from samsyn.clock import Clock
 from samsyn.errors import LimitExceeded, NotFound
 from samsyn.model.audit import AuditEntry
+from samsyn.model.patient import Patient
 from samsyn.model.predicate import NO_ITEM, AnyOf, Item, Nothing, Predicate, holds
 from samsyn.model.registers import Ground
 from samsyn.model.subject import Purpose, Subject, SubjectKind
@@ -76,6 +77,10 @@ class View:
     told: frozenset[Told]
     """What a page about the one person may tell as long as this View is true; see Gatekeeper.still_told."""
     standings: tuple[Standing, ...] = field(repr=False)
+    shows_something: bool
+    """Whether anything of the one person is shown; not asked for patients themselves."""
+    untold_issuers: frozenset[str] = field(repr=False)
+    """Issuers of local patient numbers that would tell which provider has something, before that may be told."""
     asked: frozenset[int] | None = field(repr=False)
     """The keys that it was opened for."""
     renew: "Callable[[View], Awaitable[View]]" = field(repr=False, compare=False)
@@ -86,6 +91,17 @@ class View:
     def __post_init__(self) -> None:
         if self.made_by is not _MADE_BY_THE_GATEKEEPER:
             raise TypeError("only a Gatekeeper makes a View")
+
+    def told_numbers(self, patient: Patient, sought: str = "") -> Patient:
+        """The person with only the numbers that may be told: a provider's own local number says that the person
+        has been there (SVOD 2:4). `sought` is what the reader knows already; somebody known by one number only was
+        found by it."""
+        told = tuple(
+            each
+            for each in patient.identifiers
+            if each.issuer not in self.untold_issuers or (sought and each.value == sought)
+        )
+        return replace(patient, identifiers=told or patient.identifiers[:1])
 
     def shows(self, item: Item) -> bool:
         """Whether the item may be seen."""
@@ -128,7 +144,10 @@ class Gatekeeper:
         clock: Clock,
         policy: Policy | None = None,
         blocks_known: Callable[[], bool] = lambda: True,
+        local_issuers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        """`local_issuers`: provider HSA-id by the issuer of its own patient numbers."""
+        self._local_issuers = MappingProxyType(dict(local_issuers))
         self._store = store
         self._clock = clock
         self._policy = policy or Policy()
@@ -289,13 +308,14 @@ class Gatekeeper:
     async def may_be_told_who(self, subject: Subject, patient_key: int) -> bool:
         """Whether the subject may learn this person's name, birth date and numbers; see the rule of that name."""
         view = await self.open_view(subject, frozenset({patient_key}))
-        reader = view.standings[0]
-        if subject.kind is not SubjectKind.SYSTEM or isinstance(view.predicate, Nothing):
-            return may_be_told_who(reader, False)
-        items = await self._store.read(
-            lambda connection: examination_rows.items_of(connection, reader.facts.patient_keys)
-        )
-        return may_be_told_who(reader, any(view.shows(Item(*row)) for row in items))
+        return may_be_told_who(view.standings[0], view.shows_something)
+
+    async def as_told(self, subject: Subject, patient: Patient, sought: str = "") -> Patient | None:
+        """The person as the subject may learn who he is, with the numbers that may be told; None = not at all."""
+        view = await self.open_view(subject, frozenset({patient.key}))
+        if not may_be_told_who(view.standings[0], view.shows_something):
+            return None
+        return view.told_numbers(patient, sought)
 
     async def record_opening(
         self, view: View, reference: str, kind: str, item: Item | None = None, receiver: str = ""
@@ -370,12 +390,12 @@ class Gatekeeper:
             if patient_keys is None:
                 return _Read(_persons_with_ground(ask, facts_of, subject, now), ())
             persons = tuple(facts_of(ask, keys) for keys in _persons(ask, patient_keys))
-            if len(persons) != 1 or subject.kind is not SubjectKind.STAFF:
+            if len(persons) != 1 or subject.kind is SubjectKind.PATIENT:
                 return _Read(persons, ())
             return _Read(persons, _items(connection, persons[0]))
 
         read = await self._store.read(question)
-        return _view(subject, purpose, patient_keys, read, known, now, self._renewed)
+        return _view(subject, purpose, patient_keys, read, known, now, self._renewed, self._local_issuers)
 
     async def _write_opened(self, view: View) -> None:
         event = _OPENED[view.subject.kind] if view.patient_keys is not None else Event.SYSTEM_VIEW
@@ -488,6 +508,7 @@ def _view(
     blocks_known: bool,
     now: datetime,
     renew: Callable[[View], Awaitable[View]],
+    local_issuers: Mapping[str, str],
 ) -> View:
     """The View that the facts give; the only place where one is made."""
     readers = tuple(standing(facts) for facts in read.persons)
@@ -516,7 +537,21 @@ def _view(
         opened=now,
         told=told_of(one, verdicts) if one else frozenset(),
         standings=readers,
+        shows_something=any(verdict.visible for _, verdict in verdicts),
+        untold_issuers=_untold(subject, verdicts, local_issuers),
         asked=patient_keys,
         renew=renew,
         made_by=_MADE_BY_THE_GATEKEEPER,
     )
+
+
+def _untold(
+    subject: Subject, verdicts: Iterable[tuple[Item, Verdict]], local_issuers: Mapping[str, str]
+) -> frozenset[str]:
+    """Issuers of those providers that are neither the reader's own nor named or shown to him now."""
+    if subject.kind is SubjectKind.PATIENT:
+        return frozenset()
+    told = {item.provider for item, verdict in verdicts if verdict.level >= Level.NAMES}
+    if subject.assignment is not None:
+        told.add(subject.assignment.provider_hsa_id)
+    return frozenset(issuer for issuer, provider in local_issuers.items() if provider not in told)

@@ -57,6 +57,10 @@ class Connections:
             for provider in settings.provider
             for source in provider.hl7_source
         }
+        self.local_issuers = {
+            provider.local_issuer: provider.hsa_id for provider in settings.provider if provider.local_issuer
+        }
+        """Provider by the issuer of its own patient numbers."""
         self.providers: tuple[CareProvider, ...] = tuple(
             CareProvider(
                 provider.hsa_id,

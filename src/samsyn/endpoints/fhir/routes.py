@@ -227,10 +227,10 @@ class _Door:
         keys = frozenset(person.key for person in found)
         view = await self._needs.gatekeeper.open_view(subject, keys)
         await self._needs.gatekeeper.record_search(view, "fhir", keys)
+        sought = value.rpartition("|")[2]
+        told = [await self._needs.gatekeeper.as_told(subject, person, sought) for person in found]
         resources = [
-            _with_version(people.patient(self._handle(person), person))
-            for person in found
-            if await self._needs.gatekeeper.may_be_told_who(subject, person.key)
+            _with_version(people.patient(self._handle(person), person)) for person in told if person is not None
         ]
         return self._searchset(asked, resources, ())
 
@@ -306,7 +306,7 @@ class _Door:
         view = await needs.gatekeeper.open_view(subject, keys)
         await needs.gatekeeper.record_search(view, door, keys)
         examinations = await needs.history.examinations(view)
-        told = person if await needs.gatekeeper.may_be_told_who(subject, person.key) else None
+        told = await needs.gatekeeper.as_told(subject, person)
         return Compartment(
             self._base, handle, told, view, examinations, needs.finder, needs.retriever, needs.connections
         )

@@ -313,8 +313,10 @@ def _modality(patterns: tuple[Any, ...], first: str, last: str) -> tuple[str, li
     return f"study.study_key IN ({sql})", parameters
 
 
-def identifiers_of(connection: sqlite3.Connection, patient_keys: list[int]) -> dict[int, tuple[str, str]]:
-    """One (issuer, value) per person, for answers."""
+def identifiers_of(
+    connection: sqlite3.Connection, patient_keys: list[int], untold: frozenset[str]
+) -> dict[int, tuple[str, str]]:
+    """One (issuer, value) per person, for answers; of an untold issuer only where there is no other."""
     found: dict[int, tuple[str, str]] = {}
     for first in range(0, len(patient_keys), 500):
         part = patient_keys[first : first + 500]
@@ -324,15 +326,19 @@ def identifiers_of(connection: sqlite3.Connection, patient_keys: list[int]) -> d
             part,
         )
         for row in rows:
-            found.setdefault(row[0], (row[1], row[2]))
+            known = found.get(row[0])
+            if known is None or (known[0] in untold and row[1] not in untold):
+                found[row[0]] = (row[1], row[2])
     return found
 
 
-def keys_like(connection: sqlite3.Connection, pattern: str, issuer: str, limit: int) -> list[int]:
-    """Persons with an identifier of the issuer ("" = any) that matches a LIKE pattern."""
+def keys_like(
+    connection: sqlite3.Connection, pattern: str, issuer: str, untold: frozenset[str], limit: int
+) -> list[int]:
+    """Persons with an identifier of the issuer ("" = any but the untold) that matches a LIKE pattern."""
     rows = connection.execute(
         "SELECT DISTINCT patient_key FROM patient_identifier WHERE value LIKE ? ESCAPE '\\'"
-        " AND ? IN ('', issuer) LIMIT ?",
-        (pattern, issuer, limit),
+        f" AND ? IN ('', issuer) AND issuer NOT IN ({','.join('?' * len(untold))}) LIMIT ?",
+        (pattern, issuer, *untold, limit),
     )
     return [int(row[0]) for row in rows]

@@ -131,11 +131,14 @@ def _check_person(
                 f"{reader.name} | {each.state.name} | {door.name}: {answer.status} {strangers or ''}"
             )
         if door.tells_person:
-            knows = b"Provsson" in answer.body or b"1950-01-01" in answer.body
-            seen = Seen.CONTENT if knows else Seen.NOTHING
+            told = b"Provsson" in answer.body or b"1950-01-01" in answer.body
+            seen = Seen.CONTENT if told else Seen.NOTHING
+            if each.state.is_protected and b"Provsson" in answer.body:
+                result.strange.append(f"{reader.name} | {each.state.name} | {door.name}: a protected name")
             may = has_duty(reader, door.duty) if door.duty else may_learn_who(reader, each.state)
-            may = may and (seen is Seen.CONTENT or not door.is_sparing)
-            may = may and not _is_for_staff_alone(door, reader)
+            # A protected person's name is masked; a patient has no use for the pages of staff.
+            may_be_less = door.is_sparing or each.state.is_protected or _is_for_staff_alone(door, reader)
+            may = may and (seen is Seen.CONTENT or not may_be_less)
             result.note(reader, each.state, door.name, seen, Seen.CONTENT if may else Seen.NOTHING)
             continue
         seen = observed(answer, absent, each, asker)

@@ -30,6 +30,8 @@ class Choices:
     """HSA-ids of the providers chosen to be read, or ALL."""
     relevant: bool = False
     """Attested, after the providers' names, that the information is needed (SVOD 3:3 and 3:6, second step)."""
+    attested: datetime | None = None
+    """When it was attested: a ground of that kind that begins later demands it anew."""
     blocked_providers_shown: bool = False
     """Asked in danger which providers have blocked information (REVEAL_BLOCKED_PROVIDER; SVOD 3:5)."""
 

@@ -18,7 +18,7 @@ from samsyn.access.choices import ActiveChoices
 from samsyn.access.compile import predicate_of, system_predicate
 from samsyn.access.events import OPENINGS, Activity, Event, entry
 from samsyn.access.facts import Choices, Facts, Policy
-from samsyn.access.grounds import next_change
+from samsyn.access.grounds import attested_facts, next_change
 from samsyn.access.once import Once
 from samsyn.access.refusals import Refusals
 from samsyn.access.registers import Registers, read_facts
@@ -288,6 +288,8 @@ class Gatekeeper:
         view = await self.open_view(subject, frozenset({patient_key}))
         reader = view.standings[0]
         after = step_taken(reader, view.choices, step, names)
+        if step is Step.RELEVANT:
+            after = replace(after, attested=self._clock.now())
         event = STEP_EVENTS[step]
         in_danger = step is Step.RELEVANT and Ground.EMERGENCY in view.grounds
         details = {"step": step.value, "wording": wording}
@@ -383,7 +385,7 @@ class Gatekeeper:
 
         def facts_of(ask: Ask, keys: frozenset[int]) -> Facts:
             chosen = self.choices.of(subject.session_id, keys)
-            return read_facts(ask, subject, purpose, keys, now, chosen, self._policy, known)
+            return attested_facts(read_facts(ask, subject, purpose, keys, now, chosen, self._policy, known))
 
         def question(connection: sqlite3.Connection) -> _Read:
             ask = register_rows.asking(connection)

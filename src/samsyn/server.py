@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import uvicorn
@@ -38,6 +39,7 @@ from samsyn.endpoints.dicomweb.door import DicomwebDoor
 from samsyn.endpoints.dimse.listener import DicomDoor
 from samsyn.endpoints.fhir.routes import FhirDependencies, fhir_routes
 from samsyn.endpoints.hl7.listener import Hl7Door
+from samsyn.endpoints.systems.listener import CertificateProtocol, SystemsOnly, tls_context
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
 from samsyn.errors import ConfigurationError
@@ -89,6 +91,8 @@ class Server:
         self._started = False
         self._stopping = False
         self.http_port = settings.http.port
+        self.https_port = settings.http_tls.port
+        self._listeners: list[tuple[_HttpServer, asyncio.Task[None]]] = []
         self.dicom_port = settings.dicom.port
         self.mllp_port = settings.mllp.port
 
@@ -102,6 +106,9 @@ class Server:
             http_socket = undo.enter_context(_listening(self._settings.http.host, self._settings.http.port))
             self.http_port = http_socket.getsockname()[1]
             self._base = f"http://{self._settings.http.host}:{self.http_port}"
+            tls = self._settings.http_tls
+            tls_socket = undo.enter_context(_listening(tls.host, tls.port)) if tls.is_on else None
+            context = tls_context(tls) if tls.is_on else None
             self._open_store()
             undo.callback(self._store.close)
             self._make_rooms()
@@ -127,7 +134,16 @@ class Server:
             await self._dicom.start()
             undo.push_async_callback(self._dicom.stop, 0.0)
             self.dicom_port = self._dicom.port
-            await self._start_http(http_socket)
+            app = _Front(self._dicomweb, Starlette(routes=self._routes()))
+            await self._serve_http(app, http_socket, http="httptools")
+            if tls_socket is not None and context is not None:
+                self.https_port = tls_socket.getsockname()[1]
+                await self._serve_http(
+                    SystemsOnly(app),
+                    tls_socket,
+                    http=CertificateProtocol,
+                    ssl_context_factory=lambda *_: context,
+                )
             undo.pop_all()
         self._started = True
 
@@ -203,7 +219,9 @@ class Server:
         self._outbound = httpx.AsyncClient(trust_env=False, timeout=10.0)
         relying_party = RelyingParty(self._registration(), self._outbound, clock)
         self._desk = LoginDesk(relying_party, self._sessions, self._gatekeeper, self._patient_by_number)
-        self._identification = Identification(self._sessions, self._tokens, self._system_subject)
+        self._identification = Identification(
+            self._sessions, self._tokens, self._system_subject, self._certified_subject
+        )
 
     def _make_anchoring(self) -> Anchoring:
         audit = self._settings.audit
@@ -333,22 +351,27 @@ class Server:
         people = await self._lookup.by_number(number)
         return people[0].key if len(people) == 1 else None
 
-    async def _start_http(self, listening: socket.socket) -> None:
+    def _certified_subject(self, hsa_id: str) -> Subject | None:
+        system = self._connections.certificate(hsa_id)
+        return system.subject if system is not None and system.may_query else None
+
+    async def _serve_http(self, app: ASGIApp, listening: socket.socket, **how: Any) -> None:
         config = uvicorn.Config(
-            _Front(self._dicomweb, Starlette(routes=self._routes())),
+            app,
             log_config=None,
             access_log=False,
             lifespan="off",
             server_header=False,
-            http="httptools",
             ws="none",
             timeout_graceful_shutdown=10,
+            **how,
         )
-        self._http = _HttpServer(config)
-        self._http_task = asyncio.create_task(self._http.serve([listening]), name="http")
-        while not self._http.started:
-            if self._http_task.done():
-                await self._http_task
+        server = _HttpServer(config)
+        task = asyncio.create_task(server.serve([listening]), name="http")
+        self._listeners.append((server, task))
+        while not server.started:
+            if task.done():
+                await task
             await asyncio.sleep(0.005)
 
     async def _prepare_series(self, job: Job) -> Later | None:
@@ -363,7 +386,8 @@ class Server:
     async def stop(self) -> None:
         """Closes the doors first, finishes what is under way, then the store. Ends within 30 s."""
         self._stopping = True
-        self._http.should_exit = True
+        for server, _ in self._listeners:
+            server.should_exit = True
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
         await self._worker.stop()
         await self._exchange.stop()
@@ -376,8 +400,9 @@ class Server:
         self._store.close()
 
     async def _stop_http(self) -> None:
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._http_task, _STOP_S)
+        for _, task in self._listeners:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(task, _STOP_S)
 
     def not_ready(self) -> list[str]:
         """Why this process should get no work just now; empty = it should."""

@@ -120,6 +120,34 @@ class HttpSettings(Section):
     )
 
 
+class HttpTlsSettings(Section):
+    """The second HTTP listener, for systems: TLS with client certificates; off while it has no certificate."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on; any, since it is TLS.")
+    port: int = Field(default=8443, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+    certificate: Path | None = Field(default=None, description="Our certificate with its chain, PEM.")
+    key: Path | None = Field(default=None, description="Its private key, PEM, readable for us alone.")
+    authorities: Path | None = Field(
+        default=None, description="Certificates of the authorities whose client certificates are taken, PEM."
+    )
+    revoked: Path | None = Field(
+        default=None,
+        description="Revocation lists of those authorities, PEM; when set, they must be current.",
+    )
+
+    @model_validator(mode="after")
+    def _has_all_files(self) -> "HttpTlsSettings":
+        given = [each is not None for each in (self.certificate, self.key, self.authorities)]
+        if any(given) and not all(given):
+            raise ValueError("certificate, key and authorities belong together")
+        return self
+
+    @property
+    def is_on(self) -> bool:
+        """Whether there is such a listener."""
+        return self.certificate is not None
+
+
 class MllpSettings(Section):
     """The HL7 v2 listener."""
 
@@ -216,6 +244,16 @@ class TokenSettings(Section):
     may_query: bool = True
 
 
+class CertificateSettings(Section):
+    """A system that calls the HTTP doors by TLS and is known by its function certificate."""
+
+    name: str
+    hsa_id: str = Field(min_length=1, description="HSA-id in the certificate's subject (serialNumber).")
+    unit: str = Field(default="", description="HSA-id of its unit; empty = the provider's first.")
+    may_store: bool = True
+    may_query: bool = True
+
+
 class ProviderSettings(Section):
     """A connected care provider (vårdgivare) with its systems."""
 
@@ -236,6 +274,7 @@ class ProviderSettings(Section):
     dicom_peer: tuple[DicomPeerSettings, ...] = ()
     hl7_source: tuple[Hl7SourceSettings, ...] = ()
     token: tuple[TokenSettings, ...] = ()
+    certificate: tuple[CertificateSettings, ...] = ()
 
     @model_validator(mode="after")
     def _units_are_there(self) -> "ProviderSettings":
@@ -243,6 +282,7 @@ class ProviderSettings(Section):
             raise ValueError(f"provider {self.hsa_id} needs at least one [[provider.unit]]")
         known = {"", *(unit.hsa_id for unit in self.unit)}
         named = {each.unit for each in self.dicom_peer} | {each.unit for each in self.hl7_source}
+        named |= {each.unit for each in self.certificate}
         unknown = (named | {each.unit for each in self.token}) - known
         if unknown:
             raise ValueError(f"provider {self.hsa_id} has no unit {', '.join(sorted(unknown))}")
@@ -255,6 +295,7 @@ class Settings(Section):
     data: DataSettings = DataSettings()
     dicom: DicomSettings = DicomSettings()
     http: HttpSettings = HttpSettings()
+    http_tls: HttpTlsSettings = HttpTlsSettings()
     mllp: MllpSettings = MllpSettings()
     login: LoginSettings = LoginSettings()
     audit: AuditSettings = AuditSettings()
@@ -266,6 +307,10 @@ class Settings(Section):
             raise ValueError("[data] second_copy is the data folder itself: that is no second copy")
         _refuse_doubles([peer.ae_title for p in self.provider for peer in p.dicom_peer], "AE title")
         _refuse_doubles([p.hsa_id for p in self.provider], "provider HSA-id")
+        certified = [each.hsa_id.strip().upper() for p in self.provider for each in p.certificate]
+        _refuse_doubles(certified, "certificate HSA-id")
+        if certified and not self.http_tls.is_on:
+            raise ValueError(f"{certified[0]} comes by TLS, but [http_tls] has no certificate")
         _refuse_doubles([token.sha256 for p in self.provider for token in p.token], "token")
         return self
 
@@ -300,7 +345,7 @@ def load(path: Path | None, environment: dict[str, str] | None = None) -> Settin
 
 
 def _override(values: dict[str, Any], environment: Any) -> None:
-    for section in ("data", "dicom", "http", "mllp", "login", "audit"):
+    for section in ("data", "dicom", "http", "http_tls", "mllp", "login", "audit"):
         for key in Settings.model_fields[section].default.__class__.model_fields:
             text = environment.get(f"SAMSYN_{section}_{key}".upper())
             if text is not None:

@@ -72,9 +72,16 @@ class Planted:
 class Instance:
     """The server with a loop of its own in a thread."""
 
-    def __init__(self, folder: Path, sink_port: int = 0) -> None:
+    def __init__(self, folder: Path, sink_port: int = 0, changes: dict[str, Any] | None = None) -> None:
+        """`changes`: other sections of the settings, and "certificates": those of Linden's and Nord's systems."""
         made = scratch.make(folder)
         values = made.settings.model_dump()
+        given = dict(changes or {})
+        for provider, certificates in given.pop("certificates", {}).items():
+            next(each for each in values["provider"] if each["hsa_id"] == provider)["certificate"] = (
+                certificates
+            )
+        values |= given
         for provider in values["provider"]:
             for peer in provider["dicom_peer"]:
                 if sink_port and peer["ae_title"] == "SINK":
@@ -395,9 +402,9 @@ def _texts(transaction: Transaction, key: int, state: State, target: Target, num
 
 
 @contextmanager
-def running(folder: Path, sink_port: int = 0) -> Iterator[Instance]:
+def running(folder: Path, sink_port: int = 0, changes: dict[str, Any] | None = None) -> Iterator[Instance]:
     """An instance that is stopped cleanly."""
-    instance = Instance(folder, sink_port)
+    instance = Instance(folder, sink_port, changes)
     instance.start()
     try:
         yield instance

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from samsyn.model.organisation import CareProvider, CareUnit
 from samsyn.model.sender import Sender
 from samsyn.model.subject import Assignment, Purpose, Right, Subject, SubjectKind
-from samsyn.settings import DicomPeerSettings, ProviderSettings, Settings, TokenSettings
+from samsyn.settings import (
+    CertificateSettings,
+    DicomPeerSettings,
+    ProviderSettings,
+    Settings,
+    TokenSettings,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,11 @@ class Connections:
             bytes.fromhex(token.sha256): _system(provider, token)
             for provider in settings.provider
             for token in provider.token
+        }
+        self._certificates = {
+            each.hsa_id.strip().upper(): _system(provider, each)
+            for provider in settings.provider
+            for each in provider.certificate
         }
         self._sources = {
             (source.application, source.facility): (provider, source)
@@ -108,6 +119,10 @@ class Connections:
         """The system that holds a bearer token, or None. Only the token's SHA-256 is known here."""
         return self._tokens.get(hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest())
 
+    def certificate(self, hsa_id: str) -> System | None:
+        """The system whose verified client certificate bears this HSA-id, or None."""
+        return self._certificates.get(hsa_id.strip().upper()) if hsa_id.strip() else None
+
     def hl7_source(self, application: str, facility: str, address: str) -> Hl7Source | None:
         """The system behind MSH-3, MSH-4 and the remote address, or None."""
         found = self._sources.get((application, facility)) or self._sources.get((application, ""))
@@ -127,7 +142,7 @@ class Connections:
             if provider.hsa_id == provider_hsa_id and source.application == application:
                 return _sender(provider, source.application, source.unit, False), source.profile
         systems = [_system(provider, peer) for provider, peer in self._peers.values()]
-        for system in (*systems, *self._tokens.values()):
+        for system in (*systems, *self._tokens.values(), *self._certificates.values()):
             if (system.sender.provider, system.sender.name) == (provider_hsa_id, name):
                 return system.sender, ""
         return None
@@ -161,7 +176,9 @@ def _called_from(address: str, allowed: Sequence[str]) -> bool:
     return any(remote in ipaddress.ip_network(network, strict=False) for network in allowed)
 
 
-def _system(provider: ProviderSettings, peer: DicomPeerSettings | TokenSettings) -> System:
+def _system(
+    provider: ProviderSettings, peer: DicomPeerSettings | TokenSettings | CertificateSettings
+) -> System:
     name = peer.ae_title if isinstance(peer, DicomPeerSettings) else peer.name
     private = isinstance(peer, DicomPeerSettings) and peer.private_classes
     sender = _sender(provider, name, peer.unit, private)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from samsyn.access.authentication.identification import CERTIFICATE
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper, View
 from samsyn.errors import NotAllowed, NotAuthenticated, NotFound
@@ -44,6 +45,11 @@ class Readers:
 
     def reader_of(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> Reader:
         """Who asks; NotAuthenticated when nobody known does."""
+        if CERTIFICATE in scope:
+            certified = self._connections.certificate(scope[CERTIFICATE])
+            if certified is None:
+                raise NotAuthenticated
+            return Reader(certified.subject, certified, True)
         secret = bearer(headers)
         system = self._connections.token(secret) if secret else None
         if system is not None:

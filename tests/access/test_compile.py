@@ -54,6 +54,7 @@ subjects = st.builds(
     st.just("session"),
     st.just(frozenset()),
     st.one_of(st.none(), keys),
+    st.frozensets(keys, max_size=1),
 )
 relations = st.builds(
     CareRelation, st.just("r"), keys, providers, units, employees, moments, moments, st.just("attested")
@@ -145,6 +146,7 @@ def facts(draw: st.DrawFn) -> Facts:
         draw(choices),
         draw(policies),
         draw(st.sampled_from([True, True, True, False])),
+        draw(st.sampled_from(["", "20131122", "20131123", "20200101"])),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from samsyn.access.facts import ALL, Facts
 from samsyn.access.grounds import ONE_STEP
-from samsyn.access.rules import OWN_WORK, best_ground, is_same_region, last_day_for_patient
+from samsyn.access.rules import OWN_WORK, best_ground, is_same_region, last_day_for_patient, stands_for
 from samsyn.access.standing import ALWAYS, Covered, Span, Standing, standing
 from samsyn.model.predicate import (
     AllOf,
@@ -139,7 +139,7 @@ def _system(reader: Standing) -> Predicate:
 
 def _patient(reader: Standing) -> Predicate:
     facts = reader.facts
-    if facts.purpose is not Purpose.OWN_RECORD or facts.subject.patient_key not in facts.patient_keys:
+    if facts.purpose is not Purpose.OWN_RECORD or not stands_for(facts):
         return Nothing()
     return AllOf((Without(Overlaps(last_day_for_patient(facts) + 1, None)), Without(IsPreliminary())))
 

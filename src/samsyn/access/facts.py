@@ -68,3 +68,5 @@ class Facts:
     policy: Policy = Policy()
     blocks_known: bool = True
     """False when the block register can not be read or its copy is too old (fail closed)."""
+    born: str = ""
+    """YYYYMMDD of the person's birth, "" = unknown; asked for guardians alone."""

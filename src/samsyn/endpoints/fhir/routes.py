@@ -230,7 +230,9 @@ class _Door:
         sought = value.rpartition("|")[2]
         told = [await self._needs.gatekeeper.as_told(subject, person, sought) for person in found]
         resources = [
-            _with_version(people.patient(self._handle(person), person)) for person in told if person is not None
+            _with_version(people.patient(self._handle(person), person))
+            for person in told
+            if person is not None
         ]
         return self._searchset(asked, resources, ())
 

@@ -235,6 +235,12 @@ DOORS: tuple[Door, ...] = (
         tells_person=True,
         duty="block-administrator",
     ),
+    Door(
+        "page: a steward's person",
+        "cookie",
+        lambda target, handle: Question(f"/steward/person/{target.fhir_id}"),
+        duty="steward",
+    ),
     Door("page: persons open", "cookie", lambda target, handle: Question("/"), tells_person=True),
     Door("page: relation asked for", "cookie", _page("relation"), tells_person=True, is_sparing=True),
     Door("page: history", "cookie", _page(""), "all", tells_bits=True),
@@ -394,6 +400,7 @@ def _plain(answer: Answer, planted: Planted, asker: Asker) -> tuple[int, str, by
         data = re.sub(rb"ZQ\d{3}[MN]", b"OLD", data)
         data = re.sub(rb'"versionId":"[^"]*"', b"VERSION", data)  # follows from the numbers in the resource
         data = re.sub(rb"W/\\?\"[0-9a-f]+\\?\"", b"TAG", data)
+        data = re.sub(rb'value="[0-9a-f]{32}"', b"HANDLE", data)  # of a number that was merged
         return re.sub(rb"samsyn-[0-9a-f]{32}", b"BOUNDARY", data)
 
     headers = repr([each for each in answer.headers if each[0] != "content-length"]).encode()

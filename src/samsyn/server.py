@@ -3,28 +3,29 @@
 import asyncio
 import contextlib
 import logging
-import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
-import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from samsyn import __version__, limits
 from samsyn.access.administration import RegisterAdministration
+from samsyn.access.authentication.claims import ClaimNames, renamed
 from samsyn.access.authentication.desk import LoginDesk
 from samsyn.access.authentication.identification import Identification
 from samsyn.access.authentication.oidc import Registration, RelyingParty
+from samsyn.access.authentication.saml.agreement import saml_sides
+from samsyn.access.authentication.saml.party import SamlParty
 from samsyn.access.authentication.sessions import Sessions
 from samsyn.access.authentication.tokens import Tokens
 from samsyn.access.lift_requests import LiftRequests
+from samsyn.access.national.replica import BlockReplica
+from samsyn.access.national.soap import SoapClient, tls
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
 from samsyn.audit.anchoring import Anchoring
@@ -39,10 +40,10 @@ from samsyn.endpoints.dicomweb.door import DicomwebDoor
 from samsyn.endpoints.dimse.listener import DicomDoor
 from samsyn.endpoints.fhir.routes import FhirDependencies, fhir_routes
 from samsyn.endpoints.hl7.listener import Hl7Door
-from samsyn.endpoints.systems.listener import CertificateProtocol, SystemsOnly, tls_context
+from samsyn.endpoints.http_listener.serving import Front, HttpServer, listening, serve
+from samsyn.endpoints.http_listener.systems import CertificateProtocol, SystemsOnly, tls_context
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
-from samsyn.errors import ConfigurationError
 from samsyn.exchange.availability import AVAILABILITY_JOB, AvailabilityNotices
 from samsyn.exchange.commitment import STORAGE_COMMITMENT_JOB, Commitments
 from samsyn.exchange.pool import AssociationPool
@@ -78,7 +79,6 @@ from samsyn.store.upkeep.settle import Settling
 log = logging.getLogger(__name__)
 
 _STOP_S = 20.0
-_DICOMWEB_START = f"{DICOMWEB_PREFIX}/"
 
 
 class Server:
@@ -92,7 +92,7 @@ class Server:
         self._stopping = False
         self.http_port = settings.http.port
         self.https_port = settings.http_tls.port
-        self._listeners: list[tuple[_HttpServer, asyncio.Task[None]]] = []
+        self._listeners: list[tuple[HttpServer, asyncio.Task[None]]] = []
         self.dicom_port = settings.dicom.port
         self.mllp_port = settings.mllp.port
 
@@ -103,11 +103,11 @@ class Server:
         Whatever had begun by then is ended again.
         """
         async with contextlib.AsyncExitStack() as undo:
-            http_socket = undo.enter_context(_listening(self._settings.http.host, self._settings.http.port))
+            http_socket = undo.enter_context(listening(self._settings.http.host, self._settings.http.port))
             self.http_port = http_socket.getsockname()[1]
             self._base = f"http://{self._settings.http.host}:{self.http_port}"
             tls = self._settings.http_tls
-            tls_socket = undo.enter_context(_listening(tls.host, tls.port)) if tls.is_on else None
+            tls_socket = undo.enter_context(listening(tls.host, tls.port)) if tls.is_on else None
             context = tls_context(tls) if tls.is_on else None
             self._open_store()
             undo.callback(self._store.close)
@@ -115,6 +115,9 @@ class Server:
             self._make_doors()
             await self._anchoring.start()
             undo.push_async_callback(self._anchoring.stop)
+            if self._blocks is not None:
+                await self._blocks.start()
+                undo.push_async_callback(self._stop_blocks)
             self._worker.start()
             undo.push_async_callback(self._worker.stop)
             self._exchange.start()
@@ -134,16 +137,13 @@ class Server:
             await self._dicom.start()
             undo.push_async_callback(self._dicom.stop, 0.0)
             self.dicom_port = self._dicom.port
-            app = _Front(self._dicomweb, Starlette(routes=self._routes()))
-            await self._serve_http(app, http_socket, http="httptools")
+            app = Front(DICOMWEB_PREFIX, self._dicomweb, Starlette(routes=self._routes()))
+            self._listeners.append(await serve(app, http_socket, http="httptools"))
             if tls_socket is not None and context is not None:
                 self.https_port = tls_socket.getsockname()[1]
-                await self._serve_http(
-                    SystemsOnly(app),
-                    tls_socket,
-                    http=CertificateProtocol,
-                    ssl_context_factory=lambda *_: context,
-                )
+                served = SystemsOnly(app)
+                how = {"http": CertificateProtocol, "ssl_context_factory": lambda *_: context}
+                self._listeners.append(await serve(served, tls_socket, **how))
             undo.pop_all()
         self._started = True
 
@@ -159,7 +159,14 @@ class Server:
     def _make_rooms(self) -> None:
         store, clock = self._store, self._clock
         self._connections = Connections(self._settings)
-        self._gatekeeper = Gatekeeper(store, clock, local_issuers=self._connections.local_issuers)
+        self._gatekeeper = Gatekeeper(
+            store,
+            clock,
+            blocks_known=self._blocks_are_known,
+            local_issuers=self._connections.local_issuers,
+        )
+        self._national_http: httpx.AsyncClient | None = None
+        self._blocks = self._block_replica()
         self._lookup = PatientLookup(store, clock)
         self._finder = Finder(store, clock)
         self._retriever = Retriever(store, self._documents)
@@ -217,8 +224,7 @@ class Server:
         self._tokens = Tokens()
         self._sessions = Sessions(clock, self._session_ended)
         self._outbound = httpx.AsyncClient(trust_env=False, timeout=10.0)
-        relying_party = RelyingParty(self._registration(), self._outbound, clock)
-        self._desk = LoginDesk(relying_party, self._sessions, self._gatekeeper, self._patient_by_number)
+        self._desk = LoginDesk(self._sign_on(), self._sessions, self._gatekeeper, self._patient_by_number)
         self._identification = Identification(
             self._sessions, self._tokens, self._system_subject, self._certified_subject
         )
@@ -258,6 +264,42 @@ class Server:
     def _wake_exchange(self) -> None:
         self._exchange.wake()
 
+    def _block_replica(self) -> BlockReplica | None:
+        """The copy of the national blocks, where the settings name the service."""
+        national = self._settings.national
+        if not national.blocking_address:
+            return None
+        context = tls(national.certificate_file, national.key_file, national.ca_file)
+        self._national_http = httpx.AsyncClient(trust_env=False, verify=context)
+        return BlockReplica(
+            self._store,
+            self._clock,
+            self._gatekeeper.registers,
+            SoapClient(self._national_http, national.blocking_address, national.logical_address),
+            stale_after=timedelta(seconds=national.stale_after_s),
+            every_s=national.every_s,
+        )
+
+    def _blocks_are_known(self) -> bool:
+        return self._blocks is None or self._blocks.is_known()
+
+    async def _stop_blocks(self) -> None:
+        if self._blocks is not None:
+            await self._blocks.stop()
+        if self._national_http is not None:
+            await self._national_http.aclose()
+
+    def _sign_on(self) -> RelyingParty | SamlParty:
+        login = self._settings.login
+        if login.provider != "saml":
+            return RelyingParty(self._registration(), self._outbound, self._clock)
+        return SamlParty(*saml_sides(login, self._address), self._clock)
+
+    @property
+    def _address(self) -> str:
+        """Where browsers find us."""
+        return self._settings.login.public_address or self._base
+
     def _registration(self) -> Registration:
         login = self._settings.login
         secret = ""
@@ -266,10 +308,11 @@ class Server:
         return Registration(
             issuer=login.issuer if login.provider == "oidc" else self._base + DEMO_IDP_PATH,
             client_id=login.client_id,
-            redirect_uri=f"{self._base}/login/callback",
+            redirect_uri=f"{self._address}/login/callback",
             client_secret=secret,
-            after_logout_uri=f"{self._base}/login",
+            after_logout_uri=f"{self._address}/login",
             assurance=frozenset({login.assurance}),
+            claims=renamed(ClaimNames(), login.claims),
         )
 
     def _routes(self) -> list[BaseRoute]:
@@ -292,7 +335,7 @@ class Server:
         ]
         routes.extend(viewer_routes(self._viewer()))
         if self._settings.login.provider == "demo":
-            own = frozenset({f"{self._base}/login/callback", f"{self._base}/login"})
+            own = frozenset({f"{self._address}/login/callback", f"{self._address}/login"})
             clients = {self._settings.login.client_id: own}
             idp = DemoIdp(self._personas(), self._base + DEMO_IDP_PATH, clients, self._clock)
             routes.extend(idp.routes())
@@ -355,25 +398,6 @@ class Server:
         system = self._connections.certificate(hsa_id)
         return system.subject if system is not None and system.may_query else None
 
-    async def _serve_http(self, app: ASGIApp, listening: socket.socket, **how: Any) -> None:
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            ws="none",
-            timeout_graceful_shutdown=10,
-            **how,
-        )
-        server = _HttpServer(config)
-        task = asyncio.create_task(server.serve([listening]), name="http")
-        self._listeners.append((server, task))
-        while not server.started:
-            if task.done():
-                await task
-            await asyncio.sleep(0.005)
-
     async def _prepare_series(self, job: Job) -> Later | None:
         if self._intake.is_busy():
             return Later(SERIES_QUIET_S)
@@ -389,6 +413,7 @@ class Server:
         for server, _ in self._listeners:
             server.should_exit = True
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
+        await self._stop_blocks()
         await self._worker.stop()
         await self._exchange.stop()
         await self._pool.stop()
@@ -463,6 +488,11 @@ class Server:
             Reading("dicom_unreachable_total", "Attempts to open one that failed", self._pool.failed),
             Reading("exchange_parked_total", "Deliveries given up", self._exchange.parked),
             Reading("jobs_done_total", "Jobs finished", worker.done),
+            *(
+                [Reading("national_blocks_age_seconds", "Age of the copy of blocks", self._blocks.age_s())]
+                if self._blocks
+                else []
+            ),
             Reading("jobs_parked_total", "Jobs given up after repeated failures", worker.parked),
         ]
 
@@ -509,44 +539,3 @@ class Server:
             for persona in self._personas()
             if persona.assignments
         }
-
-
-class _Front:
-    """Parts DICOMweb, whose requests are many and small, from everything else before any router runs."""
-
-    def __init__(self, dicomweb: ASGIApp, everything_else: ASGIApp) -> None:
-        self._dicomweb = dicomweb
-        self._everything_else = everything_else
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(_DICOMWEB_START):
-            await self._dicomweb(scope, receive, send)
-        else:
-            await self._everything_else(scope, receive, send)
-
-
-class _HttpServer(uvicorn.Server):
-    """uvicorn without signal handlers of its own: the command line decides when to stop."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leaves signals alone."""
-        yield
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    """A bound socket, so that the port is known before the door opens."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named so that asyncio turns Nagle's algorithm off: an answer of two writes waits 40 ms else.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as problem:
-        listening.close()
-        raise ConfigurationError(
-            f"[http] port {port} on {host} can not be used: {problem.strerror}"
-        ) from problem
-    listening.listen(1_024)
-    listening.setblocking(False)
-    return listening

@@ -212,6 +212,14 @@ PULSE_S: Final = 2.0
 """An open page asks this often whether it may still show what it shows; with VIEW_SECONDS / 2 it stays under 5 s."""
 LIFT_DAYS: Final = 7
 """A temporary lift of a block lasts at most this many days."""
+NATIONAL_TIMEOUT_S: Final = 60.0
+"""One call to a national service: an unfiltered reading of all blocks may take ten seconds by its own promise."""
+MAX_SOAP_BYTES: Final = 256 * MIB
+"""One answer of a national service: some 200,000 blocks of a kilobyte."""
+MAX_NATIONAL_BLOCKS: Final = 200_000
+"""National blocks in one reading; a region has some thousands."""
+NATIONAL_BLOCKS_PER_RECORD: Final = 1_000
+"""National blocks that share one record of the journal: some 300 KiB of row changes."""
 LIFT_REQUEST_HOURS: Final = 24
 """A request to lift a block can be answered for this long: as long as the emergency that it rests on."""
 MAX_REQUEST_CHARACTERS: Final = 500
@@ -242,12 +250,22 @@ LOGIN_SECONDS: Final = 10 * 60
 """From being sent to the identity provider to coming back: a card, a code and a choice of assignment fit."""
 MAX_PENDING_LOGINS: Final = 5_000
 """Log-ins under way; beyond it the oldest must begin again."""
+MAX_PENDING_LAUNCHES: Final = 5_000
+"""Calls of record systems that wait for their browser; beyond it the oldest must be made again."""
+LOGOUT_TOKEN_S: Final = 120
+"""How old an identity provider's logout token may be; it is made for the moment."""
 CODE_SECONDS: Final = 60
 """An authorization code of the demo identity provider is used within this time, once."""
 IDENTITY_PROVIDER_TIMEOUT_S: Final = 10.0
 """One call to the identity provider."""
 MAX_IDENTITY_ANSWER_BYTES: Final = 1 * MIB
 """One answer of the identity provider: discovery, keys and tokens are a few kilobytes."""
+MAX_SAML_BYTES: Final = 256 * KIB
+"""One SAML message: a response with a few hundred rights has some 50 KiB."""
+MAX_SAML_ELEMENTS: Final = 5_000
+"""Elements of one SAML message: each right is one."""
+SAML_MESSAGE_S: Final = 10 * 60
+"""How old a SAML message may be, and how long an assertion may be usable: as long as a log-in may take."""
 CLOCK_LEEWAY_S: Final = 30
 """How far the identity provider's clock may be from ours."""
 MAX_VIEW_PERSONS: Final = 100

@@ -1,7 +1,7 @@
 """Every setting, where it is defined, with its default and its reason.
 
 One TOML file; environment variables `SAMSYN_<SECTION>_<KEY>` override single values of the sections data, dicom,
-http, mllp, login and audit. Unknown keys and unsafe mixes refuse to start and say which line.
+http, mllp, login, national and audit. Unknown keys and unsafe mixes refuse to start and say which line.
 """
 
 import ipaddress
@@ -10,6 +10,7 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -66,6 +67,28 @@ def _origin(text: str) -> str:
 ListenHost: TypeAlias = Annotated[str, AfterValidator(_safe)]
 Network: TypeAlias = Annotated[str, AfterValidator(_network)]
 Origins: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_parted)]
+
+
+def _public(address: str) -> str:
+    """Scheme, host and port only; without TLS only on this machine."""
+    place = urlsplit(address)
+    is_bare = bool(place.netloc) and address == f"{place.scheme}://{place.netloc}"
+    is_safe = place.scheme == "https" or (place.scheme == "http" and is_loopback(place.hostname or ""))
+    if address and not (is_bare and is_safe):
+        raise ValueError("an address that browsers use is https and has no path")
+    return address
+
+
+PublicAddress: TypeAlias = Annotated[str, AfterValidator(_public)]
+
+
+def _tls(address: str) -> str:
+    if address and (urlsplit(address).scheme != "https" or not urlsplit(address).hostname):
+        raise ValueError("the address of a national service is https")
+    return address
+
+
+TlsAddress: TypeAlias = Annotated[str, AfterValidator(_tls)]
 
 
 class DataSettings(Section):
@@ -132,9 +155,13 @@ class MllpSettings(Section):
 class LoginSettings(Section):
     """How people log in."""
 
-    provider: Literal["demo", "oidc"] = Field(
+    provider: Literal["demo", "oidc", "saml"] = Field(
         default="demo",
-        description="demo = the built-in demo identity provider, only on loopback; oidc = a real one.",
+        description="demo = the built-in demo identity provider, only on loopback; oidc, saml = a real one.",
+    )
+    public_address: PublicAddress = Field(
+        default="",
+        description="Address that browsers use, before the TLS proxy; empty = the listener's own.",
     )
     issuer: str = Field(default="", description="Issuer address of the OpenID provider.")
     client_id: str = Field(default="samsyn", description="Our client id at the OpenID provider.")
@@ -143,10 +170,24 @@ class LoginSettings(Section):
         default="http://id.sambi.se/loa/loa3", description="Level of assurance (acr) that a login must have."
     )
 
+    metadata_file: Path | None = Field(
+        default=None,
+        description="saml: the identity provider's metadata, fetched and checked by the operator.",
+    )
+    entity_id: str = Field(default="", description="saml: our entity id; empty = the metadata's address.")
+    key_file: Path | None = Field(default=None, description="saml: our RSA key (PEM), for signing requests.")
+    certificate_file: Path | None = Field(default=None, description="saml: the certificate to it (PEM).")
+    claims: dict[str, str] = Field(
+        default={},
+        description="What the identity provider calls its claims, where it is not the national name.",
+    )
+
     @model_validator(mode="after")
-    def _names_an_issuer(self) -> "LoginSettings":
+    def _is_whole(self) -> "LoginSettings":
         if self.provider == "oidc" and not self.issuer:
             raise ValueError("provider = 'oidc' needs an issuer")
+        if self.provider == "saml" and not (self.metadata_file and self.key_file and self.certificate_file):
+            raise ValueError("provider = 'saml' needs metadata_file, key_file and certificate_file")
         return self
 
 
@@ -163,6 +204,28 @@ class AuditSettings(Section):
     )
     anchor_key_file: Path | None = Field(
         default=None, description="Private Ed25519 key (PEM) that signs anchors; keep it off the data disk."
+    )
+
+
+class NationalSettings(Section):
+    """The national security services (RIV-TA); without an address blocks are kept here only."""
+
+    blocking_address: TlsAddress = Field(
+        default="",
+        description="Address of GetBlocks (blocking, version 4); empty = not connected.",
+    )
+    logical_address: str = Field(
+        default="SE165565594230-1000", description="Logical address in every call's header."
+    )
+    certificate_file: Path | None = Field(default=None, description="Our function certificate (PEM).")
+    key_file: Path | None = Field(default=None, description="The key to it (PEM).")
+    ca_file: Path | None = Field(default=None, description="Whom we trust (PEM); empty = the system's list.")
+    every_s: int = Field(default=60, ge=5, le=3600, description="Seconds between two readings.")
+    stale_after_s: int = Field(
+        default=3600,
+        ge=60,
+        le=86_400,
+        description="Age of the copy above which other units' and providers' information is closed.",
     )
 
 
@@ -257,6 +320,7 @@ class Settings(Section):
     http: HttpSettings = HttpSettings()
     mllp: MllpSettings = MllpSettings()
     login: LoginSettings = LoginSettings()
+    national: NationalSettings = NationalSettings()
     audit: AuditSettings = AuditSettings()
     provider: tuple[ProviderSettings, ...] = ()
 
@@ -300,7 +364,7 @@ def load(path: Path | None, environment: dict[str, str] | None = None) -> Settin
 
 
 def _override(values: dict[str, Any], environment: Any) -> None:
-    for section in ("data", "dicom", "http", "mllp", "login", "audit"):
+    for section in ("data", "dicom", "http", "mllp", "login", "national", "audit"):
         for key in Settings.model_fields[section].default.__class__.model_fields:
             text = environment.get(f"SAMSYN_{section}_{key}".upper())
             if text is not None:

@@ -308,3 +308,57 @@ async def test_pending_log_ins_are_bounded(provider: LyingProvider, monkeypatch:
     state = dict(parse_qsl(urlsplit(first.address).query))["state"]
     with pytest.raises(NotAuthenticated):
         await party.finish(state=state, code="code", binding=first.binding)
+
+
+LOGOUT = "http://schemas.openid.net/event/backchannel-logout"
+
+
+def logout_claims(provider: LyingProvider, **changes: Any) -> dict[str, Any]:
+    now = int(provider.clock.now().timestamp())
+    claims = {"iss": ISSUER, "aud": "samsyn", "iat": now, "jti": "1", "sid": "s-1", "events": {LOGOUT: {}}}
+    return {name: value for name, value in (claims | changes).items() if value is not None}
+
+
+async def test_a_logout_token_names_the_sessions_that_end(provider: LyingProvider) -> None:
+    party = party_of(provider)
+    mine = provider.sign(provider.claims(sid="s-1"))
+    other = provider.sign(provider.claims(sid="s-2", sub="y"))
+    is_named = await party.told_to_end(provider.sign(logout_claims(provider)))
+    assert [is_named(each) for each in (mine, other, "", "no token", "a.b.c")] == [True] + [False] * 4
+    by_person = await party.told_to_end(provider.sign(logout_claims(provider, sid=None, sub="x")))
+    assert [by_person(each) for each in (mine, other)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"iss": "https://evil.example"},
+        {"aud": "other"},
+        {"iat": None},
+        {"iat": 1},
+        {"iat": 4_000_000_000},
+        {"events": None},
+        {"events": {"other": {}}},
+        {"events": [LOGOUT]},
+        {"nonce": "x"},
+        {"sid": None},
+        {"sid": 7},
+    ],
+)
+async def test_a_logout_token_that_lies_ends_nothing(provider: LyingProvider, change: dict[str, Any]) -> None:
+    with pytest.raises(NotAuthenticated):
+        await party_of(provider).told_to_end(provider.sign(logout_claims(provider, **change)))
+
+
+async def test_an_id_token_and_a_token_of_others_are_no_logout_tokens(provider: LyingProvider) -> None:
+    party = party_of(provider)
+    stranger = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
+    header, body = b'{"alg":"none"}', json.dumps(logout_claims(provider)).encode()
+    unsigned = f"{encoded(header)}.{encoded(body)}."
+    for token in (
+        provider.sign(provider.claims()),
+        provider.sign(logout_claims(provider), key=stranger),
+        unsigned,
+    ):
+        with pytest.raises(NotAuthenticated):
+            await party.told_to_end(token)

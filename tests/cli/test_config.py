@@ -38,6 +38,25 @@ def test_nobody_may_call_reads_back_as_nobody(tmp_path: Path) -> None:
     assert again(values, tmp_path) == values
 
 
+def test_renamed_claims_read_back_as_they_were(tmp_path: Path) -> None:
+    values = Settings.model_validate({"login": {"claims": {"employee": "hsaIdentity", "unit": 'a "b"'}}})
+    assert again(values, tmp_path) == values
+
+
+@pytest.mark.parametrize(
+    "login",
+    [
+        {"provider": "saml"},
+        {"provider": "oidc"},
+        {"public_address": "http://samsyn.region.example"},
+        {"public_address": "https://samsyn.region.example/path"},
+    ],
+)
+def test_a_login_that_is_not_whole_or_not_safe_is_refused(login: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="login"):
+        Settings.model_validate({"login": login})
+
+
 @given(name=st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
 def test_any_name_reads_back_as_it_was(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     unit = {"hsa_id": "SE9990000001-1001", "name": name}

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from samsyn.model.registers import BlockKind
+from samsyn_demo.people import BY_KEY as PEOPLE
 from tests.viewer.house import House, a_house
 from tests.viewer.test_pages import STORY, post, related, token, visible
 
@@ -205,3 +206,48 @@ async def test_a_form_of_these_pages_without_the_sessions_token_does_nothing(hou
         foreign = await admin.post(f"{base}register", data=sent, headers={"origin": "https://evil.example"})
         assert foreign.status_code == 403
     assert "REGISTER_BLOCK" not in dict(await house.audited())
+
+
+async def test_an_administrator_learns_nobodys_name_of_whom_the_own_provider_has_nothing(
+    house: House,
+) -> None:
+    await house.fill(["skyddad", "lind", "reserv", "ekstrom"])
+    async with house.logged_in("block-administrator") as admin, house.logged_in("gp") as reader:
+        desk = await admin.get("/blocks")
+        hidden, shown = 0, 0
+        for person in ("tolvan", "skyddad", "lind", "reserv", "ekstrom"):
+            someone = PEOPLE[person]
+            key = (await house.lookup.by_number(someone.number))[0].key
+            owners = await house.store.read(
+                lambda c, key=key: {
+                    row[0]
+                    for table in ("study", "referral", "report")
+                    for row in c.execute(f"SELECT provider FROM {table} WHERE patient_key = ?", (key,))
+                }
+            )
+            found = await post(admin, desk, "/blocks/find", number=someone.number)
+            is_own = "SE9990000001-0001" in owners
+            assert (someone.family in visible(found)) is (is_own and not someone.protected), person
+            assert ("inga uppgifter om någon patient" in visible(found)) is not is_own, person
+            hidden, shown = hidden + (not is_own), shown + is_own
+        assert shown
+        assert hidden
+        assert (await reader.get("/blocks")).status_code == 403
+
+
+async def test_an_open_desk_is_told_of_a_new_request_at_once(house: House) -> None:
+    await house.block("tolvan", BlockKind.OUTER, "nord")
+    async with house.logged_in("gp") as reader, house.logged_in("block-administrator") as admin:
+        desk = await admin.get("/blocks")
+        assert 'data-pulse="/blocks/pulse"' in desk.text
+        assert (await admin.get("/blocks/pulse")).json() == {"shown": []}
+        base = await in_danger(reader)
+        page = await reader.get(base)
+        await post(
+            reader, page, f"{base}reveal/request-lift", owner="SE9990000001-0001", phone="1", need="Yrsel"
+        )
+        (mark,) = (await admin.get("/blocks/pulse")).json()["shown"]
+        assert f'data-shown="{mark}"' in (await admin.get("/blocks")).text
+        assert (await reader.get("/blocks/pulse")).status_code == 404
+    async with house.client() as nobody:
+        assert (await nobody.get("/blocks/pulse")).status_code == 401

@@ -44,6 +44,23 @@ class RegisterAdministration:
         """HSA-id of the provider whose blocks the subject keeps."""
         return duties.administered_provider(Facts(subject, Purpose.CARE, frozenset(), self._clock.now()))
 
+    async def knows(self, subject: Subject, patient_key: int) -> bool:
+        """Whether the administrator's provider has anything of the person: information, a block, a ground, a relation.
+
+        Of nobody else may he learn the name from a number.
+        """
+        provider, now = self.check(subject), self._clock.now().isoformat()
+
+        def question(ask: Ask) -> bool:
+            keys = patient_rows.closure(ask, patient_key)
+            owners = {each.provider for each in register_rows.owners_of(ask, keys)}
+            owners |= {each.provider for each in register_rows.own_blocks_of(ask, keys, now)}
+            owners |= {each.provider for each in register_rows.consents_of(ask, keys, now)}
+            owners |= {each.provider for each in register_rows.relations_of(ask, keys, now)}
+            return provider in owners
+
+        return await self._store.read(lambda connection: question(register_rows.asking(connection)))
+
     async def overview(self, subject: Subject, patient_key: int) -> Overview:
         """The person's rows at the administrator's provider; the reading is in the audit journal first."""
         provider, now = self.check(subject), self._clock.now().isoformat()
@@ -54,7 +71,7 @@ class RegisterAdministration:
         def question(ask: Ask) -> Overview:
             keys = patient_rows.closure(ask, patient_key)
             blocks = tuple(
-                each for each in register_rows.blocks_of(ask, keys, now) if each.provider == provider
+                each for each in register_rows.own_blocks_of(ask, keys, now) if each.provider == provider
             )
             own = {block.block_id for block in blocks}
             return Overview(

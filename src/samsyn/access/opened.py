@@ -35,6 +35,13 @@ class OpenedPatients:
             handles.popitem(last=False)
         return handle
 
+    def open_only(self, session_id: str, patient_key: int) -> str:
+        """The same, and everybody else of the session is closed: their open pages find nobody any more."""
+        handle = self.open(session_id, patient_key)
+        for other in [each for each in self._sessions[session_id] if each != handle]:
+            self.close(session_id, other)
+        return handle
+
     def patient_key(self, session_id: str, handle: str) -> int:
         """The person behind a handle of this session, who becomes the current one; NotFound otherwise."""
         handles = self._sessions.get(session_id)

@@ -17,7 +17,7 @@ def run(config: Path | None) -> None:
 def annotated(values: settings.Settings) -> str:
     """Every section and key with its description, the value in force behind it."""
     lines = [f"# {line}" for line in (settings.__doc__ or "").strip().splitlines()]
-    for name in ("data", "dicom", "http", "mllp", "login", "audit"):
+    for name in ("data", "dicom", "http", "mllp", "login", "national", "audit"):
         lines += ["", *_section(f"[{name}]", getattr(values, name))]
     for provider in values.provider:
         lines += ["", *_section("[[provider]]", provider)]
@@ -57,5 +57,7 @@ def _toml(value: Any) -> str:
         return str(value)
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(each) for each in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml(name)} = {_toml(each)}" for name, each in value.items()) + "}"
     # TOML's basic strings are JSON's, but for DEL, which TOML wants escaped.
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

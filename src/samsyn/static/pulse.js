@@ -4,6 +4,7 @@ const page = document.body;
 const every = Number(page.dataset.pulseMs);
 const told = new Set(page.dataset.shown.split(" ").filter(Boolean));
 const FAILURES_BEFORE_COVER = 2;
+const title = document.title;
 let failures = 0;
 let isOver = false;
 
@@ -40,7 +41,9 @@ async function ask() {
   if (answer.status === 200) {
     const shown = new Set((await answer.json()).shown);
     if ([...told].some((mark) => !shown.has(mark))) return close("changed");
-    note("more", shown.size > told.size);
+    const isMore = [...shown].some((mark) => !told.has(mark));
+    note("more", isMore);
+    document.title = (isMore ? "● " : "") + title;
   }
   failures = 0;
   cover(false);

@@ -80,7 +80,7 @@ class Transaction:
         self._change(["+", table, where, deltas])
 
     def delete(self, table: str, **where: Any) -> None:
-        """Removes the rows that match; only work lists shrink, never clinical or audit rows."""
+        """Removes the rows that match; only work lists and copies shrink, never clinical or audit rows."""
         self._change(["d", table, where])
 
     def settle(self, series_key: int, object_key: int, instances: int, uids: list[str]) -> None:

@@ -6,10 +6,10 @@ employee's HSA-id, never by `sub`, which is transient. HSA-ids are kept in upper
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
-from samsyn.errors import NotAuthenticated
+from samsyn.errors import ConfigurationError, NotAuthenticated
 from samsyn.model.subject import Assignment, Purpose, Right, Subject, SubjectKind
 
 _HSA_ID: Final = re.compile(r"SE[0-9]{10}(?:[0-9]{2})?-[A-Z0-9]{1,20}")
@@ -40,6 +40,14 @@ class ClaimNames:
     person: str = "personalIdentityNumber"
     roles: str = "systemRole"
     protected: str = "protectedPerson"
+
+
+def renamed(names: ClaimNames, changes: Mapping[str, str]) -> ClaimNames:
+    """The names with an operator's own. ConfigurationError: a claim that we do not ask for."""
+    unknown = set(changes) - {each.name for each in fields(ClaimNames)}
+    if unknown:
+        raise ConfigurationError(f"[login.claims] knows no {', '.join(sorted(unknown))}")
+    return replace(names, **changes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """The log-in desk: proof from the identity provider, session, audit entry; in that order, every time."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from samsyn.access.authentication.claims import PersonLoggedIn, patient
-from samsyn.access.authentication.oidc import Begun, RelyingParty
+from samsyn.access.authentication.oidc import Begun, LoggedIn, RelyingParty
+from samsyn.access.authentication.saml.party import SamlParty, ends_session
 from samsyn.access.authentication.sessions import Session, Sessions
 from samsyn.access.events import Event, entry
 from samsyn.access.view import Gatekeeper
-from samsyn.errors import NotAuthenticated
+from samsyn.errors import NotAuthenticated, NotSupported
 from samsyn.model.audit import AuditEntry
 from samsyn.model.subject import Subject
 
@@ -20,19 +21,24 @@ class LoginDesk:
 
     def __init__(
         self,
-        relying_party: RelyingParty,
+        sign_on: RelyingParty | SamlParty,
         sessions: Sessions,
         gatekeeper: Gatekeeper,
         find_patient: FindPatient,
     ) -> None:
-        self._relying_party = relying_party
+        self._sign_on = sign_on
         self._sessions = sessions
         self._gatekeeper = gatekeeper
         self._find_patient = find_patient
 
+    @property
+    def identity_provider(self) -> str:
+        """An address at the identity provider: whereto our pages' forms may lead."""
+        return self._sign_on.address
+
     async def begin(self, *, choose_again: bool = False, language: str = "") -> Begun:
         """Where the browser goes and the secret for its short-lived, HttpOnly log-in cookie."""
-        return await self._relying_party.begin(choose_again=choose_again, language=language)
+        return await self._sign_on.begin(choose_again=choose_again, language=language)
 
     async def finish(
         self, *, state: str, code: str, binding: str, issuer: str = "", before: str = ""
@@ -41,17 +47,80 @@ class LoginDesk:
 
         NotAuthenticated: refused, and written down as refused; a session from before stays as it was.
         """
+        party = self._sign_on
+        if not isinstance(party, RelyingParty):
+            raise NotAuthenticated("log-in is by SAML here")
+        return await self._open(
+            lambda: party.finish(state=state, code=code, binding=binding, issuer=issuer), before
+        )
+
+    async def receive(self, saml_response: str, relay_state: str) -> str:
+        """Verifies a SAML response; answers with the secret by which its browser fetches it (finish_saml).
+
+        NotAuthenticated, NotSupported: refused, and written down as refused.
+        """
         try:
-            proved = await self._relying_party.finish(state=state, code=code, binding=binding, issuer=issuer)
+            return self._saml().receive(saml_response, relay_state)
+        except (NotAuthenticated, NotSupported) as refusal:
+            await self._gatekeeper.record(_refused(refusal.detail))
+            raise
+
+    async def finish_saml(self, *, ticket: str, binding: str, before: str = "") -> tuple[str, Session]:
+        """As `finish`, for a SAML response that was received under the ticket."""
+
+        async def prove() -> LoggedIn:
+            return self._saml().fetch(ticket, binding)
+
+        return await self._open(prove, before)
+
+    async def asked_to_end(self, asked: Mapping[str, str]) -> str:
+        """Ends the sessions that the SAML identity provider wants to end; whereto the browser takes the answer."""
+        try:
+            wanted, address = self._saml().asked_to_end(asked)
+        except NotAuthenticated as refusal:
+            await self._gatekeeper.record(_refused(refusal.detail))
+            raise
+        ended = self._sessions.close_those(lambda session: ends_session(session.id_token, wanted))
+        if ended:
+            await self._gatekeeper.record(*(entry(session.subject, Event.LOGOUT) for session in ended))
+        return address
+
+    async def told_to_end(self, logout_token: str) -> None:
+        """Ends the sessions that an OpenID provider's logout token names; an unknown session is no error.
+
+        NotAuthenticated: a token that is not the provider's or not for this; OutOfResources: its keys are away.
+        """
+        party = self._sign_on
+        if not isinstance(party, RelyingParty):
+            raise NotAuthenticated("log-in is by SAML here")
+        try:
+            is_named = await party.told_to_end(logout_token)
+        except NotAuthenticated as refusal:
+            await self._gatekeeper.record(_refused(refusal.detail))
+            raise
+        ended = self._sessions.close_those(lambda session: is_named(session.id_token))
+        if ended:
+            await self._gatekeeper.record(*(entry(session.subject, Event.LOGOUT) for session in ended))
+
+    def saml_metadata(self) -> bytes:
+        """Our SAML metadata. NotAuthenticated: log-in is not by SAML here."""
+        return self._saml().metadata
+
+    def _saml(self) -> SamlParty:
+        if not isinstance(self._sign_on, SamlParty):
+            raise NotAuthenticated("log-in is not by SAML here")
+        return self._sign_on
+
+    async def _open(self, prove: Callable[[], Awaitable[LoggedIn]], before: str) -> tuple[str, Session]:
+        try:
+            proved = await prove()
             subject = await self._subject(proved.who)
         except NotAuthenticated as refusal:
             await self._gatekeeper.record(_refused(refusal.detail))
             raise
         secret, session = self._sessions.open(subject, proved.id_token)
         try:
-            await self._gatekeeper.record(
-                entry(session.subject, Event.LOGIN, details=_names(session.subject))
-            )
+            await self._gatekeeper.record(entry(session.subject, Event.LOGIN))
         except BaseException:
             self._sessions.close(secret)
             raise
@@ -62,7 +131,7 @@ class LoginDesk:
     async def log_out(self, secret: str) -> str:
         """Ends the session; answers with the address where the identity provider ends its own, or ""."""
         session = await self._leave(secret)
-        return await self._relying_party.logout_address(session.id_token) if session else ""
+        return await self._sign_on.logout_address(session.id_token) if session else ""
 
     async def _leave(self, secret: str) -> Session | None:
         session = self._sessions.close(secret)

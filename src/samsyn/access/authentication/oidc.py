@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
@@ -28,6 +28,8 @@ from samsyn.model.subject import Subject
 
 ALGORITHMS: Final = ("ES256", "ES384", "PS256", "RS256")
 """Signatures that an id token may bear; never `none`, never a shared secret."""
+_LOGOUT: Final = "http://schemas.openid.net/event/backchannel-logout"
+"""The event that a logout token tells (Back-Channel Logout 1.0, section 2.4)."""
 _KEYS_SECONDS: Final = 3600.0
 """Keys and addresses of the provider are read anew after this time."""
 _KEYS_PAUSE_S: Final = 30.0
@@ -90,6 +92,11 @@ class RelyingParty:
         self._pending: OrderedDict[str, _Pending] = OrderedDict()
         self._provider: _Provider | None = None
 
+    @property
+    def address(self) -> str:
+        """The issuer, an address at the identity provider."""
+        return self._registration.issuer
+
     async def begin(self, *, choose_again: bool = False, language: str = "") -> Begun:
         """Starts a log-in. `choose_again` asks the provider to let the person choose (change of assignment);
         `language` ("sv", "en") asks for its pages in that language.
@@ -142,6 +149,35 @@ class RelyingParty:
         if self._registration.after_logout_uri:
             asked["post_logout_redirect_uri"] = self._registration.after_logout_uri
         return f"{address}?{urlencode(asked)}"
+
+    async def told_to_end(self, logout_token: str) -> Callable[[str], bool]:
+        """Which sessions, by their id tokens, the provider has ended (Back-Channel Logout 1.0, section 2.6).
+
+        NotAuthenticated: not signed by the provider, for another client, too old, or no logout token.
+        """
+        claims = await self._signed_claims(logout_token)
+        now = int(self._clock.now().timestamp())
+        registry = jwt.JWTClaimsRegistry(
+            now=now,
+            leeway=limits.CLOCK_LEEWAY_S,
+            iss={"essential": True, "value": self._registration.issuer},
+            aud={"essential": True, "value": self._registration.client_id},
+            iat={"essential": True},
+        )
+        try:
+            registry.validate(dict(claims))
+        except JoseError as problem:
+            raise NotAuthenticated(f"the logout token: {type(problem).__name__}") from None
+        events, made = claims.get("events"), claims.get("iat")
+        if not isinstance(events, dict) or not isinstance(events.get(_LOGOUT), dict) or "nonce" in claims:
+            raise NotAuthenticated("no logout token")
+        if not isinstance(made, int | float) or now - made > limits.LOGOUT_TOKEN_S:
+            raise NotAuthenticated("the logout token is too old")
+        name = "sid" if claims.get("sid") else "sub"
+        value = claims.get(name)
+        if not isinstance(value, str) or not value:
+            raise NotAuthenticated("the logout token names nobody")
+        return lambda id_token: _payload(id_token).get(name) == value
 
     def _remember(self, state: str, pending: _Pending) -> None:
         self._pending[state] = pending
@@ -245,6 +281,16 @@ class RelyingParty:
         if answer.status_code >= 500 or len(answer.content) > limits.MAX_IDENTITY_ANSWER_BYTES:
             raise OutOfResources("the identity provider does not answer as it should")
         return answer
+
+
+def _payload(id_token: str) -> dict[str, Any]:
+    """The claims of an id token that was verified when it came; {} for anything else."""
+    parts = id_token.split(".")
+    try:
+        told = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (ValueError, IndexError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def challenge(verifier: str) -> str:

@@ -107,6 +107,14 @@ class Sessions:
             self._end(key)
         return len(keys)
 
+    def close_those(self, wanted: Callable[[Session], bool]) -> list[Session]:
+        """Ends the sessions that are wanted ended, and answers with them."""
+        keys = [key for key, kept in self._kept.items() if wanted(kept.session)]
+        ended = [self._kept[key].session for key in keys]
+        for key in keys:
+            self._end(key)
+        return ended
+
     def __len__(self) -> int:
         return len(self._kept)
 

@@ -3,17 +3,18 @@
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from samsyn.access.authentication.identification import SESSION_COOKIE, session_secret
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.language import COOKIE as LANGUAGE_COOKIE
 from samsyn.endpoints.viewer.language import LANGUAGES
+from samsyn.endpoints.viewer.launch import AFTER_COOKIE, after_login
 from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.secure import check_origin, read_form
 from samsyn.endpoints.viewer.visits import Visit, Visits
-from samsyn.errors import NotAuthenticated, OutOfResources
+from samsyn.errors import NotAuthenticated, NotFound, NotSupported, OutOfResources
 
 BINDING_COOKIE: Final = "samsyn-login"
 """Binds a log-in under way to the browser that began it; lives as long as the log-in may."""
@@ -23,7 +24,7 @@ _MAX_ANSWER_CHARACTERS: Final = 4_096
 
 
 class Login:
-    """The addresses /login, /login/start, /login/callback, /logout, /assignment and /language."""
+    """The addresses under /login, and /logout, /assignment and /language."""
 
     def __init__(self, deps: ViewerDependencies, visits: Visits) -> None:
         self._deps = deps
@@ -36,6 +37,11 @@ class Login:
             Route("/login", anybody(self.page), methods=["GET"]),
             Route("/login/start", anybody(self.start), methods=["GET"]),
             Route("/login/callback", anybody(self.callback), methods=["GET"]),
+            Route("/login/backchannel", anybody(self.told_to_end), methods=["POST"]),
+            Route("/login/saml/acs", anybody(self.receive), methods=["POST"]),
+            Route("/login/saml/continue", anybody(self.fetch), methods=["GET"]),
+            Route("/login/saml/logout", anybody(self.asked_to_end), methods=["GET"]),
+            Route("/login/saml/metadata", anybody(self.metadata), methods=["GET"]),
             Route("/logout", staff(self.leave), methods=["POST"]),
             Route("/assignment", staff(self.change), methods=["POST"]),
             Route("/language", anybody(self.language), methods=["POST"]),
@@ -65,7 +71,60 @@ class Login:
             )
         except (NotAuthenticated, OutOfResources):
             return self._page(request, "failed", 403)
-        answer = go_to("/")
+        return self._logged_in(request, secret)
+
+    async def told_to_end(self, request: Request) -> Response:
+        """OpenID Connect Back-Channel Logout 1.0: the provider's server tells which session has ended."""
+        form = await read_form(request)
+        try:
+            await self._deps.desk.told_to_end(form.text("logout_token"))
+        except (NotAuthenticated, OutOfResources):
+            return JSONResponse({"error": "invalid_request"}, 400, {"Cache-Control": "no-store"})
+        return Response(status_code=200, headers={"Cache-Control": "no-store"})
+
+    async def receive(self, request: Request) -> Response:
+        """The form that the SAML identity provider's page sends, without our cookies (SameSite): verified, put
+        aside, and the browser sent to fetch it with them."""
+        form = await read_form(request)
+        try:
+            ticket = await self._deps.desk.receive(form.text("SAMLResponse"), form.text("RelayState"))
+        except (NotAuthenticated, NotSupported):
+            return self._page(request, "failed", 403)
+        return go_to(f"/login/saml/continue?ticket={ticket}")
+
+    async def fetch(self, request: Request) -> Response:
+        """A verified SAML response becomes the session of the browser that began the log-in, and of no other."""
+        try:
+            secret, _ = await self._deps.desk.finish_saml(
+                ticket=request.query_params.get("ticket", ""),
+                binding=request.cookies.get(BINDING_COOKIE, ""),
+                before=session_secret(request.scope),
+            )
+        except NotAuthenticated:
+            return self._page(request, "failed", 403)
+        return self._logged_in(request, secret)
+
+    async def asked_to_end(self, request: Request) -> Response:
+        """Single log-out: the identity provider's signed request ends its sessions here; its answer to ours is a
+        log-out page."""
+        if "SAMLRequest" not in request.query_params:
+            return go_to("/login?because=logged_out")
+        try:
+            return go_to(await self._deps.desk.asked_to_end(request.query_params))
+        except NotAuthenticated:
+            return self._page(request, "failed", 403)
+
+    async def metadata(self, request: Request) -> Response:
+        """Our SAML metadata, for the identity provider."""
+        try:
+            told = self._deps.desk.saml_metadata()
+        except NotAuthenticated:
+            raise NotFound from None
+        return Response(told, media_type="application/samlmetadata+xml")
+
+    def _logged_in(self, request: Request, secret: str) -> Response:
+        answer = go_to(after_login(request))
+        answer.delete_cookie(AFTER_COOKIE, path="/login", httponly=True, samesite="lax")
         secure = request.url.scheme == "https"
         answer.set_cookie(SESSION_COOKIE, secret, path="/", httponly=True, samesite="lax", secure=secure)
         answer.delete_cookie(BINDING_COOKIE, path="/login", httponly=True, samesite="lax", secure=secure)

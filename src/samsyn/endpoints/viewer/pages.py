@@ -70,6 +70,7 @@ class Pages:
             "close_address": "",
             "pulse": "",
             "shown": [],
+            "more_note": "",
             "here": request.url.path,
             "page": "message",
             **values,

@@ -7,6 +7,8 @@ lift runs out, the marks that the server answers are fewer, and the page closes 
 import hashlib
 import hmac
 import secrets
+from types import MappingProxyType
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -17,7 +19,8 @@ from samsyn.access.rules import Told
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.errors import NotFound
 
-_NOT_KEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+NOT_KEPT: Final = MappingProxyType({"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})
+"""Answers to a pulse are for the moment."""
 
 
 class Marks:
@@ -51,19 +54,19 @@ class Pulse:
     async def session(self, request: Request) -> Response:
         """204 while the session lasts, 401 when it is over."""
         found = self._deps.sessions.look(session_secret(request.scope))
-        return Response(status_code=204 if found else 401, headers=_NOT_KEPT)
+        return Response(status_code=204 if found else 401, headers=NOT_KEPT)
 
     async def patient(self, request: Request) -> Response:
         """The marks of what may be told of the opened person now; 401 without session, 404 when he was closed."""
         session = self._deps.sessions.look(session_secret(request.scope))
         if session is None:
-            return Response(status_code=401, headers=_NOT_KEPT)
+            return Response(status_code=401, headers=NOT_KEPT)
         subject = session.subject
         try:
             key = self._deps.opened.look(subject.session_id, request.path_params["handle"])
         except NotFound:
-            return Response(status_code=404, headers=_NOT_KEPT)
+            return Response(status_code=404, headers=NOT_KEPT)
         if subject.assignment is None or not subject.reads_for_care:
-            return Response(status_code=404, headers=_NOT_KEPT)
+            return Response(status_code=404, headers=NOT_KEPT)
         told = await self._deps.gatekeeper.still_told(subject, frozenset({key}), subject.assignment.purpose)
-        return JSONResponse({"shown": self._marks.of(subject.session_id, told)}, headers=_NOT_KEPT)
+        return JSONResponse({"shown": self._marks.of(subject.session_id, told)}, headers=NOT_KEPT)

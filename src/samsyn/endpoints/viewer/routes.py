@@ -4,6 +4,7 @@ from pathlib import Path
 
 from starlette.routing import BaseRoute
 
+from samsyn.access.launches import Launches
 from samsyn.endpoints.viewer.assets import Assets
 from samsyn.endpoints.viewer.blocks.desk import LiftDesk
 from samsyn.endpoints.viewer.blocks.person import PersonRegister
@@ -11,6 +12,7 @@ from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.finding import Finding
 from samsyn.endpoints.viewer.ground import Grounds
 from samsyn.endpoints.viewer.language import Languages
+from samsyn.endpoints.viewer.launch import LaunchPages
 from samsyn.endpoints.viewer.login import Login
 from samsyn.endpoints.viewer.ohif import DiagnosticViewer
 from samsyn.endpoints.viewer.pages import Pages
@@ -35,7 +37,7 @@ def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
     ohif_files = Assets(deps.static_folder / "vendor" / "ohif", "/ohif/")
     languages = Languages(Path(__file__).with_name("locale"))
     login = deps.settings.login
-    pages = Pages(languages, assets, deps.version, login.provider == "demo", login.issuer)
+    pages = Pages(languages, assets, deps.version, login.provider == "demo", deps.desk.identity_provider)
     marks = Marks()
     visits = Visits(deps, pages, marks)
     tickets = Tickets()
@@ -49,7 +51,8 @@ def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
         *Record(deps, visits, reveal, series, diagnostic.is_installed).routes(),
         *reveal.routes(),
         *Grounds(deps, visits).routes(),
-        *LiftDesk(deps, visits, tickets).routes(),
+        *LaunchPages(deps, visits, Launches(deps.clock)).routes(),
+        *LiftDesk(deps, visits, tickets, marks).routes(),
         *PersonRegister(deps, visits).routes(),
         *PicturePages(deps, visits, series, diagnostic.is_installed).routes(),
         *diagnostic.routes(),

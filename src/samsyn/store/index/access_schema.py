@@ -9,4 +9,11 @@ CREATE TABLE lift_request(request_id TEXT PRIMARY KEY, patient_key INTEGER, owne
 CREATE INDEX lift_request_by_owner ON lift_request(owner, asked);
 CREATE INDEX lift_request_by_asker ON lift_request(employee, asked);
 CREATE INDEX lift_request_by_patient ON lift_request(patient_key);
+CREATE TABLE national_block(block_id TEXT PRIMARY KEY, issuer TEXT, number TEXT, kind TEXT, provider TEXT,
+  unit TEXT, first_day INTEGER, last_day INTEGER);
+CREATE INDEX national_block_by_number ON national_block(number, issuer);
+CREATE TABLE national_lift(lift_id TEXT PRIMARY KEY, block_id TEXT, unit TEXT, employee TEXT, ends TEXT);
+CREATE INDEX national_lift_by_block ON national_lift(block_id);
+CREATE TABLE national_state(one INTEGER PRIMARY KEY CHECK(one = 1), created_next TEXT, cancelled TEXT,
+  read_at TEXT);
 """

@@ -19,6 +19,7 @@ from samsyn.model.registers import (
     LiftAnswer,
     LiftRequest,
 )
+from samsyn.store.index import national_rows
 
 Ask: TypeAlias = Callable[..., list[Any]]
 
@@ -52,14 +53,20 @@ def consents_of(ask: Ask, keys: Collection[int], now: str) -> tuple[Consent, ...
 
 
 def blocks_of(ask: Ask, keys: Collection[int], now: str) -> tuple[Block, ...]:
-    """Blocks of these persons that have not been ended before `now`."""
+    """Blocks of these persons that have not been ended before `now`; those of the national service among them."""
+    return own_blocks_of(ask, keys, now) + national_rows.blocks_of(ask, keys)
+
+
+def own_blocks_of(ask: Ask, keys: Collection[int], now: str) -> tuple[Block, ...]:
+    """The same without the national ones: those that are kept, and can be ended, here."""
     return tuple(_block(row) for row in _of(ask, _BLOCK, keys, "(ended IS NULL OR ended > ?)", now))
 
 
 def lifts_of(ask: Ask, keys: Collection[int], now: str) -> tuple[Lift, ...]:
-    """Lifts of these persons that have not ended before `now`."""
+    """Lifts of these persons that have not ended before `now`; those of the national service among them."""
     condition = "ends > ? AND (ended IS NULL OR ended > ?)"
-    return tuple(_lift(row) for row in _of(ask, _LIFT, keys, condition, now, now))
+    own = tuple(_lift(row) for row in _of(ask, _LIFT, keys, condition, now, now))
+    return own + national_rows.lifts_of(ask, keys, now)
 
 
 def blocks_at(ask: Ask, provider: str, now: str) -> tuple[Block, ...]:

@@ -3,21 +3,25 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from starlette.responses import Response
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from samsyn.access.authentication.identification import session_secret
 from samsyn.access.duties import LIFT_REASONS
 from samsyn.access.events import Event, entry
 from samsyn.access.lift_requests import is_waiting
 from samsyn.access.registers import end_of_day
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.pages import go_to
+from samsyn.endpoints.viewer.pulse import NOT_KEPT, Marks
 from samsyn.endpoints.viewer.tickets import Tickets
 from samsyn.endpoints.viewer.typed import moment_typed, typed_moment
 from samsyn.endpoints.viewer.visits import Answer, Endpoint, Visit, Visits
 from samsyn.endpoints.viewer.wording import PatientShown, moment, patient_shown
-from samsyn.errors import BadInput, Conflict, NotFound
+from samsyn.errors import BadInput, Conflict, NotAllowed, NotFound
 from samsyn.model.registers import LiftAnswer, LiftRequest
+from samsyn.model.subject import Subject
 from samsyn.patients.identifiers import MAX_CHARACTERS, recognise
 
 
@@ -51,15 +55,17 @@ class Person:
 class LiftDesk:
     """The addresses under /blocks that name no person."""
 
-    def __init__(self, deps: ViewerDependencies, visits: Visits, tickets: Tickets) -> None:
+    def __init__(self, deps: ViewerDependencies, visits: Visits, tickets: Tickets, marks: Marks) -> None:
         self._deps = deps
         self._visits = visits
         self._tickets = tickets
+        self._marks = marks
 
     def routes(self) -> list[BaseRoute]:
         """The addresses of this part."""
         return [
             Route("/blocks", self._administrator(self.desk), methods=["GET"]),
+            Route("/blocks/pulse", self.pulse, methods=["GET"]),
             Route("/blocks/find", self._administrator(self.find), methods=["POST"]),
             Route("/blocks/open", self._administrator(self.open), methods=["POST"]),
             Route("/blocks/requests/{request}", self._administrator(self.ask_answer), methods=["GET"]),
@@ -69,6 +75,17 @@ class LiftDesk:
     async def desk(self, visit: Visit) -> Response:
         """Everything that waits, and what was answered lately."""
         return await self._desk(visit)
+
+    async def pulse(self, request: Request) -> Response:
+        """What an open desk asks every other second: a mark for each request, so that a new one is told at once."""
+        session = self._deps.sessions.look(session_secret(request.scope))
+        if session is None:
+            return Response(status_code=401, headers=NOT_KEPT)
+        try:
+            requests = await self._deps.lift_requests.to_answer(session.subject)
+        except NotAllowed:
+            return Response(status_code=404, headers=NOT_KEPT)
+        return JSONResponse({"shown": self._marks_of(session.subject, requests)}, headers=NOT_KEPT)
 
     async def find(self, visit: Visit) -> Response:
         """Looks a person up by number; the search is in the audit journal before the answer."""
@@ -80,6 +97,7 @@ class LiftDesk:
                 for key in ([each.key for each in found] or [0])
             )
         )
+        found = [each for each in found if await self._deps.administration.knows(visit.subject, each.key)]
         recognised = recognise(sought, self._deps.clock.now().date())
         value = recognised.identifier.value if recognised else sought
         people = [
@@ -89,7 +107,7 @@ class LiftDesk:
             )
             for each in found
         ]
-        return await self._desk(visit, sought, people, visit.words("search.none") if not found else "")
+        return await self._desk(visit, sought, people, visit.words("blocks.none_found") if not found else "")
 
     async def open(self, visit: Visit) -> Response:
         """Opens the found person's registers."""
@@ -154,10 +172,8 @@ class LiftDesk:
     async def _desk(
         self, visit: Visit, sought: str = "", found: list[Person] | None = None, trouble: str = ""
     ) -> Response:
-        requests = [
-            await self._shown(visit, request)
-            for request in await self._deps.lift_requests.to_answer(visit.subject)
-        ]
+        known = await self._deps.lift_requests.to_answer(visit.subject)
+        requests = [await self._shown(visit, request) for request in known]
         values = {
             "waiting": [each for each in requests if each.waiting],
             "answered": [each for each in reversed(requests) if not each.waiting],
@@ -166,8 +182,16 @@ class LiftDesk:
             "found": found or [],
             "trouble": trouble,
             "here": "/blocks",
+            "pulse": "/blocks/pulse",
+            "shown": self._marks_of(visit.subject, known),
+            "more_note": visit.words("blocks.new_request"),
         }
         return self._visits.show(visit, "blocks.html", "blocks", values)
+
+    def _marks_of(self, subject: Subject, requests: tuple[LiftRequest, ...]) -> list[str]:
+        return self._marks.of(
+            subject.session_id, frozenset(("request", each.request_id) for each in requests)
+        )
 
     async def _shown(self, visit: Visit, request: LiftRequest) -> RequestShown:
         patient = await self._deps.lookup.patient(request.patient_key)

@@ -181,6 +181,8 @@ class PersonRegister:
             provider = self._deps.administration.check(visit.subject)
             handle = visit.path("handle")
             key = self._deps.opened.patient_key(visit.subject.session_id, handle)
+            if not await self._deps.administration.knows(visit.subject, key):
+                raise NotFound
             patient = await self._deps.lookup.patient(key)
             return await answer(Opened(visit, handle, key, patient_shown(patient, visit.words), provider))
 

@@ -1,0 +1,110 @@
+"""The national blocking service, version 4: asking for blocks and reading the answer.
+
+What can not be understood of a block makes it cover more, never less; elements that are new to us are passed over.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from lxml import etree
+
+from samsyn.access.national.soap import Element, SoapClient
+from samsyn.clock import STOCKHOLM
+from samsyn.errors import OutOfResources
+from samsyn.model.national import NationalBlock, NationalLift
+from samsyn.model.registers import BlockKind
+
+_CORE: Final = "urn:riv:informationsecurity:authorization:blocking:4"
+_GET: Final = "urn:riv:informationsecurity:authorization:blocking:GetBlocksResponder:4"
+ACTION: Final = f"{_GET}:GetBlocks"
+"""SOAPAction of GetBlocks."""
+_LONGEST: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class BlockHeader:
+    """One answer. `created_next`: where the next reading goes on; `cancelled`: when a block was last taken away."""
+
+    blocks: tuple[NationalBlock, ...]
+    created_next: str
+    cancelled: str
+
+
+async def get_blocks(client: SoapClient, created_on_or_after: str = "") -> BlockHeader:
+    """Blocks in force, all of them or those stored since. OutOfResources: no usable answer."""
+    request = etree.Element(f"{{{_GET}}}GetBlocks", nsmap={None: _GET})
+    if created_on_or_after:
+        etree.SubElement(request, f"{{{_GET}}}createdOnOrAfter").text = created_on_or_after
+    answer = await client.call(ACTION, request)
+    header = answer.find(f"{{{_GET}}}blockHeader")
+    if answer.tag != f"{{{_GET}}}GetBlocksResponse" or header is None:
+        raise OutOfResources("the blocking service answers something else")
+    if _text(header, "result", "resultCode") not in ("OK", "INFO"):
+        raise OutOfResources("the blocking service refuses")
+    created_next = _text(header, "nextCreatedOnOrAfter")
+    if _moment(created_next) is None:
+        raise OutOfResources("the blocking service does not say how far it has told")
+    blocks = tuple(_block(each) for each in header.findall(f"{{{_CORE}}}blocks"))
+    return BlockHeader(blocks, created_next, _text(header, "latestCancellation"))
+
+
+def _block(element: Element) -> NationalBlock:
+    block_id, provider = _text(element, "blockId"), _text(element, "informationCareProviderId").upper()
+    issuer, number = _text(element, "patientId", "root"), _text(element, "patientId", "extension").upper()
+    if not block_id or not provider or not number:
+        raise OutOfResources("the blocking service tells a block without id, provider or patient")
+    # An unknown kind, and an inner block that names no unit, hide the whole provider.
+    unit = _text(element, "informationCareUnitId").upper()
+    inner = _text(element, "blockType") == "Inner"
+    lifts = tuple(
+        lift for each in element.findall(f"{{{_CORE}}}temporaryRevokes") if (lift := _lift(each)) is not None
+    )
+    return NationalBlock(
+        block_id,
+        issuer,
+        number,
+        BlockKind.INNER if inner else BlockKind.OUTER,
+        provider,
+        unit if inner else "",
+        _day(_text(element, "informationStartDate")),
+        _day(_text(element, "informationEndDate")),
+        lifts,
+    )
+
+
+def _lift(element: Element) -> NationalLift | None:
+    """None for a lift that can not be understood: it opens nothing."""
+    lift_id, unit = _text(element, "temporaryRevokeId"), _text(element, "revokedForCareUnitId").upper()
+    ends = _moment(_text(element, "endDate"))
+    if not lift_id or not unit or ends is None:
+        return None
+    return NationalLift(lift_id, unit, _text(element, "revokedForEmployeeId").upper(), ends)
+
+
+def _text(parent: Element, *names: str) -> str:
+    found = parent
+    for name in names:
+        found = found.find(f"{{{_CORE}}}{name}") if found is not None else None
+    text = (found.text or "").strip() if found is not None else ""
+    if len(text) > _LONGEST:
+        raise OutOfResources("the blocking service tells a name that is too long")
+    return text
+
+
+def _moment(text: str) -> datetime | None:
+    """An xs:dateTime; one without zone is Swedish. None: none, or no time."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=STOCKHOLM)).astimezone(UTC)
+
+
+def _day(text: str) -> int | None:
+    """The Swedish day (YYYYMMDD); None, which bounds nothing, for none and for what is no time."""
+    moment = _moment(text)
+    if moment is None:
+        return None
+    day = moment.astimezone(STOCKHOLM).date()
+    return day.year * 10_000 + day.month * 100 + day.day

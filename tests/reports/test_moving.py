@@ -393,3 +393,26 @@ async def test_what_was_sent_under_two_numbers_is_parted_also_when_it_is_settled
     assert await archive.all("SELECT instance_count, series_count FROM study") == [(1, 1)]
     ((segment, offset, length), _) = await archive.all("SELECT segment, body_offset, length FROM held")
     assert RIGHT.value.encode() in await archive.store.body_async(segment, offset, length)
+
+
+async def test_a_report_without_images_is_moved_alone_followed_and_taken_back(archive: Archive) -> None:
+    wrong, right = await two_people(archive)
+    await archive.report("1")
+    (row,) = await archive.mover.texts(steward(), wrong)
+    number = (row["accession_issuer"], row["accession"])
+    told = await archive.mover.text_consequences(steward(), wrong, number, RIGHT)
+    assert (told.reports, told.instances, told.former.key) == (1, 0, wrong)
+    act = await archive.mover.move_texts(steward(), wrong, number, RIGHT, "Fel patient")
+    assert await archive.report("2", text="Tillägg") == "AA"
+    assert await archive.things(right) == {"Svar", "Tillägg"}
+    assert await archive.mover.texts(steward(), wrong) == []
+    with pytest.raises(Conflict):
+        await archive.mover.move_texts(steward(), right, number, RIGHT, "igen")
+    await archive.decisions.undo(steward(), act)
+    assert await archive.things(wrong) == {"Svar", "Tillägg"}
+    with pytest.raises(NotFound):
+        await archive.mover.move_texts(steward(KLARA), wrong, number, RIGHT, "annans")
+    with pytest.raises(NotFound):
+        await archive.mover.text_consequences(steward(KLARA), wrong, number)
+    with pytest.raises(BadInput):
+        await archive.mover.move_texts(steward(), wrong, number, RIGHT, "")

@@ -17,10 +17,19 @@ _OBJECT = (
 )
 
 
+_SENT_FOR = (
+    "SELECT f.sop_uid, f.patient_key FROM study JOIN sent_for AS f ON f.study_uid = study.study_uid"
+    " WHERE study.patient_key = ?"
+)
+
+
 def set_aside(transaction: Transaction, component: frozenset[int]) -> int:
     """Holds what was sent for somebody who is no longer one person with the study's owner; how many objects."""
     found = 0
     for person in sorted(component):
+        for sop_uid, sent_for in transaction.all(_SENT_FOR, person):
+            if sent_for not in component:
+                transaction.unsettle_holding(sop_uid)
         for row in transaction.all(_OBJECT, person):
             if row[1] not in component:
                 _hold(transaction, row)

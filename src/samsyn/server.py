@@ -3,19 +3,15 @@
 import asyncio
 import contextlib
 import logging
-import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
-import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from samsyn import __version__, limits
 from samsyn.access.administration import RegisterAdministration
@@ -46,20 +42,15 @@ from samsyn.endpoints.dicomweb.door import DicomwebDoor
 from samsyn.endpoints.dimse.listener import DicomDoor
 from samsyn.endpoints.fhir.routes import FhirDependencies, fhir_routes
 from samsyn.endpoints.hl7.listener import Hl7Door
-from samsyn.endpoints.systems.listener import CertificateProtocol, SystemsOnly, tls_context
+from samsyn.endpoints.http_listener.serving import Front, HttpServer, listening, serve
+from samsyn.endpoints.http_listener.systems import CertificateProtocol, SystemsOnly, tls_context
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
-from samsyn.errors import ConfigurationError
-from samsyn.exchange.announcing import CorrectionNotices, work_of
 from samsyn.exchange.auditing.receivers import make_outboxes
-from samsyn.exchange.availability import AVAILABILITY_JOB, AvailabilityNotices
-from samsyn.exchange.commitment import STORAGE_COMMITMENT_JOB, Commitments
-from samsyn.exchange.pool import AssociationPool
-from samsyn.exchange.security import caller_context
-from samsyn.exchange.sending import SEND_JOB, Sending
+from samsyn.exchange.exchange import Exchange
 from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
-from samsyn.jobs.queue import Job, Later, Patience, Worker
+from samsyn.jobs.queue import Job, Later, Worker
 from samsyn.model.patient import Demographics, DemographicsOrigin
 from samsyn.model.subject import Subject
 from samsyn.patients import registry
@@ -90,7 +81,6 @@ from samsyn.store.upkeep.settle import Settling
 log = logging.getLogger(__name__)
 
 _STOP_S = 20.0
-_DICOMWEB_START = f"{DICOMWEB_PREFIX}/"
 
 
 class Server:
@@ -104,7 +94,7 @@ class Server:
         self._stopping = False
         self.http_port = settings.http.port
         self.https_port = settings.http_tls.port
-        self._listeners: list[tuple[_HttpServer, asyncio.Task[None]]] = []
+        self._listeners: list[tuple[HttpServer, asyncio.Task[None]]] = []
         self.dicom_port = settings.dicom.port
         self.mllp_port = settings.mllp.port
 
@@ -115,11 +105,11 @@ class Server:
         Whatever had begun by then is ended again.
         """
         async with contextlib.AsyncExitStack() as undo:
-            http_socket = undo.enter_context(_listening(self._settings.http.host, self._settings.http.port))
+            http_socket = undo.enter_context(listening(self._settings.http.host, self._settings.http.port))
             self.http_port = http_socket.getsockname()[1]
             self._base = f"http://{self._settings.http.host}:{self.http_port}"
             tls = self._settings.http_tls
-            tls_socket = undo.enter_context(_listening(tls.host, tls.port)) if tls.is_on else None
+            tls_socket = undo.enter_context(listening(tls.host, tls.port)) if tls.is_on else None
             context = tls_context(tls) if tls.is_on else None
             self._open_store()
             undo.callback(self._store.close)
@@ -136,7 +126,6 @@ class Server:
             self._worker.start()
             undo.push_async_callback(self._worker.stop)
             self._exchange.start()
-            undo.push_async_callback(self._pool.stop)
             undo.push_async_callback(self._exchange.stop)
             self._scrub.start()
             undo.push_async_callback(self._scrub.stop)
@@ -152,16 +141,13 @@ class Server:
             await self._dicom.start()
             undo.push_async_callback(self._dicom.stop, 0.0)
             self.dicom_port = self._dicom.port
-            app = _Front(self._dicomweb, Starlette(routes=self._routes()))
-            await self._serve_http(app, http_socket, http="httptools")
+            app = Front(DICOMWEB_PREFIX, self._dicomweb, Starlette(routes=self._routes()))
+            self._listeners.append(await serve(app, http_socket, http="httptools"))
             if tls_socket is not None and context is not None:
                 self.https_port = tls_socket.getsockname()[1]
-                await self._serve_http(
-                    SystemsOnly(app),
-                    tls_socket,
-                    http=CertificateProtocol,
-                    ssl_context_factory=lambda *_: context,
-                )
+                served = SystemsOnly(app)
+                how = {"http": CertificateProtocol, "ssl_context_factory": lambda *_: context}
+                self._listeners.append(await serve(served, tls_socket, **how))
             undo.pop_all()
         self._started = True
 
@@ -214,51 +200,14 @@ class Server:
         self._extracts = Extracts(store, clock, self._connections.naming_providers())
         self._anchoring = self._make_anchoring()
         self._outboxes = make_outboxes(self._settings, store, clock, self._connections)
-        self._pool = AssociationPool(
-            clock, self._settings.dicom.ae_title, caller_context(self._settings.dicom_tls)
-        )
-        self._commitments = Commitments(
+        self._exchange = Exchange(
             store,
             clock,
-            self._retriever,
-            self._gatekeeper,
+            self._settings,
             self._connections,
-            self._pool,
-            self._wake_exchange,
-        )
-        self._notices = AvailabilityNotices(
-            store,
-            self._retriever,
             self._gatekeeper,
-            self._connections,
-            self._pool,
-            self._settings.dicom.ae_title,
-            self._wake_exchange,
-        )
-        self._corrections = CorrectionNotices(
-            store, clock, self._connections, self._pool, self._notices.series_complete
-        )
-        self._sending = Sending(
-            store,
-            clock,
             self._retriever,
             self._transcoder,
-            self._gatekeeper,
-            self._connections,
-            self._pool,
-            self._wake_exchange,
-        )
-        self._exchange = Worker(
-            store,
-            clock,
-            {
-                STORAGE_COMMITMENT_JOB: self._commitments.work,
-                SEND_JOB: self._sending.work,
-                AVAILABILITY_JOB: self._notices.work,
-                **work_of(self._corrections),
-            },
-            limits.MAX_OUTGOING_JOBS,
-            Patience(limits.OUTGOING_ATTEMPTS, limits.OUTGOING_RETRY_S),
         )
         self._opened = OpenedPatients()
         self._tokens = Tokens()
@@ -286,8 +235,7 @@ class Server:
             self._retriever,
             self._transcoder,
             self._gatekeeper,
-            self._commitments,
-            self._pool,
+            self._exchange,
         )
         self._dicomweb = DicomwebDoor(
             self._identification.identify,
@@ -301,9 +249,6 @@ class Server:
             self._pictures,
             self._settings.http.cors_origins,
         )
-
-    def _wake_exchange(self) -> None:
-        self._exchange.wake()
 
     def _block_replica(self) -> BlockReplica | None:
         """The copy of the national blocks, where the settings name the service."""
@@ -445,32 +390,13 @@ class Server:
         system = self._connections.certificate(hsa_id)
         return system.subject if system is not None and system.may_query else None
 
-    async def _serve_http(self, app: ASGIApp, listening: socket.socket, **how: Any) -> None:
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            ws="none",
-            timeout_graceful_shutdown=10,
-            **how,
-        )
-        server = _HttpServer(config)
-        task = asyncio.create_task(server.serve([listening]), name="http")
-        self._listeners.append((server, task))
-        while not server.started:
-            if task.done():
-                await task
-            await asyncio.sleep(0.005)
-
     async def _prepare_series(self, job: Job) -> Later | None:
         if self._intake.is_busy():
             return Later(SERIES_QUIET_S)
         wait = await self._documents.prepare(job.name, SERIES_QUIET_S)
         if wait:
             return Later(wait)
-        await self._notices.series_complete(job.name)
+        await self._exchange.notices.series_complete(job.name)
         return None
 
     async def stop(self) -> None:
@@ -482,7 +408,6 @@ class Server:
         await self._stop_blocks()
         await self._worker.stop()
         await self._exchange.stop()
-        await self._pool.stop()
         await asyncio.gather(self._scrub.stop(), self._settling.stop(), self._giving_back.stop())
         await self._children.stop()
         await self._outbound.aclose()
@@ -556,15 +481,7 @@ class Server:
             Reading(
                 "audit_anchor_failures_total", "Anchors that could not be kept", self._anchoring.failures
             ),
-            Reading(
-                "commitments_total", "Answers to storage commitment delivered", self._commitments.answered
-            ),
-            Reading("instances_sent_total", "Instances sent to other archives", self._sending.sent),
-            Reading("rejection_notes_total", "Rejection notes delivered", self._corrections.sent),
-            Reading("notices_total", "Notifications of availability delivered", self._notices.told),
-            Reading("dicom_opened_total", "DICOM associations that we opened", self._pool.opened),
-            Reading("dicom_unreachable_total", "Attempts to open one that failed", self._pool.failed),
-            Reading("exchange_parked_total", "Deliveries given up", self._exchange.parked),
+            *(Reading(*each) for each in self._exchange.readings()),
             Reading("jobs_done_total", "Jobs finished", worker.done),
             *(
                 [Reading("national_blocks_age_seconds", "Age of the copy of blocks", self._blocks.age_s())]
@@ -617,44 +534,3 @@ class Server:
             for persona in self._personas()
             if persona.assignments
         }
-
-
-class _Front:
-    """Parts DICOMweb, whose requests are many and small, from everything else before any router runs."""
-
-    def __init__(self, dicomweb: ASGIApp, everything_else: ASGIApp) -> None:
-        self._dicomweb = dicomweb
-        self._everything_else = everything_else
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(_DICOMWEB_START):
-            await self._dicomweb(scope, receive, send)
-        else:
-            await self._everything_else(scope, receive, send)
-
-
-class _HttpServer(uvicorn.Server):
-    """uvicorn without signal handlers of its own: the command line decides when to stop."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leaves signals alone."""
-        yield
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    """A bound socket, so that the port is known before the door opens."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named so that asyncio turns Nagle's algorithm off: an answer of two writes waits 40 ms else.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as problem:
-        listening.close()
-        raise ConfigurationError(
-            f"[http] port {port} on {host} can not be used: {problem.strerror}"
-        ) from problem
-    listening.listen(1_024)
-    listening.setblocking(False)
-    return listening

@@ -24,7 +24,7 @@ from samsyn.jobs.queue import Job, Later
 from samsyn.model.patient import Demographics
 from samsyn.patients.corrections import ANNOUNCE_CORRECTION
 from samsyn.providers.connections import Connections
-from samsyn.store.index import correction_rows, instance_rows, patient_rows
+from samsyn.store.index import correction_rows, patient_rows
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 from samsyn.wire.dimse_status import StatusKind, status_kind
@@ -128,20 +128,22 @@ def _told(connection: sqlite3.Connection, correction_key: int) -> _Told | None:
         "SELECT s.* FROM study JOIN sent_identity AS s USING(study_key) WHERE study_uid = ?",
         (row["study_uid"],),
     ).fetchone()
-    named = connection.execute(
-        "SELECT sop_uid FROM original_body WHERE correction_key = ? ORDER BY sop_uid", (correction_key,)
-    )
-    stored = [instance_rows.instance(connection, each["sop_uid"]) for each in named.fetchall()]
-    objects = sorted((each for each in stored if each is not None), key=lambda each: each.series_uid)
+    study = correction_rows.study(connection, row["split_uid"] or row["study_uid"])
+    corrected = {
+        each[0]
+        for each in connection.execute(
+            "SELECT sop_uid FROM original_body WHERE correction_key = ?", (correction_key,)
+        )
+    }
+    found = correction_rows.objects_of(connection, study["study_key"]) if study else []
+    objects = [each for each in found if each["sop_uid"] in corrected]
     former = patient_rows.closure_of(connection, row["from_key"])
     seen = correction_rows.seen_by(connection, former, [row["study_uid"]])
     return _Told(
         study_uid=row["study_uid"],
-        series=tuple(dict.fromkeys(each.series_uid for each in objects)),
+        series=tuple(dict.fromkeys(each["series_uid"] for each in objects)),
         receivers=tuple(sorted({each["receiver"] for each in seen if each["receiver"]})),
-        objects=tuple(
-            Rejected(each.series_uid, each.sop_class_uid, each.sop_instance_uid) for each in objects
-        ),
+        objects=tuple(Rejected(each["series_uid"], each["sop_class"], each["sop_uid"]) for each in objects),
         patient_id=sent["patient_id"] if sent else "",
         issuer=sent["issuer"] if sent else "",
         said=Demographics(sent["name"], sent["birth_date"], sent["sex"]) if sent else Demographics(),

@@ -50,8 +50,10 @@ from samsyn.exchange.availability import AVAILABILITY_JOB, AvailabilityNotices
 from samsyn.exchange.commitment import STORAGE_COMMITMENT_JOB, Commitments
 from samsyn.exchange.pool import AssociationPool
 from samsyn.exchange.sending import SEND_JOB, Sending
+from samsyn.ingest.amendments import Amendments
 from samsyn.ingest.filing import SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
+from samsyn.ingest.rejections import Rejections
 from samsyn.jobs.queue import Job, Later, Patience, Worker
 from samsyn.model.patient import Demographics, DemographicsOrigin
 from samsyn.model.subject import Subject
@@ -69,6 +71,7 @@ from samsyn.reports.stewardship.decisions import Decisions
 from samsyn.reports.stewardship.moving import Mover
 from samsyn.reports.stewardship.worklists import WorkLists
 from samsyn.retrieve.retrieve import Retriever
+from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 from samsyn.settings import Settings
 from samsyn.store.documents import Documents
@@ -243,6 +246,10 @@ class Server:
             self._lookup,
             self._opened,
             self._pictures,
+            self._transcoder,
+            Rejections(self._retriever, self._intake, self._clock),
+            Amendments(self._store, self._retriever, self._clock),
+            Changes(self._store, self._clock),
             self._settings.http.cors_origins,
         )
 

@@ -40,7 +40,7 @@ from samsyn.access.rules import (
 from samsyn.access.standing import Standing, standing
 from samsyn.audit import journal as audit
 from samsyn.clock import Clock
-from samsyn.errors import LimitExceeded, NotFound
+from samsyn.errors import LimitExceeded, NotAllowed, NotFound
 from samsyn.model.audit import AuditEntry
 from samsyn.model.predicate import AnyOf, Item, Nothing, Predicate, holds
 from samsyn.model.registers import Ground
@@ -70,6 +70,8 @@ class View:
     grounds: frozenset[Ground]
     blocks_known: bool
     """False: the block register is out of reach, only the own unit's information is shown; say so."""
+    rejected_of: str
+    """HSA-id of the provider whose rejected instances are shown, "" = none: only its stewards see them."""
     opened: datetime
     told: frozenset[Told]
     """What a page about the one person may tell as long as this View is true; see Gatekeeper.still_told."""
@@ -134,25 +136,33 @@ class Gatekeeper:
         self._once = Once(clock, limits.AUDIT_REPEAT_S, limits.MAX_KEPT_OPENINGS)
 
     async def open_view(
-        self, subject: Subject, patient_keys: frozenset[int] | None = None, purpose: Purpose | None = None
+        self,
+        subject: Subject,
+        patient_keys: frozenset[int] | None = None,
+        purpose: Purpose | None = None,
+        *,
+        with_rejected: bool = False,
     ) -> View:
         """The View for these persons (any key of each), or for a system without naming anybody.
 
         Always answers; whoever may see nothing gets a View that shows nothing. It is in the audit journal before
         it is returned, once per session, persons and quarter of an hour. Without `purpose` it is opened for care,
-        or for a patient's own record. LimitExceeded: more than limits.MAX_VIEW_PERSONS keys. Errors of the
-        store: no View, so nothing is read without being written down.
+        or for a patient's own record. `with_rejected`: what rejection notes hide of the own provider's studies is
+        shown too; NotAllowed for who is no steward. LimitExceeded: more than limits.MAX_VIEW_PERSONS keys. Errors of
+        the store: no View, so nothing is read without being written down.
         """
         if patient_keys is not None and len(patient_keys) > limits.MAX_VIEW_PERSONS:
             raise LimitExceeded("MAX_VIEW_PERSONS")
         if purpose is None:
             purpose = Purpose.OWN_RECORD if subject.kind is SubjectKind.PATIENT else Purpose.CARE
-        key = (subject, purpose, patient_keys)
+        if with_rejected and ("steward" not in subject.roles or subject.assignment is None):
+            raise NotAllowed("only stewards see what was rejected")
+        key = (subject, purpose, patient_keys, *((with_rejected,) if with_rejected else ()))
         kept = self._kept.get(key)
         if kept is not None and self._still_true(kept):
             return kept.view
         version = self._version
-        view = await self._make(subject, purpose, patient_keys)
+        view = await self._make(subject, purpose, patient_keys, with_rejected)
         if view.patient_keys != frozenset():
             opened = (*_who(subject), purpose, view.patient_keys)
             await self._once.do(opened, partial(self._write_opened, view))
@@ -172,7 +182,7 @@ class Gatekeeper:
             if kept is not None and self._still_true(kept):
                 return kept.view.told
         version = self._version
-        view = await self._make(subject, purpose, patient_keys)
+        view = await self._make(subject, purpose, patient_keys, False)
         self._keep(self._watched, key, view, version, limits.VIEW_SECONDS / 2)
         return view.told
 
@@ -310,7 +320,9 @@ class Gatekeeper:
     def _version(self) -> tuple[int, int, int]:
         return self.registers.version, self.choices.version, self._store.peek(identity_rows.last_event)
 
-    async def _make(self, subject: Subject, purpose: Purpose, patient_keys: frozenset[int] | None) -> View:
+    async def _make(
+        self, subject: Subject, purpose: Purpose, patient_keys: frozenset[int] | None, with_rejected: bool
+    ) -> View:
         now = self._clock.now()
         known = self._blocks_known()
 
@@ -328,7 +340,7 @@ class Gatekeeper:
             return _Read(persons, _items(connection, persons[0]))
 
         read = await self._store.read(question)
-        return _view(subject, purpose, patient_keys, read, known, now)
+        return _view(subject, purpose, patient_keys, read, known, now, with_rejected)
 
     async def _write_opened(self, view: View) -> None:
         event = _OPENED[view.subject.kind] if view.patient_keys is not None else Event.SYSTEM_VIEW
@@ -425,6 +437,7 @@ def _view(
     read: _Read,
     blocks_known: bool,
     now: datetime,
+    with_rejected: bool,
 ) -> View:
     """The View that the facts give; the only place where one is made."""
     readers = tuple(standing(facts) for facts in read.persons)
@@ -450,6 +463,7 @@ def _view(
         choices=one.facts.choices if one else Choices(),
         grounds=one.grounds if one else frozenset(),
         blocks_known=blocks_known,
+        rejected_of=subject.assignment.provider_hsa_id if with_rejected and subject.assignment else "",
         opened=now,
         told=told_of(one, verdicts) if one else frozenset(),
         standings=readers,

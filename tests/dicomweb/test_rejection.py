@@ -1,15 +1,21 @@
 """Instances are taken back by rejection notes: hidden from everybody, kept, and shown to stewards who ask."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pydicom
 import pytest
 
+from samsyn.clock import SystemClock
 from samsyn.dicom.rejection import KEY_OBJECT_SELECTION, NoteFrame, read_rejection, write_rejection
+from samsyn.errors import NotFound
 from samsyn.model.rejection import REJECTION_CODES, Reference, RejectionNote
 from samsyn.model.subject import SubjectKind
+from samsyn.render.children import DecodingChildren
+from samsyn.render.pictures import Pictures
+from samsyn.render.words import PictureOptions
 from samsyn.reports.examination import History
 from tests.dicomweb.house import (
     CT,
@@ -133,6 +139,31 @@ async def test_stewards_see_what_was_rejected_where_they_ask_for_it(house: House
     assert (await ask(house, f"/rejected{INSTANCE}", "KLARASTEWARD")).status_code == 404
     assert await found(house, "/rejected/studies?PatientID=191212121212", "KLARASTEWARD") != []
     assert await uids(house, "/rejected/instances", "KLARASTEWARD") == ["2.25.1009"]
+
+
+async def test_a_picture_that_was_found_before_is_not_shown_after(house: House, tmp_path: Path) -> None:
+    await filled(house)
+    view = await house.gatekeeper.open_view(subject_like(house, "NORDWEB"))
+    [instance] = await house.retriever.instances(view, "2.25.10", "2.25.11", "2.25.1001")
+    children = DecodingChildren(1)
+    pictures = Pictures(house.retriever, children, tmp_path / "pictures", SystemClock())
+    await children.start()
+    try:
+        await pictures.rendered(view, instance, 1, PictureOptions())
+        await pictures.thumbnail(view, instance)
+        await send(house, note_file(["2.25.1001"]))
+        for ask_again in (
+            lambda: pictures.rendered(view, instance, 1, PictureOptions()),
+            lambda: pictures.thumbnail(view, instance),
+            lambda: pictures.decoded(view, instance, 1),
+            lambda: house.retriever.frame(view, instance, 1),
+            lambda: house.retriever.data_set(view, instance),
+        ):
+            with pytest.raises(NotFound):
+                await ask_again()
+        assert isinstance((await house.retriever.data_sets(view, [instance]))[0], NotFound)
+    finally:
+        await children.stop()
 
 
 async def test_a_patients_history_counts_only_what_is_shown(house: House) -> None:

@@ -77,7 +77,7 @@ class Retriever:
             return frozenset()
         return self._store.peek(lambda connection: rejected_rows.hidden_of_study(connection, study_uid))
 
-    def _check(self, view: View, instance: StoredInstance) -> None:
+    def check(self, view: View, instance: StoredInstance) -> None:
         """NotFound when the instance is hidden from this reader, also since it was looked up."""
         item = self.item_of(view, instance.study_uid)
         if instance.sop_instance_uid in self._rejected(view, item, instance.study_uid):
@@ -127,7 +127,7 @@ class Retriever:
 
     async def data_set(self, view: View, instance: StoredInstance) -> bytes:
         """The data set byte for byte as received; DamagedData when its hash does not fit any more."""
-        self._check(view, instance)
+        self.check(view, instance)
         return await asyncio.to_thread(
             self._corrected, instance, self.amendments_of(view, instance.study_uid)
         )
@@ -194,7 +194,7 @@ class Retriever:
 
         The last piece is given only when the hash of the whole fits; DamagedData in its place.
         """
-        self._check(view, instance)
+        self.check(view, instance)
         if self.amendments_of(view, instance.study_uid):
             data = await self.data_set(view, instance)
             for first in range(0, len(data), _PIECE_BYTES):
@@ -221,7 +221,7 @@ class Retriever:
 
         NotFound: the instance has no such frame.
         """
-        self._check(view, instance)
+        self.check(view, instance)
         pixels = instance.pixels
         if pixels is None or not 1 <= number <= max(pixels.frames, 1):
             raise NotFound
@@ -314,7 +314,7 @@ class Retriever:
         self, view: View, instance: StoredInstance, first: int, length: int
     ) -> AsyncIterator[bytes]:
         """`length` bytes of the data set from `first` on, in pieces; like frames they are not hashed."""
-        self._check(view, instance)
+        self.check(view, instance)
         if self.amendments_of(view, instance.study_uid):
             yield (await self.data_set(view, instance))[first : first + length]
             return
@@ -323,14 +323,14 @@ class Retriever:
 
     async def frame_length(self, view: View, instance: StoredInstance, number: int) -> int:
         """Bytes of one frame as stored (a video is one frame), without reading it. NotFound as `frame`."""
-        self._check(view, instance)
+        self.check(view, instance)
         return sum(length for _, length in await self._frame_spans(instance, number))
 
     async def frame_part(
         self, view: View, instance: StoredInstance, number: int, first: int, length: int
     ) -> AsyncIterator[bytes]:
         """`length` bytes of a frame as stored from its byte `first` on, in pieces. NotFound as `frame`."""
-        self._check(view, instance)
+        self.check(view, instance)
         spans: list[tuple[int, int]] = []
         for offset, size in await self._frame_spans(instance, number):
             begin, end = max(first, 0), min(first + length, size)

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from samsyn.dicom.native_xml import xml_to_model
 from samsyn.endpoints.dicomweb.searching.query import parse_search
 from samsyn.errors import SamsynError
 from samsyn.limits import MAX_SEARCH_ROWS
 from samsyn.model.subject import SubjectKind
 from samsyn.search.query import Level
-from tests.dicomweb.house import House, image_file, store, subject_like
+from tests.dicomweb.house import House, image_file, parts_of, store, subject_like
 
 STUDY, SERIES, SOP = "0020000D", "0020000E", "00080018"
 
@@ -111,6 +112,18 @@ async def test_include_fields_add_attributes(house: House) -> None:
     for query in ("includefield=StudyDescription", "includefield=00081030,00080090", "includefield=all"):
         [row] = await answer(house, f"/studies?AccessionNumber=A2&{query}")
         assert row["00081030"]["Value"] == ["100% Å_ä*"]
+
+
+async def test_matches_in_xml_say_what_the_json_says(house: House) -> None:
+    await filled(house)
+    expected = await answer(house, "/studies")
+    async with house.client() as client:
+        for accept in ('multipart/related; type="application/dicom+xml"', "application/dicom+xml"):
+            parts = parts_of(await client.get("/studies", headers={"Accept": accept}))
+            found = [xml_to_model(document) for _, document in parts]
+            assert [each[STUDY] for each in found] == [each[STUDY] for each in expected]
+            assert [each["00100010"] for each in found] == [each["00100010"] for each in expected]
+        assert (await client.get("/studies", headers={"Accept": "text/html"})).status_code == 406
 
 
 async def test_keys_inside_sequences_are_written_as_paths(house: House) -> None:

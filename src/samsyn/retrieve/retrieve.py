@@ -80,7 +80,10 @@ class Retriever:
     def check(self, view: View, instance: StoredInstance) -> None:
         """NotFound when the instance is hidden from this reader, also since it was looked up."""
         item = self.item_of(view, instance.study_uid)
-        if instance.sop_instance_uid in self._rejected(view, item, instance.study_uid):
+        uid = instance.sop_instance_uid
+        if self._store.peek(lambda connection: rejected_rows.is_hidden(connection, uid)) and (
+            view.rejected_of != item.provider or not item.provider
+        ):
             raise NotFound
 
     async def _study(

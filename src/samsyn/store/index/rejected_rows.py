@@ -23,6 +23,14 @@ SHOWN_MODALITIES: Final = (
 )
 
 
+def is_hidden(connection: sqlite3.Connection, sop_uid: str) -> bool:
+    """Whether a rejection note in force names the instance."""
+    row = connection.execute(
+        "SELECT 1 FROM rejected WHERE sop_uid = ? AND revoked = ''", (sop_uid,)
+    ).fetchone()
+    return row is not None
+
+
 def hidden_of_study(connection: sqlite3.Connection, study_uid: str) -> frozenset[str]:
     """SOP Instance UIDs of a study that a rejection note in force names, whether they have arrived or not."""
     rows = connection.execute(

@@ -185,6 +185,25 @@ async def test_a_patients_history_counts_only_what_is_shown(house: House) -> Non
     assert await studies() == []
 
 
+async def test_what_was_rejected_stays_hidden_when_its_series_is_moved(house: House) -> None:
+    await filled(house)
+    async with house.client() as client:
+        await store(client, [image_file(7, StudyInstanceUID="2.25.70", SeriesInstanceUID="2.25.71")])
+    await send(house, note_file(["2.25.1001"]))
+    [(study_key,)] = house.rows("SELECT study_key FROM study WHERE study_uid = '2.25.70'")
+    [(series_key,)] = house.rows("SELECT series_key FROM series WHERE series_uid = '2.25.11'")
+    await house.store.commit(
+        lambda transaction: transaction.update("series", {"series_key": series_key}, study_key=study_key)
+    )
+    for path in ("/studies/2.25.70/instances", "/studies/2.25.70/series/2.25.11/instances"):
+        assert "2.25.1001" not in await uids(house, path)
+    moved = "/studies/2.25.70/series/2.25.11/instances"
+    assert (await ask(house, f"{moved}/2.25.1001/metadata")).status_code == 404
+    assert (await ask(house, f"{moved}/2.25.1002/metadata")).status_code == 200
+    counts = house.rows("SELECT study_uid, hidden_count FROM study ORDER BY study_uid")
+    assert counts == [("2.25.10", 1), ("2.25.70", 1), ("2.25.90", 0)], "the note itself stays where it was"
+
+
 async def test_only_the_owner_takes_instances_back(house: House) -> None:
     await filled(house)
     stranger = note_file(["2.25.1001"])

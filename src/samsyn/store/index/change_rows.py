@@ -21,12 +21,13 @@ def changes(
     connection: sqlite3.Connection, predicate: Predicate, after: int, until: int, limit: int, rejected_of: str
 ) -> list[sqlite3.Row]:
     """Rows behind `after` up to `until`, of studies that the predicate shows. Instances that are hidden now are not
-    told as stored, but to stewards of their provider."""
+    told as stored, but to stewards of their provider; a series that was moved is not told of its former study."""
     sql, parameters = compile_predicate(predicate, "study")
     return connection.execute(
         "SELECT change.* FROM change JOIN study USING(study_uid) LEFT JOIN series USING(series_uid)"
         f" WHERE change_key > ? AND change_key <= ? AND {sql}"
-        f" AND (kind <> 'stored' OR study.provider = ? OR {rejected_rows.SERIES_SHOWN})"
+        " AND (kind <> 'stored' OR (series.study_key = study.study_key"
+        f" AND (study.provider = ? OR {rejected_rows.SERIES_SHOWN})))"
         " ORDER BY change_key LIMIT ?",
         [after, until, *parameters, rejected_of or "\0", limit],
     ).fetchall()

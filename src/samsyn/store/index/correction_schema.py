@@ -20,4 +20,10 @@ BEGIN
   UPDATE study SET hidden_count = hidden_count + 1
     WHERE study_key = (SELECT study_key FROM series WHERE series_key = NEW.series_key);
 END;
+CREATE TRIGGER series_moved AFTER UPDATE OF study_key ON series WHEN NEW.study_key <> OLD.study_key BEGIN
+  UPDATE rejected SET study_uid = (SELECT study_uid FROM study WHERE study_key = NEW.study_key)
+    WHERE sop_uid IN (SELECT sop_uid FROM instance WHERE series_key = NEW.series_key);
+  UPDATE study SET hidden_count = hidden_count - NEW.hidden_count WHERE study_key = OLD.study_key;
+  UPDATE study SET hidden_count = hidden_count + NEW.hidden_count WHERE study_key = NEW.study_key;
+END;
 """

@@ -29,6 +29,7 @@ from tests.dicomweb.house import (
     store,
     subject_like,
 )
+from tests.store.test_settling import settle_all
 
 STUDY = "/studies/2.25.10"
 SERIES = f"{STUDY}/series/2.25.11"
@@ -183,6 +184,43 @@ async def test_a_patients_history_counts_only_what_is_shown(house: House) -> Non
     assert await studies() == [(1, 2, ("CT",))]
     await send(house, note_file(["2.25.1001", "2.25.1002"], uid="2.25.501"))
     assert await studies() == []
+
+
+async def test_another_providers_instance_is_not_hidden_by_naming_it_in_the_own_study(house: House) -> None:
+    await filled(house)
+    assert (await send(house, note_file(["2.25.1009"]))).status_code == 409
+    assert await uids(house, "/instances", "KLARAWEB") == ["2.25.1009"]
+    await send(house, note_file(["2.25.1008"], uid="2.25.501"))
+    async with house.client("KLARAWEB") as client:
+        late = image_file(8, StudyInstanceUID="2.25.90", SeriesInstanceUID="2.25.91")
+        assert (await store(client, [late])).status_code == 200
+    assert await uids(house, "/instances", "KLARAWEB") == ["2.25.1008", "2.25.1009"]
+    path = "/studies/2.25.90/series/2.25.91/instances/2.25.1008"
+    assert (await ask(house, f"{path}/frames/1", "KLARAWEB")).status_code == 200
+
+
+async def test_settled_instances_are_rejected_and_come_back_like_others(house: House) -> None:
+    await filled(house)
+    await send(house, note_file(["2.25.1001"]))
+    await settle_all(house.store)
+    left = ["2.25.1002", "2.25.1003"]
+    assert await uids(house, "/instances?PatientID=191212121212") == left
+    assert (await ask(house, f"{INSTANCE}/frames/1")).status_code == 404
+    assert len((await ask(house, f"{STUDY}/metadata")).json()) == 2
+    assert (await send(house, note_file(["2.25.1002"], uid="2.25.501"))).status_code == 200
+    assert await uids(house, f"{STUDY}/instances") == ["2.25.1003"]
+    [study] = await found(house, "/studies")
+    assert study["00201208"]["Value"] == [1]
+    everything = [*("2.25.1001", "2.25.1002", "2.25.1003"), "2.25.500", "2.25.501"]
+    assert await uids(house, f"/rejected{STUDY}/instances", "NORDSTEWARD") == everything
+    changes = house.rows("SELECT * FROM change")
+    [(key,)] = house.rows("SELECT series_key FROM series WHERE series_uid = '2.25.11'")
+    await house.store.commit(lambda transaction: transaction.unsettle(key))
+    assert house.rows("SELECT * FROM change") == changes, "rows that come back are nothing that happened"
+    [study] = await found(house, "/studies")
+    assert study["00201208"]["Value"] == [1]
+    await send(house, note_file(["2.25.501"], uid="2.25.502", series="2.25.501.1"))
+    assert await uids(house, f"{STUDY}/instances") == left
 
 
 async def test_what_was_rejected_stays_hidden_when_its_series_is_moved(house: House) -> None:

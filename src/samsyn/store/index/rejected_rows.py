@@ -7,7 +7,7 @@ STUDY_SHOWN: Final = "study.instance_count > study.hidden_count"
 SERIES_SHOWN: Final = "series.instance_count > series.hidden_count"
 INSTANCE_SHOWN: Final = (
     "(series.hidden_count = 0 OR NOT EXISTS"
-    " (SELECT 1 FROM rejected WHERE rejected.sop_uid = instance.sop_uid AND rejected.revoked = ''))"
+    " (SELECT 1 FROM rejected WHERE rejected.sop_uid = instance.sop_uid AND arrived = 1 AND revoked = ''))"
 )
 _SERIES_OF_STUDY: Final = "FROM series AS shown WHERE shown.study_key = study.study_key"
 SHOWN_COUNT: Final = "study.instance_count - study.hidden_count AS instance_count"
@@ -26,14 +26,14 @@ SHOWN_MODALITIES: Final = (
 def is_hidden(connection: sqlite3.Connection, sop_uid: str) -> bool:
     """Whether a rejection note in force names the instance."""
     row = connection.execute(
-        "SELECT 1 FROM rejected WHERE sop_uid = ? AND revoked = ''", (sop_uid,)
+        "SELECT 1 FROM rejected WHERE sop_uid = ? AND arrived = 1 AND revoked = ''", (sop_uid,)
     ).fetchone()
     return row is not None
 
 
 def hidden_of_study(connection: sqlite3.Connection, study_uid: str) -> frozenset[str]:
-    """SOP Instance UIDs of a study that a rejection note in force names, whether they have arrived or not."""
+    """SOP Instance UIDs of a study that a rejection note in force hides."""
     rows = connection.execute(
-        "SELECT sop_uid FROM rejected WHERE study_uid = ? AND revoked = ''", (study_uid,)
+        "SELECT sop_uid FROM rejected WHERE study_uid = ? AND arrived = 1 AND revoked = ''", (study_uid,)
     )
     return frozenset(row[0] for row in rows)

@@ -58,8 +58,9 @@ compression on the way out, request bodies with a Content-Encoding (415).
 
 _FEED: Final = """
 For systems. A page is `{changes: [...], cursor, last}`, a change `{cursor, kind, time, study, series, instances, code,
-sopInstances, attributes}`: `stored` (instances of a series that came within ten seconds), `rejected` and `restored`
-(with the instances) and `corrected` (with the attributes). Changes come in their order, and none ever changes once it
+sopInstances, attributes, into}`: `stored` (instances of a series that came within ten seconds), `rejected` and
+`restored` (with the instances), `corrected` (with the attributes) and `moved` (given to another patient, or back; with
+the study into which series were split off). Changes come in their order, and none ever changes once it
 was told, which is ten to fifteen seconds after instances came. `cursor` of the page is where to go on; it passes over
 what this reader may not see. Who gets new rights reads from the beginning, since what was hidden is not told
 afterwards.

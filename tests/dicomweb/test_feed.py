@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from samsyn.clock import SystemClock
+from samsyn.ingest.telling import tell
 from samsyn.limits import MAX_CHANGES
+from samsyn.model.changes import ChangeKind
 from tests.dicomweb.house import House, image_file, store, subject_like
 from tests.dicomweb.test_rejection import note_file, send
 
@@ -101,6 +103,13 @@ async def test_what_may_still_grow_is_not_told_yet(house: House) -> None:
     await put(house, image_file(1))
     await send(house, note_file(["2.25.1001"]))
     assert await page(house) == {"changes": [], "cursor": 0, "last": True}
+
+
+async def test_a_move_to_another_patient_is_told_with_where_it_went(later: House) -> None:
+    await put(later, image_file(1))
+    await later.store.commit(lambda record: tell(record, ChangeKind.MOVED, "2.25.10", named=["2.25.77"]))
+    last = (await page(later))["changes"][-1]
+    assert (last["kind"], last["study"], last["into"]) == ("moved", "2.25.10", "2.25.77")
 
 
 async def test_others_changes_are_passed_over(later: House) -> None:

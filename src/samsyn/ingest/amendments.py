@@ -14,6 +14,7 @@ from samsyn.access.view import View
 from samsyn.audit import journal as audit
 from samsyn.clock import STOCKHOLM, Clock
 from samsyn.errors import BadInput, NotAllowed, NotFound
+from samsyn.ingest.telling import tell
 from samsyn.model.amendment import AMENDABLE
 from samsyn.model.attributes import Attributes
 from samsyn.model.audit import AuditEntry
@@ -137,16 +138,7 @@ def _file(
         transaction.update("study_modality", {"study_key": row[0]}, study_date=columns["study_date"])
     if columns:
         transaction.update("study", {"study_key": row[0]}, **columns)
-    transaction.insert(
-        "change",
-        kind=ChangeKind.CORRECTED.value,
-        study_uid=study_uid,
-        series_uid="",
-        bucket="",
-        instances=0,
-        told=transaction.time,
-        detail=f" {_names(values)}",
-    )
+    tell(transaction, ChangeKind.CORRECTED, study_uid, named=_names(values).split())
 
 
 def _names(values: Mapping[int, str]) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 
 from samsyn.dicom.reading import Summary
 from samsyn.errors import NotAllowed
+from samsyn.ingest.telling import tell
 from samsyn.model.changes import ChangeKind
 from samsyn.model.rejection import RejectionNote
 from samsyn.model.sender import Sender
@@ -30,13 +31,13 @@ def apply(transaction: Transaction, sender: Sender, summary: Summary, note: Reje
     for uid, place in places.items():
         restored = _revoked(transaction, uid)
         for study_uid, uids in restored.items():
-            _tell(transaction, ChangeKind.RESTORED, study_uid, "", uids)
+            tell(transaction, ChangeKind.RESTORED, study_uid, "", uids, len(uids))
             touched.add(study_uid)
         study_uid = place[0] if place else named[uid]
         if not restored and _hide(transaction, sender, summary, note, uid, study_uid, place):
             hidden.setdefault(study_uid, []).append(uid)
     for study_uid, uids in hidden.items():
-        _tell(transaction, ChangeKind.REJECTED, study_uid, note.code, uids)
+        tell(transaction, ChangeKind.REJECTED, study_uid, note.code, uids, len(uids))
     _hide(
         *(transaction, sender, summary, note, summary.sop_instance_uid, summary.study_uid),
         (summary.study_uid, summary.series_uid),
@@ -108,20 +109,6 @@ def _revoked(transaction: Transaction, note_uid: str) -> dict[str, list[str]]:
         # The earlier note itself stays hidden, by the later one.
         transaction.update("rejected", {"sop_uid": note_uid}, revoked="")
     return found
-
-
-def _tell(transaction: Transaction, kind: ChangeKind, study_uid: str, code: str, uids: list[str]) -> None:
-    """Puts what happened into the change feed."""
-    transaction.insert(
-        "change",
-        kind=kind.value,
-        study_uid=study_uid,
-        series_uid="",
-        bucket="",
-        instances=len(uids),
-        told=transaction.time,
-        detail=f"{code} {' '.join(uids)}",
-    )
 
 
 def _recount(transaction: Transaction, study_uid: str) -> None:

@@ -16,6 +16,8 @@ class ChangeKind(StrEnum):
     """A rejection note was taken back itself."""
     CORRECTED = "corrected"
     """Attributes of the study were corrected."""
+    MOVED = "moved"
+    """The study or some of its series was given to another patient, or back: what was copied of it is read anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class Change:
     """Of a rejection or its end: which instances."""
     attributes: tuple[str, ...]
     """Of a correction: which attributes, as eight hexadecimal digits."""
+    into: str
+    """Of a move: the study in which the moved series are now, where that is another one, else ""."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,15 +47,16 @@ def _page(connection: sqlite3.Connection, view: View, cursor: int, limit: int, b
 def _change(row: sqlite3.Row) -> Change:
     code, _, named = row["detail"].partition(" ")
     names = tuple(named.split())
-    is_correction = row["kind"] == ChangeKind.CORRECTED
+    kind = ChangeKind(row["kind"])
     return Change(
         row["change_key"],
-        ChangeKind(row["kind"]),
+        kind,
         datetime.fromisoformat(row["told"]),
         row["study_uid"],
         row["series_uid"],
         row["instances"],
         code,
-        () if is_correction else names,
-        names if is_correction else (),
+        names if kind in (ChangeKind.REJECTED, ChangeKind.RESTORED) else (),
+        names if kind is ChangeKind.CORRECTED else (),
+        "".join(names) if kind is ChangeKind.MOVED else "",
     )

@@ -66,6 +66,8 @@ def _told(change: Change) -> dict[str, object]:
         told["sopInstances"] = change.sop_instance_uids
     if change.attributes:
         told["attributes"] = change.attributes
+    if change.into:
+        told["into"] = change.into
     return told
 
 

@@ -6,6 +6,8 @@ from typing import Any
 from samsyn.dicom.reading import Summary
 from samsyn.errors import Conflict
 from samsyn.ingest import filing
+from samsyn.ingest.telling import tell
+from samsyn.model.changes import ChangeKind
 from samsyn.model.patient import PatientIdentifier
 from samsyn.model.sender import Sender
 from samsyn.patients import corrections, findings, registry
@@ -72,6 +74,9 @@ def give(transaction: Transaction, switch: Switch, to_key: int, provider: str, a
         made=transaction.time,
         ended="",
     )
+    tell(
+        transaction, ChangeKind.MOVED, switch.study_uid, named=[switch.split_uid] if switch.split_uid else []
+    )
     for uid in sorted(switch.objects):
         _use_draft(transaction, correction, switch.draft, uid)
     if switch.split_uid:
@@ -116,6 +121,7 @@ def take_back(transaction: Transaction, act_key: int) -> str:
         transaction.delete("study", study_key=study[0])
     else:
         transaction.update("study", {"study_key": study[0]}, patient_key=found.from_key)
+    tell(transaction, ChangeKind.MOVED, found.study_uid)
     _new_names(transaction, chosen)
     corrections.bring_texts_back(transaction, found.key, found.to_key)
     transaction.update("correction", {"correction_key": found.key}, ended=transaction.time)

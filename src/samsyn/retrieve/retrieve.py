@@ -17,7 +17,7 @@ from samsyn.dicom.transfer_syntaxes import DEFLATED_LITTLE
 from samsyn.errors import DamagedData, NotFound
 from samsyn.model.amendment import Amendment
 from samsyn.model.imaging import StoredInstance
-from samsyn.model.predicate import Item, holds
+from samsyn.model.predicate import NO_ITEM, Item, holds
 from samsyn.retrieve.known import FrameTable, KnownObjects
 from samsyn.store.documents import BASE_MARK as BASE_MARK
 from samsyn.store.documents import Documents
@@ -44,16 +44,21 @@ class Retriever:
     def item_of(self, view: View, study_uid: str) -> Item:
         """The study's facts; NotFound when it is absent or hidden from this reader."""
         facts = self._store.peek(lambda connection: instance_rows.study_facts(connection, study_uid))
-        if facts is None or not holds(view.predicate, facts[1]):
+        if not holds(view.predicate, facts[1] if facts else NO_ITEM) or facts is None:
             raise NotFound
         return facts[1]
+
+    async def _still_shown(self, view: View, study_uid: str) -> None:
+        """NotFound when the registers, as they stand now, hide the study: work that lasts ends within
+        limits.VIEW_SECONDS of a block."""
+        self.item_of(await view.renew(view), study_uid)
 
     async def instances(
         self, view: View, study_uid: str, series_uid: str = "", sop_instance_uid: str = ""
     ) -> Sequence[StoredInstance]:
         """Instances of a study, a series or one instance, in order; NotFound when there are none to see."""
         facts = self._store.peek(lambda connection: instance_rows.study_facts(connection, study_uid))
-        if facts is None or not holds(view.predicate, facts[1]):
+        if not holds(view.predicate, facts[1] if facts else NO_ITEM) or facts is None:
             raise NotFound
         study_key, _, count = facts
         every, by_uid = await self._study(study_uid, study_key, count)
@@ -85,6 +90,10 @@ class Retriever:
             view.rejected_of != item.provider or not item.provider
         ):
             raise NotFound
+
+    async def _still_checked(self, view: View, instance: StoredInstance) -> None:
+        """`check` by the registers as they stand now; see `_still_shown`."""
+        self.check(await view.renew(view), instance)
 
     async def _study(
         self, study_uid: str, study_key: int, count: int
@@ -130,7 +139,7 @@ class Retriever:
 
     async def data_set(self, view: View, instance: StoredInstance) -> bytes:
         """The data set byte for byte as received; DamagedData when its hash does not fit any more."""
-        self.check(view, instance)
+        await self._still_checked(view, instance)
         return await asyncio.to_thread(
             self._corrected, instance, self.amendments_of(view, instance.study_uid)
         )
@@ -142,7 +151,7 @@ class Retriever:
         hidden: set[str] = set()
         for study_uid in {instance.study_uid for instance in instances}:
             try:
-                item = self.item_of(view, study_uid)
+                item = self.item_of(await view.renew(view), study_uid)
             except NotFound:
                 hidden |= {each.sop_instance_uid for each in instances if each.study_uid == study_uid}
             else:
@@ -197,7 +206,7 @@ class Retriever:
 
         The last piece is given only when the hash of the whole fits; DamagedData in its place.
         """
-        self.check(view, instance)
+        await self._still_checked(view, instance)
         if self.amendments_of(view, instance.study_uid):
             data = await self.data_set(view, instance)
             for first in range(0, len(data), _PIECE_BYTES):
@@ -213,6 +222,7 @@ class Retriever:
             if offset == place.length and digest.digest() != instance.sha256:
                 raise DamagedData(f"instance {instance.sop_instance_uid}")
             yield piece
+            await self._still_shown(view, instance.study_uid)
 
     def _hashed_piece(self, segment: int, offset: int, length: int, digest: "hashlib._Hash") -> bytes:
         piece = self._store.body(segment, offset, length)
@@ -224,7 +234,7 @@ class Retriever:
 
         NotFound: the instance has no such frame.
         """
-        self.check(view, instance)
+        await self._still_checked(view, instance)
         pixels = instance.pixels
         if pixels is None or not 1 <= number <= max(pixels.frames, 1):
             raise NotFound
@@ -317,30 +327,30 @@ class Retriever:
         self, view: View, instance: StoredInstance, first: int, length: int
     ) -> AsyncIterator[bytes]:
         """`length` bytes of the data set from `first` on, in pieces; like frames they are not hashed."""
-        self.check(view, instance)
+        await self._still_checked(view, instance)
         if self.amendments_of(view, instance.study_uid):
             yield (await self.data_set(view, instance))[first : first + length]
             return
-        async for piece in self._spans(instance, [(first, length)]):
+        async for piece in self._spans(view, instance, [(first, length)]):
             yield piece
 
     async def frame_length(self, view: View, instance: StoredInstance, number: int) -> int:
         """Bytes of one frame as stored (a video is one frame), without reading it. NotFound as `frame`."""
-        self.check(view, instance)
+        await self._still_checked(view, instance)
         return sum(length for _, length in await self._frame_spans(instance, number))
 
     async def frame_part(
         self, view: View, instance: StoredInstance, number: int, first: int, length: int
     ) -> AsyncIterator[bytes]:
         """`length` bytes of a frame as stored from its byte `first` on, in pieces. NotFound as `frame`."""
-        self.check(view, instance)
+        await self._still_checked(view, instance)
         spans: list[tuple[int, int]] = []
         for offset, size in await self._frame_spans(instance, number):
             begin, end = max(first, 0), min(first + length, size)
             if begin < end:
                 spans.append((offset + begin, end - begin))
             first -= size
-        async for piece in self._spans(instance, spans):
+        async for piece in self._spans(view, instance, spans):
             yield piece
 
     async def _frame_spans(self, instance: StoredInstance, number: int) -> list[tuple[int, int]]:
@@ -351,11 +361,14 @@ class Retriever:
             raise NotFound
         return table[number - 1]
 
-    async def _spans(self, instance: StoredInstance, spans: list[tuple[int, int]]) -> AsyncIterator[bytes]:
+    async def _spans(
+        self, view: View, instance: StoredInstance, spans: list[tuple[int, int]]
+    ) -> AsyncIterator[bytes]:
         for first, length in spans:
             for offset in range(first, first + length, _PIECE_BYTES):
                 size = min(_PIECE_BYTES, first + length - offset)
                 yield await asyncio.to_thread(self._read_ranges, instance, [(offset, size)])
+                await self._still_shown(view, instance.study_uid)
 
 
 def _overlaid_document(document: bytes, corrections: tuple[Amendment, ...]) -> bytes:

@@ -48,8 +48,10 @@ from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
 from samsyn.exchange.auditing.receivers import make_outboxes
 from samsyn.exchange.exchange import Exchange
+from samsyn.ingest.amendments import Amendments
 from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
+from samsyn.ingest.rejections import Rejections
 from samsyn.jobs.queue import Job, Later, Worker
 from samsyn.model.patient import Demographics, DemographicsOrigin
 from samsyn.model.subject import Subject
@@ -69,6 +71,7 @@ from samsyn.reports.stewardship.joining import Joining
 from samsyn.reports.stewardship.moving import Mover
 from samsyn.reports.stewardship.worklists import WorkLists
 from samsyn.retrieve.retrieve import Retriever
+from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 from samsyn.settings import Settings
 from samsyn.store.documents import Documents
@@ -247,6 +250,10 @@ class Server:
             self._lookup,
             self._opened,
             self._pictures,
+            self._transcoder,
+            Rejections(self._retriever, self._intake, self._clock),
+            Amendments(self._store, self._retriever, self._clock),
+            Changes(self._store, self._clock),
             self._settings.http.cors_origins,
         )
 

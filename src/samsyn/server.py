@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import uvicorn
@@ -26,6 +27,8 @@ from samsyn.access.authentication.saml.agreement import saml_sides
 from samsyn.access.authentication.saml.party import SamlParty
 from samsyn.access.authentication.sessions import Sessions
 from samsyn.access.authentication.tokens import Tokens
+from samsyn.access.followup.extract import Extracts
+from samsyn.access.followup.review import LogReview
 from samsyn.access.lift_requests import LiftRequests
 from samsyn.access.national.replica import BlockReplica
 from samsyn.access.national.soap import SoapClient, tls
@@ -43,11 +46,13 @@ from samsyn.endpoints.dicomweb.door import DicomwebDoor
 from samsyn.endpoints.dimse.listener import DicomDoor
 from samsyn.endpoints.fhir.routes import FhirDependencies, fhir_routes
 from samsyn.endpoints.hl7.listener import Hl7Door
+from samsyn.endpoints.systems.listener import CertificateProtocol, SystemsOnly, tls_context
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
 from samsyn.errors import ConfigurationError
+from samsyn.exchange.auditing.receivers import make_outboxes
 from samsyn.exchange.exchange import Exchange
-from samsyn.ingest.filing import SERIES_DOCUMENT, SERIES_QUIET_S
+from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
 from samsyn.jobs.queue import Job, Later, Worker
 from samsyn.model.patient import Demographics, DemographicsOrigin
@@ -62,7 +67,9 @@ from samsyn.render.pictures import Pictures
 from samsyn.render.transcoding import Transcoder
 from samsyn.reports.examination import History
 from samsyn.reports.file import Filing
+from samsyn.reports.forms.documents import DocumentFiling
 from samsyn.reports.stewardship.decisions import Decisions
+from samsyn.reports.stewardship.joining import Joining
 from samsyn.reports.stewardship.moving import Mover
 from samsyn.reports.stewardship.worklists import WorkLists
 from samsyn.retrieve.retrieve import Retriever
@@ -91,6 +98,8 @@ class Server:
         self._started = False
         self._stopping = False
         self.http_port = settings.http.port
+        self.https_port = settings.http_tls.port
+        self._listeners: list[tuple[_HttpServer, asyncio.Task[None]]] = []
         self.dicom_port = settings.dicom.port
         self.mllp_port = settings.mllp.port
 
@@ -104,12 +113,18 @@ class Server:
             http_socket = undo.enter_context(_listening(self._settings.http.host, self._settings.http.port))
             self.http_port = http_socket.getsockname()[1]
             self._base = f"http://{self._settings.http.host}:{self.http_port}"
+            tls = self._settings.http_tls
+            tls_socket = undo.enter_context(_listening(tls.host, tls.port)) if tls.is_on else None
+            context = tls_context(tls) if tls.is_on else None
             self._open_store()
             undo.callback(self._store.close)
             self._make_rooms()
             self._make_doors()
             await self._anchoring.start()
             undo.push_async_callback(self._anchoring.stop)
+            for outbox in self._outboxes:
+                await outbox.start()
+                undo.push_async_callback(outbox.stop)
             if self._blocks is not None:
                 await self._blocks.start()
                 undo.push_async_callback(self._stop_blocks)
@@ -131,7 +146,16 @@ class Server:
             await self._dicom.start()
             undo.push_async_callback(self._dicom.stop, 0.0)
             self.dicom_port = self._dicom.port
-            await self._start_http(http_socket)
+            app = _Front(self._dicomweb, Starlette(routes=self._routes()))
+            await self._serve_http(app, http_socket, http="httptools")
+            if tls_socket is not None and context is not None:
+                self.https_port = tls_socket.getsockname()[1]
+                await self._serve_http(
+                    SystemsOnly(app),
+                    tls_socket,
+                    http=CertificateProtocol,
+                    ssl_context_factory=lambda *_: context,
+                )
             undo.pop_all()
         self._started = True
 
@@ -142,13 +166,17 @@ class Server:
         if self._store.replayed:
             log.info("journal-replayed", extra={"count": self._store.replayed})
         self._documents = Documents(self._store, self._executor, self._clock)
-        self._scrub = Scrub(self._store, self._clock, data.scrub_days, data.scrub_mib_per_s)
 
     def _make_rooms(self) -> None:
         store, clock = self._store, self._clock
         self._connections = Connections(self._settings)
-        self._gatekeeper = Gatekeeper(store, clock, blocks_known=self._blocks_are_known)
         self._national_http: httpx.AsyncClient | None = None
+        self._gatekeeper = Gatekeeper(
+            store,
+            clock,
+            blocks_known=self._blocks_are_known,
+            local_issuers=self._connections.local_issuers,
+        )
         self._blocks = self._block_replica()
         self._lookup = PatientLookup(store, clock)
         self._finder = Finder(store, clock)
@@ -156,6 +184,8 @@ class Server:
         self._mover = Mover(store, clock, self._retriever.known.forget)
         self._history = History(store)
         self._intake = Intake(store, clock)
+        data = self._settings.data
+        self._scrub = Scrub(store, clock, data.scrub_days, data.scrub_mib_per_s, self._intake.is_busy)
         quiet_s = self._settings.data.settle_after_s
         self._settling = Settling(store, clock, quiet_s, self._intake.is_busy)
         self._giving_back = GivingBack(store, clock, self._intake.is_busy)
@@ -166,9 +196,18 @@ class Server:
             self._retriever, self._children, store.folder / "derived" / "pictures", clock
         )
         self._worker = Worker(
-            store, clock, {SERIES_DOCUMENT: self._prepare_series, LATE_OBJECT: self._mover.file_late}
+            store,
+            clock,
+            {
+                SERIES_DOCUMENT: self._prepare_series,
+                LATE_OBJECT: self._mover.file_late,
+                REPORT_DOCUMENT: DocumentFiling(store).work,
+            },
         )
+        self._review = LogReview(store, clock)
+        self._extracts = Extracts(store, clock, self._connections.naming_providers())
         self._anchoring = self._make_anchoring()
+        self._outboxes = make_outboxes(self._settings, store, clock, self._connections)
         self._exchange = Exchange(
             store,
             clock,
@@ -183,7 +222,9 @@ class Server:
         self._sessions = Sessions(clock, self._session_ended)
         self._outbound = httpx.AsyncClient(trust_env=False, timeout=10.0)
         self._desk = LoginDesk(self._sign_on(), self._sessions, self._gatekeeper, self._patient_by_number)
-        self._identification = Identification(self._sessions, self._tokens, self._system_subject)
+        self._identification = Identification(
+            self._sessions, self._tokens, self._system_subject, self._certified_subject
+        )
 
     def _make_anchoring(self) -> Anchoring:
         audit = self._settings.audit
@@ -191,9 +232,8 @@ class Server:
         return Anchoring(self._store, self._clock, audit.anchor_file, key, audit.anchor_seconds)
 
     def _make_doors(self) -> None:
-        self._hl7 = Hl7Door(
-            self._settings.mllp, self._connections, self._filing, self._clock, self._gatekeeper.refusals
-        )
+        mllp, by_tls, refusals = self._settings.mllp, self._settings.mllp_tls, self._gatekeeper.refusals
+        self._hl7 = Hl7Door(mllp, self._connections, self._filing, self._clock, refusals, by_tls)
         self._dicom = DicomDoor(
             self._settings.dicom,
             self._settings.dicom_tls,
@@ -281,9 +321,12 @@ class Server:
                     finder=self._finder,
                     retriever=self._retriever,
                     connections=self._connections,
+                    review=self._review,
+                    extracts=self._extracts,
                     clock=self._clock,
                     base=f"{self._base}/fhir",
                     dicomweb=f"{self._base}/dicomweb",
+                    filing=self._filing,
                 )
             ),
         ]
@@ -309,9 +352,12 @@ class Server:
             retriever=self._retriever,
             pictures=self._pictures,
             history=self._history,
+            review=self._review,
+            extracts=self._extracts,
             connections=self._connections,
             work_lists=WorkLists(self._store, self._clock),
             mover=self._mover,
+            joining=Joining(self._store, self._clock),
             decisions=Decisions(
                 self._store,
                 self._clock,
@@ -348,22 +394,27 @@ class Server:
         people = await self._lookup.by_number(number)
         return people[0].key if len(people) == 1 else None
 
-    async def _start_http(self, listening: socket.socket) -> None:
+    def _certified_subject(self, hsa_id: str) -> Subject | None:
+        system = self._connections.certificate(hsa_id)
+        return system.subject if system is not None and system.may_query else None
+
+    async def _serve_http(self, app: ASGIApp, listening: socket.socket, **how: Any) -> None:
         config = uvicorn.Config(
-            _Front(self._dicomweb, Starlette(routes=self._routes())),
+            app,
             log_config=None,
             access_log=False,
             lifespan="off",
             server_header=False,
-            http="httptools",
             ws="none",
             timeout_graceful_shutdown=10,
+            **how,
         )
-        self._http = _HttpServer(config)
-        self._http_task = asyncio.create_task(self._http.serve([listening]), name="http")
-        while not self._http.started:
-            if self._http_task.done():
-                await self._http_task
+        server = _HttpServer(config)
+        task = asyncio.create_task(server.serve([listening]), name="http")
+        self._listeners.append((server, task))
+        while not server.started:
+            if task.done():
+                await task
             await asyncio.sleep(0.005)
 
     async def _prepare_series(self, job: Job) -> Later | None:
@@ -378,7 +429,8 @@ class Server:
     async def stop(self) -> None:
         """Closes the doors first, finishes what is under way, then the store. Ends within 30 s."""
         self._stopping = True
-        self._http.should_exit = True
+        for server, _ in self._listeners:
+            server.should_exit = True
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
         await self._stop_blocks()
         await self._worker.stop()
@@ -386,13 +438,15 @@ class Server:
         await asyncio.gather(self._scrub.stop(), self._settling.stop(), self._giving_back.stop())
         await self._children.stop()
         await self._outbound.aclose()
+        await asyncio.gather(*(outbox.stop() for outbox in self._outboxes))
         await self._anchoring.stop()
         self._executor.shutdown(wait=True, cancel_futures=True)
         self._store.close()
 
     async def _stop_http(self) -> None:
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._http_task, _STOP_S)
+        for _, task in self._listeners:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(task, _STOP_S)
 
     def not_ready(self) -> list[str]:
         """Why this process should get no work just now; empty = it should."""
@@ -436,6 +490,16 @@ class Server:
             Reading("dicom_rejected_total", "DICOM associations rejected", self._dicom.rejected),
             Reading("pictures_waiting", "Pictures that wait for a decoding child", self._children.waiting),
             Reading("render_restarts_total", "Decoding children replaced", self._children.restarts),
+            *(
+                Reading(f"audit_{each.name}_{name}", text, value)
+                for each in self._outboxes
+                for name, text, value in (
+                    ("waiting", "Audit entries that the receiver has not got yet", each.waiting),
+                    ("delivered_total", "Audit entries delivered to the receiver", each.delivered),
+                    ("set_aside_total", "Audit entries that the receiver refused", each.excepted),
+                    ("failures", "Calls without a usable answer since the last good one", each.failures),
+                )
+            ),
             Reading(
                 "audit_anchored_entry",
                 "Newest audit entry that an anchor was kept of",

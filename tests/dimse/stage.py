@@ -104,6 +104,7 @@ class Stage:
         )
         self.pool, self.sending, self.notices = exchange.pool, exchange.sending, exchange.notices
         self.exchange = exchange.worker
+        self.corrections = exchange.corrections
         self.door = DicomDoor(
             values.dicom,
             values.dicom_tls,

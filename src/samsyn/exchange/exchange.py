@@ -3,6 +3,7 @@
 from samsyn import limits
 from samsyn.access.view import Gatekeeper
 from samsyn.clock import Clock
+from samsyn.exchange.announcing import CorrectionNotices, work_of
 from samsyn.exchange.availability import AVAILABILITY_JOB, AvailabilityNotices
 from samsyn.exchange.commitment import STORAGE_COMMITMENT_JOB, Commitments
 from samsyn.exchange.pool import AssociationPool
@@ -44,6 +45,9 @@ class Exchange:
         self.sending = Sending(
             store, clock, retriever, transcoder, gatekeeper, connections, self.pool, self._wake
         )
+        self.corrections = CorrectionNotices(
+            store, clock, connections, self.pool, self.notices.series_complete
+        )
         self.worker = Worker(
             store,
             clock,
@@ -51,6 +55,7 @@ class Exchange:
                 STORAGE_COMMITMENT_JOB: self.commitments.work,
                 SEND_JOB: self.sending.work,
                 AVAILABILITY_JOB: self.notices.work,
+                **work_of(self.corrections),
             },
             limits.MAX_OUTGOING_JOBS,
             patience,
@@ -70,6 +75,7 @@ class Exchange:
         return [
             ("commitments_total", "Answers to storage commitment delivered", self.commitments.answered),
             ("instances_sent_total", "Instances sent to other archives", self.sending.sent),
+            ("rejection_notes_total", "Rejection notes delivered", self.corrections.sent),
             ("notices_total", "Notifications of availability delivered", self.notices.told),
             ("dicom_opened_total", "DICOM associations that we opened", self.pool.opened),
             ("dicom_unreachable_total", "Attempts to open one that failed", self.pool.failed),

@@ -1,4 +1,4 @@
-"""TLS for DICOM, mutual, as the BCP 195 profile wants it (PS3.15 B.9): what both directions use."""
+"""TLS for DICOM and MLLP, mutual, as the BCP 195 profile wants it (PS3.15 B.9): what both directions use."""
 
 import ssl
 from pathlib import Path
@@ -12,12 +12,12 @@ CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM"
 _SERIAL_NUMBER: Final = "serialNumber"
 
 
-def listener_context(settings: DicomTlsSettings) -> ssl.SSLContext | None:
-    """The context of our TLS listener, which demands a certificate; None when it is off.
+def listener_context(settings: DicomTlsSettings, section: str = "dicom_tls") -> ssl.SSLContext | None:
+    """The context of our TLS listener, which demands a certificate; None when it is off. `section`: for messages.
 
     ConfigurationError: a file can not be read, or is no certificate or key.
     """
-    return _context(settings, ssl.PROTOCOL_TLS_SERVER)
+    return _context(settings, ssl.PROTOCOL_TLS_SERVER, section)
 
 
 def caller_context(settings: DicomTlsSettings) -> ssl.SSLContext | None:
@@ -25,11 +25,11 @@ def caller_context(settings: DicomTlsSettings) -> ssl.SSLContext | None:
     return _context(settings, ssl.PROTOCOL_TLS_CLIENT)
 
 
-def _context(settings: DicomTlsSettings, side: Any) -> ssl.SSLContext | None:
+def _context(settings: DicomTlsSettings, side: Any, section: str = "dicom_tls") -> ssl.SSLContext | None:
     certificate, key, authorities = settings.certificate, settings.key, settings.authorities
     if certificate is None or key is None or authorities is None:
         return None
-    _check_key(key)
+    _check_key(key, section)
     context = ssl.SSLContext(side)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
@@ -43,17 +43,17 @@ def _context(settings: DicomTlsSettings, side: Any) -> ssl.SSLContext | None:
             context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     except (OSError, ssl.SSLError) as problem:
         reason = getattr(problem, "strerror", None) or getattr(problem, "reason", None) or "not usable"
-        raise ConfigurationError(f"[dicom_tls] certificate, key or authorities: {reason}") from problem
+        raise ConfigurationError(f"[{section}] certificate, key or authorities: {reason}") from problem
     return context
 
 
-def _check_key(key: Path) -> None:
+def _check_key(key: Path, section: str) -> None:
     try:
         mode = key.stat().st_mode
     except OSError as problem:
-        raise ConfigurationError(f"[dicom_tls] key {key}: {problem.strerror}") from problem
+        raise ConfigurationError(f"[{section}] key {key}: {problem.strerror}") from problem
     if mode & 0o007:
-        raise ConfigurationError(f"[dicom_tls] key {key} can be read by everybody: run chmod 600 on it")
+        raise ConfigurationError(f"[{section}] key {key} can be read by everybody: run chmod 600 on it")
 
 
 def certificate_hsa_id(certificate: dict[str, Any] | None) -> str:

@@ -23,7 +23,9 @@ from samsyn.reports.stewardship.acts import ActKind
 from samsyn.reports.stewardship.moving import Consequences
 from samsyn.reports.stewardship.worklists import DoneAct, FindingCase, HeldCase
 
-_UNDOABLE = frozenset({ActKind.LEAVE_HELD, ActKind.SETTLE_FINDING, ActKind.LINK, ActKind.PART, ActKind.MOVE})
+_UNDOABLE = frozenset(
+    {ActKind.LEAVE_HELD, ActKind.SETTLE_FINDING, ActKind.LINK, ActKind.PART, ActKind.MOVE, ActKind.JOIN}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Any
 from samsyn.dicom.reading import Summary
 from samsyn.errors import Conflict
 from samsyn.ingest import filing
+from samsyn.jobs import queue
 from samsyn.model.patient import PatientIdentifier
 from samsyn.model.sender import Sender
 from samsyn.patients import corrections, findings, registry
@@ -86,6 +87,7 @@ def give(transaction: Transaction, switch: Switch, to_key: int, provider: str, a
     if texts:
         corrections.move_texts(transaction, correction, number, persons, to_key)
     _settle_flags(transaction, switch.study_uid)
+    queue.enqueue(transaction, corrections.ANNOUNCE_CORRECTION, str(correction))
     _follow(transaction, switch.from_key, to_key)
 
 

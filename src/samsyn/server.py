@@ -3,19 +3,15 @@
 import asyncio
 import contextlib
 import logging
-import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
-import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from samsyn import __version__, limits
 from samsyn.access.administration import RegisterAdministration
@@ -46,10 +42,10 @@ from samsyn.endpoints.dicomweb.door import DicomwebDoor
 from samsyn.endpoints.dimse.listener import DicomDoor
 from samsyn.endpoints.fhir.routes import FhirDependencies, fhir_routes
 from samsyn.endpoints.hl7.listener import Hl7Door
-from samsyn.endpoints.systems.listener import CertificateProtocol, SystemsOnly, tls_context
+from samsyn.endpoints.http_listener.serving import Front, HttpServer, listening, serve
+from samsyn.endpoints.http_listener.systems import CertificateProtocol, SystemsOnly, tls_context
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
-from samsyn.errors import ConfigurationError
 from samsyn.exchange.auditing.receivers import make_outboxes
 from samsyn.exchange.exchange import Exchange
 from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_S
@@ -85,7 +81,6 @@ from samsyn.store.upkeep.settle import Settling
 log = logging.getLogger(__name__)
 
 _STOP_S = 20.0
-_DICOMWEB_START = f"{DICOMWEB_PREFIX}/"
 
 
 class Server:
@@ -99,7 +94,7 @@ class Server:
         self._stopping = False
         self.http_port = settings.http.port
         self.https_port = settings.http_tls.port
-        self._listeners: list[tuple[_HttpServer, asyncio.Task[None]]] = []
+        self._listeners: list[tuple[HttpServer, asyncio.Task[None]]] = []
         self.dicom_port = settings.dicom.port
         self.mllp_port = settings.mllp.port
 
@@ -110,11 +105,11 @@ class Server:
         Whatever had begun by then is ended again.
         """
         async with contextlib.AsyncExitStack() as undo:
-            http_socket = undo.enter_context(_listening(self._settings.http.host, self._settings.http.port))
+            http_socket = undo.enter_context(listening(self._settings.http.host, self._settings.http.port))
             self.http_port = http_socket.getsockname()[1]
             self._base = f"http://{self._settings.http.host}:{self.http_port}"
             tls = self._settings.http_tls
-            tls_socket = undo.enter_context(_listening(tls.host, tls.port)) if tls.is_on else None
+            tls_socket = undo.enter_context(listening(tls.host, tls.port)) if tls.is_on else None
             context = tls_context(tls) if tls.is_on else None
             self._open_store()
             undo.callback(self._store.close)
@@ -146,16 +141,13 @@ class Server:
             await self._dicom.start()
             undo.push_async_callback(self._dicom.stop, 0.0)
             self.dicom_port = self._dicom.port
-            app = _Front(self._dicomweb, Starlette(routes=self._routes()))
-            await self._serve_http(app, http_socket, http="httptools")
+            app = Front(DICOMWEB_PREFIX, self._dicomweb, Starlette(routes=self._routes()))
+            self._listeners.append(await serve(app, http_socket, http="httptools"))
             if tls_socket is not None and context is not None:
                 self.https_port = tls_socket.getsockname()[1]
-                await self._serve_http(
-                    SystemsOnly(app),
-                    tls_socket,
-                    http=CertificateProtocol,
-                    ssl_context_factory=lambda *_: context,
-                )
+                served = SystemsOnly(app)
+                how = {"http": CertificateProtocol, "ssl_context_factory": lambda *_: context}
+                self._listeners.append(await serve(served, tls_socket, **how))
             undo.pop_all()
         self._started = True
 
@@ -398,25 +390,6 @@ class Server:
         system = self._connections.certificate(hsa_id)
         return system.subject if system is not None and system.may_query else None
 
-    async def _serve_http(self, app: ASGIApp, listening: socket.socket, **how: Any) -> None:
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            ws="none",
-            timeout_graceful_shutdown=10,
-            **how,
-        )
-        server = _HttpServer(config)
-        task = asyncio.create_task(server.serve([listening]), name="http")
-        self._listeners.append((server, task))
-        while not server.started:
-            if task.done():
-                await task
-            await asyncio.sleep(0.005)
-
     async def _prepare_series(self, job: Job) -> Later | None:
         if self._intake.is_busy():
             return Later(SERIES_QUIET_S)
@@ -561,44 +534,3 @@ class Server:
             for persona in self._personas()
             if persona.assignments
         }
-
-
-class _Front:
-    """Parts DICOMweb, whose requests are many and small, from everything else before any router runs."""
-
-    def __init__(self, dicomweb: ASGIApp, everything_else: ASGIApp) -> None:
-        self._dicomweb = dicomweb
-        self._everything_else = everything_else
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(_DICOMWEB_START):
-            await self._dicomweb(scope, receive, send)
-        else:
-            await self._everything_else(scope, receive, send)
-
-
-class _HttpServer(uvicorn.Server):
-    """uvicorn without signal handlers of its own: the command line decides when to stop."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leaves signals alone."""
-        yield
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    """A bound socket, so that the port is known before the door opens."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named so that asyncio turns Nagle's algorithm off: an answer of two writes waits 40 ms else.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as problem:
-        listening.close()
-        raise ConfigurationError(
-            f"[http] port {port} on {host} can not be used: {problem.strerror}"
-        ) from problem
-    listening.listen(1_024)
-    listening.setblocking(False)
-    return listening

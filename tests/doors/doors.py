@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from samsyn.endpoints.fhir.documents import manifest_id
+from samsyn.endpoints.fhir.imaging import imaging_study_id
 from samsyn.endpoints.viewer.history import mark_of
 from tests.doors.instance import Instance, Planted, Target
 from tests.doors.words import Reader, Seen
@@ -93,6 +95,12 @@ def _fhir(kind: str) -> Callable[[Target, str], Question]:
     return lambda target, handle: Question(f"/fhir/{kind}?patient={target.fhir_id}")
 
 
+def _fhir_ids(target: Target) -> tuple[str, str, str]:
+    """Ids of the study's resource and of its two manifests, as somebody could know them who once saw it."""
+    handle, uid = target.fhir_id, target.study_uid
+    return imaging_study_id(handle, uid), manifest_id(handle, uid, "kos"), manifest_id(handle, uid, "fhir")
+
+
 _SERIES = "studies/{t.study_uid}/series/{t.series_uid}"
 _INSTANCE = _SERIES + "/instances/{t.sop_uid}"
 _URI = "wado?requestType=WADO&studyUID={t.study_uid}&seriesUID={t.series_uid}&objectUID={t.sop_uid}"
@@ -173,6 +181,35 @@ DOORS: tuple[Door, ...] = (
     Door("FHIR ImagingStudy", "token", _fhir("ImagingStudy")),
     Door("FHIR DiagnosticReport", "token", _fhir("DiagnosticReport"), "report"),
     Door("FHIR ServiceRequest", "token", _fhir("ServiceRequest"), "referral"),
+    Door("FHIR DocumentReference", "token", _fhir("DocumentReference"), "all"),
+    Door(
+        "FHIR everything",
+        "token",
+        lambda target, handle: Question(f"/fhir/Patient/{target.fhir_id}/$everything"),
+        "all",
+    ),
+    Door(
+        "FHIR number of reports",
+        "token",
+        lambda target, handle: Question(f"/fhir/DiagnosticReport?patient={target.fhir_id}&_summary=count"),
+        "report",
+        is_sparing=True,
+    ),
+    Door(
+        "FHIR reads a study",
+        "token",
+        lambda target, handle: Question(f"/fhir/ImagingStudy/{_fhir_ids(target)[0]}"),
+    ),
+    Door(
+        "FHIR manifest as a DICOM object",
+        "token",
+        lambda target, handle: Question(f"/fhir/Binary/{_fhir_ids(target)[1]}"),
+    ),
+    Door(
+        "FHIR manifest as a document",
+        "token",
+        lambda target, handle: Question(f"/fhir/Bundle/{_fhir_ids(target)[2]}"),
+    ),
     Door(
         "FHIR Patient by number",
         "token",
@@ -197,6 +234,12 @@ DOORS: tuple[Door, ...] = (
         lambda target, handle: Question("/blocks/find", {"number": target.patient_id}),
         tells_person=True,
         duty="block-administrator",
+    ),
+    Door(
+        "page: a steward's person",
+        "cookie",
+        lambda target, handle: Question(f"/steward/person/{target.fhir_id}"),
+        duty="steward",
     ),
     Door("page: persons open", "cookie", lambda target, handle: Question("/"), tells_person=True),
     Door("page: relation asked for", "cookie", _page("relation"), tells_person=True, is_sparing=True),
@@ -303,7 +346,7 @@ def observed(answer: Answer, absent: Answer, planted: Planted, asker: Asker) -> 
     if answer.status == 200 and answer.header("content-type").startswith("image/"):
         return Seen.CONTENT
     text = answer.body + repr(answer.headers).encode()
-    if tokens_in(mine[2]) or tokens_in(text) - tokens_in(absent.body):
+    if tokens_in(mine[2]) or (not asker.reader.is_himself and tokens_in(text) - tokens_in(absent.body)):
         return Seen.CONTENT
     owner = NAMES_OF.get(planted.state.owner, ())
     if asker.reader.place != planted.state.owner and any(
@@ -330,14 +373,20 @@ def tokens_in(data: bytes) -> set[int]:
     return {int(found) for found in _TOKEN.findall(data)}
 
 
+def without_names(answer: Answer, planted: Planted, asker: Asker) -> bytes:
+    """The body without what the question itself named."""
+    return _plain(answer, planted, asker)[2]
+
+
 def _plain(answer: Answer, planted: Planted, asker: Asker) -> tuple[int, str, bytes]:
     """The answer with the names that the question itself used, and random boundaries, taken out."""
 
-    def without_names(data: bytes) -> bytes:
+    def bare(data: bytes) -> bytes:
         for target, handle in ((planted.there, asker.handles[0]), (planted.twin, asker.handles[1])):
             named = {
                 handle: "HANDLE",
                 mark_of(handle, target.reference) if handle else "": "MARK",
+                **dict.fromkeys(_fhir_ids(target), "RESOURCE"),
                 target.fhir_id: "FHIR",
                 target.patient_id: "NUMBER",
                 f"KANIMG{target.token}" if answer.status not in (200, 206) else "": "TOKEN",
@@ -349,7 +398,10 @@ def _plain(answer: Answer, planted: Planted, asker: Asker) -> tuple[int, str, by
                 if name:
                     data = data.replace(name.encode(), placeholder.encode())
         data = re.sub(rb"ZQ\d{3}[MN]", b"OLD", data)
+        data = re.sub(rb'"versionId":"[^"]*"', b"VERSION", data)  # follows from the numbers in the resource
+        data = re.sub(rb"W/\\?\"[0-9a-f]+\\?\"", b"TAG", data)
+        data = re.sub(rb'value="[0-9a-f]{32}"', b"HANDLE", data)  # of a number that was merged
         return re.sub(rb"samsyn-[0-9a-f]{32}", b"BOUNDARY", data)
 
     headers = repr([each for each in answer.headers if each[0] != "content-length"]).encode()
-    return answer.status, without_names(headers).decode("latin-1"), without_names(answer.body)
+    return answer.status, bare(headers).decode("latin-1"), bare(answer.body)

@@ -181,6 +181,15 @@ def may_learn_who(reader: Reader, state: State) -> bool:
     )
 
 
+def for_stewardship(reader: Reader, state: State) -> Seen:
+    """A steward mends what his own provider answers for: patient administration (PDL 2:4 p. 2), which no block of
+    the patient's stands against, and which sees no other provider's information."""
+    if not has_duty(reader, "steward") or state.is_held:
+        return Seen.NOTHING
+    assert reader.place is not None
+    return Seen.CONTENT if state.owner.provider == reader.place.provider else Seen.NOTHING
+
+
 def has_duty(reader: Reader, duty: str) -> bool:
     """Whether the reader does this for his provider (a block administrator keeps blocks, PDL 4:4, SVOD 2:3)."""
     return (

@@ -23,9 +23,10 @@ from tests.doors.doors import (
     observed,
     opened_by,
     tokens_in,
+    without_names,
 )
 from tests.doors.instance import Instance, Planted, running
-from tests.doors.oracle import has_duty, may_learn_who, permitted
+from tests.doors.oracle import for_stewardship, has_duty, may_learn_who, permitted
 from tests.doors.results import Result
 from tests.doors.words import Reader, Seen, State
 from tests.doors.world import READERS, STATES
@@ -50,7 +51,9 @@ Stage = tuple[Instance, list[Planted], io.StringIO]
 
 def expected_at(door: Door, reader: Reader, state: State) -> Seen:
     """What the oracle permits, at a door that may know fewer steps than the law."""
-    if door.part == "all":
+    if door.duty == "steward":
+        law = for_stewardship(reader, state)
+    elif door.part == "all":
         law = max(permitted(reader, state, part) for part in ("images", "report", "referral"))
     else:
         law = permitted(reader, state, door.part)
@@ -69,7 +72,7 @@ def _is_for_staff_alone(door: Door, reader: Reader) -> bool:
 
 def is_shut_out(reader: Reader, planted: list[Planted]) -> bool:
     """Whether the law lets him learn nothing of anybody here; then a third of the persons is looked at."""
-    return not any(
+    return not reader.duties and not any(
         permitted(reader, each.state, part) for each in planted for part in ("images", "report", "referral")
     )
 
@@ -102,7 +105,9 @@ def _check_person(
     if token and reader.kind in ("staff", "patient"):
         session_id = instance.server._tokens.find(token).session_id
         instance.choose(reader, session_id, [each])
-    for door in doors:
+    for place, door in enumerate(doors):
+        if len(doors) > len(QUICK_DOORS) and door.names_uids and (place + each.number + len(reader.name)) % 2:
+            continue  # of the many forms of one object each person is asked for every other one, in turn
         if door.by == "cookie" and reader.kind in ("system", "nobody"):
             continue
         answers: list[Answer] = []
@@ -122,9 +127,10 @@ def _check_person(
         answer, absent = answers
         if door.names_uids:
             kept_absent[door.name] = absent
-        if door.name == "OHIF: studies" and reader.is_himself:
-            # The question names nobody, so it was the same one twice; an answer without anything is the absent one.
-            absent = answer if answer.status == 204 else Answer(204, (), b"")
+        if door.name in ("OHIF: studies", "FHIR everything") and reader.is_himself:
+            # His twin is somebody else to him: only what is documented counts, by its tokens.
+            bare = without_names(answer, each, asker)
+            absent = Answer(204, (), b"") if tokens_in(bare) else answer
         strangers = leaked(answer, each)
         if strangers or answer.status >= 500 or absent.status >= 500:
             result.strange.append(

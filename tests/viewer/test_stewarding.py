@@ -334,3 +334,31 @@ async def test_a_difference_is_told_beside_the_images_until_it_is_settled(house:
             found = await desk.get("/steward/findings")
             await post(desk, found, "/steward/findings/1/settle", reason="Skrivfel")
         assert told not in (await client.get(address)).text
+
+
+async def test_a_report_without_images_is_moved_with_all_consequences_shown(house: House) -> None:
+    await register(house, "1", "191212121212^^^PNR", "Tolvansson^Tolvan", "19121212", "M")
+    await register(house, "2", "199001012385^^^PNR", "Ekström^Åsa", "19900101", "F")
+    raw = message(
+        msh("ORU^R01", "t1"), pid(name="", birth="", sex=""), obr({3: "F1", 18: "ACC77"}), obx("Inga fynd.")
+    )
+    unit = NORD.units[0].hsa_id
+    filed = await house.filing.file_message(sender_of(NORD, unit), "standard", raw, "test")
+    assert filed.receipt.outcome == "stored"
+    async with house.logged_in("steward") as client:
+        page = await client.get("/steward")
+        found = await post(client, page, "/steward/person", number="19121212-1212")
+        page = await client.get(found.headers["location"])
+        assert "Inga fynd" not in page.text
+        text = re.search(r'name="text" value="([^"]+)"', page.text)[1]  # type: ignore[index]
+        address = re.search(r'action="(/steward/texts/[^"]+)"', page.text)[1]  # type: ignore[index]
+        page = await post(client, page, address, text=text, number="19900101-2385")
+        assert "Till Åsa Ekström" in visible(page) and "1 svar" in page.text
+        ticket = re.search(r'name="ticket" value="([^"]+)"', page.text)[1]  # type: ignore[index]
+        forged = await post(client, page, f"{address}/done", text="2.25.2 ANNAT", ticket=ticket, reason="x")
+        assert forged.status_code == 404
+        done = await post(client, page, f"{address}/done", text=text, ticket=ticket, reason="Fel patient")
+        assert done.headers["location"] == "/steward/acts"
+        page = await client.get("/steward/acts")
+        await post(client, page, "/steward/acts/1/undo")
+        assert "Ångrat" in (await client.get("/steward/acts")).text

@@ -128,11 +128,15 @@ def _told(connection: sqlite3.Connection, correction_key: int) -> _Told | None:
         "SELECT s.* FROM study JOIN sent_identity AS s USING(study_key) WHERE study_uid = ?",
         (row["study_uid"],),
     ).fetchone()
-    objects = connection.execute(
-        "SELECT series_uid, sop_class, instance.sop_uid FROM original_body JOIN instance USING(sop_uid)"
-        " JOIN series USING(series_key) WHERE correction_key = ? ORDER BY series_uid, instance.sop_uid",
-        (correction_key,),
-    ).fetchall()
+    study = correction_rows.study(connection, row["split_uid"] or row["study_uid"])
+    corrected = {
+        each[0]
+        for each in connection.execute(
+            "SELECT sop_uid FROM original_body WHERE correction_key = ?", (correction_key,)
+        )
+    }
+    found = correction_rows.objects_of(connection, study["study_key"]) if study else []
+    objects = [each for each in found if each["sop_uid"] in corrected]
     former = patient_rows.closure_of(connection, row["from_key"])
     seen = correction_rows.seen_by(connection, former, [row["study_uid"]])
     return _Told(

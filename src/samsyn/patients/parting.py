@@ -10,7 +10,7 @@ from samsyn.store.transaction import Transaction
 
 _OBJECT = (
     "SELECT f.sop_uid, f.patient_key, study.study_uid, study.study_key, study.patient_key, study.provider,"
-    " study.accession, series.series_key, instance.transfer_syntax, instance.sender, instance.segment,"
+    " study.accession, instance.transfer_syntax, instance.sender, instance.segment,"
     " instance.body_offset, instance.length, instance.sha256"
     " FROM study JOIN sent_for AS f ON f.study_uid = study.study_uid JOIN instance ON instance.sop_uid = f.sop_uid"
     " JOIN series ON series.series_key = instance.series_key WHERE study.patient_key = ?"
@@ -21,6 +21,7 @@ def set_aside(transaction: Transaction, component: frozenset[int]) -> int:
     """Holds what was sent for somebody who is no longer one person with the study's owner; how many objects."""
     found = 0
     for person in sorted(component):
+        _give_rows(transaction, person, component)
         for row in transaction.all(_OBJECT, person):
             if row[1] not in component:
                 _hold(transaction, row)
@@ -28,11 +29,23 @@ def set_aside(transaction: Transaction, component: frozenset[int]) -> int:
     return found
 
 
+def _give_rows(transaction: Transaction, person: int, component: frozenset[int]) -> None:
+    """Settled series of the studies concerned get rows again: some of their instances are to be taken out."""
+    rows = transaction.all(
+        "SELECT DISTINCT study.study_key, f.patient_key FROM study JOIN sent_for AS f"
+        " ON f.study_uid = study.study_uid WHERE study.patient_key = ?",
+        person,
+    )
+    for study_key in sorted({study_key for study_key, sent_for in rows if sent_for not in component}):
+        for (series_key,) in transaction.all("SELECT series_key FROM series WHERE study_key = ?", study_key):
+            transaction.unsettle(series_key)
+
+
 def _hold(
-    transaction: Transaction, row: tuple[str, int, str, int, int, str, str, int, str, str, int, int, int, str]
+    transaction: Transaction, row: tuple[str, int, str, int, int, str, str, str, str, int, int, int, str]
 ) -> None:
-    sop_uid, sent_for, study_uid, study_key, owner, provider, accession, series_key = row[:8]
-    transfer_syntax, sender, segment, offset, length, sha256 = row[8:]
+    sop_uid, sent_for, study_uid, study_key, owner, provider, accession = row[:7]
+    transfer_syntax, sender, segment, offset, length, sha256 = row[7:]
     key = transaction.next_key("held")
     transaction.insert(
         "held",
@@ -68,9 +81,9 @@ def _hold(
         patient_key=sent_for,
         other_key=owner,
     )
+    (series_key,) = transaction.one("SELECT series_key FROM instance WHERE sop_uid = ?", sop_uid)
     transaction.delete("instance", sop_uid=sop_uid)
     transaction.delete("sent_for", sop_uid=sop_uid)
-    transaction.add("study", {"study_key": study_key}, instance_count=-1)
     left = transaction.one("SELECT COUNT(*) FROM instance WHERE series_key = ?", series_key)[0]
     if left:
         # A new key, so that documents derived from what is no longer there are found no longer.
@@ -80,3 +93,7 @@ def _hold(
     else:
         transaction.delete("series", series_key=series_key)
         transaction.add("study", {"study_key": study_key}, series_count=-1)
+    (total,) = transaction.one(
+        "SELECT COALESCE(SUM(instance_count), 0) FROM series WHERE study_key = ?", study_key
+    )
+    transaction.update("study", {"study_key": study_key}, instance_count=total)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from samsyn.dicom.reading import Summary
-from samsyn.errors import Conflict
+from samsyn.errors import Conflict, NotFound
 from samsyn.ingest import filing
 from samsyn.jobs import queue
 from samsyn.model.patient import PatientIdentifier
@@ -91,12 +91,61 @@ def give(transaction: Transaction, switch: Switch, to_key: int, provider: str, a
     _follow(transaction, switch.from_key, to_key)
 
 
+def give_texts(
+    transaction: Transaction,
+    number: tuple[str, str],
+    from_key: int,
+    to_key: int,
+    provider: str,
+    act_key: int,
+) -> None:
+    """Gives the texts of an accession number over, images apart. NotFound: the provider has none of this person."""
+    persons = registry.closure(transaction, from_key)
+    if to_key in persons:
+        raise Conflict("the texts are that person's already")
+    owners = {
+        row[1]
+        for row in transaction.all(
+            "SELECT patient_key, provider FROM report WHERE accession_issuer = ? AND accession = ?", *number
+        )
+        if row[0] in persons
+    }
+    if owners != {provider}:
+        raise NotFound
+    correction = transaction.next_key("correction")
+    transaction.insert(
+        "correction",
+        correction_key=correction,
+        study_uid="",
+        series="",
+        split_uid="",
+        from_key=from_key,
+        to_key=to_key,
+        accession_issuer=number[0],
+        accession=number[1],
+        act_key=act_key,
+        made=transaction.time,
+        ended="",
+    )
+    corrections.move_texts(transaction, correction, number, persons, to_key)
+    _follow(transaction, from_key, to_key)
+
+
 def take_back(transaction: Transaction, act_key: int) -> str:
     """Takes back what an act gave; the study's UID. Conflict: it was moved on, or new objects hang on it."""
     row = transaction.one("SELECT correction_key FROM correction WHERE act_key = ? AND ended = ''", act_key)
     found = corrections.by_key(transaction, row[0]) if row else None
     if found is None:
         raise Conflict("it has been taken back already")
+    if found.study_uid:
+        _take_images_back(transaction, found)
+    corrections.bring_texts_back(transaction, found.key, found.to_key)
+    transaction.update("correction", {"correction_key": found.key}, ended=transaction.time)
+    _follow(transaction, found.from_key, found.to_key)
+    return found.study_uid
+
+
+def _take_images_back(transaction: Transaction, found: Correction) -> None:
     study = transaction.one(
         "SELECT study_key, patient_key FROM study WHERE study_uid = ?", found.split_uid or found.study_uid
     )
@@ -119,10 +168,6 @@ def take_back(transaction: Transaction, act_key: int) -> str:
     else:
         transaction.update("study", {"study_key": study[0]}, patient_key=found.from_key)
     _new_names(transaction, chosen)
-    corrections.bring_texts_back(transaction, found.key, found.to_key)
-    transaction.update("correction", {"correction_key": found.key}, ended=transaction.time)
-    _follow(transaction, found.from_key, found.to_key)
-    return found.study_uid
 
 
 def add_late(

@@ -120,7 +120,6 @@ class LoginDesk:
             raise
         secret, session = self._sessions.open(subject, proved.id_token)
         try:
-            await self._gatekeeper.record(entry(session.subject, Event.LOGIN))
             await self._gatekeeper.record(
                 entry(session.subject, Event.LOGIN, details=names_told(session.subject))
             )

@@ -240,8 +240,6 @@ MAX_SOAP_ANSWER_BYTES: Final = 1 * MIB
 """One SOAP answer of a national service that says whether it took something: some hundred bytes."""
 SYSLOG_TIMEOUT_S: Final = 20.0
 """Until an audit record repository's machine must have confirmed a call of messages."""
-NATIONAL_TIMEOUT_S: Final = 30.0
-"""One call of a national service; the contracts promise a second in 95 of 100."""
 LOG_PAGE: Final = 100
 """Entries or checks on one page of the log review."""
 MAX_CHECK_SIZE: Final = 200

@@ -178,7 +178,6 @@ class Server:
         self._worker = Worker(
             store, clock, {SERIES_DOCUMENT: self._prepare_series, LATE_OBJECT: self._mover.file_late}
         )
-        self._worker = Worker(store, clock, {SERIES_DOCUMENT: self._prepare_series})
         self._review = LogReview(store, clock)
         self._extracts = Extracts(store, clock, self._connections.naming_providers())
         self._anchoring = self._make_anchoring()

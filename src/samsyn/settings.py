@@ -1,8 +1,7 @@
 """Every setting, where it is defined, with its default and its reason.
 
 One TOML file; environment variables `SAMSYN_<SECTION>_<KEY>` override single values of the sections data, dicom,
-http, mllp, login, national and audit. Unknown keys and unsafe mixes refuse to start and say which line.
-http, mllp, login, audit, storelog and atna. Unknown keys and unsafe mixes refuse to start and say which line.
+http, mllp, login, national, audit, storelog and atna. Unknown keys and unsafe mixes refuse to start and say which line.
 """
 
 import ipaddress
@@ -228,6 +227,8 @@ class NationalSettings(Section):
         le=86_400,
         description="Age of the copy above which other units' and providers' information is closed.",
     )
+
+
 def _address(text: str) -> str:
     """An https address, or http on loopback (a proxy or a test on this machine)."""
     parts = urlsplit(text)
@@ -418,8 +419,7 @@ def load(path: Path | None, environment: dict[str, str] | None = None) -> Settin
 
 
 def _override(values: dict[str, Any], environment: Any) -> None:
-    for section in ("data", "dicom", "http", "mllp", "login", "national", "audit"):
-    for section in ("data", "dicom", "http", "mllp", "login", "audit", "storelog", "atna"):
+    for section in ("data", "dicom", "http", "mllp", "login", "national", "audit", "storelog", "atna"):
         for key in Settings.model_fields[section].default.__class__.model_fields:
             text = environment.get(f"SAMSYN_{section}_{key}".upper())
             if text is not None:

@@ -265,7 +265,8 @@ def test_who_is_turned_away(scratch: Running, journal: Journal, study: str) -> N
     def unknown_ae() -> None:
         ae = AE("NOBODY")
         ae.add_requested_context(StudyRootQueryRetrieveInformationModelFind)
-        assert ae.associate("127.0.0.1", scratch.dicom_port, ae_title="SAMSYN").is_rejected
+        # pynetdicom may see the end of the connection before the rejection that stands before it.
+        assert not ae.associate("127.0.0.1", scratch.dicom_port, ae_title="SAMSYN").is_established
 
     rows = journal.came("unknown AE title", "LOGIN_REFUSED", act_by=unknown_ae, soon=True)
     assert (rows[0]["actor"], rows[0]["allowed"]) == ("", 0)

@@ -47,6 +47,7 @@ from samsyn.render.pictures import Pictures
 from samsyn.reports.examination import History
 from samsyn.reports.file import Filing
 from samsyn.reports.stewardship.decisions import Decisions
+from samsyn.reports.stewardship.joining import Joining
 from samsyn.reports.stewardship.moving import Mover
 from samsyn.reports.stewardship.worklists import WorkLists
 from samsyn.retrieve.retrieve import Retriever
@@ -120,6 +121,7 @@ class House:
             connections=self.connections,
             work_lists=WorkLists(self.store, self.clock),
             mover=self.mover,
+            joining=Joining(self.store, self.clock),
             decisions=Decisions(
                 self.store, self.clock, self.intake, self.filing, self.connections.sender_again, self.mover
             ),

@@ -11,6 +11,7 @@ from pathlib import Path
 import samsyn
 from samsyn import limits, settings
 from samsyn.errors import ConfigurationError
+from samsyn.exchange.security import listener_context
 from samsyn.settings import Settings
 from samsyn.store.index import upkeep_rows
 
@@ -25,6 +26,7 @@ def run(config: Path | None) -> int:
     findings = [
         *_folder(values),
         *_secrets(values),
+        *_tls(values),
         *_disk(values),
         *_damage(values),
         *_parts(),
@@ -88,6 +90,14 @@ def _secrets(values: Settings) -> Iterator[str]:
             yield f"{name} {file} can be read by others; run: chmod 600 {file}"
 
 
+def _tls(values: Settings) -> Iterator[str]:
+    for section, tls in (("dicom_tls", values.dicom_tls), ("mllp_tls", values.mllp_tls)):
+        try:
+            listener_context(tls, section)
+        except ConfigurationError as problem:
+            yield problem.detail
+
+
 def _disk(values: Settings) -> Iterator[str]:
     folder = values.data.folder.absolute()
     existing = next(each for each in (folder, *folder.parents) if each.exists())
@@ -113,6 +123,8 @@ def _ports(values: Settings) -> Iterator[str]:
         ("dicom", values.dicom.host, values.dicom.port),
         ("http", values.http.host, values.http.port),
         ("mllp", values.mllp.host, values.mllp.port),
+        *([("dicom_tls", values.dicom_tls.host, values.dicom_tls.port)] if values.dicom_tls.is_on else []),
+        *([("mllp_tls", values.mllp_tls.host, values.mllp_tls.port)] if values.mllp_tls.is_on else []),
     ):
         try:
             with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:

@@ -41,6 +41,7 @@ def capability(base: str) -> Resource:
                         for kind in _FETCHED
                     ),
                 ],
+                "interaction": [{"code": "transaction"}],
             }
         ],
     }
@@ -70,6 +71,8 @@ def _searched(kind: str) -> Resource:
         "searchParam": [{"name": name, "type": each.type} for name, each in parameters.items()],
         "operation": [],
     }
+    if kind == "DiagnosticReport":
+        resource["interaction"].append({"code": "create"})
     if kind == "Patient":
         resource["operation"].append(
             {

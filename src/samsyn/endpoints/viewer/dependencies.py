@@ -17,6 +17,7 @@ from samsyn.providers.connections import Connections
 from samsyn.render.pictures import Pictures
 from samsyn.reports.examination import History
 from samsyn.reports.stewardship.decisions import Decisions
+from samsyn.reports.stewardship.joining import Joining
 from samsyn.reports.stewardship.moving import Mover
 from samsyn.reports.stewardship.worklists import WorkLists
 from samsyn.retrieve.retrieve import Retriever
@@ -46,6 +47,7 @@ class ViewerDependencies:
     work_lists: WorkLists
     decisions: Decisions
     mover: Mover
+    joining: Joining
     clock: Clock
     static_folder: Path
     version: str

@@ -109,8 +109,9 @@ class Finding:
                 for key, mark in ([(each.key, _mark(each)) for each in found] or [(0, {})])
             )
         )
-        may_be_told = self._deps.gatekeeper.may_be_told_who
-        found = [each for each in found if await may_be_told(visit.subject, each.key)]
+        as_told = self._deps.gatekeeper.as_told
+        told = [await as_told(visit.subject, each, value) for each in found]
+        found = [each for each in told if each is not None]
         if not found:
             near = await self._deps.lookup.near(sought)
             if near:
@@ -127,9 +128,9 @@ class Finding:
 
     async def _find_by_name(self, visit: Visit, sought: str, name: str, birth: str) -> Response:
         """Persons with the name; every one of them is in the audit journal before the answer."""
-        may_be_told = self._deps.gatekeeper.may_be_told_who
         named = await self._deps.lookup.by_name(name, birth)
-        found = [each for each in named if await may_be_told(visit.subject, each.key)]
+        told = [await self._deps.gatekeeper.as_told(visit.subject, each) for each in named]
+        found = [each for each in told if each is not None]
         details = {"door": "viewer", "kind": "name", "count": str(len(found))}
         await self._deps.gatekeeper.record(
             *(
@@ -199,9 +200,10 @@ class Finding:
     ) -> Response:
         recent = []
         for handle, key in self._deps.opened.latest(visit.subject.session_id):
-            if not await self._deps.gatekeeper.may_be_told_who(visit.subject, key):
+            person = await self._deps.lookup.patient(key)
+            patient = await self._deps.gatekeeper.as_told(visit.subject, person)
+            if patient is None:
                 continue
-            patient = await self._deps.lookup.patient(key)
             shown = patient_shown(patient, visit.words, may_see=sees_protected(visit.subject))
             recent.append(Recent(shown, handle))
         trouble_text = (

@@ -24,6 +24,7 @@ from samsyn.endpoints.viewer.pulse import Marks, Pulse
 from samsyn.endpoints.viewer.record import Record
 from samsyn.endpoints.viewer.reveal import Reveal
 from samsyn.endpoints.viewer.series import SeriesLists
+from samsyn.endpoints.viewer.steward_joining import StewardJoining
 from samsyn.endpoints.viewer.stewarding import Stewarding
 from samsyn.endpoints.viewer.tickets import Tickets
 from samsyn.endpoints.viewer.visits import Visits
@@ -60,5 +61,6 @@ def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
         *Stewarding(deps, visits).routes(),
         *LogReviewPages(deps, visits).routes(),
         *OwnLog(deps, visits).routes(),
+        *StewardJoining(deps, visits).routes(),
         *PublicPages(deps, visits, assets).routes(),
     ]

@@ -129,7 +129,9 @@ class LoginDesk:
             raise
         secret, session = self._sessions.open(subject, proved.id_token)
         try:
-            await self._gatekeeper.record(entry(session.subject, Event.LOGIN))
+            await self._gatekeeper.record(
+                entry(session.subject, Event.LOGIN, details=names_told(session.subject))
+            )
         except BaseException:
             self._sessions.close(secret)
             raise
@@ -157,13 +159,13 @@ class LoginDesk:
         return patient(who, key)
 
 
-def _names(subject: Subject) -> dict[str, str]:
+def names_told(subject: Subject) -> dict[str, str]:
     """How staff and their assignment were called at this log-in: for log review and the national log service."""
     own = subject.assignment
     if own is None:
         return {}
     return {
-        "name": subject.name,
+        "name": subject.told_name,
         "assignment": own.name,
         "unit": own.unit_name,
         "provider": own.provider_name,

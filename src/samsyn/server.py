@@ -23,6 +23,8 @@ from samsyn.access.authentication.saml.agreement import saml_sides
 from samsyn.access.authentication.saml.party import SamlParty
 from samsyn.access.authentication.sessions import Sessions
 from samsyn.access.authentication.tokens import Tokens
+from samsyn.access.followup.extract import Extracts
+from samsyn.access.followup.review import LogReview
 from samsyn.access.lift_requests import LiftRequests
 from samsyn.access.national.replica import BlockReplica
 from samsyn.access.national.soap import SoapClient, tls
@@ -44,13 +46,11 @@ from samsyn.endpoints.http_listener.serving import Front, HttpServer, listening,
 from samsyn.endpoints.http_listener.systems import CertificateProtocol, SystemsOnly, tls_context
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
-from samsyn.exchange.availability import AVAILABILITY_JOB, AvailabilityNotices
-from samsyn.exchange.commitment import STORAGE_COMMITMENT_JOB, Commitments
-from samsyn.exchange.pool import AssociationPool
-from samsyn.exchange.sending import SEND_JOB, Sending
-from samsyn.ingest.filing import SERIES_DOCUMENT, SERIES_QUIET_S
+from samsyn.exchange.auditing.receivers import make_outboxes
+from samsyn.exchange.exchange import Exchange
+from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
-from samsyn.jobs.queue import Job, Later, Patience, Worker
+from samsyn.jobs.queue import Job, Later, Worker
 from samsyn.model.patient import Demographics, DemographicsOrigin
 from samsyn.model.subject import Subject
 from samsyn.patients import registry
@@ -63,7 +63,9 @@ from samsyn.render.pictures import Pictures
 from samsyn.render.transcoding import Transcoder
 from samsyn.reports.examination import History
 from samsyn.reports.file import Filing
+from samsyn.reports.forms.documents import DocumentFiling
 from samsyn.reports.stewardship.decisions import Decisions
+from samsyn.reports.stewardship.joining import Joining
 from samsyn.reports.stewardship.moving import Mover
 from samsyn.reports.stewardship.worklists import WorkLists
 from samsyn.retrieve.retrieve import Retriever
@@ -115,13 +117,15 @@ class Server:
             self._make_doors()
             await self._anchoring.start()
             undo.push_async_callback(self._anchoring.stop)
+            for outbox in self._outboxes:
+                await outbox.start()
+                undo.push_async_callback(outbox.stop)
             if self._blocks is not None:
                 await self._blocks.start()
                 undo.push_async_callback(self._stop_blocks)
             self._worker.start()
             undo.push_async_callback(self._worker.stop)
             self._exchange.start()
-            undo.push_async_callback(self._pool.stop)
             undo.push_async_callback(self._exchange.stop)
             self._scrub.start()
             undo.push_async_callback(self._scrub.stop)
@@ -154,18 +158,17 @@ class Server:
         if self._store.replayed:
             log.info("journal-replayed", extra={"count": self._store.replayed})
         self._documents = Documents(self._store, self._executor, self._clock)
-        self._scrub = Scrub(self._store, self._clock, data.scrub_days, data.scrub_mib_per_s)
 
     def _make_rooms(self) -> None:
         store, clock = self._store, self._clock
         self._connections = Connections(self._settings)
+        self._national_http: httpx.AsyncClient | None = None
         self._gatekeeper = Gatekeeper(
             store,
             clock,
             blocks_known=self._blocks_are_known,
             local_issuers=self._connections.local_issuers,
         )
-        self._national_http: httpx.AsyncClient | None = None
         self._blocks = self._block_replica()
         self._lookup = PatientLookup(store, clock)
         self._finder = Finder(store, clock)
@@ -173,6 +176,8 @@ class Server:
         self._mover = Mover(store, clock, self._retriever.known.forget)
         self._history = History(store)
         self._intake = Intake(store, clock)
+        data = self._settings.data
+        self._scrub = Scrub(store, clock, data.scrub_days, data.scrub_mib_per_s, self._intake.is_busy)
         quiet_s = self._settings.data.settle_after_s
         self._settling = Settling(store, clock, quiet_s, self._intake.is_busy)
         self._giving_back = GivingBack(store, clock, self._intake.is_busy)
@@ -183,42 +188,26 @@ class Server:
             self._retriever, self._children, store.folder / "derived" / "pictures", clock
         )
         self._worker = Worker(
-            store, clock, {SERIES_DOCUMENT: self._prepare_series, LATE_OBJECT: self._mover.file_late}
-        )
-        self._anchoring = self._make_anchoring()
-        self._pool = AssociationPool(clock, self._settings.dicom.ae_title)
-        self._commitments = Commitments(
-            store, self._retriever, self._gatekeeper, self._connections, self._pool, self._wake_exchange
-        )
-        self._notices = AvailabilityNotices(
-            store,
-            self._retriever,
-            self._gatekeeper,
-            self._connections,
-            self._pool,
-            self._settings.dicom.ae_title,
-            self._wake_exchange,
-        )
-        self._sending = Sending(
-            store,
-            clock,
-            self._retriever,
-            self._transcoder,
-            self._gatekeeper,
-            self._connections,
-            self._pool,
-            self._wake_exchange,
-        )
-        self._exchange = Worker(
             store,
             clock,
             {
-                STORAGE_COMMITMENT_JOB: self._commitments.work,
-                SEND_JOB: self._sending.work,
-                AVAILABILITY_JOB: self._notices.work,
+                SERIES_DOCUMENT: self._prepare_series,
+                LATE_OBJECT: self._mover.file_late,
+                REPORT_DOCUMENT: DocumentFiling(store).work,
             },
-            limits.MAX_OUTGOING_JOBS,
-            Patience(limits.OUTGOING_ATTEMPTS, limits.OUTGOING_RETRY_S),
+        )
+        self._review = LogReview(store, clock)
+        self._extracts = Extracts(store, clock, self._connections.naming_providers())
+        self._anchoring = self._make_anchoring()
+        self._outboxes = make_outboxes(self._settings, store, clock, self._connections)
+        self._exchange = Exchange(
+            store,
+            clock,
+            self._settings,
+            self._connections,
+            self._gatekeeper,
+            self._retriever,
+            self._transcoder,
         )
         self._opened = OpenedPatients()
         self._tokens = Tokens()
@@ -235,18 +224,18 @@ class Server:
         return Anchoring(self._store, self._clock, audit.anchor_file, key, audit.anchor_seconds)
 
     def _make_doors(self) -> None:
-        self._hl7 = Hl7Door(
-            self._settings.mllp, self._connections, self._filing, self._clock, self._gatekeeper.refusals
-        )
+        mllp, by_tls, refusals = self._settings.mllp, self._settings.mllp_tls, self._gatekeeper.refusals
+        self._hl7 = Hl7Door(mllp, self._connections, self._filing, self._clock, refusals, by_tls)
         self._dicom = DicomDoor(
             self._settings.dicom,
+            self._settings.dicom_tls,
             self._connections,
             self._intake,
             self._finder,
             self._retriever,
             self._transcoder,
             self._gatekeeper,
-            self._commitments,
+            self._exchange,
         )
         self._dicomweb = DicomwebDoor(
             self._identification.identify,
@@ -260,9 +249,6 @@ class Server:
             self._pictures,
             self._settings.http.cors_origins,
         )
-
-    def _wake_exchange(self) -> None:
-        self._exchange.wake()
 
     def _block_replica(self) -> BlockReplica | None:
         """The copy of the national blocks, where the settings name the service."""
@@ -327,9 +313,12 @@ class Server:
                     finder=self._finder,
                     retriever=self._retriever,
                     connections=self._connections,
+                    review=self._review,
+                    extracts=self._extracts,
                     clock=self._clock,
                     base=f"{self._base}/fhir",
                     dicomweb=f"{self._base}/dicomweb",
+                    filing=self._filing,
                 )
             ),
         ]
@@ -355,9 +344,12 @@ class Server:
             retriever=self._retriever,
             pictures=self._pictures,
             history=self._history,
+            review=self._review,
+            extracts=self._extracts,
             connections=self._connections,
             work_lists=WorkLists(self._store, self._clock),
             mover=self._mover,
+            joining=Joining(self._store, self._clock),
             decisions=Decisions(
                 self._store,
                 self._clock,
@@ -404,7 +396,7 @@ class Server:
         wait = await self._documents.prepare(job.name, SERIES_QUIET_S)
         if wait:
             return Later(wait)
-        await self._notices.series_complete(job.name)
+        await self._exchange.notices.series_complete(job.name)
         return None
 
     async def stop(self) -> None:
@@ -416,10 +408,10 @@ class Server:
         await self._stop_blocks()
         await self._worker.stop()
         await self._exchange.stop()
-        await self._pool.stop()
         await asyncio.gather(self._scrub.stop(), self._settling.stop(), self._giving_back.stop())
         await self._children.stop()
         await self._outbound.aclose()
+        await asyncio.gather(*(outbox.stop() for outbox in self._outboxes))
         await self._anchoring.stop()
         self._executor.shutdown(wait=True, cancel_futures=True)
         self._store.close()
@@ -471,6 +463,16 @@ class Server:
             Reading("dicom_rejected_total", "DICOM associations rejected", self._dicom.rejected),
             Reading("pictures_waiting", "Pictures that wait for a decoding child", self._children.waiting),
             Reading("render_restarts_total", "Decoding children replaced", self._children.restarts),
+            *(
+                Reading(f"audit_{each.name}_{name}", text, value)
+                for each in self._outboxes
+                for name, text, value in (
+                    ("waiting", "Audit entries that the receiver has not got yet", each.waiting),
+                    ("delivered_total", "Audit entries delivered to the receiver", each.delivered),
+                    ("set_aside_total", "Audit entries that the receiver refused", each.excepted),
+                    ("failures", "Calls without a usable answer since the last good one", each.failures),
+                )
+            ),
             Reading(
                 "audit_anchored_entry",
                 "Newest audit entry that an anchor was kept of",
@@ -479,14 +481,7 @@ class Server:
             Reading(
                 "audit_anchor_failures_total", "Anchors that could not be kept", self._anchoring.failures
             ),
-            Reading(
-                "commitments_total", "Answers to storage commitment delivered", self._commitments.answered
-            ),
-            Reading("instances_sent_total", "Instances sent to other archives", self._sending.sent),
-            Reading("notices_total", "Notifications of availability delivered", self._notices.told),
-            Reading("dicom_opened_total", "DICOM associations that we opened", self._pool.opened),
-            Reading("dicom_unreachable_total", "Attempts to open one that failed", self._pool.failed),
-            Reading("exchange_parked_total", "Deliveries given up", self._exchange.parked),
+            *(Reading(*each) for each in self._exchange.readings()),
             Reading("jobs_done_total", "Jobs finished", worker.done),
             *(
                 [Reading("national_blocks_age_seconds", "Age of the copy of blocks", self._blocks.age_s())]

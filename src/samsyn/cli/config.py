@@ -17,7 +17,20 @@ def run(config: Path | None) -> None:
 def annotated(values: settings.Settings) -> str:
     """Every section and key with its description, the value in force behind it."""
     lines = [f"# {line}" for line in (settings.__doc__ or "").strip().splitlines()]
-    for name in ("data", "dicom", "http", "http_tls", "mllp", "login", "national", "audit"):
+    for name in (
+        "data",
+        "dicom",
+        "dicom_tls",
+        "http",
+        "http_tls",
+        "mllp",
+        "mllp_tls",
+        "login",
+        "national",
+        "audit",
+        "storelog",
+        "atna",
+    ):
         lines += ["", *_section(f"[{name}]", getattr(values, name))]
     for provider in values.provider:
         lines += ["", *_section("[[provider]]", provider)]

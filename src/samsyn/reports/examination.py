@@ -6,7 +6,8 @@ images without text are normal.
 """
 
 import sqlite3
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,16 @@ from samsyn.clock import STOCKHOLM
 from samsyn.errors import NotFound
 from samsyn.model.imaging import StudySummary
 from samsyn.model.predicate import Item
-from samsyn.model.texts import Referral, ReferralStatus, ReportStatus, ReportVersion, Vidimering
+from samsyn.model.texts import (
+    MeasuredValue,
+    Referral,
+    ReferralStatus,
+    ReportStatus,
+    ReportVersion,
+    Vidimering,
+)
+from samsyn.reports.availability import Clock, of_images, of_report
+from samsyn.reports.referrals import NOT_BOOKED
 from samsyn.reports.vidimering import vidimera, words_about
 from samsyn.store.index import examination_rows
 from samsyn.store.store import Store
@@ -42,10 +52,14 @@ class Examination:
     vidimeringar: tuple[Vidimering, ...]
     """What referrers have said of the versions."""
     studies: tuple[StudySummary, ...]
+    measurements: tuple[MeasuredValue, ...]
+    """Numbers of structured reports in the studies."""
     study_item: Item | None
     report_item: Item | None
     referral_item: Item | None
     """What access decided on, one for each kind that is there; for Gatekeeper.record_opening."""
+    differing: tuple[str, ...] = ()
+    """Fields ("name", "birth_date", "sex") in which the images say otherwise about the patient than the register."""
 
 
 class History:
@@ -60,7 +74,10 @@ class History:
         if not keys:
             return []
         rows = await self._store.read(lambda connection: _rows(connection, view, keys))
-        return _joined(*rows)
+        found = _joined(*rows)
+        uids = [study.study_uid for each in found for study in each.studies]
+        flags = await self._store.read(lambda connection: examination_rows.differing(connection, uids))
+        return [_flagged(each, flags) for each in found] if flags else found
 
     async def vidimera(self, view: View, reference: str, mark: str) -> None:
         """The referrer's word that the report named by `mark` is read and taken care of, as `vidimering.vidimera`.
@@ -72,6 +89,14 @@ class History:
             raise NotFound
         person = examination.report_item.patient_key
         await vidimera(self._store, view, person, examination.referrals, examination.reports, mark)
+
+    async def availability(
+        self, view: View, examination: Examination
+    ) -> tuple[dict[str, Clock], Clock | None]:
+        """The clocks of the examination's studies, by UID, and of its report; of what the View shows."""
+        shown = tuple(each for each in examination.studies if view.patient_keys)
+        images = await self._store.read(lambda connection: of_images(connection, shown))
+        return images, of_report(examination.reports)
 
     async def examination(self, view: View, reference: str) -> Examination | None:
         """One of them by its reference, or None when it is absent or hidden."""
@@ -86,25 +111,45 @@ Rows = list[sqlite3.Row]
 
 def _rows(
     connection: sqlite3.Connection, view: View, keys: frozenset[int]
-) -> tuple[Rows, Rows, Rows, tuple[Vidimering, ...]]:
+) -> tuple[Rows, Rows, Rows, tuple[Vidimering, ...], Rows, list[tuple[str, str]]]:
     reports = examination_rows.reports(connection, view.predicate, keys)
+    studies = examination_rows.studies(connection, view.predicate, keys)
     return (
-        examination_rows.studies(connection, view.predicate, keys),
+        studies,
         examination_rows.referrals(connection, view.predicate, keys),
         reports,
         words_about(connection, (row["report_key"] for row in reports)),
+        examination_rows.measurements(connection, [row["study_uid"] for row in studies]),
+        examination_rows.joins(connection, keys),
     )
 
 
 def _joined(
-    studies: Rows, referrals: Rows, reports: Rows, vidimeringar: tuple[Vidimering, ...] = ()
+    studies: Rows,
+    referrals: Rows,
+    reports: Rows,
+    vidimeringar: tuple[Vidimering, ...] = (),
+    measurements: Sequence[sqlite3.Row] = (),
+    joins: Sequence[tuple[str, str]] = (),
 ) -> list[Examination]:
-    """Groups rows by accession; a report without one goes with the study that it names."""
+    """Groups rows by accession, by the study that a report names, and by what a steward has joined.
+
+    A report that names a study brings its own accession number along: several referrals to one study are one
+    examination, as are several studies of one referral.
+    """
     accession_of = {row["study_uid"]: _group(row, row["study_uid"]) for row in studies}
+    same = [*joins]
+    for row in reports:
+        named = accession_of.get(row["study_uid"] or "", "")
+        if named and row["accession"]:
+            same.append((_group(row, ""), named))
+    one = _united(same)
     groups: dict[str, dict[str, list[Any]]] = {}
 
     def add(group: str, kind: str, value: Any) -> None:
-        groups.setdefault(group, {"studies": [], "referrals": [], "reports": []})[kind].append(value)
+        groups.setdefault(one.get(group, group), {"studies": [], "referrals": [], "reports": []})[
+            kind
+        ].append(value)
 
     for row in studies:
         add(accession_of[row["study_uid"]], "studies", row)
@@ -113,8 +158,30 @@ def _joined(
     for row in reports:
         named = accession_of.get(row["study_uid"] or "", "")
         add(named or _group(row, f"report-{row['filler_id'] or row['report_key']}"), "reports", row)
-    found = [_examination(group, **parts, vidimeringar=vidimeringar) for group, parts in groups.items()]
+    found = [
+        _examination(group, **parts, vidimeringar=vidimeringar, measurements=measurements)
+        for group, parts in groups.items()
+    ]
     return sorted(found, key=lambda each: (each.date, each.time, each.reference), reverse=True)
+
+
+def _flagged(examination: Examination, flags: Mapping[str, tuple[str, ...]]) -> Examination:
+    fields = {field: None for study in examination.studies for field in flags.get(study.study_uid, ())}
+    return replace(examination, differing=tuple(fields)) if fields else examination
+
+
+def _united(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """For every name in the pairs, the one under which all that hang together are shown."""
+    shown: dict[str, str] = {}
+
+    def last(name: str) -> str:
+        while (next_name := shown.get(name, name)) != name:
+            name = next_name
+        return name
+
+    for one, other in pairs:
+        shown[last(one)] = last(other)
+    return {name: last(name) for pair in pairs for name in pair}
 
 
 def _group(row: sqlite3.Row, otherwise: str) -> str:
@@ -124,10 +191,16 @@ def _group(row: sqlite3.Row, otherwise: str) -> str:
 
 
 def _examination(
-    group: str, studies: Rows, referrals: Rows, reports: Rows, vidimeringar: tuple[Vidimering, ...]
+    group: str,
+    studies: Rows,
+    referrals: Rows,
+    reports: Rows,
+    vidimeringar: tuple[Vidimering, ...],
+    measurements: Sequence[sqlite3.Row],
 ) -> Examination:
     versions = tuple(_report(row) for row in reports)
     keys = {version.version_key for version in versions}
+    uids = {row["study_uid"] for row in studies}
     orders = tuple(_referral(row) for row in referrals)
     images = tuple(_study(row) for row in studies)
     owner = (studies or reports or referrals)[0]
@@ -147,6 +220,7 @@ def _examination(
         reports=versions,
         vidimeringar=tuple(each for each in vidimeringar if each.version_key in keys),
         studies=images,
+        measurements=tuple(_measured(row) for row in measurements if row["study_uid"] in uids),
         study_item=_item(studies),
         report_item=_item(reports),
         referral_item=_item(referrals),
@@ -210,6 +284,7 @@ def _referral(row: sqlite3.Row) -> Referral:
         question=row["question"],
         history=row["history"],
         referrer=row["referrer"],
+        booked=_moment(row["booked"]) if row["booked"] != NOT_BOOKED else None,
     )
 
 
@@ -228,7 +303,13 @@ def _report(row: sqlite3.Row) -> ReportVersion:
         received=datetime.fromisoformat(row["received"]),
         fragment=bool(row["fragment"]),
         reason=row["reason"] or "",
+        form=row["form"] or "text",
+        series_uid=row["series_uid"] or "",
     )
+
+
+def _measured(row: sqlite3.Row) -> MeasuredValue:
+    return MeasuredValue(row["study_uid"], row["name"], row["value"], row["unit_code"], row["context"])
 
 
 def _moment(text: str | None) -> datetime | None:

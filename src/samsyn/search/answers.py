@@ -2,6 +2,7 @@
 
 import sqlite3
 
+from samsyn.dicom.requested import ACCESSION, PROCEDURE_ID, REQUEST_ATTRIBUTES, STEP_ID
 from samsyn.dicom.uids import is_uid
 from samsyn.model.attributes import Attributes
 from samsyn.search.query import Level
@@ -30,6 +31,11 @@ def from_rows(
         if (row["merged_into"] or row["patient_key"]) in protected:
             persons[row["patient_key"]] |= {0x00100010: ("PN", (_PROTECTED_NAME,)), 0x00100030: ("DA", ())}
     found = [_attributes(row, persons[row["patient_key"]], level) for row in rows]
+    if level in (Level.SERIES, Level.IMAGE):
+        requests = find_rows.requests_of(connection, list({row["series_key"]: None for row in rows}))
+        for row, attributes in zip(rows, found, strict=True):
+            items = tuple(_request(*each) for each in requests.get(row["series_key"], ()))
+            attributes[REQUEST_ATTRIBUTES] = ("SQ", items)
     return _one_per_person(found) if level is Level.PATIENT else found
 
 
@@ -127,6 +133,14 @@ def _series(row: sqlite3.Row) -> Attributes:
         0x00201209: ("IS", (row["series_instance_count"],)),
         0x00400244: ("DA", _some(row["started_date"])),
         0x00400245: ("TM", _some(row["started_time"])),
+    }
+
+
+def _request(step_id: str, procedure_id: str, accession: str) -> Attributes:
+    return {
+        ACCESSION: ("SH", _some(accession)),
+        STEP_ID: ("SH", _some(step_id)),
+        PROCEDURE_ID: ("SH", _some(procedure_id)),
     }
 
 

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from samsyn import limits
 from samsyn.access.duties import BLOCK_ADMINISTRATOR, STEWARD, sees_protected
 from samsyn.access.events import Event, entry
+from samsyn.access.followup.review import LOG_REVIEWER
 from samsyn.access.registers import end_of_day
 from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
@@ -21,6 +22,7 @@ from samsyn.endpoints.viewer.tickets import Tickets
 from samsyn.endpoints.viewer.visits import PatientVisit, Visit, Visits
 from samsyn.endpoints.viewer.wording import PatientShown, patient_shown, short_moment
 from samsyn.model.patient import Patient, PatientIdentifier
+from samsyn.model.subject import SubjectKind
 from samsyn.patients.identifiers import MAX_CHARACTERS, display, recognise
 
 DURATIONS: Final = MappingProxyType({"today": 0, "week": 7, "two_weeks": limits.RELATION_DAYS})
@@ -80,6 +82,10 @@ class Finding:
             return go_to("/blocks")
         if not visit.subject.reads_for_care and STEWARD in visit.subject.roles:
             return go_to("/steward")
+        if visit.subject.kind is SubjectKind.PATIENT:
+            return go_to("/mine/log")
+        if not visit.subject.reads_for_care and LOG_REVIEWER in visit.subject.roles:
+            return go_to("/log")
         return await self._page(visit)
 
     async def find(self, visit: Visit) -> Response:

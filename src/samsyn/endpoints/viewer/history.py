@@ -48,6 +48,8 @@ class Entry:
     """The report's own conclusion (bedömning) when it has one, else ""."""
     found: tuple[Piece, ...] = ()
     """Where the words that were looked for stand in the texts; empty when nothing was looked for."""
+    differing: tuple[str, ...] = ()
+    """Fields in which the images say otherwise about the patient than the register."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,9 @@ class VersionShown:
     author: str
     signer: str
     reason: str
+    form: str = "text"
+    renditions: tuple[str, ...] = ()
+    """Other forms of the same version: sr, cda, pdf."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,7 @@ class ReferralShown:
     procedure: str
     priority: str
     ordered: str
+    booked: str
     status: str
 
 
@@ -150,6 +156,7 @@ class Presentation:
             chips=_chips(examination, status),
             preview=preview,
             conclusion=conclusion,
+            differing=examination.differing,
         )
 
     def reports(self, examination: Examination, view: View) -> tuple[ReportShown, ...]:
@@ -189,6 +196,7 @@ class Presentation:
             procedure=referral.procedure_text or referral.procedure_code,
             priority=referral.priority,
             ordered=moment(referral.ordered),
+            booked=moment(referral.booked) if referral.status is ReferralStatus.SCHEDULED else "",
             status=self._words(f"referral.state_{referral.status.value}"),
         )
 
@@ -273,6 +281,8 @@ def _version(version: ReportVersion, role: Role) -> VersionShown:
         author=version.author,
         signer=version.signer,
         reason=version.reason,
+        form=version.form,
+        renditions=tuple(dict.fromkeys(each.form for each in version.renditions)),
     )
 
 

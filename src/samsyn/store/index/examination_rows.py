@@ -1,6 +1,7 @@
 """Reads of a person's studies, referrals and reports."""
 
 import sqlite3
+from collections.abc import Sequence
 
 from samsyn.model.predicate import Predicate
 from samsyn.store.index.predicate_sql import compile_predicate
@@ -42,6 +43,14 @@ def _visible(
     ).fetchall()
 
 
+def measurements(connection: sqlite3.Connection, study_uids: list[str]) -> list[sqlite3.Row]:
+    """Measured values of these studies, which the caller has read as visible; in their documents' own order."""
+    marks = ",".join("?" * len(study_uids))
+    return connection.execute(
+        f"SELECT * FROM measurement WHERE study_uid IN ({marks}) ORDER BY measurement_key", study_uids
+    ).fetchall()
+
+
 def items_of(
     connection: sqlite3.Connection, patient_keys: frozenset[int]
 ) -> list[tuple[int, str, str, int | None, int | None]]:
@@ -56,3 +65,25 @@ def items_of(
         for table in ("study", "referral", "report")
     ]
     return connection.execute(" UNION ".join(parts), [*sorted(patient_keys)] * 3).fetchall()
+
+
+def joins(connection: sqlite3.Connection, patient_keys: frozenset[int]) -> list[tuple[str, str]]:
+    """Pairs of examinations of these persons that a steward has said are one."""
+    marks = ",".join("?" * len(patient_keys))
+    rows = connection.execute(
+        f"SELECT one, other FROM examination_join WHERE ended = '' AND patient_key IN ({marks})"
+        " ORDER BY join_key",
+        sorted(patient_keys),
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def differing(connection: sqlite3.Connection, study_uids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The studies among these whose images describe the patient otherwise than the register, with the fields."""
+    marks = ",".join("?" * len(study_uids))
+    rows = connection.execute(
+        "SELECT reference, detail FROM finding WHERE kind = 'image-header' AND settled = ''"
+        f" AND reference IN ({marks})",
+        list(study_uids),
+    )
+    return {row[0]: tuple(row[1].split()) for row in rows}

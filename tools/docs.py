@@ -1,7 +1,8 @@
 """Writes the reference from the code that it describes, and checks the links: `python -m tools.docs`.
 
 `build/docs/limits.md` and `errors.md` come from the modules themselves, `settings.toml` from the settings' own
-descriptions. A link of a tracked page that leads nowhere fails.
+descriptions, docs/conformance/dicom.md from the tables of the DICOM door. A link of a tracked page that leads nowhere
+fails.
 """
 
 import ast
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from samsyn import errors, limits
+from tools import dicom_statement
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 TARGET: Final = ROOT / "build" / "docs"
@@ -83,6 +85,7 @@ def main() -> int:
         [sys.executable, "-m", "samsyn", "config"], capture_output=True, text=True, check=True, cwd=ROOT
     )
     (TARGET / "settings.toml").write_text(settings.stdout)
+    dicom_statement.main()
     found = [complaint for page in pages() for complaint in dead_links(page)]
     for complaint in found:
         print(complaint, file=sys.stderr)

@@ -6,6 +6,9 @@ KIB: Final = 1024
 MIB: Final = 1024 * KIB
 GIB: Final = 1024 * MIB
 
+MAX_OPEN_FILES: Final = 8_192
+"""Open files that the process asks the system for: all connections of all doors, and the files of the store."""
+
 # -- DICOM upper layer and DIMSE ------------------------------------------------------------------------
 MAX_PDU_BYTES: Final = 128 * KIB
 """Largest P-DATA-TF PDU that we offer to receive: one read of a socket buffer, few wake-ups per instance."""
@@ -21,6 +24,8 @@ MAX_ASSOCIATIONS: Final = 512
 """Open DICOM connections in all: each may hold MAX_PDU_BYTES and a spooled instance."""
 MAX_ASSOCIATIONS_PER_PEER: Final = 64
 """Open DICOM connections of one AE title, so that one PACS cannot lock out the others."""
+SPARED_IDLE_S: Final = 1.0
+"""A connection that was made, or an association that was used, so lately is not ended to make room for another."""
 ASSOCIATE_TIMEOUT_S: Final = 30.0
 """Time for a whole A-ASSOCIATE-RQ to arrive (ARTIM, PS3.8 9.1.5)."""
 MESSAGE_TIMEOUT_S: Final = 120.0
@@ -38,6 +43,8 @@ MAX_RETRIEVALS: Final = 16
 CONNECT_TIMEOUT_S: Final = 10.0
 """Time to reach a C-MOVE destination; association and answers have their own times."""
 
+TLS_HANDSHAKE_S: Final = 10.0
+"""Time for a whole TLS handshake on the second DICOM listener."""
 MAX_OUTGOING_PER_PEER: Final = 4
 """Associations that we open to one destination at the same time: a small PACS takes no more."""
 OUTGOING_KEPT_S: Final = 10.0
@@ -50,8 +57,16 @@ OUTGOING_ATTEMPTS: Final = 100
 """Attempts of a delivery before it is given up: about a day, so that a night's outage loses nothing."""
 OUTGOING_RETRY_S: Final = 900.0
 """Longest pause between two attempts of one delivery (doubled from 2 s)."""
+MAX_COMMITMENTS: Final = 1_000
+"""Requests for storage commitment of one system that are not answered: a day of a busy modality that is away."""
+MAX_COMMITMENT_BYTES: Final = 64 * MIB
+"""What these requests may take up together: some half a million instances."""
+MAX_COMMITMENTS_AT_WORK: Final = 2
+"""Of these, how many are looked at or delivered at once: each may read a whole study again."""
 MAX_TRANSFERS: Final = 200
 """Transfers of one reader that are not finished: a demonstration round is some dozens."""
+MAX_TRANSFER_INSTANCES: Final = 50_000
+"""Instances of one transfer, whose UIDs are kept in its job: a large study has some thousands."""
 REPORT_WAIT_S: Final = 10.0
 """How long a report waits for the association that asked for it to have nothing else to do."""
 
@@ -66,6 +81,8 @@ MAX_SEQUENCE_DEPTH: Final = 32
 """Nested sequences: real objects use under ten; recursion beyond is an attack."""
 MAX_ELEMENTS: Final = 1_000_000
 """Elements in one data set, items included."""
+MAX_REQUESTS: Final = 32
+"""Ordered procedure steps that one series is indexed with; a series answers one, seldom a handful."""
 MAX_UID_CHARACTERS: Final = 64
 """PS3.5 9.1."""
 MAX_DEFLATE_RATIO: Final = 200
@@ -124,6 +141,14 @@ MAX_HL7_COMPONENTS: Final = 500
 """Components of one repetition, and subcomponents of one component: the standard knows at most some thirty."""
 MAX_REPORT_CHARACTERS: Final = 2_000_000
 """Text of one report version: a long one has 10,000; more than a book is no report."""
+MAX_SR_ITEMS: Final = 50_000
+"""Content items of one DICOM structured report: a report has hundreds, a CAD result some thousands."""
+MAX_FHIR_BYTES: Final = 10 * MIB
+"""One FHIR resource or transaction that is sent in: a report with an embedded PDF fits."""
+MAX_FHIR_ITEMS: Final = 1_000
+"""Repetitions of one element of a FHIR resource, entries of a transaction among them."""
+MAX_CDA_BYTES: Final = 10 * MIB
+"""One CDA document: a report with embedded pictures fits."""
 MAX_ACK_CHARACTERS: Final = 1_000
 """Sentence in an acknowledgement: receivers keep it in a short column."""
 
@@ -214,7 +239,7 @@ LIFT_DAYS: Final = 7
 """A temporary lift of a block lasts at most this many days."""
 NATIONAL_TIMEOUT_S: Final = 60.0
 """One call to a national service: an unfiltered reading of all blocks may take ten seconds by its own promise."""
-MAX_SOAP_BYTES: Final = 256 * MIB
+MAX_NATIONAL_ANSWER_BYTES: Final = 256 * MIB
 """One answer of a national service: some 200,000 blocks of a kilobyte."""
 MAX_NATIONAL_BLOCKS: Final = 200_000
 """National blocks in one reading; a region has some thousands."""
@@ -232,6 +257,24 @@ RELATION_DAYS: Final = 14
 """An attested care relation lasts at most this many days, as long as a referral keeps one alive."""
 AUDIT_REPEAT_S: Final = 15 * 60
 """The same opening by the same session is written once in this time: one row per reading, not per frame."""
+DELIVERY_PAUSE_S: Final = 300.0
+"""Longest pause between attempts to deliver audit entries to a receiver that does not answer (doubled from 1 s)."""
+MAX_REFUSED_IN_ROW: Final = 10
+"""Audit entries that a receiver may refuse one after another before that counts as an outage of its or ours."""
+MAX_SOAP_ANSWER_BYTES: Final = 1 * MIB
+"""One SOAP answer of a national service that says whether it took something: some hundred bytes."""
+SYSLOG_TIMEOUT_S: Final = 20.0
+"""Until an audit record repository's machine must have confirmed a call of messages."""
+LOG_PAGE: Final = 100
+"""Entries or checks on one page of the log review."""
+MAX_CHECK_SIZE: Final = 200
+"""Accesses in one check of the log: more than anybody goes through in a day."""
+MAX_REVIEWED_ROWS: Final = 3_000_000
+"""Entries of one provider in a period that a sample is drawn from: a quarter of a large hospital, some seconds."""
+MAX_REVIEWED_STAFF: Final = 50_000
+"""Members of staff whose names a targeted check compares."""
+MAX_EXTRACT_ROWS: Final = 20_000
+"""Entries that one log extract is made from: years of a person who is much in care."""
 REFUSALS_PER_MINUTE: Final = 120
 """Refused log-ins and acts written in the audit journal each minute; the rest is counted, so that nobody fills it."""
 MAX_KEPT_REFUSED: Final = 10_000

@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from samsyn.cli.hl7 import try_profile
+from samsyn.cli.hl7_profile import annotated
 from samsyn.errors import ConfigurationError
+from samsyn.hl7v2.profile import read_profile
+from samsyn.reports.profiles import load_profile, shipped_profiles
 from tests.cli.commands import samsyn
 from tests.hl7v2.messages import message, msh, obr, obx, oru, pid, segment
 from tests.hl7v2.test_documents import mdm
@@ -89,3 +92,30 @@ def test_a_missing_file_and_an_unknown_profile_are_told_in_one_line(tmp_path: Pa
 def test_a_file_without_messages_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert try_profile("standard", written(tmp_path, b"hello\n"), "") == 1
     assert "0 messages" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", shipped_profiles())
+def test_a_printed_profile_reads_back_as_the_same_profile(name: str) -> None:
+    printed = annotated(load_profile(name))
+    assert read_profile(printed) == load_profile(name)
+
+
+def test_units_and_number_spaces_are_printed_too() -> None:
+    text = """name = "own"
+    [units]
+    RTG1 = { provider = "SE9990000001-0001", unit = "SE9990000001-1001" }
+    [accession_issuers]
+    RIS2 = "2.25.7"
+    """
+    profile = read_profile(text)
+    assert read_profile(annotated(profile)) == profile
+
+
+def test_every_rule_is_printed_with_its_meaning() -> None:
+    ran = samsyn("hl7", "profile", "sparse")
+    assert ran.returncode == 0
+    assert (
+        "# Whether a final without text annuls; otherwise it is refused.\nempty_final_annuls = true"
+        in ran.stdout
+    )
+    assert 'accession = ["OBR-3.1", "ORC-3.1"]' in ran.stdout

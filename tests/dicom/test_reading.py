@@ -11,8 +11,14 @@ import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from samsyn.dicom.reading import INDEXED_TAGS, summarize
+from samsyn.dicom.requested import Requested, RequestElement, read_requested
+from samsyn.dicom.structure import EXPLICIT_LITTLE_ENCODING
 from samsyn.errors import BadInput, LimitExceeded, NotSupported, SamsynError
 from tests.dicom.corpus import (
     EXPLICIT,
@@ -330,3 +336,33 @@ def test_reading_a_part_of_a_larger_buffer_needs_no_copy() -> None:
     data = minimal(before=element(0x00100020, b"LO", b"191212121212"))
     padded = memoryview(b"x" * 10 + data + b"y" * 10)[10:-10]
     assert summarize(padded, EXPLICIT) == summarize(data, EXPLICIT)
+
+
+@pytest.mark.parametrize("form", ["explicit", "implicit", "big", "deflated", "undefined"])
+def test_what_a_series_was_ordered_as_is_read_in_every_encoding(form: str) -> None:
+    made = Dataset()
+    made.SpecificCharacterSet = "ISO_IR 100"
+    made.SOPClassUID, made.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", "2.25.1"
+    made.StudyInstanceUID, made.SeriesInstanceUID = "2.25.2", "2.25.3"
+    item, empty = Dataset(), Dataset()
+    item.ScheduledProcedureStepID, item.RequestedProcedureID = "STEG-Å", "P1"
+    made.RequestAttributesSequence = [item, empty, item]
+    made["RequestAttributesSequence"].is_undefined_length = form == "undefined"
+    syntax = {
+        "implicit": ImplicitVRLittleEndian,
+        "big": ExplicitVRBigEndian,
+    }.get(form, ExplicitVRLittleEndian)
+    stream = DicomBytesIO()
+    stream.is_little_endian, stream.is_implicit_VR = syntax.is_little_endian, syntax.is_implicit_VR
+    write_dataset(stream, made)
+    data, uid = bytes(stream.getvalue()), str(syntax)
+    if form == "deflated":
+        deflate = zlib.compressobj(wbits=-15)
+        data, uid = deflate.compress(data) + deflate.flush(), "1.2.840.10008.1.2.1.99"
+    found = read_requested(summarize(data, uid).request)
+    assert found == (Requested("STEG-Å", "P1", ""),)
+
+
+def test_a_request_that_can_not_be_read_leaves_the_object_good() -> None:
+    assert read_requested(RequestElement(b"\x40\x00\x75\x02SQ\0\0\x09", b"", EXPLICIT_LITTLE_ENCODING)) == ()
+    assert read_requested(None) == ()

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
+from pydicom.dataset import FileMetaDataset
 from pydicom.filereader import _read_file_meta_info as read_meta
 from pydicom.filereader import read_dataset, read_preamble
+from pydicom.uid import ExplicitVRLittleEndian
 
 from samsyn.dicom.encoding import decode, encode
 from samsyn.dicom.recoding import recode
@@ -42,6 +44,45 @@ def test_implicit_and_explicit_forms_say_the_same() -> None:
     assert decode(recode(explicit, EXPLICIT_LITTLE, IMPLICIT_LITTLE), IMPLICIT_LITTLE) == decode(
         implicit, IMPLICIT_LITTLE
     )
+
+
+NUMBERS: Attributes = {
+    0x00081140: ("SQ", ({0x00281101: ("US", (1, 2, 3)), 0x00289001: ("UL", (70_000,))},)),
+    0x00189073: ("FD", (2.5,)),
+    0x00209165: ("AT", (0x00209056,)),
+    0x00280010: ("US", (512,)),
+    0x7FE00008: ("OF", (b"\x01\x02\x03\x04",)),
+    0x7FE00010: ("OW", (b"\x01\x02\x03\x04",)),
+}
+
+
+@pytest.mark.parametrize("target", [EXPLICIT_LITTLE, IMPLICIT_LITTLE])
+def test_big_endian_numbers_are_turned_round(target: str) -> None:
+    big = encode(VALUES | NUMBERS, EXPLICIT_BIG)
+    little = decode(recode(big, EXPLICIT_BIG, target), target)
+    turned = {
+        0x7FE00008: ("OF", (b"\x04\x03\x02\x01",)),
+        0x7FE00010: ("OW", (b"\x02\x01\x04\x03",)),
+    }
+    assert little == decode(encode(VALUES | NUMBERS | turned, target), target)
+
+
+def test_a_real_big_endian_object_reads_the_same() -> None:
+    path = get_testdata_file("ExplVR_BigEnd.dcm", download=False)
+    assert path is not None
+    sent = dcmread(path)
+    stream = BytesIO(Path(path).read_bytes())
+    read_preamble(stream, False)
+    read_meta(stream)
+    little = recode(stream.read(), EXPLICIT_BIG, EXPLICIT_LITTLE)
+    got = read_dataset(BytesIO(little), is_implicit_VR=False, is_little_endian=True)
+    pixels = {"PixelData"}
+    assert {e.tag: e.value for e in got if e.keyword not in pixels} == {
+        e.tag: e.value for e in sent if e.keyword not in pixels and e.tag.element
+    }
+    got.file_meta = FileMetaDataset()
+    got.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    assert (got.pixel_array == sent.pixel_array).all()
 
 
 def test_a_deflated_form_is_inflated() -> None:
@@ -111,7 +152,7 @@ def test_no_bytes_raise_anything_but_refusals(data: bytes) -> None:
             recode(data, source, target)
 
 
-@pytest.mark.parametrize("source", [EXPLICIT_BIG, JPEG_BASELINE])
+@pytest.mark.parametrize("source", ["1.2.840.10008.1.2.4.102", JPEG_BASELINE])
 def test_other_syntaxes_are_not_touched(source: str) -> None:
     with pytest.raises(NotSupported):
         recode(b"", source, EXPLICIT_LITTLE)

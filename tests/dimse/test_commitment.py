@@ -179,6 +179,20 @@ async def test_a_peer_without_address_is_told_when_it_calls_again(stage: Stage) 
     assert (event_type, answer[0x00081195][1]) == (1, ("2.25.1",))
 
 
+async def test_an_answer_that_was_given_up_is_tried_again_when_the_peer_calls(tmp_path: Path) -> None:
+    async with Stage(tmp_path, patience=1) as stage:
+        requestor = await stage.connect(contexts=CONTEXTS)
+        await store(requestor, image())
+        await request(requestor, information("2.25.1", [(CT, "2.25.100")]))
+        requestor.drop()
+        parked = "SELECT 1 FROM job WHERE kind = 'storage-commitment' AND state = 'parked'"
+        await stage.until(lambda: stage.rows(parked) != [])
+        async with await stage.connect(contexts=CONTEXTS) as again:
+            event_type, _ = await report(again)
+        assert event_type == 1
+        await stage.until(lambda: stage.rows("SELECT 1 FROM job WHERE kind = 'storage-commitment'") == [])
+
+
 async def test_the_same_request_again_is_one_and_another_under_its_name_is_refused(stage: Stage) -> None:
     await stage.exchange.stop()
     async with await stage.connect(contexts=CONTEXTS) as requestor:
@@ -187,6 +201,22 @@ async def test_the_same_request_again_is_one_and_another_under_its_name_is_refus
         assert (await request(requestor, information("2.25.1", [(CT, "2.25.101")]))).status == 0x0110
         jobs = stage.rows("SELECT COUNT(*) FROM job WHERE kind = 'storage-commitment'")
     assert jobs == [(1,)]
+
+
+async def test_one_system_can_not_fill_the_queue(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    await stage.exchange.stop()
+    monkeypatch.setattr(limits, "MAX_COMMITMENTS", 2)
+    async with await stage.connect(contexts=CONTEXTS) as requestor:
+        answers = [
+            (await request(requestor, information(f"2.25.{number}", [(CT, "2.25.100")]))).status
+            for number in range(3)
+        ]
+        assert answers == [0, 0, 0x0213]
+        monkeypatch.setattr(limits, "MAX_COMMITMENTS", 1000)
+        monkeypatch.setattr(limits, "MAX_COMMITMENT_BYTES", 100)
+        assert (await request(requestor, information("2.25.9", [(CT, "2.25.100")]))).status == 0x0213
+    async with await stage.connect("STRICT", contexts=CONTEXTS) as other:
+        assert (await request(other, information("2.25.1", [(CT, "2.25.100")]))).status == 0
 
 
 @pytest.mark.parametrize(

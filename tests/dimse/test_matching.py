@@ -126,6 +126,9 @@ UNIVERSAL = [
     ({"AccessionNumber": "*"}, "1234"),
     ({"PatientName": "**"}, "1234"),
     ({"PatientID": "*"}, "1234"),
+    ({"PatientName": "\\"}, "1234"),  # a list of nothing
+    ({"AccessionNumber": "*\\"}, "1234"),
+    ({"PatientName": "^\\^"}, "1234"),
     ({"StudyDate": ""}, "1234"),
 ]
 UID_LIST = [
@@ -308,6 +311,46 @@ async def test_a_sequence_is_answered_with_what_was_asked_of_its_items(stage: St
         whole.IssuerOfAccessionNumberSequence = []
         (match,), _ = await ask(requestor, FindRequest, STUDY_FIND, encoded(whole))
         assert match[0x00080051][1] == ({0x00400031: ("UT", ("SE9990000001-0001",))},)
+
+
+def requesting(*requests: dict[str, str]) -> list[Dataset]:
+    items = []
+    for request in requests:
+        item = Dataset()
+        for name, value in request.items():
+            setattr(item, name, value)
+        items.append(item)
+    return items
+
+
+async def test_a_series_is_found_by_the_order_that_it_answers(stage: Stage) -> None:
+    both = [
+        {"ScheduledProcedureStepID": "S1", "RequestedProcedureID": "P1", "AccessionNumber": "X1"},
+        {"ScheduledProcedureStepID": "S2", "RequestedProcedureID": "P2"},
+    ]
+    made = image(
+        SOPInstanceUID="2.25.5.3",
+        StudyInstanceUID="2.25.5",
+        SeriesInstanceUID="2.25.5.2",
+        RequestAttributesSequence=requesting(*both),
+    )
+    async with await stage.connect() as sender:
+        assert (await store(sender, made)).status == 0
+    for item, expected in [
+        ({"ScheduledProcedureStepID": "S1"}, "5"),
+        ({"ScheduledProcedureStepID": "S*"}, "5"),
+        ({"RequestedProcedureID": "P2"}, "5"),
+        ({"AccessionNumber": "X1"}, "5"),
+        ({"ScheduledProcedureStepID": "S2", "RequestedProcedureID": "P2"}, "5"),
+        ({"ScheduledProcedureStepID": "S1", "RequestedProcedureID": "P2"}, ""),  # not in the same item
+        ({"ScheduledProcedureStepID": "S3"}, ""),
+    ]:
+        keys = with_item("RequestAttributesSequence", "SERIES", **item)
+        assert await found_by(stage, keys) == expected, item
+    question = with_item("RequestAttributesSequence", "SERIES", ScheduledProcedureStepID="S1")
+    async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
+        (match,), _ = await ask(requestor, FindRequest, STUDY_FIND, question)
+    assert match[0x00400275][1] == ({0x00400009: ("SH", ("S1",))}, {0x00400009: ("SH", ("S2",))})
 
 
 async def test_a_sequence_key_of_two_items_is_refused(stage: Stage) -> None:

@@ -88,7 +88,7 @@ async def test_a_study_arrives_byte_for_byte_and_its_progress_can_be_asked_for(
         await stage.until(lambda: state(stage, transfer_id) is TransferState.DONE)
         told = stage.sending.progress(staff(), transfer_id)
         assert (told.total, told.sent, told.failed, told.destination) == (COUNT, COUNT, 0, "SINK")
-        assert stage.rows("SELECT 1 FROM job WHERE kind = 'send'") == []
+        await stage.until(lambda: stage.rows("SELECT 1 FROM job WHERE kind = 'send'") == [])
         assert [each.transfer_id for each in await stage.sending.mine(staff())] == [transfer_id]
     got = [await peer.next() for _ in range(COUNT)]
     assert [message.data for message in got] == [

@@ -2,8 +2,9 @@
 
 import pytest
 
-from samsyn.errors import BadInput
+from samsyn.errors import BadInput, IdentityConflict
 from samsyn.hl7v2.meaning import IdentifierMove, PatientLink, TextMove
+from samsyn.hl7v2.profile import read_profile
 from tests.hl7v2.messages import message, msh, only, pid, segment
 
 LOCAL = "&2.25.1&ISO"
@@ -62,3 +63,19 @@ def test_an_account_and_a_visit_are_told_with_former_and_present_owner(
 def test_what_is_missing_or_wrong_is_named(raw: bytes, place: str) -> None:
     with pytest.raises(BadInput, match=place):
         only(raw)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        message(msh("ADT^A40"), pid(A), segment("MRG", {1: B})),
+        message(msh("ADT^A24"), pid(A), pid(B)),
+        message(msh("ADT^A43"), moved_pid(A, B), segment("MRG", {1: A})),
+    ],
+)
+def test_who_keeps_no_patient_register_leaves_merges_to_a_steward(raw: bytes) -> None:
+    profile = read_profile('name = "clinic"\n[patient]\nidentity_events = "held"')
+    with pytest.raises(IdentityConflict, match="steward"):
+        only(raw, profile)
+    own_visit = message(msh("ADT^A45"), pid(B), segment("MRG", {1: A, 5: "V7"}))
+    assert isinstance(only(own_visit, profile), TextMove)

@@ -11,7 +11,7 @@ from samsyn.errors import BadInput, LimitExceeded, NotSupported, SamsynError
 from samsyn.hl7v2.charsets import Charset
 from samsyn.hl7v2.escapes import Delimiters, escape, unescape
 from samsyn.hl7v2.faults import BadMessage
-from samsyn.hl7v2.parsing import parse, split_batch
+from samsyn.hl7v2.parsing import Segment, parse, split_batch
 from tests.hl7v2.messages import message, msh, obr, obx, pid, segment
 
 HEAD = "MSH|^~\\&|A|B|C|D|20240101||ORU^R01|1|P|2.5\r"
@@ -280,3 +280,16 @@ def test_a_text_of_ten_thousand_repetitions_is_cut_once() -> None:
     lines = message.segments[1].every(5)
     assert len(lines) == limits.MAX_HL7_REPETITIONS - 1
     assert time.process_time() - begun < 0.5
+
+
+@given(
+    st.text(alphabet='ab"^&~\\ .Åå\t', max_size=20), st.integers(1, 4), st.integers(0, 2), st.integers(1, 2)
+)
+def test_the_quick_way_to_a_component_gives_what_the_long_way_gives(
+    field: str, component: int, subcomponent: int, repetition: int
+) -> None:
+    read = Segment("ZZZ", 1, ("ZZZ", field), STANDARD, Charset.LATIN_1)
+    raw = read._component(1, component, repetition)
+    if subcomponent:
+        raw = [*raw.split("&"), "", ""][subcomponent - 1]
+    assert read.text(1, component, subcomponent, repetition) == read._plain(1, raw).strip()

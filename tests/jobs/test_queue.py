@@ -112,6 +112,29 @@ async def test_work_that_is_not_ripe_counts_no_attempt(store: Store) -> None:
     assert seen == [0, 0, 0]
 
 
+async def test_many_jobs_that_are_not_ripe_write_nothing_and_hide_no_other(store: Store) -> None:
+    done: list[str] = []
+
+    async def work(job: Job) -> Later | None:
+        if job.name.startswith("later"):
+            return Later(60.0)
+        done.append(job.name)
+        return None
+
+    await enqueue(store, "ours", *(f"later{number}" for number in range(100)))
+    worker = Worker(store, SystemClock(), {"ours": work})
+    worker.start()
+    await until(lambda: len(worker._unripe) == 100)
+    records = store.records
+    await asyncio.sleep(0.2)
+    assert store.records == records
+    await enqueue(store, "ours", "now")
+    worker.wake()
+    await until(lambda: done == ["now"])
+    await worker.stop()
+    store.close()
+
+
 async def test_a_woken_worker_does_not_wait_for_its_next_look(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

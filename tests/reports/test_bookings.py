@@ -77,7 +77,29 @@ async def test_a_booking_tells_its_referral_that_it_is_scheduled(house: House) -
     for messages in ([order, told("S12", 8, 1)], [told("S12", 8, 1), order]):
         for raw in messages:
             await house.send(raw)
-        assert await house.all("SELECT status FROM referral") == [("scheduled",)]
+        assert await house.all("SELECT status, booked FROM referral") == [
+            ("scheduled", "2024-03-20T07:00:00+00:00")
+        ]
+
+
+async def test_a_moved_time_is_told_and_a_cancelled_one_is_taken_back_in_every_order(house: House) -> None:
+    seen = []
+    for number, order in enumerate(permutations(range(4))):
+        raw = message(
+            msh("ORM^O01", f"O{number}", sent="20240314120000"), pid(),
+            segment("ORC", {1: "NW", 2: f"R{number}"}), segment("OBR", {4: "C^DT"}),
+        )  # fmt: skip
+        told_of = [
+            raw,
+            told("S12", 8, number),
+            told("S13", 9, number, start="20240322080000"),
+            told("S15", 10, number),
+        ]
+        for place in order:
+            await house.send(told_of[place])
+        seen.append(await house.all("SELECT status, booked FROM referral WHERE placer_id = ?", f"R{number}"))
+    assert len(seen) == 24
+    assert all(each == [("ordered", "-")] for each in seen)
 
 
 async def test_the_same_booking_number_of_two_providers_is_two_bookings(house: House) -> None:

@@ -72,7 +72,7 @@ async def examinations(archive: Archive) -> list[tuple[list[str], list[str]]]:
             read(connection, everything, keys)
             for read in (examination_rows.studies, examination_rows.referrals, examination_rows.reports)
         ]
-        return _joined(*rows, (), examination_rows.joins(connection, keys))
+        return _joined(*rows, joins=examination_rows.joins(connection, keys))
 
     return sorted(
         (sorted(each.study_uid for each in found.studies), sorted(each.text for each in found.reports))

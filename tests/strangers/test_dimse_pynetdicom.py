@@ -3,6 +3,7 @@
 import queue
 
 import pytest
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
@@ -11,6 +12,7 @@ from tests.strangers.dicom_samples import Sample, samples, send_as_they_are
 
 pynetdicom = pytest.importorskip("pynetdicom")
 from pynetdicom import AE, build_role, evt  # noqa: E402
+from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation  # noqa: E402
 from pynetdicom.sop_class import (  # noqa: E402
     CTImageStorage,
     StorageCommitmentPushModel,
@@ -88,6 +90,30 @@ def test_a_search_by_name_and_date_answers_with_what_was_asked(
     association.release()
     assert answers[-1][0].Status == 0x0000
     assert {answer.StudyInstanceUID for _, answer in answers if answer} >= {stored[0].study}
+
+
+def test_extended_negotiation_is_answered_and_changes_the_matching(
+    scratch: Running, stored: list[Sample]
+) -> None:
+    sample = next(sample for sample in stored if sample.path.name == "CT_small.dcm")
+    header = dcmread(sample.path)
+    before = f"{int(header.StudyDate) - 1}-{header.StudyDate}"
+    for wish, count in ((b"\1\1", 1), (b"\1\0", 0)):
+        ae = AE("PYNETDICOM")
+        ae.add_requested_context(StudyRootQueryRetrieveInformationModelFind)
+        item = SOPClassExtendedNegotiation()
+        item.sop_class_uid = StudyRootQueryRetrieveInformationModelFind
+        item.service_class_application_information = wish
+        association = associate(scratch, ae, ext_neg=[item])
+        assert association.acceptor.sop_class_extended == {StudyRootQueryRetrieveInformationModelFind: wish}
+        keys = Dataset()
+        keys.QueryRetrieveLevel = "STUDY"
+        keys.StudyInstanceUID = sample.study
+        keys.StudyDate = before
+        keys.StudyTime = f"235959-{header.StudyTime[:6]}"
+        answers = list(association.send_c_find(keys, StudyRootQueryRetrieveInformationModelFind))
+        association.release()
+        assert len(answers) - 1 == count, wish
 
 
 def test_a_stranger_is_rejected_for_its_title(scratch: Running) -> None:

@@ -6,9 +6,15 @@ from pathlib import Path
 
 import httpx
 import pytest_asyncio
+from pydicom.uid import ExplicitVRLittleEndian
 
-from tests.viewer.house import House, a_house
-from tests.viewer.life_cycle import AFTER, Telling, tell_everything
+from samsyn.ingest.filing import REPORT_DOCUMENT
+from samsyn.ingest.receive import Arrival
+from samsyn.jobs.queue import Job
+from samsyn.reports.forms.documents import DocumentFiling
+from tests.reports.documents_made import PDF_BYTES, encapsulated, number, report, section, text
+from tests.viewer.house import House, a_house, days_ago, sender_of
+from tests.viewer.life_cycle import AFTER, NORD, Telling, tell_everything
 from tests.viewer.test_pages import post, related, visible
 
 
@@ -146,3 +152,27 @@ async def test_markup_and_formulas_in_texts_and_names_are_letters(house: House) 
             assert "<img src=x" not in text
             assert "<script>alert" not in text
             assert "DT <b>" not in text
+
+
+async def test_a_report_in_several_forms_is_told_once_with_its_forms_and_measurements(house: House) -> None:
+    sender = sender_of(NORD, NORD.units[0].hsa_id)
+    telling = Telling(house, "LC7", "DT lever", 2)
+    await telling.version("F", 1, "En 18 mm stor förändring i leverns segment fyra.")
+    told = section(
+        "Fynd", text("En 18 mm stor förändring i leverns segment fyra."), number("Diameter", "18", "mm")
+    )
+    today = days_ago(0).strftime("%Y%m%d")
+    made = encapsulated(PDF_BYTES, accession="LC7", ContentDate=today)
+    for data in (report(told, accession="LC7"), made):
+        await house.intake.receive(Arrival(sender, str(ExplicitVRLittleEndian), "test"), data)
+    for uid in ("2.25.71", "2.25.72"):
+        await DocumentFiling(house.store).work(Job(0, REPORT_DOCUMENT, uid, "", 0))
+    async with house.logged_in("radiologist") as client:
+        page = visible(await page_of(client, "DT lever"))
+        assert (
+            page.count("En 18 mm stor förändring i leverns segment fyra.") == 2
+        )  # once in the list, once here
+        assert "Finns även som PDF." in page
+        assert "Finns även som DICOM SR." in page
+        assert "Mätvärden" in page
+        assert "Diameter (Fynd) 18 mm" in page

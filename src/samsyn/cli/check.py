@@ -11,6 +11,7 @@ from pathlib import Path
 import samsyn
 from samsyn import limits, settings
 from samsyn.errors import ConfigurationError
+from samsyn.exchange.security import listener_context
 from samsyn.settings import Settings
 from samsyn.store.index import upkeep_rows
 
@@ -25,6 +26,7 @@ def run(config: Path | None) -> int:
     findings = [
         *_folder(values),
         *_secrets(values),
+        *_tls(values),
         *_disk(values),
         *_damage(values),
         *_parts(),
@@ -71,16 +73,29 @@ def _is_served(folder: Path) -> bool:
 
 
 def _secrets(values: Settings) -> Iterator[str]:
-    file = values.login.client_secret_file
-    if file is None:
-        return
-    try:
-        mode = stat.S_IMODE(file.stat().st_mode)
-    except OSError as problem:
-        yield f"[login] client_secret_file {file} can not be read ({problem.strerror})"
-        return
-    if mode & 0o077:
-        yield f"[login] client_secret_file {file} can be read by others; run: chmod 600 {file}"
+    for name, file in (
+        ("[login] client_secret_file", values.login.client_secret_file),
+        ("[audit] anchor_key_file", values.audit.anchor_key_file),
+        ("[storelog] key_file", values.storelog.key_file),
+        ("[atna] key_file", values.atna.key_file),
+    ):
+        if file is None:
+            continue
+        try:
+            mode = stat.S_IMODE(file.stat().st_mode)
+        except OSError as problem:
+            yield f"{name} {file} can not be read ({problem.strerror})"
+            continue
+        if mode & 0o077:
+            yield f"{name} {file} can be read by others; run: chmod 600 {file}"
+
+
+def _tls(values: Settings) -> Iterator[str]:
+    for section, tls in (("dicom_tls", values.dicom_tls), ("mllp_tls", values.mllp_tls)):
+        try:
+            listener_context(tls, section)
+        except ConfigurationError as problem:
+            yield problem.detail
 
 
 def _disk(values: Settings) -> Iterator[str]:
@@ -108,6 +123,8 @@ def _ports(values: Settings) -> Iterator[str]:
         ("dicom", values.dicom.host, values.dicom.port),
         ("http", values.http.host, values.http.port),
         ("mllp", values.mllp.host, values.mllp.port),
+        *([("dicom_tls", values.dicom_tls.host, values.dicom_tls.port)] if values.dicom_tls.is_on else []),
+        *([("mllp_tls", values.mllp_tls.host, values.mllp_tls.port)] if values.mllp_tls.is_on else []),
     ):
         try:
             with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:

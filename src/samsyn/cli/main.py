@@ -18,6 +18,8 @@ app = typer.Typer(
 )
 audit_app = typer.Typer(help="The audit journal.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
+dicom_app = typer.Typer(help="DICOM systems.", no_args_is_help=True)
+app.add_typer(dicom_app, name="dicom")
 hl7_app = typer.Typer(help="HL7 v2 sources.", no_args_is_help=True)
 app.add_typer(hl7_app, name="hl7")
 index_app = typer.Typer(help="The index, which follows from the journal.", no_args_is_help=True)
@@ -81,6 +83,19 @@ def show_config(config: ConfigOption = None) -> None:
     verb.run(config)
 
 
+@dicom_app.command("echo")
+def dicom_echo(
+    titles: Annotated[
+        list[str] | None, typer.Argument(help="AE titles of destinations; none = all in the settings.")
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Call the DICOM destinations with a C-ECHO, by TLS where settings say so. Exit code 1 when one does not answer."""
+    from samsyn.cli import dicom as verb
+
+    raise typer.Exit(verb.echo(config, titles or []))
+
+
 DataOption = Annotated[Path | None, typer.Option(help="Data folder, instead of [data] folder.")]
 
 
@@ -138,6 +153,23 @@ def hl7_try(
     raise typer.Exit(verb.try_profile(profile, file, local_issuer))
 
 
+@hl7_app.command("send")
+def hl7_send(
+    file: Annotated[
+        Path, typer.Argument(help="Messages: one, a batch file, one after the other or an MLLP dump.")
+    ],
+    host: Annotated[str, typer.Option(help="Where the HL7 listener is.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Its port, as [mllp] port.")] = 2575,
+) -> None:
+    """Send every message of a file to a running service, and print what was not accepted. Exit code 1 then.
+
+    Sent again, the same file has no second effect.
+    """
+    from samsyn.cli import hl7_send as verb
+
+    raise typer.Exit(verb.run(file, host, port))
+
+
 @index_app.command("rebuild")
 def index_rebuild(config: ConfigOption = None, data: DataOption = None) -> None:
     """Make the whole index anew from what is on disk, with progress. Stop the service first.
@@ -160,6 +192,29 @@ def scrub(
     from samsyn.cli import upkeep
 
     raise typer.Exit(upkeep.scrub(config, data, mib_per_s))
+
+
+@audit_app.command("deliveries")
+def audit_deliveries(config: ConfigOption = None, data: DataOption = None) -> None:
+    """Tell how far the log service and the audit record repository have got the journal, and what they refused.
+
+    Exit code 1 when something was refused. Only reads; may run beside the service.
+    """
+    from samsyn.cli import audit as verb
+
+    raise typer.Exit(verb.deliveries(config, data))
+
+
+@hl7_app.command("profile")
+def hl7_profile(
+    name: Annotated[
+        str, typer.Argument(help="Name of a shipped profile or path of a profile file.")
+    ] = "standard",
+) -> None:
+    """Print every rule of a profile with its meaning and the value in force: the beginning of one's own profile."""
+    from samsyn.cli import hl7_profile as verb
+
+    verb.run(name)
 
 
 @app.command()

@@ -4,13 +4,14 @@ import asyncio
 import json
 import logging
 import os
+import resource
 import shutil
 import signal
 import sys
 import tempfile
 from pathlib import Path
 
-from samsyn import operations_log, settings
+from samsyn import limits, operations_log, settings
 from samsyn.cli import scratch as scratch_instance
 from samsyn.clock import SystemClock
 from samsyn.errors import ConfigurationError
@@ -35,6 +36,7 @@ def run(
     operations_log.start(sys.stderr)
     os.umask(0o077)
     sys.setswitchinterval(_SWITCH_S)
+    allow_open_files()
     if scratch:
         folder = Path(tempfile.mkdtemp(prefix="samsyn-scratch-"))
         try:
@@ -58,6 +60,14 @@ def run(
             update={"provider": scratch_instance.make(values.data.folder).settings.provider}
         )
     asyncio.run(_serve(values))
+
+
+def allow_open_files() -> None:
+    """Raises the soft limit of open files, which is often 1,024: the doors together may hold more connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = limits.MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(limits.MAX_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _serve(values: Settings) -> None:

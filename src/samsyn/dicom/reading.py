@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from samsyn.dicom.charsets import DEFAULT_CHARSETS, decode_text, read_charsets
+from samsyn.dicom.requested import REQUEST_ATTRIBUTES, RequestElement
 from samsyn.dicom.structure import (
     EXPLICIT_LITTLE_ENCODING,
     FRAGMENT_VRS,
@@ -66,6 +67,8 @@ _WANTED_LITTLE = MappingProxyType({(tag & 0xFFFF) << 16 | tag >> 16: tag for tag
 _PIXEL_TAGS = frozenset({PIXEL_DATA, 0x7FE00008, 0x7FE00009})
 _PIXEL_TAGS_LITTLE = MappingProxyType({(tag & 0xFFFF) << 16 | tag >> 16: tag for tag in _PIXEL_TAGS})
 
+_REQUEST_LITTLE = (REQUEST_ATTRIBUTES & 0xFFFF) << 16 | REQUEST_ATTRIBUTES >> 16
+
 _HEADER_LITTLE = struct.Struct("<IHH")
 _LONG_LITTLE = struct.Struct("<I")
 _SHORT_VRS_LITTLE = frozenset(int.from_bytes(vr, "little") for vr in SHORT_VRS)
@@ -89,6 +92,8 @@ class Summary:
     pixels: PixelLayout | None
     """Of (7FE0,0010), or (7FE0,0008/0009) for float pixels. In a deflated transfer syntax its offset counts
     in the *inflated* data set, not in the stored bytes."""
+    request: RequestElement | None = None
+    """Request Attributes Sequence, unread; see requested.read_requested."""
 
 
 def summarize(data: bytes | memoryview, transfer_syntax_uid: str) -> Summary:
@@ -118,6 +123,9 @@ def summarize(data: bytes | memoryview, transfer_syntax_uid: str) -> Summary:
         read_uid(get(SERIES_INSTANCE_UID, b""), "Series Instance UID"),
         _texts(found),
         _layout(found, pixel_offset, pixel_length, encoding) if pixel_offset >= 0 else None,
+        RequestElement(bytes(get(REQUEST_ATTRIBUTES, b"")), bytes(get(SPECIFIC_CHARACTER_SET, b"")), encoding)
+        if REQUEST_ATTRIBUTES in found
+        else None,
     )
 
 
@@ -155,7 +163,10 @@ def _walk_explicit_little(data: bytes | memoryview) -> tuple[_Found, int, int]:
                 pixel_offset, pixel_length = position, length if length != UNDEFINED else -1
             if vr not in plain_long or length == UNDEFINED:
                 name = vr.to_bytes(2, "little")
+                begin = position - 12
                 position, left = _skip_long(data, position, length, name, EXPLICIT_LITTLE_ENCODING, left)
+                if key == _REQUEST_LITTLE:
+                    found[REQUEST_ATTRIBUTES] = data[begin:position]
                 continue
         stop = position + length
         if stop > end:
@@ -181,7 +192,7 @@ def _walk(data: bytes | memoryview, encoding: Encoding) -> tuple[_Found, int, in
         left -= 1
         if left < 0:
             raise LimitExceeded("MAX_ELEMENTS")
-        vr = b""
+        vr, start = b"", position
         if encoding.explicit:
             group, element, vr, length = encoding.element.unpack_from(data, position)
             position += 8
@@ -203,6 +214,8 @@ def _walk(data: bytes | memoryview, encoding: Encoding) -> tuple[_Found, int, in
         if vr == b"SQ" or length == UNDEFINED:
             name = b"OW" if tag == PIXEL_DATA else vr
             position, left = _skip_long(data, position, length, name, encoding, left)
+            if tag == REQUEST_ATTRIBUTES:
+                found[tag] = data[start:position]
             continue
         if length > end - position:
             raise BadInput("an element is longer than the data set")
@@ -210,6 +223,8 @@ def _walk(data: bytes | memoryview, encoding: Encoding) -> tuple[_Found, int, in
             if tag in found:
                 raise BadInput(f"element {tag:08X} stands twice")
             found[tag] = data[position : position + length]
+        elif tag == REQUEST_ATTRIBUTES:
+            found[tag] = data[start : position + length]
         position += length
     return found, pixel_offset, pixel_length
 

@@ -1,8 +1,11 @@
 """The same data set in another uncompressed little endian transfer syntax, for peers that take nothing else.
 
-Only headers change: every value keeps its bytes. Sequences and items come out with defined length.
+Only headers change: every value keeps its bytes, but for big endian numbers, which are turned round. Sequences and
+items come out with defined length.
 """
 
+from array import array
+from types import MappingProxyType
 from typing import Final
 
 from samsyn.dicom.dictionary import dictionary_vr
@@ -18,17 +21,28 @@ from samsyn.dicom.structure import (
     read_header,
     skip_sequence,
 )
-from samsyn.dicom.transfer_syntaxes import DEFLATED_LITTLE, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from samsyn.dicom.transfer_syntaxes import (
+    DEFLATED_LITTLE,
+    EXPLICIT_BIG,
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+)
 from samsyn.errors import BadInput, LimitExceeded, NotSupported
 from samsyn.limits import MAX_ELEMENTS, MAX_SEQUENCE_DEPTH
 
-RECODABLE: Final = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED_LITTLE})
-"""What `recode` reads: values lie in them byte for byte alike."""
+RECODABLE: Final = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED_LITTLE, EXPLICIT_BIG})
+"""What `recode` reads."""
 RECODED: Final = (EXPLICIT_LITTLE, IMPLICIT_LITTLE)
 """What `recode` writes, the one that loses no value representation first."""
 
 _PIXEL_REPRESENTATION: Final = 0x00280103
 _MAX_SHORT: Final = 0xFFFF
+_WORDS: Final = MappingProxyType(
+    dict.fromkeys((b"US", b"SS", b"OW", b"AT"), "H")
+    | dict.fromkeys((b"UL", b"SL", b"FL", b"OL", b"OF"), "I")
+    | dict.fromkeys((b"FD", b"OD", b"SV", b"UV", b"OV"), "Q")
+)
+"""Array codes of the VRs whose bytes the byte order turns round (PS3.5 7.3). Values of VR UN stay as they are."""
 
 
 def recode(data: bytes | memoryview, source_uid: str, target_uid: str) -> bytes:
@@ -78,9 +92,20 @@ class _Recoder:
             if tag == _PIXEL_REPRESENTATION and length == 2:
                 self._signed = bool(self._data[position])
             if tag & 0xFFFF:
-                pieces += (self._header(tag, vr, length), self._data[position : position + length])
+                pieces += (self._header(tag, vr, length), self._value(vr, position, length, source))
             position += length
         return pieces, position
+
+    def _value(self, vr: bytes, position: int, length: int, source: Encoding) -> bytes | memoryview:
+        value = self._data[position : position + length]
+        code = _WORDS.get(vr) if source.order == ">" else None
+        if code is None:
+            return value
+        words = array(code)
+        whole = length - length % words.itemsize
+        words.frombytes(value[:whole])
+        words.byteswap()
+        return words.tobytes() + bytes(value[whole:])
 
     def _sequence(
         self, position: int, length: int, end: int, source: Encoding, depth: int

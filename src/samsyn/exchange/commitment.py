@@ -5,13 +5,16 @@ byte again, compares it with the hash that it came with, keeps the answer, and d
 asked, while it is open, else on one of our own, again and again until the peer has it.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import orjson
 
+from samsyn import limits
 from samsyn.access.view import Gatekeeper, View
+from samsyn.clock import Clock
 from samsyn.dicom.encoding import encode
 from samsyn.dicom.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
 from samsyn.dicom.transfer_syntaxes import EXPLICIT_LITTLE, IMPLICIT_LITTLE
@@ -24,7 +27,7 @@ from samsyn.model.imaging import StoredInstance
 from samsyn.model.sender import Receipt
 from samsyn.providers.connections import Connections, System
 from samsyn.retrieve.retrieve import Retriever
-from samsyn.store.index import held_rows
+from samsyn.store.index import held_rows, job_rows
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 from samsyn.wire import dimse_status as status
@@ -37,6 +40,7 @@ ALL_THERE: Final = 1
 SOME_MISSING: Final = 2
 """Event type: some are not (PS3.4 J.3.3.1.2)."""
 
+_TURN_S: Final = 0.5
 _CONTEXTS: Final = [(STORAGE_COMMITMENT, (EXPLICIT_LITTLE, IMPLICIT_LITTLE))]
 _ROLES: Final = (RoleSelection(STORAGE_COMMITMENT, scu=False, scp=True),)
 
@@ -67,6 +71,7 @@ class Commitments:
     def __init__(
         self,
         store: Store,
+        clock: Clock,
         retriever: Retriever,
         gatekeeper: Gatekeeper,
         connections: Connections,
@@ -74,12 +79,14 @@ class Commitments:
         wake: Callable[[], None],
     ) -> None:
         self._store = store
+        self._clock = clock
         self._retriever = retriever
         self._gatekeeper = gatekeeper
         self._connections = connections
         self._pool = pool
         self._wake = wake
         self._same_association: SameAssociation | None = None
+        self._at_work: Counter[str] = Counter()
         self.answered = 0
         """Answers delivered since start, for metrics."""
 
@@ -93,7 +100,8 @@ class Commitments:
         """Takes a request; the receipt proves that it will be answered, whatever happens to us or the peer.
 
         The same request again, while the first is not answered, is taken as the first. Conflict: the same
-        transaction with other instances.
+        transaction with other instances. OutOfResources: MAX_COMMITMENTS or
+        MAX_COMMITMENT_BYTES of the peer are not answered.
         """
         asked = [[each.sop_class_uid, each.sop_instance_uid] for each in references]
         name = f"{system.sender.name} {transaction_uid}"
@@ -109,6 +117,17 @@ class Commitments:
                 "SELECT payload FROM job WHERE kind = ? AND name = ?", STORAGE_COMMITMENT_JOB, name
             )
             if found is None:
+                waiting, size_bytes = transaction.one(
+                    "SELECT COUNT(*), COALESCE(SUM(LENGTH(payload)), 0) FROM job"
+                    " WHERE kind = ? AND name >= ? AND name < ?",
+                    STORAGE_COMMITMENT_JOB,
+                    f"{system.sender.name} ",
+                    f"{system.sender.name}!",
+                )
+                if waiting >= limits.MAX_COMMITMENTS:
+                    raise OutOfResources("MAX_COMMITMENTS")
+                if size_bytes >= limits.MAX_COMMITMENT_BYTES:
+                    raise OutOfResources("MAX_COMMITMENT_BYTES")
                 text = orjson.dumps(payload).decode()
                 queue.enqueue(transaction, STORAGE_COMMITMENT_JOB, name, text, priority=2)
             elif orjson.loads(found[0])["asked"] != asked:
@@ -118,9 +137,35 @@ class Commitments:
         self._wake()
         return receipt
 
+    async def peer_called(self, peer: str) -> None:
+        """A system has opened an association for this class: answers that could not be delivered are tried now."""
+        now = self._clock.now().isoformat()
+        keys = self._store.peek(
+            lambda one: job_rows.late(one, STORAGE_COMMITMENT_JOB, f"{peer} ", now, limits.MAX_COMMITMENTS)
+        )
+        if not keys:
+            return
+
+        def decide(transaction: Transaction) -> None:
+            for key in keys:
+                transaction.update("job", {"job_key": key}, state="ready", attempt=0, run_at=transaction.time)
+
+        await self._store.commit(decide)
+        self._wake()
+
     async def work(self, job: Job) -> Later | None:
         """One attempt to answer. Raises while the peer can not be told."""
         payload = orjson.loads(job.payload)
+        peer = payload["peer"]
+        if self._at_work[peer] >= limits.MAX_COMMITMENTS_AT_WORK:
+            return Later(_TURN_S)
+        self._at_work[peer] += 1
+        try:
+            return await self._answer(job, payload)
+        finally:
+            self._at_work[peer] -= 1
+
+    async def _answer(self, job: Job, payload: dict[str, Any]) -> Later | None:
         system = self._connections.system_named(payload["peer"])
         if system is None:
             raise NotFound("the peer is not connected any more")

@@ -1,6 +1,7 @@
 """Outgoing associations to known destinations: few for each, kept a moment for the next, rarer tries when it fails."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -33,7 +34,9 @@ class _Peer:
 class AssociationPool:
     """Lends associations. One per server; `stop` releases what is kept."""
 
-    def __init__(self, clock: Clock, ae_title: str) -> None:
+    def __init__(self, clock: Clock, ae_title: str, security: ssl.SSLContext | None = None) -> None:
+        """`security`: for destinations that are reached by TLS."""
+        self._security = security
         self._clock = clock
         self._ae_title = ae_title
         self._peers: dict[Destination, _Peer] = {}
@@ -77,6 +80,23 @@ class AssociationPool:
         finally:
             peer.open -= 1
 
+    async def connect(
+        self, destination: Destination, contexts: Contexts, roles: tuple[RoleSelection, ...] = ()
+    ) -> Requestor:
+        """An association that is neither counted nor kept: for an asker who waits for the outcome."""
+        if destination.tls and self._security is None:
+            raise OutOfResources(f"{destination.ae_title} needs TLS, which is not set up")
+        security = self._security if destination.tls else None
+        return await connect(
+            destination.host,
+            destination.port,
+            destination.ae_title,
+            self._ae_title,
+            contexts,
+            roles,
+            security=security,
+        )
+
     async def stop(self) -> None:
         """Releases what is kept. What is lent out ends with its borrower."""
         for peer in self._peers.values():
@@ -101,9 +121,7 @@ class AssociationPool:
     async def _open(self, destination: Destination, peer: _Peer, wish: _Wish) -> Requestor:
         contexts, roles = wish
         try:
-            requestor = await connect(
-                destination.host, destination.port, destination.ae_title, self._ae_title, contexts, roles
-            )
+            requestor = await self.connect(destination, contexts, roles)
         except SamsynError:
             self.failed += 1
             peer.failures += 1

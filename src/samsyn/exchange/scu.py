@@ -1,6 +1,7 @@
 """Our side as service class user: associations to other systems, over which we store and ask."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 
@@ -227,10 +228,12 @@ async def connect(
     contexts: Sequence[tuple[str, Sequence[str]]],
     roles: tuple[RoleSelection, ...] = (),
     extended: tuple[ExtendedNegotiation, ...] = (),
+    security: ssl.SSLContext | None = None,
 ) -> Requestor:
     """An established association that proposes (abstract syntax, transfer syntaxes) pairs, 128 at the most.
 
-    OutOfResources: nobody listens there, or not now. NotAllowed: the peer rejects us. BadInput: more than
+    `security`: by TLS, with this context. OutOfResources: nobody listens there, not now, or the certificates do not
+    fit. NotAllowed: the peer rejects us. BadInput: more than
     limits.MAX_PRESENTATION_CONTEXTS pairs, or none.
     """
     if not 0 < len(contexts) <= limits.MAX_PRESENTATION_CONTEXTS:
@@ -248,7 +251,7 @@ async def connect(
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(limits.CONNECT_TIMEOUT_S):
-            _, requestor = await loop.create_connection(lambda: Requestor(request), host, port)
+            _, requestor = await loop.create_connection(lambda: Requestor(request), host, port, ssl=security)
     except (OSError, TimeoutError) as error:
         raise OutOfResources(f"{called_ae} can not be reached") from error
     try:

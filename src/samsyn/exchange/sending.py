@@ -45,6 +45,7 @@ from samsyn.store.transaction import Transaction
 from samsyn.wire.dimse_status import StatusKind, status_kind
 
 SEND_JOB: Final = "send"
+_HIDDEN: Final = "not shown to the requester any more"
 _SAVED_EVERY_S: Final = 2.0
 _OUT_OF_RESOURCES: Final = range(0xA700, 0xA800)
 
@@ -136,6 +137,7 @@ class Sending:
         It is in the audit journal, with its receiver, and durable when this returns. What is sent is what the View
         shows now; what has come to be hidden until then does not leave. NotFound: nothing to see there. NotAllowed:
         no such archive of the own provider. OutOfResources: MAX_TRANSFERS of this reader are not finished.
+        LimitExceeded: MAX_TRANSFER_INSTANCES.
         """
         if destination not in {each.ae_title for each in self.destinations(view.subject)}:
             raise NotAllowed("no such destination of the own provider")
@@ -143,6 +145,8 @@ class Sending:
         if self._store.peek(lambda one: transfer_rows.unfinished(one, requester)) >= limits.MAX_TRANSFERS:
             raise OutOfResources("MAX_TRANSFERS")
         instances = await self._retriever.instances(view, study_uid, series_uid)
+        if len(instances) > limits.MAX_TRANSFER_INSTANCES:
+            raise LimitExceeded("MAX_TRANSFER_INSTANCES")
         item = self._retriever.item_of(view, study_uid)
         await self._gatekeeper.record_opening(view, study_uid, "send", receiver=destination)
         transfer_id = uuid.uuid4().hex
@@ -151,7 +155,6 @@ class Sending:
             "destination": destination,
             "study": study_uid,
             "instances": [each.sop_instance_uid for each in instances],
-            "done": 0,
         }
 
         def decide(transaction: Transaction) -> None:
@@ -165,6 +168,7 @@ class Sending:
                 study_uid=study_uid,
                 state=TransferState.WAITING.value,
                 total=len(instances),
+                done=0,
                 sent=0,
                 failed=0,
                 why="",
@@ -233,7 +237,8 @@ class Sending:
         transfer_id, payload = job.name, orjson.loads(job.payload)
         row = self._store.peek(
             lambda one: one.execute(
-                "SELECT total, sent, failed, why, state FROM transfer WHERE transfer_id = ?", (transfer_id,)
+                "SELECT total, done, sent, failed, why, state FROM transfer WHERE transfer_id = ?",
+                (transfer_id,),
             ).fetchone()
         )
         if row is None or row["state"] == TransferState.CANCELLED:
@@ -247,7 +252,7 @@ class Sending:
         wait = self._pool.wait_s(destination)
         if wait:
             return Later(wait)
-        live = _Live(transfer_id, row["total"], row["sent"], row["failed"], row["why"], payload["done"])
+        live = _Live(transfer_id, row["total"], row["sent"], row["failed"], row["why"], row["done"])
         session_id = f"send-{transfer_id}"
         live.saved = self._clock.monotonic()
         self._live[transfer_id] = live
@@ -255,16 +260,17 @@ class Sending:
             view = await self._view(carried.read(payload["reader"], session_id))
             await self._send(live, job, payload, view, destination)
         except NotFound:
-            live.why = live.why or "not shown to the requester any more"
+            live.why = live.why or _HIDDEN
             live.failed += live.total - live.sent - live.failed
         except SamsynError:
-            await self._save(live, job, payload)
+            await self._save(live)
             raise
         finally:
             self._gatekeeper.forget_session(session_id)
             del self._live[transfer_id]
-        if transfer_id in self._cancelled:
+            is_cancelled = transfer_id in self._cancelled
             self._cancelled.discard(transfer_id)
+        if is_cancelled:
             return None
         state = TransferState.INCOMPLETE if live.failed else TransferState.DONE
         await self._end(transfer_id, state, live.why, sent=live.sent, failed=live.failed)
@@ -284,11 +290,8 @@ class Sending:
         await self._gatekeeper.record_opening(view, payload["study"], "send", receiver=destination.ae_title)
         shown = {each.sop_instance_uid: each for each in await self._retriever.by_instance_uids(view, left)}
         instances = [shown[uid] for uid in left if uid in shown]
-        hidden = len(left) - len(instances)
-        if hidden:
-            live.failed, live.why = live.failed + hidden, live.why or "not shown to the requester any more"
-            payload["instances"][live.done :] = [each.sop_instance_uid for each in instances]
-            await self._save(live, job, payload)
+        if len(instances) < len(left):
+            await self._leave_out(live, job, payload, [each.sop_instance_uid for each in instances])
         if not instances:
             return
         async with (
@@ -301,7 +304,7 @@ class Sending:
                 await self._send_one(requestor, live, view, instance, ahead)
                 live.done += 1
                 if self._clock.monotonic() - live.saved > _SAVED_EVERY_S:
-                    await self._save(live, job, payload)
+                    await self._save(live)
 
     async def _send_one(
         self, requestor: Requestor, live: _Live, view: View, instance: StoredInstance, ahead: ReadAhead
@@ -325,17 +328,25 @@ class Sending:
             live.failed += 1
             live.why = live.why or f"the receiver answers {answer.status:04X}H"
 
-    async def _save(self, live: _Live, job: Job, payload: dict[str, Any]) -> None:
+    async def _save(self, live: _Live) -> None:
         """Keeps how far it is, so that the next attempt goes on from there."""
         live.saved = self._clock.monotonic()
-        text = orjson.dumps({**payload, "done": live.done}).decode()
+        if live.transfer_id not in self._cancelled:
+            values = {"done": live.done, "sent": live.sent, "failed": live.failed, "why": live.why}
+            await self._store.commit(lambda transaction: self._set(transaction, live.transfer_id, **values))
+
+    async def _leave_out(self, live: _Live, job: Job, payload: dict[str, Any], kept: Sequence[str]) -> None:
+        """What has come to be hidden is counted once, and is not on the list of the next attempt."""
+        hidden = len(payload["instances"]) - live.done - len(kept)
+        live.failed, live.why = live.failed + hidden, live.why or _HIDDEN
+        payload["instances"][live.done :] = kept
+        text = orjson.dumps(payload).decode()
 
         def decide(transaction: Transaction) -> None:
             transaction.update("job", {"job_key": job.key}, payload=text)
-            self._set(transaction, live.transfer_id, sent=live.sent, failed=live.failed, why=live.why)
+            self._set(transaction, live.transfer_id, failed=live.failed, why=live.why)
 
-        if live.transfer_id not in self._cancelled:
-            await self._store.commit(decide)
+        await self._store.commit(decide)
 
     async def _end(self, transfer_id: str, state: TransferState, why: str, **counts: int) -> None:
         await self._store.commit(

@@ -131,6 +131,8 @@ class ReportEvent:
     reason: str
     """Why it was annulled or corrected, when told."""
     when: datetime | None
+    form: str = "text"
+    """How it came: "text" for a message, "fhir" for a resource."""
 
 
 @dataclass(frozen=True, slots=True)

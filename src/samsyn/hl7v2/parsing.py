@@ -59,11 +59,26 @@ class Segment:
         raw = self.fields[field]
         if raw.isalnum():  # the usual case: nothing to cut or to unescape, since delimiters are neither
             return raw if component == 1 and repetition == 1 and subcomponent <= 1 else ""
+        marks = self.delimiters
+        if repetition == 1 and not subcomponent and raw.isprintable() and self._is_plain(raw):
+            # Nothing repeated or escaped: one cut, as for most coded fields.
+            parts = _cut(raw, marks.component, MAX_HL7_COMPONENTS, "MAX_HL7_COMPONENTS")
+            value = parts[component - 1].strip() if 0 < component <= len(parts) else ""
+            return "" if value == '""' else value
         raw = self._component(field, component, repetition)
         if subcomponent:
             parts = _cut(raw, self.delimiters.subcomponent, MAX_HL7_COMPONENTS, "MAX_HL7_COMPONENTS")
             raw = parts[subcomponent - 1] if subcomponent <= len(parts) else ""
         return self._plain(field, raw).strip()
+
+    def _is_plain(self, raw: str) -> bool:
+        marks = self.delimiters
+        return (
+            self.name != "MSH"
+            and self.charset is not Charset.SWEDISH_7BIT
+            and not (marks.repetition and marks.repetition in raw)
+            and not (marks.escape and marks.escape in raw)
+        )
 
     def is_null(self, field: int) -> bool:
         """Whether the sender asks to delete the value (chapter 2.5.3: two quotation marks)."""

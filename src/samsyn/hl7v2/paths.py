@@ -15,6 +15,20 @@ _KIND_FIELD = {"OBX": 3, "NTE": 4}
 """Where a segment tells its kind: OBX-3 observation identifier, NTE-4 comment type; field 1 of others."""
 
 
+class Segments(tuple[Segment, ...]):
+    """Segments in order that are found by name without looking at the others: a report has dozens of OBX."""
+
+    def named(self, name: str) -> Sequence[Segment]:
+        """Those of that name, in order."""
+        known: dict[str, list[Segment]] | None = self.__dict__.get("known")
+        if known is None:
+            known = {}
+            for segment in self:
+                known.setdefault(segment.name, []).append(segment)
+            self.__dict__["known"] = known
+        return known.get(name, ())
+
+
 @dataclass(frozen=True, slots=True)
 class Path:
     """One place. Without component it means the whole field as text, every repetition a line."""
@@ -33,12 +47,17 @@ class Path:
             return True
         return segment.text(_KIND_FIELD.get(self.segment, 1)).upper() == self.kind.upper()
 
+    def among(self, segments: Iterable[Segment]) -> Iterable[Segment]:
+        """Those of the segments that the path speaks of."""
+        if isinstance(segments, Segments):
+            named = segments.named(self.segment)
+            return [segment for segment in named if self.matches(segment)] if self.kind else named
+        return (segment for segment in segments if self.matches(segment))
+
     def read(self, segments: Iterable[Segment]) -> str:
         """What stands there: all lines of all matching segments, or the first component that is not empty."""
         lines: list[str] = []
-        for segment in segments:
-            if segment.name != self.segment or not self.matches(segment):
-                continue
+        for segment in self.among(segments):
             if self.component:
                 value = segment.text(self.field, self.component, self.subcomponent)
                 if value:

@@ -51,6 +51,9 @@ class PatientRules:
     """PID-8 -> M, F, O or "" (not said)."""
     visit: tuple[Path, ...] = _paths("PV1-19.1")
     account: tuple[Path, ...] = _paths("PID-18.1")
+    identity_events: str = "taken"
+    """What is done when it says who is one person with whom (A40, A47, A24, A37, A43): "taken", or "held" for a
+    steward when the source keeps no patient register. What it moves of its own texts (A44, A45) is always taken."""
     protected: tuple[Condition, ...] = (Condition(Path("PD1", "", 12), "Y"),)
     """Any of these marks a protected identity (skyddade personuppgifter)."""
 
@@ -350,6 +353,7 @@ def _check(profile: Profile) -> None:
     _allow("document.statuses", profile.document.statuses.values(), report_words)
     _allow("report.addendum", [profile.report.addendum], {"fragment", "whole"})
     _allow("report.text_in", [profile.report.text_in], {"each", "first"})
+    _allow("patient.identity_events", [profile.patient.identity_events], {"taken", "held"})
     _allow("patient.sex", profile.patient.sex.values(), {"M", "F", "O", ""})
     _allow("booking.statuses", profile.booking.statuses.values(), {status.value for status in BookingStatus})
     for place, word in (

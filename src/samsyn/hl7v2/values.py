@@ -8,7 +8,7 @@ from samsyn.errors import BadInput
 from samsyn.hl7v2.faults import BadMessage
 from samsyn.hl7v2.meaning import NOBODY
 from samsyn.hl7v2.parsing import Message, Segment
-from samsyn.hl7v2.paths import Path, first_of
+from samsyn.hl7v2.paths import Path, Segments, first_of
 from samsyn.hl7v2.times import PointInTime, read_time
 from samsyn.limits import MAX_UID_CHARACTERS
 from samsyn.model.organisation import Owner
@@ -137,9 +137,7 @@ def staff_names(paths: Sequence[Path], segments: Sequence[Segment], everyone: bo
     """Names at the places, parted by comma; only the first place that names somebody unless `everyone`."""
     names: dict[str, None] = {}
     for path in paths:
-        for segment in segments:
-            if not path.matches(segment):
-                continue
+        for segment in path.among(segments):
             for repetition in range(1, segment.repetitions(path.field) + 1):
                 name = staff_name(segment, path.field, repetition)
                 if name:
@@ -174,12 +172,12 @@ def order_groups(message: Message) -> list[tuple[Segment, ...]]:
     return [tuple(group) for group in groups]
 
 
-def own_segments(group: Sequence[Segment]) -> tuple[Segment, ...]:
+def own_segments(group: Sequence[Segment]) -> Segments:
     """The group without the patient's and message's head: from its ORC or OBR on."""
     for position, segment in enumerate(group):
         if segment.name in ("ORC", "OBR"):
-            return tuple(group[position:])
-    return ()
+            return Segments(group[position:])
+    return Segments()
 
 
 def _has(segments: Sequence[Segment], name: str) -> bool:

@@ -4,6 +4,8 @@ import re
 from datetime import date
 
 from samsyn.dicom.reading import Summary
+from samsyn.dicom.report_documents import REPORT_CLASSES
+from samsyn.dicom.requested import read_requested
 from samsyn.jobs import queue
 from samsyn.model.patient import Demographics
 from samsyn.model.sender import Sender
@@ -11,6 +13,9 @@ from samsyn.store.transaction import Transaction
 
 SERIES_DOCUMENT = "series-document"
 """Kind of the job that prepares a quiet series for fast reading."""
+REPORT_DOCUMENT = "report-document"
+"""Kind of the job that files what a document object (SR, PDF, CDA) says as a report (reports.forms.documents does it);
+named by the SOP Instance UID, with the study's UID as payload."""
 SERIES_QUIET_S = 5.0
 """A series without new instances for this long is taken for complete for the time being."""
 
@@ -85,6 +90,15 @@ def add_series(transaction: Transaction, summary: Summary, study_key: int) -> in
         started_time=_time(values.get(0x00400245, "") or values.get(0x00080031, "")),
         instance_count=0,
     )
+    for place, requested in enumerate(read_requested(summary.request)):
+        transaction.insert(
+            "series_request",
+            series_key=key,
+            place=place,
+            step_id=requested.step_id,
+            procedure_id=requested.procedure_id,
+            accession=requested.accession,
+        )
     modalities, study_date = transaction.one(
         "SELECT modalities, study_date FROM study WHERE study_key = ?", study_key
     )
@@ -132,6 +146,8 @@ def add_instance(
         sender=sender.name,
         received=transaction.time,
     )
+    if summary.sop_class_uid in REPORT_CLASSES:
+        queue.enqueue(transaction, REPORT_DOCUMENT, summary.sop_instance_uid, summary.study_uid)
 
 
 def _number(text: str) -> int | None:

@@ -37,7 +37,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """An answer of work that is not ripe: look again after so many seconds (no attempt is counted)."""
+    """An answer of work that is not ripe: look again after so many seconds.
+
+    No attempt is counted, and nothing is written: after a restart the job is looked at at once.
+    """
 
     seconds: float
 
@@ -96,6 +99,8 @@ class Worker:
         self._patience = patience or Patience()
         self._task: asyncio.Task[None] | None = None
         self._under_way: dict[int, asyncio.Task[None]] = {}
+        self._unripe: dict[int, float] = {}
+        """Jobs that asked to be looked at later, and when, on the monotonic clock."""
         self._woken = asyncio.Event()
         self.done = 0
         """Jobs finished since start, for metrics."""
@@ -123,10 +128,12 @@ class Worker:
         kinds = tuple(self._work)
         while True:
             self._woken.clear()
-            now = self._clock.now().isoformat()
-            limit = _TAKEN_AT_ONCE + len(self._under_way)
+            now, elapsed = self._clock.now().isoformat(), self._clock.monotonic()
+            self._unripe = {key: ripe for key, ripe in self._unripe.items() if ripe > elapsed}
+            limit = _TAKEN_AT_ONCE + len(self._under_way) + len(self._unripe)
             rows = await self._store.read(partial(job_rows.ready, until=now, limit=limit, kinds=kinds))
-            waiting = [Job(*row) for row in rows if row[0] not in self._under_way]
+            left_alone = self._under_way.keys() | self._unripe.keys()
+            waiting = [Job(*row) for row in rows if row[0] not in left_alone]
             for job in waiting:
                 await self._places.acquire()
                 self._under_way[job.key] = asyncio.create_task(self._do(job), name=f"job-{job.kind}")
@@ -158,7 +165,7 @@ class Worker:
             self.done += 1
             await self._store.commit(lambda transaction: transaction.delete("job", job_key=job.key))
         else:
-            await self._postpone(job, answer.seconds, job.attempt, "")
+            self._unripe[job.key] = self._clock.monotonic() + answer.seconds
 
     async def _retry(self, job: Job, error: str) -> None:
         attempt = job.attempt + 1

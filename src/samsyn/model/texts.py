@@ -54,6 +54,8 @@ class Referral:
     history: str
     """Anamnes."""
     referrer: str
+    booked: datetime | None = None
+    """When the patient is expected for the examination, when a booking told it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,20 @@ class ReportVersion:
     """For an addendum, signed or preliminary: the text is only what is added, shown with what it adds to."""
     reason: str = ""
     """Why it was corrected or annulled, when the source told."""
+    form: str = "text"
+    """How it came: "text" (HL7 v2), "fhir", "sr", "cda" or "pdf"."""
+    series_uid: str = ""
+    """Series of the DICOM object that it came as; "" for a message."""
+    renditions: tuple["Rendition", ...] = ()
+    """Other forms in which the same version came."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Rendition:
+    """The same version of a report in another form."""
+
+    form: str
+    series_uid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +106,16 @@ class Vidimering:
     unit: str
     """The unit's name, as it was then."""
     noted: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredValue:
+    """One number of a structured report (DICOM SR), as its sender told it."""
+
+    study_uid: str
+    name: str
+    value: str
+    unit: str
+    """UCUM code, "" for a pure number."""
+    context: str
+    """The headings that it stands below, parted by " / "."""

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from samsyn.model.organisation import CareProvider, CareUnit
 from samsyn.model.sender import Sender
 from samsyn.model.subject import Assignment, Purpose, Right, Subject, SubjectKind
-from samsyn.settings import DicomPeerSettings, ProviderSettings, Settings, TokenSettings
+from samsyn.settings import (
+    CertificateSettings,
+    DicomPeerSettings,
+    ProviderSettings,
+    Settings,
+    TokenSettings,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +25,7 @@ class Destination:
     host: str
     port: int
     provider: str
+    tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,7 @@ class Connections:
     """Looks known systems up by what they show at a door."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._peers = {
             peer.ae_title: (provider, peer) for provider in settings.provider for peer in provider.dicom_peer
         }
@@ -52,11 +60,21 @@ class Connections:
             for provider in settings.provider
             for token in provider.token
         }
+        self._certificates = {
+            each.hsa_id.strip().upper(): _system(provider, each)
+            for provider in settings.provider
+            for each in provider.certificate
+        }
         self._sources = {
             (source.application, source.facility): (provider, source)
             for provider in settings.provider
             for source in provider.hl7_source
         }
+        self._naming = frozenset(provider.hsa_id for provider in settings.provider if provider.names_staff)
+        self.local_issuers = {
+            provider.local_issuer: provider.hsa_id for provider in settings.provider if provider.local_issuer
+        }
+        """Provider by the issuer of its own patient numbers."""
         self.providers: tuple[CareProvider, ...] = tuple(
             CareProvider(
                 provider.hsa_id,
@@ -67,10 +85,17 @@ class Connections:
             for provider in settings.provider
         )
 
-    def dicom_peer(self, ae_title: str, address: str) -> System | None:
-        """The system behind a calling AE title and remote address, or None."""
+    def dicom_peer(self, ae_title: str, address: str, certificate: str | None = None) -> System | None:
+        """The system behind a calling AE title and remote address, or None.
+
+        `certificate`: the HSA-id in the verified client certificate ("" = it has none), None = without TLS. Who has
+        an HSA-id in the settings must show it; who has none can not come by TLS, where nothing would tie him to
+        his certificate.
+        """
         found = self._peers.get(ae_title.strip())
         if found is None or not _called_from(address, found[1].addresses):
+            return None
+        if (certificate or "") != found[1].hsa_id.strip().upper() or certificate == "":
             return None
         provider, peer = found
         return _system(provider, peer)
@@ -86,7 +111,7 @@ class Connections:
         if found is None or not found[1].host:
             return None
         provider, peer = found
-        return Destination(peer.ae_title, peer.host, peer.port, provider.hsa_id)
+        return Destination(peer.ae_title, peer.host, peer.port, provider.hsa_id, peer.tls)
 
     def told_of_availability(self) -> list[str]:
         """AE titles of the systems that want Instance Availability Notifications."""
@@ -95,7 +120,7 @@ class Connections:
     def destinations_of(self, provider_hsa_id: str) -> list[Destination]:
         """Every C-MOVE destination of one provider."""
         return [
-            Destination(peer.ae_title, peer.host, peer.port, provider.hsa_id)
+            Destination(peer.ae_title, peer.host, peer.port, provider.hsa_id, peer.tls)
             for provider, peer in self._peers.values()
             if provider.hsa_id == provider_hsa_id and peer.host
         ]
@@ -104,10 +129,34 @@ class Connections:
         """The system that holds a bearer token, or None. Only the token's SHA-256 is known here."""
         return self._tokens.get(hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest())
 
-    def hl7_source(self, application: str, facility: str, address: str) -> Hl7Source | None:
-        """The system behind MSH-3, MSH-4 and the remote address, or None."""
+    def certificate(self, hsa_id: str) -> System | None:
+        """The system whose verified client certificate bears this HSA-id, or None."""
+        return self._certificates.get(hsa_id.strip().upper()) if hsa_id.strip() else None
+
+    def text_sender(self, subject: Subject) -> Sender | None:
+        """What a system with a bearer token sends texts as; None = it sends none."""
+        own = subject.assignment
+        if subject.kind is not SubjectKind.SYSTEM or own is None:
+            return None
+        for provider in self._settings.provider:
+            if provider.hsa_id == own.provider_hsa_id and provider.texts_in:
+                for token in provider.token:
+                    if token.name == subject.hsa_id and token.may_store:
+                        return _sender(provider, token.name, token.unit, False)
+        return None
+
+    def hl7_source(
+        self, application: str, facility: str, address: str, certificate: str | None = None
+    ) -> Hl7Source | None:
+        """The system behind MSH-3, MSH-4 and the remote address, or None.
+
+        `certificate`: as for `dicom_peer`. Who has an HSA-id in the settings must show it, and who has none can not
+        come by TLS.
+        """
         found = self._sources.get((application, facility)) or self._sources.get((application, ""))
         if found is None or not _called_from(address, found[1].addresses) or not found[0].texts_in:
+            return None
+        if (certificate or "") != found[1].hsa_id.strip().upper() or certificate == "":
             return None
         provider, source = found
         return Hl7Source(_sender(provider, source.application, source.unit, False), source.profile)
@@ -123,7 +172,7 @@ class Connections:
             if provider.hsa_id == provider_hsa_id and source.application == application:
                 return _sender(provider, source.application, source.unit, False), source.profile
         systems = [_system(provider, peer) for provider, peer in self._peers.values()]
-        for system in (*systems, *self._tokens.values()):
+        for system in (*systems, *self._tokens.values(), *self._certificates.values()):
             if (system.sender.provider, system.sender.name) == (provider_hsa_id, name):
                 return system.sender, ""
         return None
@@ -131,6 +180,10 @@ class Connections:
     def hl7_profiles(self) -> list[str]:
         """Names of the profiles that the known HL7 sources use, so that they can be read at start."""
         return sorted({source.profile for _, source in self._sources.values()})
+
+    def naming_providers(self) -> frozenset[str]:
+        """HSA-ids of the providers whose log extracts name staff."""
+        return self._naming
 
     def unit_name(self, provider_hsa_id: str, unit_hsa_id: str) -> str:
         """The unit's name, or its HSA-id when it is not known."""
@@ -157,7 +210,9 @@ def _called_from(address: str, allowed: Sequence[str]) -> bool:
     return any(remote in ipaddress.ip_network(network, strict=False) for network in allowed)
 
 
-def _system(provider: ProviderSettings, peer: DicomPeerSettings | TokenSettings) -> System:
+def _system(
+    provider: ProviderSettings, peer: DicomPeerSettings | TokenSettings | CertificateSettings
+) -> System:
     name = peer.ae_title if isinstance(peer, DicomPeerSettings) else peer.name
     private = isinstance(peer, DicomPeerSettings) and peer.private_classes
     sender = _sender(provider, name, peer.unit, private)

@@ -39,6 +39,7 @@ DECOMPRESSED: Final = frozenset(
 )
 """Transfer syntaxes that `Transcoder` reads."""
 
+_JPEG_2000: Final = frozenset({JPEG_2000_LOSSLESS, JPEG_2000, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K})
 _LOSSY_JPEG: Final = frozenset({JPEG_BASELINE, JPEG_EXTENDED})
 _TRIES: Final = 5
 _PAUSE_S: Final = 0.5
@@ -105,5 +106,8 @@ def _as_compressed(layout: PixelLayout, syntax: str) -> tuple[PixelLayout, str]:
         return layout, "RGB"
     if layout.photometric in ("YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420"):
         raise NotSupported("subsampled colour in a codec that keeps every sample")
-    photometric = "RGB" if layout.photometric in ("YBR_RCT", "YBR_ICT") else ""
-    return replace(plain, photometric="RGB"), photometric
+    if layout.photometric in ("YBR_RCT", "YBR_ICT"):
+        if syntax not in _JPEG_2000:
+            raise NotSupported("a colour transform of JPEG 2000 in another codec")
+        return replace(plain, photometric="RGB"), "RGB"
+    return replace(plain, photometric="RGB"), ""

@@ -58,9 +58,12 @@ def add(
     }
     _keep(transaction, event, provider, patient_key, told, content, visit, message_key)
     _fold(transaction, provider, event.booking_id)
-    if event.status is BookingStatus.BOOKED and event.placer_id:
+    booked = event.starts if event.status is BookingStatus.BOOKED else None
+    if event.placer_id and (booked is not None or event.status is BookingStatus.CANCELLED):
         number = (issuer, event.accession) if event.accession else None
-        referrals.add_booked(transaction, event.placer_id, number, patient_key, told, visit, message_key)
+        referrals.add_booked(
+            transaction, event.placer_id, number, booked, patient_key, told, visit, message_key
+        )
 
 
 def refold(transaction: Transaction, patient_key: int) -> None:

@@ -16,8 +16,16 @@ from samsyn.clock import STOCKHOLM
 from samsyn.errors import NotFound
 from samsyn.model.imaging import StudySummary
 from samsyn.model.predicate import Item
-from samsyn.model.texts import Referral, ReferralStatus, ReportStatus, ReportVersion, Vidimering
+from samsyn.model.texts import (
+    MeasuredValue,
+    Referral,
+    ReferralStatus,
+    ReportStatus,
+    ReportVersion,
+    Vidimering,
+)
 from samsyn.reports.availability import Clock, of_images, of_report
+from samsyn.reports.referrals import NOT_BOOKED
 from samsyn.reports.vidimering import vidimera, words_about
 from samsyn.store.index import examination_rows
 from samsyn.store.store import Store
@@ -44,6 +52,8 @@ class Examination:
     vidimeringar: tuple[Vidimering, ...]
     """What referrers have said of the versions."""
     studies: tuple[StudySummary, ...]
+    measurements: tuple[MeasuredValue, ...]
+    """Numbers of structured reports in the studies."""
     study_item: Item | None
     report_item: Item | None
     referral_item: Item | None
@@ -101,13 +111,15 @@ Rows = list[sqlite3.Row]
 
 def _rows(
     connection: sqlite3.Connection, view: View, keys: frozenset[int]
-) -> tuple[Rows, Rows, Rows, tuple[Vidimering, ...], list[tuple[str, str]]]:
+) -> tuple[Rows, Rows, Rows, tuple[Vidimering, ...], Rows, list[tuple[str, str]]]:
     reports = examination_rows.reports(connection, view.predicate, keys)
+    studies = examination_rows.studies(connection, view.predicate, keys)
     return (
-        examination_rows.studies(connection, view.predicate, keys),
+        studies,
         examination_rows.referrals(connection, view.predicate, keys),
         reports,
         words_about(connection, (row["report_key"] for row in reports)),
+        examination_rows.measurements(connection, [row["study_uid"] for row in studies]),
         examination_rows.joins(connection, keys),
     )
 
@@ -117,6 +129,7 @@ def _joined(
     referrals: Rows,
     reports: Rows,
     vidimeringar: tuple[Vidimering, ...] = (),
+    measurements: Sequence[sqlite3.Row] = (),
     joins: Sequence[tuple[str, str]] = (),
 ) -> list[Examination]:
     """Groups rows by accession, by the study that a report names, and by what a steward has joined.
@@ -145,7 +158,10 @@ def _joined(
     for row in reports:
         named = accession_of.get(row["study_uid"] or "", "")
         add(named or _group(row, f"report-{row['filler_id'] or row['report_key']}"), "reports", row)
-    found = [_examination(group, **parts, vidimeringar=vidimeringar) for group, parts in groups.items()]
+    found = [
+        _examination(group, **parts, vidimeringar=vidimeringar, measurements=measurements)
+        for group, parts in groups.items()
+    ]
     return sorted(found, key=lambda each: (each.date, each.time, each.reference), reverse=True)
 
 
@@ -175,10 +191,16 @@ def _group(row: sqlite3.Row, otherwise: str) -> str:
 
 
 def _examination(
-    group: str, studies: Rows, referrals: Rows, reports: Rows, vidimeringar: tuple[Vidimering, ...]
+    group: str,
+    studies: Rows,
+    referrals: Rows,
+    reports: Rows,
+    vidimeringar: tuple[Vidimering, ...],
+    measurements: Sequence[sqlite3.Row],
 ) -> Examination:
     versions = tuple(_report(row) for row in reports)
     keys = {version.version_key for version in versions}
+    uids = {row["study_uid"] for row in studies}
     orders = tuple(_referral(row) for row in referrals)
     images = tuple(_study(row) for row in studies)
     owner = (studies or reports or referrals)[0]
@@ -198,6 +220,7 @@ def _examination(
         reports=versions,
         vidimeringar=tuple(each for each in vidimeringar if each.version_key in keys),
         studies=images,
+        measurements=tuple(_measured(row) for row in measurements if row["study_uid"] in uids),
         study_item=_item(studies),
         report_item=_item(reports),
         referral_item=_item(referrals),
@@ -261,6 +284,7 @@ def _referral(row: sqlite3.Row) -> Referral:
         question=row["question"],
         history=row["history"],
         referrer=row["referrer"],
+        booked=_moment(row["booked"]) if row["booked"] != NOT_BOOKED else None,
     )
 
 
@@ -279,7 +303,13 @@ def _report(row: sqlite3.Row) -> ReportVersion:
         received=datetime.fromisoformat(row["received"]),
         fragment=bool(row["fragment"]),
         reason=row["reason"] or "",
+        form=row["form"] or "text",
+        series_uid=row["series_uid"] or "",
     )
+
+
+def _measured(row: sqlite3.Row) -> MeasuredValue:
+    return MeasuredValue(row["study_uid"], row["name"], row["value"], row["unit_code"], row["context"])
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -7,7 +7,7 @@ steward, byte for byte, and refused with a reason, so nothing is lost and nothin
 
 import asyncio
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,6 +26,7 @@ from samsyn.model.sender import Receipt, Sender
 from samsyn.reports import people
 from samsyn.reports.apply import Resolved, apply, claims_of
 from samsyn.reports.entries import entry_of, held_entry
+from samsyn.reports.forms.fhir import read_reports
 from samsyn.reports.profiles import load_profile
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
@@ -77,10 +78,28 @@ class Filing:
         message is filed and its case settled. Raises NotSupported and LimitExceeded (nothing kept),
         OutOfResources and StoreFailed (nothing kept, a retry helps).
         """
-        header = peek(raw)
+        return await self._take(sender, peek(raw), raw, session_id, lambda: self._read(sender, profile, raw))
+
+    async def file_resource(self, sender: Sender, raw: bytes, session_id: str = "") -> Filed:
+        """Takes a FHIR DiagnosticReport, or a transaction Bundle of them as a whole; outcomes as `file_message`."""
+        header = Header(code="FHIR", trigger="DiagnosticReport", control_id=message_digest(raw))
+
+        async def read() -> Interpretation:
+            return await asyncio.to_thread(read_reports, raw, sender, self._units)
+
+        return await self._take(sender, header, raw, session_id, read)
+
+    async def _take(
+        self,
+        sender: Sender,
+        header: Header,
+        raw: bytes,
+        session_id: str,
+        read: Callable[[], Awaitable[Interpretation]],
+    ) -> Filed:
         source = source_name(sender, header)
         try:
-            interpretation = await self._read(sender, profile, raw)
+            interpretation = await read()
             resolved = self._resolve(sender, interpretation)
             return await self._file(sender, source, header, raw, session_id, resolved, interpretation.notes)
         except (BadInput, UnknownIssuer, IdentityConflict, Conflict) as refusal:
@@ -148,9 +167,9 @@ class Filing:
                 outcome=verdict.code.value,
                 answer=verdict.sentence,
             )
-            transaction.update(
-                "held", {"sop_uid": _held_name(source), "sha256": digest}, settled=transaction.time
-            )
+            waiting = {"sop_uid": _held_name(source), "sha256": digest}
+            if transaction.one("SELECT 1 FROM held WHERE sop_uid = ? AND sha256 = ?", *waiting.values()):
+                transaction.update("held", waiting, settled=transaction.time)
             return verdict, transaction.time
 
         committed = await self._store.commit(decide, raw)

@@ -9,6 +9,7 @@ an addendum was missed). What decides is the status and the result time that the
   It stays even when a later text has come, because nobody can tell whether that took it up. One that nobody has
   signed yet is shown as preliminary and gives way to any signed text of the same or a later time.
 - An annulment takes back everything up to its time and leaves a tombstone. Only what is newer lives again.
+- A document (DICOM SR, CDA, PDF) that says what a version says is a rendition of it (`renditions`).
 - Every other version stays retrievable as an earlier one.
 """
 
@@ -18,6 +19,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from samsyn.model.texts import ReportStatus, ReportVersion
+from samsyn.reports.renditions import folded
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _RANK = {
@@ -82,7 +84,7 @@ class Arrangement:
 
 def arrange(versions: Iterable[ReportVersion]) -> Arrangement:
     """Orders the versions of one report; the same set gives the same answer in whatever order it comes."""
-    latest_first = sorted(_distinct(versions), key=_key, reverse=True)
+    latest_first = sorted(folded(_distinct(versions)), key=_key, reverse=True)
     annulment = next((each for each in latest_first if each.status is ReportStatus.ANNULLED), None)
     annulled = [each for each in latest_first if annulment is not None and _falls_to(each, annulment)]
     living = [each for each in latest_first if each not in annulled]
@@ -132,7 +134,8 @@ def _distinct(versions: Iterable[ReportVersion]) -> list[ReportVersion]:
     """The same version sent twice is one; the one that was filed first stays."""
     found: dict[object, ReportVersion] = {}
     for version in sorted(versions, key=lambda each: each.version_key):
-        found.setdefault((version.provider, version.accession, version.filler_id, _key(version)), version)
+        key = (version.provider, version.accession, version.filler_id, version.form, _key(version))
+        found.setdefault(key, version)
     return list(found.values())
 
 

@@ -36,7 +36,10 @@ _TEXTS = (
     "referrer",
     "performer_provider",
     "performer_unit",
+    "booked",
 )
+NOT_BOOKED = "-"
+"""In `booked`: the time that was told is taken back."""
 _COLUMNS = (
     "referral_key",
     "patient_key",
@@ -132,13 +135,16 @@ def add_booked(
     transaction: Transaction,
     placer: str,
     number: Number | None,
+    booked: datetime | None,
     patient_key: int,
     told: str,
     visit: Visit,
     message_key: int,
 ) -> None:
-    """A booking tells that the referral has its time."""
-    content = {"status": ReferralStatus.SCHEDULED.value}
+    """A booking tells that the referral has its time, or (None) that it waits for one again."""
+    content = {"status": ReferralStatus.ORDERED.value, "booked": NOT_BOOKED}
+    if booked is not None:
+        content = {"status": ReferralStatus.SCHEDULED.value, "booked": booked.isoformat()}
     _keep(transaction, patient_key, placer, number, told, content, visit, message_key)
     _fold_around(transaction, patient_key, placer, number)
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 
+from samsyn.dicom.requested import ACCESSION, PROCEDURE_ID, REQUEST_ATTRIBUTES, STEP_ID
 from samsyn.dicom.uids import is_uid
 from samsyn.model.attributes import Attributes
 from samsyn.search.query import Level
@@ -17,17 +18,24 @@ def from_rows(
     connection: sqlite3.Connection,
     rows: list[sqlite3.Row],
     level: Level,
+    untold: frozenset[str],
     protected: frozenset[int] = frozenset(),
 ) -> list[Attributes]:
     """Each row with every attribute that its level defines; merged persons are shown as the survivor.
 
-    `protected`: survivors whose name and birth date are withheld.
+    `untold`: issuers whose numbers are given only for whom has no other. `protected`: survivors whose name and
+    birth date are withheld.
     """
-    persons = _persons(connection, rows)
+    persons = _persons(connection, rows, untold)
     for row in rows:
         if (row["merged_into"] or row["patient_key"]) in protected:
             persons[row["patient_key"]] |= {0x00100010: ("PN", (_PROTECTED_NAME,)), 0x00100030: ("DA", ())}
     found = [_attributes(row, persons[row["patient_key"]], level) for row in rows]
+    if level in (Level.SERIES, Level.IMAGE):
+        requests = find_rows.requests_of(connection, list({row["series_key"]: None for row in rows}))
+        for row, attributes in zip(rows, found, strict=True):
+            items = tuple(_request(*each) for each in requests.get(row["series_key"], ()))
+            attributes[REQUEST_ATTRIBUTES] = ("SQ", items)
     return _one_per_person(found) if level is Level.PATIENT else found
 
 
@@ -44,9 +52,11 @@ def _one_per_person(answers: list[Attributes]) -> list[Attributes]:
     return list(found.values())
 
 
-def _persons(connection: sqlite3.Connection, rows: list[sqlite3.Row]) -> dict[int, Attributes]:
+def _persons(
+    connection: sqlite3.Connection, rows: list[sqlite3.Row], untold: frozenset[str]
+) -> dict[int, Attributes]:
     keys = list({row["patient_key"]: None for row in rows})
-    identifiers = find_rows.identifiers_of(connection, keys)
+    identifiers = find_rows.identifiers_of(connection, keys, untold)
     persons: dict[int, Attributes] = {}
     for row in rows:
         key = row["patient_key"]
@@ -57,7 +67,8 @@ def _persons(connection: sqlite3.Connection, rows: list[sqlite3.Row]) -> dict[in
             persons[key] = _person(issuer, value, row["patient_name"], row["birth_date"], row["sex"])
         else:
             survivor = patient_rows.patient(connection, patient_rows.root(connection, key))
-            first = survivor.identifiers[0]
+            numbers = survivor.identifiers
+            first = next((each for each in numbers if each.issuer not in untold), numbers[0])
             known = survivor.demographics
             persons[key] = _person(first.issuer, first.value, known.name, known.birth_date, known.sex)
     return persons
@@ -122,6 +133,14 @@ def _series(row: sqlite3.Row) -> Attributes:
         0x00201209: ("IS", (row["series_instance_count"],)),
         0x00400244: ("DA", _some(row["started_date"])),
         0x00400245: ("TM", _some(row["started_time"])),
+    }
+
+
+def _request(step_id: str, procedure_id: str, accession: str) -> Attributes:
+    return {
+        ACCESSION: ("SH", _some(accession)),
+        STEP_ID: ("SH", _some(step_id)),
+        PROCEDURE_ID: ("SH", _some(procedure_id)),
     }
 
 

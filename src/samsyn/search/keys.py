@@ -5,6 +5,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from samsyn.dicom.requested import ACCESSION, PROCEDURE_ID, REQUEST_ATTRIBUTES, STEP_ID
 from samsyn.search.query import Level
 
 
@@ -82,6 +83,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key(0x00201209, Level.SERIES, Kind.NONE),
     Key(0x00400244, Level.SERIES, Kind.DATE, "series.started_date"),
     Key(0x00400245, Level.SERIES, Kind.TIME, "series.started_time"),
+    Key(REQUEST_ATTRIBUTES, Level.SERIES, Kind.SEQUENCE),
     Key(0x00080016, Level.IMAGE, Kind.UID, "instance.sop_class"),
     Key(0x00080018, Level.IMAGE, Kind.UID, "instance.sop_uid"),
     Key(0x00080023, Level.IMAGE, Kind.DATE, "instance.content_date"),
@@ -106,6 +108,9 @@ ITEM_KEYS: Final = MappingProxyType(
         (ISSUER_OF_ACCESSION, UNIVERSAL_ID): Key(
             UNIVERSAL_ID, Level.STUDY, Kind.TEXT, "study.accession_issuer"
         ),
+        (REQUEST_ATTRIBUTES, STEP_ID): Key(STEP_ID, Level.SERIES, Kind.TEXT, "series.step_id"),
+        (REQUEST_ATTRIBUTES, PROCEDURE_ID): Key(PROCEDURE_ID, Level.SERIES, Kind.TEXT, "series.procedure_id"),
+        (REQUEST_ATTRIBUTES, ACCESSION): Key(ACCESSION, Level.SERIES, Kind.TEXT, "series.accession"),
     }
 )
 """(sequence, attribute of its item) -> what it is compared with (PS3.4 C.2.2.2.6)."""

@@ -3,6 +3,7 @@
 import re
 
 from samsyn.dicom.names import folded
+from samsyn.dicom.requested import REQUEST_ATTRIBUTES
 from samsyn.errors import BadInput, LimitExceeded, NotSupported
 from samsyn.limits import MAX_KEY_CHARACTERS, MAX_KEY_PATTERNS, MAX_KEY_VALUES
 from samsyn.search.keys import (
@@ -43,6 +44,7 @@ def conditions_of(query: Query) -> list[Condition]:
         if key is None or not is_matched(key, query.level):
             raise NotSupported(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) is not matched at this level")
         conditions.extend(together[tag] if tag in together else _conditions(key, value, query))
+    requested: list[tuple[str, tuple[tuple[str, bool], ...]]] = []
     for (sequence, tag), text in query.items.items():
         value = text.strip(" \0")
         if not asks(value):
@@ -50,13 +52,19 @@ def conditions_of(query: Query) -> list[Condition]:
         key = ITEM_KEYS.get((sequence, tag))
         if key is None or not is_matched(key, query.level):
             raise NotSupported(f"({sequence >> 16:04X},{sequence & 0xFFFF:04X}) is not matched by its items")
-        conditions.extend(_conditions(key, value, query))
+        if sequence == REQUEST_ATTRIBUTES:
+            requested.append((key.column.partition(".")[2], _patterns(_values(value))))
+        else:
+            conditions.extend(_conditions(key, value, query))
+    if requested:
+        # All keys of one item have to match in the same item (C.2.2.2.6).
+        conditions.append(Condition("", "request", tuple(requested)))
     return conditions
 
 
 def asks(value: str) -> bool:
-    """Whether a value restricts the answer; empty and nothing but `*` are universal (C.2.2.2.3)."""
-    return bool(value.strip("*"))
+    """Whether a value restricts the answer; empty ones and nothing but `*` are universal (C.2.2.2.3)."""
+    return bool(value.strip("*\\ \0"))
 
 
 def issuer_of(query: Query) -> str:
@@ -149,7 +157,8 @@ def _name(column: str, value: str, fuzzy: bool) -> list[Condition]:
     if len(names) > 1:
         if any(len(groups) > 1 for groups in names):
             raise BadInput("a list of names has names with several component groups")
-        return [Condition(column, "name", _forms([groups[0] for groups in names]))]
+        forms = _forms([groups[0] for groups in names])
+        return [Condition(column, "name", forms)] if forms else []
     if len(names[0]) > _MAX_NAME_GROUPS:
         raise BadInput("a name has more than three component groups")
     return [Condition(column, "name", _forms([group])) for group in names[0] if asks(group)]

@@ -11,6 +11,7 @@ from samsyn import limits
 from samsyn.endpoints.dimse.budget import Budget
 from samsyn.endpoints.dimse.link import Link
 from samsyn.errors import Conflict
+from samsyn.exchange.security import certificate_hsa_id
 from samsyn.exchange.transport import AssociationTransport
 from samsyn.providers.connections import System
 from samsyn.wire.assembly import AgreedContext, Message
@@ -66,6 +67,8 @@ class Connection(AssociationTransport):
         self._sub_id = 0
         self._queued_bytes = 0
         self.address = ""
+        self.certificate: str | None = None
+        """HSA-id in the client certificate, "" when it has none; None = not by TLS."""
         self.calling_ae = ""
         self.since = self._loop.time()
         """When the connection, its present state or its last whole message began; deadlines count from it."""
@@ -182,6 +185,8 @@ class Connection(AssociationTransport):
         """See asyncio.BaseProtocol."""
         peer = transport.get_extra_info("peername")
         self.address = str(peer[0]) if peer else ""
+        if transport.get_extra_info("ssl_object") is not None:
+            self.certificate = certificate_hsa_id(transport.get_extra_info("peercert"))
         super().connection_made(transport)
         self._door.opened(self)
 
@@ -234,6 +239,12 @@ class Connection(AssociationTransport):
                         },
                     )
                 self._give_up()
+
+    def idle_s(self, now: float) -> float:
+        """Seconds for which an association has had nothing to do; 0 = it is at work, or there is none."""
+        if not self.association.is_established or self.is_busy or self.association.is_inside_message:
+            return 0.0
+        return now - self.since if not self._own_requests else 0.0
 
     def overdue(self, now: float) -> str:
         """The name of the deadline that has passed, or an empty text. Called about once a second."""

@@ -1,6 +1,8 @@
 """Which presentation contexts and roles a known system gets. Pure."""
 
 from collections.abc import Container
+from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 from samsyn.dicom import transfer_syntaxes
@@ -24,14 +26,48 @@ FIND_MODELS: Final = frozenset({PATIENT_ROOT_FIND, STUDY_ROOT_FIND})
 RETRIEVE_MODELS: Final = frozenset({PATIENT_ROOT_MOVE, PATIENT_ROOT_GET, STUDY_ROOT_MOVE, STUDY_ROOT_GET})
 PATIENT_ROOT: Final = frozenset({PATIENT_ROOT_FIND, PATIENT_ROOT_MOVE, PATIENT_ROOT_GET})
 
-_SMALL_SYNTAXES: Final = frozenset(
+
+class Right(StrEnum):
+    """What a system must be allowed to, to get a context."""
+
+    NONE = "any known system"
+    STORE = "may store"
+    QUERY = "may query"
+    RETRIEVE = "may retrieve"
+
+
+SERVICES: Final = MappingProxyType(
     {
-        transfer_syntaxes.EXPLICIT_LITTLE,
-        transfer_syntaxes.IMPLICIT_LITTLE,
-        transfer_syntaxes.EXPLICIT_BIG,
+        VERIFICATION: ("Verification", Right.NONE),
+        STORAGE_COMMITMENT: ("Storage Commitment Push Model", Right.STORE),
+        PATIENT_ROOT_FIND: ("Patient Root Query/Retrieve - FIND", Right.QUERY),
+        PATIENT_ROOT_MOVE: ("Patient Root Query/Retrieve - MOVE", Right.RETRIEVE),
+        PATIENT_ROOT_GET: ("Patient Root Query/Retrieve - GET", Right.RETRIEVE),
+        STUDY_ROOT_FIND: ("Study Root Query/Retrieve - FIND", Right.QUERY),
+        STUDY_ROOT_MOVE: ("Study Root Query/Retrieve - MOVE", Right.RETRIEVE),
+        STUDY_ROOT_GET: ("Study Root Query/Retrieve - GET", Right.RETRIEVE),
     }
 )
-"""For identifiers and C-ECHO, which are never compressed."""
+"""SOP classes that are taken besides storage -> (name, right)."""
+
+SMALL_SYNTAXES: Final = (
+    transfer_syntaxes.EXPLICIT_LITTLE,
+    transfer_syntaxes.IMPLICIT_LITTLE,
+    transfer_syntaxes.EXPLICIT_BIG,
+)
+"""For all of SERVICES, whose messages are never compressed."""
+
+
+def _has(system: System, right: Right) -> bool:
+    match right:
+        case Right.NONE:
+            return True
+        case Right.STORE:
+            return system.may_store
+        case Right.QUERY:
+            return system.may_query
+        case Right.RETRIEVE:
+            return system.may_retrieve
 
 
 def choose(system: System, context: ProposedContext) -> str | ContextResult:
@@ -41,14 +77,9 @@ def choose(system: System, context: ProposedContext) -> str | ContextResult:
     A system may lack the right to what it proposes: that is a refusal by the user (PS3.8 Table 9-18).
     """
     uid = context.abstract_syntax
-    if uid == VERIFICATION:
-        return _first(context, _SMALL_SYNTAXES)
-    if uid in FIND_MODELS:
-        return _first(context, _SMALL_SYNTAXES) if system.may_query else ContextResult.USER_REJECTION
-    if uid in RETRIEVE_MODELS:
-        return _first(context, _SMALL_SYNTAXES) if system.may_retrieve else ContextResult.USER_REJECTION
-    if uid == STORAGE_COMMITMENT:
-        return _first(context, _SMALL_SYNTAXES) if system.may_store else ContextResult.USER_REJECTION
+    if uid in SERVICES:
+        _, right = SERVICES[uid]
+        return _first(context, SMALL_SYNTAXES) if _has(system, right) else ContextResult.USER_REJECTION
     if is_storage_class(uid) or (is_private(uid) and system.sender.private_classes):
         if not (system.may_store or system.may_retrieve):
             return ContextResult.USER_REJECTION

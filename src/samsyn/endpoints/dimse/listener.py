@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from functools import partial
 
 from samsyn import limits
@@ -17,14 +18,16 @@ from samsyn.endpoints.dimse.query import Search
 from samsyn.endpoints.dimse.retrieval import Retrieval
 from samsyn.endpoints.dimse.storage import Storage
 from samsyn.errors import NotAuthenticated, SamsynError
-from samsyn.exchange.commitment import CommitmentReport, Commitments, is_taken
+from samsyn.exchange.commitment import CommitmentReport, is_taken
+from samsyn.exchange.exchange import Exchange
 from samsyn.exchange.scu import OWN_IMPLEMENTATION
+from samsyn.exchange.security import listener_context
 from samsyn.ingest.receive import Intake
 from samsyn.providers.connections import Connections, System
 from samsyn.render.transcoding import Transcoder
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.find import Finder
-from samsyn.settings import DicomSettings
+from samsyn.settings import DicomSettings, DicomTlsSettings
 from samsyn.wire import dimse, pdu
 from samsyn.wire.assembly import Message
 from samsyn.wire.association_table import State
@@ -39,25 +42,30 @@ class DicomDoor:
     def __init__(
         self,
         settings: DicomSettings,
+        tls: DicomTlsSettings,
         connections: Connections,
         intake: Intake,
         finder: Finder,
         retriever: Retriever,
         transcoder: Transcoder,
         gatekeeper: Gatekeeper,
-        commitments: Commitments,
+        exchange: Exchange,
     ) -> None:
         self.budget = Budget(limits.MAX_ARRIVING_BYTES)
         self._settings = settings
+        self._tls = tls
         self._refusals = gatekeeper.refusals
         self._connections = connections
         self._storage = Storage(intake)
         self._search = Search(finder, gatekeeper, settings.ae_title)
-        self._retrieval = Retrieval(retriever, transcoder, finder, gatekeeper, connections, settings.ae_title)
-        self._commitment = CommitmentRequests(commitments)
-        commitments.deliver_through(self.report)
+        self._retrieval = Retrieval(retriever, transcoder, finder, gatekeeper, connections, exchange.pool)
+        self._commitment = CommitmentRequests(exchange.commitments)
+        self._commitments = exchange.commitments
+        exchange.commitments.deliver_through(self.report)
+        self._calls: set[asyncio.Task[None]] = set()
         self._open: set[Connection] = set()
         self._server: asyncio.Server | None = None
+        self._tls_server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
         self._is_stopping = False
         self._answering = 0
@@ -73,23 +81,43 @@ class DicomDoor:
         return port
 
     @property
+    def tls_port(self) -> int:
+        """The TCP port of the TLS listener; 0 = there is none."""
+        if self._tls_server is None:
+            return 0
+        port: int = self._tls_server.sockets[0].getsockname()[1]
+        return port
+
+    @property
     def open_associations(self) -> int:
         """Associations that are established now, for metrics."""
         return sum(connection.association.is_established for connection in self._open)
 
     async def start(self) -> None:
-        """Begins to listen. OSError when the address is taken."""
+        """Begins to listen. OSError when an address is taken, ConfigurationError when TLS can not be set up."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
             partial(Connection, self), self._settings.host, self._settings.port, backlog=512
         )
+        security = listener_context(self._tls)
+        if security is not None:
+            self._tls_server = await loop.create_server(
+                partial(Connection, self),
+                self._tls.host,
+                self._tls.port,
+                backlog=512,
+                ssl=security,
+                ssl_handshake_timeout=limits.TLS_HANDSHAKE_S,
+                ssl_shutdown_timeout=limits.CLOSE_TIMEOUT_S,
+            )
         self._sweeper = loop.create_task(self._sweep())
 
     async def stop(self, grace_s: float = 20.0) -> None:
         """Stops listening, lets what is being answered finish for at most `grace_s`, then ends the rest."""
         self._is_stopping = True
-        if self._server is not None:
-            self._server.close()
+        for server in (self._server, self._tls_server):
+            if server is not None:
+                server.close()
         deadline = asyncio.get_running_loop().time() + grace_s
         while (self._open or self._answering) and asyncio.get_running_loop().time() < deadline:
             for connection in list(self._open):
@@ -100,6 +128,7 @@ class DicomDoor:
         for connection in list(self._open):
             connection.abort("the service is stopping")
             connection.drop()
+        await asyncio.gather(*self._calls, return_exceptions=True)
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
@@ -110,14 +139,33 @@ class DicomDoor:
         """See Door."""
         self._open.add(connection)
         if len(self._open) > limits.MAX_ASSOCIATIONS:
-            # Whoever holds a connection without asking for an association goes first, the oldest of them:
-            # so a crowd of silent connections cannot lock out a system that wants to work.
-            silent = [each for each in self._open if each.association.upper.state == State.AWAITING_REQUEST]
-            oldest = min(silent, key=lambda each: each.since, default=connection)
-            log.warning(
-                "too many associations", extra={"limit": "MAX_ASSOCIATIONS", "address": oldest.address}
-            )
-            oldest.drop()
+            self._make_room(connection)
+
+    def _make_room(self, newest: Connection) -> None:
+        """Whoever holds a connection without use goes first, so that a crowd can not lock out who wants to work.
+
+        One that is over and only not closed yet; the oldest that asks for no association; the longest idle
+        association, of the system that has the most; and if all are at work, the newest.
+        """
+        now = asyncio.get_running_loop().time()
+        others = [each for each in self._open if each is not newest]
+        over = [each for each in others if each.association.upper.state == State.AWAITING_CLOSE]
+        silent = [each for each in others if each.association.upper.state == State.AWAITING_REQUEST]
+        late = [each for each in silent if now - each.since > limits.SPARED_IDLE_S]
+        idle = [each for each in others if each.idle_s(now) > limits.SPARED_IDLE_S]
+        held = Counter(each.calling_ae for each in others)
+        if over or late:
+            leaving = min(over or late, key=lambda each: each.since)
+        elif idle:
+            leaving = max(idle, key=lambda each: (held[each.calling_ae], each.idle_s(now)))
+        else:
+            leaving = min(silent, key=lambda each: each.since, default=newest)
+        log.warning(
+            "too many associations",
+            extra={"limit": "MAX_ASSOCIATIONS", "address": leaving.address, "calling": leaving.calling_ae},
+        )
+        leaving.abort("MAX_ASSOCIATIONS")
+        leaving.drop()
 
     def closed(self, connection: Connection) -> None:
         """See Door."""
@@ -125,7 +173,7 @@ class DicomDoor:
 
     def admit(self, connection: Connection, request: AssociateRequest) -> None:
         """See Door."""
-        system = self._connections.dicom_peer(request.calling_ae, connection.address)
+        system = self._connections.dicom_peer(request.calling_ae, connection.address, connection.certificate)
         refusal = self._refusal(system, request)
         if refusal is not None or system is None:
             self.rejected += 1
@@ -156,6 +204,17 @@ class DicomDoor:
             OWN_IMPLEMENTATION,
             partial(contexts.extend, system),
         )
+        if _context_for(connection, STORAGE_COMMITMENT) is not None:
+            task = asyncio.get_running_loop().create_task(self._peer_called(system))
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
+
+    async def _peer_called(self, system: System) -> None:
+        try:
+            await self._commitments.peer_called(system.sender.name)
+        except SamsynError as error:
+            # The reports that wait are tried at their own time.
+            log.warning("reports wait", extra={"calling": system.sender.name, "error": error.code})
 
     async def answer(self, link: Link, message: Message) -> None:
         """See Door."""

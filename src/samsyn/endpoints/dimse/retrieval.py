@@ -26,7 +26,8 @@ from samsyn.errors import (
     SamsynError,
 )
 from samsyn.exchange.forms import form_for, in_form, proposals
-from samsyn.exchange.scu import Requestor, connect
+from samsyn.exchange.pool import AssociationPool
+from samsyn.exchange.scu import Requestor
 from samsyn.model.imaging import StoredInstance
 from samsyn.providers.connections import Connections, Destination
 from samsyn.render.transcoding import Transcoder
@@ -49,14 +50,14 @@ class Retrieval:
         finder: Finder,
         gatekeeper: Gatekeeper,
         connections: Connections,
-        ae_title: str,
+        pool: AssociationPool,
     ) -> None:
         self._retriever = retriever
         self._transcoder = transcoder
         self._finder = finder
         self._gatekeeper = gatekeeper
         self._connections = connections
-        self._ae_title = ae_title
+        self._pool = pool
         self._places = asyncio.Semaphore(limits.MAX_RETRIEVALS)
 
     async def get(self, link: Link, message: Message, request: GetRequest) -> None:
@@ -180,13 +181,7 @@ class Retrieval:
         progress: Progress,
     ) -> None:
         try:
-            requestor = await connect(
-                destination.host,
-                destination.port,
-                destination.ae_title,
-                self._ae_title,
-                proposals(instances),
-            )
+            requestor = await self._pool.connect(destination, proposals(instances))
         except SamsynError as error:
             # Whatever the destination has against us is told as failed sub-operations, not as the asker's fault.
             for lost in instances:

@@ -59,9 +59,9 @@ def etag(resource: Resource) -> str:
     return f'W/"{resource["meta"]["versionId"]}"'
 
 
-def outcome(code: str, sentence: str) -> Resource:
-    """OperationOutcome for a refusal."""
+def outcome(code: str, sentence: str, severity: str = "error") -> Resource:
+    """OperationOutcome; without `severity` for a refusal."""
     return {
         "resourceType": "OperationOutcome",
-        "issue": [{"severity": "error", "code": code, "diagnostics": sentence}],
+        "issue": [{"severity": severity, "code": code, "diagnostics": sentence}],
     }

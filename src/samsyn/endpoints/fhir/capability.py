@@ -26,11 +26,22 @@ def capability(base: str) -> Resource:
                 "mode": "server",
                 "resource": [
                     *(_searched(kind) for kind in (*KINDS, *GLOBAL_KINDS)),
+                    {
+                        "type": "AuditEvent",
+                        "interaction": [{"code": "search-type"}],
+                        "searchParam": [
+                            {"name": "patient", "type": "reference"},
+                            {"name": "patient.identifier", "type": "token"},
+                            {"name": "date", "type": "date"},
+                            {"name": "agent", "type": "token"},
+                        ],
+                    },
                     *(
                         {"type": kind, "interaction": [{"code": "read"}], "versioning": "no-version"}
                         for kind in _FETCHED
                     ),
                 ],
+                "interaction": [{"code": "transaction"}],
             }
         ],
     }
@@ -60,6 +71,8 @@ def _searched(kind: str) -> Resource:
         "searchParam": [{"name": name, "type": each.type} for name, each in parameters.items()],
         "operation": [],
     }
+    if kind == "DiagnosticReport":
+        resource["interaction"].append({"code": "create"})
     if kind == "Patient":
         resource["operation"].append(
             {

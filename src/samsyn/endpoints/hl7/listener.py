@@ -1,6 +1,7 @@
 """The HL7 v2 door: MLLP on a TCP port, one answer for each message, acceptance only for a Receipt.
 
-`Hl7Door(settings.mllp, connections, filing, clock)`: `await start()`, `port`, `await stop()`.
+`Hl7Door(settings.mllp, connections, filing, clock, refusals, settings.mllp_tls)`: `await start()`, `port`,
+`await stop()`. A second listener speaks TLS with client certificates.
 
 A connection costs at most one message in memory. What is no MLLP, stops in the middle or drips costs its sender
 the connection; a bad message inside a good frame costs only itself.
@@ -16,12 +17,13 @@ from samsyn import limits
 from samsyn.access.refusals import Refusals
 from samsyn.clock import Clock
 from samsyn.errors import BadInput, LimitExceeded, NotAuthenticated, SamsynError
+from samsyn.exchange.security import certificate_hsa_id, listener_context
 from samsyn.hl7v2.acknowledgement import Verdict, answers, batch_answer, verdict_on
 from samsyn.hl7v2.header import Header, peek
 from samsyn.hl7v2.parsing import is_batch, split_batch
 from samsyn.providers.connections import Connections
 from samsyn.reports.file import Filing
-from samsyn.settings import MllpSettings
+from samsyn.settings import MllpSettings, MllpTlsSettings
 from samsyn.wire.mllp import BlockReader, framed
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,8 @@ class _Connection:
 
     number: int
     address: str
+    certificate: str | None
+    """HSA-id in the verified client certificate, "" when it has none; None = without TLS."""
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     task: "asyncio.Task[None] | None" = None
@@ -55,6 +59,7 @@ class Hl7Door:
         filing: Filing,
         clock: Clock,
         refusals: Refusals | None = None,
+        tls: MllpTlsSettings | None = None,
     ) -> None:
         self._refusals = refusals
         self._settings = settings
@@ -65,6 +70,10 @@ class Hl7Door:
         self._open: dict[_Connection, None] = {}
         self._stopping = False
         self._count = 0
+        self._tls = tls or MllpTlsSettings()
+        self._tls_server: asyncio.Server | None = None
+        self.tls_port = 0
+        """The TLS port in use once started; 0 = there is none."""
         self.port = settings.port
         """The port in use once started."""
         self.accepted = 0
@@ -78,19 +87,32 @@ class Hl7Door:
         return len(self._open)
 
     async def start(self) -> None:
-        """Opens the port. ConfigurationError when a known source's profile can not be read."""
+        """Opens the ports. ConfigurationError: a known source's profile can not be read, or TLS can not be set up."""
         for name in self._sources.hl7_profiles():
             self._filing.profile(name)
+        security = listener_context(self._tls, "mllp_tls")
         self._server = await asyncio.start_server(
             self._accept, self._settings.host, self._settings.port, limit=_READ_BYTES, backlog=_BACKLOG
         )
+        if security is not None:
+            self._tls_server = await asyncio.start_server(
+                self._accept,
+                self._tls.host,
+                self._tls.port,
+                limit=_READ_BYTES,
+                backlog=_BACKLOG,
+                ssl=security,
+                ssl_handshake_timeout=limits.TLS_HANDSHAKE_S,
+            )
+            self.tls_port = self._tls_server.sockets[0].getsockname()[1]
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Takes no more connections, ends idle ones at once, lets messages under way be answered (10 s)."""
         self._stopping = True
-        if self._server is not None:
-            self._server.close()
+        for server in (self._server, self._tls_server):
+            if server is not None:
+                server.close()
         tasks = [each.task for each in self._open if each.task is not None]
         for each in list(self._open):
             if not each.busy and each.task is not None:
@@ -105,7 +127,13 @@ class Hl7Door:
         self._count += 1
         address = (writer.get_extra_info("peername") or ("",))[0]
         connection = _Connection(
-            self._count, address, reader, writer, asyncio.current_task(), active=self._clock.monotonic()
+            self._count,
+            address,
+            _certificate(writer),
+            reader,
+            writer,
+            asyncio.current_task(),
+            active=self._clock.monotonic(),
         )
         if len(self._open) >= limits.MAX_MLLP_CONNECTIONS and not self._make_room():
             log.warning("mllp-full", extra={"address": address, "limit": "MAX_MLLP_CONNECTIONS"})
@@ -206,7 +234,10 @@ class Hl7Door:
             if not raw.lstrip(b"\xef\xbb\xbf\r\n").startswith(b"MSH"):
                 raise BadInput("MSH: a message begins with an MSH segment")
             source = self._sources.hl7_source(
-                header.sending_application, header.sending_facility, connection.address
+                header.sending_application,
+                header.sending_facility,
+                connection.address,
+                connection.certificate,
             )
             if source is None:
                 raise NotAuthenticated(
@@ -236,8 +267,15 @@ class Hl7Door:
         for answer in answers(header, verdict_on(fault), self._clock.now()):
             connection.writer.write(framed(answer))
         with contextlib.suppress(ConnectionError, TimeoutError):
-            connection.writer.write_eof()
+            if connection.writer.can_write_eof():
+                connection.writer.write_eof()
             await asyncio.wait_for(_discard(connection.reader), limits.MLLP_LINGER_S)
+
+
+def _certificate(writer: asyncio.StreamWriter) -> str | None:
+    if writer.get_extra_info("ssl_object") is None:
+        return None
+    return certificate_hsa_id(writer.get_extra_info("peercert"))
 
 
 async def _discard(reader: asyncio.StreamReader) -> None:

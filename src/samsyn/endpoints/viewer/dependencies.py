@@ -6,6 +6,8 @@ from pathlib import Path
 from samsyn.access.administration import RegisterAdministration
 from samsyn.access.authentication.desk import LoginDesk
 from samsyn.access.authentication.sessions import Sessions
+from samsyn.access.followup.extract import Extracts
+from samsyn.access.followup.review import LogReview
 from samsyn.access.lift_requests import LiftRequests
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
@@ -39,6 +41,8 @@ class ViewerDependencies:
     retriever: Retriever
     pictures: Pictures
     history: History
+    review: LogReview
+    extracts: Extracts
     connections: Connections
     work_lists: WorkLists
     decisions: Decisions

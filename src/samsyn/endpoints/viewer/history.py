@@ -71,6 +71,9 @@ class VersionShown:
     author: str
     signer: str
     reason: str
+    form: str = "text"
+    renditions: tuple[str, ...] = ()
+    """Other forms of the same version: sr, cda, pdf."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,7 @@ class ReferralShown:
     procedure: str
     priority: str
     ordered: str
+    booked: str
     status: str
 
 
@@ -192,6 +196,7 @@ class Presentation:
             procedure=referral.procedure_text or referral.procedure_code,
             priority=referral.priority,
             ordered=moment(referral.ordered),
+            booked=moment(referral.booked) if referral.status is ReferralStatus.SCHEDULED else "",
             status=self._words(f"referral.state_{referral.status.value}"),
         )
 
@@ -276,6 +281,8 @@ def _version(version: ReportVersion, role: Role) -> VersionShown:
         author=version.author,
         signer=version.signer,
         reason=version.reason,
+        form=version.form,
+        renditions=tuple(dict.fromkeys(each.form for each in version.renditions)),
     )
 
 

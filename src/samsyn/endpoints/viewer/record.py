@@ -89,6 +89,7 @@ class Record:
             "years": by_year(timeline.entries),
             "current": entry.mark,
             "reports": presentation.reports(examination, there.view),
+            "measurements": examination.measurements,
             "referrals": presentation.referrals(examination),
             "series": await self._series.of(there, examination),
             "moments": await self._moments(there, examination),

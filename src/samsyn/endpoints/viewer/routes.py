@@ -14,7 +14,9 @@ from samsyn.endpoints.viewer.ground import Grounds
 from samsyn.endpoints.viewer.language import Languages
 from samsyn.endpoints.viewer.launch import LaunchPages
 from samsyn.endpoints.viewer.login import Login
+from samsyn.endpoints.viewer.logreview import LogReviewPages
 from samsyn.endpoints.viewer.ohif import DiagnosticViewer
+from samsyn.endpoints.viewer.ownlog import OwnLog
 from samsyn.endpoints.viewer.pages import Pages
 from samsyn.endpoints.viewer.pictures import PicturePages
 from samsyn.endpoints.viewer.public import PublicPages
@@ -29,7 +31,7 @@ from samsyn.endpoints.viewer.visits import Visits
 
 
 def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
-    """Every address of the web pages: /, /login, /p/…, /ohif/…, /static/…, /status and /help.
+    """Every address of the web pages: /, /login, /p/…, /ohif/…, /static/…, /log, /mine/log, /status and /help.
 
     ValueError: the languages do not have the same words. Files that are missing (OHIF) leave their part out.
     """
@@ -57,6 +59,8 @@ def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
         *PicturePages(deps, visits, series, diagnostic.is_installed).routes(),
         *diagnostic.routes(),
         *Stewarding(deps, visits).routes(),
+        *LogReviewPages(deps, visits).routes(),
+        *OwnLog(deps, visits).routes(),
         *StewardJoining(deps, visits).routes(),
         *PublicPages(deps, visits, assets).routes(),
     ]

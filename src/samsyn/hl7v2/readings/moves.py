@@ -4,6 +4,7 @@ an identifier, A44 an account, A45 a visit)."""
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from samsyn.errors import IdentityConflict
 from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, BadMessage
 from samsyn.hl7v2.meaning import (
     Event,
@@ -31,7 +32,12 @@ _PRIOR_ACCOUNT = (parse_path("MRG-3.1"),)
 
 
 def read_identity_event(message: Message, event: str, profile: Profile, notes: list[str]) -> list[Event]:
-    """What an ADT of MERGES, LINKS or MOVES means; every PID with its MRG is one event."""
+    """What an ADT of MERGES, LINKS or MOVES means; every PID with its MRG is one event.
+
+    IdentityConflict: the profile leaves such words of this source to a steward.
+    """
+    if event not in ("A44", "A45") and profile.patient.identity_events == "held":
+        raise IdentityConflict(f"ADT^{event}: this source keeps no patient register, so a steward decides")
     point = moment(_TIME, message.segments)
     when = point.begins if point is not None else None
     if event in LINKS:

@@ -7,7 +7,7 @@ from samsyn.errors import LimitExceeded
 from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, TABLE_VALUE_NOT_FOUND, BadMessage
 from samsyn.hl7v2.meaning import ReportEvent
 from samsyn.hl7v2.parsing import Message, Segment
-from samsyn.hl7v2.paths import first_of, parse_path
+from samsyn.hl7v2.paths import Segments, first_of, parse_path
 from samsyn.hl7v2.profile import Profile, ReportRules
 from samsyn.hl7v2.readings.identity import read_patient
 from samsyn.hl7v2.values import (
@@ -69,7 +69,7 @@ def _report(
     if not text and status is not ReportStatus.ANNULLED:
         raise BadMessage("OBX", 1, 5, "a report without text", REQUIRED_FIELD_MISSING)
     sent = moment(_SENT, [message.msh])
-    told = moment(rules.result_time, [*own, message.msh])
+    told = moment(rules.result_time, Segments((*own, message.msh)))
     examined = moment(rules.examined, own)
     required(rules.accession, own, "the accession number")
     accession, accession_issuer = accession_number(rules.accession, own, profile.accession_issuers)

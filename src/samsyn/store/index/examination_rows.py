@@ -43,24 +43,28 @@ def _visible(
     ).fetchall()
 
 
+def measurements(connection: sqlite3.Connection, study_uids: list[str]) -> list[sqlite3.Row]:
+    """Measured values of these studies, which the caller has read as visible; in their documents' own order."""
+    marks = ",".join("?" * len(study_uids))
+    return connection.execute(
+        f"SELECT * FROM measurement WHERE study_uid IN ({marks}) ORDER BY measurement_key", study_uids
+    ).fetchall()
+
+
 def items_of(
     connection: sqlite3.Connection, patient_keys: frozenset[int]
-) -> list[tuple[int, str, str, int | None, int | None, bool]]:
-    """(patient, provider, unit, begins, ends, preliminary) of everything that exists of these persons.
+) -> list[tuple[int, str, str, int | None, int | None]]:
+    """(patient, provider, unit, begins, ends) of everything that exists of these persons, each only once.
 
     For the access room alone: it tells only bits of it (more exists, blocked exists).
     """
     marks = ",".join("?" * len(patient_keys))
-    keys = sorted(patient_keys)
-    rows: list[tuple[int, str, str, int | None, int | None, bool]] = []
-    for table in ("study", "referral", "report"):
-        found = connection.execute(
-            f"SELECT DISTINCT patient_key, provider, unit, begins, ends, preliminary FROM {table}"
-            f" WHERE patient_key IN ({marks})",
-            keys,
-        )
-        rows.extend((*row[:5], bool(row[5])) for row in found)
-    return rows
+    columns = "patient_key, provider, unit, begins, ends"
+    parts = [
+        f"SELECT {columns} FROM {table} WHERE patient_key IN ({marks})"
+        for table in ("study", "referral", "report")
+    ]
+    return connection.execute(" UNION ".join(parts), [*sorted(patient_keys)] * 3).fetchall()
 
 
 def joins(connection: sqlite3.Connection, patient_keys: frozenset[int]) -> list[tuple[str, str]]:

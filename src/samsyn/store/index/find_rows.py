@@ -1,5 +1,6 @@
 """The search over patients, studies, series and instances: conditions in, rows out."""
 
+import re
 import sqlite3
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -20,6 +21,7 @@ Kind = Literal[
     "word",
     "modality",
     "issuer",
+    "request",
     "empty",
     "never",
 ]
@@ -43,6 +45,8 @@ INSTANCE_COLUMNS: Final = (
 )
 
 
+_EMPTY_LEFT_OUT: Final = frozenset({"study.accession"})
+_COLUMN_OF_INSTANCE: Final = re.compile(r"\binstance\.(\w+)")
 PATIENT_NAME: Final = "patient.folded_name"
 
 
@@ -108,7 +112,8 @@ def find_instances(
     rows = _find(connection, _instances_of("instance"), predicate, conditions, order, last, 0)
     series = _settled_series(connection, predicate, conditions)
     if series:
-        table, content = settled_rows.as_table(connection, series)
+        wanted = set(_COLUMN_OF_INSTANCE.findall(f"{INSTANCE_COLUMNS} {conditions}"))
+        table, content = settled_rows.as_table(connection, series, wanted, _uids_wanted(conditions))
         rows += _find(
             connection, _instances_of(table), predicate, conditions, order, last, 0, first=(content,)
         )
@@ -121,6 +126,14 @@ def _instances_of(table: str) -> str:
         f"SELECT {INSTANCE_COLUMNS} FROM {table} JOIN series USING(series_key) JOIN study USING(study_key)"
         " JOIN patient USING(patient_key)"
     )
+
+
+def _uids_wanted(conditions: list[Condition]) -> set[str] | None:
+    """The SOP Instance UIDs that can match, None = any."""
+    lists = [
+        set(each.values) for each in conditions if each.column == "instance.sop_uid" and each.kind == "one-of"
+    ]
+    return set.intersection(*lists) if lists else None
 
 
 def _settled_series(
@@ -235,6 +248,8 @@ def _condition(condition: Condition) -> tuple[str, list[Any]]:
         case "issuer":
             sql = "SELECT patient_key FROM patient_identifier WHERE issuer = ?"
             return f"study.patient_key IN ({sql})", list(values)
+        case "request":
+            return _request(values)
         case "empty":
             return f"COALESCE({column}, '') = ''", []
         case "never":
@@ -245,8 +260,8 @@ def _one_of(column: str, values: tuple[Any, ...]) -> tuple[str, list[Any]]:
     if not values:
         return "0", []
     if len(values) == 1:
-        return f"{column} = ?", list(values)
-    return f"{column} IN ({','.join('?' * len(values))})", list(values)
+        return _indexed(column, f"{column} = ?"), list(values)
+    return _indexed(column, f"{column} IN ({','.join('?' * len(values))})"), list(values)
 
 
 def _range(column: str, first: str, last: str) -> tuple[str, list[Any]]:
@@ -268,7 +283,15 @@ def _whole_time(column: str) -> str:
 def _any_like(column: str, values: tuple[Any, ...]) -> tuple[str, list[Any]]:
     """Values: (text, whether it is a LIKE pattern)."""
     parts = [f"{column} LIKE ? ESCAPE '\\'" if pattern else f"{column} = ?" for _, pattern in values]
-    return f"({' OR '.join(parts)})", [text for text, _ in values]
+    return _indexed(column, f"({' OR '.join(parts)})"), [text for text, _ in values]
+
+
+def _indexed(column: str, condition: str) -> str:
+    """The condition, told so that an index that leaves empty values out can be used for it.
+
+    Wanted values are never empty; the planner can not know that of what is bound later.
+    """
+    return f"({condition} AND {column} <> '')" if column in _EMPTY_LEFT_OUT else condition
 
 
 def _folded(column: str) -> str:
@@ -293,6 +316,14 @@ def _name(column: str, values: tuple[Any, ...]) -> tuple[str, list[Any]]:
     return sql, [*parameters, *more]
 
 
+def _request(values: tuple[Any, ...]) -> tuple[str, list[Any]]:
+    """Values: (column of series_request, patterns as in `_any_like`); one request has to match all of them."""
+    parts = [_any_like(f"series_request.{column}", patterns) for column, patterns in values]
+    sql = " AND ".join(part for part, _ in parts)
+    parameters = [value for _, found in parts for value in found]
+    return f"series.series_key IN (SELECT series_key FROM series_request WHERE {sql})", parameters
+
+
 def _escaped(text: str, is_pattern: bool) -> str:
     if is_pattern:
         return text
@@ -313,8 +344,10 @@ def _modality(patterns: tuple[Any, ...], first: str, last: str) -> tuple[str, li
     return f"study.study_key IN ({sql})", parameters
 
 
-def identifiers_of(connection: sqlite3.Connection, patient_keys: list[int]) -> dict[int, tuple[str, str]]:
-    """One (issuer, value) per person, for answers."""
+def identifiers_of(
+    connection: sqlite3.Connection, patient_keys: list[int], untold: frozenset[str]
+) -> dict[int, tuple[str, str]]:
+    """One (issuer, value) per person, for answers; of an untold issuer only where there is no other."""
     found: dict[int, tuple[str, str]] = {}
     for first in range(0, len(patient_keys), 500):
         part = patient_keys[first : first + 500]
@@ -324,15 +357,36 @@ def identifiers_of(connection: sqlite3.Connection, patient_keys: list[int]) -> d
             part,
         )
         for row in rows:
-            found.setdefault(row[0], (row[1], row[2]))
+            known = found.get(row[0])
+            if known is None or (known[0] in untold and row[1] not in untold):
+                found[row[0]] = (row[1], row[2])
     return found
 
 
-def keys_like(connection: sqlite3.Connection, pattern: str, issuer: str, limit: int) -> list[int]:
-    """Persons with an identifier of the issuer ("" = any) that matches a LIKE pattern."""
+def requests_of(
+    connection: sqlite3.Connection, series_keys: list[int]
+) -> dict[int, list[tuple[str, str, str]]]:
+    """(step id, procedure id, accession) of each series that tells what it answers, in order."""
+    found: dict[int, list[tuple[str, str, str]]] = {}
+    for first in range(0, len(series_keys), 500):
+        part = series_keys[first : first + 500]
+        rows = connection.execute(
+            "SELECT series_key, step_id, procedure_id, accession FROM series_request WHERE series_key IN"
+            f" ({','.join('?' * len(part))}) ORDER BY series_key, place",
+            part,
+        )
+        for row in rows:
+            found.setdefault(row[0], []).append((row[1], row[2], row[3]))
+    return found
+
+
+def keys_like(
+    connection: sqlite3.Connection, pattern: str, issuer: str, untold: frozenset[str], limit: int
+) -> list[int]:
+    """Persons with an identifier of the issuer ("" = any but the untold) that matches a LIKE pattern."""
     rows = connection.execute(
         "SELECT DISTINCT patient_key FROM patient_identifier WHERE value LIKE ? ESCAPE '\\'"
-        " AND ? IN ('', issuer) LIMIT ?",
-        (pattern, issuer, limit),
+        f" AND ? IN ('', issuer) AND issuer NOT IN ({','.join('?' * len(untold))}) LIMIT ?",
+        (pattern, issuer, *untold, limit),
     )
     return [int(row[0]) for row in rows]

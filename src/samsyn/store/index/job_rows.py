@@ -16,15 +16,14 @@ def ready(
     return [tuple(row) for row in rows]
 
 
-def states(
-    connection: sqlite3.Connection, kind: str, names: Sequence[str]
-) -> dict[str, tuple[str, int, str]]:
-    """Name -> (state, attempt, error) of jobs that are not finished."""
+def late(connection: sqlite3.Connection, kind: str, prefix: str, now: str, limit: int) -> list[int]:
+    """Keys of jobs whose names begin so, and which wait for another attempt or were given up."""
     rows = connection.execute(
-        f"SELECT name, state, attempt, error FROM job WHERE kind = ? AND name IN ({','.join('?' * len(names))})",
-        (kind, *names),
+        "SELECT job_key FROM job WHERE kind = ? AND name >= ? AND name < ?"
+        " AND (state = 'parked' OR run_at > ?) LIMIT ?",
+        (kind, prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1), now, limit),
     )
-    return {row[0]: (row[1], row[2], row[3]) for row in rows}
+    return [row[0] for row in rows]
 
 
 def counts(connection: sqlite3.Connection) -> dict[str, int]:

@@ -6,6 +6,7 @@ import zlib
 from typing import Final
 
 from samsyn.store.index.access_schema import ACCESS_SCHEMA
+from samsyn.store.index.audit_schema import AUDIT_KEYS, AUDIT_SCHEMA
 from samsyn.store.index.exchange_schema import EXCHANGE_SCHEMA
 from samsyn.store.index.identity_schema import IDENTITY_KEYS, IDENTITY_SCHEMA
 from samsyn.store.index.settled_schema import SETTLED_SCHEMA
@@ -20,7 +21,7 @@ INSERT INTO journal_state VALUES(1, 0, 0, 0);
 CREATE TABLE patient(patient_key INTEGER PRIMARY KEY, name TEXT, folded_name TEXT, birth_date TEXT, sex TEXT,
   protected INTEGER, origin TEXT, told TEXT, merged_into INTEGER);
 CREATE INDEX patient_by_name ON patient(folded_name);
-CREATE INDEX patient_with_groups ON patient(patient_key) WHERE instr(folded_name, '=') > 0;
+CREATE INDEX patient_with_groups ON patient(folded_name) WHERE instr(folded_name, '=') > 0;
 CREATE INDEX patient_by_merge ON patient(merged_into) WHERE merged_into IS NOT NULL;
 CREATE TABLE patient_identifier(issuer TEXT, value TEXT, patient_key INTEGER, PRIMARY KEY(value, issuer))
   WITHOUT ROWID;
@@ -41,6 +42,11 @@ CREATE TABLE series(series_key INTEGER PRIMARY KEY, series_uid TEXT UNIQUE, stud
   number INTEGER, description TEXT, body_part TEXT, laterality TEXT, station TEXT, manufacturer TEXT,
   institution TEXT, protocol TEXT, started_date TEXT, started_time TEXT, instance_count INTEGER);
 CREATE INDEX series_by_study ON series(study_key);
+CREATE TABLE series_request(series_key INTEGER, place INTEGER, step_id TEXT, procedure_id TEXT, accession TEXT,
+  PRIMARY KEY(series_key, place)) WITHOUT ROWID;
+CREATE INDEX request_by_step ON series_request(step_id);
+CREATE INDEX request_by_procedure ON series_request(procedure_id);
+CREATE INDEX request_by_accession ON series_request(accession);
 
 CREATE TABLE instance(sop_uid TEXT PRIMARY KEY, series_key INTEGER, sop_class TEXT, transfer_syntax TEXT,
   number INTEGER, content_date TEXT, content_time TEXT, segment INTEGER, body_offset INTEGER, length INTEGER,
@@ -57,7 +63,7 @@ END;
 CREATE TABLE referral(referral_key INTEGER PRIMARY KEY, patient_key INTEGER, provider TEXT, unit TEXT,
   begins INTEGER, ends INTEGER, accession_issuer TEXT, accession TEXT, placer_id TEXT, status TEXT,
   priority TEXT, ordered TEXT, procedure_code TEXT, procedure_text TEXT, question TEXT, history TEXT,
-  referrer TEXT, performer_provider TEXT, performer_unit TEXT, changed TEXT, message_key INTEGER,
+  referrer TEXT, performer_provider TEXT, performer_unit TEXT, booked TEXT, changed TEXT, message_key INTEGER,
   preliminary INTEGER GENERATED ALWAYS AS (0) VIRTUAL);
 CREATE INDEX referral_by_patient ON referral(patient_key, placer_id, accession);
 CREATE INDEX referral_by_accession ON referral(accession) WHERE accession <> '';
@@ -71,9 +77,10 @@ CREATE INDEX referral_event_by_accession ON referral_event(patient_key, accessio
 CREATE TABLE report(report_key INTEGER PRIMARY KEY, patient_key INTEGER, provider TEXT, unit TEXT,
   begins INTEGER, ends INTEGER, accession_issuer TEXT, accession TEXT, filler_id TEXT, study_uid TEXT,
   status TEXT, result_time TEXT, author TEXT, signer TEXT, procedure_text TEXT, text TEXT, fragment INTEGER,
-  reason TEXT, received TEXT, visit TEXT, account TEXT, message_key INTEGER,
+  reason TEXT, received TEXT, visit TEXT, account TEXT, form TEXT, sop_uid TEXT, series_uid TEXT,
+  message_key INTEGER,
   preliminary INTEGER GENERATED ALWAYS AS (status = 'preliminary') VIRTUAL);
-CREATE INDEX report_by_patient ON report(patient_key);
+CREATE INDEX report_by_patient ON report(patient_key, provider, unit, begins, ends);
 CREATE INDEX report_by_accession ON report(accession) WHERE accession <> '';
 
 CREATE TABLE message(message_key INTEGER PRIMARY KEY, source TEXT, control_id TEXT, kind TEXT, digest TEXT,
@@ -111,7 +118,14 @@ CREATE INDEX job_ready ON job(state, priority, run_at);
 """
 
 SCHEMA: Final = (
-    _CORE + ACCESS_SCHEMA + IDENTITY_SCHEMA + TEXT_SCHEMA + EXCHANGE_SCHEMA + UPKEEP_SCHEMA + SETTLED_SCHEMA
+    _CORE
+    + ACCESS_SCHEMA
+    + AUDIT_SCHEMA
+    + IDENTITY_SCHEMA
+    + TEXT_SCHEMA
+    + EXCHANGE_SCHEMA
+    + UPKEEP_SCHEMA
+    + SETTLED_SCHEMA
 )
 SCHEMA_VERSION: Final = zlib.crc32(SCHEMA.encode()) & 0x7FFFFFFF
 """Follows from the tables: an index that was made with others is made anew from the journal."""
@@ -128,6 +142,7 @@ KEYED_TABLES: Final = {
     "audit": "sequence",
     "job": "job_key",
     **IDENTITY_KEYS,
+    **AUDIT_KEYS,
     **TEXT_KEYS,
 }
 """Tables whose integer keys the writer hands out, so that a replay gives the same keys."""

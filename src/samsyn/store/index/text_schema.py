@@ -16,6 +16,12 @@ CREATE INDEX booking_event_by_id ON booking_event(booking_id, provider);
 CREATE TABLE visit_move(move_key INTEGER PRIMARY KEY, kind TEXT, number TEXT, former_key INTEGER,
   owner_key INTEGER, told TEXT, message_key INTEGER);
 CREATE INDEX visit_move_by_number ON visit_move(number, kind);
+CREATE TABLE measurement(measurement_key INTEGER PRIMARY KEY, patient_key INTEGER, provider TEXT, unit TEXT,
+  begins INTEGER, ends INTEGER, study_uid TEXT, sop_uid TEXT, place INTEGER, name TEXT, value TEXT,
+  unit_code TEXT, context TEXT, received TEXT);
+CREATE INDEX measurement_by_patient ON measurement(patient_key);
+CREATE INDEX measurement_by_object ON measurement(sop_uid);
+CREATE INDEX report_by_object ON report(sop_uid) WHERE sop_uid <> '';
 CREATE TABLE vidimering(vidimering_key INTEGER PRIMARY KEY, patient_key INTEGER, version_key INTEGER, mark TEXT,
   actor TEXT, actor_name TEXT, provider TEXT, unit TEXT, unit_name TEXT, noted TEXT);
 CREATE INDEX vidimering_by_version ON vidimering(version_key);
@@ -33,4 +39,5 @@ TEXT_KEYS: Final = {
     "booking_event": "event_key",
     "visit_move": "move_key",
     "vidimering": "vidimering_key",
+    "measurement": "measurement_key",
 }

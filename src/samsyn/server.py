@@ -26,8 +26,7 @@ from samsyn.access.lift_requests import LiftRequests
 from samsyn.access.national.connected import block_replica
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
-from samsyn.audit.anchoring import Anchoring
-from samsyn.audit.anchors import signing_key
+from samsyn.audit.anchoring import make_anchoring
 from samsyn.clock import Clock
 from samsyn.endpoints.admin.health import Reading, health_routes
 from samsyn.endpoints.demo_idp.personas import PERSONAS, Persona
@@ -42,10 +41,12 @@ from samsyn.endpoints.http_listener.serving import Front, HttpServer, listening,
 from samsyn.endpoints.http_listener.systems import CertificateProtocol, SystemsOnly, tls_context
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
-from samsyn.exchange.auditing.receivers import make_outboxes
+from samsyn.exchange.auditing.receivers import delivery_figures, make_outboxes
 from samsyn.exchange.exchange import Exchange
+from samsyn.ingest.amendments import Amendments
 from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
+from samsyn.ingest.rejections import Rejections
 from samsyn.jobs.queue import Job, Later, Worker
 from samsyn.model.patient import Demographics, DemographicsOrigin
 from samsyn.model.subject import Subject
@@ -65,6 +66,7 @@ from samsyn.reports.stewardship.joining import Joining
 from samsyn.reports.stewardship.moving import Mover
 from samsyn.reports.stewardship.worklists import WorkLists
 from samsyn.retrieve.retrieve import Retriever
+from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 from samsyn.settings import Settings
 from samsyn.store.documents import Documents
@@ -192,7 +194,7 @@ class Server:
         )
         self._review = LogReview(store, clock)
         self._extracts = Extracts(store, clock, self._connections.naming_providers())
-        self._anchoring = self._make_anchoring()
+        self._anchoring = make_anchoring(self._settings.audit, store, clock)
         self._outboxes = make_outboxes(self._settings, store, clock, self._connections)
         self._exchange = Exchange(
             store,
@@ -213,11 +215,6 @@ class Server:
         self._identification = Identification(
             self._sessions, self._tokens, self._system_subject, self._certified_subject
         )
-
-    def _make_anchoring(self) -> Anchoring:
-        audit = self._settings.audit
-        key = signing_key(audit.anchor_key_file) if audit.anchor_key_file is not None else None
-        return Anchoring(self._store, self._clock, audit.anchor_file, key, audit.anchor_seconds)
 
     def _make_doors(self) -> None:
         mllp, by_tls, refusals = self._settings.mllp, self._settings.mllp_tls, self._gatekeeper.refusals
@@ -243,6 +240,10 @@ class Server:
             self._lookup,
             self._opened,
             self._pictures,
+            self._transcoder,
+            Rejections(self._retriever, self._intake, self._clock),
+            Amendments(self._store, self._retriever, self._clock),
+            Changes(self._store, self._clock),
             self._settings.http.cors_origins,
         )
 
@@ -413,16 +414,7 @@ class Server:
             Reading("dicom_rejected_total", "DICOM associations rejected", self._dicom.rejected),
             Reading("pictures_waiting", "Pictures that wait for a decoding child", self._children.waiting),
             Reading("render_restarts_total", "Decoding children replaced", self._children.restarts),
-            *(
-                Reading(f"audit_{each.name}_{name}", text, value)
-                for each in self._outboxes
-                for name, text, value in (
-                    ("waiting", "Audit entries that the receiver has not got yet", each.waiting),
-                    ("delivered_total", "Audit entries delivered to the receiver", each.delivered),
-                    ("set_aside_total", "Audit entries that the receiver refused", each.excepted),
-                    ("failures", "Calls without a usable answer since the last good one", each.failures),
-                )
-            ),
+            *(Reading(*each) for each in delivery_figures(self._outboxes)),
             Reading(
                 "audit_anchored_entry",
                 "Newest audit entry that an anchor was kept of",

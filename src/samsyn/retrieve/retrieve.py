@@ -2,13 +2,16 @@
 
 import asyncio
 import hashlib
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
 from samsyn import limits
+from samsyn.access.duties import sees_protected
 from samsyn.access.view import View
 from samsyn.dicom import frames as framing
 from samsyn.dicom.json import bulk_value
+from samsyn.dicom.masking import masked
 from samsyn.dicom.structure import inflate
 from samsyn.dicom.transfer_syntaxes import DEFLATED_LITTLE
 from samsyn.errors import DamagedData, NotFound
@@ -17,7 +20,7 @@ from samsyn.model.predicate import NO_ITEM, Item, holds
 from samsyn.retrieve.known import FrameTable, KnownObjects
 from samsyn.store.documents import BASE_MARK as BASE_MARK
 from samsyn.store.documents import Documents
-from samsyn.store.index import instance_rows
+from samsyn.store.index import identity_rows, instance_rows, patient_rows
 from samsyn.store.store import Store
 
 _CACHED_STUDIES = 256
@@ -241,7 +244,18 @@ class Retriever:
     async def metadata(
         self, view: View, study_uid: str, series_uid: str = "", sop_instance_uid: str = ""
     ) -> bytes:
-        """DICOM JSON array of a study, series or instance; bulk addresses start with documents.BASE_MARK."""
+        """DICOM JSON array of a study, series or instance; bulk addresses start with documents.BASE_MARK.
+
+        Of a person with protected identity without name, birth date and address, for whoever may not see them;
+        the objects themselves leave as they came.
+        """
+        document = await self._document(view, study_uid, series_uid, sop_instance_uid)
+        key = self.item_of(view, study_uid).patient_key
+        if sees_protected(view.subject) or not self._store.peek(partial(_is_protected, key=key)):
+            return document
+        return await asyncio.to_thread(masked, document)
+
+    async def _document(self, view: View, study_uid: str, series_uid: str, sop_instance_uid: str) -> bytes:
         instances = await self.instances(view, study_uid, series_uid, sop_instance_uid)
         if sop_instance_uid:
             return b"[" + await self._documents.instance(instances[0]) + b"]"
@@ -303,3 +317,7 @@ class Retriever:
                 size = min(_PIECE_BYTES, first + length - offset)
                 yield await asyncio.to_thread(self._read_ranges, instance, [(offset, size)])
                 await self._still_shown(view, instance.study_uid)
+
+
+def _is_protected(connection: sqlite3.Connection, key: int) -> bool:
+    return identity_rows.is_protected(connection, patient_rows.closure_of(connection, key))

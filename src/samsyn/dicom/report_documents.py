@@ -25,6 +25,8 @@ REPORT_CLASSES: Final = STRUCTURED | {PDF, CDA}
 _REPORT_CODES: Final = frozenset({"11528-7", "59776-5", "85430-7"})
 _MEASUREMENT_CODES: Final = frozenset({"126000", "126001", "125200", "125100", "125201", "122120", "111036"})
 """Titles of measurement and CAD reports (TID 1500, 1501, 4000, 5100, 5200): numbers, and no radiologist's report."""
+_PLAIN_NAMES: Final = frozenset({"121071", "121073", "121077"})
+"""Finding, impression, conclusion: what a text below a heading is anyway."""
 _EXTRA_TITLES: Final = ("utlåtande", "röntgensvar", "radiologisvar", "report", "befund")
 _NEVER: Final = frozenset(
     {"IMAGE", "WAVEFORM", "SCOORD", "SCOORD3D", "TCOORD", "COMPOSITE", "UIDREF", "TABLE"}
@@ -177,8 +179,8 @@ class _Tree:
             number, _, unit = value.partition(" ")
             self._measurements.append(Measurement(name, number, unit, headings))
         if value:
-            shown = value if kind == "TEXT" and _is_heading_of_text(name, headings) else f"{name}: {value}"
-            self._say(*(shown if name else value).split("\n"))
+            is_noise = kind == "TEXT" and bool(headings) and _adds_nothing(item, name, headings[-1])
+            self._say(*(value if is_noise or not name else f"{name}: {value}").split("\n"))
         return headings
 
     def _say(self, *lines: str) -> None:
@@ -203,13 +205,13 @@ class _Tree:
         return _text(item, {"DATE": "0040A121", "TIME": "0040A122", "DATETIME": "0040A120"}.get(kind, ""))
 
 
-def _is_heading_of_text(name: str, headings: tuple[str, ...]) -> bool:
+def _adds_nothing(item: Mapping[str, Any], name: str, heading: str) -> bool:
     """TID 2000 puts "Finding" on every text below the heading "Findings": the name would only be noise."""
-    if not headings:
-        return False
-    return (
-        name.lower().rstrip("s") in headings[-1].lower() or headings[-1].lower().rstrip("s") in name.lower()
-    )
+    code = _first_item(item, "0040A043")
+    if _text(code, "00080102") == "DCM" and _text(code, "00080100") in _PLAIN_NAMES:
+        return True
+    one, other = name.lower().rstrip("s"), heading.lower().rstrip("s")
+    return one in other or other in one
 
 
 def _items(parent: Mapping[str, Any], tag: str) -> Iterator[Mapping[str, Any]]:

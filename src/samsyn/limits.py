@@ -239,7 +239,7 @@ LIFT_DAYS: Final = 7
 """A temporary lift of a block lasts at most this many days."""
 NATIONAL_TIMEOUT_S: Final = 60.0
 """One call to a national service: an unfiltered reading of all blocks may take ten seconds by its own promise."""
-MAX_SOAP_BYTES: Final = 256 * MIB
+MAX_NATIONAL_ANSWER_BYTES: Final = 256 * MIB
 """One answer of a national service: some 200,000 blocks of a kilobyte."""
 MAX_NATIONAL_BLOCKS: Final = 200_000
 """National blocks in one reading; a region has some thousands."""
@@ -257,6 +257,24 @@ RELATION_DAYS: Final = 14
 """An attested care relation lasts at most this many days, as long as a referral keeps one alive."""
 AUDIT_REPEAT_S: Final = 15 * 60
 """The same opening by the same session is written once in this time: one row per reading, not per frame."""
+DELIVERY_PAUSE_S: Final = 300.0
+"""Longest pause between attempts to deliver audit entries to a receiver that does not answer (doubled from 1 s)."""
+MAX_REFUSED_IN_ROW: Final = 10
+"""Audit entries that a receiver may refuse one after another before that counts as an outage of its or ours."""
+MAX_SOAP_ANSWER_BYTES: Final = 1 * MIB
+"""One SOAP answer of a national service that says whether it took something: some hundred bytes."""
+SYSLOG_TIMEOUT_S: Final = 20.0
+"""Until an audit record repository's machine must have confirmed a call of messages."""
+LOG_PAGE: Final = 100
+"""Entries or checks on one page of the log review."""
+MAX_CHECK_SIZE: Final = 200
+"""Accesses in one check of the log: more than anybody goes through in a day."""
+MAX_REVIEWED_ROWS: Final = 3_000_000
+"""Entries of one provider in a period that a sample is drawn from: a quarter of a large hospital, some seconds."""
+MAX_REVIEWED_STAFF: Final = 50_000
+"""Members of staff whose names a targeted check compares."""
+MAX_EXTRACT_ROWS: Final = 20_000
+"""Entries that one log extract is made from: years of a person who is much in care."""
 REFUSALS_PER_MINUTE: Final = 120
 """Refused log-ins and acts written in the audit journal each minute; the rest is counted, so that nobody fills it."""
 MAX_KEPT_REFUSED: Final = 10_000

@@ -3,18 +3,15 @@
 import asyncio
 import contextlib
 import logging
-import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
-import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from samsyn import __version__, limits
 from samsyn.access.administration import RegisterAdministration
@@ -26,6 +23,8 @@ from samsyn.access.authentication.saml.agreement import saml_sides
 from samsyn.access.authentication.saml.party import SamlParty
 from samsyn.access.authentication.sessions import Sessions
 from samsyn.access.authentication.tokens import Tokens
+from samsyn.access.followup.extract import Extracts
+from samsyn.access.followup.review import LogReview
 from samsyn.access.lift_requests import LiftRequests
 from samsyn.access.national.replica import BlockReplica
 from samsyn.access.national.soap import SoapClient, tls
@@ -43,17 +42,15 @@ from samsyn.endpoints.dicomweb.door import DicomwebDoor
 from samsyn.endpoints.dimse.listener import DicomDoor
 from samsyn.endpoints.fhir.routes import FhirDependencies, fhir_routes
 from samsyn.endpoints.hl7.listener import Hl7Door
+from samsyn.endpoints.http_listener.serving import Front, HttpServer, listening, serve
+from samsyn.endpoints.http_listener.systems import CertificateProtocol, SystemsOnly, tls_context
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
-from samsyn.errors import ConfigurationError
-from samsyn.exchange.availability import AVAILABILITY_JOB, AvailabilityNotices
-from samsyn.exchange.commitment import STORAGE_COMMITMENT_JOB, Commitments
-from samsyn.exchange.pool import AssociationPool
-from samsyn.exchange.security import caller_context
-from samsyn.exchange.sending import SEND_JOB, Sending
+from samsyn.exchange.auditing.receivers import make_outboxes
+from samsyn.exchange.exchange import Exchange
 from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
-from samsyn.jobs.queue import Job, Later, Patience, Worker
+from samsyn.jobs.queue import Job, Later, Worker
 from samsyn.model.patient import Demographics, DemographicsOrigin
 from samsyn.model.subject import Subject
 from samsyn.patients import registry
@@ -68,6 +65,7 @@ from samsyn.reports.examination import History
 from samsyn.reports.file import Filing
 from samsyn.reports.forms.documents import DocumentFiling
 from samsyn.reports.stewardship.decisions import Decisions
+from samsyn.reports.stewardship.joining import Joining
 from samsyn.reports.stewardship.moving import Mover
 from samsyn.reports.stewardship.worklists import WorkLists
 from samsyn.retrieve.retrieve import Retriever
@@ -83,7 +81,6 @@ from samsyn.store.upkeep.settle import Settling
 log = logging.getLogger(__name__)
 
 _STOP_S = 20.0
-_DICOMWEB_START = f"{DICOMWEB_PREFIX}/"
 
 
 class Server:
@@ -96,6 +93,8 @@ class Server:
         self._started = False
         self._stopping = False
         self.http_port = settings.http.port
+        self.https_port = settings.http_tls.port
+        self._listeners: list[tuple[HttpServer, asyncio.Task[None]]] = []
         self.dicom_port = settings.dicom.port
         self.mllp_port = settings.mllp.port
 
@@ -106,22 +105,27 @@ class Server:
         Whatever had begun by then is ended again.
         """
         async with contextlib.AsyncExitStack() as undo:
-            http_socket = undo.enter_context(_listening(self._settings.http.host, self._settings.http.port))
+            http_socket = undo.enter_context(listening(self._settings.http.host, self._settings.http.port))
             self.http_port = http_socket.getsockname()[1]
             self._base = f"http://{self._settings.http.host}:{self.http_port}"
+            tls = self._settings.http_tls
+            tls_socket = undo.enter_context(listening(tls.host, tls.port)) if tls.is_on else None
+            context = tls_context(tls) if tls.is_on else None
             self._open_store()
             undo.callback(self._store.close)
             self._make_rooms()
             self._make_doors()
             await self._anchoring.start()
             undo.push_async_callback(self._anchoring.stop)
+            for outbox in self._outboxes:
+                await outbox.start()
+                undo.push_async_callback(outbox.stop)
             if self._blocks is not None:
                 await self._blocks.start()
                 undo.push_async_callback(self._stop_blocks)
             self._worker.start()
             undo.push_async_callback(self._worker.stop)
             self._exchange.start()
-            undo.push_async_callback(self._pool.stop)
             undo.push_async_callback(self._exchange.stop)
             self._scrub.start()
             undo.push_async_callback(self._scrub.stop)
@@ -137,7 +141,13 @@ class Server:
             await self._dicom.start()
             undo.push_async_callback(self._dicom.stop, 0.0)
             self.dicom_port = self._dicom.port
-            await self._start_http(http_socket)
+            app = Front(DICOMWEB_PREFIX, self._dicomweb, Starlette(routes=self._routes()))
+            self._listeners.append(await serve(app, http_socket, http="httptools"))
+            if tls_socket is not None and context is not None:
+                self.https_port = tls_socket.getsockname()[1]
+                served = SystemsOnly(app)
+                how = {"http": CertificateProtocol, "ssl_context_factory": lambda *_: context}
+                self._listeners.append(await serve(served, tls_socket, **how))
             undo.pop_all()
         self._started = True
 
@@ -148,13 +158,17 @@ class Server:
         if self._store.replayed:
             log.info("journal-replayed", extra={"count": self._store.replayed})
         self._documents = Documents(self._store, self._executor, self._clock)
-        self._scrub = Scrub(self._store, self._clock, data.scrub_days, data.scrub_mib_per_s)
 
     def _make_rooms(self) -> None:
         store, clock = self._store, self._clock
         self._connections = Connections(self._settings)
-        self._gatekeeper = Gatekeeper(store, clock, blocks_known=self._blocks_are_known)
         self._national_http: httpx.AsyncClient | None = None
+        self._gatekeeper = Gatekeeper(
+            store,
+            clock,
+            blocks_known=self._blocks_are_known,
+            local_issuers=self._connections.local_issuers,
+        )
         self._blocks = self._block_replica()
         self._lookup = PatientLookup(store, clock)
         self._finder = Finder(store, clock)
@@ -162,6 +176,8 @@ class Server:
         self._mover = Mover(store, clock, self._retriever.known.forget)
         self._history = History(store)
         self._intake = Intake(store, clock)
+        data = self._settings.data
+        self._scrub = Scrub(store, clock, data.scrub_days, data.scrub_mib_per_s, self._intake.is_busy)
         quiet_s = self._settings.data.settle_after_s
         self._settling = Settling(store, clock, quiet_s, self._intake.is_busy)
         self._giving_back = GivingBack(store, clock, self._intake.is_busy)
@@ -180,55 +196,27 @@ class Server:
                 REPORT_DOCUMENT: DocumentFiling(store).work,
             },
         )
+        self._review = LogReview(store, clock)
+        self._extracts = Extracts(store, clock, self._connections.naming_providers())
         self._anchoring = self._make_anchoring()
-        self._pool = AssociationPool(
-            clock, self._settings.dicom.ae_title, caller_context(self._settings.dicom_tls)
-        )
-        self._commitments = Commitments(
+        self._outboxes = make_outboxes(self._settings, store, clock, self._connections)
+        self._exchange = Exchange(
             store,
             clock,
-            self._retriever,
-            self._gatekeeper,
+            self._settings,
             self._connections,
-            self._pool,
-            self._wake_exchange,
-        )
-        self._notices = AvailabilityNotices(
-            store,
-            self._retriever,
             self._gatekeeper,
-            self._connections,
-            self._pool,
-            self._settings.dicom.ae_title,
-            self._wake_exchange,
-        )
-        self._sending = Sending(
-            store,
-            clock,
             self._retriever,
             self._transcoder,
-            self._gatekeeper,
-            self._connections,
-            self._pool,
-            self._wake_exchange,
-        )
-        self._exchange = Worker(
-            store,
-            clock,
-            {
-                STORAGE_COMMITMENT_JOB: self._commitments.work,
-                SEND_JOB: self._sending.work,
-                AVAILABILITY_JOB: self._notices.work,
-            },
-            limits.MAX_OUTGOING_JOBS,
-            Patience(limits.OUTGOING_ATTEMPTS, limits.OUTGOING_RETRY_S),
         )
         self._opened = OpenedPatients()
         self._tokens = Tokens()
         self._sessions = Sessions(clock, self._session_ended)
         self._outbound = httpx.AsyncClient(trust_env=False, timeout=10.0)
         self._desk = LoginDesk(self._sign_on(), self._sessions, self._gatekeeper, self._patient_by_number)
-        self._identification = Identification(self._sessions, self._tokens, self._system_subject)
+        self._identification = Identification(
+            self._sessions, self._tokens, self._system_subject, self._certified_subject
+        )
 
     def _make_anchoring(self) -> Anchoring:
         audit = self._settings.audit
@@ -247,8 +235,7 @@ class Server:
             self._retriever,
             self._transcoder,
             self._gatekeeper,
-            self._commitments,
-            self._pool,
+            self._exchange,
         )
         self._dicomweb = DicomwebDoor(
             self._identification.identify,
@@ -262,9 +249,6 @@ class Server:
             self._pictures,
             self._settings.http.cors_origins,
         )
-
-    def _wake_exchange(self) -> None:
-        self._exchange.wake()
 
     def _block_replica(self) -> BlockReplica | None:
         """The copy of the national blocks, where the settings name the service."""
@@ -329,6 +313,8 @@ class Server:
                     finder=self._finder,
                     retriever=self._retriever,
                     connections=self._connections,
+                    review=self._review,
+                    extracts=self._extracts,
                     clock=self._clock,
                     base=f"{self._base}/fhir",
                     dicomweb=f"{self._base}/dicomweb",
@@ -358,9 +344,12 @@ class Server:
             retriever=self._retriever,
             pictures=self._pictures,
             history=self._history,
+            review=self._review,
+            extracts=self._extracts,
             connections=self._connections,
             work_lists=WorkLists(self._store, self._clock),
             mover=self._mover,
+            joining=Joining(self._store, self._clock),
             decisions=Decisions(
                 self._store,
                 self._clock,
@@ -397,23 +386,9 @@ class Server:
         people = await self._lookup.by_number(number)
         return people[0].key if len(people) == 1 else None
 
-    async def _start_http(self, listening: socket.socket) -> None:
-        config = uvicorn.Config(
-            _Front(self._dicomweb, Starlette(routes=self._routes())),
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            http="httptools",
-            ws="none",
-            timeout_graceful_shutdown=10,
-        )
-        self._http = _HttpServer(config)
-        self._http_task = asyncio.create_task(self._http.serve([listening]), name="http")
-        while not self._http.started:
-            if self._http_task.done():
-                await self._http_task
-            await asyncio.sleep(0.005)
+    def _certified_subject(self, hsa_id: str) -> Subject | None:
+        system = self._connections.certificate(hsa_id)
+        return system.subject if system is not None and system.may_query else None
 
     async def _prepare_series(self, job: Job) -> Later | None:
         if self._intake.is_busy():
@@ -421,28 +396,30 @@ class Server:
         wait = await self._documents.prepare(job.name, SERIES_QUIET_S)
         if wait:
             return Later(wait)
-        await self._notices.series_complete(job.name)
+        await self._exchange.notices.series_complete(job.name)
         return None
 
     async def stop(self) -> None:
         """Closes the doors first, finishes what is under way, then the store. Ends within 30 s."""
         self._stopping = True
-        self._http.should_exit = True
+        for server, _ in self._listeners:
+            server.should_exit = True
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
         await self._stop_blocks()
         await self._worker.stop()
         await self._exchange.stop()
-        await self._pool.stop()
         await asyncio.gather(self._scrub.stop(), self._settling.stop(), self._giving_back.stop())
         await self._children.stop()
         await self._outbound.aclose()
+        await asyncio.gather(*(outbox.stop() for outbox in self._outboxes))
         await self._anchoring.stop()
         self._executor.shutdown(wait=True, cancel_futures=True)
         self._store.close()
 
     async def _stop_http(self) -> None:
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._http_task, _STOP_S)
+        for _, task in self._listeners:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(task, _STOP_S)
 
     def not_ready(self) -> list[str]:
         """Why this process should get no work just now; empty = it should."""
@@ -486,6 +463,16 @@ class Server:
             Reading("dicom_rejected_total", "DICOM associations rejected", self._dicom.rejected),
             Reading("pictures_waiting", "Pictures that wait for a decoding child", self._children.waiting),
             Reading("render_restarts_total", "Decoding children replaced", self._children.restarts),
+            *(
+                Reading(f"audit_{each.name}_{name}", text, value)
+                for each in self._outboxes
+                for name, text, value in (
+                    ("waiting", "Audit entries that the receiver has not got yet", each.waiting),
+                    ("delivered_total", "Audit entries delivered to the receiver", each.delivered),
+                    ("set_aside_total", "Audit entries that the receiver refused", each.excepted),
+                    ("failures", "Calls without a usable answer since the last good one", each.failures),
+                )
+            ),
             Reading(
                 "audit_anchored_entry",
                 "Newest audit entry that an anchor was kept of",
@@ -494,14 +481,7 @@ class Server:
             Reading(
                 "audit_anchor_failures_total", "Anchors that could not be kept", self._anchoring.failures
             ),
-            Reading(
-                "commitments_total", "Answers to storage commitment delivered", self._commitments.answered
-            ),
-            Reading("instances_sent_total", "Instances sent to other archives", self._sending.sent),
-            Reading("notices_total", "Notifications of availability delivered", self._notices.told),
-            Reading("dicom_opened_total", "DICOM associations that we opened", self._pool.opened),
-            Reading("dicom_unreachable_total", "Attempts to open one that failed", self._pool.failed),
-            Reading("exchange_parked_total", "Deliveries given up", self._exchange.parked),
+            *(Reading(*each) for each in self._exchange.readings()),
             Reading("jobs_done_total", "Jobs finished", worker.done),
             *(
                 [Reading("national_blocks_age_seconds", "Age of the copy of blocks", self._blocks.age_s())]
@@ -554,44 +534,3 @@ class Server:
             for persona in self._personas()
             if persona.assignments
         }
-
-
-class _Front:
-    """Parts DICOMweb, whose requests are many and small, from everything else before any router runs."""
-
-    def __init__(self, dicomweb: ASGIApp, everything_else: ASGIApp) -> None:
-        self._dicomweb = dicomweb
-        self._everything_else = everything_else
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(_DICOMWEB_START):
-            await self._dicomweb(scope, receive, send)
-        else:
-            await self._everything_else(scope, receive, send)
-
-
-class _HttpServer(uvicorn.Server):
-    """uvicorn without signal handlers of its own: the command line decides when to stop."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leaves signals alone."""
-        yield
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    """A bound socket, so that the port is known before the door opens."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named so that asyncio turns Nagle's algorithm off: an answer of two writes waits 40 ms else.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as problem:
-        listening.close()
-        raise ConfigurationError(
-            f"[http] port {port} on {host} can not be used: {problem.strerror}"
-        ) from problem
-    listening.listen(1_024)
-    listening.setblocking(False)
-    return listening

@@ -1,7 +1,7 @@
 """Every setting, where it is defined, with its default and its reason.
 
 One TOML file; environment variables `SAMSYN_<SECTION>_<KEY>` override single values of the sections data, dicom,
-http, mllp, login, national and audit. Unknown keys and unsafe mixes refuse to start and say which line.
+http, mllp, login, national, audit, storelog and atna. Unknown keys and unsafe mixes refuse to start and say which line.
 """
 
 import ipaddress
@@ -105,7 +105,7 @@ class DataSettings(Section):
         default=0.0,
         ge=0,
         description="A series without new instances for so many seconds becomes one file, and its rows leave the"
-        " index; 3600 fits most. 0 = never.",
+        " index; its bytes leave the journal an hour later. 3600 fits most; 0 = never.",
     )
     scrub_days: float = Field(
         default=30.0,
@@ -169,6 +169,34 @@ class HttpSettings(Section):
         description="Origins (https://viewer.example) whose pages may call DICOMweb from a browser with a token of"
         " their own; in the environment parted by spaces. Empty = none.",
     )
+
+
+class HttpTlsSettings(Section):
+    """The second HTTP listener, for systems: TLS with client certificates; off while it has no certificate."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on; any, since it is TLS.")
+    port: int = Field(default=8443, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+    certificate: Path | None = Field(default=None, description="Our certificate with its chain, PEM.")
+    key: Path | None = Field(default=None, description="Its private key, PEM, readable for us alone.")
+    authorities: Path | None = Field(
+        default=None, description="Certificates of the authorities whose client certificates are taken, PEM."
+    )
+    revoked: Path | None = Field(
+        default=None,
+        description="Revocation lists of those authorities, PEM; when set, they must be current.",
+    )
+
+    @model_validator(mode="after")
+    def _has_all_files(self) -> "HttpTlsSettings":
+        given = [each is not None for each in (self.certificate, self.key, self.authorities)]
+        if any(given) and not all(given):
+            raise ValueError("certificate, key and authorities belong together")
+        return self
+
+    @property
+    def is_on(self) -> bool:
+        """Whether there is such a listener."""
+        return self.certificate is not None
 
 
 class MllpSettings(Section):
@@ -239,6 +267,55 @@ class AuditSettings(Section):
     anchor_key_file: Path | None = Field(
         default=None, description="Private Ed25519 key (PEM) that signs anchors; keep it off the data disk."
     )
+
+
+def _address(text: str) -> str:
+    """An https address, or http on loopback (a proxy or a test on this machine)."""
+    parts = urlsplit(text)
+    host = parts.hostname or ""
+    if text and not (host and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))):
+        raise ValueError(f"{text} is no https address, and plain http is for loopback only")
+    return text
+
+
+class StoreLogSettings(Section):
+    """The national log service (StoreLog 2), which gets every reading; off while url is empty."""
+
+    url: Annotated[str, AfterValidator(_address)] = Field(default="", description="Address of the service.")
+    logical_address: str = Field(
+        default="SE165565594230-1000", description="LogicalAddress: the national service's own HSA-id."
+    )
+    system_id: str = Field(default="", description="Our HSA-id, as in the client certificate.")
+    resource_type: str = Field(default="Bilddiagnostik", description="What readings are readings of.")
+    ca_file: Path | None = Field(default=None, description="Who vouches for the service (PEM).")
+    certificate_file: Path | None = Field(
+        default=None, description="Our function certificate with its chain (PEM)."
+    )
+    key_file: Path | None = Field(default=None, description="Its private key (PEM).")
+
+    @model_validator(mode="after")
+    def _knows_itself(self) -> "StoreLogSettings":
+        if self.url and not self.system_id:
+            raise ValueError("storelog needs our system_id (HSA-id)")
+        return self
+
+
+class AtnaSettings(Section):
+    """An audit record repository (IHE ATNA), which gets every entry by syslog; off while host is empty."""
+
+    host: str = Field(default="", description="Its name or address.")
+    port: int = Field(default=6514, ge=1, le=65535, description="6514 is that of syslog over TLS.")
+    tls: bool = Field(default=True, description="false = plain TCP, on loopback only.")
+    source_id: str = Field(default="samsyn", description="What we call ourselves there (AuditSourceID).")
+    ca_file: Path | None = Field(default=None, description="Who vouches for the repository (PEM).")
+    certificate_file: Path | None = Field(default=None, description="Our certificate with its chain (PEM).")
+    key_file: Path | None = Field(default=None, description="Its private key (PEM).")
+
+    @model_validator(mode="after")
+    def _is_not_overheard(self) -> "AtnaSettings":
+        if self.host and not self.tls and not is_loopback(self.host):
+            raise ValueError("audit entries leave this machine over TLS only")
+        return self
 
 
 class NationalSettings(Section):
@@ -320,6 +397,16 @@ class TokenSettings(Section):
     may_query: bool = True
 
 
+class CertificateSettings(Section):
+    """A system that calls the HTTP doors by TLS and is known by its function certificate."""
+
+    name: str
+    hsa_id: str = Field(min_length=1, description="HSA-id in the certificate's subject (serialNumber).")
+    unit: str = Field(default="", description="HSA-id of its unit; empty = the provider's first.")
+    may_store: bool = True
+    may_query: bool = True
+
+
 class ProviderSettings(Section):
     """A connected care provider (vårdgivare) with its systems."""
 
@@ -336,10 +423,15 @@ class ProviderSettings(Section):
     images_in: bool = Field(default=True, description="Whether images are taken from it.")
     texts_in: bool = Field(default=True, description="Whether texts are taken from it.")
     reading: bool = Field(default=True, description="Whether its staff and systems may read.")
+    names_staff: bool = Field(
+        default=False,
+        description="Whether log extracts name its staff: a public provider's lists are public documents.",
+    )
     unit: tuple[UnitSettings, ...] = ()
     dicom_peer: tuple[DicomPeerSettings, ...] = ()
     hl7_source: tuple[Hl7SourceSettings, ...] = ()
     token: tuple[TokenSettings, ...] = ()
+    certificate: tuple[CertificateSettings, ...] = ()
 
     @model_validator(mode="after")
     def _units_are_there(self) -> "ProviderSettings":
@@ -347,6 +439,7 @@ class ProviderSettings(Section):
             raise ValueError(f"provider {self.hsa_id} needs at least one [[provider.unit]]")
         known = {"", *(unit.hsa_id for unit in self.unit)}
         named = {each.unit for each in self.dicom_peer} | {each.unit for each in self.hl7_source}
+        named |= {each.unit for each in self.certificate}
         unknown = (named | {each.unit for each in self.token}) - known
         if unknown:
             raise ValueError(f"provider {self.hsa_id} has no unit {', '.join(sorted(unknown))}")
@@ -360,11 +453,14 @@ class Settings(Section):
     dicom: DicomSettings = DicomSettings()
     dicom_tls: DicomTlsSettings = DicomTlsSettings()
     http: HttpSettings = HttpSettings()
+    http_tls: HttpTlsSettings = HttpTlsSettings()
     mllp: MllpSettings = MllpSettings()
     mllp_tls: MllpTlsSettings = MllpTlsSettings()
     login: LoginSettings = LoginSettings()
     national: NationalSettings = NationalSettings()
     audit: AuditSettings = AuditSettings()
+    storelog: StoreLogSettings = StoreLogSettings()
+    atna: AtnaSettings = AtnaSettings()
     provider: tuple[ProviderSettings, ...] = ()
 
     @model_validator(mode="after")
@@ -379,6 +475,10 @@ class Settings(Section):
             raise ValueError(f"{by_tls[0]} needs TLS, but [mllp_tls] has no certificate")
         _refuse_doubles([peer.ae_title for p in self.provider for peer in p.dicom_peer], "AE title")
         _refuse_doubles([p.hsa_id for p in self.provider], "provider HSA-id")
+        certified = [each.hsa_id.strip().upper() for p in self.provider for each in p.certificate]
+        _refuse_doubles(certified, "certificate HSA-id")
+        if certified and not self.http_tls.is_on:
+            raise ValueError(f"{certified[0]} comes by TLS, but [http_tls] has no certificate")
         _refuse_doubles([token.sha256 for p in self.provider for token in p.token], "token")
         return self
 
@@ -413,7 +513,20 @@ def load(path: Path | None, environment: dict[str, str] | None = None) -> Settin
 
 
 def _override(values: dict[str, Any], environment: Any) -> None:
-    for section in ("data", "dicom", "dicom_tls", "http", "mllp", "mllp_tls", "login", "national", "audit"):
+    for section in (
+        "data",
+        "dicom",
+        "dicom_tls",
+        "http",
+        "http_tls",
+        "mllp",
+        "mllp_tls",
+        "login",
+        "national",
+        "audit",
+        "storelog",
+        "atna",
+    ):
         for key in Settings.model_fields[section].default.__class__.model_fields:
             text = environment.get(f"SAMSYN_{section}_{key}".upper())
             if text is not None:

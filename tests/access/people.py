@@ -105,6 +105,7 @@ def facts(
     policy: Policy = DEFAULT_POLICY,
     blocks_known: bool = True,
     now: datetime = NOW,
+    born: str = "",
 ) -> Facts:
     return Facts(
         subject or staff(),
@@ -118,4 +119,5 @@ def facts(
         choices,
         policy,
         blocks_known,
+        born,
     )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from samsyn.access.compile import predicate, system_predicate
 from samsyn.access.facts import ALL, Choices, Facts, Policy
 from samsyn.access.rules import decide
+from samsyn.access.standing import standing
 from samsyn.model.predicate import AllOf, AnyOf, Item, Nothing, Predicate, Without, holds
 from samsyn.model.registers import Block, BlockKind, CareRelation, Consent, Ground, Lift
 from samsyn.model.subject import Assignment, Purpose, Right, Scope, Subject, SubjectKind
@@ -53,6 +54,7 @@ subjects = st.builds(
     st.just("session"),
     st.just(frozenset()),
     st.one_of(st.none(), keys),
+    st.frozensets(keys, max_size=1),
 )
 relations = st.builds(
     CareRelation, st.just("r"), keys, providers, units, employees, moments, moments, st.just("attested")
@@ -144,6 +146,7 @@ def facts(draw: st.DrawFn) -> Facts:
         draw(choices),
         draw(policies),
         draw(st.sampled_from([True, True, True, False])),
+        draw(st.sampled_from(["", "20131122", "20131123", "20200101"])),
     )
 
 
@@ -176,7 +179,7 @@ def test_the_stores_sql_shows_exactly_the_same(about: Facts, some: list[Item]) -
 def test_a_system_without_a_patient_sees_its_own_provider_and_each_patient_on_his_own_ground(
     some: list[Facts], subject: Subject, one: Item
 ) -> None:
-    compiled = system_predicate(subject, Purpose.CARE, some)
+    compiled = system_predicate(subject, Purpose.CARE, [standing(about) for about in some])
     own = subject.assignment
     if subject.kind is not SubjectKind.SYSTEM or own is None or own.purpose is not Purpose.CARE:
         assert isinstance(compiled, Nothing)

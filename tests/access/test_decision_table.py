@@ -1,6 +1,6 @@
 """The decision table for staff, systems and patients, row by row (numbers are the table's own).
 
-Row 29 (guardians) has no subject of its own yet. Of row 28's approval per document there is what the region can
+Of row 28's approval per document there is what the region can
 decide itself: a delay in days, and that nothing unsigned is shown.
 """
 
@@ -43,6 +43,7 @@ INNER, OUTER = BlockKind.INNER, BlockKind.OUTER
 UNITS = Choices(units_shown=True, units=frozenset({OTHER_UNIT}))
 PROVIDERS = Choices(providers_shown=True, providers=frozenset({FOREIGN}))
 ATTESTED = replace(PROVIDERS, relevant=True)
+GUARDIAN = replace(HIMSELF, patient_key=8, guardian_of=frozenset({7}))
 NOTHING, BIT, NAMES, CONTENT = Level.NOTHING, Level.BIT, Level.NAMES, Level.CONTENT
 INNER_P = block(INNER, OWN, OTHER_UNIT)
 EMERGENCY = consent(Ground.EMERGENCY, employee=ME)
@@ -378,6 +379,41 @@ TABLE: list[tuple[str, Facts, Item, Level, Reason]] = [
     (
         "28 another person's record",
         facts(replace(HIMSELF, patient_key=8), purpose=Purpose.OWN_RECORD),
+        X,
+        NOTHING,
+        Reason.OTHER_PATIENT,
+    ),
+    (
+        "29 guardian of a child of 12",
+        facts(GUARDIAN, purpose=Purpose.OWN_RECORD, born="20131123"),
+        X,
+        CONTENT,
+        Reason.CHILDS_RECORD,
+    ),
+    (
+        "29 guardian of a child of 13",
+        facts(GUARDIAN, purpose=Purpose.OWN_RECORD, born="20131122"),
+        X,
+        NOTHING,
+        Reason.CHILD_TOO_OLD,
+    ),
+    (
+        "29 guardian, age unknown",
+        facts(GUARDIAN, purpose=Purpose.OWN_RECORD),
+        X,
+        NOTHING,
+        Reason.CHILD_TOO_OLD,
+    ),
+    (
+        "29 guardian, not signed",
+        facts(GUARDIAN, purpose=Purpose.OWN_RECORD, born="20200101"),
+        replace(X, preliminary=True),
+        NOTHING,
+        Reason.NOT_SIGNED,
+    ),
+    (
+        "29 guardian of somebody else",
+        facts(replace(GUARDIAN, guardian_of=frozenset({9})), purpose=Purpose.OWN_RECORD, born="20200101"),
         X,
         NOTHING,
         Reason.OTHER_PATIENT,

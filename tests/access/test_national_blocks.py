@@ -10,16 +10,18 @@ import pytest_asyncio
 from starlette.responses import Response
 
 from samsyn.access.facts import ALL
+from samsyn.access.lift_requests import LiftRequests
 from samsyn.access.national.replica import BlockReplica, Reading
 from samsyn.access.national.soap import SoapClient, tls
 from samsyn.access.reveal import Step
 from samsyn.access.view import Gatekeeper
 from samsyn.errors import ConfigurationError, OutOfResources
-from samsyn.model.registers import Ground
+from samsyn.model.registers import Ground, LiftAnswer
 from samsyn.store.store import Store
 from tests.access.house import House, a_house
 from tests.access.national_service import PERSONNUMMER, Certificates, Kept, Service, a_service, fault
 from tests.access.people import FOREIGN, FOREIGN_UNIT, ME, OTHER_UNIT, OWN, THIRD, THIRD_UNIT, UNIT, staff
+from tests.access.test_lift_requests import ADMINISTRATOR
 
 GP = staff()
 NUMBER, OTHER_NUMBER = "191212121212", "189001019802"
@@ -303,3 +305,21 @@ async def test_two_thousand_blocks_come_in_and_go_in_portions(copy: Copy) -> Non
         del copy.service.blocks[f"b{number}"]
     copy.service.cancel("b0")
     assert (await copy.replica.read()).gone == 2_000
+
+
+async def test_the_owner_lifts_a_national_block_here_for_a_reader_who_has_asked(copy: Copy) -> None:
+    copy.service.put(Kept("b", NUMBER, FOREIGN))
+    await copy.replica.read()
+    await copy.gate.registers.register_ground(GP, 1, Ground.EMERGENCY, personal=True, ends=None)
+    view = await copy.gate.reveal(GP, 1, Step.BLOCKED_PROVIDERS)
+    requests = LiftRequests(copy.house.store, copy.house.clock, copy.gate.registers)
+    asked = await requests.ask(view, FOREIGN, for_unit=False, phone="08-1", need="Andnöd")
+    assert "foreign.1" not in await copy.shown()
+    await requests.answer(ADMINISTRATOR, asked.request_id, LiftAnswer.GRANTED)
+    assert "foreign.1" in await copy.shown()
+    await copy.replica.read()
+    assert "foreign.1" in await copy.shown()
+    copy.house.clock.move(24 * 3600)
+    await copy.replica.read()
+    await copy.gate.registers.attest_relation(GP, 1)
+    assert "foreign.1" not in await copy.shown()

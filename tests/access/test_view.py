@@ -470,3 +470,19 @@ async def test_everything_in_the_registers_survives_a_restart(tmp_path: Path) ->
         assert await journal.verify(store) is None
     finally:
         store.close()
+
+
+async def test_each_emergency_is_attested_anew(house: House) -> None:
+    gate = house.gatekeeper
+    first = await consenting(house, Ground.EMERGENCY, personal=True)
+    await gate.reveal(GP, 1, Step.OTHER_PROVIDERS)
+    await gate.reveal(GP, 1, Step.RELEVANT)
+    view = await gate.reveal(GP, 1, Step.PROVIDERS, frozenset({FOREIGN}))
+    assert "foreign.1" in await house.shown(view)
+    await gate.registers.end_ground(GP, first)
+    house.clock.move(60)
+    await gate.registers.register_ground(GP, 1, Ground.EMERGENCY, personal=True, ends=None)
+    view = await gate.open_view(GP, P1)
+    assert "foreign.1" not in await house.shown(view)
+    view = await gate.reveal(GP, 1, Step.RELEVANT)
+    assert "foreign.1" in await house.shown(view)

@@ -236,14 +236,16 @@ def test_what_a_doctor_does_in_the_viewer(scratch: Running, journal: Journal, st
     login = rows[0]
     assert '"name"' in login["details"] and login["actor_provider"] == NORD
     rows = journal.came(
-        "search for a person", "SEARCH_PATIENT", act_by=lambda: browser.post("/find", number=TOLVAN)
+        "search for a person",
+        "SEARCH_PATIENT",
+        "SEARCH_PATIENT",  # the number that was sought, and the View that lets the name be told
+        act_by=lambda: browser.post("/find", number=TOLVAN),
     )
     assert rows[0]["session_id"] == login["session_id"] != ""
     ticket = re.search(r'name="person" value="([^"]+)"', browser.page)
     assert ticket
     journal.came(
         "opening the timeline",
-        "SEARCH_PATIENT",
         "SEARCH",
         act_by=lambda: browser.post("/open", person=ticket[1]),
     )
@@ -263,7 +265,8 @@ def test_who_is_turned_away(scratch: Running, journal: Journal, study: str) -> N
     def unknown_ae() -> None:
         ae = AE("NOBODY")
         ae.add_requested_context(StudyRootQueryRetrieveInformationModelFind)
-        assert ae.associate("127.0.0.1", scratch.dicom_port, ae_title="SAMSYN").is_rejected
+        # pynetdicom may see the end of the connection before the rejection that stands before it.
+        assert not ae.associate("127.0.0.1", scratch.dicom_port, ae_title="SAMSYN").is_established
 
     rows = journal.came("unknown AE title", "LOGIN_REFUSED", act_by=unknown_ae, soon=True)
     assert (rows[0]["actor"], rows[0]["allowed"]) == ("", 0)

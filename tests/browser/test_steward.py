@@ -1,14 +1,17 @@
 """The steward's console in a real browser: every page, both sizes and languages, without anything that axe can find."""
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from samsyn.clock import STOCKHOLM
 from tests.browser.browsing import a_browser
-from tests.viewer.house import House, a_served_house
-from tests.viewer.test_stewarding import image, register
+from tests.hl7v2.messages import message, msh, obr, obx, pid
+from tests.viewer.house import House, a_served_house, sender_of
+from tests.viewer.test_stewarding import NORD, image, register
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -22,6 +25,19 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         assert await image(house, 1) == "stored"
         assert await image(house, 2, PatientID="19900101-2385") == "held"
         assert await image(house, 3, PatientID="K-1", IssuerOfPatientID="ANNAN") == "held"
+        today = datetime.now(STOCKHOLM).strftime("%Y%m%d")
+        for number in (4, 5):
+            more = {"StudyDate": today, "StudyTime": f"10{number}000", "StudyDescription": "DT thorax"}
+            assert await image(house, number, AccessionNumber=None, **more) == "stored"
+        raw = message(
+            msh("ORU^R01", "t1", sent=f"{today}120000"),
+            pid("191212121212^^^PNR", "Tolvansson^Tolvan", "19121213", "M"),
+            obr({3: "F1", 7: f"{today}110000", 18: "ACC77", 22: f"{today}120000"}),
+            obx("Inga fynd."),
+        )
+        sender = sender_of(NORD, NORD.units[0].hsa_id)
+        filed = await house.filing.file_message(sender, "standard", raw, "test")
+        assert filed.receipt.outcome == "stored"
         yield house
 
 
@@ -57,6 +73,12 @@ async def test_a_steward_settles_a_case_from_the_overview_to_the_trace(
         await page.press("#why-file", "Enter")
         await page.wait_for_selector("li.person")
         await look("acts")
+        await page.goto(f"{house.base}/steward/unjoined")
+        await page.click("details summary >> nth=0")
+        await look("unjoined")
+        await page.goto(f"{house.base}/steward/alike")
+        await page.click("details summary >> nth=0")
+        await look("alike")
         await page.goto(f"{house.base}/steward/findings")
         await page.click("details summary >> nth=0")
         await look("findings")

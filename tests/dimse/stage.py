@@ -15,14 +15,10 @@ from samsyn.access.view import Gatekeeper
 from samsyn.clock import SystemClock
 from samsyn.dicom.encoding import decode
 from samsyn.endpoints.dimse.listener import DicomDoor
-from samsyn.exchange.availability import AVAILABILITY_JOB, AvailabilityNotices
-from samsyn.exchange.commitment import STORAGE_COMMITMENT_JOB, Commitments
-from samsyn.exchange.pool import AssociationPool
+from samsyn.exchange.exchange import Exchange
 from samsyn.exchange.scu import Requestor, connect
-from samsyn.exchange.security import caller_context
-from samsyn.exchange.sending import SEND_JOB, Sending
 from samsyn.ingest.receive import Intake
-from samsyn.jobs.queue import Patience, Work, Worker
+from samsyn.jobs.queue import Patience
 from samsyn.model.attributes import Attributes
 from samsyn.providers.connections import Connections
 from samsyn.render.children import DecodingChildren
@@ -102,23 +98,13 @@ class Stage:
         self.retriever = retriever = Retriever(self.store, Documents(self.store, self._executor, clock))
         self.children = DecodingChildren(1)
         """Not running unless a test starts them."""
-        self.pool = AssociationPool(clock, values.dicom.ae_title, caller_context(values.dicom_tls))
-        commitments = Commitments(
-            self.store, clock, retriever, gatekeeper, connections, self.pool, self._wake
-        )
         transcoder = Transcoder(retriever, self.children)
-        self.sending = Sending(
-            self.store, clock, retriever, transcoder, gatekeeper, connections, self.pool, self._wake
+        exchange = Exchange(
+            self.store, clock, values, connections, gatekeeper, retriever, transcoder, Patience(patience, 0.1)
         )
-        self.notices = AvailabilityNotices(
-            self.store, retriever, gatekeeper, connections, self.pool, "SAMSYN", self._wake
-        )
-        work: dict[str, Work] = {
-            STORAGE_COMMITMENT_JOB: commitments.work,
-            SEND_JOB: self.sending.work,
-            AVAILABILITY_JOB: self.notices.work,
-        }
-        self.exchange = Worker(self.store, clock, work, 4, Patience(patience, 0.1))
+        self.pool, self.sending, self.notices = exchange.pool, exchange.sending, exchange.notices
+        self.exchange = exchange.worker
+        self.corrections = exchange.corrections
         self.door = DicomDoor(
             values.dicom,
             values.dicom_tls,
@@ -128,12 +114,8 @@ class Stage:
             retriever,
             transcoder,
             gatekeeper,
-            commitments,
-            self.pool,
+            exchange,
         )
-
-    def _wake(self) -> None:
-        self.exchange.wake()
 
     async def __aenter__(self) -> "Stage":
         await self.door.start()

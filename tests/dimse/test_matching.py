@@ -126,6 +126,9 @@ UNIVERSAL = [
     ({"AccessionNumber": "*"}, "1234"),
     ({"PatientName": "**"}, "1234"),
     ({"PatientID": "*"}, "1234"),
+    ({"PatientName": "\\"}, "1234"),  # a list of nothing
+    ({"AccessionNumber": "*\\"}, "1234"),
+    ({"PatientName": "^\\^"}, "1234"),
     ({"StudyDate": ""}, "1234"),
 ]
 UID_LIST = [

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from samsyn.endpoints.fhir.documents import manifest_id
+from samsyn.endpoints.fhir.imaging import imaging_study_id
 from samsyn.endpoints.viewer.history import mark_of
 from tests.doors.instance import Instance, Planted, Target
 from tests.doors.words import Reader, Seen
@@ -48,6 +50,8 @@ class Question:
     form: dict[str, str] | None = None
     accept: str = "*/*"
     destination: str = ""
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,12 +65,22 @@ class Door:
     part: str = "images"
     tells_bits: bool = False
     tells_person: bool = False
+    names_no_person: bool = False
+    """A search without a person, which staff may not make."""
+    duty: str = ""
+    """The duty that this door is for; who has it may be told who, and nobody else."""
+    is_sparing: bool = False
+    """Whether it tells less than content where content may be read; it must be shut all the same elsewhere."""
     names_uids: bool = False
     """Whether the question names the examination by UIDs alone: then absent UIDs are alike whosever they are."""
 
 
-def _wado(rest: str, accept: str = "*/*") -> Callable[[Target, str], Question]:
-    return lambda target, handle: Question("/dicomweb/" + rest.format(t=target), accept=accept)
+def _wado(
+    rest: str, accept: str = "*/*", method: str = "GET", headers: tuple[tuple[str, str], ...] = ()
+) -> Callable[[Target, str], Question]:
+    return lambda target, handle: Question(
+        "/dicomweb/" + rest.format(t=target), accept=accept, method=method, headers=headers
+    )
 
 
 def _page(rest: str, destination: str = "") -> Callable[[Target, str], Question]:
@@ -81,8 +95,15 @@ def _fhir(kind: str) -> Callable[[Target, str], Question]:
     return lambda target, handle: Question(f"/fhir/{kind}?patient={target.fhir_id}")
 
 
+def _fhir_ids(target: Target) -> tuple[str, str, str]:
+    """Ids of the study's resource and of its two manifests, as somebody could know them who once saw it."""
+    handle, uid = target.fhir_id, target.study_uid
+    return imaging_study_id(handle, uid), manifest_id(handle, uid, "kos"), manifest_id(handle, uid, "fhir")
+
+
 _SERIES = "studies/{t.study_uid}/series/{t.series_uid}"
 _INSTANCE = _SERIES + "/instances/{t.sop_uid}"
+_URI = "wado?requestType=WADO&studyUID={t.study_uid}&seriesUID={t.series_uid}&objectUID={t.sop_uid}"
 _MULTIPART = 'multipart/related; type="application/dicom"'
 _QIDO = (
     ("QIDO studies by patient", "studies?PatientID={t.patient_id}"),
@@ -92,6 +113,32 @@ _QIDO = (
     ("QIDO instances by patient", "instances?PatientID={t.patient_id}"),
     ("QIDO instances of series", _SERIES + "/instances"),
 )
+_QIDO_FILTERS = (
+    ("QIDO by description", "studies?StudyDescription=KANIMG{t.token}"),
+    ("QIDO by part of a name", "studies?ReferringPhysicianName=KANIMG{t.token}*"),
+    ("QIDO by accession number", "studies?AccessionNumber=KANACC{t.token}"),
+    ("QIDO by series description", "series?SeriesDescription=KANIMG{t.token}"),
+    ("QIDO by instance", "instances?SOPInstanceUID={t.sop_uid}"),
+)
+"""Filters that only one object matches, hidden or not; staff must name a person."""
+_CONDITIONAL: tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...] = (
+    ("HEAD instance", _INSTANCE, "application/dicom", "HEAD", ()),
+    ("HEAD study metadata", "studies/{t.study_uid}/metadata", "application/dicom+json", "HEAD", ()),
+    ("WADO if none match", _INSTANCE, "application/dicom", "GET", (("If-None-Match", "*"),)),
+    ("WADO metadata if none match", _SERIES + "/metadata", "*/*", "GET", (("If-None-Match", "*"),)),
+    ("WADO range", _INSTANCE, "application/dicom", "GET", (("Range", "bytes=0-99"),)),
+    ("WADO range past the end", _INSTANCE, "application/dicom", "GET", (("Range", "bytes=9999999-"),)),
+    (
+        "WADO frame range",
+        _INSTANCE + "/frames/1",
+        "application/octet-stream",
+        "GET",
+        (("Range", "bytes=0-9"),),
+    ),
+    ("WADO not acceptable", _INSTANCE, "text/css", "GET", ()),
+    ("WADO frame that is not there", _INSTANCE + "/frames/9", "*/*", "GET", ()),
+)
+"""Questions whose answer is no document even where it may be read: none of them may tell that it exists."""
 _WADO = (
     ("WADO study", "studies/{t.study_uid}", _MULTIPART),
     ("WADO series", _SERIES, _MULTIPART),
@@ -106,14 +153,63 @@ _WADO = (
     ("WADO study thumbnail", "studies/{t.study_uid}/thumbnail", "image/jpeg"),
     ("WADO series thumbnail", _SERIES + "/thumbnail", "image/jpeg"),
     ("WADO study rendered", "studies/{t.study_uid}/rendered", "image/jpeg"),
+    ("WADO study as ZIP", "studies/{t.study_uid}", "application/zip"),
+    ("WADO instance as ZIP", _INSTANCE, "application/zip"),
+    (
+        "WADO study metadata as XML",
+        "studies/{t.study_uid}/metadata",
+        'multipart/related; type="application/dicom+xml"',
+    ),
+    ("WADO-URI object", _URI + "&contentType=application/dicom", "*/*"),
+    ("WADO-URI picture", _URI + "&contentType=image/jpeg", "*/*"),
 )
 
 DOORS: tuple[Door, ...] = (
     *(Door(name, "token", _wado(rest)) for name, rest in _QIDO),
+    Door(
+        "QIDO the person's second study",
+        "token",
+        _wado("studies?PatientID={t.patient_id}&limit=1&offset=1"),
+        is_sparing=True,
+    ),
+    *(Door(name, "token", _wado(rest), names_no_person=True) for name, rest in _QIDO_FILTERS),
+    *(
+        Door(name, "token", _wado(rest, accept, method, headers), names_uids=True, is_sparing=True)
+        for name, rest, accept, method, headers in _CONDITIONAL
+    ),
     *(Door(name, "token", _wado(rest, accept), names_uids=True) for name, rest, accept in _WADO),
     Door("FHIR ImagingStudy", "token", _fhir("ImagingStudy")),
     Door("FHIR DiagnosticReport", "token", _fhir("DiagnosticReport"), "report"),
     Door("FHIR ServiceRequest", "token", _fhir("ServiceRequest"), "referral"),
+    Door("FHIR DocumentReference", "token", _fhir("DocumentReference"), "all"),
+    Door(
+        "FHIR everything",
+        "token",
+        lambda target, handle: Question(f"/fhir/Patient/{target.fhir_id}/$everything"),
+        "all",
+    ),
+    Door(
+        "FHIR number of reports",
+        "token",
+        lambda target, handle: Question(f"/fhir/DiagnosticReport?patient={target.fhir_id}&_summary=count"),
+        "report",
+        is_sparing=True,
+    ),
+    Door(
+        "FHIR reads a study",
+        "token",
+        lambda target, handle: Question(f"/fhir/ImagingStudy/{_fhir_ids(target)[0]}"),
+    ),
+    Door(
+        "FHIR manifest as a DICOM object",
+        "token",
+        lambda target, handle: Question(f"/fhir/Binary/{_fhir_ids(target)[1]}"),
+    ),
+    Door(
+        "FHIR manifest as a document",
+        "token",
+        lambda target, handle: Question(f"/fhir/Bundle/{_fhir_ids(target)[2]}"),
+    ),
     Door(
         "FHIR Patient by number",
         "token",
@@ -132,8 +228,21 @@ DOORS: tuple[Door, ...] = (
         lambda target, handle: Question("/find", {"number": target.patient_id}),
         tells_person=True,
     ),
+    Door(
+        "page: person found at the block desk",
+        "cookie",
+        lambda target, handle: Question("/blocks/find", {"number": target.patient_id}),
+        tells_person=True,
+        duty="block-administrator",
+    ),
+    Door(
+        "page: a steward's person",
+        "cookie",
+        lambda target, handle: Question(f"/steward/person/{target.fhir_id}"),
+        duty="steward",
+    ),
     Door("page: persons open", "cookie", lambda target, handle: Question("/"), tells_person=True),
-    Door("page: relation asked for", "cookie", _page("relation"), tells_person=True),
+    Door("page: relation asked for", "cookie", _page("relation"), tells_person=True, is_sparing=True),
     Door("page: history", "cookie", _page(""), "all", tells_bits=True),
     Door(
         "page: words searched",
@@ -143,22 +252,25 @@ DOORS: tuple[Door, ...] = (
         tells_bits=True,
     ),
     Door("page: examination", "cookie", _page("e/{mark}"), "all"),
+    Door(
+        "page: vidimering",
+        "cookie",
+        lambda target, handle: Question(f"/p/{handle}/e/{mark_of(handle, target.reference)}/vidimera", {}),
+        "report",
+        is_sparing=True,
+    ),
     Door("page: quick viewer", "cookie", _page("e/{mark}/s/1")),
-    Door("page: diagnostic viewer", "cookie", _page("e/{mark}/diagnostic")),
+    Door("page: diagnostic viewer", "cookie", _page("e/{mark}/diagnostic"), is_sparing=True),
     Door("quick viewer: stack", "cookie", _page("e/{mark}/s/1/stack")),
     Door("quick viewer: picture", "cookie", _page("e/{mark}/s/1/0", "image")),
     Door("quick viewer: thumbnail", "cookie", _page("e/{mark}/s/1/thumbnail", "image")),
-    Door("quick viewer: document", "cookie", _page("e/{mark}/s/1/document")),
+    Door("quick viewer: document", "cookie", _page("e/{mark}/s/1/document"), is_sparing=True),
     Door("OHIF: studies", "cookie", _wado("studies")),
     Door("OHIF: series", "cookie", _wado("studies/{t.study_uid}/series")),
     Door("OHIF: metadata", "cookie", _wado(_SERIES + "/metadata")),
     Door("OHIF: frames", "cookie", _wado(_INSTANCE + "/frames/1", "application/octet-stream")),
     Door("FHIR with a cookie", "cookie", _fhir("DiagnosticReport"), "report"),
 )
-
-PAGES_HIDE = frozenset({"quick viewer: document", "page: diagnostic viewer"})
-"""Doors that have nothing to tell of these documents (no PDF is planted; OHIF's files may be missing): they must
-be closed where the law closes them, and may be closed elsewhere."""
 
 
 class Web:
@@ -169,20 +281,26 @@ class Web:
         self._connection = http.client.HTTPConnection(base.removeprefix("http://"), timeout=30)
 
     def ask(self, question: Question, asker: Asker) -> Answer:
-        headers = {"Accept": question.accept}
+        headers = {"Accept": question.accept, **dict(question.headers)}
         if asker.token:
             headers["Authorization"] = f"Bearer {asker.token}"
         if asker.cookie:
             headers["Cookie"] = f"samsyn-session={asker.cookie}"
         if question.destination:
             headers["Sec-Fetch-Dest"] = question.destination
-        body, method = None, "GET"
+        body, method = None, question.method
         if question.form is not None:
             method = "POST"
             body = urlencode({**question.form, "form_token": asker.form_token}).encode()
             headers |= {"Content-Type": "application/x-www-form-urlencoded", "Origin": self._base}
-        self._connection.request(method, question.path, body, headers)
-        answer = self._connection.getresponse()
+        try:
+            self._connection.request(method, question.path, body, headers)
+            answer = self._connection.getresponse()
+        except (http.client.RemoteDisconnected, ConnectionError):
+            # The server ends what has been idle for some seconds; a second time it is a fault.
+            self._connection.close()
+            self._connection.request(method, question.path, body, headers)
+            answer = self._connection.getresponse()
         told = tuple(
             (name.lower(), value) for name, value in answer.getheaders() if name.lower() not in _UNSTEADY
         )
@@ -200,6 +318,7 @@ OpenPage = Callable[[Planted, bool], Asker]
 def opened_by(instance: Instance, reader: Reader, persons: list[Planted]) -> Iterator[OpenPage]:
     """A browser session of the reader."""
     kept: dict[int, tuple[str, str, str]] = {}
+    on_screen: dict[int, int] = {}
 
     def asker(planted: Planted, is_twin: bool) -> Asker:
         place = planted.number if reader.is_himself else 0
@@ -209,6 +328,9 @@ def opened_by(instance: Instance, reader: Reader, persons: list[Planted]) -> Ite
         secret, session_id, form_token = kept[place]
         opened = instance.server._opened
         keys = [planted.there.patient_key, planted.twin.patient_key]
+        if planted.number != on_screen.get(place):
+            opened.forget(session_id)
+            on_screen[place] = planted.number
         handles = [opened.open(session_id, key) for key in keys]
         opened.open(session_id, keys[1] if is_twin else keys[0])
         return Asker(reader, "", secret, form_token, (handles[0], handles[1]))
@@ -224,7 +346,7 @@ def observed(answer: Answer, absent: Answer, planted: Planted, asker: Asker) -> 
     if answer.status == 200 and answer.header("content-type").startswith("image/"):
         return Seen.CONTENT
     text = answer.body + repr(answer.headers).encode()
-    if tokens_in(mine[2]) or tokens_in(text) - tokens_in(absent.body):
+    if tokens_in(mine[2]) or (not asker.reader.is_himself and tokens_in(text) - tokens_in(absent.body)):
         return Seen.CONTENT
     owner = NAMES_OF.get(planted.state.owner, ())
     if asker.reader.place != planted.state.owner and any(
@@ -251,25 +373,35 @@ def tokens_in(data: bytes) -> set[int]:
     return {int(found) for found in _TOKEN.findall(data)}
 
 
+def without_names(answer: Answer, planted: Planted, asker: Asker) -> bytes:
+    """The body without what the question itself named."""
+    return _plain(answer, planted, asker)[2]
+
+
 def _plain(answer: Answer, planted: Planted, asker: Asker) -> tuple[int, str, bytes]:
     """The answer with the names that the question itself used, and random boundaries, taken out."""
 
-    def without_names(data: bytes) -> bytes:
+    def bare(data: bytes) -> bytes:
         for target, handle in ((planted.there, asker.handles[0]), (planted.twin, asker.handles[1])):
             named = {
                 handle: "HANDLE",
                 mark_of(handle, target.reference) if handle else "": "MARK",
+                **dict.fromkeys(_fhir_ids(target), "RESOURCE"),
                 target.fhir_id: "FHIR",
                 target.patient_id: "NUMBER",
+                f"KANIMG{target.token}" if answer.status not in (200, 206) else "": "TOKEN",
                 f"c{target.patient_key}-": "CONSENT",
             }
-            if answer.status != 200:
+            if answer.status not in (200, 206):
                 named |= {target.study_uid: "STUDY", target.series_uid: "SERIES", target.sop_uid: "SOP"}
             for name, placeholder in named.items():
                 if name:
                     data = data.replace(name.encode(), placeholder.encode())
         data = re.sub(rb"ZQ\d{3}[MN]", b"OLD", data)
+        data = re.sub(rb'"versionId":"[^"]*"', b"VERSION", data)  # follows from the numbers in the resource
+        data = re.sub(rb"W/\\?\"[0-9a-f]+\\?\"", b"TAG", data)
+        data = re.sub(rb'value="[0-9a-f]{32}"', b"HANDLE", data)  # of a number that was merged
         return re.sub(rb"samsyn-[0-9a-f]{32}", b"BOUNDARY", data)
 
     headers = repr([each for each in answer.headers if each[0] != "content-length"]).encode()
-    return answer.status, without_names(headers).decode("latin-1"), without_names(answer.body)
+    return answer.status, bare(headers).decode("latin-1"), bare(answer.body)

@@ -55,6 +55,8 @@ class Target:
     series_uid: str
     sop_uid: str
     reference: str
+    token: str
+    """Number of its tokens, as they stand in texts."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,16 @@ class Planted:
 class Instance:
     """The server with a loop of its own in a thread."""
 
-    def __init__(self, folder: Path, sink_port: int = 0) -> None:
+    def __init__(self, folder: Path, sink_port: int = 0, changes: dict[str, Any] | None = None) -> None:
+        """`changes`: other sections of the settings, and "certificates": those of Linden's and Nord's systems."""
         made = scratch.make(folder)
         values = made.settings.model_dump()
+        given = dict(changes or {})
+        for provider, certificates in given.pop("certificates", {}).items():
+            next(each for each in values["provider"] if each["hsa_id"] == provider)["certificate"] = (
+                certificates
+            )
+        values |= given
         for provider in values["provider"]:
             for peer in provider["dicom_peer"]:
                 if sink_port and peer["ae_title"] == "SINK":
@@ -139,6 +148,7 @@ class Instance:
             f"{stem}2",
             f"{stem}3",
             f"{ISSUER}.KANACC{number:03d}",
+            f"{number:03d}",
         )
 
     async def _images(self, planted: list[Planted]) -> None:
@@ -150,7 +160,7 @@ class Instance:
                 "SCANNER", state.owner.provider, state.owner.unit, "" if state.is_held else ISSUER, ISSUER
             )
             arrival = Arrival(sender, EXPLICIT, "matrix", CT, each.there.sop_uid, each.there.study_uid)
-            receipt, _ = await self.server._intake.receive(arrival, _image(each))
+            receipt, _ = await self.server._intake.receive(arrival, image_bytes(each))
             assert receipt.outcome == ("held" if state.is_held else "stored")
 
         await asyncio.gather(*(one(each) for each in planted))
@@ -166,9 +176,7 @@ class Instance:
         if reader.kind == "patient":
             assert planted is not None
             key = planted.there.patient_key if reader.is_himself else 1
-            return Subject(
-                SubjectKind.PATIENT, f"patient-{key}", "Provan Provsson", None, "", frozenset(), key
-            )
+            return Subject(SubjectKind.PATIENT, f"patient-{key}", "Ett Namn", None, "", frozenset(), key)
         return Subject(
             SubjectKind.STAFF,
             reader.employee,
@@ -253,12 +261,12 @@ def _persons(transaction: Transaction, number: int, state: State) -> tuple[int, 
     return keys[0], keys[1], holder
 
 
-def _image(planted: Planted) -> bytes:
+def image_bytes(planted: Planted, sop_uid: str = "", side: int = 16, frames: int = 1) -> bytes:
     """A data set full of the state's tokens, pixels too."""
     number, target, state = planted.number, planted.there, planted.state
     image = Dataset()
     image.SpecificCharacterSet = "ISO_IR 192"
-    image.SOPClassUID, image.SOPInstanceUID = CT, target.sop_uid
+    image.SOPClassUID, image.SOPInstanceUID = CT, sop_uid or target.sop_uid
     image.StudyInstanceUID, image.SeriesInstanceUID = target.study_uid, target.series_uid
     image.PatientID = f"ZQ{number:03d}M" if state.is_merged else target.patient_id
     image.PatientName, image.PatientBirthDate, image.PatientSex = "Provsson^Provan", "19500101", "F"
@@ -269,11 +277,14 @@ def _image(planted: Planted) -> bytes:
     image.Modality, image.InstanceNumber, image.SeriesNumber = "CT", 1, 1
     if state.first_day:
         image.StudyDate, image.StudyTime = str(state.first_day), "101500"
-    image.Rows = image.Columns = 16
+    image.Rows = image.Columns = side
+    if frames > 1:
+        image.NumberOfFrames = frames
     image.BitsAllocated = image.BitsStored = 8
     image.HighBit, image.PixelRepresentation, image.SamplesPerPixel = 7, 0, 1
     image.PhotometricInterpretation = "MONOCHROME2"
-    image.PixelData = (f"KANPIX{number:03d}".encode() * 30)[:256]
+    size = side * side * frames
+    image.PixelData = (f"KANPIX{number:03d}".encode() * (size // 9 + 1))[:size]
     stream = DicomBytesIO()
     stream.is_little_endian, stream.is_implicit_VR = True, False
     write_dataset(stream, image)
@@ -391,9 +402,9 @@ def _texts(transaction: Transaction, key: int, state: State, target: Target, num
 
 
 @contextmanager
-def running(folder: Path, sink_port: int = 0) -> Iterator[Instance]:
+def running(folder: Path, sink_port: int = 0, changes: dict[str, Any] | None = None) -> Iterator[Instance]:
     """An instance that is stopped cleanly."""
-    instance = Instance(folder, sink_port)
+    instance = Instance(folder, sink_port, changes)
     instance.start()
     try:
         yield instance

@@ -6,7 +6,7 @@ one item; here each reader's *permissions* are worked out paragraph by paragraph
 PDL = patientdatalagen (2008:355); SVOD = lagen (2022:913) om sammanhållen vård- och omsorgsdokumentation.
 """
 
-from tests.doors.words import Block, Ground, Place, Reader, Seen, State
+from tests.doors.words import Block, Ground, Reader, Seen, State
 
 PATIENT_DELAY_DAY = 20260101
 """Documents of the matrix lie years back, so that the region's delay for patients never decides."""
@@ -181,6 +181,20 @@ def may_learn_who(reader: Reader, state: State) -> bool:
     )
 
 
-def is_own(reader: Reader, place: Place) -> bool:
-    """Whether the owner's name is no news to the reader."""
-    return reader.place is not None and reader.place.provider == place.provider and reader.place == place
+def for_stewardship(reader: Reader, state: State) -> Seen:
+    """A steward mends what his own provider answers for: patient administration (PDL 2:4 p. 2), which no block of
+    the patient's stands against, and which sees no other provider's information."""
+    if not has_duty(reader, "steward") or state.is_held:
+        return Seen.NOTHING
+    assert reader.place is not None
+    return Seen.CONTENT if state.owner.provider == reader.place.provider else Seen.NOTHING
+
+
+def has_duty(reader: Reader, duty: str) -> bool:
+    """Whether the reader does this for his provider (a block administrator keeps blocks, PDL 4:4, SVOD 2:3)."""
+    return (
+        reader.kind == "staff"
+        and reader.place is not None
+        and not reader.is_expired
+        and duty in reader.duties
+    )

@@ -3,9 +3,8 @@
 import ast
 import io
 import logging
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from samsyn import operations_log
 from tests.doors import oracle, words
 from tests.doors.doors import (
     DOORS,
-    PAGES_HIDE,
     Answer,
     Asker,
     Door,
@@ -25,9 +23,11 @@ from tests.doors.doors import (
     observed,
     opened_by,
     tokens_in,
+    without_names,
 )
 from tests.doors.instance import Instance, Planted, running
-from tests.doors.oracle import may_learn_who, permitted
+from tests.doors.oracle import for_stewardship, has_duty, may_learn_who, permitted
+from tests.doors.results import Result
 from tests.doors.words import Reader, Seen, State
 from tests.doors.world import READERS, STATES
 
@@ -49,60 +49,32 @@ Stage = tuple[Instance, list[Planted], io.StringIO]
 """The instance, what is planted in it, and its operations log."""
 
 
-@dataclass
-class Result:
-    """The cells and what was wrong in them."""
-
-    cells: int = 0
-    too_open: list[str] = field(default_factory=list)
-    too_closed: list[str] = field(default_factory=list)
-    strange: list[str] = field(default_factory=list)
-
-    def note(self, reader: Reader, state: State, door: str, seen: Seen, expected: Seen) -> None:
-        self.cells += 1
-        cell = f"{reader.name} | {state.name} | {door}: sees {seen.name}, law {expected.name}"
-        if seen > expected:
-            self.too_open.append(cell)
-        elif seen < expected:
-            self.too_closed.append(cell)
-
-    def add(self, other: "Result") -> None:
-        self.cells += other.cells
-        self.too_open += other.too_open
-        self.too_closed += other.too_closed
-        self.strange += other.strange
-
-    def figure(self) -> str:
-        return f"cells checked {self.cells}, too open {len(self.too_open)}, too closed {len(self.too_closed)}"
-
-    def complaints(self) -> str:
-        """The first of each sort, and how many of each door and reader."""
-        lines = [self.figure()]
-        for title, cells in (("OPEN", self.too_open), ("CLOSED", self.too_closed), ("!", self.strange)):
-            lines += [f"{title} {cell}" for cell in cells[:40]]
-            lines += [f"{title} {count} x {door}" for door, count in _by_door(cells).most_common(30)]
-        return "\n".join(lines)
-
-
-def _by_door(cells: list[str]) -> Counter[str]:
-    return Counter(cell.split(" | ")[-1] for cell in cells)
-
-
 def expected_at(door: Door, reader: Reader, state: State) -> Seen:
     """What the oracle permits, at a door that may know fewer steps than the law."""
-    if door.part == "all":
+    if door.duty == "steward":
+        law = for_stewardship(reader, state)
+    elif door.part == "all":
         law = max(permitted(reader, state, part) for part in ("images", "report", "referral"))
     else:
         law = permitted(reader, state, door.part)
-    if (
-        door.by == "cookie"
-        and reader.kind == "patient"
-        and door.name.split(":")[0] in ("page", "quick viewer")
-    ):
-        return Seen.NOTHING  # these pages are for staff
+    if _is_for_staff_alone(door, reader):
+        return Seen.NOTHING
+    if door.names_no_person and reader.kind == "staff":
+        return Seen.NOTHING
     if door.tells_bits:
         return law
     return law if law is Seen.CONTENT else Seen.NOTHING
+
+
+def _is_for_staff_alone(door: Door, reader: Reader) -> bool:
+    return reader.kind == "patient" and door.name.split(":")[0] in ("page", "quick viewer")
+
+
+def is_shut_out(reader: Reader, planted: list[Planted]) -> bool:
+    """Whether the law lets him learn nothing of anybody here; then a third of the persons is looked at."""
+    return not reader.duties and not any(
+        permitted(reader, each.state, part) for each in planted for part in ("images", "report", "referral")
+    )
 
 
 def check(
@@ -112,7 +84,9 @@ def check(
     for reader in readers:
         absent: dict[str, Answer] = {}
         with opened_by(instance, reader, planted) as open_page:
-            for each in planted:
+            for place, each in enumerate(planted):
+                if is_shut_out(reader, planted) and place % 3 != len(reader.name) % 3:
+                    continue
                 _check_person(instance, web, each, reader, doors, open_page, absent, result)
     return result
 
@@ -131,7 +105,9 @@ def _check_person(
     if token and reader.kind in ("staff", "patient"):
         session_id = instance.server._tokens.find(token).session_id
         instance.choose(reader, session_id, [each])
-    for door in doors:
+    for place, door in enumerate(doors):
+        if len(doors) > len(QUICK_DOORS) and door.names_uids and (place + each.number + len(reader.name)) % 2:
+            continue  # of the many forms of one object each person is asked for every other one, in turn
         if door.by == "cookie" and reader.kind in ("system", "nobody"):
             continue
         answers: list[Answer] = []
@@ -151,25 +127,30 @@ def _check_person(
         answer, absent = answers
         if door.names_uids:
             kept_absent[door.name] = absent
-        if door.name == "OHIF: studies" and reader.is_himself:
-            absent = Answer(
-                204, (), b""
-            )  # the question names nobody: his twin would ask about the same person
+        if door.name in ("OHIF: studies", "FHIR everything") and reader.is_himself:
+            # His twin is somebody else to him: only what is documented counts, by its tokens.
+            bare = without_names(answer, each, asker)
+            absent = Answer(204, (), b"") if tokens_in(bare) else answer
         strangers = leaked(answer, each)
         if strangers or answer.status >= 500 or absent.status >= 500:
             result.strange.append(
                 f"{reader.name} | {each.state.name} | {door.name}: {answer.status} {strangers or ''}"
             )
         if door.tells_person:
-            knows = b"Provsson" in answer.body or b"1950-01-01" in answer.body
-            seen = Seen.CONTENT if knows else Seen.NOTHING
-            may = may_learn_who(reader, each.state)
+            told = b"Provsson" in answer.body or b"1950-01-01" in answer.body
+            seen = Seen.CONTENT if told else Seen.NOTHING
+            if each.state.is_protected and b"Provsson" in answer.body:
+                result.strange.append(f"{reader.name} | {each.state.name} | {door.name}: a protected name")
+            may = has_duty(reader, door.duty) if door.duty else may_learn_who(reader, each.state)
+            # A protected person's name is masked; a patient has no use for the pages of staff.
+            may_be_less = door.is_sparing or each.state.is_protected or _is_for_staff_alone(door, reader)
+            may = may and (seen is Seen.CONTENT or not may_be_less)
             result.note(reader, each.state, door.name, seen, Seen.CONTENT if may else Seen.NOTHING)
             continue
         seen = observed(answer, absent, each, asker)
         expected = expected_at(door, reader, each.state)
-        if door.name in PAGES_HIDE and seen < expected:
-            expected = seen
+        if door.is_sparing:
+            expected = min(expected, seen) if expected is Seen.CONTENT else expected
         result.note(reader, each.state, door.name, seen, expected)
 
 
@@ -185,11 +166,6 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         finally:
             root.handlers[:] = handlers
             root.setLevel(level)
-
-
-def _judge(result: Result) -> None:
-    print(result.figure())
-    assert not (result.too_open or result.too_closed or result.strange), result.complaints()
 
 
 def _nothing_leaks_beside(web: Web, log: io.StringIO) -> None:
@@ -209,7 +185,7 @@ def test_a_sample_of_readers_states_and_doors_is_as_the_law_says(planted: Stage)
     result = Result()
     for place, reader in enumerate(reader for reader in READERS if reader.name in QUICK_READERS):
         result.add(check(made, web, persons[place % 2 :: 2], [reader], doors))
-    _judge(result)
+    result.judge()
     _nothing_leaks_beside(web, log)
     web.close()
 
@@ -218,7 +194,7 @@ def test_a_sample_of_readers_states_and_doors_is_as_the_law_says(planted: Stage)
 def test_every_reader_state_and_door_is_as_the_law_says(planted: Stage) -> None:
     made, persons, log = planted
     web = Web(made.server._base)
-    _judge(check(made, web, persons, list(READERS), list(DOORS)))
+    check(made, web, persons, list(READERS), list(DOORS)).judge()
     _nothing_leaks_beside(web, log)
     web.close()
 

@@ -166,11 +166,14 @@ def check(running_http: str, ledger: Ledger, studies: set[str]) -> int:
 def lost_reports(base: str, ledger: Ledger) -> int:
     person = json.loads(fetch(base, "/fhir/Patient?identifier=19121212-1212", "application/fhir+json"))
     handle = person["entry"][0]["resource"]["id"]
-    found = json.loads(fetch(base, f"/fhir/DiagnosticReport?patient={handle}", "application/fhir+json"))
-    texts = {
-        entry["resource"]["identifier"][0]["value"]: entry["resource"]["conclusion"]
-        for entry in found["entry"]
-    }
+    texts: dict[str, str] = {}
+    path = f"/fhir/DiagnosticReport?patient={handle}"
+    while path:
+        found = json.loads(fetch(base, path, "application/fhir+json"))
+        for entry in found["entry"]:
+            texts[entry["resource"]["identifier"][0]["value"]] = entry["resource"]["conclusion"]
+        links = {link["relation"]: link["url"] for link in found.get("link", ())}
+        path = links.get("next", "")[links.get("next", "").find("/fhir/") :] if "next" in links else ""
     return sum(texts.get(accession) != text for accession, text in ledger.reports.items())
 
 
@@ -179,9 +182,8 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed(tmp_path: Path) 
     dicom, http, mllp = free_ports(3)
     digest = hashlib.sha256(TOKEN.encode()).hexdigest()
     config = tmp_path / "samsyn.toml"
-    config.write_text(
-        CONFIG.format(folder=tmp_path / "data", dicom=dicom, http=http, mllp=mllp, digest=digest)
-    )
+    written = CONFIG.format(folder=tmp_path / "data", dicom=dicom, http=http, mllp=mllp, digest=digest)
+    config.write_text(written.replace("[dicom]", "settle_after_s = 1\n[dicom]"))
     base, log = f"http://127.0.0.1:{http}", tmp_path / "server.log"
     ledger, source, lost, slowest = Ledger(), random.Random(SEED), 0, 0.0
     for cycle in range(CYCLES):

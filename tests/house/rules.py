@@ -307,7 +307,7 @@ def _reads_rows(module: Module) -> bool:
 
 ALLOWED_HOSTS: Final = re.compile(
     r"(localhost|127\.0\.0\.1|\[::1\]|\{.*|[\w.-]*\bexample(\.(com|org|se|net))?|[\w.-]+\.(example|test|invalid)"
-    r"|(www\.)?w3\.org|(\w+\.)?hl7\.(org|se)|dicom\.nema\.org|electronichealth\.se|loinc\.org|ihe\.net|snomed\.info"
+    r"|(www\.)?w3\.org|(\w+\.)?hl7\.(org|se)|dicom\.nema\.org|electronichealth\.se|loinc\.org|(profiles\.)?ihe\.net|snomed\.info"
     r"|wadl\.dev\.java\.net|(?:id\.)?sambi\.se|schemas\.openid\.net|unitsofmeasure\.org|www\.apache\.org|www\.rfc-editor\.org|schemas\.xmlsoap\.org|[\w.-]+\.inera\.se)"
 )
 MACHINE_PLACES: Final = re.compile(

@@ -6,12 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from samsyn.errors import Conflict
+from samsyn.ingest.receive import Arrival
+from samsyn.model.patient import Demographics, DemographicsOrigin, PatientIdentifier
 from samsyn.model.predicate import Everything
 from samsyn.patients import links, registry
 from samsyn.reports import referrals
 from samsyn.store.index import examination_rows, patient_rows
 from samsyn.store.transaction import Transaction
 from tests.hl7v2.messages import message, msh, obr, obx, pid, segment
+from tests.ingest.test_receive import data_set
 from tests.reports.house import EHR, RIS, House
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
@@ -81,11 +84,11 @@ class Life:
         self.clock = START
         self.steps = 0
         self.misplaced = 0
+        self.mixed: dict[str, tuple[int, int]] = {}
+        """Objects in a study that was opened for another number of the same person: (sent for, study's)."""
 
     async def begin(self) -> None:
         def decide(transaction: Transaction) -> list[int]:
-            from samsyn.model.patient import Demographics, DemographicsOrigin, PatientIdentifier
-
             return [
                 registry.find_or_make(
                     transaction,
@@ -103,8 +106,12 @@ class Life:
         for _ in range(steps):
             self.steps += 1
             self.clock += timedelta(minutes=1)
-            what = self.rng.choice(("merge", "merge", "link", "part", "part", "image", "referral", "report"))
-            if what in ("merge", "link", "part"):
+            what = self.rng.choice(
+                ("merge", "merge", "link", "part", "part", "image", "referral", "report", "mixed")
+            )
+            if what == "mixed":
+                await self.mix()
+            elif what in ("merge", "link", "part"):
                 await self.say(what)
             else:
                 await self.send(what)
@@ -124,6 +131,11 @@ class Life:
 
         try:
             await self.house.store.commit(decide)
+            self.mixed = {
+                uid: (person, owner)
+                for uid, (person, owner) in self.mixed.items()
+                if owner in self.oracle.together(person)
+            }
             refused = False
         except Conflict:
             refused = True
@@ -134,7 +146,7 @@ class Life:
         person = self.rng.randrange(6)
         name, thing = self.names[person], f"{self.number}X{self.steps}"
         if what == "image":
-            uid = f"2.25.{1_000_000 + self.number * 1_000 + self.steps}"
+            uid = f"2.25.{1_000 + self.number}{self.steps:03d}"
             assert await self.house.image(name, f"I{thing}", uid) == "stored"
             self.sent[person].add(f"study {uid}")
             return
@@ -151,6 +163,29 @@ class Life:
         filed = await self.house.send(raw, EHR if what == "referral" else RIS)
         assert filed.verdict.code == "AA", filed
 
+    async def mix(self) -> None:
+        """One more image of a study arrives under another number that is the same person just then."""
+        studies = [
+            (person, thing) for person in range(6) for thing in sorted(self.sent[person]) if thing[:2] == "st"
+        ]
+        if not studies:
+            return
+        owner, thing = self.rng.choice(studies)
+        person = self.rng.choice(sorted(self.oracle.together(owner)))
+        uid = thing.removeprefix("study ")
+        sop_uid = f"{uid}.7.{self.steps}"
+        data = data_set(
+            PatientID=self.names[person],
+            PatientName=None,
+            PatientBirthDate=None,
+            StudyInstanceUID=uid,
+            SeriesInstanceUID=f"{uid}.7",
+            SOPInstanceUID=sop_uid,
+        )
+        receipt, _ = await self.house.intake.receive(Arrival(RIS, "1.2.840.10008.1.2.1", "a"), data)
+        assert receipt.outcome == "stored"
+        self.mixed[sop_uid] = (person, owner)
+
     async def look(self) -> None:
         """Counts what is shown with a person it was not sent for, or missing with the one it was."""
         for person, key in enumerate(self.keys):
@@ -161,6 +196,10 @@ class Life:
             self.misplaced += len(linked ^ {self.keys[each] for each in together})
             own = await self.house.store.read(lambda connection, key=key: _filed(connection, key))
             self.misplaced += len(own ^ self.sent[person])
+        rows = await self.house.all(
+            "SELECT sop_uid FROM instance WHERE sop_uid LIKE ?", f"2.25.{1_000 + self.number}___.7.%"
+        )
+        self.misplaced += len({row[0] for row in rows} ^ set(self.mixed))
 
 
 def _seen(connection: Any, key: int) -> tuple[set[int], set[str]]:

@@ -16,8 +16,9 @@ from samsyn.patients.identifiers import ISSUERS, Kind
 from samsyn.patients.links import Word
 from samsyn.store.index import patient_rows
 from samsyn.store.transaction import Transaction
+from tests.hl7v2.messages import message, msh, pid, segment
 from tests.patients.house import ISSUER, Life
-from tests.reports.house import House
+from tests.reports.house import EHR, House
 
 COUNT = int(os.environ.get("SAMSYN_HISTORIES", "500"))
 EARLY, MIDDLE, LATE = (Word(f"2024-03-0{day}T12:00:00+00:00", "test") for day in (1, 2, 3))
@@ -238,3 +239,46 @@ async def test_after_500_random_histories_nothing_is_misplaced_also_after_a_rebu
         assert rows == before
     finally:
         again.close()
+
+
+@pytest.mark.slow
+async def test_a_merge_that_a_crash_cuts_off_at_any_byte_is_whole_or_not_there(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    house = House(folder)
+    keys = await people(house, 2)
+    order = message(
+        msh("ORM^O01", "o1"),
+        pid(f"N1^^^&{ISSUER}&ISO", "Person^N1"),
+        segment("ORC", {1: "NW", 2: "R1", 9: "20240314120000"}),
+        segment("OBR", {4: "C^DT^L"}),
+    )
+    await house.send(order, EHR)
+    (file,) = (folder / "journal").iterdir()
+    before = await _end(house)
+    merge = message(
+        msh("ADT^A40", "m1", sent="20240316120000"),
+        pid(f"N0^^^&{ISSUER}&ISO", "Person^N0"),
+        segment("MRG", {1: f"N1^^^&{ISSUER}&ISO"}),
+    )
+    await house.send(merge)
+    after = await _end(house)
+    house.close()
+    whole = file.read_bytes()
+    places = sorted({before, after - 1, after, *range(before, after, max(1, (after - before) // 47))})
+    assert len(places) >= 48
+    for place in places:
+        copy = tmp_path / f"cut-{place}"
+        (copy / "journal").mkdir(parents=True)
+        (copy / "journal" / file.name).write_bytes(whole[:place])
+        again = House(copy)
+        merged = await again.all("SELECT merged_into FROM patient WHERE patient_key = ?", keys[1])
+        events = await again.all("SELECT COUNT(*) FROM identity_event")
+        audited = await again.all("SELECT COUNT(*) FROM audit WHERE event = 'MERGE_PATIENT'")
+        found = (merged[0][0], events[0][0], audited[0][0])
+        again.close()
+        assert found == ((keys[0], 1, 1) if place >= after else (None, 0, 0)), place
+
+
+async def _end(house: House) -> int:
+    ((offset,),) = await house.all("SELECT end_offset FROM journal_state")
+    return offset

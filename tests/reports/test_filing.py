@@ -336,3 +336,21 @@ async def test_a_notes_of_what_was_not_understood_is_told_with_the_acceptance(ho
 async def test_the_audit_chain_holds(house: House) -> None:
     await house.send(oru())
     await journal.verify(house.store)
+
+
+@pytest.mark.parametrize(
+    ("examined", "result", "begins", "ends"),
+    [
+        ("20240315080000", "20240315100000", 20240315, 20240315),
+        ("20240315080000", "20240319090000", 20240315, 20240319),
+        ("", "20240319090000", None, 20240319),
+        ("20240315080000", "", 20240315, 20240315),
+        ("20240320080000", "20240319090000", 20240319, 20240320),
+    ],
+)
+async def test_a_report_documents_the_days_from_the_examination_to_the_result(
+    house: House, examined: str, result: str, begins: int | None, ends: int
+) -> None:
+    # So a block of the examination's day hides what was dictated later, and a block of later days does so too.
+    await house.send(oru(f7=examined, f22=result))
+    assert await house.all("SELECT begins, ends FROM report") == [(begins, ends)]

@@ -21,7 +21,7 @@ from samsyn.jobs.queue import Job
 from samsyn.model.patient import Demographics, DemographicsOrigin, PatientIdentifier
 from samsyn.model.predicate import Everything
 from samsyn.model.subject import Assignment, Purpose, Right, Subject, SubjectKind
-from samsyn.patients import registry
+from samsyn.patients import links, registry
 from samsyn.patients.identifiers import ISSUERS, Kind
 from samsyn.reports.stewardship.decisions import Decisions
 from samsyn.reports.stewardship.moving import Mover
@@ -374,3 +374,45 @@ async def test_a_settled_study_moves_and_comes_back_with_every_byte(archive: Arc
     assert await archive.things(wrong) == {"2.25.7"}
     assert await archive.all("SELECT COUNT(*) FROM instance") == [(0,)]
     assert await archive.all("SELECT instance_count FROM study") == [(3,)]
+
+
+async def test_what_was_sent_under_two_numbers_is_parted_also_when_it_is_settled(archive: Archive) -> None:
+    wrong, right = await two_people(archive)
+    await archive.store.commit(lambda transaction: links.merge(transaction, wrong, right, links.Word()))
+    await archive.send_image(1)
+    more = {"PatientID": RIGHT.value, "PatientName": "Ekström^Åsa", "PatientBirthDate": "19900101"}
+    archive.intake._compared["2.25.7", RIGHT, Demographics("Ekström^Åsa", "19900101")] = (
+        None  # the contradiction is not what is looked at here
+    )
+    for number in (2, 3):
+        assert await archive.send_image(number, **more) == "stored"
+    await archive.settle()
+    await archive.store.commit(lambda transaction: links.unmerge(transaction, wrong, right, links.Word()))
+    held = await archive.all("SELECT sop_uid FROM held WHERE settled = '' ORDER BY sop_uid")
+    assert held == [("2.25.7.1.2",), ("2.25.7.1.3",)]
+    assert await archive.all("SELECT instance_count, series_count FROM study") == [(1, 1)]
+    ((segment, offset, length), _) = await archive.all("SELECT segment, body_offset, length FROM held")
+    assert RIGHT.value.encode() in await archive.store.body_async(segment, offset, length)
+
+
+async def test_a_report_without_images_is_moved_alone_followed_and_taken_back(archive: Archive) -> None:
+    wrong, right = await two_people(archive)
+    await archive.report("1")
+    (row,) = await archive.mover.texts(steward(), wrong)
+    number = (row["accession_issuer"], row["accession"])
+    told = await archive.mover.text_consequences(steward(), wrong, number, RIGHT)
+    assert (told.reports, told.instances, told.former.key) == (1, 0, wrong)
+    act = await archive.mover.move_texts(steward(), wrong, number, RIGHT, "Fel patient")
+    assert await archive.report("2", text="Tillägg") == "AA"
+    assert await archive.things(right) == {"Svar", "Tillägg"}
+    assert await archive.mover.texts(steward(), wrong) == []
+    with pytest.raises(Conflict):
+        await archive.mover.move_texts(steward(), right, number, RIGHT, "igen")
+    await archive.decisions.undo(steward(), act)
+    assert await archive.things(wrong) == {"Svar", "Tillägg"}
+    with pytest.raises(NotFound):
+        await archive.mover.move_texts(steward(KLARA), wrong, number, RIGHT, "annans")
+    with pytest.raises(NotFound):
+        await archive.mover.text_consequences(steward(KLARA), wrong, number)
+    with pytest.raises(BadInput):
+        await archive.mover.move_texts(steward(), wrong, number, RIGHT, "")

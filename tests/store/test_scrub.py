@@ -178,8 +178,12 @@ async def test_a_pass_is_gone_on_with_after_a_restart_and_begun_when_it_is_due(
     await filled(tmp_path, monkeypatch)
     clock = Held()
     store = opened(tmp_path)
+    scrub = Scrub(store, clock, every_days=2.0)
+    assert not await scrub._is_due()
+    clock.time += timedelta(days=2)
+    assert await scrub._is_due()
     await store.commit(
-        lambda transaction: transaction.insert("scrub", one=1, segment=4, began="2026-11-25", finished="")
+        lambda transaction: transaction.replace("scrub", one=1, segment=4, began="2026-11-25", finished="")
     )
     store.close()
     store = opened(tmp_path)

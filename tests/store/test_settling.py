@@ -4,6 +4,7 @@ import asyncio
 import random
 import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace as changed
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from samsyn.ingest.receive import Arrival
 from samsyn.model.imaging import BodyLocation, StoredInstance
 from samsyn.model.predicate import Everything, PatientIn
 from samsyn.store import replay
+from samsyn.store.documents import Documents
 from samsyn.store.index import find_rows, instance_rows, settled_rows, settled_uids
 from samsyn.store.index.find_rows import Condition
 from samsyn.store.store import Store
@@ -125,6 +127,39 @@ async def test_a_settled_series_answers_as_before_and_leaves_the_index(house: Ho
     assert answers(house.store) == before
     assert len(list((house.store.folder / "objects").rglob("*.series"))) == 6
     assert not list((house.store.folder / "objects").rglob("*.part"))
+
+
+async def test_one_instance_is_found_by_its_uid_alone(house: House) -> None:
+    await filled(house)
+
+    def ask(connection: sqlite3.Connection) -> list[StoredInstance | None]:
+        uids = [f"2.25.{7000 + number}" for number in range(14)]
+        return [instance_rows.instance(connection, uid) for uid in uids]
+
+    before = house.store.peek(ask)
+    assert [each is None for each in before] == [False] * 12 + [True] * 2
+    await settle_all(house.store)
+    assert [each and bare(each) for each in house.store.peek(ask)] == [each and bare(each) for each in before]
+    await house.store.commit(lambda transaction: transaction.unsettle_holding("2.25.7003"))
+    assert house.rows("SELECT sop_uid FROM instance ORDER BY 1") == [("2.25.7003",), ("2.25.7009",)]
+    await house.store.commit(lambda transaction: transaction.unsettle_holding("2.25.9"))
+
+
+async def test_a_settled_series_is_two_files(house: House) -> None:
+    for number in range(30):
+        await house.send(sent(number))
+    with ThreadPoolExecutor(1) as executor:
+        documents = Documents(house.store, executor, SystemClock())
+        await documents.prepare("2.25.610", 0.0)
+        [before] = (house.store.folder / "derived" / "metadata").rglob("*.json*")
+        content = before.read_bytes()
+        await settle_all(house.store)
+        assert await documents.series("2.25.610", 1, 30)
+        before.unlink()
+        await documents.prepare("2.25.610", 0.0)
+    files = [path for name in ("objects", "derived") for path in (house.store.folder / name).rglob("*.*")]
+    assert sorted(path.suffix for path in files) == sorted([before.suffix, ".series"])
+    assert before.read_bytes() == content
 
 
 async def test_the_object_holds_the_bytes_as_received_back_to_back(house: House) -> None:
@@ -270,7 +305,7 @@ STEPS = some.lists(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], max_examples=25)
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_any_history_settled_at_any_points_equals_the_one_that_never_settles(
     steps: list[tuple[str, int, int, int]], tmp_path: Path

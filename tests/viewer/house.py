@@ -24,6 +24,8 @@ from samsyn.access.authentication.identification import Identification
 from samsyn.access.authentication.oidc import Registration, RelyingParty
 from samsyn.access.authentication.sessions import Sessions
 from samsyn.access.authentication.tokens import Tokens
+from samsyn.access.followup.extract import Extracts
+from samsyn.access.followup.review import LogReview
 from samsyn.access.lift_requests import LiftRequests
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
@@ -45,6 +47,7 @@ from samsyn.render.pictures import Pictures
 from samsyn.reports.examination import History
 from samsyn.reports.file import Filing
 from samsyn.reports.stewardship.decisions import Decisions
+from samsyn.reports.stewardship.joining import Joining
 from samsyn.reports.stewardship.moving import Mover
 from samsyn.reports.stewardship.worklists import WorkLists
 from samsyn.retrieve.retrieve import Retriever
@@ -113,9 +116,12 @@ class House:
             retriever=self.retriever,
             pictures=self.pictures,
             history=History(self.store),
+            review=LogReview(self.store, self.clock),
+            extracts=Extracts(self.store, self.clock, self.connections.naming_providers()),
             connections=self.connections,
             work_lists=WorkLists(self.store, self.clock),
             mover=self.mover,
+            joining=Joining(self.store, self.clock),
             decisions=Decisions(
                 self.store, self.clock, self.intake, self.filing, self.connections.sender_again, self.mover
             ),
@@ -154,6 +160,17 @@ class House:
             base_url=self.base,
             headers={"origin": self.base, "sec-fetch-site": "same-origin"},
         )
+
+    async def as_patient(self, person: str) -> httpx.AsyncClient:
+        """A browser in which a patient of the demo is logged in."""
+        own = PEOPLE[person]
+        key = await self._person(own.number)
+        assert key is not None
+        subject = Subject(SubjectKind.PATIENT, f"patient-{key}", own.key, None, patient_key=key)
+        secret, _ = self.sessions.open(subject)
+        client = self.client()
+        client.cookies.set("samsyn-session", secret, domain="127.0.0.1")
+        return client
 
     def logged_in(self, persona: str, assignment: int = 0) -> httpx.AsyncClient:
         """A browser in which somebody is logged in already."""

@@ -102,3 +102,14 @@ async def test_a_form_of_an_earlier_session_does_nothing_in_the_next(house: Hous
         await client.get(await chosen(client, "gp"))
         answer = await client.post("/find", data={"form_token": old, "number": "191212121212"})
         assert answer.status_code == 403
+
+
+async def test_whoever_knocks_all_day_is_written_down_once_a_quarter(house: House) -> None:
+    async with house.client() as client:
+        for number in range(20):
+            assert (await client.get(f"/login/callback?state=s{number}&code=c")).status_code == 403
+            await client.post("/login/backchannel", data={"logout_token": f"{number}"})
+            assert (
+                await client.post("/login/saml/acs", data={"SAMLResponse": f"{number}"})
+            ).status_code == 403
+    assert [event for event, _ in await house.audited()].count("LOGIN_REFUSED") == 3

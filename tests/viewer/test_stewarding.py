@@ -1,23 +1,27 @@
 """The steward's console: who may see it, what it shows, what its buttons do, and that everything can be traced."""
 
 import re
+import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import httpx
 import pytest
 import pytest_asyncio
 
+from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.demo_idp.personas import PERSONAS
 from samsyn.ingest.receive import Arrival
 from samsyn.model.sender import Sender
+from samsyn.patients import links
 from samsyn.store.transaction import Transaction
 from samsyn_demo.region import BY_KEY as PROVIDERS
-from tests.hl7v2.messages import message, msh, pid
+from tests.hl7v2.messages import message, msh, obr, obx, pid
 from tests.ingest.test_receive import data_set
 from tests.viewer.house import House, a_house, sender_of
-from tests.viewer.test_pages import post, visible
+from tests.viewer.test_pages import post, related, visible
 
 NORD = PROVIDERS["nord"]
 SYNTAX = "1.2.840.10008.1.2.1"
@@ -241,3 +245,120 @@ async def test_another_providers_study_can_not_even_be_looked_at(house: House) -
         page = await client.get("/steward")
         found = await post(client, page, "/steward/person", number="19121212-1212")
         assert "2.25.95" not in (await client.get(found.headers["location"])).text
+
+
+async def test_images_without_text_are_joined_with_a_suggested_one_and_parted_again(house: House) -> None:
+    today = datetime.now(STOCKHOLM).strftime("%Y%m%d")
+    assert await image(house, 1, StudyDate=today, AccessionNumber=None) == "stored"
+    raw = message(
+        msh("ORU^R01", "t1", sent=f"{today}120000"),
+        pid("191212121212^^^PNR", "Tolvansson^Tolvan", "19121212", "M"),
+        obr({3: "F1", 7: f"{today}110000", 18: "ACC77", 22: f"{today}120000"}),
+        obx("Inga fynd."),
+    )
+    unit = NORD.units[0].hsa_id
+    filed = await house.filing.file_message(sender_of(NORD, unit), "standard", raw, "test")
+    assert filed.receipt.outcome == "stored"
+    async with house.logged_in("steward") as client:
+        page = await client.get("/steward/unjoined")
+        assert "ACC77" in page.text and "Inga fynd" not in page.text
+        text = re.search(r'name="text" value="([^"]+)"', page.text)[1]  # type: ignore[index]
+        address = "/steward/unjoined/2.25.91/join"
+        assert (await post(client, page, address, text=text, reason="")).status_code == 400
+        forged = await post(client, page, address, text="2.25.2 ANNAT", reason="x")
+        assert forged.status_code == 404
+        done = await post(client, page, address, text=text, reason="Numret saknas")
+        assert done.headers["location"] == "/steward/acts"
+        assert "Alla bilder har sin text" in (await client.get("/steward/unjoined")).text
+        page = await client.get("/steward/acts")
+        assert "Text och bilder kopplade" in page.text
+        await post(client, page, "/steward/acts/1/undo")
+        assert "ACC77" in (await client.get("/steward/unjoined")).text
+
+
+async def test_suspected_duplicates_are_looked_at_and_taken_off_the_list(house: House) -> None:
+    today = datetime.now(STOCKHOLM).strftime("%Y%m%d")
+    for number in (1, 2):
+        assert await image(house, number, StudyDate=today, StudyTime=f"10{number}000") == "stored"
+    async with house.logged_in("steward") as client:
+        page = await client.get("/steward/alike")
+        assert "2.25.91" in page.text and "2.25.92" in page.text
+        await post(client, page, "/steward/alike/2.25.91/settle", other="2.25.92", reason="Två tagningar")
+        assert "Inga misstänkta dubbletter" in (await client.get("/steward/alike")).text
+
+
+async def test_what_was_sent_under_two_numbers_that_are_parted_is_held_and_filed_as_a_study_of_its_own(
+    house: House,
+) -> None:
+    await register(house, "1", "191212121212^^^PNR", "Tolvansson^Tolvan", "19121212", "M")
+    await register(house, "2", "991981000010^^^SLLRES", "Okänd^Man", "", "M")
+    (one,), (other,) = (
+        await house.lookup.by_number("191212121212"),
+        await house.lookup.by_number("991981000010"),
+    )
+    await house.store.commit(lambda t: links.merge(t, one.key, other.key, links.Word()))
+    assert await image(house, 1) == "stored"
+    more = {"PatientID": "991981000010", "SOPInstanceUID": "2.25.91.1.2"}
+    data = data_set(StudyInstanceUID="2.25.91", SeriesInstanceUID="2.25.91.1", **more)
+    receipt, _ = await house.intake.receive(Arrival(nord(house), SYNTAX, "test"), data)
+    assert receipt.outcome == "stored"
+    await house.store.commit(lambda t: links.unmerge(t, one.key, other.key, links.Word()))
+
+    def rows(connection: sqlite3.Connection) -> list[tuple[str, int]]:
+        found = connection.execute("SELECT study_uid, instance_count FROM study ORDER BY study_key")
+        return [(row[0], row[1]) for row in found]
+
+    assert await house.store.read(rows) == [("2.25.91", 1)]
+    async with house.logged_in("steward") as client:
+        address = link_to(await client.get("/steward/held"), "/steward/held/")
+        page = await client.get(address)
+        page = await post(client, page, address, number="991981000010")
+        ticket = re.search(r'name="ticket" value="([^"]+)"', page.text)[1]  # type: ignore[index]
+        done = await post(client, page, f"{address}/release", ticket=ticket, reason="Egen undersökning")
+        assert done.headers["location"] == "/steward/acts"
+    ((first, count), (own, own_count)) = await house.store.read(rows)
+    assert (first, count, own_count) == ("2.25.91", 1, 1)
+    assert await house.lookup.person_of_study(own) == other.key
+
+
+async def test_a_difference_is_told_beside_the_images_until_it_is_settled(house: House) -> None:
+    await register(house, "1", "191212121212^^^PNR", "Tolvansson^Tolvan", "19121213", "M")
+    assert await image(house, 1) == "stored"
+    told = "Kontrollera att bilderna är rätt patients"
+    async with house.logged_in("radiologist") as client:
+        base = await related(client)
+        address = re.search(rf'href="({base}e/[^"#]+)"', (await client.get(base)).text)[1]  # type: ignore[index]
+        page = await client.get(address)
+        assert told in page.text and "annat födelsedatum." in visible(page)
+        async with house.logged_in("steward") as desk:
+            found = await desk.get("/steward/findings")
+            await post(desk, found, "/steward/findings/1/settle", reason="Skrivfel")
+        assert told not in (await client.get(address)).text
+
+
+async def test_a_report_without_images_is_moved_with_all_consequences_shown(house: House) -> None:
+    await register(house, "1", "191212121212^^^PNR", "Tolvansson^Tolvan", "19121212", "M")
+    await register(house, "2", "199001012385^^^PNR", "Ekström^Åsa", "19900101", "F")
+    raw = message(
+        msh("ORU^R01", "t1"), pid(name="", birth="", sex=""), obr({3: "F1", 18: "ACC77"}), obx("Inga fynd.")
+    )
+    unit = NORD.units[0].hsa_id
+    filed = await house.filing.file_message(sender_of(NORD, unit), "standard", raw, "test")
+    assert filed.receipt.outcome == "stored"
+    async with house.logged_in("steward") as client:
+        page = await client.get("/steward")
+        found = await post(client, page, "/steward/person", number="19121212-1212")
+        page = await client.get(found.headers["location"])
+        assert "Inga fynd" not in page.text
+        text = re.search(r'name="text" value="([^"]+)"', page.text)[1]  # type: ignore[index]
+        address = re.search(r'action="(/steward/texts/[^"]+)"', page.text)[1]  # type: ignore[index]
+        page = await post(client, page, address, text=text, number="19900101-2385")
+        assert "Till Åsa Ekström" in visible(page) and "1 svar" in page.text
+        ticket = re.search(r'name="ticket" value="([^"]+)"', page.text)[1]  # type: ignore[index]
+        forged = await post(client, page, f"{address}/done", text="2.25.2 ANNAT", ticket=ticket, reason="x")
+        assert forged.status_code == 404
+        done = await post(client, page, f"{address}/done", text=text, ticket=ticket, reason="Fel patient")
+        assert done.headers["location"] == "/steward/acts"
+        page = await client.get("/steward/acts")
+        await post(client, page, "/steward/acts/1/undo")
+        assert "Ångrat" in (await client.get("/steward/acts")).text

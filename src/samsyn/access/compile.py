@@ -10,7 +10,7 @@ from typing import Final
 
 from samsyn.access.facts import ALL, Facts
 from samsyn.access.grounds import ONE_STEP
-from samsyn.access.rules import OWN_WORK, best_ground, is_same_region, last_day_for_patient
+from samsyn.access.rules import OWN_WORK, best_ground, is_same_region, last_day_for_patient, stands_for
 from samsyn.access.standing import ALWAYS, Covered, Span, Standing, standing
 from samsyn.model.predicate import (
     AllOf,
@@ -33,21 +33,26 @@ _WIDTH: Final = 16
 
 def predicate(facts: Facts) -> Predicate:
     """What the reader may see of the one person that the facts are about."""
-    reader = standing(facts)
+    return predicate_of(standing(facts))
+
+
+def predicate_of(reader: Standing) -> Predicate:
+    """The same for facts that have been boiled down."""
+    facts = reader.facts
     seen = _BY_KIND[facts.subject.kind](reader)
     if isinstance(seen, Nothing) or not facts.patient_keys:
         return Nothing()
     return AllOf((PatientIn(facts.patient_keys), HasOwner(), seen))
 
 
-def system_predicate(subject: Subject, purpose: Purpose, patients: Iterable[Facts]) -> Predicate:
+def system_predicate(subject: Subject, purpose: Purpose, patients: Iterable[Standing]) -> Predicate:
     """What a system may see without naming a patient: its own provider, and others' on each patient's ground."""
     own = subject.assignment
     if subject.kind is not SubjectKind.SYSTEM or own is None or purpose is not Purpose.CARE:
         return Nothing()
     if own.purpose is not purpose or not own.provider_hsa_id or not own.unit_hsa_id:
         return Nothing()
-    seen = [part for part in (predicate(facts) for facts in patients) if not isinstance(part, Nothing)]
+    seen = [part for part in map(predicate_of, patients) if not isinstance(part, Nothing)]
     return AnyOf((AllOf((HasOwner(), ProviderIs(own.provider_hsa_id))), *seen))
 
 
@@ -134,7 +139,7 @@ def _system(reader: Standing) -> Predicate:
 
 def _patient(reader: Standing) -> Predicate:
     facts = reader.facts
-    if facts.purpose is not Purpose.OWN_RECORD or facts.subject.patient_key not in facts.patient_keys:
+    if facts.purpose is not Purpose.OWN_RECORD or not stands_for(facts):
         return Nothing()
     return AllOf((Without(Overlaps(last_day_for_patient(facts) + 1, None)), Without(IsPreliminary())))
 

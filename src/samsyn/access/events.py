@@ -79,6 +79,8 @@ class Event(StrEnum):
     EXPORT = "EXPORT"
     SEND = "SEND"
     READ_AUDIT = "READ_AUDIT"
+    MAKE_LOG_CHECK = "MAKE_LOG_CHECK"
+    SIGN_LOG_CHECK = "SIGN_LOG_CHECK"
     REFUSED = "REFUSED"
     READ_WORK_LIST = "READ_WORK_LIST"
     SETTLE_HELD = "SETTLE_HELD"
@@ -101,6 +103,9 @@ OPENINGS: Final = MappingProxyType(
     }
 )
 """The event for each kind of opening that a door can tell."""
+
+BY_SYSTEM: Final = "system"
+"""What `by` in an entry's details says when a system did it, no person."""
 
 _WRITES: Final = frozenset(
     {
@@ -146,6 +151,8 @@ def activity_of(event: Event) -> Activity:
     """The national word for an event."""
     if event in _EMERGENCIES:
         return Activity.EMERGENCY
+    if event is Event.SIGN_LOG_CHECK:
+        return Activity.SIGN
     if event in (Event.EXPORT, Event.SEND):
         return Activity.PRINT
     return Activity.WRITE if event in _WRITES else Activity.READ
@@ -170,6 +177,9 @@ def entry(
             purpose = Purpose.OWN_RECORD
         elif assignment is not None:
             purpose = assignment.purpose
+    told = {key: text[: limits.MAX_WORDING_CHARACTERS] for key, text in (details or {}).items()}
+    if subject.kind is SubjectKind.SYSTEM:
+        told["by"] = BY_SYSTEM
     return AuditEntry(
         event=event.value,
         activity=(activity or activity_of(event)).value,
@@ -183,5 +193,5 @@ def entry(
         owner_provider=owner_provider,
         owner_unit=owner_unit,
         allowed=allowed,
-        details={key: text[: limits.MAX_WORDING_CHARACTERS] for key, text in (details or {}).items()},
+        details=told,
     )

@@ -30,6 +30,8 @@ class Choices:
     """HSA-ids of the providers chosen to be read, or ALL."""
     relevant: bool = False
     """Attested, after the providers' names, that the information is needed (SVOD 3:3 and 3:6, second step)."""
+    attested: datetime | None = None
+    """When it was attested: a ground of that kind that begins later demands it anew."""
     blocked_providers_shown: bool = False
     """Asked in danger which providers have blocked information (REVEAL_BLOCKED_PROVIDER; SVOD 3:5)."""
 
@@ -66,3 +68,5 @@ class Facts:
     policy: Policy = Policy()
     blocks_known: bool = True
     """False when the block register can not be read or its copy is too old (fail closed)."""
+    born: str = ""
+    """YYYYMMDD of the person's birth, "" = unknown; asked for guardians alone."""

@@ -4,6 +4,7 @@ A row counts from `starts` (inclusive) to `ends` (exclusive), and no longer once
 names an employee counts for that person only; one without counts for everybody at the unit.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -79,6 +80,16 @@ def valid_grounds(facts: Facts, assignment: Assignment) -> frozenset[Ground]:
     return frozenset(
         consent.ground for consent in facts.consents if consent_counts(facts, consent, assignment)
     )
+
+
+def attested_facts(facts: Facts) -> Facts:
+    """The facts without an attestation that is older than a ground which it would have to be for (SVOD 3:3, 3:6)."""
+    attested = facts.choices.attested
+    if attested is None or not any(
+        consent.ground in TWO_STEP and attested < consent.starts <= facts.now for consent in facts.consents
+    ):
+        return facts
+    return replace(facts, choices=replace(facts.choices, relevant=False))
 
 
 def lift_ends(lift: Lift) -> datetime:

@@ -59,7 +59,20 @@ def read_facts(
         choices,
         policy,
         blocks_known,
+        _born(ask, subject, patient_keys),
     )
+
+
+def _born(ask: Ask, subject: Subject, patient_keys: frozenset[int]) -> str:
+    """The person's birth date, where the reader is a guardian; different ones of linked persons are none."""
+    if subject.guardian_of.isdisjoint(patient_keys):
+        return ""
+    marks = ",".join("?" * len(patient_keys))
+    rows = ask(
+        f"SELECT DISTINCT birth_date FROM patient WHERE patient_key IN ({marks}) AND birth_date <> ''",  # noqa: S608
+        *sorted(patient_keys),
+    )
+    return str(rows[0][0]) if len(rows) == 1 else ""
 
 
 class Registers:

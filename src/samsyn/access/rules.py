@@ -15,12 +15,17 @@ from typing import Final, TypeAlias
 from samsyn.access.facts import Facts
 from samsyn.access.grounds import ONE_STEP
 from samsyn.access.standing import Standing, chosen, standing
+from samsyn.clock import STOCKHOLM
 from samsyn.model.predicate import Item
 from samsyn.model.registers import Ground
 from samsyn.model.subject import Assignment, Purpose, Scope, SubjectKind
 
 OWN_WORK: Final = frozenset({Purpose.QUALITY, Purpose.LEGAL, Purpose.STATISTICS, Purpose.ADMINISTRATION})
 """Purposes for which a provider uses its own information beside care (PDL 2:4 p. 3-6)."""
+
+
+GUARDIAN_UNTIL_YEARS: Final = 13
+"""Guardians read until this birthday; from then to sixteen nobody but the child's carers does (regional rule)."""
 
 
 class Level(IntEnum):
@@ -65,6 +70,8 @@ class Reason(StrEnum):
     OWN_RECORD = "own-record"
     NOT_YET_FOR_PATIENT = "not-yet-for-patient"
     NOT_SIGNED = "not-signed"
+    CHILD_TOO_OLD = "child-too-old"
+    CHILDS_RECORD = "childs-record"
 
 
 PARAGRAPHS: Final = MappingProxyType(
@@ -97,6 +104,8 @@ PARAGRAPHS: Final = MappingProxyType(
         Reason.OWN_RECORD: "PDL 5:5; SVOD 4:2",
         Reason.NOT_YET_FOR_PATIENT: "PDL 5:5",
         Reason.NOT_SIGNED: "PDL 3:10, 5:5",
+        Reason.CHILD_TOO_OLD: "PDL 5:5",
+        Reason.CHILDS_RECORD: "PDL 5:5",
     }
 )
 """The paragraph that each reason rests on."""
@@ -290,6 +299,19 @@ def care_only(reader: Standing, item: Item) -> Verdict | None:
     return None if reader.facts.purpose is Purpose.CARE else Verdict(Level.NOTHING, Reason.OTHER_PURPOSE)
 
 
+def guardian(reader: Standing, item: Item) -> Verdict | None:
+    """A guardian reads a child's record until the child is thirteen (row 29); of unknown age it is not read.
+
+    Then follows what holds for the own record.
+    """
+    facts = reader.facts
+    if facts.subject.patient_key in facts.patient_keys or facts.subject.guardian_of.isdisjoint(
+        facts.patient_keys
+    ):
+        return None
+    return None if is_young_child(facts) else Verdict(Level.NOTHING, Reason.CHILD_TOO_OLD)
+
+
 def own_record(reader: Standing, item: Item) -> Verdict | None:
     """A person reads the own record directly (PDL 5:5, SVOD 4:2); blocks are against staff, not against him.
 
@@ -298,7 +320,7 @@ def own_record(reader: Standing, item: Item) -> Verdict | None:
     facts = reader.facts
     if facts.purpose is not Purpose.OWN_RECORD:
         return Verdict(Level.NOTHING, Reason.OTHER_PURPOSE)
-    if facts.subject.patient_key is None or facts.subject.patient_key not in facts.patient_keys:
+    if not stands_for(facts):
         return Verdict(Level.NOTHING, Reason.OTHER_PATIENT)
     if not item.provider or not item.unit:
         return Verdict(Level.NOTHING, Reason.NO_OWNER)
@@ -306,7 +328,8 @@ def own_record(reader: Standing, item: Item) -> Verdict | None:
         return Verdict(Level.NOTHING, Reason.NOT_YET_FOR_PATIENT)
     if item.preliminary:
         return Verdict(Level.NOTHING, Reason.NOT_SIGNED)
-    return Verdict(Level.CONTENT, Reason.OWN_RECORD)
+    is_own = facts.subject.patient_key in facts.patient_keys
+    return Verdict(Level.CONTENT, Reason.OWN_RECORD if is_own else Reason.CHILDS_RECORD)
 
 
 STAFF_RULES: Final[tuple[Rule, ...]] = (
@@ -333,7 +356,7 @@ SYSTEM_RULES: Final[tuple[Rule, ...]] = (
     own_system,
     foreign_for_system,
 )
-PATIENT_RULES: Final[tuple[Rule, ...]] = (other_patient, own_record)
+PATIENT_RULES: Final[tuple[Rule, ...]] = (other_patient, guardian, own_record)
 
 _RULES: Final = MappingProxyType(
     {
@@ -474,6 +497,23 @@ def best_ground(valid: frozenset[Ground]) -> Ground:
     return next(ground for ground in Ground if ground in valid)
 
 
+def stands_for(facts: Facts) -> bool:
+    """Whether the reader is the person, or the guardian of the young child that the person is."""
+    if facts.subject.patient_key in facts.patient_keys:
+        return True
+    return not facts.subject.guardian_of.isdisjoint(facts.patient_keys) and is_young_child(facts)
+
+
+def is_young_child(facts: Facts) -> bool:
+    """Whether the person has not yet had the thirteenth birthday, in Sweden; False when the birth is unknown."""
+    if len(facts.born) != 8 or not facts.born.isdigit():
+        return False
+    today = facts.now.astimezone(STOCKHOLM)
+    return (
+        today.year * 10_000 + today.month * 100 + today.day < int(facts.born) + GUARDIAN_UNTIL_YEARS * 10_000
+    )
+
+
 def last_day_for_patient(facts: Facts) -> int:
     """The last day (YYYYMMDD) of information that a person may read directly now.
 
@@ -499,7 +539,7 @@ def may_be_told_who(reader: Standing, shows_something: bool) -> bool:
                 and reader.assignment.purpose is facts.purpose
             )
         case SubjectKind.PATIENT:
-            return facts.subject.patient_key in facts.patient_keys
+            return stands_for(facts)
         case SubjectKind.SYSTEM:
             return shows_something
 

@@ -6,8 +6,8 @@ they stand, is audited before it is handed out, and lives at most limits.VIEW_SE
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from types import MappingProxyType
@@ -15,10 +15,10 @@ from typing import Final
 
 from samsyn import limits
 from samsyn.access.choices import ActiveChoices
-from samsyn.access.compile import predicate, system_predicate
+from samsyn.access.compile import predicate_of, system_predicate
 from samsyn.access.events import OPENINGS, Activity, Event, entry
 from samsyn.access.facts import Choices, Facts, Policy
-from samsyn.access.grounds import next_change
+from samsyn.access.grounds import attested_facts, next_change
 from samsyn.access.once import Once
 from samsyn.access.refusals import Refusals
 from samsyn.access.registers import Registers, read_facts
@@ -42,7 +42,8 @@ from samsyn.audit import journal as audit
 from samsyn.clock import Clock
 from samsyn.errors import LimitExceeded, NotFound
 from samsyn.model.audit import AuditEntry
-from samsyn.model.predicate import AnyOf, Item, Nothing, Predicate, holds
+from samsyn.model.patient import Patient
+from samsyn.model.predicate import NO_ITEM, AnyOf, Item, Nothing, Predicate, holds
 from samsyn.model.registers import Ground
 from samsyn.model.subject import Purpose, Subject, SubjectKind
 from samsyn.store.index import examination_rows, identity_rows, instance_rows, patient_rows, register_rows
@@ -50,6 +51,8 @@ from samsyn.store.index.register_rows import Ask
 from samsyn.store.store import Store
 
 _MADE_BY_THE_GATEKEEPER: Final = object()
+_SURELY_TRUE_S: Final = 1.0
+"""So young a View is not looked at again: a series of small objects must not cost a look-up for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +77,31 @@ class View:
     told: frozenset[Told]
     """What a page about the one person may tell as long as this View is true; see Gatekeeper.still_told."""
     standings: tuple[Standing, ...] = field(repr=False)
+    shows_something: bool
+    """Whether anything of the one person is shown; not asked for patients themselves."""
+    untold_issuers: frozenset[str] = field(repr=False)
+    """Issuers of local patient numbers that would tell which provider has something, before that may be told."""
+    asked: frozenset[int] | None = field(repr=False)
+    """The keys that it was opened for."""
+    renew: "Callable[[View], Awaitable[View]]" = field(repr=False, compare=False)
+    """Gives the same View as the registers stand at that moment. Work that lasts calls it before every object, so
+    that a block stops it within limits.VIEW_SECONDS."""
     made_by: object = field(repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.made_by is not _MADE_BY_THE_GATEKEEPER:
             raise TypeError("only a Gatekeeper makes a View")
+
+    def told_numbers(self, patient: Patient, sought: str = "") -> Patient:
+        """The person with only the numbers that may be told: a provider's own local number says that the person
+        has been there (SVOD 2:4). `sought` is what the reader knows already; somebody known by one number only was
+        found by it."""
+        told = tuple(
+            each
+            for each in patient.identifiers
+            if each.issuer not in self.untold_issuers or (sought and each.value == sought)
+        )
+        return replace(patient, identifiers=told or patient.identifiers[:1])
 
     def shows(self, item: Item) -> bool:
         """Whether the item may be seen."""
@@ -121,7 +144,10 @@ class Gatekeeper:
         clock: Clock,
         policy: Policy | None = None,
         blocks_known: Callable[[], bool] = lambda: True,
+        local_issuers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        """`local_issuers`: provider HSA-id by the issuer of its own patient numbers."""
+        self._local_issuers = MappingProxyType(dict(local_issuers))
         self._store = store
         self._clock = clock
         self._policy = policy or Policy()
@@ -193,6 +219,46 @@ class Gatekeeper:
         while len(kept) > limits.MAX_KEPT_VIEWS:
             kept.popitem(last=False)
 
+    async def open_view_of_studies(self, subject: Subject, study_uids: Sequence[str]) -> View:
+        """The View for reading studies that are named without their persons, over those persons alone who have
+        one of these that it shows.
+
+        NotFound: none is shown. Hidden and absent cost the same work, and both leave a refusal in the audit
+        journal, with the rule that decided, once per session, study and quarter of an hour.
+        """
+        shown: set[int] = set()
+        for study_uid in study_uids[: limits.MAX_VIEW_PERSONS]:
+            found = self._store.peek(partial(instance_rows.study_facts, study_uid=study_uid))
+            item = found[1] if found else NO_ITEM
+            view = await self._view_of_study(subject, study_uid, item)
+            if view.shows(item):
+                shown.add(item.patient_key)
+            else:
+                write = partial(self._write_refusal, view, study_uid, item)
+                await self._once.do((*_who(subject), "refused", study_uid), write)
+        if not shown:
+            raise NotFound
+        return await self.open_view(subject, frozenset(shown))
+
+    async def _view_of_study(self, subject: Subject, study_uid: str, item: Item) -> View:
+        """The View that decides on one study; kept by the study, so that an absent one costs no less than a hidden."""
+        keys = frozenset({item.patient_key})
+        for key in ((subject, Purpose.CARE, keys), (subject, Purpose.CARE, study_uid)):
+            kept = self._kept.get(key)
+            if kept is None or kept.view.asked != keys or not self._still_true(kept):
+                continue
+            if kept.view.shows(item) or key[2] == study_uid:
+                return kept.view
+        version = self._version
+        view = await self._make(subject, Purpose.CARE, keys)
+        self._keep(self._kept, (subject, Purpose.CARE, study_uid), view, version, limits.VIEW_SECONDS)
+        return view
+
+    async def _renewed(self, view: View) -> View:
+        if (self._clock.now() - view.opened).total_seconds() < _SURELY_TRUE_S:
+            return view
+        return await self.open_view(view.subject, view.asked, view.purpose)
+
     def forget_views(self) -> None:
         """Makes every View anew at its next opening: after merges and other changes outside the registers."""
         self._kept.clear()
@@ -222,6 +288,8 @@ class Gatekeeper:
         view = await self.open_view(subject, frozenset({patient_key}))
         reader = view.standings[0]
         after = step_taken(reader, view.choices, step, names)
+        if step is Step.RELEVANT:
+            after = replace(after, attested=self._clock.now())
         event = STEP_EVENTS[step]
         in_danger = step is Step.RELEVANT and Ground.EMERGENCY in view.grounds
         details = {"step": step.value, "wording": wording}
@@ -242,13 +310,14 @@ class Gatekeeper:
     async def may_be_told_who(self, subject: Subject, patient_key: int) -> bool:
         """Whether the subject may learn this person's name, birth date and numbers; see the rule of that name."""
         view = await self.open_view(subject, frozenset({patient_key}))
-        reader = view.standings[0]
-        if subject.kind is not SubjectKind.SYSTEM or isinstance(view.predicate, Nothing):
-            return may_be_told_who(reader, False)
-        items = await self._store.read(
-            lambda connection: examination_rows.items_of(connection, reader.facts.patient_keys)
-        )
-        return may_be_told_who(reader, any(view.shows(Item(*row)) for row in items))
+        return may_be_told_who(view.standings[0], view.shows_something)
+
+    async def as_told(self, subject: Subject, patient: Patient, sought: str = "") -> Patient | None:
+        """The person as the subject may learn who he is, with the numbers that may be told; None = not at all."""
+        view = await self.open_view(subject, frozenset({patient.key}))
+        if not may_be_told_who(view.standings[0], view.shows_something):
+            return None
+        return view.told_numbers(patient, sought)
 
     async def record_opening(
         self, view: View, reference: str, kind: str, item: Item | None = None, receiver: str = ""
@@ -316,19 +385,19 @@ class Gatekeeper:
 
         def facts_of(ask: Ask, keys: frozenset[int]) -> Facts:
             chosen = self.choices.of(subject.session_id, keys)
-            return read_facts(ask, subject, purpose, keys, now, chosen, self._policy, known)
+            return attested_facts(read_facts(ask, subject, purpose, keys, now, chosen, self._policy, known))
 
         def question(connection: sqlite3.Connection) -> _Read:
             ask = register_rows.asking(connection)
             if patient_keys is None:
                 return _Read(_persons_with_ground(ask, facts_of, subject, now), ())
             persons = tuple(facts_of(ask, keys) for keys in _persons(ask, patient_keys))
-            if len(persons) != 1 or subject.kind is not SubjectKind.STAFF:
+            if len(persons) != 1 or subject.kind is SubjectKind.PATIENT:
                 return _Read(persons, ())
             return _Read(persons, _items(connection, persons[0]))
 
         read = await self._store.read(question)
-        return _view(subject, purpose, patient_keys, read, known, now)
+        return _view(subject, purpose, patient_keys, read, known, now, self._renewed, self._local_issuers)
 
     async def _write_opened(self, view: View) -> None:
         event = _OPENED[view.subject.kind] if view.patient_keys is not None else Event.SYSTEM_VIEW
@@ -355,6 +424,21 @@ class Gatekeeper:
             return identity_rows.is_protected(connection, patient_rows.closure_of(connection, person))
 
         return {"protected": "yes"} if self._store.peek(question) else None
+
+    async def _write_refusal(self, view: View, study_uid: str, item: Item) -> None:
+        verdict = view.why(item)
+        await self._write(
+            entry(
+                view.subject,
+                Event.REFUSED,
+                item.patient_key,
+                purpose=view.purpose,
+                owner_provider=item.provider,
+                owner_unit=item.unit,
+                allowed=False,
+                details={"of": study_uid, "rule": verdict.reason.value, "paragraph": verdict.paragraph},
+            )
+        )
 
     async def _write_opening(
         self, view: View, event: Event, reference: str, item: Item, receiver: str
@@ -404,7 +488,7 @@ def _items(connection: sqlite3.Connection, facts: Facts) -> tuple[Item, ...]:
     """What exists of the person, for indicators and names; by owner only, where no block asks for the day."""
     if any(block.first is not None or block.last is not None for block in facts.blocks):
         found = examination_rows.items_of(connection, facts.patient_keys)
-        return tuple(Item(*row) for row in found)
+        return tuple([Item(*row) for row in found])
     return tuple(register_rows.owners_of(register_rows.asking(connection), facts.patient_keys))
 
 
@@ -425,14 +509,16 @@ def _view(
     read: _Read,
     blocks_known: bool,
     now: datetime,
+    renew: Callable[[View], Awaitable[View]],
+    local_issuers: Mapping[str, str],
 ) -> View:
     """The View that the facts give; the only place where one is made."""
     readers = tuple(standing(facts) for facts in read.persons)
     one = readers[0] if patient_keys is not None and len(readers) == 1 else None
     if patient_keys is None:
-        seen = system_predicate(subject, purpose, read.persons)
+        seen = system_predicate(subject, purpose, readers)
     else:
-        parts = [predicate(facts) for facts in read.persons]
+        parts = [predicate_of(reader) for reader in readers]
         seen = AnyOf(tuple(part for part in parts if not isinstance(part, Nothing)))
         seen = seen.parts[0] if len(seen.parts) == 1 else seen if seen.parts else Nothing()
     verdicts = judged(one, read.items) if one else []
@@ -453,5 +539,21 @@ def _view(
         opened=now,
         told=told_of(one, verdicts) if one else frozenset(),
         standings=readers,
+        shows_something=any(verdict.visible for _, verdict in verdicts),
+        untold_issuers=_untold(subject, verdicts, local_issuers),
+        asked=patient_keys,
+        renew=renew,
         made_by=_MADE_BY_THE_GATEKEEPER,
     )
+
+
+def _untold(
+    subject: Subject, verdicts: Iterable[tuple[Item, Verdict]], local_issuers: Mapping[str, str]
+) -> frozenset[str]:
+    """Issuers of those providers that are neither the reader's own nor named or shown to him now."""
+    if subject.kind is SubjectKind.PATIENT:
+        return frozenset()
+    told = {item.provider for item, verdict in verdicts if verdict.level >= Level.NAMES}
+    if subject.assignment is not None:
+        told.add(subject.assignment.provider_hsa_id)
+    return frozenset(issuer for issuer, provider in local_issuers.items() if provider not in told)

@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from samsyn import settings
 from samsyn.audit import anchors
 from samsyn.audit.anchors import Anchor
+from samsyn.audit.deliveries import delivery_states
 from samsyn.audit.proof import prove
 from samsyn.clock import SystemClock
 from samsyn.errors import BadInput, ConfigurationError
@@ -66,6 +67,19 @@ def anchor(config: Path | None, data: Path | None) -> int:
     )
     print(anchors.signed(made, anchors.signing_key(file) if file else None).line)
     return 0
+
+
+def deliveries(config: Path | None, data: Path | None) -> int:
+    """Prints how far each receiver has got the journal, and what was set aside; 1 when something was refused."""
+    _, folder = _folder(config, data)
+    told = delivery_states(folder)
+    if not told:
+        print("No receiver has got anything yet.")
+    for state in told:
+        print(f"{state.receiver}: entries up to {state.delivered} of {state.entries} delivered.")
+        for sequence, kind, reason in state.set_aside:
+            print(f"  entry {sequence} set aside ({kind}): {reason}")
+    return 1 if any(kind == "refused" for state in told for _, kind, _ in state.set_aside) else 0
 
 
 def _folder(config: Path | None, data: Path | None) -> tuple[Settings, Path]:

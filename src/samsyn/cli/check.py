@@ -73,16 +73,21 @@ def _is_served(folder: Path) -> bool:
 
 
 def _secrets(values: Settings) -> Iterator[str]:
-    file = values.login.client_secret_file
-    if file is None:
-        return
-    try:
-        mode = stat.S_IMODE(file.stat().st_mode)
-    except OSError as problem:
-        yield f"[login] client_secret_file {file} can not be read ({problem.strerror})"
-        return
-    if mode & 0o077:
-        yield f"[login] client_secret_file {file} can be read by others; run: chmod 600 {file}"
+    for name, file in (
+        ("[login] client_secret_file", values.login.client_secret_file),
+        ("[audit] anchor_key_file", values.audit.anchor_key_file),
+        ("[storelog] key_file", values.storelog.key_file),
+        ("[atna] key_file", values.atna.key_file),
+    ):
+        if file is None:
+            continue
+        try:
+            mode = stat.S_IMODE(file.stat().st_mode)
+        except OSError as problem:
+            yield f"{name} {file} can not be read ({problem.strerror})"
+            continue
+        if mode & 0o077:
+            yield f"{name} {file} can be read by others; run: chmod 600 {file}"
 
 
 def _tls(values: Settings) -> Iterator[str]:

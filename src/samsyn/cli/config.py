@@ -17,7 +17,20 @@ def run(config: Path | None) -> None:
 def annotated(values: settings.Settings) -> str:
     """Every section and key with its description, the value in force behind it."""
     lines = [f"# {line}" for line in (settings.__doc__ or "").strip().splitlines()]
-    for name in ("data", "dicom", "dicom_tls", "http", "mllp", "mllp_tls", "login", "national", "audit"):
+    for name in (
+        "data",
+        "dicom",
+        "dicom_tls",
+        "http",
+        "http_tls",
+        "mllp",
+        "mllp_tls",
+        "login",
+        "national",
+        "audit",
+        "storelog",
+        "atna",
+    ):
         lines += ["", *_section(f"[{name}]", getattr(values, name))]
     for provider in values.provider:
         lines += ["", *_section("[[provider]]", provider)]
@@ -26,7 +39,8 @@ def annotated(values: settings.Settings) -> str:
             "",
             "# Connected providers: one [[provider]] with at least one [[provider.unit]] each, and its",
         ]
-        lines += ["# [[provider.dicom_peer]], [[provider.hl7_source]] and [[provider.token]] systems."]
+        lines += ["# [[provider.dicom_peer]], [[provider.hl7_source]], [[provider.token]] and"]
+        lines += ["# [[provider.certificate]] systems."]
         for kind in (settings.ProviderSettings, settings.UnitSettings, settings.DicomPeerSettings):
             lines += [f"# {kind.__name__.removesuffix('Settings')}: " + ", ".join(kind.model_fields)]
     return "\n".join(lines) + "\n"

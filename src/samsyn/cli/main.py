@@ -170,18 +170,6 @@ def hl7_send(
     raise typer.Exit(verb.run(file, host, port))
 
 
-@hl7_app.command("profile")
-def hl7_profile(
-    name: Annotated[
-        str, typer.Argument(help="Name of a shipped profile or path of a profile file.")
-    ] = "standard",
-) -> None:
-    """Print every rule of a profile with its meaning and the value in force: the beginning of one's own profile."""
-    from samsyn.cli import hl7_profile as verb
-
-    verb.run(name)
-
-
 @index_app.command("rebuild")
 def index_rebuild(config: ConfigOption = None, data: DataOption = None) -> None:
     """Make the whole index anew from what is on disk, with progress. Stop the service first.
@@ -204,6 +192,29 @@ def scrub(
     from samsyn.cli import upkeep
 
     raise typer.Exit(upkeep.scrub(config, data, mib_per_s))
+
+
+@audit_app.command("deliveries")
+def audit_deliveries(config: ConfigOption = None, data: DataOption = None) -> None:
+    """Tell how far the log service and the audit record repository have got the journal, and what they refused.
+
+    Exit code 1 when something was refused. Only reads; may run beside the service.
+    """
+    from samsyn.cli import audit as verb
+
+    raise typer.Exit(verb.deliveries(config, data))
+
+
+@hl7_app.command("profile")
+def hl7_profile(
+    name: Annotated[
+        str, typer.Argument(help="Name of a shipped profile or path of a profile file.")
+    ] = "standard",
+) -> None:
+    """Print every rule of a profile with its meaning and the value in force: the beginning of one's own profile."""
+    from samsyn.cli import hl7_profile as verb
+
+    verb.run(name)
 
 
 @app.command()

@@ -198,6 +198,14 @@ class Intake:
         if series_key is None:
             series_key = filing.add_series(transaction, summary, study_key)
         filing.add_instance(transaction, arrival.sender, summary, arrival.transfer_syntax_uid, series_key)
+        if found.study_patient_key not in (None, patient_key):
+            # One study under two linked numbers: if they are parted again, this object goes with its own.
+            transaction.insert(
+                "sent_for",
+                sop_uid=summary.sop_instance_uid,
+                patient_key=patient_key,
+                study_uid=summary.study_uid,
+            )
         if (arrival.session_id, summary.study_uid) not in self._noted:
             audit.append(transaction, _entry(arrival, summary, patient_key))
 

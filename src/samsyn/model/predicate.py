@@ -6,7 +6,7 @@ which has the same six facts. Unknown times count as overlapping every interval 
 """
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,10 @@ class Item:
     """YYYYMMDD of the last day; None = unknown."""
     preliminary: bool = False
     """Whether it is a report that nobody has signed yet (preliminärsvar)."""
+
+
+NO_ITEM: Final = Item(0, "", "", None, None)
+"""What is absent: nobody's, of nobody. It is put to the rules like a hidden item, so that both take as long."""
 
 
 @dataclass(frozen=True, slots=True)

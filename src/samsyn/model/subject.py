@@ -90,6 +90,9 @@ class Subject:
     "protected-identity" lets see the names of people with protected identity."""
     patient_key: int | None = None
     """The person himself, for kind PATIENT."""
+    guardian_of: frozenset[int] = frozenset()
+    """For kind PATIENT: the persons whom an authority tells to be his children (vårdnadshavare). Nothing in this
+    version tells that, so it is empty for everybody who logs in."""
     protected: bool = False
     """Staff with protected personal data (skyddade personuppgifter): the name is told to nobody else."""
 

@@ -13,6 +13,9 @@ from samsyn.store.transaction import Transaction
 LATE_OBJECT = "late-object"
 """Kind of the job that files an object of a corrected study which came under its former patient."""
 
+ANNOUNCE_CORRECTION = "announce-correction"
+"""Kind of the job that tells other systems of a correction; its name is the correction's key."""
+
 _TEXTS = {"report": "report_key", "referral_event": "event_key", "booking_event": "event_key"}
 
 

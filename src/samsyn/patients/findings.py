@@ -22,6 +22,8 @@ class FindingKind(StrEnum):
     """A referral or report does."""
     REGISTER_CHANGED = "register-changed"
     """The register itself now describes a number as somebody else."""
+    DUPLICATE = "duplicate"
+    """Two studies that seemed to be one examination and have been looked at."""
 
 
 def keep_sent(

@@ -22,6 +22,7 @@ from enum import StrEnum
 from samsyn.errors import Conflict
 from samsyn.model.patient import PatientIdentifier
 from samsyn.patients.identifiers import preference
+from samsyn.patients.parting import set_aside
 from samsyn.store.transaction import Transaction
 
 
@@ -79,7 +80,7 @@ def merge(transaction: Transaction, survivor: int, subsumed: int, word: Word) ->
         raise Conflict("the subsumed person is already merged into another")
     _refuse_alone(transaction, survivor, subsumed)
     for edge in _holding(transaction, subsumed, survivor):  # a link between equals gets its direction
-        _set(transaction, Act.LINK, *edge, word, holds=False)
+        _set(transaction, Act.LINK, *edge, word, holds=False, is_parting=False)
     _set(transaction, Act.MERGE, subsumed, survivor, word, holds=True)
     return _noted(transaction, Act.MERGE, subsumed, survivor, word)
 
@@ -266,8 +267,20 @@ def _refuse_alone(transaction: Transaction, *keys: int) -> None:
         raise Conflict("a number that stands alone is linked with no other")
 
 
-def _set(transaction: Transaction, act: Act, lower: int, upper: int, word: Word, *, holds: bool) -> None:
-    """Writes the link and whom everybody around it is shown as from now on."""
+def _set(
+    transaction: Transaction,
+    act: Act,
+    lower: int,
+    upper: int,
+    word: Word,
+    *,
+    holds: bool,
+    is_parting: bool = True,
+) -> None:
+    """Writes the link and whom everybody around it is shown as from now on.
+
+    `is_parting` False: another link between the two follows in the same record.
+    """
     told = _moment(transaction, word)
     known = transaction.one(
         "SELECT kind FROM patient_link WHERE lower_key = ? AND upper_key = ?", lower, upper
@@ -294,7 +307,10 @@ def _set(transaction: Transaction, act: Act, lower: int, upper: int, word: Word,
     first = _component(transaction, lower)
     _show(transaction, first)
     if upper not in first:
-        _show(transaction, _component(transaction, upper))
+        second = _component(transaction, upper)
+        _show(transaction, second)
+        for component in (first, second) if is_parting else ():
+            set_aside(transaction, component)
 
 
 def _show(transaction: Transaction, component: frozenset[int]) -> None:

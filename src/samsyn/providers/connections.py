@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from samsyn.model.organisation import CareProvider, CareUnit
 from samsyn.model.sender import Sender
 from samsyn.model.subject import Assignment, Purpose, Right, Subject, SubjectKind
-from samsyn.settings import DicomPeerSettings, ProviderSettings, Settings, TokenSettings
+from samsyn.settings import (
+    CertificateSettings,
+    DicomPeerSettings,
+    ProviderSettings,
+    Settings,
+    TokenSettings,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +60,21 @@ class Connections:
             for provider in settings.provider
             for token in provider.token
         }
+        self._certificates = {
+            each.hsa_id.strip().upper(): _system(provider, each)
+            for provider in settings.provider
+            for each in provider.certificate
+        }
         self._sources = {
             (source.application, source.facility): (provider, source)
             for provider in settings.provider
             for source in provider.hl7_source
         }
+        self._naming = frozenset(provider.hsa_id for provider in settings.provider if provider.names_staff)
+        self.local_issuers = {
+            provider.local_issuer: provider.hsa_id for provider in settings.provider if provider.local_issuer
+        }
+        """Provider by the issuer of its own patient numbers."""
         self.providers: tuple[CareProvider, ...] = tuple(
             CareProvider(
                 provider.hsa_id,
@@ -113,6 +129,10 @@ class Connections:
         """The system that holds a bearer token, or None. Only the token's SHA-256 is known here."""
         return self._tokens.get(hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest())
 
+    def certificate(self, hsa_id: str) -> System | None:
+        """The system whose verified client certificate bears this HSA-id, or None."""
+        return self._certificates.get(hsa_id.strip().upper()) if hsa_id.strip() else None
+
     def text_sender(self, subject: Subject) -> Sender | None:
         """What a system with a bearer token sends texts as; None = it sends none."""
         own = subject.assignment
@@ -152,7 +172,7 @@ class Connections:
             if provider.hsa_id == provider_hsa_id and source.application == application:
                 return _sender(provider, source.application, source.unit, False), source.profile
         systems = [_system(provider, peer) for provider, peer in self._peers.values()]
-        for system in (*systems, *self._tokens.values()):
+        for system in (*systems, *self._tokens.values(), *self._certificates.values()):
             if (system.sender.provider, system.sender.name) == (provider_hsa_id, name):
                 return system.sender, ""
         return None
@@ -160,6 +180,10 @@ class Connections:
     def hl7_profiles(self) -> list[str]:
         """Names of the profiles that the known HL7 sources use, so that they can be read at start."""
         return sorted({source.profile for _, source in self._sources.values()})
+
+    def naming_providers(self) -> frozenset[str]:
+        """HSA-ids of the providers whose log extracts name staff."""
+        return self._naming
 
     def unit_name(self, provider_hsa_id: str, unit_hsa_id: str) -> str:
         """The unit's name, or its HSA-id when it is not known."""
@@ -186,7 +210,9 @@ def _called_from(address: str, allowed: Sequence[str]) -> bool:
     return any(remote in ipaddress.ip_network(network, strict=False) for network in allowed)
 
 
-def _system(provider: ProviderSettings, peer: DicomPeerSettings | TokenSettings) -> System:
+def _system(
+    provider: ProviderSettings, peer: DicomPeerSettings | TokenSettings | CertificateSettings
+) -> System:
     name = peer.ae_title if isinstance(peer, DicomPeerSettings) else peer.name
     private = isinstance(peer, DicomPeerSettings) and peer.private_classes
     sender = _sender(provider, name, peer.unit, private)

@@ -6,8 +6,8 @@ images without text are normal.
 """
 
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ from samsyn.model.texts import (
     ReportVersion,
     Vidimering,
 )
+from samsyn.reports.availability import Clock, of_images, of_report
 from samsyn.reports.referrals import NOT_BOOKED
 from samsyn.reports.vidimering import vidimera, words_about
 from samsyn.store.index import examination_rows
@@ -57,6 +58,8 @@ class Examination:
     report_item: Item | None
     referral_item: Item | None
     """What access decided on, one for each kind that is there; for Gatekeeper.record_opening."""
+    differing: tuple[str, ...] = ()
+    """Fields ("name", "birth_date", "sex") in which the images say otherwise about the patient than the register."""
 
 
 class History:
@@ -71,7 +74,10 @@ class History:
         if not keys:
             return []
         rows = await self._store.read(lambda connection: _rows(connection, view, keys))
-        return _joined(*rows)
+        found = _joined(*rows)
+        uids = [study.study_uid for each in found for study in each.studies]
+        flags = await self._store.read(lambda connection: examination_rows.differing(connection, uids))
+        return [_flagged(each, flags) for each in found] if flags else found
 
     async def vidimera(self, view: View, reference: str, mark: str) -> None:
         """The referrer's word that the report named by `mark` is read and taken care of, as `vidimering.vidimera`.
@@ -83,6 +89,14 @@ class History:
             raise NotFound
         person = examination.report_item.patient_key
         await vidimera(self._store, view, person, examination.referrals, examination.reports, mark)
+
+    async def availability(
+        self, view: View, examination: Examination
+    ) -> tuple[dict[str, Clock], Clock | None]:
+        """The clocks of the examination's studies, by UID, and of its report; of what the View shows."""
+        shown = tuple(each for each in examination.studies if view.patient_keys)
+        images = await self._store.read(lambda connection: of_images(connection, shown))
+        return images, of_report(examination.reports)
 
     async def examination(self, view: View, reference: str) -> Examination | None:
         """One of them by its reference, or None when it is absent or hidden."""
@@ -97,7 +111,7 @@ Rows = list[sqlite3.Row]
 
 def _rows(
     connection: sqlite3.Connection, view: View, keys: frozenset[int]
-) -> tuple[Rows, Rows, Rows, tuple[Vidimering, ...], Rows]:
+) -> tuple[Rows, Rows, Rows, tuple[Vidimering, ...], Rows, list[tuple[str, str]]]:
     reports = examination_rows.reports(connection, view.predicate, keys)
     studies = examination_rows.studies(connection, view.predicate, keys)
     return (
@@ -106,6 +120,7 @@ def _rows(
         reports,
         words_about(connection, (row["report_key"] for row in reports)),
         examination_rows.measurements(connection, [row["study_uid"] for row in studies]),
+        examination_rows.joins(connection, keys),
     )
 
 
@@ -115,13 +130,26 @@ def _joined(
     reports: Rows,
     vidimeringar: tuple[Vidimering, ...] = (),
     measurements: Sequence[sqlite3.Row] = (),
+    joins: Sequence[tuple[str, str]] = (),
 ) -> list[Examination]:
-    """Groups rows by accession; a report without one goes with the study that it names."""
+    """Groups rows by accession, by the study that a report names, and by what a steward has joined.
+
+    A report that names a study brings its own accession number along: several referrals to one study are one
+    examination, as are several studies of one referral.
+    """
     accession_of = {row["study_uid"]: _group(row, row["study_uid"]) for row in studies}
+    same = [*joins]
+    for row in reports:
+        named = accession_of.get(row["study_uid"] or "", "")
+        if named and row["accession"]:
+            same.append((_group(row, ""), named))
+    one = _united(same)
     groups: dict[str, dict[str, list[Any]]] = {}
 
     def add(group: str, kind: str, value: Any) -> None:
-        groups.setdefault(group, {"studies": [], "referrals": [], "reports": []})[kind].append(value)
+        groups.setdefault(one.get(group, group), {"studies": [], "referrals": [], "reports": []})[
+            kind
+        ].append(value)
 
     for row in studies:
         add(accession_of[row["study_uid"]], "studies", row)
@@ -135,6 +163,25 @@ def _joined(
         for group, parts in groups.items()
     ]
     return sorted(found, key=lambda each: (each.date, each.time, each.reference), reverse=True)
+
+
+def _flagged(examination: Examination, flags: Mapping[str, tuple[str, ...]]) -> Examination:
+    fields = {field: None for study in examination.studies for field in flags.get(study.study_uid, ())}
+    return replace(examination, differing=tuple(fields)) if fields else examination
+
+
+def _united(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """For every name in the pairs, the one under which all that hang together are shown."""
+    shown: dict[str, str] = {}
+
+    def last(name: str) -> str:
+        while (next_name := shown.get(name, name)) != name:
+            name = next_name
+        return name
+
+    for one, other in pairs:
+        shown[last(one)] = last(other)
+    return {name: last(name) for pair in pairs for name in pair}
 
 
 def _group(row: sqlite3.Row, otherwise: str) -> str:

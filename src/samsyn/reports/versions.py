@@ -39,15 +39,15 @@ def add(
     )
     if same is not None:
         return False
-    day = _day(event.examined, event.result_time)
+    begins, ends = _days(event.examined, event.result_time)
     transaction.insert(
         "report",
         report_key=transaction.next_key("report"),
         patient_key=patient_key,
         provider=event.owner.provider,
         unit=event.owner.unit,
-        begins=day,
-        ends=day,
+        begins=begins,
+        ends=ends,
         accession_issuer=issuer,
         accession=event.accession,
         filler_id=event.filler_id,
@@ -71,8 +71,14 @@ def add(
     return True
 
 
-def _day(examined: str, result_time: datetime | None) -> int | None:
-    """The day that the version documents: of the examination, else of the result; YYYYMMDD in Sweden."""
-    if examined:
-        return int(examined)
-    return int(result_time.astimezone(STOCKHOLM).strftime("%Y%m%d")) if result_time else None
+def _days(examined: str, result_time: datetime | None) -> tuple[int | None, int | None]:
+    """First and last day that the version documents, YYYYMMDD in Sweden: from the examination to the result.
+
+    A block that covers either day hides it (SVOD 2:3). Without the day of the examination the first is unknown,
+    which every block before the result touches.
+    """
+    result = int(result_time.astimezone(STOCKHOLM).strftime("%Y%m%d")) if result_time else None
+    if not examined:
+        return None, result
+    day = int(examined)
+    return (day, day) if result is None else (min(day, result), max(day, result))

@@ -13,7 +13,7 @@ from samsyn.dicom.structure import inflate
 from samsyn.dicom.transfer_syntaxes import DEFLATED_LITTLE
 from samsyn.errors import DamagedData, NotFound
 from samsyn.model.imaging import StoredInstance
-from samsyn.model.predicate import Item, holds
+from samsyn.model.predicate import NO_ITEM, Item, holds
 from samsyn.retrieve.known import FrameTable, KnownObjects
 from samsyn.store.documents import BASE_MARK as BASE_MARK
 from samsyn.store.documents import Documents
@@ -40,16 +40,21 @@ class Retriever:
     def item_of(self, view: View, study_uid: str) -> Item:
         """The study's facts; NotFound when it is absent or hidden from this reader."""
         facts = self._store.peek(lambda connection: instance_rows.study_facts(connection, study_uid))
-        if facts is None or not holds(view.predicate, facts[1]):
+        if not holds(view.predicate, facts[1] if facts else NO_ITEM) or facts is None:
             raise NotFound
         return facts[1]
+
+    async def _still_shown(self, view: View, study_uid: str) -> None:
+        """NotFound when the registers, as they stand now, hide the study: work that lasts ends within
+        limits.VIEW_SECONDS of a block."""
+        self.item_of(await view.renew(view), study_uid)
 
     async def instances(
         self, view: View, study_uid: str, series_uid: str = "", sop_instance_uid: str = ""
     ) -> Sequence[StoredInstance]:
         """Instances of a study, a series or one instance, in order; NotFound when there are none to see."""
         facts = self._store.peek(lambda connection: instance_rows.study_facts(connection, study_uid))
-        if facts is None or not holds(view.predicate, facts[1]):
+        if not holds(view.predicate, facts[1] if facts else NO_ITEM) or facts is None:
             raise NotFound
         study_key, _, count = facts
         every, by_uid = await self._study(study_uid, study_key, count)
@@ -108,7 +113,7 @@ class Retriever:
 
     async def data_set(self, view: View, instance: StoredInstance) -> bytes:
         """The data set byte for byte as received; DamagedData when its hash does not fit any more."""
-        self.item_of(view, instance.study_uid)
+        await self._still_shown(view, instance.study_uid)
         return await asyncio.to_thread(self._verified, instance)
 
     async def data_sets(
@@ -118,7 +123,7 @@ class Retriever:
         hidden = set()
         for study_uid in {instance.study_uid for instance in instances}:
             try:
-                self.item_of(view, study_uid)
+                await self._still_shown(view, study_uid)
             except NotFound:
                 hidden.add(study_uid)
         return await asyncio.to_thread(self._verified_group, instances, hidden)
@@ -152,7 +157,7 @@ class Retriever:
 
         The last piece is given only when the hash of the whole fits; DamagedData in its place.
         """
-        self.item_of(view, instance.study_uid)
+        await self._still_shown(view, instance.study_uid)
         place, digest, offset = instance.location, hashlib.sha256(), 0
         while offset < place.length:
             length = min(_PIECE_BYTES, place.length - offset)
@@ -163,6 +168,7 @@ class Retriever:
             if offset == place.length and digest.digest() != instance.sha256:
                 raise DamagedData(f"instance {instance.sop_instance_uid}")
             yield piece
+            await self._still_shown(view, instance.study_uid)
 
     def _hashed_piece(self, segment: int, offset: int, length: int, digest: "hashlib._Hash") -> bytes:
         piece = self._store.body(segment, offset, length)
@@ -174,7 +180,7 @@ class Retriever:
 
         NotFound: the instance has no such frame.
         """
-        self.item_of(view, instance.study_uid)
+        await self._still_shown(view, instance.study_uid)
         pixels = instance.pixels
         if pixels is None or not 1 <= number <= max(pixels.frames, 1):
             raise NotFound
@@ -258,27 +264,27 @@ class Retriever:
         self, view: View, instance: StoredInstance, first: int, length: int
     ) -> AsyncIterator[bytes]:
         """`length` bytes of the data set from `first` on, in pieces; like frames they are not hashed."""
-        self.item_of(view, instance.study_uid)
-        async for piece in self._spans(instance, [(first, length)]):
+        await self._still_shown(view, instance.study_uid)
+        async for piece in self._spans(view, instance, [(first, length)]):
             yield piece
 
     async def frame_length(self, view: View, instance: StoredInstance, number: int) -> int:
         """Bytes of one frame as stored (a video is one frame), without reading it. NotFound as `frame`."""
-        self.item_of(view, instance.study_uid)
+        await self._still_shown(view, instance.study_uid)
         return sum(length for _, length in await self._frame_spans(instance, number))
 
     async def frame_part(
         self, view: View, instance: StoredInstance, number: int, first: int, length: int
     ) -> AsyncIterator[bytes]:
         """`length` bytes of a frame as stored from its byte `first` on, in pieces. NotFound as `frame`."""
-        self.item_of(view, instance.study_uid)
+        await self._still_shown(view, instance.study_uid)
         spans: list[tuple[int, int]] = []
         for offset, size in await self._frame_spans(instance, number):
             begin, end = max(first, 0), min(first + length, size)
             if begin < end:
                 spans.append((offset + begin, end - begin))
             first -= size
-        async for piece in self._spans(instance, spans):
+        async for piece in self._spans(view, instance, spans):
             yield piece
 
     async def _frame_spans(self, instance: StoredInstance, number: int) -> list[tuple[int, int]]:
@@ -289,8 +295,11 @@ class Retriever:
             raise NotFound
         return table[number - 1]
 
-    async def _spans(self, instance: StoredInstance, spans: list[tuple[int, int]]) -> AsyncIterator[bytes]:
+    async def _spans(
+        self, view: View, instance: StoredInstance, spans: list[tuple[int, int]]
+    ) -> AsyncIterator[bytes]:
         for first, length in spans:
             for offset in range(first, first + length, _PIECE_BYTES):
                 size = min(_PIECE_BYTES, first + length - offset)
                 yield await asyncio.to_thread(self._read_ranges, instance, [(offset, size)])
+                await self._still_shown(view, instance.study_uid)

@@ -18,13 +18,15 @@ def from_rows(
     connection: sqlite3.Connection,
     rows: list[sqlite3.Row],
     level: Level,
+    untold: frozenset[str],
     protected: frozenset[int] = frozenset(),
 ) -> list[Attributes]:
     """Each row with every attribute that its level defines; merged persons are shown as the survivor.
 
-    `protected`: survivors whose name and birth date are withheld.
+    `untold`: issuers whose numbers are given only for whom has no other. `protected`: survivors whose name and
+    birth date are withheld.
     """
-    persons = _persons(connection, rows)
+    persons = _persons(connection, rows, untold)
     for row in rows:
         if (row["merged_into"] or row["patient_key"]) in protected:
             persons[row["patient_key"]] |= {0x00100010: ("PN", (_PROTECTED_NAME,)), 0x00100030: ("DA", ())}
@@ -50,9 +52,11 @@ def _one_per_person(answers: list[Attributes]) -> list[Attributes]:
     return list(found.values())
 
 
-def _persons(connection: sqlite3.Connection, rows: list[sqlite3.Row]) -> dict[int, Attributes]:
+def _persons(
+    connection: sqlite3.Connection, rows: list[sqlite3.Row], untold: frozenset[str]
+) -> dict[int, Attributes]:
     keys = list({row["patient_key"]: None for row in rows})
-    identifiers = find_rows.identifiers_of(connection, keys)
+    identifiers = find_rows.identifiers_of(connection, keys, untold)
     persons: dict[int, Attributes] = {}
     for row in rows:
         key = row["patient_key"]
@@ -63,7 +67,8 @@ def _persons(connection: sqlite3.Connection, rows: list[sqlite3.Row]) -> dict[in
             persons[key] = _person(issuer, value, row["patient_name"], row["birth_date"], row["sex"])
         else:
             survivor = patient_rows.patient(connection, patient_rows.root(connection, key))
-            first = survivor.identifiers[0]
+            numbers = survivor.identifiers
+            first = next((each for each in numbers if each.issuer not in untold), numbers[0])
             known = survivor.demographics
             persons[key] = _person(first.issuer, first.value, known.name, known.birth_date, known.sex)
     return persons

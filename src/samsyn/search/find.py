@@ -57,8 +57,10 @@ def _answer(
     patient_id = query.keys.get(PATIENT_ID, "").strip(" \0")
     issuer = matching.issuer_of(query)
     if matching.asks(patient_id) and patient_id != '""':
-        keys = _patient_keys(connection, patient_id, issuer, today)
+        keys = _patient_keys(connection, view, patient_id, issuer, today)
         conditions = [*conditions, Condition("study.patient_key", "one-of", tuple(sorted(keys)))]
+    elif issuer in view.untold_issuers:
+        return []  # who has a number there is not told by a search either
     elif issuer:
         conditions = [*conditions, Condition("", "issuer", (issuer,))]
     protected = frozenset() if sees_protected(view.subject) else identity_rows.protected_roots(connection)
@@ -66,16 +68,21 @@ def _answer(
         # Whoever may not see the name learns nothing from whether it matches.
         conditions = [*conditions, Condition(_SHOWN_AS, "none-of", tuple(sorted(protected)))]
     rows = _FINDERS[query.level](connection, view.predicate, conditions, query.limit, query.offset)
-    found = answers.from_rows(connection, rows, query.level, protected)
+    found = answers.from_rows(connection, rows, query.level, view.untold_issuers, protected)
     offset = query.matching.offset_minutes
     return found if offset is None else [told_at(each, offset) for each in found]
 
 
-def _patient_keys(connection: sqlite3.Connection, text: str, issuer: str, today: date) -> set[int]:
+def _patient_keys(
+    connection: sqlite3.Connection, view: View, text: str, issuer: str, today: date
+) -> set[int]:
     """Everybody whom the text may mean: the number in any written form, or literally, of this issuer ("" = of
-    any); with everybody who is linked to them by merges."""
+    any); with everybody who is linked to them by merges. A wild card finds no number that may not be told."""
     if matching.has_wild_card(text):
-        found = find_rows.keys_like(connection, matching.like_pattern(text), issuer, _MAX_PATIENTS)
+        untold = view.untold_issuers
+        if issuer in untold:
+            return set()
+        found = find_rows.keys_like(connection, matching.like_pattern(text), issuer, untold, _MAX_PATIENTS)
     else:
         recognised = recognise(text, today)
         values = {text, recognised.identifier.value} if recognised else {text}

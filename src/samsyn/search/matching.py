@@ -63,8 +63,8 @@ def conditions_of(query: Query) -> list[Condition]:
 
 
 def asks(value: str) -> bool:
-    """Whether a value restricts the answer; empty and nothing but `*` are universal (C.2.2.2.3)."""
-    return bool(value.strip("*"))
+    """Whether a value restricts the answer; empty ones and nothing but `*` are universal (C.2.2.2.3)."""
+    return bool(value.strip("*\\ \0"))
 
 
 def issuer_of(query: Query) -> str:
@@ -157,7 +157,8 @@ def _name(column: str, value: str, fuzzy: bool) -> list[Condition]:
     if len(names) > 1:
         if any(len(groups) > 1 for groups in names):
             raise BadInput("a list of names has names with several component groups")
-        return [Condition(column, "name", _forms([groups[0] for groups in names]))]
+        forms = _forms([groups[0] for groups in names])
+        return [Condition(column, "name", forms)] if forms else []
     if len(names[0]) > _MAX_NAME_GROUPS:
         raise BadInput("a name has more than three component groups")
     return [Condition(column, "name", _forms([group])) for group in names[0] if asks(group)]

@@ -113,6 +113,13 @@ class Transaction:
         self._apply_waiting()
         return settled_rows.instance(self._connection, sop_uid)
 
+    def unsettle_holding(self, sop_uid: str) -> None:
+        """`unsettle` for the series that a settled instance is in; nothing when it is not settled."""
+        self._apply_waiting()
+        key = settled_rows.series_holding(self._connection, sop_uid)
+        if key is not None:
+            self.unsettle(key)
+
     def finish(self) -> None:
         """The decision stands: its last change is made. sqlite3.IntegrityError like that of any other change."""
         if self._waiting is not None:

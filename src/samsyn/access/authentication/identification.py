@@ -13,6 +13,9 @@ from samsyn.model.subject import Subject
 SESSION_COOKIE: Final = "samsyn-session"
 """HttpOnly, SameSite=Lax, Path=/; Secure wherever the page came over TLS."""
 
+CERTIFICATE: Final = "samsyn.certificate"
+"""Key of the ASGI scope for the HSA-id in the connection's verified client certificate, "" when it has none. No
+header can set it."""
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _MAX_HEADER_CHARACTERS: Final = 4_096
 
@@ -20,7 +23,8 @@ _MAX_HEADER_CHARACTERS: Final = 4_096
 class Identification:
     """Tells the subject of a request; NotAuthenticated when nobody can be told.
 
-    `systems` answers for the tokens of connected systems (providers.connections).
+    `systems` answers for the tokens of connected systems, `certified` for the HSA-ids in their verified client
+    certificates (providers.connections).
     """
 
     def __init__(
@@ -28,17 +32,25 @@ class Identification:
         sessions: Sessions,
         tokens: Tokens,
         systems: Callable[[str], Subject | None] = lambda token: None,
+        certified: Callable[[str], Subject | None] = lambda hsa_id: None,
     ) -> None:
         self._sessions = sessions
         self._tokens = tokens
         self._systems = systems
+        self._certified = certified
 
     def identify(self, scope: Mapping[str, Any]) -> Subject:
-        """The subject of an ASGI request. A bearer token goes before a cookie.
+        """The subject of an ASGI request. A bearer token goes before a cookie; where the connection has a client
+        certificate, that alone tells who calls.
 
         A request that could change something counts with a cookie only when it comes from our own pages
         (NotAllowed otherwise): a cookie is sent by the browser, whoever made it ask.
         """
+        if CERTIFICATE in scope:
+            subject = self._certified(scope[CERTIFICATE])
+            if subject is None:
+                raise NotAuthenticated
+            return subject
         headers = dict(scope["headers"])
         authorization = headers.get(b"authorization", b"").decode("latin-1")
         if authorization:

@@ -51,7 +51,7 @@ class SoapClient:
             ) as response:
                 async for chunk in response.aiter_bytes():
                     answer += chunk
-                    if len(answer) > limits.MAX_SOAP_BYTES:
+                    if len(answer) > limits.MAX_NATIONAL_ANSWER_BYTES:
                         raise OutOfResources("the national service answers too much")
         except httpx.HTTPError as problem:
             raise OutOfResources(f"the national service: {type(problem).__name__}") from None

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from samsyn.access.authentication.identification import CERTIFICATE
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper, View
 from samsyn.errors import NotAllowed, NotAuthenticated, NotFound
@@ -44,6 +45,11 @@ class Readers:
 
     def reader_of(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> Reader:
         """Who asks; NotAuthenticated when nobody known does."""
+        if CERTIFICATE in scope:
+            certified = self._connections.certificate(scope[CERTIFICATE])
+            if certified is None:
+                raise NotAuthenticated
+            return Reader(certified.subject, certified, True)
         secret = bearer(headers)
         system = self._connections.token(secret) if secret else None
         if system is not None:
@@ -60,10 +66,7 @@ class Readers:
     async def view_of_study(self, reader: Reader, study_uid: str) -> View:
         """The View for reading one study; NotFound when it is of nobody whom the reader has open."""
         if reader.subject.kind is SubjectKind.STAFF and reader.by_token:
-            key = await self._lookup.person_of_study(study_uid)
-            if key is None:
-                raise NotFound
-            return await self._gatekeeper.open_view(reader.subject, frozenset({key}))
+            return await self._gatekeeper.open_view_of_studies(reader.subject, (study_uid,))
         return await self._own_view(reader)
 
     async def view_of_search(self, reader: Reader, patient_id: str, study_uid: str) -> View:
@@ -76,14 +79,10 @@ class Readers:
             return await self._own_view(reader)
         if patient_id and not set(patient_id) & set("*?"):
             keys = frozenset(person.key for person in await self._lookup.by_number(patient_id))
-        elif study_uid:
-            found = [await self._lookup.person_of_study(uid) for uid in study_uid.split("\\")]
-            keys = frozenset(key for key in found if key is not None)
-        else:
-            raise NotAllowed("staff search about one person")
-        if not keys:
-            raise NotFound
-        return await self._gatekeeper.open_view(reader.subject, keys)
+            return await self._gatekeeper.open_view(reader.subject, keys)
+        if study_uid:
+            return await self._gatekeeper.open_view_of_studies(reader.subject, study_uid.split("\\"))
+        raise NotAllowed("staff search about one person")
 
     async def _own_view(self, reader: Reader) -> View:
         """The View that follows from who asks, without a person being named."""

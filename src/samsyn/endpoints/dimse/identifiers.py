@@ -114,7 +114,8 @@ def _ask_items(question: Asked, sequence: int, items: tuple[object, ...]) -> boo
         raise Mismatch("a sequence key has more than one item")
     if not items or not items[0]:
         return True
-    assert isinstance(items[0], dict)
+    if not isinstance(items[0], dict):
+        raise BadInput("a sequence holds something that is no item")
     wanted: dict[int, str] = {}
     supported = True
     for tag, (vr, values) in items[0].items():

@@ -18,8 +18,8 @@ from samsyn.endpoints.dimse.query import Search
 from samsyn.endpoints.dimse.retrieval import Retrieval
 from samsyn.endpoints.dimse.storage import Storage
 from samsyn.errors import NotAuthenticated, SamsynError
-from samsyn.exchange.commitment import CommitmentReport, Commitments, is_taken
-from samsyn.exchange.pool import AssociationPool
+from samsyn.exchange.commitment import CommitmentReport, is_taken
+from samsyn.exchange.exchange import Exchange
 from samsyn.exchange.scu import OWN_IMPLEMENTATION
 from samsyn.exchange.security import listener_context
 from samsyn.ingest.receive import Intake
@@ -49,8 +49,7 @@ class DicomDoor:
         retriever: Retriever,
         transcoder: Transcoder,
         gatekeeper: Gatekeeper,
-        commitments: Commitments,
-        pool: AssociationPool,
+        exchange: Exchange,
     ) -> None:
         self.budget = Budget(limits.MAX_ARRIVING_BYTES)
         self._settings = settings
@@ -59,10 +58,10 @@ class DicomDoor:
         self._connections = connections
         self._storage = Storage(intake)
         self._search = Search(finder, gatekeeper, settings.ae_title)
-        self._retrieval = Retrieval(retriever, transcoder, finder, gatekeeper, connections, pool)
-        self._commitment = CommitmentRequests(commitments)
-        self._commitments = commitments
-        commitments.deliver_through(self.report)
+        self._retrieval = Retrieval(retriever, transcoder, finder, gatekeeper, connections, exchange.pool)
+        self._commitment = CommitmentRequests(exchange.commitments)
+        self._commitments = exchange.commitments
+        exchange.commitments.deliver_through(self.report)
         self._calls: set[asyncio.Task[None]] = set()
         self._open: set[Connection] = set()
         self._server: asyncio.Server | None = None

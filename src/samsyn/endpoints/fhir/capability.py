@@ -26,6 +26,16 @@ def capability(base: str) -> Resource:
                 "mode": "server",
                 "resource": [
                     *(_searched(kind) for kind in (*KINDS, *GLOBAL_KINDS)),
+                    {
+                        "type": "AuditEvent",
+                        "interaction": [{"code": "search-type"}],
+                        "searchParam": [
+                            {"name": "patient", "type": "reference"},
+                            {"name": "patient.identifier", "type": "token"},
+                            {"name": "date", "type": "date"},
+                            {"name": "agent", "type": "token"},
+                        ],
+                    },
                     *(
                         {"type": kind, "interaction": [{"code": "read"}], "versioning": "no-version"}
                         for kind in _FETCHED

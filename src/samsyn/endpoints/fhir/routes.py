@@ -17,10 +17,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from samsyn import limits
+from samsyn.access.followup.extract import Extracts
+from samsyn.access.followup.review import LogReview
 from samsyn.access.view import Gatekeeper
 from samsyn.clock import Clock
 from samsyn.dicom.manifest import ManifestHeader, manifest_file
 from samsyn.endpoints.fhir import bundles, documents, people
+from samsyn.endpoints.fhir.audit_events import AuditEventDependencies, audit_event_search
 from samsyn.endpoints.fhir.capability import GLOBAL_KINDS, capability
 from samsyn.endpoints.fhir.common import Resource, handle_in, issuer_of
 from samsyn.endpoints.fhir.compartment import KINDS, Compartment, Held
@@ -88,6 +91,8 @@ class FhirDependencies:
     finder: Finder
     retriever: Retriever
     connections: Connections
+    review: LogReview
+    extracts: Extracts
     clock: Clock
     base: str
     dicomweb: str
@@ -105,6 +110,7 @@ def fhir_routes(needs: FhirDependencies) -> list[Route]:
         Route("/fhir/Bundle/{id}", door.guarded(door.bundle)),
         Route("/fhir/Binary/{id}", door.guarded(door.binary)),
         Route("/fhir/Patient/{id}/$everything", door.guarded(door.everything)),
+        Route("/fhir/AuditEvent", door.guarded(door.audit_events)),
         Route("/fhir/{kind}", door.guarded(door.search)),
         Route("/fhir/{kind}/_search", door.guarded(door.search), methods=["POST"]),
         Route("/fhir/{kind}/{id}", door.guarded(door.read)),
@@ -122,6 +128,12 @@ class _Door:
             "Organization": [_with_version(each) for each in people.organizations(needs.connections)],
             "Endpoint": [_with_version(people.endpoint(needs.dicomweb))],
         }
+
+        self._audit_events = audit_event_search(
+            AuditEventDependencies(
+                needs.identify, needs.review, needs.extracts, needs.lookup, needs.clock, needs.base
+            )
+        )
 
     def guarded(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
         """Turns refusals into OperationOutcome; one total mapping, 500 for what is not named."""
@@ -162,6 +174,10 @@ class _Door:
 
     async def capability(self, request: Request) -> Response:
         return _json(capability(self._base), 200)
+
+    async def audit_events(self, request: Request) -> Response:
+        """The audit journal, for those with the right to it."""
+        return _json(await self._audit_events(request), 200)
 
     async def unknown(self, request: Request) -> Response:
         """Whatever this door does not have: no such address, or no such method."""
@@ -243,10 +259,12 @@ class _Door:
         keys = frozenset(person.key for person in found)
         view = await self._needs.gatekeeper.open_view(subject, keys)
         await self._needs.gatekeeper.record_search(view, "fhir", keys)
+        sought = value.rpartition("|")[2]
+        told = [await self._needs.gatekeeper.as_told(subject, person, sought) for person in found]
         resources = [
             _with_version(people.patient(self._handle(person), person))
-            for person in found
-            if await self._needs.gatekeeper.may_be_told_who(subject, person.key)
+            for person in told
+            if person is not None
         ]
         return self._searchset(asked, resources, ())
 
@@ -322,7 +340,7 @@ class _Door:
         view = await needs.gatekeeper.open_view(subject, keys)
         await needs.gatekeeper.record_search(view, door, keys)
         examinations = await needs.history.examinations(view)
-        told = person if await needs.gatekeeper.may_be_told_who(subject, person.key) else None
+        told = await needs.gatekeeper.as_told(subject, person)
         return Compartment(
             self._base, handle, told, view, examinations, needs.finder, needs.retriever, needs.connections
         )

@@ -6,6 +6,8 @@ from pathlib import Path
 from samsyn.access.administration import RegisterAdministration
 from samsyn.access.authentication.desk import LoginDesk
 from samsyn.access.authentication.sessions import Sessions
+from samsyn.access.followup.extract import Extracts
+from samsyn.access.followup.review import LogReview
 from samsyn.access.lift_requests import LiftRequests
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
@@ -15,6 +17,7 @@ from samsyn.providers.connections import Connections
 from samsyn.render.pictures import Pictures
 from samsyn.reports.examination import History
 from samsyn.reports.stewardship.decisions import Decisions
+from samsyn.reports.stewardship.joining import Joining
 from samsyn.reports.stewardship.moving import Mover
 from samsyn.reports.stewardship.worklists import WorkLists
 from samsyn.retrieve.retrieve import Retriever
@@ -38,10 +41,13 @@ class ViewerDependencies:
     retriever: Retriever
     pictures: Pictures
     history: History
+    review: LogReview
+    extracts: Extracts
     connections: Connections
     work_lists: WorkLists
     decisions: Decisions
     mover: Mover
+    joining: Joining
     clock: Clock
     static_folder: Path
     version: str

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from samsyn import limits
 from samsyn.access.duties import BLOCK_ADMINISTRATOR, STEWARD, sees_protected
 from samsyn.access.events import Event, entry
+from samsyn.access.followup.review import LOG_REVIEWER
 from samsyn.access.registers import end_of_day
 from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
@@ -21,6 +22,7 @@ from samsyn.endpoints.viewer.tickets import Tickets
 from samsyn.endpoints.viewer.visits import PatientVisit, Visit, Visits
 from samsyn.endpoints.viewer.wording import PatientShown, patient_shown, short_moment
 from samsyn.model.patient import Patient, PatientIdentifier
+from samsyn.model.subject import SubjectKind
 from samsyn.patients.identifiers import MAX_CHARACTERS, display, recognise
 
 DURATIONS: Final = MappingProxyType({"today": 0, "week": 7, "two_weeks": limits.RELATION_DAYS})
@@ -80,6 +82,10 @@ class Finding:
             return go_to("/blocks")
         if not visit.subject.reads_for_care and STEWARD in visit.subject.roles:
             return go_to("/steward")
+        if visit.subject.kind is SubjectKind.PATIENT:
+            return go_to("/mine/log")
+        if not visit.subject.reads_for_care and LOG_REVIEWER in visit.subject.roles:
+            return go_to("/log")
         return await self._page(visit)
 
     async def find(self, visit: Visit) -> Response:
@@ -103,8 +109,9 @@ class Finding:
                 for key, mark in ([(each.key, _mark(each)) for each in found] or [(0, {})])
             )
         )
-        may_be_told = self._deps.gatekeeper.may_be_told_who
-        found = [each for each in found if await may_be_told(visit.subject, each.key)]
+        as_told = self._deps.gatekeeper.as_told
+        told = [await as_told(visit.subject, each, value) for each in found]
+        found = [each for each in told if each is not None]
         if not found:
             near = await self._deps.lookup.near(sought)
             if near:
@@ -121,9 +128,9 @@ class Finding:
 
     async def _find_by_name(self, visit: Visit, sought: str, name: str, birth: str) -> Response:
         """Persons with the name; every one of them is in the audit journal before the answer."""
-        may_be_told = self._deps.gatekeeper.may_be_told_who
         named = await self._deps.lookup.by_name(name, birth)
-        found = [each for each in named if await may_be_told(visit.subject, each.key)]
+        told = [await self._deps.gatekeeper.as_told(visit.subject, each) for each in named]
+        found = [each for each in told if each is not None]
         details = {"door": "viewer", "kind": "name", "count": str(len(found))}
         await self._deps.gatekeeper.record(
             *(
@@ -193,9 +200,10 @@ class Finding:
     ) -> Response:
         recent = []
         for handle, key in self._deps.opened.latest(visit.subject.session_id):
-            if not await self._deps.gatekeeper.may_be_told_who(visit.subject, key):
+            person = await self._deps.lookup.patient(key)
+            patient = await self._deps.gatekeeper.as_told(visit.subject, person)
+            if patient is None:
                 continue
-            patient = await self._deps.lookup.patient(key)
             shown = patient_shown(patient, visit.words, may_see=sees_protected(visit.subject))
             recent.append(Recent(shown, handle))
         trouble_text = (

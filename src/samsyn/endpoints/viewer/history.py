@@ -48,6 +48,8 @@ class Entry:
     """The report's own conclusion (bedömning) when it has one, else ""."""
     found: tuple[Piece, ...] = ()
     """Where the words that were looked for stand in the texts; empty when nothing was looked for."""
+    differing: tuple[str, ...] = ()
+    """Fields in which the images say otherwise about the patient than the register."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,7 @@ class Presentation:
             chips=_chips(examination, status),
             preview=preview,
             conclusion=conclusion,
+            differing=examination.differing,
         )
 
     def reports(self, examination: Examination, view: View) -> tuple[ReportShown, ...]:

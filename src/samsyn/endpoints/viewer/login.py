@@ -68,6 +68,7 @@ class Login:
                 binding=request.cookies.get(BINDING_COOKIE, ""),
                 issuer=sent["iss"],
                 before=session_secret(request.scope),
+                address=_caller(request),
             )
         except (NotAuthenticated, OutOfResources):
             return self._page(request, "failed", 403)
@@ -77,7 +78,7 @@ class Login:
         """OpenID Connect Back-Channel Logout 1.0: the provider's server tells which session has ended."""
         form = await read_form(request)
         try:
-            await self._deps.desk.told_to_end(form.text("logout_token"))
+            await self._deps.desk.told_to_end(form.text("logout_token"), _caller(request))
         except (NotAuthenticated, OutOfResources):
             return JSONResponse({"error": "invalid_request"}, 400, {"Cache-Control": "no-store"})
         return Response(status_code=200, headers={"Cache-Control": "no-store"})
@@ -87,7 +88,9 @@ class Login:
         aside, and the browser sent to fetch it with them."""
         form = await read_form(request)
         try:
-            ticket = await self._deps.desk.receive(form.text("SAMLResponse"), form.text("RelayState"))
+            ticket = await self._deps.desk.receive(
+                form.text("SAMLResponse"), form.text("RelayState"), _caller(request)
+            )
         except (NotAuthenticated, NotSupported):
             return self._page(request, "failed", 403)
         return go_to(f"/login/saml/continue?ticket={ticket}")
@@ -99,6 +102,7 @@ class Login:
                 ticket=request.query_params.get("ticket", ""),
                 binding=request.cookies.get(BINDING_COOKIE, ""),
                 before=session_secret(request.scope),
+                address=_caller(request),
             )
         except NotAuthenticated:
             return self._page(request, "failed", 403)
@@ -110,7 +114,7 @@ class Login:
         if "SAMLRequest" not in request.query_params:
             return go_to("/login?because=logged_out")
         try:
-            return go_to(await self._deps.desk.asked_to_end(request.query_params))
+            return go_to(await self._deps.desk.asked_to_end(request.query_params, _caller(request)))
         except NotAuthenticated:
             return self._page(request, "failed", 403)
 
@@ -182,3 +186,7 @@ class Login:
             "trouble_kind": "warning" if trouble == "failed" else "info",
         }
         return self._visits.pages.show(request, "login.html", values, status)
+
+
+def _caller(request: Request) -> str:
+    return request.client.host if request.client else ""

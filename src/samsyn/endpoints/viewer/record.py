@@ -18,6 +18,7 @@ from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.reveal import Reveal
 from samsyn.endpoints.viewer.series import SeriesLists, diagnostic_address
 from samsyn.endpoints.viewer.visits import PatientVisit, Visits
+from samsyn.endpoints.viewer.wording import moment
 from samsyn.errors import Conflict, NotFound
 from samsyn.reports.examination import Examination
 from samsyn.reports.textsearch import TextQuery
@@ -91,10 +92,26 @@ class Record:
             "measurements": examination.measurements,
             "referrals": presentation.referrals(examination),
             "series": await self._series.of(there, examination),
+            "moments": await self._moments(there, examination),
             "changed": there.visit.request.query_params.get("changed") == "1",
             "diagnostic": self._has_ohif and bool(diagnostic_address(examination)),
         }
         return self._visits.show_patient(there, "examination.html", "examination", values)
+
+    async def _moments(self, there: PatientVisit, examination: Examination) -> list[dict[str, str]]:
+        """When images and report were made, signed, received and visible."""
+        images, report = await self._deps.history.availability(there.view, examination)
+        clocks = [("images", clock) for clock in images.values()] + ([("report", report)] if report else [])
+        return [
+            {
+                "of": there.visit.words(f"availability.{kind}"),
+                "produced": moment(clock.produced),
+                "signed": moment(clock.signed),
+                "received": moment(clock.received),
+                "visible": moment(clock.visible),
+            }
+            for kind, clock in clocks
+        ]
 
     async def vidimera(self, there: PatientVisit) -> Response:
         """The referrer's word that the report is taken care of; when another text has come, it is shown first."""

@@ -14,7 +14,9 @@ from samsyn.endpoints.viewer.ground import Grounds
 from samsyn.endpoints.viewer.language import Languages
 from samsyn.endpoints.viewer.launch import LaunchPages
 from samsyn.endpoints.viewer.login import Login
+from samsyn.endpoints.viewer.logreview import LogReviewPages
 from samsyn.endpoints.viewer.ohif import DiagnosticViewer
+from samsyn.endpoints.viewer.ownlog import OwnLog
 from samsyn.endpoints.viewer.pages import Pages
 from samsyn.endpoints.viewer.pictures import PicturePages
 from samsyn.endpoints.viewer.public import PublicPages
@@ -22,13 +24,14 @@ from samsyn.endpoints.viewer.pulse import Marks, Pulse
 from samsyn.endpoints.viewer.record import Record
 from samsyn.endpoints.viewer.reveal import Reveal
 from samsyn.endpoints.viewer.series import SeriesLists
+from samsyn.endpoints.viewer.steward_joining import StewardJoining
 from samsyn.endpoints.viewer.stewarding import Stewarding
 from samsyn.endpoints.viewer.tickets import Tickets
 from samsyn.endpoints.viewer.visits import Visits
 
 
 def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
-    """Every address of the web pages: /, /login, /p/…, /ohif/…, /static/…, /status and /help.
+    """Every address of the web pages: /, /login, /p/…, /ohif/…, /static/…, /log, /mine/log, /status and /help.
 
     ValueError: the languages do not have the same words. Files that are missing (OHIF) leave their part out.
     """
@@ -56,5 +59,8 @@ def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
         *PicturePages(deps, visits, series, diagnostic.is_installed).routes(),
         *diagnostic.routes(),
         *Stewarding(deps, visits).routes(),
+        *LogReviewPages(deps, visits).routes(),
+        *OwnLog(deps, visits).routes(),
+        *StewardJoining(deps, visits).routes(),
         *PublicPages(deps, visits, assets).routes(),
     ]

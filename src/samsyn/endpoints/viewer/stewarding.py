@@ -23,7 +23,9 @@ from samsyn.reports.stewardship.acts import ActKind
 from samsyn.reports.stewardship.moving import Consequences
 from samsyn.reports.stewardship.worklists import DoneAct, FindingCase, HeldCase
 
-_UNDOABLE = frozenset({ActKind.LEAVE_HELD, ActKind.SETTLE_FINDING, ActKind.LINK, ActKind.PART, ActKind.MOVE})
+_UNDOABLE = frozenset(
+    {ActKind.LEAVE_HELD, ActKind.SETTLE_FINDING, ActKind.LINK, ActKind.PART, ActKind.MOVE, ActKind.JOIN}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Stewarding:
             Route("/steward/person/{handle}/alone", staff(self.stand_alone), methods=["POST"]),
             Route("/steward/move/{key}", staff(self.moving), methods=["GET", "POST"]),
             Route("/steward/move/{key}/done", staff(self.move), methods=["POST"]),
+            Route("/steward/texts/{key}", staff(self.moving_texts), methods=["POST"]),
+            Route("/steward/texts/{key}/done", staff(self.move_texts), methods=["POST"]),
             Route("/steward/acts", staff(self.acts), methods=["GET"]),
             Route("/steward/acts/{key:int}/undo", staff(self.undo), methods=["POST"]),
         ]
@@ -316,6 +320,15 @@ class Stewarding:
                 }
                 for row in await self._deps.mover.studies(visit.subject, key)
             ],
+            "texts": [
+                {
+                    "number": f"{row['accession_issuer']} {row['accession']}",
+                    "title": row["title"] or visit.words("steward.untitled"),
+                    "date": day(str(row["day"] or "")),
+                    "accession": row["accession"],
+                }
+                for row in await self._deps.mover.texts(visit.subject, key)
+            ],
             "trouble": visit.words(trouble) if trouble else "",
         }
         return self._show(visit, "steward_person.html", values, 400 if trouble else 200)
@@ -349,7 +362,8 @@ class Stewarding:
     async def _move_page(self, visit: Visit, trouble: str) -> Response:
         uid, number = visit.path("key"), visit.form.text("number")[:MAX_CHARACTERS]
         values: dict[str, Any] = {
-            "uid": uid,
+            "address": f"/steward/move/{uid}",
+            "hidden": {},
             "number": number,
             "chosen": visit.form.every("series"),
             "texts": visit.form.text("texts") == "yes" or not number,
@@ -367,6 +381,50 @@ class Stewarding:
             visit, await self._deps.mover.consequences(visit.subject, uid, identifier)
         )
         values["trouble"] = visit.words(trouble) if trouble else ""
+        return self._show(visit, "steward_move.html", values, 400 if trouble else 200)
+
+    async def moving_texts(self, visit: Visit) -> Response:
+        """Texts without images; with a number in the form, what would follow from giving them to that person."""
+        return await self._texts_page(visit, "")
+
+    async def move_texts(self, visit: Visit) -> Response:
+        """Gives the texts to the confirmed person."""
+        identifier = self._confirmed(visit)
+        if identifier is None:
+            raise NotFound
+        key = self._deps.lookup.key_of(visit.path("key"))
+        try:
+            await self._deps.mover.move_texts(
+                visit.subject, key, _text_number(visit), identifier, visit.form.text("reason")
+            )
+        except BadInput:
+            return await self._texts_page(visit, "steward.no_reason")
+        except Conflict:
+            return await self._texts_page(visit, "steward.move_refused")
+        return go_to("/steward/acts")
+
+    async def _texts_page(self, visit: Visit, trouble: str) -> Response:
+        handle, number = visit.path("key"), visit.form.text("number")[:MAX_CHARACTERS]
+        identifier, proposed = None, None
+        if number:
+            try:
+                identifier = self._deps.decisions.identify(number)
+                proposed = await self._proposed(visit, identifier)
+            except UnknownIssuer:
+                trouble = trouble or "steward.no_number"
+        found = await self._deps.mover.text_consequences(
+            visit.subject, self._deps.lookup.key_of(handle), _text_number(visit), identifier
+        )
+        values: dict[str, Any] = {
+            "address": f"/steward/texts/{handle}",
+            "hidden": {"text": visit.form.text("text")},
+            "number": number,
+            "chosen": [],
+            "texts": True,
+            "proposed": proposed,
+            "facts": self._facts(visit, found),
+            "trouble": visit.words(trouble) if trouble else "",
+        }
         return self._show(visit, "steward_move.html", values, 400 if trouble else 200)
 
     def _facts(self, visit: Visit, found: Consequences) -> dict[str, Any]:
@@ -457,6 +515,11 @@ class Stewarding:
     @staticmethod
     def _int(visit: Visit) -> int:
         return int(visit.path("key"))
+
+
+def _text_number(visit: Visit) -> tuple[str, str]:
+    issuer, _, accession = visit.form.text("text").partition(" ")
+    return issuer, accession
 
 
 def _texts(numbers: dict[int, tuple[PatientIdentifier, ...]], key: int) -> str:

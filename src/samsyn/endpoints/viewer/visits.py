@@ -135,10 +135,11 @@ class Visits:
         key = self._deps.opened.patient_key(visit.subject.session_id, handle)
         patient = await self._deps.lookup.patient(key)
         view = await self._deps.gatekeeper.open_view(visit.subject, frozenset({key}), own.purpose)
-        if not await self._deps.gatekeeper.may_be_told_who(visit.subject, key):
+        told = await self._deps.gatekeeper.as_told(visit.subject, patient)
+        if told is None:
             raise errors.NotAllowed("assignment")
-        shown = patient_shown(patient, visit.words, may_see=sees_protected(visit.subject))
-        return PatientVisit(visit, handle, key, patient, shown, view)
+        shown = patient_shown(told, visit.words, may_see=sees_protected(visit.subject))
+        return PatientVisit(visit, handle, key, told, shown, view)
 
     def presentation(self, visit: Visit) -> Presentation:
         """How histories read for this reader."""

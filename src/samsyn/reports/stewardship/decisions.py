@@ -1,6 +1,8 @@
 """What a steward decides about held objects, differences and links. Each decision is one record with its trace."""
 
+import asyncio
 import sqlite3
+import uuid
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,6 +12,8 @@ import orjson
 from samsyn import limits
 from samsyn.access.duties import stewarding
 from samsyn.clock import STOCKHOLM, Clock
+from samsyn.dicom.correcting import Modification, corrected
+from samsyn.dicom.reading import summarize
 from samsyn.errors import BadInput, Conflict, NotFound
 from samsyn.ingest.receive import Arrival, Intake
 from samsyn.model.patient import PatientIdentifier
@@ -19,9 +23,11 @@ from samsyn.patients import findings, links, registry
 from samsyn.patients.identifiers import identify
 from samsyn.patients.links import Word
 from samsyn.reports import referrals
+from samsyn.reports.availability import note_visible
 from samsyn.reports.file import Filing
 from samsyn.reports.stewardship import acts
 from samsyn.reports.stewardship.acts import ActKind
+from samsyn.reports.stewardship.joining import undo_join
 from samsyn.reports.stewardship.moving import Mover
 from samsyn.store.index import steward_rows
 from samsyn.store.store import Store
@@ -58,15 +64,16 @@ class Decisions:
     ) -> tuple[int, int]:
         """Files a held case after all: (how many objects were filed, how many stay held).
 
-        Instances are filed under `identifier`; a message by what it says, after the cause is mended. Whoever the
-        header names stays written in the object and in the list of differences. Each object is one record, so a
-        crash in between leaves a shorter case.
+        Instances are filed under `identifier`, as a study of their own when theirs is another person's; a message by
+        what it says, after the cause is mended. Whoever the header names stays written in the object and in the list
+        of differences. Each object is one record, so a crash in between leaves a shorter case.
         """
         own = self._steward(subject, reason)
         rows = await self._group(own, held_key)
         source = self._source_of(own.provider_hsa_id, rows[0]["sender"])
         if source is None:
             raise Conflict("the system that sent it is no longer connected")
+        split = uuid.uuid4()
         filed = 0
         for row in rows:
             body = await self._store.body_async(row["segment"], row["body_offset"], row["length"])
@@ -78,6 +85,7 @@ class Decisions:
             else:
                 if identifier is None:
                     raise BadInput("a patient number is needed")
+                body = await self._as_own_study(row, identifier, split, body)
                 after = partial(self._settle, subject, own, row["held_key"], reason, identifier)
                 arrival = Arrival(
                     source[0],
@@ -89,6 +97,25 @@ class Decisions:
                 outcome = receipt.outcome
             filed += outcome != "held"
         return filed, len(rows) - filed
+
+    async def _as_own_study(
+        self, row: sqlite3.Row, identifier: PatientIdentifier, split: uuid.UUID, body: bytes
+    ) -> bytes:
+        """The object as part of a study of its own, when its study is another person's; else as it is."""
+        foreign = await self._store.read(
+            partial(steward_rows.is_of_another, study_uid=row["study_uid"], identifier=identifier)
+        )
+        if not foreign:
+            return body
+        syntax = row["transfer_syntax"]
+        series_uid = (await asyncio.to_thread(summarize, memoryview(body), syntax)).series_uid
+        changes = {
+            0x0020000D: ("UI", (f"2.25.{split.int}",)),
+            0x0020000E: ("UI", (f"2.25.{uuid.uuid5(split, series_uid).int}",)),
+        }
+        moment = self._clock.now().astimezone(STOCKHOLM).strftime("%Y%m%d%H%M%S%z")
+        modification = Modification(moment, "Samsyn", row["sender"])
+        return await asyncio.to_thread(corrected, body, syntax, changes, modification)
 
     async def leave_held(self, subject: Subject, held_key: int, reason: str) -> int:
         """Takes the case off the list for good; the bytes stay where they are. The act's key."""
@@ -186,6 +213,7 @@ class Decisions:
             ActKind.LINK: _undo_link,
             ActKind.PART: _undo_part,
             ActKind.MOVE: self._mover.undo,
+            ActKind.JOIN: undo_join,
         }
 
     async def _relate(self, subject: Subject, kind: ActKind, one: int, other: int, reason: str) -> int:
@@ -240,6 +268,11 @@ class Decisions:
         transaction: Transaction,
     ) -> None:
         transaction.update("held", {"held_key": held_key}, settled=transaction.time)
+        study_uid, received = transaction.one(
+            "SELECT study_uid, received FROM held WHERE held_key = ?", held_key
+        )
+        if study_uid:
+            note_visible(transaction, study_uid, received)
         person = registry.find(transaction, identifier) if identifier else None
         acts.note(
             transaction, subject, own, ActKind.RELEASE, f"held:{held_key}", reason, persons=(person or 0,)

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from samsyn.dicom.reading import Summary
-from samsyn.errors import Conflict
+from samsyn.errors import Conflict, NotFound
 from samsyn.ingest import filing
+from samsyn.jobs import queue
 from samsyn.model.patient import PatientIdentifier
 from samsyn.model.sender import Sender
 from samsyn.patients import corrections, findings, registry
@@ -86,7 +87,48 @@ def give(transaction: Transaction, switch: Switch, to_key: int, provider: str, a
     if texts:
         corrections.move_texts(transaction, correction, number, persons, to_key)
     _settle_flags(transaction, switch.study_uid)
+    queue.enqueue(transaction, corrections.ANNOUNCE_CORRECTION, str(correction))
     _follow(transaction, switch.from_key, to_key)
+
+
+def give_texts(
+    transaction: Transaction,
+    number: tuple[str, str],
+    from_key: int,
+    to_key: int,
+    provider: str,
+    act_key: int,
+) -> None:
+    """Gives the texts of an accession number over, images apart. NotFound: the provider has none of this person."""
+    persons = registry.closure(transaction, from_key)
+    if to_key in persons:
+        raise Conflict("the texts are that person's already")
+    owners = {
+        row[1]
+        for row in transaction.all(
+            "SELECT patient_key, provider FROM report WHERE accession_issuer = ? AND accession = ?", *number
+        )
+        if row[0] in persons
+    }
+    if owners != {provider}:
+        raise NotFound
+    correction = transaction.next_key("correction")
+    transaction.insert(
+        "correction",
+        correction_key=correction,
+        study_uid="",
+        series="",
+        split_uid="",
+        from_key=from_key,
+        to_key=to_key,
+        accession_issuer=number[0],
+        accession=number[1],
+        act_key=act_key,
+        made=transaction.time,
+        ended="",
+    )
+    corrections.move_texts(transaction, correction, number, persons, to_key)
+    _follow(transaction, from_key, to_key)
 
 
 def take_back(transaction: Transaction, act_key: int) -> str:
@@ -95,6 +137,15 @@ def take_back(transaction: Transaction, act_key: int) -> str:
     found = corrections.by_key(transaction, row[0]) if row else None
     if found is None:
         raise Conflict("it has been taken back already")
+    if found.study_uid:
+        _take_images_back(transaction, found)
+    corrections.bring_texts_back(transaction, found.key, found.to_key)
+    transaction.update("correction", {"correction_key": found.key}, ended=transaction.time)
+    _follow(transaction, found.from_key, found.to_key)
+    return found.study_uid
+
+
+def _take_images_back(transaction: Transaction, found: Correction) -> None:
     study = transaction.one(
         "SELECT study_key, patient_key FROM study WHERE study_uid = ?", found.split_uid or found.study_uid
     )
@@ -117,10 +168,6 @@ def take_back(transaction: Transaction, act_key: int) -> str:
     else:
         transaction.update("study", {"study_key": study[0]}, patient_key=found.from_key)
     _new_names(transaction, chosen)
-    corrections.bring_texts_back(transaction, found.key, found.to_key)
-    transaction.update("correction", {"correction_key": found.key}, ended=transaction.time)
-    _follow(transaction, found.from_key, found.to_key)
-    return found.study_uid
 
 
 def add_late(

@@ -11,7 +11,7 @@ import secrets
 import sqlite3
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -180,6 +180,77 @@ class Mover:
             return committed.value
         raise Conflict("images of the study are arriving; try again when it is complete")
 
+    async def texts(self, subject: Subject, patient_key: int) -> list[sqlite3.Row]:
+        """The person's examinations of which the steward's provider has written reports and there are no images.
+
+        Columns: accession_issuer, accession, day, title, unit, versions.
+        """
+        own = stewarding(subject, self._clock.now())
+        await audit.write(
+            self._store, entry(subject, Event.READ_WORK_LIST, patient_key, details={"list": "texts"})
+        )
+
+        def question(connection: sqlite3.Connection) -> list[sqlite3.Row]:
+            keys = patient_rows.closure_of(connection, patient_key)
+            return correction_rows.texts_alone(connection, own.provider_hsa_id, keys)
+
+        return await self._store.read(question)
+
+    async def text_consequences(
+        self,
+        subject: Subject,
+        patient_key: int,
+        number: tuple[str, str],
+        identifier: PatientIdentifier | None = None,
+    ) -> Consequences:
+        """What would follow from giving the texts of an accession number to whoever has the identifier."""
+        own = stewarding(subject, self._clock.now())
+        now = self._clock.now().isoformat()
+        found = await self._store.read(
+            partial(
+                _text_consequences,
+                own=own,
+                patient_key=patient_key,
+                number=number,
+                identifier=identifier,
+                now=now,
+            )
+        )
+        await audit.write(
+            self._store,
+            *(
+                entry(subject, Event.READ_WORK_LIST, key, details={"list": "consequences"})
+                for key in dict.fromkeys((found.former.key, found.owner.key if found.owner else 0))
+            ),
+        )
+        return found
+
+    async def move_texts(
+        self,
+        subject: Subject,
+        patient_key: int,
+        number: tuple[str, str],
+        identifier: PatientIdentifier,
+        reason: str,
+    ) -> int:
+        """Gives the texts of (issuer, accession number) to whoever has the identifier; the act's key.
+
+        Conflict, NotFound as `flipping.give_texts`.
+        """
+        own = stewarding(subject, self._clock.now())
+        if not reason.strip() or len(reason) > limits.MAX_WORDING_CHARACTERS:
+            raise BadInput("a reason is needed")
+
+        def decide(transaction: Transaction) -> int:
+            to_key = registry.find_or_make(transaction, identifier, Demographics(), DemographicsOrigin.IMAGE)
+            detail: dict[str, object] = {"texts": True}
+            persons = (patient_key, to_key)
+            act = acts.note(transaction, subject, own, ActKind.MOVE, "", reason, detail, persons)
+            flipping.give_texts(transaction, number, patient_key, to_key, own.provider_hsa_id, act)
+            return act
+
+        return (await self._store.commit(decide)).value
+
     def _decide(
         self,
         transaction: Transaction,
@@ -306,12 +377,68 @@ def _consequences(
     now: str,
 ) -> Consequences:
     study = _owned(connection, own, study_uid)
-    former_keys = patient_rows.closure_of(connection, study["patient_key"])
+    objects = correction_rows.objects_of(connection, study["study_key"])
+    number = (study["accession_issuer"], study["accession"])
+    found = _told(
+        connection,
+        own,
+        study["patient_key"],
+        number,
+        identifier,
+        now,
+        study_uid,
+        (own.provider_hsa_id, study["unit"]),
+    )
+    return replace(
+        found,
+        study_uid=study_uid,
+        date=study["study_date"],
+        title=study["description"],
+        modalities=tuple(part for part in study["modalities"].split("\\") if part),
+        instances=len(objects),
+        size_bytes=sum(row["length"] for row in objects),
+        series=tuple(
+            SeriesFacts(row["series_uid"], row["modality"], row["description"], row["instance_count"])
+            for row in correction_rows.series_of(connection, study["study_key"])
+        ),
+    )
+
+
+def _text_consequences(
+    connection: sqlite3.Connection,
+    own: Assignment,
+    patient_key: int,
+    number: tuple[str, str],
+    identifier: PatientIdentifier | None,
+    now: str,
+) -> Consequences:
+    keys = patient_rows.closure_of(connection, patient_key)
+    rows = correction_rows.texts_alone(connection, own.provider_hsa_id, keys)
+    row = next((each for each in rows if (each["accession_issuer"], each["accession"]) == number), None)
+    if row is None:
+        raise NotFound
+    found = _told(
+        connection, own, patient_key, number, identifier, now, "", (own.provider_hsa_id, row["unit"])
+    )
+    return replace(found, date=str(row["day"] or ""), title=row["title"] or "")
+
+
+def _told(
+    connection: sqlite3.Connection,
+    own: Assignment,
+    patient_key: int,
+    number: tuple[str, str],
+    identifier: PatientIdentifier | None,
+    now: str,
+    study_uid: str,
+    unit: tuple[str, str],
+) -> Consequences:
+    """Persons, texts, and who has seen it: what a study and a text alone have in common."""
+    former_keys = patient_rows.closure_of(connection, patient_key)
     key = _who(connection, identifier) if identifier else None
     owner_keys = patient_rows.closure_of(connection, key) if key else frozenset()
-    issuer, accession = study["accession_issuer"], study["accession"]
-    reports, referrals = correction_rows.texts_of(connection, issuer, accession, former_keys)
-    references = [study_uid, f"{issuer}.{accession}", *(str(row["report_key"]) for row in reports)]
+    reports, referrals = correction_rows.texts_of(connection, *number, former_keys)
+    references = [study_uid or "-", ".".join(number), *(str(row["report_key"]) for row in reports)]
     seen = tuple(
         Seen(
             row["actor"],
@@ -325,33 +452,28 @@ def _consequences(
         )
         for row in correction_rows.seen_by(connection, former_keys, references)
     )
-    units = [(study["provider"], study["unit"])]
-    units += [(row["provider"], row["unit"]) for row in (*referrals, *reports)]
+    units = [unit, *((row["provider"], row["unit"]) for row in (*referrals, *reports))]
     units += [(each.provider, each.unit) for each in seen]
-    objects = correction_rows.objects_of(connection, study["study_key"])
-    former = person(connection, study["patient_key"])
+    former = person(connection, patient_key)
     assert former is not None
+    provider = own.provider_hsa_id
     return Consequences(
-        study_uid=study_uid,
-        date=study["study_date"],
-        title=study["description"],
-        modalities=tuple(part for part in study["modalities"].split("\\") if part),
-        accession=accession,
-        instances=len(objects),
-        size_bytes=sum(row["length"] for row in objects),
-        series=tuple(
-            SeriesFacts(row["series_uid"], row["modality"], row["description"], row["instance_count"])
-            for row in correction_rows.series_of(connection, study["study_key"])
-        ),
+        study_uid="",
+        date="",
+        title="",
+        modalities=(),
+        accession=number[1],
+        instances=0,
+        size_bytes=0,
+        series=(),
         former=former,
         owner=person(connection, key),
         reports=len(reports),
         referrals=len(referrals),
         seen=seen,
-        to_tell=tuple(dict.fromkeys(unit for unit in units if unit[1])),
-        former_blocked=correction_rows.has_blocks(connection, former_keys, study["provider"], now),
-        owner_blocked=bool(owner_keys)
-        and correction_rows.has_blocks(connection, owner_keys, study["provider"], now),
+        to_tell=tuple(dict.fromkeys(each for each in units if each[1])),
+        former_blocked=correction_rows.has_blocks(connection, former_keys, provider, now),
+        owner_blocked=bool(owner_keys) and correction_rows.has_blocks(connection, owner_keys, provider, now),
     )
 
 

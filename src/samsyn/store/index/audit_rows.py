@@ -46,3 +46,26 @@ def hash_at(connection: sqlite3.Connection, sequence: int) -> str | None:
 def last_sequence(connection: sqlite3.Connection) -> int:
     """The number of the newest entry, 0 when there is none."""
     return int(connection.execute("SELECT COALESCE(MAX(sequence), 0) FROM audit").fetchone()[0])
+
+
+def place_of(connection: sqlite3.Connection, receiver: str) -> tuple[int, int] | None:
+    """(delivered, attempted) of a receiver of the journal, None when it never got anything."""
+    row = connection.execute(
+        "SELECT delivered, attempted FROM audit_delivery WHERE receiver = ?", (receiver,)
+    ).fetchone()
+    return None if row is None else (int(row[0]), int(row[1]))
+
+
+def places(connection: sqlite3.Connection) -> list[tuple[str, int]]:
+    """(receiver, newest entry delivered) of every receiver, by name."""
+    rows = connection.execute("SELECT receiver, delivered FROM audit_delivery ORDER BY receiver")
+    return [(str(row[0]), int(row[1])) for row in rows]
+
+
+def set_aside(connection: sqlite3.Connection, receiver: str) -> list[tuple[int, str, str]]:
+    """(entry, state, the receiver's words) of what a receiver did not take, in order."""
+    rows = connection.execute(
+        "SELECT sequence, state, reason FROM audit_exception WHERE receiver = ? ORDER BY sequence",
+        (receiver,),
+    )
+    return [(int(row[0]), str(row[1]), str(row[2])) for row in rows]

@@ -75,6 +75,21 @@ def texts_of(
     return reports, referrals
 
 
+def texts_alone(connection: sqlite3.Connection, provider: str, keys: Collection[int]) -> list[sqlite3.Row]:
+    """Examinations of these persons of which one provider has written reports and there are no images.
+
+    Columns: accession_issuer, accession, day, title, unit, versions.
+    """
+    return connection.execute(
+        "SELECT accession_issuer, accession, MAX(begins) AS day, MAX(procedure_text) AS title, MAX(unit) AS unit,"
+        f" COUNT(*) AS versions FROM report WHERE provider = ? AND patient_key IN ({_marks(keys)})"
+        " AND accession <> '' AND NOT EXISTS (SELECT 1 FROM study AS s WHERE s.accession = report.accession"
+        f" AND s.accession_issuer = report.accession_issuer AND s.patient_key IN ({_marks(keys)}))"
+        " GROUP BY accession_issuer, accession ORDER BY day DESC",
+        (provider, *sorted(keys), *sorted(keys)),
+    ).fetchall()
+
+
 def seen_by(
     connection: sqlite3.Connection, keys: Collection[int], references: Iterable[str]
 ) -> list[sqlite3.Row]:

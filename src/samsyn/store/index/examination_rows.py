@@ -1,6 +1,7 @@
 """Reads of a person's studies, referrals and reports."""
 
 import sqlite3
+from collections.abc import Sequence
 
 from samsyn.model.predicate import Predicate
 from samsyn.store.index.predicate_sql import compile_predicate
@@ -52,19 +53,37 @@ def measurements(connection: sqlite3.Connection, study_uids: list[str]) -> list[
 
 def items_of(
     connection: sqlite3.Connection, patient_keys: frozenset[int]
-) -> list[tuple[int, str, str, int | None, int | None, bool]]:
-    """(patient, provider, unit, begins, ends, preliminary) of everything that exists of these persons.
+) -> list[tuple[int, str, str, int | None, int | None]]:
+    """(patient, provider, unit, begins, ends) of everything that exists of these persons, each only once.
 
     For the access room alone: it tells only bits of it (more exists, blocked exists).
     """
     marks = ",".join("?" * len(patient_keys))
-    keys = sorted(patient_keys)
-    rows: list[tuple[int, str, str, int | None, int | None, bool]] = []
-    for table in ("study", "referral", "report"):
-        found = connection.execute(
-            f"SELECT DISTINCT patient_key, provider, unit, begins, ends, preliminary FROM {table}"
-            f" WHERE patient_key IN ({marks})",
-            keys,
-        )
-        rows.extend((*row[:5], bool(row[5])) for row in found)
-    return rows
+    columns = "patient_key, provider, unit, begins, ends"
+    parts = [
+        f"SELECT {columns} FROM {table} WHERE patient_key IN ({marks})"
+        for table in ("study", "referral", "report")
+    ]
+    return connection.execute(" UNION ".join(parts), [*sorted(patient_keys)] * 3).fetchall()
+
+
+def joins(connection: sqlite3.Connection, patient_keys: frozenset[int]) -> list[tuple[str, str]]:
+    """Pairs of examinations of these persons that a steward has said are one."""
+    marks = ",".join("?" * len(patient_keys))
+    rows = connection.execute(
+        f"SELECT one, other FROM examination_join WHERE ended = '' AND patient_key IN ({marks})"
+        " ORDER BY join_key",
+        sorted(patient_keys),
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def differing(connection: sqlite3.Connection, study_uids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The studies among these whose images describe the patient otherwise than the register, with the fields."""
+    marks = ",".join("?" * len(study_uids))
+    rows = connection.execute(
+        "SELECT reference, detail FROM finding WHERE kind = 'image-header' AND settled = ''"
+        f" AND reference IN ({marks})",
+        list(study_uids),
+    )
+    return {row[0]: tuple(row[1].split()) for row in rows}

@@ -1,5 +1,6 @@
 """The search over patients, studies, series and instances: conditions in, rows out."""
 
+import re
 import sqlite3
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -45,6 +46,7 @@ INSTANCE_COLUMNS: Final = (
 
 
 _EMPTY_LEFT_OUT: Final = frozenset({"study.accession"})
+_COLUMN_OF_INSTANCE: Final = re.compile(r"\binstance\.(\w+)")
 PATIENT_NAME: Final = "patient.folded_name"
 
 
@@ -110,7 +112,8 @@ def find_instances(
     rows = _find(connection, _instances_of("instance"), predicate, conditions, order, last, 0)
     series = _settled_series(connection, predicate, conditions)
     if series:
-        table, content = settled_rows.as_table(connection, series)
+        wanted = set(_COLUMN_OF_INSTANCE.findall(f"{INSTANCE_COLUMNS} {conditions}"))
+        table, content = settled_rows.as_table(connection, series, wanted, _uids_wanted(conditions))
         rows += _find(
             connection, _instances_of(table), predicate, conditions, order, last, 0, first=(content,)
         )
@@ -123,6 +126,14 @@ def _instances_of(table: str) -> str:
         f"SELECT {INSTANCE_COLUMNS} FROM {table} JOIN series USING(series_key) JOIN study USING(study_key)"
         " JOIN patient USING(patient_key)"
     )
+
+
+def _uids_wanted(conditions: list[Condition]) -> set[str] | None:
+    """The SOP Instance UIDs that can match, None = any."""
+    lists = [
+        set(each.values) for each in conditions if each.column == "instance.sop_uid" and each.kind == "one-of"
+    ]
+    return set.intersection(*lists) if lists else None
 
 
 def _settled_series(
@@ -333,8 +344,10 @@ def _modality(patterns: tuple[Any, ...], first: str, last: str) -> tuple[str, li
     return f"study.study_key IN ({sql})", parameters
 
 
-def identifiers_of(connection: sqlite3.Connection, patient_keys: list[int]) -> dict[int, tuple[str, str]]:
-    """One (issuer, value) per person, for answers."""
+def identifiers_of(
+    connection: sqlite3.Connection, patient_keys: list[int], untold: frozenset[str]
+) -> dict[int, tuple[str, str]]:
+    """One (issuer, value) per person, for answers; of an untold issuer only where there is no other."""
     found: dict[int, tuple[str, str]] = {}
     for first in range(0, len(patient_keys), 500):
         part = patient_keys[first : first + 500]
@@ -344,7 +357,9 @@ def identifiers_of(connection: sqlite3.Connection, patient_keys: list[int]) -> d
             part,
         )
         for row in rows:
-            found.setdefault(row[0], (row[1], row[2]))
+            known = found.get(row[0])
+            if known is None or (known[0] in untold and row[1] not in untold):
+                found[row[0]] = (row[1], row[2])
     return found
 
 
@@ -365,11 +380,13 @@ def requests_of(
     return found
 
 
-def keys_like(connection: sqlite3.Connection, pattern: str, issuer: str, limit: int) -> list[int]:
-    """Persons with an identifier of the issuer ("" = any) that matches a LIKE pattern."""
+def keys_like(
+    connection: sqlite3.Connection, pattern: str, issuer: str, untold: frozenset[str], limit: int
+) -> list[int]:
+    """Persons with an identifier of the issuer ("" = any but the untold) that matches a LIKE pattern."""
     rows = connection.execute(
         "SELECT DISTINCT patient_key FROM patient_identifier WHERE value LIKE ? ESCAPE '\\'"
-        " AND ? IN ('', issuer) LIMIT ?",
-        (pattern, issuer, limit),
+        f" AND ? IN ('', issuer) AND issuer NOT IN ({','.join('?' * len(untold))}) LIMIT ?",
+        (pattern, issuer, *untold, limit),
     )
     return [int(row[0]) for row in rows]

@@ -39,6 +39,13 @@ CREATE TABLE draft_body(draft TEXT, sop_uid TEXT, segment INTEGER, body_offset I
   sha256 TEXT, pixel_offset INTEGER, pixel_length INTEGER, PRIMARY KEY(draft, sop_uid)) WITHOUT ROWID;
 CREATE TABLE moved_row(correction_key INTEGER, kind TEXT, row_key INTEGER, from_key INTEGER,
   PRIMARY KEY(correction_key, kind, row_key)) WITHOUT ROWID;
+CREATE TABLE availability(study_uid TEXT PRIMARY KEY, received TEXT, visible TEXT) WITHOUT ROWID;
+CREATE TABLE sent_for(sop_uid TEXT PRIMARY KEY, patient_key INTEGER, study_uid TEXT) WITHOUT ROWID;
+CREATE INDEX sent_for_by_study ON sent_for(study_uid);
+CREATE TABLE examination_join(join_key INTEGER PRIMARY KEY, patient_key INTEGER, study_uid TEXT, one TEXT,
+  other TEXT, act_key INTEGER, made TEXT, ended TEXT);
+CREATE INDEX examination_join_by_patient ON examination_join(patient_key) WHERE ended = '';
+CREATE INDEX report_by_study ON report(study_uid) WHERE study_uid <> '';
 """
 
 IDENTITY_KEYS: Final = {
@@ -47,5 +54,6 @@ IDENTITY_KEYS: Final = {
     "finding": "finding_key",
     "steward_act": "act_key",
     "correction": "correction_key",
+    "examination_join": "join_key",
 }
 """Tables whose keys the writer hands out."""

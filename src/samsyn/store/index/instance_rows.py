@@ -108,6 +108,16 @@ def study_of_instance(connection: sqlite3.Connection, sop_uid: str) -> str | Non
     return settled.study_uid if settled is not None else None
 
 
+def instance(connection: sqlite3.Connection, sop_uid: str) -> StoredInstance | None:
+    """One instance by its UID, settled or not."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM instance JOIN series USING(series_key) JOIN study USING(study_key)"
+        " WHERE sop_uid = ?",
+        (sop_uid,),
+    ).fetchone()
+    return _instance(row) if row is not None else settled_rows.instance(connection, sop_uid)
+
+
 def study_of_series(connection: sqlite3.Connection, series_uid: str) -> str | None:
     """The study that a series belongs to."""
     row = connection.execute(

@@ -54,6 +54,18 @@ def closure_of(connection: sqlite3.Connection, key: int) -> frozenset[int]:
     return closure(lambda sql, *values: connection.execute(sql, values).fetchall(), key)
 
 
+def identifiers_of(connection: sqlite3.Connection, key: int) -> tuple[PatientIdentifier, ...]:
+    """Every identifier of the person and those linked to him, own ones first."""
+    keys = sorted(closure_of(connection, key), key=lambda other: (other != key, other))
+    return tuple(
+        PatientIdentifier(issuer, value)
+        for person in keys
+        for issuer, value in connection.execute(
+            "SELECT issuer, value FROM patient_identifier WHERE patient_key = ? ORDER BY value", (person,)
+        )
+    )
+
+
 def patient(connection: sqlite3.Connection, key: int) -> Patient:
     """The survivor `key` with every identifier of the whole closure, own ones first.
 

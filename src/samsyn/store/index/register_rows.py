@@ -28,6 +28,7 @@ _RELATION = (
 )
 _CONSENT = "SELECT consent_id, patient_key, ground, provider, unit, employee, starts, ends, channel, ended FROM consent"
 _BLOCK = "SELECT block_id, patient_key, kind, provider, unit, first_day, last_day, ended FROM block"
+_KINDS = {kind.value: kind for kind in BlockKind}
 _LIFT = "SELECT lift_id, block_id, patient_key, unit, employee, starts, ends, reason, ended FROM lift"
 
 _REQUEST = (
@@ -167,7 +168,7 @@ def _consent(row: Any) -> Consent:
 
 
 def _block(row: Any) -> Block:
-    return Block(row[0], row[1], BlockKind(row[2]), row[3], row[4], row[5], row[6], _time(row[7]))
+    return Block(row[0], row[1], _KINDS[row[2]], row[3], row[4], row[5], row[6], _time(row[7]))
 
 
 def _lift(row: Any) -> Lift:

@@ -6,6 +6,7 @@ import zlib
 from typing import Final
 
 from samsyn.store.index.access_schema import ACCESS_SCHEMA
+from samsyn.store.index.audit_schema import AUDIT_KEYS, AUDIT_SCHEMA
 from samsyn.store.index.exchange_schema import EXCHANGE_SCHEMA
 from samsyn.store.index.identity_schema import IDENTITY_KEYS, IDENTITY_SCHEMA
 from samsyn.store.index.settled_schema import SETTLED_SCHEMA
@@ -79,7 +80,7 @@ CREATE TABLE report(report_key INTEGER PRIMARY KEY, patient_key INTEGER, provide
   reason TEXT, received TEXT, visit TEXT, account TEXT, form TEXT, sop_uid TEXT, series_uid TEXT,
   message_key INTEGER,
   preliminary INTEGER GENERATED ALWAYS AS (status = 'preliminary') VIRTUAL);
-CREATE INDEX report_by_patient ON report(patient_key);
+CREATE INDEX report_by_patient ON report(patient_key, provider, unit, begins, ends);
 CREATE INDEX report_by_accession ON report(accession) WHERE accession <> '';
 
 CREATE TABLE message(message_key INTEGER PRIMARY KEY, source TEXT, control_id TEXT, kind TEXT, digest TEXT,
@@ -117,7 +118,14 @@ CREATE INDEX job_ready ON job(state, priority, run_at);
 """
 
 SCHEMA: Final = (
-    _CORE + ACCESS_SCHEMA + IDENTITY_SCHEMA + TEXT_SCHEMA + EXCHANGE_SCHEMA + UPKEEP_SCHEMA + SETTLED_SCHEMA
+    _CORE
+    + ACCESS_SCHEMA
+    + AUDIT_SCHEMA
+    + IDENTITY_SCHEMA
+    + TEXT_SCHEMA
+    + EXCHANGE_SCHEMA
+    + UPKEEP_SCHEMA
+    + SETTLED_SCHEMA
 )
 SCHEMA_VERSION: Final = zlib.crc32(SCHEMA.encode()) & 0x7FFFFFFF
 """Follows from the tables: an index that was made with others is made anew from the journal."""
@@ -134,6 +142,7 @@ KEYED_TABLES: Final = {
     "audit": "sequence",
     "job": "job_key",
     **IDENTITY_KEYS,
+    **AUDIT_KEYS,
     **TEXT_KEYS,
 }
 """Tables whose integer keys the writer hands out, so that a replay gives the same keys."""

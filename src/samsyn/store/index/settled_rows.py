@@ -1,6 +1,7 @@
 """Reads of settled series: which they are by SQL, what is in them from their manifests."""
 
 import sqlite3
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import orjson
@@ -50,6 +51,21 @@ def series_of_study(connection: sqlite3.Connection, study_key: int) -> list[tupl
     return [(row[0], row[1]) for row in rows]
 
 
+def series_holding(connection: sqlite3.Connection, sop_uid: str) -> int | None:
+    """Key of the series that a settled instance is in; None = it is not settled."""
+    for series_key in settled_uids.candidates(connection, sop_uid):
+        settled = settled_of(connection, series_key)
+        if settled is not None and sop_uid in settled.numbers:
+            return series_key
+    return None
+
+
+def table_of_instance(connection: sqlite3.Connection, sop_uid: str) -> tuple[str, str] | None:
+    """`as_table` for one settled instance, None when it is not settled."""
+    key = series_holding(connection, sop_uid)
+    return as_table(connection, [(key, 1)], uids={sop_uid}) if key is not None else None
+
+
 def instance(connection: sqlite3.Connection, sop_uid: str) -> StoredInstance | None:
     """A settled instance by its UID alone."""
     for series_key in settled_uids.candidates(connection, sop_uid):
@@ -74,15 +90,25 @@ def table_of_study(connection: sqlite3.Connection, study_key: int) -> tuple[str,
     return as_table(connection, series) if series else None
 
 
-def as_table(connection: sqlite3.Connection, series: list[tuple[int, int]]) -> tuple[str, str]:
+def as_table(
+    connection: sqlite3.Connection,
+    series: list[tuple[int, int]],
+    wanted: Collection[str] = (),
+    uids: Collection[str] | None = None,
+) -> tuple[str, str]:
     """(SQL that stands for a table like `instance`, its JSON parameter) with all instances of the settled series.
 
-    `series`: (key, settled instances). LimitExceeded: so many that the search has to be narrowed.
+    `series`: (key, settled instances); `wanted`: columns beside series_key, none = all; `uids`: only these
+    instances, None = all. LimitExceeded: so many that the search has to be narrowed.
     """
     if sum(count for _, count in series) > limits.MAX_SETTLED_SEARCH:
         raise LimitExceeded("MAX_SETTLED_SEARCH: name the patient, the study or the series")
-    columns = connection.execute("SELECT name, type FROM pragma_table_info('instance')").fetchall()
-    names = [row[0] for row in columns]
+    columns = [
+        (row[0], row[1])
+        for row in connection.execute("SELECT name, type FROM pragma_table_info('instance')")
+        if not wanted or row[0] == "series_key" or row[0] in wanted
+    ]
+    names = [name for name, _ in columns]
     rows: list[list[Any]] = []
     for series_key, _ in series:
         settled = settled_of(connection, series_key)
@@ -91,7 +117,11 @@ def as_table(connection: sqlite3.Connection, series: list[tuple[int, int]]) -> t
         manifest = settled.manifest
         own = {"series_key": series_key, "segment": -manifest.object_key}
         places = {name: place for place, name in enumerate(manifest.columns)}
-        for row in manifest.rows:
+        chosen: Iterable[int] = range(len(manifest.rows))
+        if uids is not None:
+            chosen = [settled.numbers[uid] for uid in uids if uid in settled.numbers]
+        for number in chosen:
+            row = manifest.rows[number]
             rows.append(
                 [
                     own[name] if name in own else row[places[name]] if name in places else None

@@ -3,6 +3,9 @@
 import sqlite3
 from typing import Any
 
+from samsyn.model.patient import PatientIdentifier
+from samsyn.store.index import patient_rows
+
 _HELD = (
     "SELECT MIN(held.held_key) AS held_key, held.kind, held.reason, held.study_uid, held.sender, held.detail,"
     " COUNT(*) AS count, MIN(held.received) AS first, MAX(held.received) AS last, held.transfer_syntax,"
@@ -85,3 +88,12 @@ def counts(connection: sqlite3.Connection, provider: str) -> dict[str, int]:
             "SELECT COUNT(*) FROM finding WHERE settled = '' AND provider IN (?, '')", provider
         ),
     }
+
+
+def is_of_another(connection: sqlite3.Connection, study_uid: str, identifier: PatientIdentifier) -> bool:
+    """Whether the study is here and belongs to somebody else than the identifier's person."""
+    row = connection.execute("SELECT patient_key FROM study WHERE study_uid = ?", (study_uid,)).fetchone()
+    if row is None:
+        return False
+    keys = patient_rows.keys_of(connection, identifier.issuer, identifier.value)
+    return not keys or row[0] not in patient_rows.closure_of(connection, keys[0])

@@ -75,6 +75,8 @@ class GivingBack:
 
     async def look(self) -> int:
         """Bytes given back now. OSError: the file system can not make holes, or refused."""
+        if not await self._store.read(settled_rows.is_any):
+            return 0
         done = await self._store.read(settled_rows.given_back)
         given = 0
         for segment in self._store.journal.segments[:-1]:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 _STEP_BYTES = 8 * limits.MIB
 _LOOK_EVERY_S = 60.0
+_PAUSE_S = 1.0
 _OBJECTS_PER_NOTE = 32
 _OBJECT = "series_object"
 _RECORD = "record"
@@ -67,13 +68,21 @@ class _Step:
 class Scrub:
     """Passes over the store. One at a time; start it once, or call `whole_pass`."""
 
-    def __init__(self, store: Store, clock: Clock, every_days: float = 0.0, mib_per_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        every_days: float = 0.0,
+        mib_per_s: float = 0.0,
+        is_busy: Callable[[], bool] = lambda: False,
+    ) -> None:
         """`every_days`: from the end of a pass to the beginning of the next, 0 = only when asked.
-        `mib_per_s`: how fast it reads, 0 = as fast as the disk gives."""
+        `mib_per_s`: how fast it reads, 0 = as fast as the disk gives. `is_busy`: whether intake needs the disk."""
         self._store = store
         self._clock = clock
         self._every = timedelta(days=every_days)
         self._rate = mib_per_s * limits.MIB
+        self._is_busy = is_busy
         self._task: asyncio.Task[None] | None = None
         self.read_bytes = 0
         self.mended = 0
@@ -102,7 +111,10 @@ class Scrub:
 
     async def _is_due(self) -> bool:
         state = await self._store.read(upkeep_rows.scrub_state)
-        if state is None or state[0]:
+        if state is None:  # a new store: what it takes from now on is read again when the time has come
+            await self._note(0, "", self._clock.now().isoformat())
+            return False
+        if state[0]:
             return True
         return self._clock.now() - datetime.fromisoformat(state[2]) >= self._every
 
@@ -133,6 +145,9 @@ class Scrub:
     async def _segment(self, segment: int, seen: Scrubbed) -> None:
         steps = self._steps(segment)
         while True:
+            if self._is_busy():
+                await asyncio.sleep(_PAUSE_S)
+                continue
             began = self._clock.monotonic()
             step = await asyncio.to_thread(next, steps, None)
             if step is None:

@@ -32,6 +32,7 @@ from samsyn.store.transaction import Transaction
 log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S: Final = 30.0
+_LONGEST_REST_S: Final = 5.0
 _ROUND: Final = 500
 """Series that are settled between two looks at what is quiet."""
 _OWN_COLUMNS: Final = ("series_key", "segment")
@@ -84,6 +85,7 @@ class Settling:
                 break
             if self._put_off.get(series_key, 0.0) > self._clock.monotonic():
                 continue
+            began = self._clock.monotonic()
             try:
                 await self.settle(series_key)
             except (SamsynError, OSError, sqlite3.Error) as problem:
@@ -92,6 +94,8 @@ class Settling:
             else:
                 self._put_off.pop(series_key, None)
                 settled += 1
+            # Half of the time at most: there is no hurry, and readers want the processor as well.
+            await asyncio.sleep(min(self._clock.monotonic() - began, _LONGEST_REST_S))
         return settled
 
     def _has_room(self, size: int) -> bool:

@@ -1,0 +1,1 @@
+"""Following up who has read what: log review by the provider, log extract for the patient."""

@@ -1,0 +1,160 @@
+"""The log extract (loggutdrag): who has looked at a person's information, told so that the person can judge it.
+
+Care unit, time and what was done (HSLF-FS 2016:40 4 kap. 10 §; PDL 5:5, 8:5). One line is one reader at one unit in
+one day. Whether staff are named is the provider's: a public provider's lists are public, a private one's are not.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from functools import partial
+from types import MappingProxyType
+from typing import Final
+
+from samsyn import limits
+from samsyn.access.events import Activity, Event, entry
+from samsyn.access.followup.review import LogEntry, read_entries, reviewed_provider
+from samsyn.audit import journal as audit
+from samsyn.clock import STOCKHOLM, Clock
+from samsyn.errors import NotAllowed
+from samsyn.model.subject import Purpose, Subject, SubjectKind
+from samsyn.store.index import patient_rows, review_rows
+from samsyn.store.store import Store
+
+DONE: Final = MappingProxyType(
+    {
+        Event.SEARCH_PATIENT.value: "search",
+        Event.SEARCH.value: "search",
+        Event.OWN_RECORD.value: "search",
+        Event.OPEN_LIST.value: "list",
+        Event.OPEN_METADATA.value: "list",
+        Event.OPEN_IMAGES.value: "images",
+        Event.OPEN_REFERRAL.value: "referral",
+        Event.OPEN_REPORT.value: "report",
+        Event.EXPORT.value: "export",
+        Event.SEND.value: "send",
+        Event.REVEAL_OTHER_UNITS.value: "more",
+        Event.CHOOSE_UNITS.value: "more",
+        Event.REVEAL_OTHER_PROVIDER.value: "more",
+        Event.ENTER_CARE_SYSTEM.value: "more",
+        Event.REVEAL_BLOCKED.value: "blocked",
+        Event.REVEAL_BLOCKED_PROVIDER.value: "blocked",
+        Event.PASS_BLOCKED.value: "passed",
+        Event.EMERGENCY_PASS_BLOCKED.value: "passed",
+        Event.EMERGENCY_CONSENT.value: "emergency",
+        Event.ATTEST_RELEVANT.value: "emergency",
+        Event.ATTEST_RELATION.value: "relation",
+        Event.ATTEST_CONSENT.value: "consent",
+        Event.WITHDRAW_CONSENT.value: "consent_end",
+        Event.ANNUL_CONSENT.value: "consent_end",
+        Event.REGISTER_BLOCK.value: "block",
+        Event.END_BLOCK.value: "block_end",
+        Event.LIFT_BLOCK.value: "block_end",
+        Event.READ_AUDIT.value: "log",
+    }
+)
+"""What the patient is told for each event, as a code that the pages have words for; others are no reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractLine:
+    """One reader at one unit in one day."""
+
+    day: date
+    first: datetime
+    last: datetime
+    provider: str
+    unit: str
+    done: tuple[str, ...]
+    """Codes of DONE, in the order in which they came, each once."""
+    purpose: str
+    is_emergency: bool
+    is_system: bool
+    """A computer system, no person."""
+    is_patient: bool
+    """The patient himself."""
+    staff: str
+    """The reader's name, "" where it is not given out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """The whole extract, newest first."""
+
+    made: datetime
+    lines: tuple[ExtractLine, ...]
+    is_complete: bool
+    """False: there is more, older than the oldest line."""
+
+
+class Extracts:
+    """Makes extracts. `names_given_by`: HSA-ids of the providers that name their staff."""
+
+    def __init__(self, store: Store, clock: Clock, names_given_by: frozenset[str] = frozenset()) -> None:
+        self._store = store
+        self._clock = clock
+        self._names_given_by = names_given_by
+
+    async def own(self, patient: Subject) -> Extract:
+        """The patient's own extract of everybody's readings; NotAllowed for anybody but a patient."""
+        if patient.kind is not SubjectKind.PATIENT or patient.patient_key is None:
+            raise NotAllowed("only the patient")
+        made = entry(patient, Event.READ_AUDIT, patient.patient_key, purpose=Purpose.OWN_RECORD)
+        await audit.write(self._store, made)
+        return await self._extract(patient.patient_key, "")
+
+    async def own_entries(self, patient: Subject) -> tuple[LogEntry, ...]:
+        """The same as single entries, newest first, at most limits.MAX_EXTRACT_ROWS; for programs."""
+        if patient.kind is not SubjectKind.PATIENT or patient.patient_key is None:
+            raise NotAllowed("only the patient")
+        made = entry(patient, Event.READ_AUDIT, patient.patient_key, purpose=Purpose.OWN_RECORD)
+        await audit.write(self._store, made)
+        question = partial(_entries, patient_key=patient.patient_key, provider="")
+        found = await self._store.read(question)
+        return tuple(
+            each if each.provider in self._names_given_by else replace(each, actor="", actor_name="")
+            for each in found[: limits.MAX_EXTRACT_ROWS]
+            if each.event in DONE
+        )
+
+    async def on_request(self, reviewer: Subject, patient_key: int) -> Extract:
+        """What a provider hands out on the patient's request: its own staff's readings (PDL 8:5)."""
+        provider = reviewed_provider(reviewer, self._clock.now())
+        made = entry(reviewer, Event.EXPORT, patient_key, details={"of": "log-extract"})
+        await audit.write(self._store, made)
+        return await self._extract(patient_key, provider)
+
+    async def _extract(self, patient_key: int, provider: str) -> Extract:
+        found = await self._store.read(partial(_entries, patient_key=patient_key, provider=provider))
+        complete = len(found) <= limits.MAX_EXTRACT_ROWS
+        told = [each for each in found[: limits.MAX_EXTRACT_ROWS] if each.event in DONE]
+        return Extract(self._clock.now(), tuple(self._lines(told)), complete)
+
+    def _lines(self, newest_first: list[LogEntry]) -> Iterable[ExtractLine]:
+        groups: dict[tuple[date, str, str], list[LogEntry]] = {}
+        for each in newest_first:
+            day = each.time.astimezone(STOCKHOLM).date()
+            groups.setdefault((day, each.actor, each.unit), []).append(each)
+        for (day, _, unit), entries in groups.items():
+            entries.reverse()
+            named = entries[0].provider in self._names_given_by
+            yield ExtractLine(
+                day=day,
+                first=entries[0].time,
+                last=entries[-1].time,
+                provider=entries[0].provider,
+                unit=unit,
+                done=tuple(dict.fromkeys(DONE[each.event] for each in entries)),
+                purpose=entries[0].purpose,
+                is_emergency=any(each.activity == Activity.EMERGENCY for each in entries),
+                is_system=entries[0].is_system,
+                is_patient=entries[0].purpose == Purpose.OWN_RECORD,
+                staff=entries[0].actor_name if named else "",
+            )
+
+
+def _entries(connection: sqlite3.Connection, patient_key: int, provider: str) -> list[LogEntry]:
+    keys = patient_rows.closure_of(connection, patient_key)
+    rows = review_rows.of_patient(connection, keys, provider, limits.MAX_EXTRACT_ROWS + 1)
+    return read_entries(connection, rows)

@@ -1,0 +1,93 @@
+"""Reads for joining images and texts that miss each other, and for studies that seem to be the same."""
+
+import sqlite3
+
+_ROOT = "COALESCE(merged_into, patient_key)"
+
+
+def unjoined(connection: sqlite3.Connection, provider: str, first_day: int, limit: int) -> list[sqlite3.Row]:
+    """One provider's studies from a day on to which no text belongs, by number, by name or by a steward's word."""
+    return connection.execute(
+        "SELECT study.* FROM study WHERE study.provider = ? AND study.study_date >= ?"
+        " AND NOT EXISTS (SELECT 1 FROM report AS r WHERE r.study_uid = study.study_uid)"
+        " AND NOT EXISTS (SELECT 1 FROM examination_join AS j WHERE j.study_uid = study.study_uid"
+        " AND j.ended = '' AND j.patient_key = study.patient_key)"
+        " AND (study.accession = '' OR NOT EXISTS (SELECT 1 FROM report AS r WHERE r.accession = study.accession"
+        " AND r.accession_issuer = study.accession_issuer AND r.patient_key IN ("
+        + _same_person("study")
+        + ")))"
+        " AND (study.accession = '' OR NOT EXISTS (SELECT 1 FROM referral AS o WHERE o.accession ="
+        " study.accession AND o.accession_issuer = study.accession_issuer AND o.patient_key IN ("
+        + _same_person("study")
+        + "))) ORDER BY study.study_date, study.study_key LIMIT ?",
+        (provider, str(first_day), limit),
+    ).fetchall()
+
+
+def _same_person(table: str) -> str:
+    """Keys of the person of the row and of everybody linked to him."""
+    return (
+        f"SELECT p.patient_key FROM patient AS p, patient AS own WHERE own.patient_key = {table}.patient_key"
+        " AND COALESCE(p.merged_into, p.patient_key) = COALESCE(own.merged_into, own.patient_key)"
+    )
+
+
+def texts_near(
+    connection: sqlite3.Connection, keys: frozenset[int], provider: str, first_day: int, last_day: int
+) -> list[sqlite3.Row]:
+    """Examinations that texts of these persons speak of, at the provider, around a day, and that have no images.
+
+    Columns: accession_issuer, accession, day, title, status, kind.
+    """
+    marks = ",".join("?" * len(keys))
+    values = [*sorted(keys), provider, first_day, last_day]
+    return connection.execute(
+        "SELECT accession_issuer, accession, begins AS day, procedure_text AS title, status, 'report' AS kind"
+        f" FROM report WHERE patient_key IN ({marks}) AND provider = ? AND begins BETWEEN ? AND ? AND accession <> ''"
+        " AND NOT EXISTS (SELECT 1 FROM study AS s WHERE s.accession = report.accession AND s.accession_issuer ="
+        " report.accession_issuer)"
+        " UNION SELECT accession_issuer, accession, begins AS day, procedure_text AS title, status, 'referral' AS"
+        f" kind FROM referral WHERE patient_key IN ({marks}) AND performer_provider = ? AND begins BETWEEN ? AND ?"
+        " AND accession <> '' AND NOT EXISTS (SELECT 1 FROM study AS s WHERE s.accession = referral.accession AND"
+        " s.accession_issuer = referral.accession_issuer)",
+        [*values, *values],
+    ).fetchall()
+
+
+def elsewhere(connection: sqlite3.Connection, issuer: str, accession: str, key: int) -> int | None:
+    """Another person who has texts under the same accession number; None when there is none."""
+    if not accession:
+        return None
+    row = connection.execute(
+        "SELECT r.patient_key FROM report AS r WHERE r.accession = ? AND r.accession_issuer = ?"
+        " AND r.patient_key NOT IN (SELECT p.patient_key FROM patient AS p, patient AS own WHERE own.patient_key = ?"
+        " AND COALESCE(p.merged_into, p.patient_key) = COALESCE(own.merged_into, own.patient_key)) LIMIT 1",
+        (accession, issuer, key),
+    ).fetchone()
+    return int(row[0]) if row else None
+
+
+def alike(connection: sqlite3.Connection, provider: str, first_day: int, limit: int) -> list[sqlite3.Row]:
+    """Pairs of studies of one person, one day and the same modalities that seem to be one examination.
+
+    The same accession number, or times at most ten minutes apart; at least one is the provider's.
+    """
+    minutes = "(substr({0}.study_time, 1, 2) * 60 + substr({0}.study_time, 3, 2))"
+    near = f"abs({minutes.format('a')} - {minutes.format('b')}) <= 10"
+    return connection.execute(
+        "SELECT a.study_uid AS one_uid, b.study_uid AS other_uid, a.provider AS one_provider, b.provider AS"
+        " other_provider, a.patient_key, a.study_date, a.modalities, a.description AS one_title, b.description AS"
+        " other_title, a.instance_count AS one_count, b.instance_count AS other_count, a.accession AS"
+        " one_accession, b.accession AS other_accession"
+        " FROM study AS a JOIN patient AS pa ON pa.patient_key = a.patient_key"
+        " JOIN study AS b ON b.study_date = a.study_date AND b.study_key > a.study_key AND b.modalities = a.modalities"
+        " JOIN patient AS pb ON pb.patient_key = b.patient_key"
+        " WHERE a.study_date >= ? AND a.modalities <> '' AND (a.provider = ? OR b.provider = ?)"
+        " AND COALESCE(pa.merged_into, pa.patient_key) = COALESCE(pb.merged_into, pb.patient_key)"
+        " AND ((a.accession <> '' AND a.accession = b.accession AND a.accession_issuer <> b.accession_issuer)"
+        f" OR (length(a.study_time) >= 4 AND length(b.study_time) >= 4 AND {near}))"
+        " AND NOT EXISTS (SELECT 1 FROM finding AS f WHERE f.kind = 'duplicate' AND f.settled <> ''"
+        " AND f.reference = a.study_uid || ' ' || b.study_uid)"
+        " ORDER BY a.study_date, a.study_key LIMIT ?",
+        (str(first_day), provider, provider, limit),
+    ).fetchall()

@@ -1,0 +1,162 @@
+"""Systems over HTTP: known by their client certificate, and by nothing else where there is one."""
+
+import http.client
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from samsyn.errors import ConfigurationError
+from samsyn.settings import load
+from tests.doors.authority import Authority
+from tests.doors.instance import Instance, Planted, running
+from tests.doors.world import LINDEN, NORD, STATES
+
+NORD_SYSTEM, LINDEN_SYSTEM, STRANGER = "SE9990000001-S001", "SE9990000004-S001", "SE9990000009-S001"
+_STATES = {state.name: state for state in STATES}
+
+
+@dataclass
+class Stage:
+    """A running instance with its authority and the systems' certificates."""
+
+    made: Instance
+    persons: dict[str, Planted]
+    authority: Authority
+    folder: Path
+    systems: dict[str, tuple[Path, Path, int]]
+
+    def get(self, path: str, context: ssl.SSLContext, **headers: str) -> tuple[int, bytes]:
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self.made.server.https_port, timeout=10, context=context
+        )
+        try:
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def studies(self, system: str, person: str, **headers: str) -> int:
+        uid = self.persons[person].there.study_uid
+        context = self.authority.caller(self.systems[system])
+        return self.get(f"/dicomweb/studies/{uid}/metadata", context, **headers)[0]
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    folder = Path(tmp_path_factory.mktemp("certificates"))
+    authority = Authority(folder)
+    ours = authority.certificate("ours")
+    systems = {
+        "nord": authority.certificate("nord", NORD_SYSTEM.lower()),
+        "linden": authority.certificate("linden", LINDEN_SYSTEM),
+        "stranger": authority.certificate("stranger", STRANGER),
+        "nameless": authority.certificate("nameless"),
+        "expired": authority.certificate("expired", NORD_SYSTEM, days=-1),
+        "revoked": authority.certificate("revoked", NORD_SYSTEM),
+    }
+    changes = {
+        "http_tls": {
+            "port": 0,
+            "certificate": ours[0],
+            "key": ours[1],
+            "authorities": authority.file,
+            "revoked": authority.revocations(systems["revoked"][2]),
+        },
+        "certificates": {
+            NORD: [{"name": "NORDCERT", "hsa_id": NORD_SYSTEM}],
+            LINDEN: [{"name": "LINDENCERT", "hsa_id": LINDEN_SYSTEM}],
+        },
+    }
+    states = tuple(
+        _STATES[name]
+        for name in (
+            "own provider, inner block",
+            "other provider, consent",
+            "other provider",
+            "outer block, consent",
+        )
+    )
+    with running(Path(tmp_path_factory.mktemp("systems")), changes=changes) as made:
+        persons = {each.state.name: each for each in made.plant(states)}
+        yield Stage(made, persons, authority, folder, systems)
+
+
+def test_a_system_reads_its_own_providers_information_always(stage: Stage) -> None:
+    assert stage.studies("nord", "own provider, inner block") == 200
+
+
+@pytest.mark.parametrize(
+    ("person", "status"),
+    [
+        ("own provider, inner block", 404),
+        ("other provider, consent", 200),
+        ("other provider", 404),
+        ("outer block, consent", 404),
+    ],
+)
+def test_it_reads_others_information_on_its_units_ground_alone(
+    stage: Stage, person: str, status: int
+) -> None:
+    assert stage.studies("linden", person) == status
+
+
+@pytest.mark.parametrize("system", ["stranger", "nameless"])
+@pytest.mark.parametrize("path", ["/dicomweb/studies", "/fhir/Patient?identifier=ZQ001A"])
+def test_an_unknown_certificate_is_refused_whatever_else_it_shows(
+    stage: Stage, system: str, path: str
+) -> None:
+    context = stage.authority.caller(stage.systems[system])
+    bearer = f"Bearer {stage.made.tokens['NORDWEB']}"
+    assert stage.get(path, context, Authorization=bearer)[0] == 401
+
+
+def test_the_certificate_alone_tells_who_calls(stage: Stage) -> None:
+    bearer = f"Bearer {stage.made.tokens['NORDWEB']}"
+    assert stage.studies("linden", "own provider, inner block", Authorization=bearer) == 404
+
+
+@pytest.mark.parametrize("system", ["expired", "revoked", ""])
+def test_without_a_valid_certificate_there_is_no_connection(stage: Stage, system: str) -> None:
+    context = stage.authority.caller(stage.systems[system] if system else None)
+    with pytest.raises((ssl.SSLError, ConnectionError, http.client.RemoteDisconnected)):
+        stage.get("/health/live", context)
+
+
+def test_a_certificate_of_another_authority_is_none(stage: Stage, tmp_path: Path) -> None:
+    other = Authority(tmp_path, "Other CA").certificate("other", NORD_SYSTEM)
+    with pytest.raises((ssl.SSLError, ConnectionError, http.client.RemoteDisconnected)):
+        stage.get("/health/live", stage.authority.caller(other))
+
+
+def test_peoples_pages_are_not_served_here(stage: Stage) -> None:
+    context = stage.authority.caller(stage.systems["nord"])
+    assert stage.get("/health/live", context)[0] == 200
+    for path in ("/", "/login", "/find", "/status", "/metrics", "/ohif/viewer"):
+        assert stage.get(path, context)[0] == 404
+
+
+def test_no_header_makes_a_caller_of_the_open_listener_a_system(stage: Stage) -> None:
+    host, port = stage.made.server._base.removeprefix("http://").split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=10)
+    for name in ("samsyn.certificate", "X-Client-Certificate", "X-SSL-Client-S-DN"):
+        connection.request("GET", "/dicomweb/studies", headers={name: NORD_SYSTEM})
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 401
+    connection.close()
+
+
+def test_systems_with_certificates_need_the_listener(tmp_path: Path) -> None:
+    file = tmp_path / "samsyn.toml"
+    file.write_text(
+        '[[provider]]\nhsa_id = "SE9990000001-0001"\nname = "Nordsjukhuset"\n'
+        '[[provider.unit]]\nhsa_id = "SE9990000001-1001"\nname = "Röntgen"\n'
+        '[[provider.certificate]]\nname = "PACS"\nhsa_id = "SE9990000001-S001"\n',
+        encoding="utf-8",
+    )
+    with pytest.raises(ConfigurationError, match="http_tls"):
+        load(file)

@@ -1,0 +1,235 @@
+"""DICOM audit messages over syslog: well formed, framed, complete over an outage, each with its entry's number."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from lxml import etree
+
+from samsyn.access.events import Event, entry
+from samsyn.audit import journal
+from samsyn.exchange.auditing.outbox import Outbox
+from samsyn.exchange.auditing.syslog import Repository, SyslogReceiver
+from tests.access.house import House, a_house
+from tests.access.people import FOREIGN, FOREIGN_UNIT, SYSTEM
+from tests.exchange.test_storelog import give_numbers, until
+from tests.followup.test_review import reader
+
+
+class RecordRepository:
+    """An audit record repository: reads octet-counted frames and keeps the messages."""
+
+    def __init__(self) -> None:
+        self.messages: list[bytes] = []
+        self.connections = 0
+        self.hang_up_after = 0
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    async def start(self, tls: ssl.SSLContext | None = None) -> None:
+        self._server = await asyncio.start_server(self._read, "127.0.0.1", self.port, ssl=tls)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    async def _read(self, reader_side: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while True:
+                length = int(await reader_side.readuntil(b" "))
+                self.messages.append(await reader_side.readexactly(length))
+                if self.hang_up_after and len(self.messages) >= self.hang_up_after:
+                    self.hang_up_after = 0
+                    return
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    @property
+    def entries(self) -> list[int]:
+        found = []
+        for message in self.messages:
+            root = parsed(message)
+            name = next(
+                each.get("ParticipantObjectID")
+                for each in root.findall("ParticipantObjectIdentification")
+                if each.get("ParticipantObjectID").startswith("urn:samsyn:audit:")
+            )
+            found.append(int(name.rpartition(":")[2]))
+        return found
+
+
+def parsed(message: bytes) -> etree._Element:
+    head, mark, content = message.partition(b"\xef\xbb\xbf")
+    assert mark and head.startswith(b"<85>1 ") and b" DICOM+RFC3881 - " in head, head
+    return etree.fromstring(content)
+
+
+@asynccontextmanager
+async def an_outbox(
+    house: House, repository: RecordRepository, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Outbox]:
+    place = Repository("127.0.0.1", repository.port, "samsyn@test", tls)
+    receiver = SyslogReceiver(place, "host", "1")
+    outbox = Outbox(house.store, house.clock, receiver, first_pause_s=0.02)
+    await outbox.start()
+    try:
+        yield outbox
+    finally:
+        await outbox.stop()
+
+
+async def acts(house: House, count: int, first: int = 0) -> None:
+    await journal.write(
+        house.store,
+        *(
+            entry(
+                reader("SE9990000004-77", "Åsa"), Event.OPEN_IMAGES, 1,
+                owner_provider=FOREIGN, owner_unit=FOREIGN_UNIT, details={"of": f"2.25.{number}"},
+            )
+            for number in range(first, first + count)
+        ),
+    )  # fmt: skip
+
+
+async def test_every_kind_of_event_becomes_a_message_with_its_code(tmp_path: Path) -> None:
+    repository = RecordRepository()
+    await repository.start()
+    async with a_house(tmp_path) as house:
+        await house.store.commit(give_numbers)
+        asa = reader("SE9990000004-77", "Åsa <Öberg> & \x00")
+        for event in Event:
+            await journal.write(
+                house.store,
+                entry(
+                    asa, event, 1, allowed=event is not Event.REFUSED, details={"of": "2.25.7", "to": "PACS"}
+                ),
+            )
+        async with an_outbox(house, repository):
+            await until(lambda: len(repository.messages) == len(Event))
+    await repository.stop()
+    for event, message in zip(Event, repository.messages, strict=True):
+        root = parsed(message)
+        children = [child.tag for child in root]
+        order = [
+            "EventIdentification",
+            "ActiveParticipant",
+            "AuditSourceIdentification",
+            "ParticipantObjectIdentification",
+        ]
+        assert children == sorted(children, key=order.index), event
+        identification = root[0]
+        assert identification.get("EventOutcomeIndicator") == ("8" if event is Event.REFUSED else "0")
+        assert identification.find("EventID").get("codeSystemName") == "DCM"
+        assert event.value in [each.get("csd-code") for each in identification.findall("EventTypeCode")]
+    by_event = dict(zip(Event, map(parsed, repository.messages), strict=True))
+    assert by_event[Event.LOGIN][0].find("EventID").get("csd-code") == "110114"
+    assert by_event[Event.OPEN_IMAGES][0].find("EventID").get("csd-code") == "110103"
+    assert by_event[Event.EMERGENCY_CONSENT][0].find("EventTypeCode").get("csd-code") == "110127"
+    ids = [
+        each.get("ParticipantObjectID")
+        for each in by_event[Event.OPEN_IMAGES].iter("ParticipantObjectIdentification")
+    ]
+    assert ids[:2] == ["2.25.7", "191212121212^^^&1.2.752.129.2.1.3.1&ISO"]
+    destinations = [each.get("UserID") for each in by_event[Event.SEND].findall("ActiveParticipant")]
+    assert destinations[-1] == "PACS"
+
+
+async def test_a_repository_that_goes_away_misses_nothing_and_sees_what_came_twice(tmp_path: Path) -> None:
+    repository = RecordRepository()
+    await repository.start()
+    async with a_house(tmp_path) as house:
+        await acts(house, 120)
+        repository.hang_up_after = 60
+        async with an_outbox(house, repository) as outbox:
+            await until(lambda: set(repository.entries) == set(range(1, 121)))
+            await repository.stop()
+            await until(lambda: outbox.waiting == 0)
+            await acts(house, 80, first=120)
+            await asyncio.sleep(0.2)
+            await repository.start()
+            await until(lambda: set(repository.entries) == set(range(1, 201)))
+        seen = list(dict.fromkeys(repository.entries))
+        assert seen == sorted(seen)
+        assert repository.connections >= 2
+    await repository.stop()
+
+
+async def test_a_repository_that_was_never_there_gets_everything_when_it_comes(tmp_path: Path) -> None:
+    repository = RecordRepository()
+    await repository.start()
+    await repository.stop()
+    async with a_house(tmp_path) as house:
+        await journal.write(house.store, entry(SYSTEM, Event.SEARCH))
+        async with an_outbox(house, repository) as outbox:
+            await until(lambda: outbox.failures > 1)
+            await repository.start()
+            await until(lambda: repository.entries == [1])
+    await repository.stop()
+
+
+def authority(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that vouches for itself, and its key."""
+    import ipaddress
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "repository")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return folder / "cert.pem", folder / "key.pem"
+
+
+async def test_over_tls_with_client_certificate_and_not_to_a_stranger(tmp_path: Path) -> None:
+    certificate, key = authority(tmp_path)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificate, key)
+    server.load_verify_locations(certificate)
+    server.verify_mode = ssl.CERT_REQUIRED
+    client = ssl.create_default_context(cafile=certificate)
+    client.load_cert_chain(certificate, key)
+    repository = RecordRepository()
+    await repository.start(server)
+    async with a_house(tmp_path / "house") as house:
+        await acts(house, 5)
+        async with an_outbox(house, repository, ssl.create_default_context()) as outbox:
+            await until(lambda: outbox.failures > 1)
+        assert repository.messages == []
+        async with an_outbox(house, repository, client):
+            await until(lambda: repository.entries == [1, 2, 3, 4, 5])
+    await repository.stop()
+
+
+def test_the_repository_of_the_test_refuses_a_message_without_mark() -> None:
+    with pytest.raises(AssertionError):
+        parsed(b"<85>1 x DICOM+RFC3881 - <AuditMessage/>")

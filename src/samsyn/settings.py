@@ -129,11 +129,11 @@ class DicomSettings(Section):
     ae_title: str = Field(default="SAMSYN", min_length=1, max_length=16, description="Our AE title.")
 
 
-class DicomTlsSettings(Section):
-    """The second DICOM listener, with mutual TLS (BCP 195); off while it has no certificate."""
+class TlsListenerSettings(Section):
+    """A second listener of a protocol, with mutual TLS (BCP 195); off while it has no certificate."""
 
     host: str = Field(default="127.0.0.1", description="Address to listen on; any, since it is TLS.")
-    port: int = Field(default=2762, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+    port: int = Field(default=0, ge=0, le=65535, description="TCP port; 0 takes a free one.")
     certificate: Path | None = Field(default=None, description="Our certificate with its chain, PEM.")
     key: Path | None = Field(default=None, description="Its private key, PEM, readable for us alone.")
     authorities: Path | None = Field(
@@ -145,7 +145,7 @@ class DicomTlsSettings(Section):
     )
 
     @model_validator(mode="after")
-    def _is_whole(self) -> "DicomTlsSettings":
+    def _is_whole(self) -> "TlsListenerSettings":
         given = [each is not None for each in (self.certificate, self.key, self.authorities)]
         if any(given) and not all(given):
             raise ValueError("certificate, key and authorities belong together")
@@ -155,6 +155,12 @@ class DicomTlsSettings(Section):
     def is_on(self) -> bool:
         """Whether there is such a listener."""
         return self.certificate is not None
+
+
+class DicomTlsSettings(TlsListenerSettings):
+    """The second DICOM listener, with mutual TLS (BCP 195); off while it has no certificate."""
+
+    port: int = Field(default=2762, ge=0, le=65535, description="TCP port; 0 takes a free one.")
 
 
 class HttpSettings(Section):
@@ -171,32 +177,10 @@ class HttpSettings(Section):
     )
 
 
-class HttpTlsSettings(Section):
+class HttpTlsSettings(TlsListenerSettings):
     """The second HTTP listener, for systems: TLS with client certificates; off while it has no certificate."""
 
-    host: str = Field(default="127.0.0.1", description="Address to listen on; any, since it is TLS.")
     port: int = Field(default=8443, ge=0, le=65535, description="TCP port; 0 takes a free one.")
-    certificate: Path | None = Field(default=None, description="Our certificate with its chain, PEM.")
-    key: Path | None = Field(default=None, description="Its private key, PEM, readable for us alone.")
-    authorities: Path | None = Field(
-        default=None, description="Certificates of the authorities whose client certificates are taken, PEM."
-    )
-    revoked: Path | None = Field(
-        default=None,
-        description="Revocation lists of those authorities, PEM; when set, they must be current.",
-    )
-
-    @model_validator(mode="after")
-    def _has_all_files(self) -> "HttpTlsSettings":
-        given = [each is not None for each in (self.certificate, self.key, self.authorities)]
-        if any(given) and not all(given):
-            raise ValueError("certificate, key and authorities belong together")
-        return self
-
-    @property
-    def is_on(self) -> bool:
-        """Whether there is such a listener."""
-        return self.certificate is not None
 
 
 class MllpSettings(Section):
@@ -208,7 +192,7 @@ class MllpSettings(Section):
     port: int = Field(default=2575, ge=0, le=65535, description="TCP port; 0 takes a free one.")
 
 
-class MllpTlsSettings(DicomTlsSettings):
+class MllpTlsSettings(TlsListenerSettings):
     """The second HL7 v2 listener, with mutual TLS (BCP 195); off while it has no certificate."""
 
     port: int = Field(default=2576, ge=0, le=65535, description="TCP port; 0 takes a free one.")

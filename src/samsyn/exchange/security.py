@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from samsyn.errors import ConfigurationError
-from samsyn.settings import DicomTlsSettings
+from samsyn.settings import TlsListenerSettings
 
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM"
 """For TLS 1.2: forward secrecy and authenticated encryption only (BCP 195 4.2); TLS 1.3 has no others."""
 _SERIAL_NUMBER: Final = "serialNumber"
 
 
-def listener_context(settings: DicomTlsSettings, section: str = "dicom_tls") -> ssl.SSLContext | None:
+def listener_context(settings: TlsListenerSettings, section: str = "dicom_tls") -> ssl.SSLContext | None:
     """The context of our TLS listener, which demands a certificate; None when it is off. `section`: for messages.
 
     ConfigurationError: a file can not be read, or is no certificate or key.
@@ -20,12 +20,12 @@ def listener_context(settings: DicomTlsSettings, section: str = "dicom_tls") -> 
     return _context(settings, ssl.PROTOCOL_TLS_SERVER, section)
 
 
-def caller_context(settings: DicomTlsSettings) -> ssl.SSLContext | None:
+def caller_context(settings: TlsListenerSettings) -> ssl.SSLContext | None:
     """The context with which we call peers by TLS, showing our certificate and checking theirs and its name."""
     return _context(settings, ssl.PROTOCOL_TLS_CLIENT)
 
 
-def _context(settings: DicomTlsSettings, side: Any, section: str = "dicom_tls") -> ssl.SSLContext | None:
+def _context(settings: TlsListenerSettings, side: Any, section: str = "dicom_tls") -> ssl.SSLContext | None:
     certificate, key, authorities = settings.certificate, settings.key, settings.authorities
     if certificate is None or key is None or authorities is None:
         return None

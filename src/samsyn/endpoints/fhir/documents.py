@@ -146,12 +146,12 @@ def manifest_references(
 def _document(
     base: str, handle: str, examination: Examination, identity_text: str, owner: tuple[str, str]
 ) -> Resource:
-    related = [
+    related: list[Resource] = [
         {"identifier": {"system": UID_SYSTEM, "value": f"urn:oid:{study.study_uid}"}}
         for study in examination.studies
     ]
     if examination.accession:
-        related.append({"identifier": {"type": dict(ACCESSION), "value": examination.accession}})  # type: ignore[dict-item]
+        related.append({"identifier": {"type": dict(ACCESSION), "value": examination.accession}})
     period = day(examination.date)
     return {
         "resourceType": "DocumentReference",

@@ -34,6 +34,7 @@ T = TypeVar("T")
 ISSUER = "2.25.4711.9"
 EXPLICIT = "1.2.840.10008.1.2.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"
+KEY_OBJECTS = "1.2.840.10008.5.1.4.1.1.88.59"
 _PURPOSES = {
     "care": Purpose.CARE,
     "administration": Purpose.ADMINISTRATION,
@@ -162,6 +163,11 @@ class Instance:
             arrival = Arrival(sender, EXPLICIT, "matrix", CT, each.there.sop_uid, each.there.study_uid)
             receipt, _ = await self.server._intake.receive(arrival, image_bytes(each))
             assert receipt.outcome == ("held" if state.is_held else "stored")
+            if state.is_rejected:
+                uid = f"{each.there.sop_uid}.9"
+                note = Arrival(sender, EXPLICIT, "matrix", KEY_OBJECTS, uid, each.there.study_uid)
+                receipt, _ = await self.server._intake.receive(note, _rejection_note(each, uid))
+                assert receipt.outcome == "stored"
 
         await asyncio.gather(*(one(each) for each in planted))
 
@@ -288,6 +294,32 @@ def image_bytes(planted: Planted, sop_uid: str = "", side: int = 16, frames: int
     stream = DicomBytesIO()
     stream.is_little_endian, stream.is_implicit_VR = True, False
     write_dataset(stream, image)
+    return bytes(stream.getvalue())
+
+
+def _rejection_note(planted: Planted, uid: str) -> bytes:
+    """A rejection note (IHE RAD IOCM) that names the one image: Rejected for Quality Reasons."""
+    target = planted.there
+    title = Dataset()
+    title.CodeValue, title.CodingSchemeDesignator, title.CodeMeaning = "113001", "DCM", "Rejected"
+    image = Dataset()
+    image.ReferencedSOPClassUID, image.ReferencedSOPInstanceUID = CT, target.sop_uid
+    series = Dataset()
+    series.SeriesInstanceUID, series.ReferencedSOPSequence = target.series_uid, [image]
+    study = Dataset()
+    study.StudyInstanceUID, study.ReferencedSeriesSequence = target.study_uid, [series]
+    note = Dataset()
+    note.SpecificCharacterSet = "ISO_IR 192"
+    note.SOPClassUID, note.SOPInstanceUID = KEY_OBJECTS, uid
+    note.StudyInstanceUID, note.SeriesInstanceUID = target.study_uid, f"{target.series_uid}.9"
+    note.PatientID, note.PatientName = target.patient_id, "Provsson^Provan"
+    note.PatientBirthDate, note.PatientSex = "19500101", "F"
+    note.Modality, note.InstanceNumber, note.SeriesNumber = "KO", 1, 9
+    note.ValueType, note.ConceptNameCodeSequence = "CONTAINER", [title]
+    note.CurrentRequestedProcedureEvidenceSequence = [study]
+    stream = DicomBytesIO()
+    stream.is_little_endian, stream.is_implicit_VR = True, False
+    write_dataset(stream, note)
     return bytes(stream.getvalue())
 
 

@@ -18,6 +18,10 @@ def permitted(reader: Reader, state: State, part: str = "images") -> Seen:
         return (
             Seen.NOTHING
         )  # nobody has entered it in a record: there is nothing that a care provider could open
+    if state.is_rejected and part == "images":
+        return (
+            Seen.NOTHING
+        )  # PDL 3:14, 3:17: the owner has taken it back; it is kept, and shown to nobody in care
     if reader.kind == "nobody":
         return Seen.NOTHING  # HSLF-FS 2016:40 3 kap. 15 §: strong authentication before anything
     if reader.kind == "patient":
@@ -171,7 +175,7 @@ def may_learn_who(reader: Reader, state: State) -> bool:
     if reader.kind == "patient":
         return reader.is_himself
     if reader.kind == "system":
-        return not state.is_held and permitted(reader, state) is Seen.CONTENT
+        return not state.is_held and permitted(reader, state, "report") is Seen.CONTENT
     return (
         reader.kind == "staff"
         and reader.place is not None
@@ -183,7 +187,7 @@ def may_learn_who(reader: Reader, state: State) -> bool:
 
 def for_stewardship(reader: Reader, state: State) -> Seen:
     """A steward mends what his own provider answers for: patient administration (PDL 2:4 p. 2), which no block of
-    the patient's stands against, and which sees no other provider's information."""
+    the patient's stands against, which knows what was taken back, and sees no other provider's information."""
     if not has_duty(reader, "steward") or state.is_held:
         return Seen.NOTHING
     assert reader.place is not None

@@ -67,6 +67,14 @@ def expected_at(door: Door, reader: Reader, state: State) -> Seen:
     return law if law is Seen.CONTENT else Seen.NOTHING
 
 
+def _tells_name(door: Door, answer: Answer) -> bool:
+    """Objects leave byte for byte as they came; everything else masks the name."""
+    is_object = b"DICM" in answer.body or answer.header("content-type").startswith(
+        ("image/", "application/octet")
+    )
+    return not is_object and b"Provsson" in answer.body
+
+
 def _is_for_staff_alone(door: Door, reader: Reader) -> bool:
     return reader.kind == "patient" and door.name.split(":")[0] in ("page", "quick viewer")
 
@@ -148,6 +156,8 @@ def _check_person(
             may = may and (seen is Seen.CONTENT or not may_be_less)
             result.note(reader, each.state, door.name, seen, Seen.CONTENT if may else Seen.NOTHING)
             continue
+        if each.state.is_protected and reader.kind == "staff" and _tells_name(door, answer):
+            result.strange.append(f"{reader.name} | {each.state.name} | {door.name}: a protected name")
         seen = observed(answer, absent, each, asker)
         expected = expected_at(door, reader, each.state)
         if door.is_sparing:

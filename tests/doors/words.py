@@ -116,6 +116,8 @@ class State:
     """final, preliminary, annulled."""
     is_held: bool = False
     """In quarantine: received, durable, and part of nobody's record yet."""
+    is_rejected: bool = False
+    """The owner has taken the images back by a rejection note; report and referral stay."""
     is_protected: bool = False
     is_merged: bool = False
     """The documents came under a number that has been merged into the person's; the registers know the new one."""

@@ -151,6 +151,8 @@ STATES: tuple[State, ...] = (
     replace(_FAR, name="preliminary, consent", grounds=_CONSENT, report="preliminary"),
     replace(_FAR, name="annulled report, consent", grounds=_CONSENT, report="annulled"),
     replace(_FAR, name="held, consent", grounds=_CONSENT, is_held=True),
+    replace(_OWN, name="own unit, rejected", is_rejected=True),
+    replace(_FAR, name="rejected, consent", grounds=_CONSENT, is_rejected=True),
     replace(_FAR, name="protected identity, consent", grounds=_CONSENT, is_protected=True),
     replace(_FAR, name="merged number, consent", grounds=_CONSENT, is_merged=True),
     replace(

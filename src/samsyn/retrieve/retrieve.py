@@ -2,15 +2,18 @@
 
 import asyncio
 import hashlib
+import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 
 import orjson
 
 from samsyn import limits
+from samsyn.access.duties import sees_protected
 from samsyn.access.view import View
 from samsyn.dicom import frames as framing
 from samsyn.dicom.json import bulk_value
+from samsyn.dicom.masking import masked
 from samsyn.dicom.overlay import overlaid, overlay_model
 from samsyn.dicom.structure import inflate
 from samsyn.dicom.transfer_syntaxes import DEFLATED_LITTLE
@@ -21,7 +24,13 @@ from samsyn.model.predicate import NO_ITEM, Item, holds
 from samsyn.retrieve.known import FrameTable, KnownObjects
 from samsyn.store.documents import BASE_MARK as BASE_MARK
 from samsyn.store.documents import Documents
-from samsyn.store.index import amendment_rows, instance_rows, rejected_rows
+from samsyn.store.index import (
+    amendment_rows,
+    identity_rows,
+    instance_rows,
+    patient_rows,
+    rejected_rows,
+)
 from samsyn.store.store import Store
 
 _CACHED_STUDIES = 256
@@ -295,10 +304,19 @@ class Retriever:
     async def metadata(
         self, view: View, study_uid: str, series_uid: str = "", sop_instance_uid: str = ""
     ) -> bytes:
-        """DICOM JSON array of a study, series or instance; bulk addresses start with documents.BASE_MARK."""
+        """DICOM JSON array of a study, series or instance; bulk addresses start with documents.BASE_MARK.
+
+        Of a person with protected identity without name, birth date and address, for whoever may not see them;
+        the objects themselves leave as they came.
+        """
         document = await self._metadata(view, study_uid, series_uid, sop_instance_uid)
         corrections = self.amendments_of(view, study_uid)
-        return await asyncio.to_thread(_overlaid_document, document, corrections) if corrections else document
+        if corrections:
+            document = await asyncio.to_thread(_overlaid_document, document, corrections)
+        key = self.item_of(view, study_uid).patient_key
+        if sees_protected(view.subject) or not self._store.peek(partial(_is_protected, key=key)):
+            return document
+        return await asyncio.to_thread(masked, document)
 
     async def _metadata(self, view: View, study_uid: str, series_uid: str, sop_instance_uid: str) -> bytes:
         instances = await self.instances(view, study_uid, series_uid, sop_instance_uid)
@@ -369,6 +387,10 @@ class Retriever:
                 size = min(_PIECE_BYTES, first + length - offset)
                 yield await asyncio.to_thread(self._read_ranges, instance, [(offset, size)])
                 await self._still_shown(view, instance.study_uid)
+
+
+def _is_protected(connection: sqlite3.Connection, key: int) -> bool:
+    return identity_rows.is_protected(connection, patient_rows.closure_of(connection, key))
 
 
 def _overlaid_document(document: bytes, corrections: tuple[Amendment, ...]) -> bytes:

@@ -2,6 +2,7 @@
 
 import sqlite3
 
+from samsyn.dicom.masking import PROTECTED_NAME
 from samsyn.dicom.requested import ACCESSION, PROCEDURE_ID, REQUEST_ATTRIBUTES, STEP_ID
 from samsyn.dicom.uids import is_uid
 from samsyn.model.attributes import Attributes
@@ -9,9 +10,6 @@ from samsyn.search.query import Level
 from samsyn.store.index import find_rows, patient_rows, request_rows
 
 _COUNTS = (0x00201200, 0x00201202, 0x00201204)
-
-
-_PROTECTED_NAME = "Skyddad^Identitet"
 
 
 def from_rows(
@@ -29,7 +27,7 @@ def from_rows(
     persons = _persons(connection, rows, untold)
     for row in rows:
         if (row["merged_into"] or row["patient_key"]) in protected:
-            persons[row["patient_key"]] |= {0x00100010: ("PN", (_PROTECTED_NAME,)), 0x00100030: ("DA", ())}
+            persons[row["patient_key"]] |= {0x00100010: ("PN", (PROTECTED_NAME,)), 0x00100030: ("DA", ())}
     found = [_attributes(row, persons[row["patient_key"]], level) for row in rows]
     if level in (Level.SERIES, Level.IMAGE):
         requests = request_rows.requests_of(connection, list({row["series_key"]: None for row in rows}))

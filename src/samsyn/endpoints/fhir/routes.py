@@ -397,6 +397,7 @@ class _Door:
         instances = await compartment.instances(study.study_uid)
         await self._needs.gatekeeper.record_opening(compartment.view, study.study_uid, "metadata")
         person = await self._needs.lookup.patient(self._needs.lookup.key_of(compartment.handle))
+        person = compartment.view.told_numbers(person)
         header = _manifest_header(person, study, compartment.owner(examination)[1], self._needs.dicomweb)
         made = documents.manifest_time(study, self._needs.clock.now())
         content = manifest_file(study.study_uid, instances, header, made)

@@ -67,7 +67,7 @@ class Searches:
                 reader, keys.get(PATIENT_ID, ""), keys.get(STUDY_INSTANCE_UID, "")
             )
         except NotFound:
-            return Answer(204)
+            return Answer(204, headers=_headers(search, 0))
         await self._gatekeeper.record_search(view, "dicomweb", view.patient_keys)
         found = await self._finder.find(view, search.query)
         if not found or not search.wanted:

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from samsyn.model.registers import BlockKind
+from samsyn.model.subject import Subject, SubjectKind
 from samsyn_demo.people import BY_KEY as PEOPLE
 from tests.viewer.house import House, a_house
 from tests.viewer.test_pages import STORY, post, related, token, visible
@@ -251,3 +252,14 @@ async def test_an_open_desk_is_told_of_a_new_request_at_once(house: House) -> No
         assert (await reader.get("/blocks/pulse")).status_code == 404
     async with house.client() as nobody:
         assert (await nobody.get("/blocks/pulse")).status_code == 401
+
+
+async def test_the_patient_reads_in_the_own_log_that_the_blocks_were_read(house: House) -> None:
+    async with house.logged_in("block-administrator") as admin, house.client() as mine:
+        await admin.get(await opened(admin))
+        key = (await house.lookup.by_number(STORY))[0].key
+        secret, _ = house.sessions.open(
+            Subject(SubjectKind.PATIENT, f"patient-{key}", "Tolvan Tolvansson", None, patient_key=key)
+        )
+        mine.cookies.set("samsyn-session", secret, domain="127.0.0.1")
+        assert "Läste vilka spärrar och samtycken du har" in visible(await mine.get("/mine/log"))

@@ -51,6 +51,9 @@ DONE: Final = MappingProxyType(
         Event.REGISTER_BLOCK.value: "block",
         Event.END_BLOCK.value: "block_end",
         Event.LIFT_BLOCK.value: "block_end",
+        Event.REQUEST_LIFT.value: "lift_asked",
+        Event.ANSWER_LIFT.value: "lift_answered",
+        Event.READ_REGISTER.value: "register",
         Event.READ_AUDIT.value: "log",
     }
 )

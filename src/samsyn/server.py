@@ -295,6 +295,7 @@ class Server:
             retriever=self._retriever,
             pictures=self._pictures,
             history=self._history,
+            sending=self._exchange.sending,
             review=self._review,
             extracts=self._extracts,
             connections=self._connections,

@@ -36,6 +36,7 @@ from samsyn.endpoints.demo_idp.provider import DemoIdp
 from samsyn.endpoints.dicomweb.door import DicomwebDoor
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
+from samsyn.exchange.exchange import Exchange
 from samsyn.ingest.amendments import Amendments
 from samsyn.ingest.receive import Arrival, Intake
 from samsyn.ingest.rejections import Rejections
@@ -107,6 +108,17 @@ class House:
             Registration(issuer, "samsyn", back, after_logout_uri=out), self.http, self.clock
         )
         self.desk = LoginDesk(party, self.sessions, self.gatekeeper, self._person)
+        self.transcoder = Transcoder(self.retriever, self.children)
+        self.exchange = Exchange(
+            self.store,
+            self.clock,
+            self.settings,
+            self.connections,
+            self.gatekeeper,
+            self.retriever,
+            self.transcoder,
+        )
+        """Delivers nothing unless a test starts it."""
         self.deps = ViewerDependencies(
             settings=self.settings,
             sessions=self.sessions,
@@ -120,6 +132,7 @@ class House:
             retriever=self.retriever,
             pictures=self.pictures,
             history=History(self.store),
+            sending=self.exchange.sending,
             review=LogReview(self.store, self.clock),
             extracts=Extracts(self.store, self.clock, self.connections.naming_providers()),
             connections=self.connections,
@@ -144,7 +157,7 @@ class House:
             self.lookup,
             self.opened,
             self.pictures,
-            Transcoder(self.retriever, self.children),
+            self.transcoder,
             Rejections(self.retriever, self.intake, self.clock),
             Amendments(self.store, self.retriever, self.clock),
             Changes(self.store, self.clock),

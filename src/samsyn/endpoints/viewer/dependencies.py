@@ -12,6 +12,7 @@ from samsyn.access.lift_requests import LiftRequests
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
 from samsyn.clock import Clock
+from samsyn.exchange.sending import Sending
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
 from samsyn.render.pictures import Pictures
@@ -41,6 +42,7 @@ class ViewerDependencies:
     retriever: Retriever
     pictures: Pictures
     history: History
+    sending: Sending
     review: LogReview
     extracts: Extracts
     connections: Connections

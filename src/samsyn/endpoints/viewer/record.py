@@ -16,6 +16,7 @@ from samsyn.endpoints.viewer.history import (
 )
 from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.reveal import Reveal
+from samsyn.endpoints.viewer.send_pages import SendPages
 from samsyn.endpoints.viewer.series import SeriesLists, diagnostic_address
 from samsyn.endpoints.viewer.visits import PatientVisit, Visits
 from samsyn.endpoints.viewer.wording import moment
@@ -48,8 +49,10 @@ class Record:
         visits: Visits,
         reveal: Reveal,
         series: SeriesLists,
+        sending: SendPages,
         has_ohif: bool,
     ) -> None:
+        self._sending = sending
         self._has_ohif = has_ohif
         self._deps = deps
         self._visits = visits
@@ -95,6 +98,7 @@ class Record:
             "moments": await self._moments(there, examination),
             "changed": there.visit.request.query_params.get("changed") == "1",
             "diagnostic": self._has_ohif and bool(diagnostic_address(examination)),
+            **await self._sending.values(there, examination),
         }
         return self._visits.show_patient(there, "examination.html", "examination", values)
 

@@ -23,6 +23,7 @@ from samsyn.endpoints.viewer.public import PublicPages
 from samsyn.endpoints.viewer.pulse import Marks, Pulse
 from samsyn.endpoints.viewer.record import Record
 from samsyn.endpoints.viewer.reveal import Reveal
+from samsyn.endpoints.viewer.send_pages import SendPages
 from samsyn.endpoints.viewer.series import SeriesLists
 from samsyn.endpoints.viewer.steward_joining import StewardJoining
 from samsyn.endpoints.viewer.stewarding import Stewarding
@@ -44,13 +45,15 @@ def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
     visits = Visits(deps, pages, marks)
     tickets = Tickets()
     series = SeriesLists(deps, languages)
+    sending = SendPages(deps, visits)
     reveal = Reveal(deps, visits)
     diagnostic = DiagnosticViewer(visits, ohif_files)
     return [
         *Login(deps, visits).routes(),
         *Finding(deps, visits, tickets).routes(),
         *Pulse(deps, marks).routes(),
-        *Record(deps, visits, reveal, series, diagnostic.is_installed).routes(),
+        *Record(deps, visits, reveal, series, sending, diagnostic.is_installed).routes(),
+        *sending.routes(),
         *reveal.routes(),
         *Grounds(deps, visits).routes(),
         *LaunchPages(deps, visits, Launches(deps.clock)).routes(),

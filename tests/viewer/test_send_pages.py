@@ -1,0 +1,64 @@
+"""Pictures are sent to the own provider's archives from the examination's page, and followed there."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+
+from tests.viewer.house import House, a_house
+from tests.viewer.test_pages import _mark, post, related, visible
+
+CT = "DT thorax med iv kontrast"
+OWN, FOREIGN = "NORDPACS", "KLARAPACS"
+
+
+@pytest_asyncio.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with a_house(tmp_path) as house:
+        yield house
+
+
+def rows(house: House, sql: str) -> list[tuple[object, ...]]:
+    return house.store.peek(lambda one: [tuple(row) for row in one.execute(sql)])
+
+
+async def test_a_study_is_sent_followed_and_stopped(house: House) -> None:
+    await house.fill(["tolvan"], frozenset({"ct-chest"}))
+    async with house.logged_in("radiologist") as client:
+        base = await related(client)
+        address = f"{base}e/{_mark(await client.get(base), CT)}"
+        page = await client.get(address)
+        assert f'<option value="{OWN}">' in page.text
+        assert FOREIGN not in page.text
+        answer = await post(client, page, f"{address}/transfers", destination=OWN)
+        assert answer.headers["location"] == f"{address}#transfers"
+        page = await client.get(address)
+        assert "Väntar på sin tur" in visible(page)
+        part = await client.get(f"{address}/transfers")
+        assert "<html" not in part.text
+        assert "hx-trigger" in part.text
+        [(transfer, state)] = rows(house, "SELECT transfer_id, state FROM transfer")
+        assert state == "waiting"
+        assert rows(house, "SELECT COUNT(*) FROM audit WHERE event = 'SEND'") == [(1,)]
+        await post(client, page, f"{address}/transfers/{transfer}/cancel")
+        part = await client.get(f"{address}/transfers")
+        assert "Avbrutet" in visible(part)
+        assert "hx-trigger" not in part.text
+        assert rows(house, "SELECT state FROM transfer") == [("cancelled",)]
+
+
+async def test_nothing_is_sent_elsewhere_or_from_what_is_hidden(house: House) -> None:
+    await house.fill(["tolvan"], frozenset({"ct-chest"}))
+    async with house.logged_in("radiologist") as client, house.logged_in("gp") as other:
+        base = await related(client)
+        mark = _mark(await client.get(base), CT)
+        page = await client.get(f"{base}e/{mark}")
+        for destination in (FOREIGN, "NOWHERE", ""):
+            answer = await post(client, page, f"{base}e/{mark}/transfers", destination=destination)
+            assert answer.status_code == 403
+        theirs = await related(other)
+        page = await other.get(theirs)
+        hidden = await post(other, page, f"{theirs}e/{mark}/transfers", destination=OWN)
+        absent = await post(other, page, f"{theirs}e/{'0' * 24}/transfers", destination=OWN)
+        assert hidden.status_code == absent.status_code == 404
+        assert rows(house, "SELECT COUNT(*) FROM transfer") == [(0,)]

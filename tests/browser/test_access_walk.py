@@ -214,3 +214,23 @@ async def test_an_outer_block_is_lifted_by_its_owner_on_request_and_closes_by_it
         "LIFT_BLOCK",
     ):
         assert event in events
+
+
+async def test_the_patient_sees_who_looked_and_that_it_was_an_emergency(house: House) -> None:
+    await house.block("tolvan", BlockKind.OUTER, "klara")
+    async with a_browser(house.base) as seen:
+        await seen.log_in("Eva Lindgren")
+        await seen.open_patient(STORY)
+        await emergency(seen)
+        page = seen.page
+        await page.check("#more form[action$='choose-providers'] input[name='attest']")
+        await page.click("#more form[action$='choose-providers'] button")
+        await page.click("a.title:has-text('DT thorax med iv kontrast') >> nth=0")
+        await page.wait_for_selector("article")
+
+        mine = await colleague(seen, house.base, "Tolvan Tolvansson", "table")
+        told = await mine.page.inner_text("main")
+        assert "Vårdcentralen Linden" in told
+        assert "nödsituation" in told.lower()
+        await mine.check("the patient's own page")
+        await picture(mine.page, "patient")

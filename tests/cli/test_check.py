@@ -71,6 +71,7 @@ def test_the_running_service_s_own_ports_are_no_finding(
 def test_a_secret_that_others_can_read_is_found(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     secret = file.parent / "secret"
     login = f'[login]\nprovider = "oidc"\nissuer = "https://idp.example"\nclient_secret_file = "{secret}"\n'
+    login += f'[audit]\nanchor_file = "{file.parent / "anchors"}"\n'
     file.write_text(login + file.read_text())
     assert "No such file" in said(file, capsys)
     secret.write_text("x")
@@ -78,6 +79,20 @@ def test_a_secret_that_others_can_read_is_found(file: Path, capsys: pytest.Captu
     assert f"chmod 600 {secret}" in said(file, capsys)
     secret.chmod(0o600)
     assert said(file, capsys) == ""
+
+
+def test_a_journal_without_anchors_or_with_useless_ones_is_found(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = file.read_text()
+    file.write_text('[login]\nprovider = "oidc"\nissuer = "https://idp.example"\n' + text)
+    assert "anchor_file is not set" in said(file, capsys)
+    for place, told in (
+        ("data/anchors", "inside the data folder"),
+        ("nowhere/anchors", "can not be written"),
+    ):
+        file.write_text(f'[audit]\nanchor_file = "{file.parent / place}"\n' + text)
+        assert told in said(file, capsys)
 
 
 def test_a_provider_without_any_way_in_is_found(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,6 +25,7 @@ from samsyn.store.documents import Documents
 from samsyn.store.index import find_rows, instance_rows, settled_rows, settled_uids
 from samsyn.store.index.find_rows import Condition
 from samsyn.store.store import Store
+from samsyn.store.transaction import Transaction
 from samsyn.store.upkeep.scrub import Scrub
 from samsyn.store.upkeep.settle import Settling
 from tests.ingest.test_receive import HOSPITAL, House, data_set
@@ -143,6 +144,27 @@ async def test_one_instance_is_found_by_its_uid_alone(house: House) -> None:
     await house.store.commit(lambda transaction: transaction.unsettle_holding("2.25.7003"))
     assert house.rows("SELECT sop_uid FROM instance ORDER BY 1") == [("2.25.7003",), ("2.25.7009",)]
     await house.store.commit(lambda transaction: transaction.unsettle_holding("2.25.9"))
+
+
+async def test_what_a_rejection_note_hides_stays_hidden_when_it_is_settled(house: House) -> None:
+    await filled(house)
+
+    def find(connection: sqlite3.Connection) -> set[str]:
+        rows = find_rows.find_instances(connection, Everything(), [], 100, 0)
+        return {row["sop_uid"] for row in rows}
+
+    def hide(transaction: Transaction) -> None:
+        place = {"study_uid": "2.25.500", "series_uid": "2.25.610", "note_uid": "2.25.1", "code": "113001"}
+        place |= {"provider": HOSPITAL.provider, "actor": HOSPITAL.name}
+        transaction.insert("rejected", sop_uid="2.25.7004", **place, rejected="", revoked="", arrived=1)
+        transaction.update("series", {"series_uid": "2.25.610"}, hidden_count=1)
+        transaction.update("study", {"study_uid": "2.25.500"}, hidden_count=1)
+
+    every = house.store.peek(find)
+    await house.store.commit(hide)
+    assert house.store.peek(find) == every - {"2.25.7004"}
+    await settle_all(house.store)
+    assert house.store.peek(find) == every - {"2.25.7004"}
 
 
 async def test_a_settled_series_is_two_files(house: House) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import sqlite3
 from functools import partial
 from pathlib import Path
 
@@ -97,9 +98,9 @@ class Anchoring:
     async def _try(self, file: Path) -> None:
         try:
             await self._take(file)
-        except OSError as problem:
+        except (OSError, sqlite3.Error) as problem:
             self.failures += 1
-            log.warning("anchor-not-written", extra={"error": problem.strerror, "sequence": self.sequence})
+            log.warning("anchor-not-written", extra={"error": str(problem)[:200], "sequence": self.sequence})
 
     async def _take(self, file: Path) -> None:
         anchor = head(self._store, self._clock)

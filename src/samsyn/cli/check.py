@@ -26,6 +26,7 @@ def run(config: Path | None) -> int:
     findings = [
         *_folder(values),
         *_secrets(values),
+        *_anchors(values),
         *_tls(values),
         *_disk(values),
         *_damage(values),
@@ -96,6 +97,21 @@ def _tls(values: Settings) -> Iterator[str]:
             listener_context(tls, section)
         except ConfigurationError as problem:
             yield problem.detail
+
+
+def _anchors(values: Settings) -> Iterator[str]:
+    """A demo needs none; where real people log in, a journal without anchors can be cut off unnoticed."""
+    file = values.audit.anchor_file
+    if file is None:
+        if values.login.provider != "demo":
+            yield (
+                "[audit] anchor_file is not set: an audit journal whose end was cut off would not be found;"
+                " name a file on another disk or machine"
+            )
+    elif file.absolute().is_relative_to(values.data.folder.absolute()):
+        yield f"[audit] anchor_file {file} lies inside the data folder: choose another disk"
+    elif not os.access(file if file.exists() else file.absolute().parent, os.W_OK):
+        yield f"[audit] anchor_file {file} can not be written: change the owner of its folder"
 
 
 def _disk(values: Settings) -> Iterator[str]:

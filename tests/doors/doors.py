@@ -167,6 +167,20 @@ _WADO = (
 DOORS: tuple[Door, ...] = (
     *(Door(name, "token", _wado(rest)) for name, rest in _QIDO),
     Door(
+        "QIDO of what was taken back",
+        "token",
+        _wado("rejected/studies?PatientID={t.patient_id}"),
+        duty="steward",
+        is_sparing=True,
+    ),
+    Door(
+        "WADO of what was taken back",
+        "token",
+        _wado("rejected/studies/{t.study_uid}/metadata", "application/dicom+json"),
+        duty="steward",
+        is_sparing=True,
+    ),
+    Door(
         "QIDO the person's second study",
         "token",
         _wado("studies?PatientID={t.patient_id}&limit=1&offset=1"),

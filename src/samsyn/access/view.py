@@ -181,8 +181,8 @@ class Gatekeeper:
             raise LimitExceeded("MAX_VIEW_PERSONS")
         if purpose is None:
             purpose = Purpose.OWN_RECORD if subject.kind is SubjectKind.PATIENT else Purpose.CARE
-        if with_rejected and ("steward" not in subject.roles or subject.assignment is None):
-            raise NotAllowed("only stewards see what was rejected")
+        if with_rejected:
+            _check_sees_rejected(subject)
         key = (subject, purpose, patient_keys, *((with_rejected,) if with_rejected else ()))
         kept = self._kept.get(key)
         if kept is not None and self._still_true(kept):
@@ -238,6 +238,10 @@ class Gatekeeper:
         NotFound: none is shown. Hidden and absent cost the same work, and both leave a refusal in the audit
         journal, with the rule that decided, once per session, study and quarter of an hour.
         """
+        if with_rejected:
+            _check_sees_rejected(
+                subject
+            )  # before anything is looked up: what exists must not decide the answer
         shown: set[int] = set()
         for study_uid in study_uids[: limits.MAX_VIEW_PERSONS]:
             found = self._store.peek(partial(instance_rows.study_facts, study_uid=study_uid))
@@ -579,3 +583,8 @@ def _untold(
     if subject.assignment is not None:
         told.add(subject.assignment.provider_hsa_id)
     return frozenset(issuer for issuer, provider in local_issuers.items() if provider not in told)
+
+
+def _check_sees_rejected(subject: Subject) -> None:
+    if "steward" not in subject.roles or subject.assignment is None:
+        raise NotAllowed("only stewards see what was rejected")

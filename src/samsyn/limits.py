@@ -105,6 +105,12 @@ MAX_PART_HEADER_BYTES: Final = 16 * KIB
 """Headers of one multipart part."""
 MAX_BYTE_RANGES: Final = 16
 """Byte ranges of one request; a player asks for one, more are sent the whole."""
+MAX_CHANGES: Final = 1_000
+"""Changes of one page of the feed."""
+MAX_CHANGES_SCANNED: Final = 100_000
+"""Changes that one page looks through: of a reader who sees few of them each page stays quick."""
+MAX_REJECTED_INSTANCES: Final = 20_000
+"""Instances that one rejection note takes back: the largest studies have about as many."""
 MAX_QUERY_CHARACTERS: Final = 32 * KIB
 """Query string of a search."""
 MAX_SEARCH_ROWS: Final = 1_000

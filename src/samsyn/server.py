@@ -15,23 +15,18 @@ from starlette.routing import BaseRoute
 
 from samsyn import __version__, limits
 from samsyn.access.administration import RegisterAdministration
-from samsyn.access.authentication.claims import ClaimNames, renamed
 from samsyn.access.authentication.desk import LoginDesk
 from samsyn.access.authentication.identification import Identification
-from samsyn.access.authentication.oidc import Registration, RelyingParty
-from samsyn.access.authentication.saml.agreement import saml_sides
-from samsyn.access.authentication.saml.party import SamlParty
 from samsyn.access.authentication.sessions import Sessions
+from samsyn.access.authentication.sign_on import sign_on
 from samsyn.access.authentication.tokens import Tokens
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
 from samsyn.access.lift_requests import LiftRequests
-from samsyn.access.national.replica import BlockReplica
-from samsyn.access.national.soap import SoapClient, tls
+from samsyn.access.national.connected import block_replica
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
-from samsyn.audit.anchoring import Anchoring
-from samsyn.audit.anchors import signing_key
+from samsyn.audit.anchoring import make_anchoring
 from samsyn.clock import Clock
 from samsyn.endpoints.admin.health import Reading, health_routes
 from samsyn.endpoints.demo_idp.personas import PERSONAS, Persona
@@ -46,10 +41,12 @@ from samsyn.endpoints.http_listener.serving import Front, HttpServer, listening,
 from samsyn.endpoints.http_listener.systems import CertificateProtocol, SystemsOnly, tls_context
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
-from samsyn.exchange.auditing.receivers import make_outboxes
+from samsyn.exchange.auditing.receivers import delivery_figures, make_outboxes
 from samsyn.exchange.exchange import Exchange
+from samsyn.ingest.amendments import Amendments
 from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
+from samsyn.ingest.rejections import Rejections
 from samsyn.jobs.queue import Job, Later, Worker
 from samsyn.model.patient import Demographics, DemographicsOrigin
 from samsyn.model.subject import Subject
@@ -69,6 +66,7 @@ from samsyn.reports.stewardship.joining import Joining
 from samsyn.reports.stewardship.moving import Mover
 from samsyn.reports.stewardship.worklists import WorkLists
 from samsyn.retrieve.retrieve import Retriever
+from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 from samsyn.settings import Settings
 from samsyn.store.documents import Documents
@@ -120,9 +118,8 @@ class Server:
             for outbox in self._outboxes:
                 await outbox.start()
                 undo.push_async_callback(outbox.stop)
-            if self._blocks is not None:
-                await self._blocks.start()
-                undo.push_async_callback(self._stop_blocks)
+            await self._blocks.start()
+            undo.push_async_callback(self._blocks.stop)
             self._worker.start()
             undo.push_async_callback(self._worker.stop)
             self._exchange.start()
@@ -162,14 +159,13 @@ class Server:
     def _make_rooms(self) -> None:
         store, clock = self._store, self._clock
         self._connections = Connections(self._settings)
-        self._national_http: httpx.AsyncClient | None = None
         self._gatekeeper = Gatekeeper(
             store,
             clock,
-            blocks_known=self._blocks_are_known,
+            blocks_known=lambda: self._blocks.is_known(),
             local_issuers=self._connections.local_issuers,
         )
-        self._blocks = self._block_replica()
+        self._blocks = block_replica(self._settings.national, store, clock, self._gatekeeper.registers)
         self._lookup = PatientLookup(store, clock)
         self._finder = Finder(store, clock)
         self._retriever = Retriever(store, self._documents)
@@ -198,7 +194,7 @@ class Server:
         )
         self._review = LogReview(store, clock)
         self._extracts = Extracts(store, clock, self._connections.naming_providers())
-        self._anchoring = self._make_anchoring()
+        self._anchoring = make_anchoring(self._settings.audit, store, clock)
         self._outboxes = make_outboxes(self._settings, store, clock, self._connections)
         self._exchange = Exchange(
             store,
@@ -213,15 +209,12 @@ class Server:
         self._tokens = Tokens()
         self._sessions = Sessions(clock, self._session_ended)
         self._outbound = httpx.AsyncClient(trust_env=False, timeout=10.0)
-        self._desk = LoginDesk(self._sign_on(), self._sessions, self._gatekeeper, self._patient_by_number)
+        login = self._settings.login
+        party = sign_on(login, self._address, self._base + DEMO_IDP_PATH, self._outbound, clock)
+        self._desk = LoginDesk(party, self._sessions, self._gatekeeper, self._patient_by_number)
         self._identification = Identification(
             self._sessions, self._tokens, self._system_subject, self._certified_subject
         )
-
-    def _make_anchoring(self) -> Anchoring:
-        audit = self._settings.audit
-        key = signing_key(audit.anchor_key_file) if audit.anchor_key_file is not None else None
-        return Anchoring(self._store, self._clock, audit.anchor_file, key, audit.anchor_seconds)
 
     def _make_doors(self) -> None:
         mllp, by_tls, refusals = self._settings.mllp, self._settings.mllp_tls, self._gatekeeper.refusals
@@ -247,59 +240,17 @@ class Server:
             self._lookup,
             self._opened,
             self._pictures,
+            self._transcoder,
+            Rejections(self._retriever, self._intake, self._clock),
+            Amendments(self._store, self._retriever, self._clock),
+            Changes(self._store, self._clock),
             self._settings.http.cors_origins,
         )
-
-    def _block_replica(self) -> BlockReplica | None:
-        """The copy of the national blocks, where the settings name the service."""
-        national = self._settings.national
-        if not national.blocking_address:
-            return None
-        context = tls(national.certificate_file, national.key_file, national.ca_file)
-        self._national_http = httpx.AsyncClient(trust_env=False, verify=context)
-        return BlockReplica(
-            self._store,
-            self._clock,
-            self._gatekeeper.registers,
-            SoapClient(self._national_http, national.blocking_address, national.logical_address),
-            stale_after=timedelta(seconds=national.stale_after_s),
-            every_s=national.every_s,
-        )
-
-    def _blocks_are_known(self) -> bool:
-        return self._blocks is None or self._blocks.is_known()
-
-    async def _stop_blocks(self) -> None:
-        if self._blocks is not None:
-            await self._blocks.stop()
-        if self._national_http is not None:
-            await self._national_http.aclose()
-
-    def _sign_on(self) -> RelyingParty | SamlParty:
-        login = self._settings.login
-        if login.provider != "saml":
-            return RelyingParty(self._registration(), self._outbound, self._clock)
-        return SamlParty(*saml_sides(login, self._address), self._clock)
 
     @property
     def _address(self) -> str:
         """Where browsers find us."""
         return self._settings.login.public_address or self._base
-
-    def _registration(self) -> Registration:
-        login = self._settings.login
-        secret = ""
-        if login.client_secret_file is not None:
-            secret = login.client_secret_file.read_text(encoding="utf-8").strip()
-        return Registration(
-            issuer=login.issuer if login.provider == "oidc" else self._base + DEMO_IDP_PATH,
-            client_id=login.client_id,
-            redirect_uri=f"{self._address}/login/callback",
-            client_secret=secret,
-            after_logout_uri=f"{self._address}/login",
-            assurance=frozenset({login.assurance}),
-            claims=renamed(ClaimNames(), login.claims),
-        )
 
     def _routes(self) -> list[BaseRoute]:
         routes: list[BaseRoute] = [
@@ -405,7 +356,7 @@ class Server:
         for server, _ in self._listeners:
             server.should_exit = True
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
-        await self._stop_blocks()
+        await self._blocks.stop()
         await self._worker.stop()
         await self._exchange.stop()
         await asyncio.gather(self._scrub.stop(), self._settling.stop(), self._giving_back.stop())
@@ -463,16 +414,7 @@ class Server:
             Reading("dicom_rejected_total", "DICOM associations rejected", self._dicom.rejected),
             Reading("pictures_waiting", "Pictures that wait for a decoding child", self._children.waiting),
             Reading("render_restarts_total", "Decoding children replaced", self._children.restarts),
-            *(
-                Reading(f"audit_{each.name}_{name}", text, value)
-                for each in self._outboxes
-                for name, text, value in (
-                    ("waiting", "Audit entries that the receiver has not got yet", each.waiting),
-                    ("delivered_total", "Audit entries delivered to the receiver", each.delivered),
-                    ("set_aside_total", "Audit entries that the receiver refused", each.excepted),
-                    ("failures", "Calls without a usable answer since the last good one", each.failures),
-                )
-            ),
+            *(Reading(*each) for each in delivery_figures(self._outboxes)),
             Reading(
                 "audit_anchored_entry",
                 "Newest audit entry that an anchor was kept of",
@@ -483,10 +425,8 @@ class Server:
             ),
             *(Reading(*each) for each in self._exchange.readings()),
             Reading("jobs_done_total", "Jobs finished", worker.done),
-            *(
-                [Reading("national_blocks_age_seconds", "Age of the copy of blocks", self._blocks.age_s())]
-                if self._blocks
-                else []
+            Reading(
+                "national_blocks_age_seconds", "Age of the copy of blocks; -1: none", self._blocks.age_s()
             ),
             Reading("jobs_parked_total", "Jobs given up after repeated failures", worker.parked),
         ]

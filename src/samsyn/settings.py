@@ -370,6 +370,9 @@ class DicomPeerSettings(Section):
         default=False, description="Tell it (Instance Availability Notification) of each complete series."
     )
     private_classes: bool = Field(default=False, description="Take private SOP classes from it.")
+    sees_rejected: bool = Field(
+        default=False, description="Finds and gets its provider's instances that rejection notes hide, too."
+    )
 
 
 class Hl7SourceSettings(Section):
@@ -395,6 +398,11 @@ class TokenSettings(Section):
     unit: str = ""
     may_store: bool = True
     may_query: bool = True
+    steward: bool = Field(
+        default=False,
+        description="Takes its provider's instances back (DELETE, as a rejection note) and reads what was taken back"
+        " under /dicomweb/rejected.",
+    )
 
 
 class CertificateSettings(Section):
@@ -405,6 +413,9 @@ class CertificateSettings(Section):
     unit: str = Field(default="", description="HSA-id of its unit; empty = the provider's first.")
     may_store: bool = True
     may_query: bool = True
+    steward: bool = Field(
+        default=False, description="As of a token: takes back, corrects, reads what is hidden."
+    )
 
 
 class ProviderSettings(Section):

@@ -202,6 +202,12 @@ def test_what_a_reader_opens_over_dicomweb(
     assert study in rows[0]["details"]
     journal.came("WADO next frame of it", act_by=got(f"{of_series}/instances/{other}/frames/1"))
     journal.came("WADO whole study by the same reader", act_by=got(base))
+    rows = journal.came(
+        "the whole study as a ZIP file",
+        "EXPORT",
+        act_by=lambda: web.get(f"/dicomweb{base}", headers={"Accept": "application/zip"}).raise_for_status(),
+    )
+    assert rows[0]["activity"] == "Utskrift"
     journal.came(
         "WADO rendered picture by the same reader", act_by=got(f"{of_series}/instances/{one}/rendered")
     )
@@ -228,6 +234,29 @@ def test_what_is_read_over_fhir(scratch: Running, journal: Journal, study: str) 
                 f"FHIR {kind}", *events,
                 act_by=lambda kind=kind: fhir.get(f"/{kind}", params={"patient": handle}).raise_for_status(),
             )  # fmt: skip
+
+
+def test_everything_of_a_patient_over_fhir(scratch: Running, journal: Journal, study: str) -> None:
+    headers = {"Authorization": f"Bearer {scratch.persona_token('physician')}"}
+    with httpx.Client(base_url=f"{scratch.http}/fhir", headers=headers, timeout=30) as fhir:
+        found = (
+            fhir.get("/Patient", params={"identifier": f"{PERSONNUMMER}|{TOLVAN}"}).raise_for_status().json()
+        )
+        handle = found["entry"][0]["resource"]["id"]
+        rows = journal.came(
+            "FHIR Patient/$everything by a reader at another unit",
+            act_by=lambda: fhir.get(f"/Patient/{handle}/$everything").raise_for_status(),
+        )
+        assert rows == []
+    headers = {"Authorization": f"Bearer {scratch.system_token('BENCH')}"}
+    with httpx.Client(base_url=f"{scratch.http}/fhir", headers=headers, timeout=30) as fhir:
+        fhir.get("/Patient", params={"identifier": f"{PERSONNUMMER}|{TOLVAN}"}).raise_for_status()
+        rows = journal.came(
+            "FHIR Patient/$everything by a system of the owner",
+            *("OPEN_REPORT", "OPEN_REPORT", "OPEN_REFERRAL", "OPEN_REFERRAL"),
+            act_by=lambda: fhir.get(f"/Patient/{handle}/$everything").raise_for_status(),
+        )
+        assert {row["details"].count('"by":"system"') for row in rows} == {1}
 
 
 def test_what_a_doctor_does_in_the_viewer(scratch: Running, journal: Journal, study: str) -> None:

@@ -14,15 +14,20 @@ from pydicom.filewriter import write_dataset
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
 from samsyn.cli import scratch
-from samsyn.clock import SystemClock
+from samsyn.clock import Clock, SystemClock
 from samsyn.dicom.part10 import file_preamble_and_meta
 from samsyn.endpoints.dicomweb.door import DicomwebDoor
 from samsyn.errors import NotAuthenticated
+from samsyn.ingest.amendments import Amendments
 from samsyn.ingest.receive import Intake
+from samsyn.ingest.rejections import Rejections
 from samsyn.model.subject import Subject
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
+from samsyn.render.children import DecodingChildren
+from samsyn.render.transcoding import Transcoder
 from samsyn.retrieve.retrieve import Retriever
+from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 from samsyn.store.documents import Documents
 from samsyn.store.store import Store
@@ -58,10 +63,15 @@ class House:
         self.lookup = PatientLookup(self.store, clock)
         self.opened = OpenedPatients()
         self.people: dict[str, Subject] = {}
+        self.feed_clock: Clock = clock
+        self.children = DecodingChildren(1)
         self.use(pictures)
 
-    def use(self, pictures: Any, origins: tuple[str, ...] = ()) -> None:
+    def use(
+        self, pictures: Any, origins: tuple[str, ...] = (), children: DecodingChildren | None = None
+    ) -> None:
         """Opens the door with a room that makes pictures, to the pages of other origins."""
+        self.children = children or self.children
         self.door = DicomwebDoor(
             self.identify,
             self.connections,
@@ -72,6 +82,10 @@ class House:
             self.lookup,
             self.opened,
             pictures,
+            Transcoder(self.retriever, self.children),
+            Rejections(self.retriever, self.intake, SystemClock()),
+            Amendments(self.store, self.retriever, SystemClock()),
+            Changes(self.store, self.feed_clock),
             origins,
         )
 

@@ -59,7 +59,7 @@ async def test_a_hidden_study_is_no_zip_file(house: House) -> None:
     assert hidden.status_code == absent.status_code == 404
     assert hidden.content == absent.content
     await get(house, STUDY)
-    assert ("OPEN_IMAGES",) in house.rows("SELECT event FROM audit")
+    assert ("EXPORT",) in house.rows("SELECT event FROM audit")
 
 
 async def test_a_zip_file_with_a_damaged_object_never_ends_well(house: House) -> None:

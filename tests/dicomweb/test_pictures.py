@@ -1,5 +1,6 @@
 """Rendered pictures, thumbnails and frames decoded for who can not do it himself."""
 
+import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ async def gallery(tmp_path: Path) -> AsyncIterator[House]:
     """A house that can make pictures."""
     children = DecodingChildren(1)
     house = House(tmp_path)
-    house.use(Pictures(house.retriever, children, tmp_path / "derived", SystemClock()))
+    house.use(Pictures(house.retriever, children, tmp_path / "derived", SystemClock()), children=children)
     await children.start()
     yield house
     await children.stop()
@@ -65,6 +66,21 @@ async def test_compressed_frames_are_decoded_for_who_takes_only_octets(gallery: 
     [(kind, content)] = parts_of(await get(gallery, f"{INSTANCE}/frames/2"))
     assert kind == f"image/jls; transfer-syntax={JPEG_LS}"
     assert np.array_equal(imagecodecs.jpegls_decode(content), PIXELS[1])
+
+
+async def test_a_compressed_object_is_decompressed_for_who_takes_nothing_else(gallery: House) -> None:
+    native = "1.2.840.10008.1.2.1"
+    async with gallery.client() as client:
+        plain = image_file(2, Rows=32, Columns=48, PixelData=PIXELS.tobytes())
+        assert (await store(client, [file_of(compressed(), syntax=JPEG_LS), plain])).status_code == 200
+    single = await get(gallery, INSTANCE, f"application/dicom; transfer-syntax={native}")
+    assert single.headers["content-type"].endswith(native)
+    read = pydicom.dcmread(io.BytesIO(single.content))
+    assert np.array_equal(read.pixel_array, PIXELS)
+    accept = f'multipart/related; type="application/dicom"; transfer-syntax={native}'
+    parts = parts_of(await get(gallery, "/studies/2.25.10", accept))
+    assert [kind for kind, _ in parts] == [f"application/dicom; transfer-syntax={native}"] * 2
+    assert parts_of(await get(gallery, INSTANCE, "*/*"))[0][0].endswith(JPEG_LS)
 
 
 async def test_pictures_and_thumbnails_at_every_level(gallery: House) -> None:

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from samsyn.dicom.native_xml import xml_to_model
 from samsyn.endpoints.dicomweb.searching.query import parse_search
 from samsyn.errors import SamsynError
 from samsyn.limits import MAX_SEARCH_ROWS
 from samsyn.model.subject import SubjectKind
 from samsyn.search.query import Level
-from tests.dicomweb.house import House, image_file, store, subject_like
+from tests.dicomweb.house import House, image_file, parts_of, store, subject_like
 
 STUDY, SERIES, SOP = "0020000D", "0020000E", "00080018"
 
@@ -111,6 +112,73 @@ async def test_include_fields_add_attributes(house: House) -> None:
     for query in ("includefield=StudyDescription", "includefield=00081030,00080090", "includefield=all"):
         [row] = await answer(house, f"/studies?AccessionNumber=A2&{query}")
         assert row["00081030"]["Value"] == ["100% Å_ä*"]
+
+
+async def test_matches_in_xml_say_what_the_json_says(house: House) -> None:
+    await filled(house)
+    expected = await answer(house, "/studies")
+    async with house.client() as client:
+        for accept in ('multipart/related; type="application/dicom+xml"', "application/dicom+xml"):
+            parts = parts_of(await client.get("/studies", headers={"Accept": accept}))
+            found = [xml_to_model(document) for _, document in parts]
+            assert [each[STUDY] for each in found] == [each[STUDY] for each in expected]
+            assert [each["00100010"] for each in found] == [each["00100010"] for each in expected]
+        assert (await client.get("/studies", headers={"Accept": "text/html"})).status_code == 406
+
+
+async def test_keys_inside_sequences_are_written_as_paths(house: House) -> None:
+    await filled(house)
+    issuer = "1.2.752.129.2.1.3.1"
+    for path, count in (
+        (f"00100024.00400032={issuer}", 3),
+        (f"IssuerOfPatientIDQualifiersSequence.UniversalEntityID={issuer}", 3),
+        ("IssuerOfPatientIDQualifiersSequence.UniversalEntityID=1.2.3", 0),
+        ("IssuerOfAccessionNumberSequence.UniversalEntityID=1.2.3", 0),
+    ):
+        rows = await answer(house, f"/studies?{path}")
+        assert len(rows) == count, path
+        for row in rows:
+            assert row["00100024"]["Value"][0]["00400032"]["Value"] == [issuer]
+
+
+async def test_dates_are_asked_and_told_in_a_time_zone(house: House) -> None:
+    async with house.client() as client:
+        await store(client, [image_file(StudyDate="20240301", StudyTime="003000")])
+    [row] = await answer(house, "/studies?StudyDate=20240229&TimezoneOffsetFromUTC=%2B0000")
+    assert (row["00080020"]["Value"], row["00080030"]["Value"]) == (["20240229"], ["233000"])
+    assert row["00080201"]["Value"] == ["+0000"]
+    assert await answer(house, "/studies?StudyDate=20240229") == []
+
+
+async def test_what_has_no_value_is_found_when_that_is_asked_for(house: House) -> None:
+    async with house.client() as client:
+        await store(
+            client,
+            [
+                image_file(AccessionNumber=""),
+                image_file(2, StudyInstanceUID="2.25.12", SeriesInstanceUID="2.25.13"),
+            ],
+        )
+    rows = await answer(house, "/studies?AccessionNumber=%22%22&emptyvaluematching=true")
+    assert values(rows, STUDY) == ["2.25.10"]
+
+
+async def test_how_many_there_are_is_told_where_it_is_known(house: House) -> None:
+    await filled(house)
+    async with house.client() as client:
+        for query, total in (("", "3"), ("limit=2", None), ("limit=2&offset=2", "3"), ("offset=9", None)):
+            assert (await client.get(f"/studies?{query}")).headers.get("x-total-count") == total, query
+        assert (await client.get("/studies?PatientName=Nobody")).headers["x-total-count"] == "0"
+    async with house.client("KLARAWEB") as client:
+        assert (await client.get("/studies")).headers["x-total-count"] == "0"
+
+
+async def test_a_field_that_no_match_has_is_told(house: House) -> None:
+    await filled(house)
+    async with house.client() as client:
+        response = await client.get("/studies?includefield=00081030,0018106A&includefield=00080201")
+        assert response.headers["warning"] == '299 Samsyn "These fields are not answered: 0018106A"'
+        assert "warning" not in (await client.get("/studies?includefield=StudyDescription")).headers
 
 
 async def test_a_search_across_studies_tells_of_the_levels_above(house: House) -> None:

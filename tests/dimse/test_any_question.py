@@ -77,7 +77,7 @@ def test_every_text_of_every_key_is_matched_or_refused(
     except SamsynError:
         return
     rows = _FINDERS[level](connection, Everything(), conditions, 100, 0)
-    for found in answers.from_rows(connection, rows, level):
+    for found in answers.from_rows(connection, rows, level, frozenset()):
         told = found if options.offset_minutes is None else moments.told_at(found, options.offset_minutes)
         assert encode(told, EXPLICIT)
 

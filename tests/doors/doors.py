@@ -251,6 +251,7 @@ DOORS: tuple[Door, ...] = (
         "all",
         tells_bits=True,
     ),
+    Door("page: pulse", "cookie", _page("pulse"), "all", tells_bits=True, is_sparing=True),
     Door("page: examination", "cookie", _page("e/{mark}"), "all"),
     Door(
         "page: vidimering",

@@ -160,3 +160,22 @@ def test_systems_with_certificates_need_the_listener(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigurationError, match="http_tls"):
         load(file)
+
+
+def test_a_record_system_with_a_certificate_gets_an_address_that_opens_a_patient(stage: Stage) -> None:
+    form = "number=ZQ001A&employee=SE9990000004-9001"
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    for system, status in (("linden", 201), ("stranger", 401)):
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1",
+            stage.made.server.https_port,
+            timeout=10,
+            context=stage.authority.caller(stage.systems[system]),
+        )
+        connection.request("POST", "/launch/tickets", form, kind)
+        answer = connection.getresponse()
+        told = answer.read()
+        connection.close()
+        assert answer.status == status
+        assert (b"/launch/" in told) == (status == 201)
+        assert b"ZQ001A" not in told

@@ -99,6 +99,19 @@ async def test_a_register_that_makes_a_number_somebody_else_is_believed_and_flag
     assert await house.all("SELECT name FROM patient") == [("Lind^Eva",)]
 
 
+async def test_a_merge_compares_what_was_sent_under_the_old_number_with_the_new_ones_person(
+    house: House,
+) -> None:
+    assert await house.image("K-77", uid="2.25.10") == "stored"
+    await house.send(adt("1", "Tolvansson^Tolvan", "19121213"))
+    assert await findings(house) == []
+    mrg = segment("MRG", {1: f"K-77^^^&{RIS.default_issuer}&ISO"})
+    head = pid("191212121212^^^PNR", "Tolvansson^Tolvan", "19121213")
+    merge = message(msh("ADT^A40", "2", sent="20240302120000"), head, mrg)
+    assert (await house.send(merge)).verdict.code == "AA"
+    assert await findings(house) == [("image-header", "2.25.10", "name birth_date", 0)]
+
+
 def order(placer: str = "R1") -> str:
     return "\r".join(
         (

@@ -225,6 +225,8 @@ async def test_some_series_are_split_off_into_a_study_of_their_own_and_joined_ag
     assert (await archive.header("2.25.7.1.1")).PatientID == "19121212-1212"
     rows = await archive.all("SELECT instance_count, series_count FROM study ORDER BY study_key")
     assert rows == [(2, 1), (1, 1)]
+    moves = "SELECT study_uid, detail FROM change WHERE kind = 'moved'"
+    assert await archive.all(moves) == [("2.25.7", f" {uid}")]
     assert await archive.send_image(2, series="2") == "stored"
     assert await archive.send_image(3, series="1") == "stored"
     await archive.work()
@@ -233,6 +235,7 @@ async def test_some_series_are_split_off_into_a_study_of_their_own_and_joined_ag
     await archive.decisions.undo(steward(), act)
     rows = await archive.all("SELECT study_uid, instance_count, series_count, modalities FROM study")
     assert rows == [("2.25.7", 5, 2, "CT")]
+    assert await archive.all(moves) == [("2.25.7", f" {uid}"), ("2.25.7", " ")]
 
 
 async def test_a_person_whom_nobody_knew_is_made_without_a_name(archive: Archive) -> None:

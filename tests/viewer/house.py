@@ -36,7 +36,9 @@ from samsyn.endpoints.demo_idp.provider import DemoIdp
 from samsyn.endpoints.dicomweb.door import DicomwebDoor
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
+from samsyn.ingest.amendments import Amendments
 from samsyn.ingest.receive import Arrival, Intake
+from samsyn.ingest.rejections import Rejections
 from samsyn.model.registers import BlockKind
 from samsyn.model.sender import Sender
 from samsyn.model.subject import Assignment, Purpose, Subject, SubjectKind
@@ -44,6 +46,7 @@ from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
 from samsyn.render.children import DecodingChildren
 from samsyn.render.pictures import Pictures
+from samsyn.render.transcoding import Transcoder
 from samsyn.reports.examination import History
 from samsyn.reports.file import Filing
 from samsyn.reports.stewardship.decisions import Decisions
@@ -51,6 +54,7 @@ from samsyn.reports.stewardship.joining import Joining
 from samsyn.reports.stewardship.moving import Mover
 from samsyn.reports.stewardship.worklists import WorkLists
 from samsyn.retrieve.retrieve import Retriever
+from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 from samsyn.settings import load
 from samsyn.store.documents import Documents
@@ -140,6 +144,10 @@ class House:
             self.lookup,
             self.opened,
             self.pictures,
+            Transcoder(self.retriever, self.children),
+            Rejections(self.retriever, self.intake, self.clock),
+            Amendments(self.store, self.retriever, self.clock),
+            Changes(self.store, self.clock),
         )
         self.application = Starlette(
             routes=[Mount("/dicomweb", dicomweb), *idp.routes(), *viewer_routes(self.deps)]

@@ -29,6 +29,8 @@ class Event(StrEnum):
     """Everything that is written down, whichever room writes it."""
 
     STORE_STUDY = "STORE_STUDY"
+    REJECT_INSTANCES = "REJECT_INSTANCES"
+    AMEND_STUDY = "AMEND_STUDY"
     HOLD_INSTANCE = "HOLD_INSTANCE"
     HOLD_MESSAGE = "HOLD_MESSAGE"
     FILE_REFERRAL = "FILE_REFERRAL"

@@ -480,9 +480,12 @@ def told_of(reader: Standing, verdicts: Iterable[tuple[Item, Verdict]]) -> froze
     Content tells the days that binding blocks cover at its owner, so that a new block of some days closes it too.
     """
     told: set[Told] = set()
+    known: set[tuple[str, str, bool]] = set()
     for item, verdict in verdicts:
-        if verdict.level < Level.NAMES:
+        alike = (item.provider, item.unit, verdict.visible)
+        if verdict.level < Level.NAMES or alike in known:
             continue
+        known.add(alike)
         told.add(("name", item.provider))
         if reader.assignment is not None and item.provider == reader.assignment.provider_hsa_id:
             told.add(("name", item.provider, item.unit))

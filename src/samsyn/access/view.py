@@ -40,7 +40,7 @@ from samsyn.access.rules import (
 from samsyn.access.standing import Standing, standing
 from samsyn.audit import journal as audit
 from samsyn.clock import Clock
-from samsyn.errors import LimitExceeded, NotFound
+from samsyn.errors import LimitExceeded, NotAllowed, NotFound
 from samsyn.model.audit import AuditEntry
 from samsyn.model.patient import Patient
 from samsyn.model.predicate import NO_ITEM, AnyOf, Item, Nothing, Predicate, holds
@@ -73,6 +73,8 @@ class View:
     grounds: frozenset[Ground]
     blocks_known: bool
     """False: the block register is out of reach, only the own unit's information is shown; say so."""
+    rejected_of: str
+    """HSA-id of the provider whose rejected instances are shown, "" = none: only its stewards see them."""
     opened: datetime
     told: frozenset[Told]
     """What a page about the one person may tell as long as this View is true; see Gatekeeper.still_told."""
@@ -160,25 +162,33 @@ class Gatekeeper:
         self._once = Once(clock, limits.AUDIT_REPEAT_S, limits.MAX_KEPT_OPENINGS)
 
     async def open_view(
-        self, subject: Subject, patient_keys: frozenset[int] | None = None, purpose: Purpose | None = None
+        self,
+        subject: Subject,
+        patient_keys: frozenset[int] | None = None,
+        purpose: Purpose | None = None,
+        *,
+        with_rejected: bool = False,
     ) -> View:
         """The View for these persons (any key of each), or for a system without naming anybody.
 
         Always answers; whoever may see nothing gets a View that shows nothing. It is in the audit journal before
         it is returned, once per session, persons and quarter of an hour. Without `purpose` it is opened for care,
-        or for a patient's own record. LimitExceeded: more than limits.MAX_VIEW_PERSONS keys. Errors of the
-        store: no View, so nothing is read without being written down.
+        or for a patient's own record. `with_rejected`: what rejection notes hide of the own provider's studies is
+        shown too; NotAllowed for who is no steward. LimitExceeded: more than limits.MAX_VIEW_PERSONS keys. Errors of
+        the store: no View, so nothing is read without being written down.
         """
         if patient_keys is not None and len(patient_keys) > limits.MAX_VIEW_PERSONS:
             raise LimitExceeded("MAX_VIEW_PERSONS")
         if purpose is None:
             purpose = Purpose.OWN_RECORD if subject.kind is SubjectKind.PATIENT else Purpose.CARE
-        key = (subject, purpose, patient_keys)
+        if with_rejected and ("steward" not in subject.roles or subject.assignment is None):
+            raise NotAllowed("only stewards see what was rejected")
+        key = (subject, purpose, patient_keys, *((with_rejected,) if with_rejected else ()))
         kept = self._kept.get(key)
         if kept is not None and self._still_true(kept):
             return kept.view
         version = self._version
-        view = await self._make(subject, purpose, patient_keys)
+        view = await self._make(subject, purpose, patient_keys, with_rejected)
         if view.patient_keys != frozenset():
             opened = (*_who(subject), purpose, view.patient_keys)
             await self._once.do(opened, partial(self._write_opened, view))
@@ -198,7 +208,7 @@ class Gatekeeper:
             if kept is not None and self._still_true(kept):
                 return kept.view.told
         version = self._version
-        view = await self._make(subject, purpose, patient_keys)
+        view = await self._make(subject, purpose, patient_keys, False)
         self._keep(self._watched, key, view, version, limits.VIEW_SECONDS / 2)
         return view.told
 
@@ -219,7 +229,9 @@ class Gatekeeper:
         while len(kept) > limits.MAX_KEPT_VIEWS:
             kept.popitem(last=False)
 
-    async def open_view_of_studies(self, subject: Subject, study_uids: Sequence[str]) -> View:
+    async def open_view_of_studies(
+        self, subject: Subject, study_uids: Sequence[str], *, with_rejected: bool = False
+    ) -> View:
         """The View for reading studies that are named without their persons, over those persons alone who have
         one of these that it shows.
 
@@ -238,7 +250,7 @@ class Gatekeeper:
                 await self._once.do((*_who(subject), "refused", study_uid), write)
         if not shown:
             raise NotFound
-        return await self.open_view(subject, frozenset(shown))
+        return await self.open_view(subject, frozenset(shown), with_rejected=with_rejected)
 
     async def _view_of_study(self, subject: Subject, study_uid: str, item: Item) -> View:
         """The View that decides on one study; kept by the study, so that an absent one costs no less than a hidden."""
@@ -250,14 +262,16 @@ class Gatekeeper:
             if kept.view.shows(item) or key[2] == study_uid:
                 return kept.view
         version = self._version
-        view = await self._make(subject, Purpose.CARE, keys)
+        view = await self._make(subject, Purpose.CARE, keys, False)
         self._keep(self._kept, (subject, Purpose.CARE, study_uid), view, version, limits.VIEW_SECONDS)
         return view
 
     async def _renewed(self, view: View) -> View:
         if (self._clock.now() - view.opened).total_seconds() < _SURELY_TRUE_S:
             return view
-        return await self.open_view(view.subject, view.asked, view.purpose)
+        return await self.open_view(
+            view.subject, view.asked, view.purpose, with_rejected=bool(view.rejected_of)
+        )
 
     def forget_views(self) -> None:
         """Makes every View anew at its next opening: after merges and other changes outside the registers."""
@@ -379,7 +393,9 @@ class Gatekeeper:
     def _version(self) -> tuple[int, int, int]:
         return self.registers.version, self.choices.version, self._store.peek(identity_rows.last_event)
 
-    async def _make(self, subject: Subject, purpose: Purpose, patient_keys: frozenset[int] | None) -> View:
+    async def _make(
+        self, subject: Subject, purpose: Purpose, patient_keys: frozenset[int] | None, with_rejected: bool
+    ) -> View:
         now = self._clock.now()
         known = self._blocks_known()
 
@@ -397,7 +413,11 @@ class Gatekeeper:
             return _Read(persons, _items(connection, persons[0]))
 
         read = await self._store.read(question)
-        return _view(subject, purpose, patient_keys, read, known, now, self._renewed, self._local_issuers)
+        return _view(
+            *(subject, purpose, patient_keys, read, known, now, with_rejected),
+            self._renewed,
+            self._local_issuers,
+        )
 
     async def _write_opened(self, view: View) -> None:
         event = _OPENED[view.subject.kind] if view.patient_keys is not None else Event.SYSTEM_VIEW
@@ -509,6 +529,7 @@ def _view(
     read: _Read,
     blocks_known: bool,
     now: datetime,
+    with_rejected: bool,
     renew: Callable[[View], Awaitable[View]],
     local_issuers: Mapping[str, str],
 ) -> View:
@@ -536,6 +557,7 @@ def _view(
         choices=one.facts.choices if one else Choices(),
         grounds=one.grounds if one else frozenset(),
         blocks_known=blocks_known,
+        rejected_of=subject.assignment.provider_hsa_id if with_rejected and subject.assignment else "",
         opened=now,
         told=told_of(one, verdicts) if one else frozenset(),
         standings=readers,

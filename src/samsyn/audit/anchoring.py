@@ -14,6 +14,7 @@ from samsyn.audit.anchors import Anchor
 from samsyn.audit.chain import FIRST_HASH
 from samsyn.clock import Clock
 from samsyn.errors import ConfigurationError, DamagedData
+from samsyn.settings import AuditSettings
 from samsyn.store.index import audit_rows
 from samsyn.store.store import Store
 
@@ -106,3 +107,9 @@ class Anchoring:
             return
         await asyncio.to_thread(anchors.append_to, file, anchors.signed(anchor, self._key))
         self.sequence = anchor.sequence
+
+
+def make_anchoring(settings: AuditSettings, store: Store, clock: Clock) -> Anchoring:
+    """As the settings want it. ConfigurationError: the key can not be used."""
+    key = anchors.signing_key(settings.anchor_key_file) if settings.anchor_key_file is not None else None
+    return Anchoring(store, clock, settings.anchor_file, key, settings.anchor_seconds)

@@ -32,6 +32,9 @@ _PEERS_NORD = (
 )
 
 
+_TOKENS = ("BENCH", "NORDWEB", "NORDSTEWARD", "KLARAWEB", "KLARASTEWARD", "LINDENWEB")
+
+
 @dataclass(frozen=True, slots=True)
 class Scratch:
     """Settings of a throw-away instance and the secrets that go with them."""
@@ -42,7 +45,7 @@ class Scratch:
 
 def make(folder: Path) -> Scratch:
     """Two providers that send (Nordsjukhuset, Klara Röntgen AB) and a health centre that reads (Linden)."""
-    tokens = {name: secrets.token_urlsafe(32) for name in ("BENCH", "NORDWEB", "KLARAWEB", "LINDENWEB")}
+    tokens = {name: secrets.token_urlsafe(32) for name in _TOKENS}
     values = {
         "data": {"folder": str(folder)},
         "dicom": {"port": 0},
@@ -54,11 +57,13 @@ def make(folder: Path) -> Scratch:
 
 
 def _token(name: str, tokens: dict[str, str]) -> dict[str, Any]:
-    return {"name": name, "sha256": hashlib.sha256(tokens[name].encode()).hexdigest()}
+    secret = hashlib.sha256(tokens[name].encode()).hexdigest()
+    return {"name": name, "sha256": secret, "steward": name.endswith("STEWARD")}
 
 
 def _nord(tokens: dict[str, str]) -> dict[str, Any]:
     peers: list[dict[str, Any]] = [{"ae_title": title, "private_classes": True} for title in _PEERS_NORD]
+    peers.append({"ae_title": "NORDQA", "sees_rejected": True})
     peers.append({"ae_title": "SINK", "host": "127.0.0.1", "port": 11199})
     return {
         "hsa_id": "SE9990000001-0001",
@@ -75,7 +80,7 @@ def _nord(tokens: dict[str, str]) -> dict[str, Any]:
         ],
         "dicom_peer": peers,
         "hl7_source": [{"application": "NORDRIS"}],
-        "token": [_token("BENCH", tokens), _token("NORDWEB", tokens)],
+        "token": [_token(name, tokens) for name in ("BENCH", "NORDWEB", "NORDSTEWARD")],
     }
 
 
@@ -89,7 +94,7 @@ def _klara(tokens: dict[str, str]) -> dict[str, Any]:
         "unit": [{"hsa_id": "SE9990000002-1001", "name": "Klara Röntgen City"}],
         "dicom_peer": [{"ae_title": "KLARAPACS"}],
         "hl7_source": [{"application": "KLARARIS"}],
-        "token": [_token("KLARAWEB", tokens)],
+        "token": [_token(name, tokens) for name in ("KLARAWEB", "KLARASTEWARD")],
     }
 
 

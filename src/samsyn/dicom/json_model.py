@@ -7,7 +7,7 @@ import base64
 import binascii
 import re
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -61,6 +61,16 @@ def bulk_address(model: Model, tag: int) -> str:
     entry = model.get(f"{tag:08X}")
     address = entry.get("BulkDataURI") if isinstance(entry, Mapping) else None
     return address if isinstance(address, str) else ""
+
+
+def attributes_of(model: Model, tags: Collection[int]) -> Attributes:
+    """Those of the attributes that the data set has, without bulk values. BadInput as `encode_model`."""
+
+    def no_bulk(address: str) -> bytes:
+        raise BadInput("bulk data are not read here")
+
+    wanted = {key: entry for key, entry in model.items() if int(key, 16) in tags}
+    return _Reader(no_bulk).attributes(wanted, 0)
 
 
 def encode_model(model: Model, bulk: Bulk, pixels: bytes | None = None) -> bytes:

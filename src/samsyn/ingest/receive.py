@@ -5,7 +5,7 @@ Duplicate, identity and policy checks come before the record is written; the Rec
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -14,6 +14,7 @@ from samsyn.access.events import Activity, Event
 from samsyn.audit import journal as audit
 from samsyn.clock import Clock
 from samsyn.dicom.reading import Summary, summarize
+from samsyn.dicom.rejection import KEY_OBJECT_SELECTION, read_rejection
 from samsyn.dicom.sop_classes import is_private, is_storage_class
 from samsyn.errors import (
     DifferentBytes,
@@ -23,10 +24,11 @@ from samsyn.errors import (
     SamsynError,
     UnknownIssuer,
 )
-from samsyn.ingest import filing
+from samsyn.ingest import filing, rejecting
 from samsyn.jobs import queue
 from samsyn.model.audit import AuditEntry
 from samsyn.model.patient import Demographics, DemographicsOrigin, PatientIdentifier
+from samsyn.model.rejection import RejectionNote
 from samsyn.model.sender import Receipt, Sender
 from samsyn.model.subject import Purpose
 from samsyn.patients import corrections, findings, registry
@@ -105,17 +107,21 @@ class Intake:
 
         Receipt.outcome "stored" or "already-stored" (the same bytes again): success. "held": durable in
         quarantine, `reason` = code of DifferentBytes, IdentityConflict or UnknownIssuer; never success.
+        A rejection note hides what it names in the same record; NotAllowed when its sender does not own that.
         Raises BadInput, LimitExceeded, Mismatch, NotSupported (nothing kept), OutOfResources, StoreFailed.
         """
         self._note_arrival()
         summary = await self._read(data, arrival.transfer_syntax_uid)
         _check_envelope(arrival, summary)
+        note = None
+        if summary.sop_class_uid == KEY_OBJECT_SELECTION:
+            note = await asyncio.to_thread(read_rejection, bytes(data), arrival.transfer_syntax_uid)
         identifier, doubt = (
             (arrival.decided, None) if arrival.decided else self._identify(arrival.sender, summary)
         )
 
         def decide(transaction: Transaction) -> None:
-            self._decide(transaction, arrival, summary, identifier, doubt)
+            self._decide(transaction, arrival, summary, identifier, doubt, note)
             if after is not None and transaction.outcome != "held":
                 after(transaction)
 
@@ -152,6 +158,7 @@ class Intake:
         summary: Summary,
         identifier: PatientIdentifier | None,
         doubt: type[SamsynError] | None,
+        note: RejectionNote | None,
     ) -> None:
         found = _look_up(transaction, summary, identifier)
         if found.sha256 is not None:
@@ -206,7 +213,13 @@ class Intake:
                 patient_key=patient_key,
                 study_uid=summary.study_uid,
             )
-        if (arrival.session_id, summary.study_uid) not in self._noted:
+        if note is not None:
+            rejecting.apply(transaction, arrival.sender, summary, note)
+            details = {"reason": note.code, "instances": str(len(note.references))}
+            audit.append(
+                transaction, _entry(arrival, summary, patient_key, event=Event.REJECT_INSTANCES, more=details)
+            )
+        elif (arrival.session_id, summary.study_uid) not in self._noted:
             audit.append(transaction, _entry(arrival, summary, patient_key))
 
     def _remember(self, compared: tuple[str, PatientIdentifier, Demographics]) -> None:
@@ -354,10 +367,15 @@ def _hold(
 
 
 def _entry(
-    arrival: Arrival, summary: Summary, patient_key: int, event: Event = Event.STORE_STUDY, reason: str = ""
+    arrival: Arrival,
+    summary: Summary,
+    patient_key: int,
+    event: Event = Event.STORE_STUDY,
+    reason: str = "",
+    more: Mapping[str, str] | None = None,
 ) -> AuditEntry:
     sender = arrival.sender
-    details = {"study": summary.study_uid}
+    details = {"study": summary.study_uid, **(more or {})}
     if reason:
         details |= {"instance": summary.sop_instance_uid, "reason": reason}
     return AuditEntry(

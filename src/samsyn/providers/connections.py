@@ -37,6 +37,10 @@ class System:
     may_store: bool
     may_query: bool
     may_retrieve: bool
+    may_reject: bool
+    """Whether it may take its provider's instances back by DELETE."""
+    sees_rejected: bool
+    """Whether it is shown what rejection notes hide of its provider's studies, where it asks for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +185,14 @@ class Connections:
         """Names of the profiles that the known HL7 sources use, so that they can be read at start."""
         return sorted({source.profile for _, source in self._sources.values()})
 
+    def sender_for(self, subject: Subject) -> Sender | None:
+        """As whom somebody of a connected provider sends, None without an assignment at one."""
+        own = subject.assignment
+        for provider in self._settings.provider:
+            if own is not None and provider.hsa_id == own.provider_hsa_id and provider.images_in:
+                return _sender(provider, subject.hsa_id, own.unit_hsa_id, False)
+        return None
+
     def naming_providers(self) -> frozenset[str]:
         """HSA-ids of the providers whose log extracts name staff."""
         return self._naming
@@ -215,13 +227,16 @@ def _system(
 ) -> System:
     name = peer.ae_title if isinstance(peer, DicomPeerSettings) else peer.name
     private = isinstance(peer, DicomPeerSettings) and peer.private_classes
+    steward = peer.sees_rejected if isinstance(peer, DicomPeerSettings) else peer.steward
     sender = _sender(provider, name, peer.unit, private)
     return System(
         sender,
-        _subject(provider, sender),
+        _subject(provider, sender, steward),
         may_store=peer.may_store and provider.images_in,
         may_query=peer.may_query and provider.reading,
         may_retrieve=(not isinstance(peer, DicomPeerSettings) or peer.may_retrieve) and provider.reading,
+        may_reject=steward and not isinstance(peer, DicomPeerSettings),
+        sees_rejected=steward,
     )
 
 
@@ -236,7 +251,7 @@ def _sender(provider: ProviderSettings, name: str, unit: str, private: bool) -> 
     )
 
 
-def _subject(provider: ProviderSettings, sender: Sender) -> Subject:
+def _subject(provider: ProviderSettings, sender: Sender, steward: bool) -> Subject:
     units = {unit.hsa_id: unit.name for unit in provider.unit}
     assignment = Assignment(
         hsa_id="",
@@ -248,4 +263,7 @@ def _subject(provider: ProviderSettings, sender: Sender) -> Subject:
         unit_name=units.get(sender.unit, ""),
         rights=(Right("Läsa", "UND", "SJF"),),
     )
-    return Subject(SubjectKind.SYSTEM, sender.name, sender.name, assignment, session_id=sender.name)
+    roles = frozenset({"steward"}) if steward else frozenset[str]()
+    return Subject(
+        SubjectKind.SYSTEM, sender.name, sender.name, assignment, session_id=sender.name, roles=roles
+    )

@@ -112,7 +112,7 @@ class Pictures:
     async def _picture(
         self, view: View, instance: StoredInstance, number: int, options: PictureOptions, urgent: bool
     ) -> Picture:
-        self._retriever.item_of(view, instance.study_uid)
+        self._retriever.check(view, instance)
         key = self._rendered.key(instance, number, options)
         known = self._rendered.get(key)
         if known is not None:
@@ -149,7 +149,7 @@ class Pictures:
         `side`: pixels of its longest side, at most MAX_THUMBNAIL_SIDE. What can not be shown has a neutral sign
         (icons.ICON_KINDS). NotFound: hidden. OutOfResources.
         """
-        self._retriever.item_of(view, instance.study_uid)
+        self._retriever.check(view, instance)
         if not 16 <= side <= MAX_THUMBNAIL_SIDE:
             raise BadInput("the thumbnail is too large or too small")
         kept = await asyncio.to_thread(self._thumbnails.get, instance, number, side)
@@ -179,7 +179,7 @@ class Pictures:
 
     async def decoded(self, view: View, instance: StoredInstance, number: int) -> DecodedFrame:
         """Frame `number` (from 1) uncompressed, little endian, colour as RGB. Errors as `rendered`."""
-        self._retriever.item_of(view, instance.study_uid)
+        self._retriever.check(view, instance)
         if instance.pixels is None:
             raise NotFound
         header = await self._header(view, instance)

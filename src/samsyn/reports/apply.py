@@ -18,7 +18,7 @@ from samsyn.hl7v2.meaning import (
 )
 from samsyn.model.patient import DemographicsOrigin, PatientIdentifier
 from samsyn.model.sender import Sender
-from samsyn.patients import corrections, registry
+from samsyn.patients import corrections, findings, registry
 from samsyn.patients.links import Word
 from samsyn.reports import bookings, people, referrals, versions, visits
 from samsyn.store.transaction import Transaction
@@ -65,6 +65,7 @@ def apply(transaction: Transaction, resolved: Resolved, sender: Sender, message_
     if isinstance(event, PatientMerge):
         key = people.merge(transaction, event, resolved.identifier, resolved.others, word)
         referrals.refold(transaction, key)
+        findings.recheck(transaction, key)
         return (key,)
     if isinstance(event, PatientLink | IdentifierMove):
         (other,) = resolved.others
@@ -74,6 +75,7 @@ def apply(transaction: Transaction, resolved: Resolved, sender: Sender, message_
             keys = people.move_identifier(transaction, event, resolved.identifier, other, word)
         for key in keys:
             referrals.refold(transaction, key)
+            findings.recheck(transaction, key)
         return keys
     if isinstance(event, TextMove):
         return _move_texts(transaction, event, resolved, sender, message_key)

@@ -2,22 +2,26 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
+
+import orjson
 
 from samsyn import limits
 from samsyn.access.view import View
 from samsyn.dicom import frames as framing
 from samsyn.dicom.json import bulk_value
+from samsyn.dicom.overlay import overlaid, overlay_model
 from samsyn.dicom.structure import inflate
 from samsyn.dicom.transfer_syntaxes import DEFLATED_LITTLE
 from samsyn.errors import DamagedData, NotFound
+from samsyn.model.amendment import Amendment
 from samsyn.model.imaging import StoredInstance
 from samsyn.model.predicate import NO_ITEM, Item, holds
 from samsyn.retrieve.known import FrameTable, KnownObjects
 from samsyn.store.documents import BASE_MARK as BASE_MARK
 from samsyn.store.documents import Documents
-from samsyn.store.index import instance_rows
+from samsyn.store.index import amendment_rows, instance_rows, rejected_rows
 from samsyn.store.store import Store
 
 _CACHED_STUDIES = 256
@@ -65,9 +69,31 @@ class Retriever:
             found = [instance for instance in every if instance.series_uid == series_uid]
         else:
             found = every
+        hidden = self._rejected(view, facts[1], study_uid)
+        if hidden:
+            found = [instance for instance in found if instance.sop_instance_uid not in hidden]
         if not found:
             raise NotFound
         return found
+
+    def _rejected(self, view: View, item: Item, study_uid: str) -> frozenset[str]:
+        """What rejection notes hide of a study from this reader."""
+        if view.rejected_of and view.rejected_of == item.provider:
+            return frozenset()
+        return self._store.peek(lambda connection: rejected_rows.hidden_of_study(connection, study_uid))
+
+    def check(self, view: View, instance: StoredInstance) -> None:
+        """NotFound when the instance is hidden from this reader, also since it was looked up."""
+        item = self.item_of(view, instance.study_uid)
+        uid = instance.sop_instance_uid
+        if self._store.peek(lambda connection: rejected_rows.is_hidden(connection, uid)) and (
+            view.rejected_of != item.provider or not item.provider
+        ):
+            raise NotFound
+
+    async def _still_checked(self, view: View, instance: StoredInstance) -> None:
+        """`check` by the registers as they stand now; see `_still_shown`."""
+        self.check(await view.renew(view), instance)
 
     async def _study(
         self, study_uid: str, study_key: int, count: int
@@ -113,37 +139,60 @@ class Retriever:
 
     async def data_set(self, view: View, instance: StoredInstance) -> bytes:
         """The data set byte for byte as received; DamagedData when its hash does not fit any more."""
-        await self._still_shown(view, instance.study_uid)
-        return await asyncio.to_thread(self._verified, instance)
+        await self._still_checked(view, instance)
+        return await asyncio.to_thread(
+            self._corrected, instance, self.amendments_of(view, instance.study_uid)
+        )
 
     async def data_sets(
         self, view: View, instances: Sequence[StoredInstance]
     ) -> list[memoryview | DamagedData | NotFound]:
         """Several data sets, which should be small ones, in one turn of a thread; faults stand in their place."""
-        hidden = set()
+        hidden: set[str] = set()
         for study_uid in {instance.study_uid for instance in instances}:
             try:
-                await self._still_shown(view, study_uid)
+                item = self.item_of(await view.renew(view), study_uid)
             except NotFound:
-                hidden.add(study_uid)
-        return await asyncio.to_thread(self._verified_group, instances, hidden)
+                hidden |= {each.sop_instance_uid for each in instances if each.study_uid == study_uid}
+            else:
+                hidden |= self._rejected(view, item, study_uid)
+        corrections = {
+            study_uid: self.amendments_of(view, study_uid)
+            for study_uid in {each.study_uid for each in instances if each.sop_instance_uid not in hidden}
+        }
+        return await asyncio.to_thread(self._verified_group, instances, hidden, corrections)
 
     def _verified_group(
-        self, instances: Sequence[StoredInstance], hidden: set[str]
+        self,
+        instances: Sequence[StoredInstance],
+        hidden: set[str],
+        corrections: Mapping[str, tuple[Amendment, ...]],
     ) -> list[memoryview | DamagedData | NotFound]:
-        shown = [instance.location for instance in instances if instance.study_uid not in hidden]
+        shown = [instance.location for instance in instances if instance.sop_instance_uid not in hidden]
         found: list[memoryview | DamagedData | NotFound] = []
         bodies = iter(self._store.bodies(shown))
         for instance in instances:
-            if instance.study_uid in hidden:
+            if instance.sop_instance_uid in hidden:
                 found.append(NotFound())
                 continue
             data = next(bodies)
             if isinstance(data, DamagedData) or hashlib.sha256(data).digest() != instance.sha256:
                 found.append(DamagedData(f"instance {instance.sop_instance_uid}"))
+            elif corrections[instance.study_uid]:
+                laid_over = overlaid(data, instance.transfer_syntax_uid, corrections[instance.study_uid])
+                found.append(memoryview(laid_over))
             else:
                 found.append(data)
         return found
+
+    def amendments_of(self, view: View, study_uid: str) -> tuple[Amendment, ...]:
+        """What was corrected in a study; whatever of it leaves as a whole data set has the corrections laid over."""
+        self.item_of(view, study_uid)
+        return self._store.peek(lambda connection: amendment_rows.amendments_of(connection, study_uid))
+
+    def _corrected(self, instance: StoredInstance, corrections: tuple[Amendment, ...]) -> bytes:
+        data = self._verified(instance)
+        return overlaid(data, instance.transfer_syntax_uid, corrections) if corrections else data
 
     def _verified(self, instance: StoredInstance) -> bytes:
         place = instance.location
@@ -157,7 +206,12 @@ class Retriever:
 
         The last piece is given only when the hash of the whole fits; DamagedData in its place.
         """
-        await self._still_shown(view, instance.study_uid)
+        await self._still_checked(view, instance)
+        if self.amendments_of(view, instance.study_uid):
+            data = await self.data_set(view, instance)
+            for first in range(0, len(data), _PIECE_BYTES):
+                yield data[first : first + _PIECE_BYTES]
+            return
         place, digest, offset = instance.location, hashlib.sha256(), 0
         while offset < place.length:
             length = min(_PIECE_BYTES, place.length - offset)
@@ -180,7 +234,7 @@ class Retriever:
 
         NotFound: the instance has no such frame.
         """
-        await self._still_shown(view, instance.study_uid)
+        await self._still_checked(view, instance)
         pixels = instance.pixels
         if pixels is None or not 1 <= number <= max(pixels.frames, 1):
             raise NotFound
@@ -242,9 +296,18 @@ class Retriever:
         self, view: View, study_uid: str, series_uid: str = "", sop_instance_uid: str = ""
     ) -> bytes:
         """DICOM JSON array of a study, series or instance; bulk addresses start with documents.BASE_MARK."""
+        document = await self._metadata(view, study_uid, series_uid, sop_instance_uid)
+        corrections = self.amendments_of(view, study_uid)
+        return await asyncio.to_thread(_overlaid_document, document, corrections) if corrections else document
+
+    async def _metadata(self, view: View, study_uid: str, series_uid: str, sop_instance_uid: str) -> bytes:
         instances = await self.instances(view, study_uid, series_uid, sop_instance_uid)
         if sop_instance_uid:
             return b"[" + await self._documents.instance(instances[0]) + b"]"
+        if self._rejected(view, self.item_of(view, study_uid), study_uid):
+            # Documents of series hold what is rejected too.
+            shown = [await self._documents.instance(instance) for instance in instances]
+            return b"[" + b",".join(shown) + b"]"
         counts: dict[str, int] = {}
         for instance in instances:
             counts[instance.series_uid] = counts.get(instance.series_uid, 0) + 1
@@ -264,20 +327,23 @@ class Retriever:
         self, view: View, instance: StoredInstance, first: int, length: int
     ) -> AsyncIterator[bytes]:
         """`length` bytes of the data set from `first` on, in pieces; like frames they are not hashed."""
-        await self._still_shown(view, instance.study_uid)
+        await self._still_checked(view, instance)
+        if self.amendments_of(view, instance.study_uid):
+            yield (await self.data_set(view, instance))[first : first + length]
+            return
         async for piece in self._spans(view, instance, [(first, length)]):
             yield piece
 
     async def frame_length(self, view: View, instance: StoredInstance, number: int) -> int:
         """Bytes of one frame as stored (a video is one frame), without reading it. NotFound as `frame`."""
-        await self._still_shown(view, instance.study_uid)
+        await self._still_checked(view, instance)
         return sum(length for _, length in await self._frame_spans(instance, number))
 
     async def frame_part(
         self, view: View, instance: StoredInstance, number: int, first: int, length: int
     ) -> AsyncIterator[bytes]:
         """`length` bytes of a frame as stored from its byte `first` on, in pieces. NotFound as `frame`."""
-        await self._still_shown(view, instance.study_uid)
+        await self._still_checked(view, instance)
         spans: list[tuple[int, int]] = []
         for offset, size in await self._frame_spans(instance, number):
             begin, end = max(first, 0), min(first + length, size)
@@ -303,3 +369,10 @@ class Retriever:
                 size = min(_PIECE_BYTES, first + length - offset)
                 yield await asyncio.to_thread(self._read_ranges, instance, [(offset, size)])
                 await self._still_shown(view, instance.study_uid)
+
+
+def _overlaid_document(document: bytes, corrections: tuple[Amendment, ...]) -> bytes:
+    models = orjson.loads(document)
+    for model in models:
+        overlay_model(model, corrections)
+    return orjson.dumps(models)

@@ -6,7 +6,7 @@ from samsyn.dicom.requested import ACCESSION, PROCEDURE_ID, REQUEST_ATTRIBUTES, 
 from samsyn.dicom.uids import is_uid
 from samsyn.model.attributes import Attributes
 from samsyn.search.query import Level
-from samsyn.store.index import find_rows, patient_rows
+from samsyn.store.index import find_rows, patient_rows, request_rows
 
 _COUNTS = (0x00201200, 0x00201202, 0x00201204)
 
@@ -32,7 +32,7 @@ def from_rows(
             persons[row["patient_key"]] |= {0x00100010: ("PN", (_PROTECTED_NAME,)), 0x00100030: ("DA", ())}
     found = [_attributes(row, persons[row["patient_key"]], level) for row in rows]
     if level in (Level.SERIES, Level.IMAGE):
-        requests = find_rows.requests_of(connection, list({row["series_key"]: None for row in rows}))
+        requests = request_rows.requests_of(connection, list({row["series_key"]: None for row in rows}))
         for row, attributes in zip(rows, found, strict=True):
             items = tuple(_request(*each) for each in requests.get(row["series_key"], ()))
             attributes[REQUEST_ATTRIBUTES] = ("SQ", items)

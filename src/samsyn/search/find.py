@@ -67,7 +67,9 @@ def _answer(
     if protected and any(matching.asks(query.keys.get(tag, "").strip(" \0")) for tag in _TELLING):
         # Whoever may not see the name learns nothing from whether it matches.
         conditions = [*conditions, Condition(_SHOWN_AS, "none-of", tuple(sorted(protected)))]
-    rows = _FINDERS[query.level](connection, view.predicate, conditions, query.limit, query.offset)
+    rows = _FINDERS[query.level](
+        connection, view.predicate, conditions, query.limit, query.offset, view.rejected_of
+    )
     found = answers.from_rows(connection, rows, query.level, view.untold_issuers, protected)
     offset = query.matching.offset_minutes
     return found if offset is None else [told_at(each, offset) for each in found]

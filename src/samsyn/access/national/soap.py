@@ -28,6 +28,10 @@ class SoapClient:
         self._address = address
         self._logical_address = logical_address
 
+    async def close(self) -> None:
+        """Ends the connections."""
+        await self._http.aclose()
+
     async def call(self, action: str, body: Element) -> Element:
         """The one element in the answer's body. OutOfResources: no answer, a fault, or nonsense."""
         envelope = etree.Element(f"{{{_SOAP}}}Envelope", nsmap={"soapenv": _SOAP})

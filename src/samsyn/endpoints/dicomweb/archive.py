@@ -42,7 +42,8 @@ class Archives:
         instances = await self._retriever.instances(
             view, target.study_uid, target.series_uid, target.sop_instance_uid
         )
-        await self._gatekeeper.record_opening(view, target.study_uid, "images")
+        # A file to keep is a copy that is handed out, not a look (PDL 3:11).
+        await self._gatekeeper.record_opening(view, target.study_uid, "export")
         name = target.sop_instance_uid or target.series_uid or target.study_uid
         headers = ((b"content-disposition", f'attachment; filename="{name}.zip"'.encode()),)
         return Answer(200, self._file(view, instances), ZIP.encode(), headers)

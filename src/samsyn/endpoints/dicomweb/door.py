@@ -19,7 +19,9 @@ from samsyn.endpoints.dicomweb.archive import Archives
 from samsyn.endpoints.dicomweb.archive import is_wanted as is_zip
 from samsyn.endpoints.dicomweb.asked import Asked, asked
 from samsyn.endpoints.dicomweb.datasets import form_of
+from samsyn.endpoints.dicomweb.deletion import Deletion
 from samsyn.endpoints.dicomweb.errors_table import status_of
+from samsyn.endpoints.dicomweb.feed import Feed
 from samsyn.endpoints.dicomweb.frames import Frames
 from samsyn.endpoints.dicomweb.negotiation import choose_plain
 from samsyn.endpoints.dicomweb.objects import Objects
@@ -30,18 +32,25 @@ from samsyn.endpoints.dicomweb.pictures.options import wish_of
 from samsyn.endpoints.dicomweb.pictures.rendered import Pictures, Rendered
 from samsyn.endpoints.dicomweb.reader import Identify, Reader, Readers
 from samsyn.endpoints.dicomweb.searching.search import Searches
+from samsyn.endpoints.dicomweb.storing.correcting import Correcting
 from samsyn.endpoints.dicomweb.storing.stow import Stow
 from samsyn.endpoints.dicomweb.target import Target, target_of
 from samsyn.endpoints.dicomweb.wado_uri import parse_uri_request
 from samsyn.errors import BadInput, LimitExceeded, NotAllowed, NotAuthenticated, NotFound, SamsynError
+from samsyn.ingest.amendments import Amendments
 from samsyn.ingest.receive import Intake
+from samsyn.ingest.rejections import Rejections
 from samsyn.limits import MAX_STOW_BYTES
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
+from samsyn.render.transcoding import Transcoder
 from samsyn.retrieve.retrieve import Retriever
+from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 
 PREFIX = "/dicomweb"
+REJECTED = "/rejected"
+"""Below it lies the same service once more, for stewards, with what rejection notes hide."""
 Headers = dict[bytes, bytes]
 """Header fields by lower-case name; of a repeated one the last."""
 
@@ -66,6 +75,10 @@ class DicomwebDoor:
         lookup: PatientLookup,
         opened: OpenedPatients,
         pictures: Pictures,
+        transcoder: Transcoder,
+        rejections: Rejections,
+        corrections: Amendments,
+        changes: Changes,
         origins: tuple[str, ...] = (),
     ) -> None:
         """`origins`: whose pages may call the door from a browser."""
@@ -74,11 +87,14 @@ class DicomwebDoor:
         self._refusals = gatekeeper.refusals
         self._retriever = retriever
         self._frames = Frames(gatekeeper, retriever, pictures)
-        self._objects = Objects(gatekeeper, retriever, self._frames)
+        self._objects = Objects(gatekeeper, retriever, self._frames, transcoder)
         self._archives = Archives(gatekeeper, retriever)
         self._rendered = Rendered(gatekeeper, pictures, retriever, self._frames)
         self._searches = Searches(self._readers, gatekeeper, finder)
         self._stow = Stow(intake)
+        self._feed = Feed(self._readers, gatekeeper, changes)
+        self._correcting = Correcting(self._readers, corrections)
+        self._deletion = Deletion(self._readers, rejections)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request."""
@@ -108,9 +124,10 @@ class DicomwebDoor:
         await self._refusals.record("dicomweb", error, subject=subject, address=address)
 
     async def _answer(self, scope: Scope, receive: Receive, headers: Headers, method: str) -> Answer:
-        target = target_of(_path(scope))
+        path, with_rejected = _path(scope)
+        target = target_of(path)
         resource = RESOURCES.get((target.form, target.depth))
-        if resource is None:
+        if resource is None or (with_rejected and method == "POST"):
             raise NotFound
         if method not in resource.methods:
             allowed = ", ".join(resource.methods).encode()
@@ -119,14 +136,29 @@ class DicomwebDoor:
             return self._described(scope, headers, resource)
         if not target.form:
             return _capabilities(asked(scope, headers, _base(scope, headers)), ())
+        if target.form == "studies/corrections":
+            return await self._correcting.correct(
+                self._readers.reader_of(scope, headers),
+                target,
+                headers.get(b"content-type", b"").decode("latin-1"),
+                _body(receive),
+                scope["query_string"],
+                f"correct-{token_hex(8)}",
+            )
         if method == "POST":
             return await self._store(scope, receive, headers, target)
-        reader = self._readers.reader_of(scope, headers)
+        reader = replace(self._readers.reader_of(scope, headers), with_rejected=with_rejected)
+        if method == "DELETE":
+            base = f"{_base(scope, headers)}{'' if with_rejected else REJECTED}"
+            query_string: bytes = scope["query_string"]
+            return await self._deletion.delete(reader, target, query_string, f"delete-{token_hex(8)}", base)
         level = _SEARCHES.get((target.form, target.depth))
         if level is not None:
             return await self._searches.search(
                 level, target, asked(scope, headers, _base(scope, headers)), reader
             )
+        if target.form == "changes":
+            return await self._feed.page(reader, asked(scope, headers, ""))
         if target.form == "wado":
             return await self._retrieve_by_uri(scope, headers, reader)
         return await self._retrieve(scope, headers, target, reader)
@@ -221,9 +253,12 @@ def _content_length(headers: Headers) -> int:
     return int(text)
 
 
-def _path(scope: Scope) -> str:
-    path: str = scope["path"]
-    return path.removeprefix(PREFIX)
+def _path(scope: Scope) -> tuple[str, bool]:
+    """The path below the root, and whether it was the root that shows stewards what was rejected."""
+    path: str = scope["path"].removeprefix(PREFIX)
+    if path.startswith(f"{REJECTED}/"):
+        return path.removeprefix(REJECTED), True
+    return path, False
 
 
 def _base(scope: Scope, headers: Headers) -> str:
@@ -234,7 +269,8 @@ def _base(scope: Scope, headers: Headers) -> str:
     server = scope.get("server")
     if server and host == server[0] and server[1] not in (None, 80, 443):
         host = f"{host}:{server[1]}"  # some clients leave our port out, and their addresses then lead nowhere
-    return f"{scope['scheme']}://{host}{PREFIX}"
+    root = PREFIX + REJECTED if _path(scope)[1] else PREFIX
+    return f"{scope['scheme']}://{host}{root}"
 
 
 async def _body(receive: Receive) -> AsyncIterator[bytes]:

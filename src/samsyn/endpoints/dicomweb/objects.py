@@ -9,7 +9,7 @@ import orjson
 
 from samsyn.access.view import Gatekeeper, View
 from samsyn.dicom.part10 import file_preamble_and_meta
-from samsyn.dicom.recoding import RECODABLE, RECODED, recode
+from samsyn.dicom.recoding import RECODABLE, RECODED
 from samsyn.dicom.transfer_syntaxes import EXPLICIT_LITTLE, find
 from samsyn.endpoints.dicomweb.answers import DICOM_JSON, Answer, new_boundary, not_modified, plain_refusal
 from samsyn.endpoints.dicomweb.asked import Asked, entity_tag
@@ -19,7 +19,9 @@ from samsyn.endpoints.dicomweb.negotiation import Offer, choose
 from samsyn.endpoints.dicomweb.parts import Content, content_of, single_part
 from samsyn.endpoints.dicomweb.target import Target
 from samsyn.errors import NotFound
+from samsyn.exchange.forms import in_form
 from samsyn.model.imaging import StoredInstance
+from samsyn.render.transcoding import Transcoder, can_be_native
 from samsyn.retrieve.read_ahead import GROUP_BYTES, ReadAhead
 from samsyn.retrieve.retrieve import BASE_MARK, Retriever
 from samsyn.wire.multipart import closing, part_head
@@ -35,7 +37,10 @@ _PDF_CLASS: Final = "1.2.840.10008.5.1.4.1.1.104.1"
 class Objects:
     """Answers retrievals of studies, series, instances, metadata and bulk data."""
 
-    def __init__(self, gatekeeper: Gatekeeper, retriever: Retriever, frames: Frames) -> None:
+    def __init__(
+        self, gatekeeper: Gatekeeper, retriever: Retriever, frames: Frames, transcoder: Transcoder
+    ) -> None:
+        self._transcoder = transcoder
         self._gatekeeper = gatekeeper
         self._retriever = retriever
         self._frames = frames
@@ -43,28 +48,29 @@ class Objects:
     async def retrieve(self, view: View, target: Target, asked: Asked) -> Answer:
         """Part 10 files of everything under the target, each data set byte for byte as it was received.
 
-        Who accepts only another uncompressed transfer syntax gets native objects in that one, with every value
-        unchanged; compressed ones are not decompressed. 406 is for the whole request, never for a part of it.
+        Who accepts only another uncompressed transfer syntax gets them in that one, with every value unchanged and
+        exactly the pixels that were compressed. 406 is for the whole request, never for a part of it.
         """
         instances = await self._instances(view, target)
         sent: dict[str, str] = {}
         forms = set()
-        for syntax in {instance.transfer_syntax_uid for instance in instances}:
-            offers = _offers_of(syntax)
+        for syntax, example in {instance.transfer_syntax_uid: instance for instance in instances}.items():
+            offers = _offers_of(example)
             chosen = choose(asked.accepted, offers, single=bool(target.sop_instance_uid))
             if chosen is None:
                 return plain_refusal(406, _unacceptable(offers))
             sent[syntax] = chosen[0].transfer_syntax
             forms.add(chosen[1])
         is_single = forms == {False}
-        form = (is_single, *sorted(sent.items()))
+        corrections = self._retriever.amendments_of(view, target.study_uid)
+        form = (is_single, *sorted(sent.items()), corrections)
         tag = entity_tag(view, "objects", form, _identity(instances), weak=not is_single)
         await self._gatekeeper.record_opening(view, target.study_uid, "images")
         if asked.has(tag):
             return not_modified(tag)
         if is_single:
             return await self._single(view, instances[0], sent[instances[0].transfer_syntax_uid], asked, tag)
-        if any(stored != wanted for stored, wanted in sent.items()):
+        if corrections or any(stored != wanted for stored, wanted in sent.items()):
             return self._recoded(view, instances, sent, tag)
         return self._multipart(view, instances, tag)
 
@@ -80,7 +86,7 @@ class Objects:
         name = f'attachment; filename="{instance.sop_instance_uid}.dcm"'.encode()
         headers = ((b"content-disposition", name),)
         head, length = _head(instance, syntax), instance.location.length
-        if syntax != instance.transfer_syntax_uid:
+        if syntax != instance.transfer_syntax_uid or self._retriever.amendments_of(view, instance.study_uid):
             content = content_of(head + await self._in_syntax(view, instance, syntax))
             return await single_part(asked, content, kind, tag, headers)
 
@@ -101,7 +107,7 @@ class Objects:
 
     async def _in_syntax(self, view: View, instance: StoredInstance, syntax: str) -> bytes:
         data = await self._retriever.data_set(view, instance)
-        return await asyncio.to_thread(recode, data, instance.transfer_syntax_uid, syntax)
+        return bytes(await in_form(data, instance, syntax, self._transcoder, view))
 
     def _recoded(
         self, view: View, instances: Sequence[StoredInstance], sent: dict[str, str], tag: bytes
@@ -160,7 +166,8 @@ class Objects:
         if form is None:
             return not_acceptable("Metadata")
         instances = await self._instances(view, target)
-        tag = entity_tag(view, "metadata", form, asked.base, _identity(instances), weak=True)
+        corrections = self._retriever.amendments_of(view, target.study_uid)
+        tag = entity_tag(view, "metadata", form, asked.base, corrections, _identity(instances), weak=True)
         await self._gatekeeper.record_opening(view, target.study_uid, "metadata")
         if asked.has(tag):
             return not_modified(tag)
@@ -207,9 +214,10 @@ def _identity(instances: Sequence[StoredInstance]) -> bytes:
     return b"".join([instance.sha256 for instance in instances])
 
 
-def _offers_of(syntax: str) -> tuple[Offer, ...]:
-    """The stored form first; native objects also in the other ways to write the same values."""
-    others = RECODED if syntax in RECODABLE else ()
+def _offers_of(instance: StoredInstance) -> tuple[Offer, ...]:
+    """The stored form first, then the uncompressed ones in which the same can be written."""
+    syntax = instance.transfer_syntax_uid
+    others = RECODED if syntax in RECODABLE or can_be_native(instance) else ()
     return tuple(Offer(_DICOM, uid) for uid in dict.fromkeys((syntax, *others)))
 
 

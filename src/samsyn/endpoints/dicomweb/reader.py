@@ -8,6 +8,7 @@ from samsyn.access.authentication.identification import CERTIFICATE
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper, View
 from samsyn.errors import NotAllowed, NotAuthenticated, NotFound
+from samsyn.model.sender import Sender
 from samsyn.model.subject import Subject, SubjectKind
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections, System
@@ -24,6 +25,8 @@ class Reader:
     system: System | None
     by_token: bool
     """Whether the request showed a token, not the cookie of a browser session."""
+    with_rejected: bool = False
+    """Whether what rejection notes hide was asked for too; NotAllowed when the View is opened, but for stewards."""
 
 
 class Readers:
@@ -63,10 +66,23 @@ class Readers:
             raise NotAllowed
         return reader.system
 
+    def steward_of(self, reader: Reader) -> Sender:
+        """As whom a steward takes instances back: a system by setting, a person with the role and a token."""
+        if reader.system is not None:
+            if not reader.system.may_reject:
+                raise NotAllowed
+            return reader.system.sender
+        sender = self._connections.sender_for(reader.subject)
+        if sender is None or not reader.by_token or "steward" not in reader.subject.roles:
+            raise NotAllowed
+        return sender
+
     async def view_of_study(self, reader: Reader, study_uid: str) -> View:
         """The View for reading one study; NotFound when it is of nobody whom the reader has open."""
         if reader.subject.kind is SubjectKind.STAFF and reader.by_token:
-            return await self._gatekeeper.open_view_of_studies(reader.subject, (study_uid,))
+            return await self._gatekeeper.open_view_of_studies(
+                reader.subject, (study_uid,), with_rejected=reader.with_rejected
+            )
         return await self._own_view(reader)
 
     async def view_of_search(self, reader: Reader, patient_id: str, study_uid: str) -> View:
@@ -79,16 +95,18 @@ class Readers:
             return await self._own_view(reader)
         if patient_id and not set(patient_id) & set("*?"):
             keys = frozenset(person.key for person in await self._lookup.by_number(patient_id))
-            return await self._gatekeeper.open_view(reader.subject, keys)
+            return await self._open(reader, keys)
         if study_uid:
-            return await self._gatekeeper.open_view_of_studies(reader.subject, study_uid.split("\\"))
+            return await self._gatekeeper.open_view_of_studies(
+                reader.subject, study_uid.split("\\"), with_rejected=reader.with_rejected
+            )
         raise NotAllowed("staff search about one person")
 
     async def _own_view(self, reader: Reader) -> View:
         """The View that follows from who asks, without a person being named."""
         subject = reader.subject
         if subject.kind is SubjectKind.SYSTEM:
-            return await self._gatekeeper.open_view(subject)
+            return await self._open(reader, None)
         key = (
             subject.patient_key
             if subject.kind is SubjectKind.PATIENT
@@ -96,7 +114,10 @@ class Readers:
         )
         if key is None:
             raise NotFound
-        return await self._gatekeeper.open_view(subject, frozenset({key}))
+        return await self._open(reader, frozenset({key}))
+
+    async def _open(self, reader: Reader, keys: frozenset[int] | None) -> View:
+        return await self._gatekeeper.open_view(reader.subject, keys, with_rejected=reader.with_rejected)
 
 
 def bearer(headers: Mapping[bytes, bytes]) -> str:

@@ -38,7 +38,7 @@ class Search:
         combined, fuzzy, zoned, empty = matching_of(link.extended.get(context.abstract_syntax, b""))
         offset = offset_minutes(question.timezone) if zoned else None
         matching = Matching(combined=combined, offset_minutes=offset, empty=empty)
-        view = await self._gatekeeper.open_view(link.system.subject)
+        view = await self._gatekeeper.open_view(link.system.subject, with_rejected=link.system.sees_rejected)
         await self._gatekeeper.record_search(view, "C-FIND")
         pending = FindResponse(
             request.message_id,

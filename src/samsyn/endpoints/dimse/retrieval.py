@@ -112,7 +112,7 @@ class Retrieval:
         if request.sop_class_uid != context.abstract_syntax:
             raise Mismatch("Affected SOP Class is not that of the context")
         targets = identifiers.targets(identifiers.read(message, context), context.abstract_syntax)
-        view = await self._gatekeeper.open_view(link.system.subject)
+        view = await self._gatekeeper.open_view(link.system.subject, with_rejected=link.system.sees_rejected)
         instances = await self._instances(view, targets)
         for study_uid in dict.fromkeys(instance.study_uid for instance in instances):
             await self._gatekeeper.record_opening(view, study_uid, "send", receiver=receiver)

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from samsyn import limits
+from samsyn.access.authentication.identification import CERTIFICATE
 from samsyn.access.events import Event, entry
 from samsyn.access.launches import Launch, Launches
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
@@ -53,8 +54,11 @@ class LaunchPages:
 
     async def ticket(self, request: Request) -> Response:
         """A known system's server asks for an address that opens the patient, for one of its provider's staff."""
-        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-        system = self._deps.connections.token(secret.strip()) if scheme.lower() == "bearer" else None
+        if CERTIFICATE in request.scope:
+            system = self._deps.connections.certificate(request.scope[CERTIFICATE])
+        else:
+            scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+            system = self._deps.connections.token(secret.strip()) if scheme.lower() == "bearer" else None
         if system is None or system.subject.assignment is None or not system.may_query:
             return Response(status_code=401, headers={**_NOT_KEPT, "WWW-Authenticate": "Bearer"})
         form = await read_form(request)

@@ -3,6 +3,7 @@
 import os
 import socket
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -25,6 +26,20 @@ def make_outboxes(settings: Settings, store: Store, clock: Clock, names: Names) 
     if settings.atna.host:
         made.append(Outbox(store, clock, _repository(settings.atna)))
     return tuple(made)
+
+
+def delivery_figures(outboxes: Sequence[Outbox]) -> list[tuple[str, str, float]]:
+    """(name, meaning, value) of what the metrics tell about each receiver."""
+    return [
+        (f"audit_{each.name}_{name}", text, float(value))
+        for each in outboxes
+        for name, text, value in (
+            ("waiting", "Audit entries that the receiver has not got yet", each.waiting),
+            ("delivered_total", "Audit entries delivered to the receiver", each.delivered),
+            ("set_aside_total", "Audit entries that the receiver refused", each.excepted),
+            ("failures", "Calls without a usable answer since the last good one", each.failures),
+        )
+    ]
 
 
 def _national_log(settings: StoreLogSettings, names: Names) -> StoreLog:

@@ -20,19 +20,14 @@ from samsyn.jobs.queue import Job
 from samsyn.model.audit import AuditEntry
 from samsyn.model.texts import ReportStatus
 from samsyn.reports.forms.cda import read_cda
-from samsyn.store.index import instance_rows
+from samsyn.store.index import settled_rows
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
 _PLACE: Final = (
     "SELECT sop_class, transfer_syntax, segment, body_offset, length, sender, study_uid, series_uid, patient_key,"
     " provider, unit, accession, accession_issuer, study_date, study.description"
-    " FROM instance JOIN series USING(series_key) JOIN study USING(study_key) WHERE sop_uid = ?"
-)
-
-_STUDY: Final = (
-    "SELECT study_key, study_uid, patient_key, provider, unit, accession, accession_issuer, study_date, description"
-    " FROM study WHERE study_uid = ?"
+    " FROM {} JOIN series USING(series_key) JOIN study USING(study_key) WHERE sop_uid = ?"
 )
 
 
@@ -61,7 +56,7 @@ class DocumentFiling:
     async def work(self, job: Job) -> None:
         """Files one object. BadInput, LimitExceeded: its content can not be read; the job is parked in the end, and
         the object itself is there to see."""
-        row = await self._store.read(partial(_facts, sop_uid=job.name, study_uid=job.payload))
+        row = await self._store.read(partial(_facts, sop_uid=job.name))
         if row is None:
             return
         data = await self._store.body_async(row["segment"], row["body_offset"], row["length"])
@@ -82,27 +77,14 @@ class DocumentFiling:
         await self._store.commit(decide)
 
 
-def _facts(connection: sqlite3.Connection, sop_uid: str, study_uid: str) -> dict[str, Any] | None:
+def _facts(connection: sqlite3.Connection, sop_uid: str) -> dict[str, Any] | None:
     """Where the object lies and what its study tells, settled or not; None = it is not there any more."""
-    row = connection.execute(_PLACE, (sop_uid,)).fetchone()
-    if row is not None:
-        return dict(row)
-    study = connection.execute(_STUDY, (study_uid,)).fetchone()
-    if study is None:
-        return None
-    stored = instance_rows.instances_of_study(connection, study["study_key"])
-    found = next((each for each in stored if each.sop_instance_uid == sop_uid), None)
-    if found is None:
-        return None
-    return dict(study) | {
-        "sop_class": found.sop_class_uid,
-        "transfer_syntax": found.transfer_syntax_uid,
-        "segment": found.location.segment,
-        "body_offset": found.location.offset,
-        "length": found.location.length,
-        "series_uid": found.series_uid,
-        "sender": "",
-    }
+    row = connection.execute(_PLACE.format("instance"), (sop_uid,)).fetchone()
+    settled = settled_rows.table_of_instance(connection, sop_uid) if row is None else None
+    if settled is not None:
+        table, content = settled
+        row = connection.execute(_PLACE.format(table), (content, sop_uid)).fetchone()
+    return dict(row) if row is not None else None
 
 
 def _said(document: ReportDocument) -> _Said:

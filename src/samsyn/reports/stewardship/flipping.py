@@ -6,7 +6,9 @@ from typing import Any
 from samsyn.dicom.reading import Summary
 from samsyn.errors import Conflict, NotFound
 from samsyn.ingest import filing
+from samsyn.ingest.telling import tell
 from samsyn.jobs import queue
+from samsyn.model.changes import ChangeKind
 from samsyn.model.patient import PatientIdentifier
 from samsyn.model.sender import Sender
 from samsyn.patients import corrections, findings, registry
@@ -72,6 +74,9 @@ def give(transaction: Transaction, switch: Switch, to_key: int, provider: str, a
         act_key=act_key,
         made=transaction.time,
         ended="",
+    )
+    tell(
+        transaction, ChangeKind.MOVED, switch.study_uid, named=[switch.split_uid] if switch.split_uid else []
     )
     for uid in sorted(switch.objects):
         _use_draft(transaction, correction, switch.draft, uid)
@@ -167,6 +172,7 @@ def _take_images_back(transaction: Transaction, found: Correction) -> None:
         transaction.delete("study", study_key=study[0])
     else:
         transaction.update("study", {"study_key": study[0]}, patient_key=found.from_key)
+    tell(transaction, ChangeKind.MOVED, found.study_uid)
     _new_names(transaction, chosen)
 
 

@@ -4,14 +4,24 @@ import sqlite3
 from collections.abc import Sequence
 
 from samsyn.model.predicate import Predicate
+from samsyn.store.index import rejected_rows
 from samsyn.store.index.predicate_sql import compile_predicate
 
 
 def studies(
     connection: sqlite3.Connection, predicate: Predicate, patient_keys: frozenset[int]
 ) -> list[sqlite3.Row]:
-    """Visible studies of these persons."""
-    return _visible(connection, "study", predicate, patient_keys, "study_date DESC, study_time DESC")
+    """Visible studies of these persons, without what rejection notes hide."""
+    return _visible(
+        connection,
+        "study",
+        predicate,
+        patient_keys,
+        "study_date DESC, study_time DESC",
+        # A row gives the first of columns with one name.
+        f"{rejected_rows.SHOWN_COUNT}, {rejected_rows.SHOWN_SERIES_COUNT}, {rejected_rows.SHOWN_MODALITIES},",
+        rejected_rows.STUDY_SHOWN,
+    )
 
 
 def referrals(
@@ -34,11 +44,14 @@ def _visible(
     predicate: Predicate,
     patient_keys: frozenset[int],
     order: str,
+    columns: str = "",
+    shown: str = "1",
 ) -> list[sqlite3.Row]:
     condition, parameters = compile_predicate(predicate, table)
     marks = ",".join("?" * len(patient_keys))
     return connection.execute(
-        f"SELECT * FROM {table} WHERE {table}.patient_key IN ({marks}) AND {condition} ORDER BY {order}",
+        f"SELECT {columns} {table}.* FROM {table} WHERE {table}.patient_key IN ({marks}) AND {condition}"
+        f" AND {shown} ORDER BY {order}",
         [*sorted(patient_keys), *parameters],
     ).fetchall()
 
@@ -62,6 +75,7 @@ def items_of(
     columns = "patient_key, provider, unit, begins, ends"
     parts = [
         f"SELECT {columns} FROM {table} WHERE patient_key IN ({marks})"
+        + (f" AND {rejected_rows.STUDY_SHOWN}" if table == "study" else "")
         for table in ("study", "referral", "report")
     ]
     return connection.execute(" UNION ".join(parts), [*sorted(patient_keys)] * 3).fetchall()

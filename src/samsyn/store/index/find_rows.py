@@ -3,11 +3,12 @@
 import re
 import sqlite3
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from samsyn import limits
 from samsyn.model.predicate import Predicate
-from samsyn.store.index import settled_rows, settled_uids
+from samsyn.store.index import rejected_rows, settled_rows, settled_uids
 from samsyn.store.index.predicate_sql import compile_predicate
 
 Kind = Literal[
@@ -29,14 +30,14 @@ Kind = Literal[
 STUDY_COLUMNS: Final = (
     "study.study_key, study.study_uid, study.patient_key, study.provider, study.unit, study.study_date,"
     " study.study_time, study.study_id, study.description, study.accession, study.accession_issuer,"
-    " study.referring, study.modalities, study.series_count, study.instance_count, patient.name AS patient_name,"
+    " study.referring, {modalities}, {series_count}, {instance_count}, patient.name AS patient_name,"
     " patient.birth_date, patient.sex, patient.protected, patient.merged_into"
 )
 SERIES_COLUMNS: Final = (
     STUDY_COLUMNS + ", series.series_key, series.series_uid, series.modality, series.number,"
     " series.description AS series_description, series.body_part, series.laterality, series.station,"
     " series.manufacturer, series.institution, series.protocol, series.started_date, series.started_time,"
-    " series.instance_count AS series_instance_count"
+    " {series_instances} AS series_instance_count"
 )
 INSTANCE_COLUMNS: Final = (
     SERIES_COLUMNS + ", instance.sop_uid, instance.sop_class, instance.transfer_syntax,"
@@ -47,6 +48,24 @@ INSTANCE_COLUMNS: Final = (
 
 _EMPTY_LEFT_OUT: Final = frozenset({"study.accession"})
 _COLUMN_OF_INSTANCE: Final = re.compile(r"\binstance\.(\w+)")
+_SHOWN: Final = MappingProxyType(
+    {
+        "modalities": rejected_rows.SHOWN_MODALITIES,
+        "series_count": rejected_rows.SHOWN_SERIES_COUNT,
+        "instance_count": rejected_rows.SHOWN_COUNT,
+        "series_instances": "series.instance_count - series.hidden_count",
+    }
+)
+"""Without what rejection notes hide."""
+_ALL: Final = MappingProxyType(
+    {
+        "modalities": "study.modalities",
+        "series_count": "study.series_count",
+        "instance_count": "study.instance_count",
+        "series_instances": "series.instance_count",
+    }
+)
+
 PATIENT_NAME: Final = "patient.folded_name"
 
 
@@ -65,16 +84,18 @@ def find_studies(
     conditions: list[Condition],
     limit: int,
     offset: int,
+    rejected_of: str = "",
 ) -> list[sqlite3.Row]:
     """Studies, newest first."""
     return _find(
         connection,
-        f"SELECT {STUDY_COLUMNS} FROM study JOIN patient USING(patient_key)",
+        _select(STUDY_COLUMNS, "study JOIN patient USING(patient_key)", rejected_of),
         predicate,
         conditions,
         "study.study_date DESC, study.study_time DESC, study.study_key",
         limit,
         offset,
+        shown=_shown(rejected_of),
     )
 
 
@@ -84,16 +105,18 @@ def find_series(
     conditions: list[Condition],
     limit: int,
     offset: int,
+    rejected_of: str = "",
 ) -> list[sqlite3.Row]:
     """Series, by study and number."""
     return _find(
         connection,
-        f"SELECT {SERIES_COLUMNS} FROM series JOIN study USING(study_key) JOIN patient USING(patient_key)",
+        _select(SERIES_COLUMNS, f"series JOIN {_STUDY}", rejected_of),
         predicate,
         conditions,
         "study.study_date DESC, study.study_key, series.number, series.series_key",
         limit,
         offset,
+        shown=_shown(rejected_of, rejected_rows.SERIES_SHOWN),
     )
 
 
@@ -103,29 +126,29 @@ def find_instances(
     conditions: list[Condition],
     limit: int,
     offset: int,
+    rejected_of: str = "",
 ) -> list[sqlite3.Row]:
     """Instances, by series and number, settled or not."""
     order = "study.study_key, series.number, series.series_key, instance.number, instance.sop_uid"
+    select, shown = _instances_of("instance", rejected_of), _shown(rejected_of, rejected_rows.INSTANCE_SHOWN)
     if not settled_rows.is_any(connection):
-        return _find(connection, _instances_of("instance"), predicate, conditions, order, limit, offset)
+        return _find(connection, select, predicate, conditions, order, limit, offset, shown=shown)
     last = offset + limit
-    rows = _find(connection, _instances_of("instance"), predicate, conditions, order, last, 0)
-    series = _settled_series(connection, predicate, conditions)
+    rows = _find(connection, select, predicate, conditions, order, last, 0, shown=shown)
+    series = _settled_series(connection, predicate, conditions, rejected_of)
     if series:
         wanted = set(_COLUMN_OF_INSTANCE.findall(f"{INSTANCE_COLUMNS} {conditions}"))
         table, content = settled_rows.as_table(connection, series, wanted, _uids_wanted(conditions))
+        select = _instances_of(table, rejected_of)
         rows += _find(
-            connection, _instances_of(table), predicate, conditions, order, last, 0, first=(content,)
+            connection, select, predicate, conditions, order, last, 0, first=(content,), shown=shown
         )
         rows.sort(key=_place_of_instance)
     return rows[offset:last]
 
 
-def _instances_of(table: str) -> str:
-    return (
-        f"SELECT {INSTANCE_COLUMNS} FROM {table} JOIN series USING(series_key) JOIN study USING(study_key)"
-        " JOIN patient USING(patient_key)"
-    )
+def _instances_of(table: str, rejected_of: str) -> str:
+    return _select(INSTANCE_COLUMNS, f"{table} JOIN series USING(series_key) JOIN {_STUDY}", rejected_of)
 
 
 def _uids_wanted(conditions: list[Condition]) -> set[str] | None:
@@ -137,7 +160,7 @@ def _uids_wanted(conditions: list[Condition]) -> set[str] | None:
 
 
 def _settled_series(
-    connection: sqlite3.Connection, predicate: Predicate, conditions: list[Condition]
+    connection: sqlite3.Connection, predicate: Predicate, conditions: list[Condition], rejected_of: str
 ) -> list[tuple[int, int]]:
     """(series key, settled instances) of the settled series that may hold matches."""
     outer = [each for each in conditions if not each.column.startswith("instance.")]
@@ -154,6 +177,7 @@ def _settled_series(
         "series.series_key",
         limits.MAX_SETTLED_SEARCH + 1,
         0,
+        shown=_shown(rejected_of, rejected_rows.SERIES_SHOWN),
     )
     return [(row[0], row[1]) for row in rows]
 
@@ -176,13 +200,15 @@ def find_patients(
     conditions: list[Condition],
     limit: int,
     offset: int,
+    rejected_of: str = "",
 ) -> list[sqlite3.Row]:
     """Persons who have at least one visible study, with counts of what is visible."""
     return _find(
         connection,
         "SELECT patient.patient_key, patient.name AS patient_name, patient.birth_date, patient.sex,"
-        " patient.protected, patient.merged_into, COUNT(*) AS study_count, SUM(study.series_count) AS"
-        " series_total, SUM(study.instance_count) AS instance_total"
+        " patient.protected, patient.merged_into, COUNT(*) AS study_count,"
+        f" SUM({rejected_rows.SHOWN_SERIES}) AS series_total,"
+        " SUM(study.instance_count - study.hidden_count) AS instance_total"
         " FROM study JOIN patient USING(patient_key)",
         predicate,
         conditions,
@@ -190,7 +216,22 @@ def find_patients(
         limit,
         offset,
         group="patient.patient_key",
+        shown=_shown(rejected_of),
     )
+
+
+_STUDY: Final = "study USING(study_key) JOIN patient USING(patient_key)"
+
+
+def _select(columns: str, tables: str, rejected_of: str) -> str:
+    return f"SELECT {columns.format_map(_ALL if rejected_of else _SHOWN)} FROM {tables}"
+
+
+def _shown(rejected_of: str, also: str = "") -> tuple[str, list[Any]]:
+    """Keeps out what rejection notes hide; a steward searches in the studies of the own provider, with all in them."""
+    if rejected_of:
+        return "study.provider = ?", [rejected_of]
+    return rejected_rows.STUDY_SHOWN + (f" AND {also}" if also else ""), []
 
 
 def _find(
@@ -203,10 +244,12 @@ def _find(
     offset: int,
     group: str = "",
     first: tuple[Any, ...] = (),
+    *,
+    shown: tuple[str, list[Any]],
 ) -> list[sqlite3.Row]:
     sql, parameters = compile_predicate(predicate, "study")
-    where = [sql]
-    parameters = [*first, *parameters]
+    where = [sql, shown[0]]
+    parameters = [*first, *parameters, *shown[1]]
     for condition in conditions:
         sql, values = _condition(condition)
         where.append(sql)
@@ -336,12 +379,15 @@ def _modality(patterns: tuple[Any, ...], first: str, last: str) -> tuple[str, li
         sql, parameters = _any_like("modality", patterns)
     else:
         sql, parameters = _one_of("modality", tuple(text for text, _ in patterns))
+    is_one, modalities = sql, list(parameters)
     sql = f"SELECT study_key FROM study_modality WHERE {sql}"
     if first:
         sql, parameters = sql + " AND study_date >= ?", [*parameters, first]
     if last:
         sql, parameters = sql + " AND study_date <= ?", [*parameters, last]
-    return f"study.study_key IN ({sql})", parameters
+    shown = f"SELECT 1 FROM series AS shown WHERE shown.study_key = study.study_key AND {is_one}"
+    shown = f"(study.hidden_count = 0 OR EXISTS ({shown} AND shown.instance_count > shown.hidden_count))"
+    return f"(study.study_key IN ({sql}) AND {shown})", [*parameters, *modalities]
 
 
 def identifiers_of(
@@ -360,23 +406,6 @@ def identifiers_of(
             known = found.get(row[0])
             if known is None or (known[0] in untold and row[1] not in untold):
                 found[row[0]] = (row[1], row[2])
-    return found
-
-
-def requests_of(
-    connection: sqlite3.Connection, series_keys: list[int]
-) -> dict[int, list[tuple[str, str, str]]]:
-    """(step id, procedure id, accession) of each series that tells what it answers, in order."""
-    found: dict[int, list[tuple[str, str, str]]] = {}
-    for first in range(0, len(series_keys), 500):
-        part = series_keys[first : first + 500]
-        rows = connection.execute(
-            "SELECT series_key, step_id, procedure_id, accession FROM series_request WHERE series_key IN"
-            f" ({','.join('?' * len(part))}) ORDER BY series_key, place",
-            part,
-        )
-        for row in rows:
-            found.setdefault(row[0], []).append((row[1], row[2], row[3]))
     return found
 
 

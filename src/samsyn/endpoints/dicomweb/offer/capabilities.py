@@ -8,21 +8,26 @@ from xml.sax.saxutils import quoteattr
 import orjson
 
 from samsyn.dicom.dictionary import keyword_of
+from samsyn.endpoints.dicomweb.feed import PARAMETERS as FEED_PARAMETERS
 from samsyn.endpoints.dicomweb.offer.resources import RESOURCES, Resource
 from samsyn.endpoints.dicomweb.pictures.options import PARAMETERS as PICTURE_PARAMETERS
 from samsyn.endpoints.dicomweb.wado_uri import PARAMETERS as URI_PARAMETERS
-from samsyn.search.keys import KEYS, is_matched
+from samsyn.model.rejection import REJECTION_CODES
+from samsyn.search.keys import ITEM_KEYS, KEYS, is_matched
 from samsyn.search.query import Level
 
 WADL: Final = "application/vnd.sun.wadl+xml"
 JSON: Final = "application/json"
 _WADL_NAMESPACE: Final = "http://wadl.dev.java.net/2009/02"
 _ACCEPT: Final = MappingProxyType({"accept": "media types, before the Accept header"})
-_SEARCH: Final = MappingProxyType(
+SEARCH_PARAMETERS: Final = MappingProxyType(
     {
         "limit": "most results of one answer",
         "offset": "results to leave out at the beginning",
         "fuzzymatching": "true: names match by the beginnings of their words in any order",
+        "emptyvaluematching": 'true: the value "" finds what has no value',
+        "multiplevaluematching": "read and of no effect: values parted by a backslash always match as a list",
+        "TimezoneOffsetFromUTC": "dates and times are asked and told at this distance from UTC",
         "includefield": "further attributes to answer, or all",
     }
 )
@@ -41,14 +46,25 @@ def matching_keys(level: Level) -> tuple[str, ...]:
     )
 
 
+def matching_paths(level: Level) -> tuple[str, ...]:
+    """Keys inside sequences that restrict a search at a level, as paths of keywords."""
+    return tuple(
+        f"{keyword_of(sequence)}.{keyword_of(tag)}"
+        for (sequence, tag), key in ITEM_KEYS.items()
+        if is_matched(key, level)
+    )
+
+
 def parameters_of(resource: Resource) -> Mapping[str, str]:
     """Query parameters of an address and what each means."""
     match resource.parameters:
         case "search":
             keys = dict.fromkeys(matching_keys(level_of(resource)), "matching key")
-            return {**_ACCEPT, **_SEARCH, **keys}
+            return {**_ACCEPT, **SEARCH_PARAMETERS, **keys}
         case "picture":
             return PICTURE_PARAMETERS
+        case "feed":
+            return {**_ACCEPT, **FEED_PARAMETERS}
         case "uri":
             return URI_PARAMETERS
         case _:
@@ -102,4 +118,9 @@ def _wadl_resource(resource: Resource) -> str:
             f'<representation mediaType="application/dicom+{kind}"/>' for kind in ("json", "xml")
         )
         methods += f'<method name="POST"><request>{requests}</request><response>{results}</response></method>'
+    if resource.is_deleted:
+        reason = (
+            f'<param name="reason" style="query"><doc title={quoteattr(", ".join(REJECTION_CODES))}/></param>'
+        )
+        methods += f'<method name="DELETE"><request>{reason}</request></method>'
     return f"<resource path={quoteattr(resource.path)}>{template}{methods}</resource>"

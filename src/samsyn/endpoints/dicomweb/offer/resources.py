@@ -37,14 +37,18 @@ class Resource:
     """Media types of GET and HEAD; none = the address is not read."""
     storing: tuple[str, ...] = ()
     """Media types of POST."""
+    is_deleted: bool = False
+    """Whether DELETE takes back what the address names."""
     parameters: str = ""
-    """Which table of query parameters holds: search, picture, uri or "" for none but accept."""
+    """Which table of query parameters holds: search, picture, uri, feed or "" for none but accept."""
 
     @property
     def methods(self) -> tuple[str, ...]:
         """HTTP methods that the address takes."""
         reading = ("GET", "HEAD") if self.reading else ()
-        return (*reading, *(("POST",) if self.storing else ()), "OPTIONS")
+        storing = ("POST",) if self.storing else ()
+        deleting = ("DELETE",) if self.is_deleted else ()
+        return (*reading, *storing, *deleting, "OPTIONS")
 
     @property
     def path(self) -> str:
@@ -59,23 +63,27 @@ class Resource:
 
 
 def _search(form: str, depth: int, what: str, storing: tuple[str, ...] = ()) -> Resource:
-    return Resource(form, depth, f"search for {what}", _DATA_SETS, storing, "search")
+    return Resource(form, depth, f"search for {what}", _DATA_SETS, storing, parameters="search")
 
 
 def _table() -> tuple[Resource, ...]:
     single = ("application/dicom", *_OBJECTS)
     found = [
         Resource("", 0, "this description", ("application/vnd.sun.wadl+xml", "application/json")),
-        Resource("wado", 0, "one instance by parameters (WADO-URI)", single[:1] + _PICTURES, (), "uri"),
+        Resource(
+            "wado", 0, "one instance by parameters (WADO-URI)", single[:1] + _PICTURES, parameters="uri"
+        ),
+        Resource("changes", 0, "what happened, in order", ("application/json",), parameters="feed"),
         _search("studies", 0, "studies", _STORED),
         _search("series", 0, "series"),
         _search("instances", 0, "instances"),
         _search("studies/series", 1, "series of a study"),
         _search("studies/instances", 1, "instances of a study"),
         _search(INSTANCE, 2, "instances of a series"),
-        Resource(STUDY, 1, "all instances of a study", _OBJECTS, _STORED),
-        Resource(SERIES, 2, "all instances of a series", _OBJECTS),
-        Resource(INSTANCE, 3, "one instance", single),
+        Resource(STUDY, 1, "all instances of a study", _OBJECTS, _STORED, is_deleted=True),
+        Resource("studies/corrections", 1, "corrects attributes of a study", (), ("application/dicom+json",)),
+        Resource(SERIES, 2, "all instances of a series", _OBJECTS, is_deleted=True),
+        Resource(INSTANCE, 3, "one instance", single, is_deleted=True),
         Resource(
             FRAMES,
             4,
@@ -99,9 +107,11 @@ def _table() -> tuple[Resource, ...]:
         if form != FRAMES:
             found.append(Resource(f"{form}/metadata", depth, f"metadata of {name}", _DATA_SETS))
         shown = _PICTURES if form == FRAMES else (*_PICTURES, "application/pdf", "video/* as stored")
-        found.append(Resource(f"{form}/rendered", depth, f"a picture of {name}", shown, (), "picture"))
+        found.append(Resource(f"{form}/rendered", depth, f"a picture of {name}", shown, parameters="picture"))
         found.append(
-            Resource(f"{form}/thumbnail", depth, f"a small picture of {name}", _PICTURES, (), "picture")
+            Resource(
+                f"{form}/thumbnail", depth, f"a small picture of {name}", _PICTURES, parameters="picture"
+            )
         )
     return tuple(found)
 

@@ -9,7 +9,9 @@ from samsyn.dicom.dictionary import tag_of, vr_of
 from samsyn.dicom.uids import is_uid
 from samsyn.errors import BadInput, LimitExceeded, NotSupported
 from samsyn.limits import MAX_QUERY_CHARACTERS, MAX_SEARCH_ROWS
-from samsyn.search.query import Level, Query
+from samsyn.search.keys import is_returned
+from samsyn.search.moments import offset_minutes
+from samsyn.search.query import Level, Matching, Query
 
 STUDY_INSTANCE_UID = 0x0020000D
 SERIES_INSTANCE_UID = 0x0020000E
@@ -42,6 +44,10 @@ DEFAULTS: MappingProxyType[Level, frozenset[int]] = MappingProxyType(
 
 _TAG = re.compile(r"[0-9A-Fa-f]{8}", re.ASCII)
 _MAX_PARAMETERS = 256
+_MAX_STEPS = 8
+_TIMEZONE = 0x00080201
+_OURS = frozenset({0x00080005, 0x00080056, _TIMEZONE, 0x00081190})
+"""Attributes that this door adds to every match."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +61,25 @@ class Search:
     """Whether our own limit cut what the client asked for, or he named none."""
     included: frozenset[int] | None
     """Attributes to answer; None = all."""
+    unknown: tuple[int, ...]
+    """Attributes that were asked for by includefield and that no match has."""
+    timezone: str
+    """Timezone Offset From UTC in which dates and times are asked and told, "" = as the objects have them."""
 
 
 def parse_search(level: Level, query_string: bytes, known: dict[int, str]) -> Search:
     """A search at a level; `known` are the UIDs that the path already names.
 
+    A key inside a sequence is written as a path of tags or keywords parted by dots (PS3.18 8.3.4.1).
     Nothing is dropped silently: an unknown parameter, a key that stands twice or a malformed number is
     BadInput, a key that the index does not match is NotSupported (by search). LimitExceeded:
     MAX_QUERY_CHARACTERS. The page is cut to MAX_SEARCH_ROWS.
     """
     if len(query_string) > MAX_QUERY_CHARACTERS:
         raise LimitExceeded("MAX_QUERY_CHARACTERS")
-    keys = dict(known)
-    included = set(DEFAULTS[level] | _context(level, known))
-    everything = False
-    limit, offset, fuzzy = -1, 0, False
+    keys, items = dict(known), dict[tuple[int, int], str]()
+    fields, everything = set[int](), False
+    limit, offset, fuzzy, empty, timezone = -1, 0, False, False, ""
     seen: set[str] = set()
     for name, value in _parameters(query_string):
         if name != "includefield" and name in seen:
@@ -81,21 +91,49 @@ def parse_search(level: Level, query_string: bytes, known: dict[int, str]) -> Se
             case "offset":
                 offset = _number(value)
             case "fuzzymatching":
-                fuzzy = _truth(value)
+                fuzzy = _truth(name, value)
+            case "emptyvaluematching":
+                empty = _truth(name, value)
+            case "multiplevaluematching":
+                _truth(name, value)
             case "includefield":
                 everything = everything or value == "all"
-                included |= {_tag(part) for part in value.split(",")} if value != "all" else set()
+                fields |= {_path(part)[0] for part in value.split(",")} if value != "all" else set()
             case "accept" | "charset":
                 continue
             case _:
-                tag = _tag(name)
-                if tag in keys:
-                    raise BadInput("a key stands twice")
-                keys[tag] = _key_value(tag, value)
-                included.add(tag)
+                path = _path(name)
+                if path[0] == _TIMEZONE:
+                    timezone = value.strip()
+                elif len(path) == 1:
+                    if path[0] in keys:
+                        raise BadInput("a key stands twice")
+                    keys[path[0]] = _key_value(path[0], value)
+                    fields.add(path[0])
+                else:
+                    items[_item_key(path, items)] = value
+                    fields.add(path[0])
+    included = DEFAULTS[level] | _context(level, known) | fields
     wanted = min(limit, MAX_SEARCH_ROWS) if limit >= 0 else MAX_SEARCH_ROWS
-    query = Query(level, keys, wanted + 1, offset, fuzzy)
-    return Search(query, wanted, limit < 0 or limit > wanted, None if everything else frozenset(included))
+    matching = Matching(offset_minutes=offset_minutes(timezone), empty=empty)
+    query = Query(level, keys, wanted + 1, offset, fuzzy, matching, items)
+    return Search(
+        query,
+        wanted,
+        limit < 0 or limit > wanted,
+        None if everything else frozenset(included),
+        tuple(sorted(tag for tag in fields if not (is_returned(tag, level) or tag in _OURS or tag in keys))),
+        timezone,
+    )
+
+
+def _item_key(path: tuple[int, ...], items: dict[tuple[int, int], str]) -> tuple[int, int]:
+    """A key of one step into a sequence; search tells whether it is matched."""
+    if len(path) != 2:
+        raise NotSupported("keys deeper in sequences are not matched")
+    if (path[0], path[1]) in items:
+        raise BadInput("a key stands twice")
+    return path[0], path[1]
 
 
 def _context(level: Level, known: dict[int, str]) -> set[int]:
@@ -124,12 +162,18 @@ def _parameters(query_string: bytes) -> list[tuple[str, str]]:
         raise BadInput("the query string is malformed") from None
 
 
+def _path(name: str) -> tuple[int, ...]:
+    """Tags of an attribute path: keywords or eight hexadecimal digits, parted by dots."""
+    steps = name.split(".")
+    if len(steps) > _MAX_STEPS:
+        raise BadInput("an attribute path is too deep")
+    return tuple(_tag(step) for step in steps)
+
+
 def _tag(name: str) -> int:
     """Tag of a keyword or of eight hexadecimal digits."""
     if _TAG.fullmatch(name):
         return int(name, 16)
-    if "." in name:
-        raise NotSupported("keys inside sequences are not matched")
     tag = tag_of(name)
     if tag is None:
         raise BadInput("an attribute is unknown")
@@ -152,7 +196,7 @@ def _number(value: str) -> int:
     return int(value)
 
 
-def _truth(value: str) -> bool:
+def _truth(name: str, value: str) -> bool:
     if value not in ("true", "false"):
-        raise BadInput("fuzzymatching is true or false")
+        raise BadInput(f"{name} is true or false")
     return value == "true"

@@ -26,6 +26,7 @@ from samsyn.search.query import Level
 
 _CHARSET = 0x00080005
 _RETRIEVE_URL = 0x00081190
+_TIMEZONE = 0x00080201
 _AVAILABILITY = 0x00080056
 _MORE = b'299 Samsyn "The number of results exceeded the maximum; additional results can be requested."'
 
@@ -41,7 +42,9 @@ class Searches:
     async def search(self, level: Level, target: Target, asked: Asked, reader: Reader) -> Answer:
         """200 with the matches, 204 when there are none (PS3.18 table 10.6.3-1).
 
-        A Warning header tells that our own limit cut the answer; what the client's limit cut is no warning.
+        A Warning header tells that our own limit cut the answer (what the client's limit cut is no warning) and
+        which fields no match has. X-Total-Count tells how many matches there are in all that this reader may see,
+        on the page that shows the last of them: then it is known without counting.
         """
         if reader.system is not None and not reader.system.may_query:
             raise NotAllowed
@@ -68,15 +71,27 @@ class Searches:
         await self._gatekeeper.record_search(view, "dicomweb", view.patient_keys)
         found = await self._finder.find(view, search.query)
         if not found or not search.wanted:
-            return Answer(204)
-        warnings = ((b"warning", _MORE),) if search.capped and len(found) > search.wanted else ()
+            return Answer(204, headers=_headers(search, len(found)))
+        headers = _headers(search, len(found))
         rows = [_row(level, attributes, search, asked.base) for attributes in found[: search.wanted]]
         document = orjson.dumps(rows)
         tag = entity_tag(view, "search", form, document, weak=form == "xml")
         if asked.has(tag):
             return not_modified(tag)
         answer = as_json(document) if form == "json" else as_xml(rows)
-        return replace(answer, headers=warnings, tag=tag)
+        return replace(answer, headers=headers, tag=tag)
+
+
+def _headers(search: Search, found: int) -> tuple[tuple[bytes, bytes], ...]:
+    headers: list[tuple[bytes, bytes]] = []
+    if search.capped and found > search.wanted:
+        headers.append((b"warning", _MORE))
+    if search.unknown:
+        names = ", ".join(f"{tag:08X}" for tag in search.unknown)
+        headers.append((b"warning", f'299 Samsyn "These fields are not answered: {names}"'.encode()))
+    if found <= search.wanted and (found or not search.query.offset):
+        headers.append((b"x-total-count", b"%d" % (search.query.offset + found)))
+    return tuple(headers)
 
 
 def _row(level: Level, attributes: Attributes, search: Search, base: str) -> dict[str, dict[str, object]]:
@@ -87,6 +102,8 @@ def _row(level: Level, attributes: Attributes, search: Search, base: str) -> dic
     shown = {**shown, _CHARSET: ("CS", ("ISO_IR 192",)), _RETRIEVE_URL: ("UR", (_address(attributes, base),))}
     if level is not Level.SERIES:
         shown[_AVAILABILITY] = ("CS", ("ONLINE",))
+    if search.timezone:
+        shown[_TIMEZONE] = ("SH", (search.timezone,))
     return attributes_to_json(shown)
 
 

@@ -37,7 +37,7 @@ _SOP_CLASS: Final = 0x00080016
 _SOP_INSTANCE: Final = 0x00080018
 _AVAILABLE_SYNTAX: Final = 0x00083002
 _META_SYNTAX: Final = 0x00020010
-_SYNTAX_OF_KIND: Final = MappingProxyType(
+SYNTAX_OF_KIND: Final = MappingProxyType(
     {
         "image/jls": JPEG_LS_LOSSLESS,
         "image/jp2": JPEG_2000_LOSSLESS,
@@ -149,8 +149,8 @@ def _syntax_of(model: Model, parts: list[_Part]) -> str:
         return first.syntax
     if first.kind == "image/jpeg":
         return _jpeg_syntax(first.data)
-    if first.kind in _SYNTAX_OF_KIND:
-        return _SYNTAX_OF_KIND[first.kind]
+    if first.kind in SYNTAX_OF_KIND:
+        return SYNTAX_OF_KIND[first.kind]
     said = text_of(model, _AVAILABLE_SYNTAX) or text_of(model, _META_SYNTAX)
     return said or EXPLICIT_LITTLE
 

@@ -1,0 +1,33 @@
+"""Reads of the change feed."""
+
+import sqlite3
+
+from samsyn.model.predicate import Predicate
+from samsyn.store.index import rejected_rows
+from samsyn.store.index.predicate_sql import compile_predicate
+
+
+def closed_until(connection: sqlite3.Connection, bucket: str) -> int:
+    """The last row that can not grow any more and has none before it that can; `bucket` is the first open time."""
+    first_open = connection.execute(
+        "SELECT MIN(change_key) FROM change WHERE kind = 'stored' AND bucket >= ?", (bucket,)
+    ).fetchone()[0]
+    if first_open is not None:
+        return int(first_open) - 1
+    return int(connection.execute("SELECT COALESCE(MAX(change_key), 0) FROM change").fetchone()[0])
+
+
+def changes(
+    connection: sqlite3.Connection, predicate: Predicate, after: int, until: int, limit: int, rejected_of: str
+) -> list[sqlite3.Row]:
+    """Rows behind `after` up to `until`, of studies that the predicate shows. Instances that are hidden now are not
+    told as stored, but to stewards of their provider; a series that was moved is not told of its former study."""
+    sql, parameters = compile_predicate(predicate, "study")
+    return connection.execute(
+        "SELECT change.* FROM change JOIN study USING(study_uid) LEFT JOIN series USING(series_uid)"
+        f" WHERE change_key > ? AND change_key <= ? AND {sql}"
+        " AND (kind <> 'stored' OR (series.study_key = study.study_key"
+        f" AND (study.provider = ? OR {rejected_rows.SERIES_SHOWN})))"
+        " ORDER BY change_key LIMIT ?",
+        [after, until, *parameters, rejected_of or "\0", limit],
+    ).fetchall()

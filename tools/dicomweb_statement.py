@@ -1,0 +1,164 @@
+"""Writes docs/conformance/dicomweb.md from the tables of the DICOMweb door: `python -m tools.dicomweb_statement`."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from samsyn import limits
+from samsyn.dicom.dictionary import keyword_of
+from samsyn.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
+from samsyn.endpoints.dicomweb.errors_table import FAILURE_REASON, STATUS
+from samsyn.endpoints.dicomweb.feed import PARAMETERS as FEED_PARAMETERS
+from samsyn.endpoints.dicomweb.frames import offers_of
+from samsyn.endpoints.dicomweb.offer.capabilities import SEARCH_PARAMETERS
+from samsyn.endpoints.dicomweb.offer.resources import RESOURCES
+from samsyn.endpoints.dicomweb.pictures.options import PARAMETERS as PICTURE_PARAMETERS
+from samsyn.endpoints.dicomweb.searching.query import DEFAULTS
+from samsyn.endpoints.dicomweb.storing.assembly import SYNTAX_OF_KIND
+from samsyn.endpoints.dicomweb.wado_uri import PARAMETERS as URI_PARAMETERS
+from samsyn.model.amendment import AMENDABLE
+from samsyn.model.rejection import REJECTION_CODES
+from samsyn.search.keys import ITEM_KEYS, KEYS, is_matched
+from samsyn.search.query import Level
+
+TARGET: Final = Path(__file__).resolve().parent.parent / "docs" / "conformance" / "dicomweb.md"
+_LEVELS: Final = (Level.STUDY, Level.SERIES, Level.IMAGE)
+
+_INTRODUCTION: Final = """\
+# DICOMweb conformance
+
+Made from the tables that the code uses (`python -m tools.dicomweb_statement`); a test fails when it is out of date.
+The standard is DICOM PS3.18. The root of the service is `/dicomweb`.
+
+**Who may.** Systems show a bearer token that settings name; people come with their session or a token. Storing is for
+systems. Every read stands under the law's View: what is hidden is answered exactly like what does not exist (404, or no
+match). Each opening is in the audit journal before the first byte, also when the answer is 304.
+
+**Keeping.** Answers with personal data carry an entity tag that is bound to the reader and his session, and
+`private, max-age=0, must-revalidate`: what a browser keeps is asked for again before each use, and that question is
+decided like the first one. Everything else is `no-store`.
+
+**Byte ranges** are given of every answer that is a single part: instances, frames, bulk data, videos, PDF documents.
+
+**Taking back.** DELETE never removes anything: it writes a rejection note (IHE RAD IOCM) that hides what the address
+names, as notes do that come by C-STORE or STOW-RS. `reason` is one of {codes}; without it 113001. Only systems with
+`steward` in their settings and people with the role steward and a token may, and only in studies of their own
+provider. For them the whole service stands once more under `/dicomweb/rejected`, with what is hidden elsewhere. A note
+that names an earlier note takes that one back.
+
+**Correcting.** `POST /studies/{{study}}/corrections` with one application/dicom+json data set corrects {corrected} of a
+study, by the same stewards; `reason` goes into the audit journal. What was sent stays as it is; searches, metadata and
+objects that leave have the right value, and the old one in the Original Attributes Sequence. Searches answer the
+patient's own attributes from the patient register.
+
+**Not offered:** clips of multi-frame pictures as GIF or MP4 (406), annotations and colour profiles in pictures (left
+out with a Warning), presentation states (400 by WADO-URI, 406 as rendered), de-identification on the way out (400),
+compression on the way out, request bodies with a Content-Encoding (415).
+"""
+
+_FEED: Final = """
+For systems. A page is `{changes: [...], cursor, last}`, a change `{cursor, kind, time, study, series, instances, code,
+sopInstances, attributes, into}`: `stored` (instances of a series that came within ten seconds), `rejected` and
+`restored` (with the instances), `corrected` (with the attributes) and `moved` (given to another patient, or back; with
+the study into which series were split off). Changes come in their order, and none ever changes once it
+was told, which is ten to fifteen seconds after instances came. `cursor` of the page is where to go on; it passes over
+what this reader may not see. Who gets new rights reads from the beginning, since what was hidden is not told
+afterwards.
+"""
+
+
+def statement() -> str:
+    """The whole page."""
+    parts = [
+        _INTRODUCTION.format(
+            codes=", ".join(f"{code} ({what})" for code, what in REJECTION_CODES.items()),
+            corrected=", ".join(keyword_of(tag) for tag in AMENDABLE),
+        ),
+        "## Addresses\n\n" + _table(("Address", "Methods", "What", "Sent as", "Taken as"), _addresses()),
+        "## Searching\n\n" + _table(("Parameter", "Meaning"), SEARCH_PARAMETERS.items()),
+        _paging(),
+        "Attributes, by level: M = matched, R = answered without being asked for, (R) = answered when includefield"
+        " names it or `all`.\n\n"
+        + _table(("Attribute", "Keyword", *map(str.capitalize, _LEVELS), "Matching"), _keys()),
+        "Keys inside sequences, written as paths:\n\n" + _table(("Path", "Levels"), _paths()),
+        "## Pictures\n\n" + _table(("Parameter", "Meaning"), PICTURE_PARAMETERS.items()),
+        "## Change feed\n\n" + _table(("Parameter", "Meaning"), FEED_PARAMETERS.items()) + _FEED,
+        "## WADO-URI\n\n" + _table(("Parameter", "Meaning"), URI_PARAMETERS.items()),
+        "## Transfer syntaxes\n\nEvery one is stored and sent back byte for byte,"
+        " or uncompressed to who accepts only that. Frames can be sent as:\n\n"
+        + _table(("Transfer syntax", "UID", "Frames"), _syntaxes()),
+        "Bulk data that are stored apart from their metadata and name no transfer syntax are taken as:\n\n"
+        + _table(
+            ("Media type", "Transfer syntax"),
+            (*SYNTAX_OF_KIND.items(), ("image/jpeg", "by its first frame marker")),
+        ),
+        "## Refusals\n\n"
+        + _table(("Reason", "Status", "Failure Reason of one instance (STOW-RS)"), _refusals()),
+    ]
+    return "\n".join(part.rstrip("\n") + "\n" for part in parts)
+
+
+def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    def line(cells: Iterable[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+    heads = tuple(heads)
+    return line(heads) + line("---" for _ in heads) + "".join(line(row) for row in rows)
+
+
+def _addresses() -> Iterator[tuple[str, ...]]:
+    for each in RESOURCES.values():
+        sent, taken = (", ".join(f"`{kind}`" for kind in kinds) for kinds in (each.reading, each.storing))
+        yield f"`{each.path}`", ", ".join(each.methods), each.what, sent, taken
+
+
+def _paging() -> str:
+    return (
+        f"One answer holds at most {limits.MAX_SEARCH_ROWS} matches; a Warning 299 tells when that cut it. Studies come"
+        " newest first, series by number, instances by number, always in the same order. X-Total-Count stands on the"
+        " page with the last match and counts what this reader may see. An unknown parameter, a key that is not matched"
+        " and a malformed value are refused (400), never ignored.\n"
+    )
+
+
+def _keys() -> Iterator[tuple[str, ...]]:
+    for key in sorted(KEYS, key=lambda key: key.tag):
+        marks = [_mark(key.tag, level) for level in _LEVELS]
+        if any(marks):
+            yield f"({key.tag >> 16:04X},{key.tag & 0xFFFF:04X})", keyword_of(key.tag), *marks, key.kind.value
+
+
+def _mark(tag: int, level: Level) -> str:
+    key = next(key for key in KEYS if key.tag == tag)
+    ranks = {Level.PATIENT: 0, Level.STUDY: 1, Level.SERIES: 2, Level.IMAGE: 3}
+    matched = "M" if is_matched(key, level) else ""
+    returned = key.is_returned and not key.only_at_level and ranks[key.level] <= ranks[level]
+    answered = "R" if tag in DEFAULTS[level] else "(R)" if returned else ""
+    return " ".join(part for part in (matched, answered) if part)
+
+
+def _paths() -> Iterator[tuple[str, str]]:
+    for (sequence, tag), key in ITEM_KEYS.items():
+        levels = ", ".join(level.capitalize() for level in _LEVELS if is_matched(key, level))
+        yield f"`{keyword_of(sequence)}.{keyword_of(tag)}`", levels
+
+
+def _syntaxes() -> Iterator[tuple[str, str, str]]:
+    for syntax in TRANSFER_SYNTAXES.values():
+        forms = [f"`{offer.kind}`" + (" decoded" if offer.decoded else "") for offer in offers_of(syntax.uid)]
+        yield syntax.name, f"`{syntax.uid}`", ", ".join(forms)
+
+
+def _refusals() -> Iterator[tuple[str, str, str]]:
+    for kind, status in STATUS.items():
+        yield kind.sentence, str(status), f"{FAILURE_REASON[kind.code]:04X}H"
+
+
+def main() -> None:
+    """Writes the page."""
+    TARGET.parent.mkdir(parents=True, exist_ok=True)
+    TARGET.write_text(statement(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""A radiologist has a study sent to the own PACS from its page, follows it there and stops it."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.browser.browsing import a_browser
+from tests.viewer.house import a_served_house
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+async def test_a_study_is_sent_from_its_page_and_the_page_follows_it(size: str, tmp_path: Path) -> None:
+    async with a_served_house(tmp_path) as house:
+        await house.fill(["tolvan"], frozenset({"ct-chest"}))
+        async with a_browser(house.base, size) as seen:
+            page = seen.page
+            await page.goto(f"{house.base}/login")
+            await page.click('a[href="/login/start"]')
+            await page.click('button:has-text("Ingrid Sandelin")')
+            await page.click('button:has-text("Nordsjukhuset")')
+            await page.wait_for_selector("#number")
+            await seen.open_patient("19121212-1212")
+            await page.click("a.title:has-text('DT thorax med iv kontrast') >> nth=0")
+            await page.wait_for_selector("#transfers select")
+            await seen.check("examination")
+            await page.click("#transfers button:has-text('Skicka bilderna')")
+            await page.wait_for_selector("#transfers li:has-text('Väntar på sin tur')")
+            await seen.check("a transfer that waits")
+            [(transfer,)] = house.store.peek(
+                lambda one: [tuple(row) for row in one.execute("SELECT transfer_id FROM transfer")]
+            )
+            async with page.expect_response(lambda answer: answer.url.endswith("/transfers")):
+                pass
+            await page.click("#transfers button:has-text('Avbryt')")
+            await page.wait_for_selector("#transfers li:has-text('Avbrutet')")
+            await seen.check("a transfer that was stopped")
+            assert transfer not in await page.inner_text("article")

@@ -176,9 +176,13 @@ def test_a_parameter_given_twice_is_refused(radiologist: Reader) -> None:
 @pytest.mark.parametrize("path", ["/Patient", "/Patient/x", "/ImagingStudy/x/_history", ""])
 def test_writing_is_refused_in_fhir_s_own_words(radiologist: Reader, method: str, path: str) -> None:
     answer = radiologist.http.request(method, path or "/")
-    assert answer.status_code == 405
-    assert answer.headers["allow"] == "GET, HEAD"
     assert complaints(answer.json()) == []
+    if (method, path) == ("POST", ""):
+        # Known systems file reports there; nobody else may.
+        assert answer.status_code == 403
+    else:
+        assert answer.status_code == 405
+        assert answer.headers["allow"] == "GET, HEAD"
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ demo: setup ## start a whole region with invented people, and print where and as
 serve: setup ## start Samsyn alone, empty, with the settings' defaults
 	@.venv/bin/samsyn serve $(ARGS)
 
-check: setup ## everything that is quick: style, types, architecture, licences, unit tests (under a minute)
+check: setup ## everything that is quick: style, types, architecture, licences, unit tests (two minutes)
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/mypy --no-error-summary
@@ -30,7 +30,7 @@ check: setup ## everything that is quick: style, types, architecture, licences, 
 	@$(python) -m tools.licences
 	@HYPOTHESIS_PROFILE=quick $(pytest) -q -n 2 -m "not slow and not browser and not peer" $(ARGS)
 
-test: setup-test ## everything: checks, unit tests, foreign programs, browser, kill -9 (under ten minutes)
+test: setup-test ## everything: checks, unit tests, foreign programs, browser, kill -9 (a quarter of an hour)
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/mypy --no-error-summary

@@ -39,12 +39,19 @@ def own_memory() -> int:
 
 
 def own_children() -> list[int]:
-    """Process ids of this process's children; a thread that ends meanwhile has none."""
+    """Process ids of this process's decoding children; a thread or a child that ends meanwhile has none."""
     pids: list[int] = []
     for task in Path("/proc/self/task").iterdir():
         with contextlib.suppress(FileNotFoundError):
             pids += map(int, (task / "children").read_text().split())
-    return pids
+    return [pid for pid in pids if _decodes(pid)]
+
+
+def _decodes(pid: int) -> bool:
+    """Whether it is one of ours: other tests of this run may have children of their own."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return b"samsyn.render.child" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
 
 
 async def test_a_frame_becomes_a_jpeg_and_gives_back_its_values(one: DecodingChildren) -> None:

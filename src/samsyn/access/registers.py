@@ -67,6 +67,7 @@ def _born(ask: Ask, subject: Subject, patient_keys: frozenset[int]) -> str:
     """The person's birth date, where the reader is a guardian; different ones of linked persons are none."""
     if subject.guardian_of.isdisjoint(patient_keys):
         return ""
+    # Only question marks are put into the statement; the values are bound.
     marks = ",".join("?" * len(patient_keys))
     rows = ask(
         f"SELECT DISTINCT birth_date FROM patient WHERE patient_key IN ({marks}) AND birth_date <> ''",  # noqa: S608

@@ -108,6 +108,7 @@ def move_texts(
     for table, name in _TEXTS.items():
         if table == "booking_event":
             continue
+        # Table and column are constants of this module; the values are bound.
         for key, person in transaction.all(
             f"SELECT {name}, patient_key FROM {table} WHERE accession_issuer = ? AND accession = ?",  # noqa: S608
             *number,

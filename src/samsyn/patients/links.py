@@ -158,6 +158,7 @@ def stands_alone(transaction: Transaction, key: int) -> bool:
 def events_of(connection: sqlite3.Connection, keys: Iterable[int]) -> list[LinkEvent]:
     """Every word about these persons, the latest first."""
     wanted = sorted(set(keys))
+    # Only question marks are put into the statement; the values are bound.
     marks = ",".join("?" * len(wanted))
     rows = connection.execute(
         "SELECT act, one_key, other_key, told, happened, source, reason, effective FROM identity_event"  # noqa: S608

@@ -199,6 +199,7 @@ class LogReview:
             raise NotFound
         seed = secrets.token_hex(8)
         everything = kind is CheckKind.EMERGENCY or len(found) <= size
+        # No secret is made here: the seed is kept with the check, so that the same sample can be drawn again.
         drawn = found[: limits.MAX_CHECK_SIZE] if everything else random.Random(seed).sample(found, size)  # noqa: S311
 
         def decide(transaction: Transaction) -> int:
@@ -442,7 +443,7 @@ def _period(first_day: date, last_day: date) -> tuple[str, str]:
         raise BadInput("the period ends before it begins")
     begins = datetime.combine(first_day, time(), STOCKHOLM)
     ends = datetime.combine(last_day + timedelta(days=1), time(), STOCKHOLM)
-    return tuple(each.astimezone(UTC).isoformat() for each in (begins, ends))  # type: ignore[return-value]
+    return begins.astimezone(UTC).isoformat(), ends.astimezone(UTC).isoformat()
 
 
 def _summary(row: Mapping[str, Any]) -> CheckSummary:

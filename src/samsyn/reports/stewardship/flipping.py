@@ -236,6 +236,7 @@ def _use_draft(transaction: Transaction, correction: int, draft: str, uid: str) 
 
 
 def _use_original(transaction: Transaction, correction: int, uid: str) -> None:
+    # The columns are constants of this module; the values are bound.
     row = transaction.one(
         f"SELECT {', '.join(_PLACE)} FROM original_body WHERE sop_uid = ? AND correction_key = ?",  # noqa: S608
         uid,

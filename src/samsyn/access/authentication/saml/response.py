@@ -101,6 +101,7 @@ def _verified(element: Element, provider: IdentityProvider, now: datetime) -> El
     )
     for certificate in provider.certificates:
         try:
+            # The settings expect one reference, for which the library gives one result and no list.
             covered = (
                 XMLVerifier()
                 .verify(

@@ -19,6 +19,7 @@ class Running:
     """A server process and what it printed about itself."""
 
     process: "subprocess.Popen[str]"
+    log: Path
     about: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -76,7 +77,7 @@ def start_scratch(log: Path) -> Running:
     line = process.stdout.readline()
     if not line:
         raise RuntimeError(f"the server did not start: {log.read_text()[-2000:]}")
-    return Running(process, json.loads(line))
+    return Running(process, log, json.loads(line))
 
 
 def start_with_config(config: Path, log: Path, http_port: int) -> Running:
@@ -95,7 +96,7 @@ def start_with_config(config: Path, log: Path, http_port: int) -> Running:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{http_port}/health/ready", timeout=1) as answer:
                 if answer.status == 200:
-                    return Running(process)
+                    return Running(process, log)
         except OSError:
             if process.poll() is not None:
                 break

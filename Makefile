@@ -41,7 +41,7 @@ test: setup-test ## everything: checks, unit tests, foreign programs, browser, k
 bench: setup-test ## measure against Orthanc and DCMTK on this machine, and print a table
 	@$(python) -m bench $(ARGS)
 
-fuzz: setup ## the property tests again, with many more examples
+fuzz: setup ## a million broken PDUs and messages, 100,000 HTTP requests, property tests with many examples (half an hour)
 	@HYPOTHESIS_PROFILE=fuzz $(pytest) -q -n 2 -m hypothesis $(ARGS)
 
 docs: setup ## write the reference (limits, errors, settings) to build/docs and check the links

@@ -169,6 +169,8 @@ COMMIT_QUEUE: Final = 1_024
 """Records waiting for the disk before doors are told to wait."""
 DISK_RESERVE_BYTES: Final = 256 * MIB
 """Free space that intake leaves, so that audit, login and search go on when the disk is full."""
+REBUILD_CACHE_BYTES: Final = 256 * MIB
+"""Pages of a new index that are held in memory while it is made: its keys are random, and each needs its page."""
 MAX_RECORD_HEADER_BYTES: Final = 16 * MIB
 """Header of one journal record."""
 

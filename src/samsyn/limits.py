@@ -93,6 +93,18 @@ DEFLATE_FREE_BYTES: Final = 16 * MIB
 """Inflated size below which the ratio is not asked: a black picture deflates 1,000 : 1 and is no bomb."""
 
 # -- HTTP ------------------------------------------------------------------------------------------------
+MAX_HTTP2_STREAMS: Final = 100
+"""Requests at once on one HTTP/2 connection, the least that RFC 9113 6.5.2 recommends."""
+HTTP2_WINDOW_BYTES: Final = 1 * MIB
+"""What a peer may send on an HTTP/2 connection, and on one request of it, before a door has taken it."""
+MAX_HTTP2_RESETS: Final = 500
+"""Requests that one HTTP/2 connection may begin and drop within HTTP2_RESETS_WITHIN_S: a reader who scrolls fast
+drops some hundred pictures, an attacker thousands."""
+HTTP2_RESETS_WITHIN_S: Final = 10.0
+HTTP2_IDLE_S: Final = 30.0
+"""An HTTP/2 connection without a request is closed after this."""
+MAX_HTTP_HEADER_BYTES: Final = 64 * KIB
+"""All header fields of one HTTP/2 request, as RFC 9113 6.5.2 counts them."""
 MAX_STOW_BYTES: Final = 1 * GIB
 """One STOW-RS request body."""
 MAX_STOW_PARTS: Final = 10_000

@@ -37,6 +37,7 @@ from samsyn.endpoints.dicomweb.door import DicomwebDoor
 from samsyn.endpoints.dimse.listener import DicomDoor
 from samsyn.endpoints.fhir.routes import FhirDependencies, fhir_routes
 from samsyn.endpoints.hl7.listener import Hl7Door
+from samsyn.endpoints.http_listener.protocols import PreferredProtocol
 from samsyn.endpoints.http_listener.serving import Front, HttpServer, listening, serve
 from samsyn.endpoints.http_listener.systems import CertificateProtocol, SystemsOnly, tls_context
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
@@ -139,7 +140,7 @@ class Server:
             undo.push_async_callback(self._dicom.stop, 0.0)
             self.dicom_port = self._dicom.port
             app = Front(DICOMWEB_PREFIX, self._dicomweb, Starlette(routes=self._routes()))
-            self._listeners.append(await serve(app, http_socket, http="httptools"))
+            self._listeners.append(await serve(app, http_socket, http=PreferredProtocol))
             if tls_socket is not None and context is not None:
                 self.https_port = tls_socket.getsockname()[1]
                 served = SystemsOnly(app)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from samsyn import limits
 from samsyn.errors import DamagedData
 from samsyn.store.index import operations, sqlite
 from samsyn.store.index.operations import Operation
@@ -112,9 +113,12 @@ def rebuild(folder: Path, second_copy: Path | None = None, told: Told | None = N
     try:
         connection = sqlite.open_writer(fresh)
         try:
+            # Nobody reads a half-made index, and a crash throws it away: it needs no log, which would hold each page
+            # as often as it was changed and grow to many times the index.
+            connection.execute("PRAGMA journal_mode=OFF")
             connection.execute("PRAGMA synchronous=OFF")
+            connection.execute(f"PRAGMA cache_size=-{limits.REBUILD_CACHE_BYTES // limits.KIB}")
             found = bring_up_to_date(connection, journal, keeps_damage=True, told=told)
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             connection.close()
     finally:

@@ -17,7 +17,7 @@ from samsyn import limits
 from samsyn.access.choices import ActiveChoices
 from samsyn.access.compile import predicate_of, system_predicate
 from samsyn.access.events import OPENINGS, Activity, Event, entry
-from samsyn.access.facts import Choices, Facts, Policy
+from samsyn.access.facts import Choices, Policy
 from samsyn.access.grounds import attested_facts, next_change
 from samsyn.access.once import Once
 from samsyn.access.refusals import Refusals
@@ -37,7 +37,7 @@ from samsyn.access.rules import (
     names_of,
     told_of,
 )
-from samsyn.access.standing import Standing, standing
+from samsyn.access.standing import Standing, standing, told_apart
 from samsyn.audit import journal as audit
 from samsyn.clock import Clock
 from samsyn.errors import LimitExceeded, NotAllowed, NotFound
@@ -133,8 +133,9 @@ class _Kept:
 class _Read:
     """What the store knew when a View was made."""
 
-    persons: tuple[Facts, ...]
-    items: tuple[Item, ...]
+    persons: tuple[Standing, ...]
+    items: tuple[Item, ...] = ()
+    """What exists of the one person, as far as the rules tell it apart."""
 
 
 class Gatekeeper:
@@ -403,17 +404,18 @@ class Gatekeeper:
         now = self._clock.now()
         known = self._blocks_known()
 
-        def facts_of(ask: Ask, keys: frozenset[int]) -> Facts:
+        def standing_of(ask: Ask, keys: frozenset[int]) -> Standing:
             chosen = self.choices.of(subject.session_id, keys)
-            return attested_facts(read_facts(ask, subject, purpose, keys, now, chosen, self._policy, known))
+            facts = read_facts(ask, subject, purpose, keys, now, chosen, self._policy, known)
+            return standing(attested_facts(facts))
 
         def question(connection: sqlite3.Connection) -> _Read:
             ask = register_rows.asking(connection)
             if patient_keys is None:
-                return _Read(_persons_with_ground(ask, facts_of, subject, now), ())
-            persons = tuple(facts_of(ask, keys) for keys in _persons(ask, patient_keys))
+                return _Read(_persons_with_ground(ask, standing_of, subject, now))
+            persons = tuple(standing_of(ask, keys) for keys in _persons(ask, patient_keys))
             if len(persons) != 1 or subject.kind is SubjectKind.PATIENT:
-                return _Read(persons, ())
+                return _Read(persons)
             return _Read(persons, _items(connection, persons[0]))
 
         read = await self._store.read(question)
@@ -508,22 +510,22 @@ def _persons(ask: Ask, patient_keys: frozenset[int]) -> list[frozenset[int]]:
     return persons
 
 
-def _items(connection: sqlite3.Connection, facts: Facts) -> tuple[Item, ...]:
+def _items(connection: sqlite3.Connection, reader: Standing) -> tuple[Item, ...]:
     """What exists of the person, for indicators and names; by owner only, where no block asks for the day."""
+    facts = reader.facts
     if any(block.first is not None or block.last is not None for block in facts.blocks):
-        found = examination_rows.items_of(connection, facts.patient_keys)
-        return tuple([Item(*row) for row in found])
+        return tuple(told_apart(reader, examination_rows.items_of(connection, facts.patient_keys)))
     return tuple(register_rows.owners_of(register_rows.asking(connection), facts.patient_keys))
 
 
 def _persons_with_ground(
-    ask: Ask, facts_of: Callable[[Ask, frozenset[int]], Facts], subject: Subject, now: datetime
-) -> tuple[Facts, ...]:
+    ask: Ask, standing_of: Callable[[Ask, frozenset[int]], Standing], subject: Subject, now: datetime
+) -> tuple[Standing, ...]:
     own = subject.assignment
     if subject.kind is not SubjectKind.SYSTEM or own is None:
         return ()
     keys = register_rows.persons_with_ground(ask, own.provider_hsa_id, own.unit_hsa_id, now.isoformat())
-    return tuple(facts_of(ask, person) for person in _persons(ask, frozenset(keys)))
+    return tuple(standing_of(ask, person) for person in _persons(ask, frozenset(keys)))
 
 
 def _view(
@@ -538,7 +540,7 @@ def _view(
     local_issuers: Mapping[str, str],
 ) -> View:
     """The View that the facts give; the only place where one is made."""
-    readers = tuple(standing(facts) for facts in read.persons)
+    readers = read.persons
     one = readers[0] if patient_keys is not None and len(readers) == 1 else None
     if patient_keys is None:
         seen = system_predicate(subject, purpose, readers)
@@ -554,7 +556,7 @@ def _view(
         patient_keys=(
             None
             if patient_keys is None
-            else frozenset(key for facts in read.persons for key in facts.patient_keys)
+            else frozenset(key for reader in readers for key in reader.facts.patient_keys)
         ),
         indicators=indicators_of(verdicts),
         names=names_of(verdicts),

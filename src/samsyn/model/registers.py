@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Ground(StrEnum):
@@ -61,9 +62,11 @@ class Consent:
     """When it was withdrawn or annulled."""
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A patient's block (spärr). `first`/`last`: YYYYMMDD days of information that it covers; None = open."""
+class Block(NamedTuple):
+    """A patient's block (spärr). `first`/`last`: YYYYMMDD days of information that it covers; None = open.
+
+    A tuple, since the opening of a View makes one of each row, and somebody may have hundreds.
+    """
 
     block_id: str
     patient_key: int

@@ -39,7 +39,7 @@ class CareRelation:
     starts: datetime
     ends: datetime
     source: str
-    """"attested", "referral" or "booking"."""
+    """"attested", "referral", "booking" or "national"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Consent:
     ends: datetime | None
     """None = until withdrawn."""
     channel: str
-    """"visit", "phone" or "referral"."""
+    """"visit", "phone" or "referral"; "national" for one that a national register tells."""
     ended: datetime | None = None
     """When it was withdrawn or annulled."""
 

@@ -263,6 +263,23 @@ MAX_NATIONAL_BLOCKS: Final = 200_000
 """National blocks in one reading; a region has some thousands."""
 NATIONAL_BLOCKS_PER_RECORD: Final = 1_000
 """National blocks that share one record of the journal: some 300 KiB of row changes."""
+NATIONAL_GRANT_TIMEOUT_S: Final = 8.0
+"""One call to a national register of consent or relation, as a whole: somebody waits for it at the screen, and the
+register promises an answer within a second."""
+MAX_NATIONAL_PAGES: Final = 1_000
+"""Parts of one reading of a national register."""
+MAX_NATIONAL_GRANTS: Final = 500_000
+"""Consents or relations in one reading of one provider's: a region's largest has some hundred thousand."""
+NATIONAL_GRANTS_PER_RECORD: Final = 1_000
+"""Copied consents or relations that share one record of the journal: some 300 KiB of row changes."""
+NATIONAL_WHOLE_EVERY_S: Final = 900.0
+"""A copy of consents or relations is read whole so often: what was taken back and never told again stays no longer."""
+NATIONAL_MARK_S: Final = 60.0
+"""How far an unchanged copy has come is written down so often; a restart reads at most this much twice."""
+NATIONAL_TELLING_ATTEMPTS: Final = 2_000
+"""Attempts to tell a national register of what was registered or ended here: a week at the longest pause."""
+NATIONAL_TELLING_PAUSE_S: Final = 300.0
+"""The longest pause between two such attempts."""
 LIFT_REQUEST_HOURS: Final = 24
 """A request to lift a block can be answered for this long: as long as the emergency that it rests on."""
 MAX_REQUEST_CHARACTERS: Final = 500

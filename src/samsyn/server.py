@@ -23,7 +23,7 @@ from samsyn.access.authentication.tokens import Tokens
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
 from samsyn.access.lift_requests import LiftRequests
-from samsyn.access.national.connected import block_replica
+from samsyn.access.national.connected import block_replica, connected_masters
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
 from samsyn.audit.anchoring import make_anchoring
@@ -122,6 +122,8 @@ class Server:
                 undo.push_async_callback(outbox.stop)
             await self._blocks.start()
             undo.push_async_callback(self._blocks.stop)
+            await self._masters.start()
+            undo.push_async_callback(self._masters.stop)
             self._worker.start()
             undo.push_async_callback(self._worker.stop)
             self._exchange.start()
@@ -167,7 +169,10 @@ class Server:
             blocks_known=lambda: self._blocks.is_known(),
             local_issuers=self._connections.local_issuers,
         )
-        self._blocks = block_replica(self._settings.national, store, clock, self._gatekeeper.registers)
+        national, registers = self._settings.national, self._gatekeeper.registers
+        self._blocks = block_replica(national, store, clock, registers)
+        connected = [provider.hsa_id for provider in self._connections.providers]
+        self._masters = connected_masters(national, store, clock, registers, connected)
         self._lookup = PatientLookup(store, clock)
         self._finder = Finder(store, clock)
         self._retriever = Retriever(store, self._documents)
@@ -380,6 +385,7 @@ class Server:
             server.should_exit = True
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
         await self._blocks.stop()
+        await self._masters.stop()
         await self._worker.stop()
         await self._exchange.stop()
         await asyncio.gather(self._scrub.stop(), self._settling.stop(), self._giving_back.stop())
@@ -451,6 +457,7 @@ class Server:
             Reading(
                 "national_blocks_age_seconds", "Age of the copy of blocks; -1: none", self._blocks.age_s()
             ),
+            *(Reading(*each) for each in self._masters.figures()),
             Reading("jobs_parked_total", "Jobs given up after repeated failures", worker.parked),
         ]
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from samsyn.endpoints.fhir.common import identity
 from samsyn.endpoints.fhir.documents import manifest_id
 from samsyn.endpoints.fhir.imaging import imaging_study_id
 from samsyn.endpoints.viewer.history import mark_of
@@ -95,10 +96,16 @@ def _fhir(kind: str) -> Callable[[Target, str], Question]:
     return lambda target, handle: Question(f"/fhir/{kind}?patient={target.fhir_id}")
 
 
-def _fhir_ids(target: Target) -> tuple[str, str, str]:
-    """Ids of the study's resource and of its two manifests, as somebody could know them who once saw it."""
+def _fhir_ids(target: Target) -> tuple[str, str, str, str]:
+    """Ids of the study's resource, of its two manifests and of its measurement, as somebody could know them who once
+    saw them."""
     handle, uid = target.fhir_id, target.study_uid
-    return imaging_study_id(handle, uid), manifest_id(handle, uid, "kos"), manifest_id(handle, uid, "fhir")
+    return (
+        imaging_study_id(handle, uid),
+        manifest_id(handle, uid, "kos"),
+        manifest_id(handle, uid, "fhir"),
+        identity(handle, "observation", target.measured_uid, "1"),
+    )
 
 
 _SERIES = "studies/{t.study_uid}/series/{t.series_uid}"
@@ -194,6 +201,21 @@ DOORS: tuple[Door, ...] = (
     *(Door(name, "token", _wado(rest, accept), names_uids=True) for name, rest, accept in _WADO),
     Door("FHIR ImagingStudy", "token", _fhir("ImagingStudy")),
     Door("FHIR DiagnosticReport", "token", _fhir("DiagnosticReport"), "report"),
+    Door("FHIR Observation", "token", _fhir("Observation")),
+    Door(
+        "FHIR reads a measurement",
+        "token",
+        lambda target, handle: Question(f"/fhir/Observation/{_fhir_ids(target)[3]}"),
+    ),
+    Door(
+        "FHIR reports with their results",
+        "token",
+        lambda target, handle: Question(
+            f"/fhir/DiagnosticReport?patient={target.fhir_id}&_include=DiagnosticReport:result"
+            "&_include=DiagnosticReport:imaging-study"
+        ),
+        "report",
+    ),
     Door("FHIR ServiceRequest", "token", _fhir("ServiceRequest"), "referral"),
     Door("FHIR DocumentReference", "token", _fhir("DocumentReference"), "all"),
     Door(

@@ -12,7 +12,7 @@ from samsyn.endpoints.fhir.documents import manifest_id
 from samsyn.endpoints.fhir.imaging import imaging_study_id
 from samsyn.endpoints.viewer.history import mark_of
 from tests.doors.instance import Instance, Planted, Target
-from tests.doors.words import Reader, Seen
+from tests.doors.words import Reader, Seen, State
 from tests.doors.world import NAMES_OF
 
 _UNSTEADY = frozenset({"date"})
@@ -106,6 +106,18 @@ def _fhir_ids(target: Target) -> tuple[str, str, str, str]:
         manifest_id(handle, uid, "fhir"),
         identity(handle, "observation", target.measured_uid, "1"),
     )
+
+
+def register_ids(state: State, target: Target) -> dict[str, str]:
+    """Ids of the Consent resources of a person's registers, with what they are called in the state."""
+    handle, key = target.fhir_id, target.patient_key
+    grounds = {
+        identity(handle, "consent", f"c{key}-{place}"): f"ground {place}"
+        for place in range(len(state.grounds))
+    }
+    return grounds | {
+        identity(handle, "consent", f"{block.name}-{key}"): f"block {block.name}" for block in state.blocks
+    }
 
 
 _SERIES = "studies/{t.study_uid}/series/{t.series_uid}"
@@ -424,6 +436,7 @@ def _plain(answer: Answer, planted: Planted, asker: Asker) -> tuple[int, str, by
                 handle: "HANDLE",
                 mark_of(handle, target.reference) if handle else "": "MARK",
                 **dict.fromkeys(_fhir_ids(target), "RESOURCE"),
+                **dict.fromkeys(register_ids(planted.state, target), "REGISTER"),
                 target.fhir_id: "FHIR",
                 target.patient_id: "NUMBER",
                 f"KANIMG{target.token}" if answer.status not in (200, 206) else "": "TOKEN",

@@ -6,8 +6,10 @@ from typing import Final
 
 import orjson
 
+from samsyn.access.events import Event, entry
+from samsyn.access.registers_shown import registers_shown
 from samsyn.access.view import Gatekeeper, View
-from samsyn.endpoints.fhir import documents, imaging, observations, people, texts
+from samsyn.endpoints.fhir import consents, documents, imaging, observations, people, texts
 from samsyn.endpoints.fhir.common import Resource, mark
 from samsyn.errors import NotFound
 from samsyn.model.imaging import StoredInstance, StudySummary
@@ -31,6 +33,7 @@ KINDS: Final = (
     "DocumentReference",
     "PractitionerRole",
     "Provenance",
+    "Consent",
 )
 _TEXTS: Final = {
     "ServiceRequest": ("referral",),
@@ -104,6 +107,9 @@ class Compartment:
         if kind == "Patient":
             known = self._person
             return [Held((people.patient(self.handle, known),), None)] if known is not None else []
+        if kind == "Consent":
+            shown = registers_shown(self.view.standings)
+            return [Held((each,), None) for each in consents.consents(self.handle, shown, self._owner_name)]
         found: list[Held] = []
         for examination in self._examinations:
             match kind:
@@ -214,6 +220,10 @@ class Compartment:
             for each in texts.provenances(self.handle, versions, self._connections.unit_name)
         ]
 
+    def _owner_name(self, provider: str, unit: str) -> str:
+        known = self._connections
+        return known.unit_name(provider, unit) if unit else known.provider_name(provider)
+
     def owner(self, examination: Examination) -> tuple[str, str]:
         """HSA-id and name of the unit, or provider, that answers for an examination."""
         hsa_id = examination.unit or examination.provider
@@ -228,7 +238,10 @@ class Compartment:
             return ()
 
     async def record(self, gatekeeper: Gatekeeper, kind: str, given: Sequence[Held]) -> None:
-        """Writes down which texts and objects are opened by giving out these resources; before any byte leaves."""
+        """Writes down which texts, objects and rows are opened by these resources; before any byte leaves."""
+        if kind == "Consent" and given:
+            person = min(self.view.patient_keys or {0})
+            await gatekeeper.record(entry(self.view.subject, Event.READ_REGISTER, person))
         for study_uid in {held.study_uid for held in given if held.study_uid}:
             await gatekeeper.record_opening(self.view, study_uid, "metadata")
         for held in given:

@@ -113,6 +113,16 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Parameter]]] = MappingProxyType(
             "target": _p("reference", "target"),
             "recorded": _p("date", "recorded"),
         },
+        "Consent": {
+            "patient": _p("reference", "patient"),
+            "status": _p("token", "status"),
+            "scope": _p("token", "scope"),
+            "category": _p("token", "category"),
+            "date": _p("date", "dateTime"),
+            "period": _p("date", "provision.period"),
+            "actor": _p("reference", "provision.actor.reference"),
+            "organization": _p("reference", "organization"),
+        },
         "Organization": {
             "identifier": _p("token", "identifier"),
             "name": _p("string", "name"),
@@ -158,6 +168,7 @@ _MANDATORY: Final = MappingProxyType(
         "Observation": "status code",
         "DocumentReference": "status content",
         "Provenance": "target recorded agent",
+        "Consent": "status scope category",
         "Endpoint": "status connectionType payloadType address",
     }
 )

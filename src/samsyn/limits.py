@@ -161,6 +161,13 @@ MAX_REPORT_CHARACTERS: Final = 2_000_000
 """Text of one report version: a long one has 10,000; more than a book is no report."""
 MAX_SR_ITEMS: Final = 50_000
 """Content items of one DICOM structured report: a report has hundreds, a CAD result some thousands."""
+MAX_OBSERVATIONS: Final = 5_000
+"""Numbers of one structured report that become FHIR Observations: a dose report of a long intervention has some
+thousand."""
+MAX_MEASURED_OBJECTS: Final = 200
+"""Structured reports of one study that are read for their numbers: a study has one to ten."""
+KEPT_MEASUREMENTS: Final = 256
+"""Structured reports whose numbers are kept in memory after they were read: some megabytes."""
 MAX_FHIR_BYTES: Final = 10 * MIB
 """One FHIR resource or transaction that is sent in: a report with an embedded PDF fits."""
 MAX_FHIR_ITEMS: Final = 1_000

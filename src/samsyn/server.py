@@ -63,6 +63,7 @@ from samsyn.render.transcoding import Transcoder
 from samsyn.reports.examination import History
 from samsyn.reports.file import Filing
 from samsyn.reports.forms.documents import DocumentFiling
+from samsyn.reports.measured import Measured
 from samsyn.reports.stewardship.decisions import Decisions
 from samsyn.reports.stewardship.joining import Joining
 from samsyn.reports.stewardship.moving import Mover
@@ -277,6 +278,7 @@ class Server:
                     base=f"{self._base}/fhir",
                     dicomweb=f"{self._base}/dicomweb",
                     filing=self._filing,
+                    measured=Measured(self._retriever),
                 )
             ),
         ]

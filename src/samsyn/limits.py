@@ -188,8 +188,19 @@ COMMIT_QUEUE: Final = 1_024
 """Records waiting for the disk before doors are told to wait."""
 DISK_RESERVE_BYTES: Final = 256 * MIB
 """Free space that intake leaves, so that audit, login and search go on when the disk is full."""
+REBUILD_CACHE_BYTES: Final = 256 * MIB
+"""Pages of the new index that are held in memory while it is made anew: its keys are random, and each needs its page."""
 MAX_RECORD_HEADER_BYTES: Final = 16 * MIB
 """Header of one journal record."""
+
+INDEX_CONNECT_S: Final = 5.0
+"""Time for PostgreSQL to take a connection: a healthy one needs milliseconds, and callers wait meanwhile."""
+INDEX_ANSWER_S: Final = 60.0
+"""Time for PostgreSQL to answer one statement, as for SQLite's slowest searches; behind it lies a broken network."""
+INDEX_CLOSE_S: Final = 2.0
+"""Time for a connection to PostgreSQL to say good-bye."""
+INDEX_OUTCOME_S: Final = 10.0
+"""How long the writer asks whether a COMMIT was made whose answer was lost: a fail-over takes as long."""
 
 # -- settled series --------------------------------------------------------------------------------------
 MAX_KEPT_SETTLED: Final = 50_000

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from samsyn.errors import Conflict, DamagedData, OutOfResources, StoreFailed
+from samsyn.store.durable import sync_folder
 from samsyn.store.objects.port import Listed, Piece, checked
-from samsyn.store.objects.series_objects import sync_folder
 from samsyn.store.open_files import OpenFiles
 
 _OPEN_FILES: Final = 128

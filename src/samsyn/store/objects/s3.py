@@ -9,6 +9,8 @@ Signature Version 4 has it, and the MD5 that most stores answer as ETag is compa
 """
 
 import hashlib
+import mmap
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Final, TypeVar
@@ -39,6 +41,8 @@ from samsyn.store.objects.port import Listed, Piece, checked
 T = TypeVar("T")
 
 _MD5_CHARACTERS: Final = 32
+_MOST_IN_MEMORY: Final = 64 * limits.MIB
+"""A batch of the journal is shorter; what is longer is a series."""
 _PROBE: Final = "probe/put-if-absent"
 
 
@@ -114,10 +118,10 @@ class S3Objects:
 
     def put_new(self, name: str, pieces: Sequence[Piece]) -> None:
         """One conditional PUT (If-None-Match: *); where the name is taken, what lies there is compared."""
-        data: Piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        size = len(data)
+        size = sum(len(piece) for piece in pieces)
         if size > limits.MAX_OBJECT_BYTES:
             raise LimitExceeded("MAX_OBJECT_BYTES")
+        data = _joined(pieces, size)
         store, path = self._store, self._path(name)
         if (
             size > limits.OBJECT_PIECE_BYTES
@@ -194,6 +198,19 @@ class S3Objects:
 
     def _path(self, name: str) -> str:
         return self._prefix + checked(name)
+
+
+def _joined(pieces: Sequence[Piece], size: int) -> Piece:
+    """One buffer of all pieces: in memory, or for a long series in a file that has no name."""
+    if len(pieces) == 1:
+        return pieces[0]
+    if size <= _MOST_IN_MEMORY:
+        return b"".join(pieces)
+    with tempfile.TemporaryFile() as file:
+        for piece in pieces:
+            file.write(piece)
+        file.flush()
+        return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
 
 
 def _md5(data: Piece) -> str:

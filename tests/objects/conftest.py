@@ -18,6 +18,7 @@ def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectSer
         pytest.skip("SeaweedFS is not installed (requirements-dev)")
     server = object_server.start(tmp_path_factory.mktemp("object-store"))
     try:
+        S3Objects(server.endpoint, "samsyn-test", server.access_key, server.secret_key).probe()
         yield server
     finally:
         server.stop()

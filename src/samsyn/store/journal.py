@@ -19,13 +19,14 @@ from pathlib import Path
 from samsyn import limits
 from samsyn.errors import DamagedData, OutOfResources, StoreFailed
 from samsyn.store import records
+from samsyn.store.direct_file import DirectFile, block_border
 from samsyn.store.holes import is_sparse, make_hole
 from samsyn.store.open_files import OpenFiles
 from samsyn.store.records import FRAME, RecordHeader
 
 _OPEN_FILES = 128
-_MAX_VECTORS = 512
-_ZEROS = bytes(4 * limits.MIB)
+_PREPARED_AT_ONCE = 4 * limits.MIB
+_COPIED_AT_ONCE = 4 * limits.MIB
 _BLOCK_BYTES = 4 * limits.KIB
 """Blocks of a file system; the first and the last of a hole keep neighbours' bytes."""
 _LOOK_AHEAD_BYTES = 64 * limits.MIB
@@ -108,8 +109,8 @@ class Journal:
 
     def _open_last(self) -> None:
         self._segment = self._numbers[-1]
-        self._writer = os.open(self._path(self._segment), os.O_WRONLY)
-        self._end = os.fstat(self._writer).st_size
+        self._writer = DirectFile(self._path(self._segment))
+        self._end = self._writer.size
         self._prepared = self._end
         self._burst = 0
         self._wanted = 0
@@ -123,11 +124,11 @@ class Journal:
         """Starts a new segment when the present one has reached its size."""
         if self._end < limits.SEGMENT_BYTES:
             return
-        os.ftruncate(self._writer, self._end)
-        os.fsync(self._writer)
+        self._writer.cut(self._end)
+        self._writer.sync()
         self._prepared = self._end
         self._create(self._segment + 1)
-        os.close(self._writer)
+        self._writer.close()
         wanted = self._wanted
         self._open_last()
         self._wanted = wanted
@@ -140,14 +141,14 @@ class Journal:
         """
         self._wanted = max(self._wanted, min(2 * self._burst, limits.PREPARED_BYTES))
         self._burst = 0
-        start = max(self._prepared, self._end)
-        if start - self._end >= self._wanted or start + len(_ZEROS) > limits.SEGMENT_BYTES:
+        start = block_border(max(self._prepared, self._end))
+        if start - self._end >= self._wanted or start + _PREPARED_AT_ONCE > limits.SEGMENT_BYTES:
             return False
-        if self.free_bytes() < 2 * limits.DISK_RESERVE_BYTES + len(_ZEROS):
+        if self.free_bytes() < 2 * limits.DISK_RESERVE_BYTES + _PREPARED_AT_ONCE:
             return False
         try:
-            self._prepared = start + os.pwrite(self._writer, _ZEROS, start)
-            os.fdatasync(self._writer)
+            self._prepared = start + self._writer.write_zeros(start, _PREPARED_AT_ONCE)
+            self._writer.sync()
         except OSError as problem:
             raise StoreFailed(f"journal: {problem.strerror}") from problem
         return True
@@ -159,11 +160,11 @@ class Journal:
         StoreFailed: write or sync failed otherwise; nothing may be acknowledged and nothing more written.
         """
         try:
-            written = self._write(parts)
-            os.fdatasync(self._writer)
+            written = self._writer.write(parts, self._end)
+            self._writer.sync()
         except OSError as problem:
             if problem.errno in (errno.ENOSPC, errno.EDQUOT):
-                os.ftruncate(self._writer, self._end)
+                self._writer.cut(self._end)
                 self._prepared = self._end
                 raise OutOfResources("the journal's disk is full") from problem
             raise StoreFailed(f"journal: {problem.strerror}") from problem
@@ -178,24 +179,11 @@ class Journal:
         if end == self.end:
             return
         try:
-            os.ftruncate(self._writer, end.offset)
-            os.fdatasync(self._writer)
+            self._writer.cut(end.offset)
+            self._writer.sync()
         except OSError as problem:
             raise StoreFailed(f"journal: {problem.strerror}") from problem
         self._end = self._prepared = end.offset
-
-    def _write(self, parts: Sequence[bytes | bytearray | memoryview]) -> int:
-        position = self._end
-        for first in range(0, len(parts), _MAX_VECTORS):
-            vectors = [memoryview(part) for part in parts[first : first + _MAX_VECTORS]]
-            while vectors:
-                count = os.pwritev(self._writer, vectors, position)
-                position += count
-                while vectors and count >= len(vectors[0]):
-                    count -= len(vectors.pop(0))
-                if count and vectors:
-                    vectors[0] = vectors[0][count:]
-        return position - self._end
 
     def read(self, segment: int, offset: int, length: int) -> bytes:
         """Exactly `length` bytes at the place; DamagedData when the file is shorter or gone."""
@@ -354,7 +342,7 @@ class Journal:
         descriptor = os.open(self._path(segment), os.O_WRONLY)
         try:
             while offset < ends:
-                offset += os.pwrite(descriptor, read(offset, min(len(_ZEROS), ends - offset)), offset)
+                offset += os.pwrite(descriptor, read(offset, min(_COPIED_AT_ONCE, ends - offset)), offset)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -388,13 +376,13 @@ class Journal:
         with aside.open("wb") as file:
             os.chmod(file.fileno(), 0o600)
             while offset < size:
-                piece = self.read(self._segment, offset, min(len(_ZEROS), size - offset))
+                piece = self.read(self._segment, offset, min(_COPIED_AT_ONCE, size - offset))
                 file.write(piece)
                 offset += len(piece)
 
     def _cut(self, offset: int) -> None:
-        os.ftruncate(self._writer, offset)
-        os.fsync(self._writer)
+        self._writer.cut(offset)
+        self._writer.sync()
         self._end = self._prepared = offset
 
     def free_bytes(self) -> int:
@@ -404,6 +392,6 @@ class Journal:
 
     def close(self) -> None:
         """Gives back what was prepared and closes every file."""
-        os.ftruncate(self._writer, self._end)
-        os.close(self._writer)
+        self._writer.cut(self._end)
+        self._writer.close()
         self._files.close()

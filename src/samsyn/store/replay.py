@@ -9,7 +9,10 @@ from pathlib import Path
 from samsyn.errors import DamagedData
 from samsyn.store.index import operations, sqlite
 from samsyn.store.index.operations import Operation
-from samsyn.store.journal import Journal, ReplayedRecord
+from samsyn.store.journal import ReplayedRecord
+from samsyn.store.journal_port import AnyJournal
+from samsyn.store.objects.port import Objects
+from samsyn.store.places import open_places
 
 _COMMIT_EVERY = 10_000
 
@@ -32,7 +35,7 @@ Told = Callable[[Progress], None]
 
 
 def bring_up_to_date(
-    connection: sqlite3.Connection, journal: Journal, keeps_damage: bool = False, told: Told | None = None
+    connection: sqlite3.Connection, journal: AnyJournal, keeps_damage: bool = False, told: Told | None = None
 ) -> tuple[int, int]:
     """Applies every record that the index lacks; (records, damaged bodies that are marked in the end).
 
@@ -41,7 +44,7 @@ def bring_up_to_date(
     record that settled it. A damaged header always stops it, since nobody knows what it said.
     """
     start, sequence = sqlite.replayed_until(connection)
-    segments = journal.segments
+    segments = journal.segments if told is not None else []
     records = damaged = 0
     connection.execute("BEGIN IMMEDIATE")
     for record in journal.replay(start, sequence):
@@ -64,7 +67,7 @@ def bring_up_to_date(
 
 
 def _progress(
-    journal: Journal, segments: list[int], record: ReplayedRecord, records: int, damaged: int
+    journal: AnyJournal, segments: list[int], record: ReplayedRecord, records: int, damaged: int
 ) -> Progress:
     segment, offset = record.ends.segment, record.ends.offset
     place = segments.index(segment) + 1
@@ -99,7 +102,9 @@ def mark_of(record: ReplayedRecord, operation: Operation, found: str) -> Operati
     return ["r", "damage", row]
 
 
-def rebuild(folder: Path, second_copy: Path | None = None, told: Told | None = None) -> tuple[int, int]:
+def rebuild(
+    folder: Path, second_copy: Path | None = None, told: Told | None = None, remote: Objects | None = None
+) -> tuple[int, int]:
     """Makes the index of a data folder anew from its journal; (records, damaged bodies, which it marks).
 
     The caller holds the folder's lock. The old index stays until the new one is whole and on disk. DamagedData:
@@ -108,9 +113,10 @@ def rebuild(folder: Path, second_copy: Path | None = None, told: Told | None = N
     path = folder / "index.sqlite"
     fresh = folder / "index.sqlite.new"
     sqlite.remove(fresh)
-    journal = Journal(folder / "journal", second_copy)
+    places = open_places(folder, second_copy, remote)
+    journal = places.journal
     try:
-        connection = sqlite.open_writer(fresh)
+        connection = sqlite.open_writer(fresh, places.series)
         try:
             connection.execute("PRAGMA synchronous=OFF")
             found = bring_up_to_date(connection, journal, keeps_damage=True, told=told)
@@ -118,7 +124,7 @@ def rebuild(folder: Path, second_copy: Path | None = None, told: Told | None = N
         finally:
             connection.close()
     finally:
-        journal.close()
+        places.close()
     _sync(fresh)
     sqlite.remove(path)
     fresh.replace(path)

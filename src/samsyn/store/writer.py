@@ -19,7 +19,8 @@ from samsyn import limits
 from samsyn.clock import Clock
 from samsyn.errors import Conflict, LimitExceeded, OutOfResources, SamsynError, StoreFailed
 from samsyn.model.sender import Receipt
-from samsyn.store.journal import Journal, Position
+from samsyn.store.journal import Position
+from samsyn.store.journal_port import AnyJournal
 from samsyn.store.records import FRAME, encode_frame, encode_header
 from samsyn.store.transaction import Transaction
 
@@ -55,7 +56,7 @@ class _Item:
 class Writer:
     """Owns the writing side of journal and index. Start it once; `submit` from any event loop."""
 
-    def __init__(self, journal: Journal, index: sqlite3.Connection, sequence: int, clock: Clock) -> None:
+    def __init__(self, journal: AnyJournal, index: sqlite3.Connection, sequence: int, clock: Clock) -> None:
         self._journal = journal
         self._index = index
         self._sequence = sequence

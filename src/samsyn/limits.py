@@ -349,6 +349,15 @@ MAX_FHIR_EVERYTHING: Final = 20_000
 """Resources in one answer of $everything: a life of examinations."""
 MAX_FHIR_FORM_BYTES: Final = 16 * 1024
 """A FHIR search sent as a form."""
+MAX_SOAP_REQUEST_BYTES: Final = 64 * 1024
+"""One call of a national contract: a question with some hundred care units has some 10 kB."""
+MAX_SOAP_DEPTH: Final = 32
+"""Nested elements of a call: the contract's own questions have six."""
+MAX_SOAP_ELEMENTS: Final = 2_000
+"""Elements of a call: each care unit that is asked for is one."""
+MAX_IMAGING_OUTCOMES: Final = 1_000
+"""Reports in one answer of GetImagingOutcome, the newest ones: within its 27 s, and more than anybody has at one
+source."""
 MAX_OPENED_PATIENTS: Final = 20
 """Patients that one session holds open at once; nobody has a larger round, and the oldest is dropped."""
 MAX_SESSIONS_WITH_PATIENTS: Final = 10_000

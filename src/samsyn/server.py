@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from samsyn import __version__, limits
 from samsyn.access.administration import RegisterAdministration
@@ -29,6 +29,7 @@ from samsyn.access.view import Gatekeeper
 from samsyn.audit.anchoring import make_anchoring
 from samsyn.clock import Clock
 from samsyn.endpoints.admin.health import Reading, health_routes
+from samsyn.endpoints.contracts.door import ContractDependencies, contract_routes
 from samsyn.endpoints.demo_idp.personas import PERSONAS, Persona
 from samsyn.endpoints.demo_idp.provider import PATH as DEMO_IDP_PATH
 from samsyn.endpoints.demo_idp.provider import DemoIdp
@@ -273,6 +274,7 @@ class Server:
                 )
             ),
         ]
+        routes.extend(self._contracts())
         routes.extend(viewer_routes(self._viewer()))
         if self._settings.login.provider == "demo":
             own = frozenset({f"{self._address}/login/callback", f"{self._address}/login"})
@@ -280,6 +282,25 @@ class Server:
             idp = DemoIdp(self._personas(), self._base + DEMO_IDP_PATH, clients, self._clock)
             routes.extend(idp.routes())
         return routes
+
+    def _contracts(self) -> list[Route]:
+        callers = Identification(
+            self._sessions,
+            self._tokens,
+            lambda token: self._connections.consumer(token) or self._system_subject(token),
+            lambda hsa_id: self._connections.certified_consumer(hsa_id) or self._certified_subject(hsa_id),
+        )
+        return contract_routes(
+            ContractDependencies(
+                callers.identify,
+                self._gatekeeper,
+                self._lookup,
+                self._history,
+                self._connections,
+                self._clock,
+                self._address,
+            )
+        )
 
     def _viewer(self) -> ViewerDependencies:
         return ViewerDependencies(

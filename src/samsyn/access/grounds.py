@@ -123,6 +123,15 @@ def binding_blocks(facts: Facts, assignment: Assignment) -> tuple[Block, ...]:
     )
 
 
+def standing_blocks(facts: Facts) -> tuple[Block, ...]:
+    """Every block that has not ended, for who reads on behalf of somebody unknown: lifted ones bind him too."""
+    return tuple(
+        block
+        for block in facts.blocks
+        if block.patient_key in facts.patient_keys and (block.ended is None or facts.now < block.ended)
+    )
+
+
 def _hides_from(block: Block, reader: Assignment, inner_acts_outward: bool) -> bool:
     own_provider = block.provider == reader.provider_hsa_id
     if block.kind is BlockKind.OUTER:

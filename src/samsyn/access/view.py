@@ -490,6 +490,7 @@ _OPENED: Final = MappingProxyType(
         SubjectKind.STAFF: Event.SEARCH_PATIENT,
         SubjectKind.SYSTEM: Event.SEARCH_PATIENT,
         SubjectKind.PATIENT: Event.OWN_RECORD,
+        SubjectKind.CONSUMER: Event.SEARCH_PATIENT,
     }
 )
 

@@ -18,7 +18,7 @@ from samsyn.settings import HttpTlsSettings
 
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2: forward secrecy and authenticated encryption only (BCP 195); TLS 1.3 has no others."""
-_SERVED: Final = ("/dicomweb/", "/fhir/", "/health/", "/launch/tickets")
+_SERVED: Final = ("/dicomweb/", "/fhir/", "/health/", "/launch/tickets", "/soap/")
 
 
 def tls_context(settings: HttpTlsSettings) -> ssl.SSLContext:

@@ -190,6 +190,10 @@ OBJECT_RETRIES: Final = 3
 OBJECT_RETRY_S: Final = 10.0
 """After this time from the first attempt nothing is repeated: the sender shall hear of it."""
 
+# -- several nodes ---------------------------------------------------------------------------------------
+SHARED_ANSWER_S: Final = 5.0
+"""One question about what nodes share (a session, a lease): a healthy database needs a millisecond, a reader waits."""
+
 # -- settled series --------------------------------------------------------------------------------------
 MAX_KEPT_SETTLED: Final = 50_000
 """Settled instances whose manifests are kept in memory: some 1 kB each, a few hundred series being read."""

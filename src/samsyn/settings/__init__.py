@@ -1,8 +1,8 @@
 """Every setting, where it is defined, with its default and its reason.
 
 One TOML file; environment variables `SAMSYN_<SECTION>_<KEY>` override single values of the sections data, dicom,
-http, mllp, login, national, audit, storelog, atna and engagement_index. Unknown keys and unsafe mixes refuse to
-start and say which line.
+http, mllp, login, national, audit, storelog, atna, engagement_index, objects and node. Unknown keys and unsafe mixes
+refuse to start and say which line.
 """
 
 import ipaddress
@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from samsyn.errors import ConfigurationError
+from samsyn.settings.cluster import NodeSettings, ObjectsSettings
 from samsyn.settings.contracts import (
     ConsumerSettings,
     EngagementIndexSettings,
@@ -437,6 +438,8 @@ class Settings(Section):
     """The whole file."""
 
     data: DataSettings = DataSettings()
+    objects: ObjectsSettings = ObjectsSettings()
+    node: NodeSettings = NodeSettings()
     dicom: DicomSettings = DicomSettings()
     dicom_tls: DicomTlsSettings = DicomTlsSettings()
     http: HttpSettings = HttpSettings()
@@ -506,6 +509,8 @@ def load(path: Path | None, environment: dict[str, str] | None = None) -> Settin
 def _override(values: dict[str, Any], environment: Any) -> None:
     for section in (
         "data",
+        "objects",
+        "node",
         "dicom",
         "dicom_tls",
         "http",

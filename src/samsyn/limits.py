@@ -193,6 +193,14 @@ OBJECT_RETRY_S: Final = 10.0
 # -- several nodes ---------------------------------------------------------------------------------------
 SHARED_ANSWER_S: Final = 5.0
 """One question about what nodes share (a session, a lease): a healthy database needs a millisecond, a reader waits."""
+INDEX_CONNECT_S: Final = 5.0
+"""Time for PostgreSQL to take a connection: a healthy one needs milliseconds, and callers wait meanwhile."""
+INDEX_ANSWER_S: Final = 60.0
+"""Time for PostgreSQL to answer one statement, as for SQLite's slowest searches; behind it lies a broken network."""
+INDEX_CLOSE_S: Final = 2.0
+"""Time for a connection to PostgreSQL to say good-bye."""
+INDEX_OUTCOME_S: Final = 10.0
+"""How long the writer asks whether a COMMIT was made whose answer was lost: a fail-over takes as long."""
 
 # -- settled series --------------------------------------------------------------------------------------
 MAX_KEPT_SETTLED: Final = 50_000

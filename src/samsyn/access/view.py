@@ -4,7 +4,6 @@ Every read in the house takes a View and puts its predicate into the query. A Vi
 they stand, is audited before it is handed out, and lives at most limits.VIEW_SECONDS.
 """
 
-import sqlite3
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -47,6 +46,7 @@ from samsyn.model.predicate import NO_ITEM, AnyOf, Item, Nothing, Predicate, hol
 from samsyn.model.registers import Ground
 from samsyn.model.subject import Purpose, Subject, SubjectKind
 from samsyn.store.index import examination_rows, identity_rows, instance_rows, patient_rows, register_rows
+from samsyn.store.index.port import IndexConnection
 from samsyn.store.index.register_rows import Ask
 from samsyn.store.store import Store
 
@@ -407,7 +407,7 @@ class Gatekeeper:
             chosen = self.choices.of(subject.session_id, keys)
             return attested_facts(read_facts(ask, subject, purpose, keys, now, chosen, self._policy, known))
 
-        def question(connection: sqlite3.Connection) -> _Read:
+        def question(connection: IndexConnection) -> _Read:
             ask = register_rows.asking(connection)
             if patient_keys is None:
                 return _Read(_persons_with_ground(ask, facts_of, subject, now), ())
@@ -444,7 +444,7 @@ class Gatekeeper:
     def _mark(self, person: int) -> dict[str, str] | None:
         """Every look-up of somebody with protected identity is marked, so that all of them can be reviewed."""
 
-        def question(connection: sqlite3.Connection) -> bool:
+        def question(connection: IndexConnection) -> bool:
             return identity_rows.is_protected(connection, patient_rows.closure_of(connection, person))
 
         return {"protected": "yes"} if self._store.peek(question) else None
@@ -509,7 +509,7 @@ def _persons(ask: Ask, patient_keys: frozenset[int]) -> list[frozenset[int]]:
     return persons
 
 
-def _items(connection: sqlite3.Connection, facts: Facts) -> tuple[Item, ...]:
+def _items(connection: IndexConnection, facts: Facts) -> tuple[Item, ...]:
     """What exists of the person, for indicators and names; by owner only, where no block asks for the day."""
     if any(block.first is not None or block.last is not None for block in facts.blocks):
         found = examination_rows.items_of(connection, facts.patient_keys)

@@ -1,11 +1,43 @@
-"""Settings of the scale-out form: where objects lie, and which node this is."""
+"""Settings of the scale-out form: which database keeps the index, where objects lie, and which node this is."""
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
 from samsyn.settings.section import Section, outgoing_address
+
+
+def _database(address: str) -> str:
+    parts = urlsplit(address)
+    if address and (parts.scheme not in ("postgresql", "postgres") or not parts.hostname or parts.password):
+        raise ValueError("an address like postgresql://user@host/database, without the password in it")
+    return address
+
+
+class IndexSettings(Section):
+    """The database that keeps the index: a file of the data folder, or PostgreSQL, which several nodes share."""
+
+    kind: Literal["sqlite", "postgresql"] = Field(
+        default="sqlite", description="sqlite = in the data folder; postgresql = in a database."
+    )
+    address: Annotated[str, AfterValidator(_database)] = Field(
+        default="",
+        description="postgresql: postgresql://user@host:port/database; ?sslmode=verify-full beyond this machine.",
+    )
+    password_file: Path | None = Field(default=None, description="postgresql: file that holds the password.")
+    schema_name: str = Field(
+        default="samsyn",
+        pattern=r"^[a-z_][a-z0-9_]{0,40}$",
+        description="postgresql: the schema (name space) of this cluster alone; it is made.",
+    )
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "IndexSettings":
+        if self.kind == "postgresql" and not self.address:
+            raise ValueError("kind = 'postgresql' needs an address")
+        return self
 
 
 class ObjectsSettings(Section):

@@ -17,8 +17,9 @@ class AnyJournal(Protocol):
     def segments(self) -> list[int]:
         """Numbers of the segments, in order."""
 
-    def roll_if_full(self) -> None:
-        """Moves on to a new segment when the present one takes no more."""
+    def roll_if_full(self, behind: int = 0) -> None:
+        """Moves on to a new segment when the present one takes no more. `behind`: the highest segment that the index
+        knows of; a journal that nodes share goes on behind it."""
 
     def prepare(self) -> bool:
         """Makes ready for the next batch when nothing waits; whether there was something to do. StoreFailed."""

@@ -3,7 +3,7 @@
 The records are those of the journal in a folder; a segment is one batch, its number the object's name. So any node
 reads any body by range, and a node that is lost takes nothing with it.
 
-**Numbers.** The writer takes the next number inside the index's serial section (`roll_behind`), and a put never
+**Numbers.** The writer takes the next number inside the index's serial section (`roll_if_full`), and a put never
 replaces (port). A put whose outcome is unknown may still land: its number is not used again, and the next batch bears
 the same sequence numbers under a higher segment number. So of objects that begin with the same sequence number the
 last one counts, and those before it are *left over*: nothing of them was acknowledged. A replay passes over them.
@@ -63,14 +63,10 @@ class ObjectJournal:
         numbers = {_number(each.name) for each in self._objects.names(JOURNAL)}
         return sorted(numbers | {_number(each.name) for each in self._objects.names(SPARSE)})
 
-    def roll_if_full(self) -> None:
-        """A segment takes one batch."""
-        self.roll_behind(self._segment if self._size else self._segment - 1)
-
-    def roll_behind(self, segment: int) -> None:
-        """The next batch gets a higher number than this, and than any that was tried here."""
-        behind = max(segment, self._segment if self._size else self._segment - 1)
-        self._segment, self._size = behind + 1, 0
+    def roll_if_full(self, behind: int = 0) -> None:
+        """A segment takes one batch; the next one has a higher number than any that is known or was tried here."""
+        own = self._segment if self._size else self._segment - 1
+        self._segment, self._size = max(behind, own) + 1, 0
 
     def prepare(self) -> bool:
         """There is nothing to prepare."""
@@ -115,7 +111,7 @@ class ObjectJournal:
         """
         waiting: _Batch | None = None
         for number in self._behind(start.segment):
-            self.roll_behind(number)
+            self.roll_if_full(number)
             batch = self._batch(number, start.offset if number == start.segment else 0)
             if batch is None or batch.first <= sequence:
                 continue

@@ -7,6 +7,8 @@ from samsyn.clock import Clock
 from samsyn.errors import ConfigurationError
 from samsyn.settings import Settings
 from samsyn.settings.cluster import ObjectsSettings
+from samsyn.store.index.port import Index
+from samsyn.store.index.postgresql.index import PostgresIndex
 from samsyn.store.objects.port import Objects
 from samsyn.store.objects.s3 import S3Objects
 from samsyn.store.objects.sealed import SealedObjects
@@ -17,7 +19,18 @@ def open_store(values: Settings, clock: Clock) -> Store:
     """The store, up to date with its journal. ConfigurationError, DamagedData; OutOfResources: the object store does
     not answer."""
     data = values.data
-    return Store(data.folder, clock, data.second_copy, open_objects(values.objects))
+    remote = open_objects(values.objects)
+    return Store(data.folder, clock, data.second_copy, open_index(values), remote)
+
+
+def open_index(values: Settings) -> Index | None:
+    """The database of the settings; None = the data folder's own file. Nothing is asked yet."""
+    if values.index.kind == "sqlite":
+        return None
+    index = values.index
+    # With one journal for all nodes there is one place up to which it counts, whoever wrote last.
+    journal = "shared" if values.node.durability == "object-store" else values.node.name
+    return PostgresIndex(index.address, journal, secret_in(index.password_file) or None, index.schema_name)
 
 
 def open_objects(values: ObjectsSettings) -> Objects | None:

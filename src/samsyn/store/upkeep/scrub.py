@@ -8,7 +8,6 @@ good again. How far a pass has come is durable, so that a restart goes on with i
 import asyncio
 import contextlib
 import logging
-import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,6 +20,7 @@ from samsyn.errors import DamagedData, SamsynError
 from samsyn.store.damage import DamagedBody, marked, marked_in
 from samsyn.store.index import settled_rows, upkeep_rows
 from samsyn.store.index.operations import Operation
+from samsyn.store.index.port import FAULTS, IndexConnection
 from samsyn.store.journal import ReplayedRecord
 from samsyn.store.objects.series_objects import SeriesObjects
 from samsyn.store.replay import mark_of
@@ -104,7 +104,7 @@ class Scrub:
             try:
                 if await self._is_due():
                     await self.whole_pass()
-            except (SamsynError, OSError, sqlite3.Error) as problem:
+            except (SamsynError, OSError, *FAULTS) as problem:
                 log.warning("scrub-failed", extra={"error": type(problem).__name__})
             await asyncio.sleep(_LOOK_EVERY_S)
 
@@ -308,7 +308,7 @@ def _look_at_object(objects: SeriesObjects, key: int, count: int) -> tuple[list[
 _COLUMNS = ("segment", "body_offset", "length", "sha256", "owner", "reference")
 
 
-def _is_named(connection: sqlite3.Connection, record: ReplayedRecord, operation: Operation) -> bool:
+def _is_named(connection: IndexConnection, record: ReplayedRecord, operation: Operation) -> bool:
     """Whether the row that the record made still names this place; what nobody reads any more may be anything."""
     segment, offset, _ = record.body_place
     return upkeep_rows.names_place(connection, operation[1], operation[2], segment, offset)

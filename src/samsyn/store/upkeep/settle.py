@@ -12,7 +12,6 @@ is. Late instances make a new version, which begins with the bytes of the one be
 import asyncio
 import contextlib
 import logging
-import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -24,6 +23,7 @@ from samsyn.dicom import frames as framing
 from samsyn.dicom.transfer_syntaxes import DEFLATED_LITTLE
 from samsyn.errors import Conflict, SamsynError
 from samsyn.store.index import settled_rows
+from samsyn.store.index.port import FAULTS, IndexConnection
 from samsyn.store.objects.manifest import FrameTable, Manifest, pixels_of
 from samsyn.store.objects.series_objects import SettledSeries
 from samsyn.store.store import Store
@@ -90,7 +90,7 @@ class Settling:
             began = self._clock.monotonic()
             try:
                 await self.settle(series_key)
-            except (SamsynError, OSError, sqlite3.Error) as problem:
+            except (SamsynError, OSError, *FAULTS) as problem:
                 self._put_off[series_key] = self._clock.monotonic() + limits.SETTLE_AGAIN_S
                 log.warning("settling-failed", extra={"error": type(problem).__name__})
             else:
@@ -189,7 +189,7 @@ class Settling:
 
 
 def _plan(
-    connection: sqlite3.Connection, series_key: int
+    connection: IndexConnection, series_key: int
 ) -> tuple[int, SettledSeries | None, list[dict[str, Any]], tuple[str, str]]:
     """(a free object key, what is settled, rows to settle, UIDs of series and study)."""
     present = settled_rows.settled_of(connection, series_key)

@@ -193,6 +193,27 @@ REBUILD_CACHE_BYTES: Final = 256 * MIB
 MAX_RECORD_HEADER_BYTES: Final = 16 * MIB
 """Header of one journal record."""
 
+# -- object store ----------------------------------------------------------------------------------------
+MAX_OBJECT_BYTES: Final = 5 * GIB
+"""One object: the largest that S3 takes in one request. A longer series stays in the journal."""
+OBJECT_PIECE_BYTES: Final = 8 * MIB
+"""One ranged read of an object: a tenth of a second of a gigabit line, so that a deadline says something."""
+OBJECT_TIMEOUT_S: Final = 10.0
+"""One request to the object store, apart from the time that many bytes take: senders wait for twenty to thirty."""
+OBJECT_CONNECT_S: Final = 3.0
+"""Until the object store's machine has taken a connection."""
+OBJECT_STALL_S: Final = 5.0
+"""Without a byte of an answer that has begun."""
+OBJECT_SLOWEST_BYTES_PER_S: Final = 4 * MIB
+"""An upload slower than this counts as one that has stopped."""
+OBJECT_RETRIES: Final = 3
+"""Repetitions of a request that failed on its way or with 5xx: a store that is being restarted is met again."""
+OBJECT_RETRY_S: Final = 10.0
+"""After this time from the first attempt nothing is repeated: the sender shall hear of it."""
+
+# -- several nodes ---------------------------------------------------------------------------------------
+SHARED_ANSWER_S: Final = 5.0
+"""One question about what nodes share (a session, a lease): a healthy database needs a millisecond, a reader waits."""
 INDEX_CONNECT_S: Final = 5.0
 """Time for PostgreSQL to take a connection: a healthy one needs milliseconds, and callers wait meanwhile."""
 INDEX_ANSWER_S: Final = 60.0

@@ -73,7 +73,7 @@ from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 from samsyn.settings import Settings
 from samsyn.store.documents import Documents
-from samsyn.store.store import Store
+from samsyn.store.opening import open_store
 from samsyn.store.transaction import Transaction
 from samsyn.store.upkeep.give_back import GivingBack
 from samsyn.store.upkeep.scrub import Scrub
@@ -154,8 +154,7 @@ class Server:
         self._started = True
 
     def _open_store(self) -> None:
-        data = self._settings.data
-        self._store = Store(data.folder, self._clock, data.second_copy)
+        self._store = open_store(self._settings, self._clock)
         self._store.start()
         if self._store.replayed:
             log.info("journal-replayed", extra={"count": self._store.replayed})

@@ -1,8 +1,8 @@
 """Every setting, where it is defined, with its default and its reason.
 
 One TOML file; environment variables `SAMSYN_<SECTION>_<KEY>` override single values of the sections data, dicom,
-http, mllp, login, national, audit, storelog, atna and engagement_index. Unknown keys and unsafe mixes refuse to
-start and say which line.
+http, mllp, login, national, audit, storelog, atna, engagement_index, index, objects and node. Unknown keys and unsafe
+mixes refuse to start and say which line.
 """
 
 import ipaddress
@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from samsyn.errors import ConfigurationError
+from samsyn.settings.cluster import IndexSettings, NodeSettings, ObjectsSettings
 from samsyn.settings.contracts import (
     ConsumerSettings,
     EngagementIndexSettings,
@@ -443,6 +444,9 @@ class Settings(Section):
     """The whole file."""
 
     data: DataSettings = DataSettings()
+    index: IndexSettings = IndexSettings()
+    objects: ObjectsSettings = ObjectsSettings()
+    node: NodeSettings = NodeSettings()
     dicom: DicomSettings = DicomSettings()
     dicom_tls: DicomTlsSettings = DicomTlsSettings()
     http: HttpSettings = HttpSettings()
@@ -468,6 +472,18 @@ class Settings(Section):
         by_tls = [source.application for p in self.provider for source in p.hl7_source if source.hsa_id]
         if by_tls and not self.mllp_tls.is_on:
             raise ValueError(f"{by_tls[0]} needs TLS, but [mllp_tls] has no certificate")
+        if self.index.kind == "postgresql" and not (self.node.name and self.node.secret_file):
+            raise ValueError("nodes that share an index need [node] name and secret_file")
+        if self.index.kind == "postgresql" and self.objects.kind == "folder":
+            raise ValueError(
+                "nodes that share an index need [objects] kind = 's3': bytes must not end with a node"
+            )
+        if (
+            self.node.durability == "own-journal"
+            and self.index.kind == "sqlite"
+            and self.objects.kind == "s3"
+        ):
+            raise ValueError("[node] durability = 'own-journal' needs [index] kind = 'postgresql'")
         _refuse_doubles([peer.ae_title for p in self.provider for peer in p.dicom_peer], "AE title")
         _refuse_doubles([p.hsa_id for p in self.provider], "provider HSA-id")
         certified = [each.hsa_id.strip().upper() for p in self.provider for each in p.certificate]
@@ -512,6 +528,9 @@ def load(path: Path | None, environment: dict[str, str] | None = None) -> Settin
 def _override(values: dict[str, Any], environment: Any) -> None:
     for section in (
         "data",
+        "index",
+        "objects",
+        "node",
         "dicom",
         "dicom_tls",
         "http",

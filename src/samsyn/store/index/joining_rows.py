@@ -1,11 +1,11 @@
 """Reads for joining images and texts that miss each other, and for studies that seem to be the same."""
 
-import sqlite3
+from samsyn.store.index.port import IndexConnection, Row
 
 _ROOT = "COALESCE(merged_into, patient_key)"
 
 
-def unjoined(connection: sqlite3.Connection, provider: str, first_day: int, limit: int) -> list[sqlite3.Row]:
+def unjoined(connection: IndexConnection, provider: str, first_day: int, limit: int) -> list[Row]:
     """One provider's studies from a day on to which no text belongs, by number, by name or by a steward's word."""
     return connection.execute(
         "SELECT study.* FROM study WHERE study.provider = ? AND study.study_date >= ?"
@@ -25,16 +25,20 @@ def unjoined(connection: sqlite3.Connection, provider: str, first_day: int, limi
 
 
 def _same_person(table: str) -> str:
-    """Keys of the person of the row and of everybody linked to him."""
+    """Keys of the person of the row and of everybody linked to him, each found by its index."""
+    root = (
+        "(SELECT COALESCE(own.merged_into, own.patient_key) FROM patient AS own"
+        f" WHERE own.patient_key = {table}.patient_key)"
+    )
     return (
-        f"SELECT p.patient_key FROM patient AS p, patient AS own WHERE own.patient_key = {table}.patient_key"
-        " AND COALESCE(p.merged_into, p.patient_key) = COALESCE(own.merged_into, own.patient_key)"
+        f"SELECT p.patient_key FROM patient AS p WHERE p.patient_key = {root}"
+        f" UNION ALL SELECT p.patient_key FROM patient AS p WHERE p.merged_into = {root}"
     )
 
 
 def texts_near(
-    connection: sqlite3.Connection, keys: frozenset[int], provider: str, first_day: int, last_day: int
-) -> list[sqlite3.Row]:
+    connection: IndexConnection, keys: frozenset[int], provider: str, first_day: int, last_day: int
+) -> list[Row]:
     """Examinations that texts of these persons speak of, at the provider, around a day, and that have no images.
 
     Columns: accession_issuer, accession, day, title, status, kind.
@@ -44,17 +48,17 @@ def texts_near(
     return connection.execute(
         "SELECT accession_issuer, accession, begins AS day, procedure_text AS title, status, 'report' AS kind"
         f" FROM report WHERE patient_key IN ({marks}) AND provider = ? AND begins BETWEEN ? AND ? AND accession <> ''"
-        " AND NOT EXISTS (SELECT 1 FROM study AS s WHERE s.accession = report.accession AND s.accession_issuer ="
-        " report.accession_issuer)"
+        " AND NOT EXISTS (SELECT 1 FROM study AS s WHERE s.accession = report.accession AND s.accession <> ''"
+        " AND s.accession_issuer = report.accession_issuer)"
         " UNION SELECT accession_issuer, accession, begins AS day, procedure_text AS title, status, 'referral' AS"
         f" kind FROM referral WHERE patient_key IN ({marks}) AND performer_provider = ? AND begins BETWEEN ? AND ?"
-        " AND accession <> '' AND NOT EXISTS (SELECT 1 FROM study AS s WHERE s.accession = referral.accession AND"
-        " s.accession_issuer = referral.accession_issuer)",
+        " AND accession <> '' AND NOT EXISTS (SELECT 1 FROM study AS s WHERE s.accession = referral.accession"
+        " AND s.accession <> '' AND s.accession_issuer = referral.accession_issuer)",
         [*values, *values],
     ).fetchall()
 
 
-def elsewhere(connection: sqlite3.Connection, issuer: str, accession: str, key: int) -> int | None:
+def elsewhere(connection: IndexConnection, issuer: str, accession: str, key: int) -> int | None:
     """Another person who has texts under the same accession number; None when there is none."""
     if not accession:
         return None
@@ -67,7 +71,7 @@ def elsewhere(connection: sqlite3.Connection, issuer: str, accession: str, key: 
     return int(row[0]) if row else None
 
 
-def alike(connection: sqlite3.Connection, provider: str, first_day: int, limit: int) -> list[sqlite3.Row]:
+def alike(connection: IndexConnection, provider: str, first_day: int, limit: int) -> list[Row]:
     """Pairs of studies of one person, one day and the same modalities that seem to be one examination.
 
     The same accession number, or times at most ten minutes apart; at least one is the provider's.

@@ -189,6 +189,8 @@ COMMIT_QUEUE: Final = 1_024
 """Records waiting for the disk before doors are told to wait."""
 DISK_RESERVE_BYTES: Final = 256 * MIB
 """Free space that intake leaves, so that audit, login and search go on when the disk is full."""
+INDEX_LOG_BYTES: Final = 256 * MIB
+"""Write-ahead log of the index above which it begins anew: every page that is looked for is looked for in it first."""
 REBUILD_CACHE_BYTES: Final = 256 * MIB
 """Pages of the new index that are held in memory while it is made anew: its keys are random, each needs its page."""
 MAX_RECORD_HEADER_BYTES: Final = 16 * MIB

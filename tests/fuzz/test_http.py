@@ -85,12 +85,13 @@ async def test_a_server_that_is_sent_mutated_requests_has_no_internal_error_and_
     async with httpx.AsyncClient(headers={"Authorization": f"Bearer {tokens[0]}"}, timeout=30) as client:
 
         async def serves() -> None:
-            body = body_of([image_file(1), image_file(2)])
+            own = {"StudyInstanceUID": "2.25.990", "SeriesInstanceUID": "2.25.991"}
+            body = body_of([image_file(n, SOPInstanceUID=f"2.25.99{n}", **own) for n in (1, 2)])
             stored = await client.post(
                 f"{scratch.http}/dicomweb/studies", content=body, headers={"Content-Type": STOW_TYPE}
             )
             assert stored.status_code == 200
-            found = await client.get(f"{scratch.http}/dicomweb/studies/2.25.10/metadata")
+            found = await client.get(f"{scratch.http}/dicomweb/studies/2.25.990/metadata")
             assert found.status_code == 200
 
         await serves()

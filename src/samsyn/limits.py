@@ -281,6 +281,8 @@ MAX_KEPT_REFUSALS: Final = 256
 """Pictures that could not be made, remembered for KEPT_REFUSAL_S: the same bomb does not kill child after child."""
 KEPT_REFUSAL_S: Final = 60.0
 """How long a picture that could not be made is refused without another attempt."""
+MAX_CLIP_FRAMES: Final = 1_000
+"""Frames of one moving picture: half a minute of ultrasound; who wants more takes the object."""
 MAX_RENDERED_CACHE_BYTES: Final = 64 * MIB
 """Rendered pictures kept in memory: some 2,000 of 30 kB, a few readers scrolling through their stacks."""
 

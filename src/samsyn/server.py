@@ -251,6 +251,7 @@ class Server:
             Rejections(self._retriever, self._intake, self._clock),
             Amendments(self._store, self._retriever, self._clock),
             Changes(self._store, self._clock),
+            self._exchange.sending,
             self._settings.http.cors_origins,
         )
 

@@ -68,7 +68,7 @@ CREATE TABLE referral(referral_key INTEGER PRIMARY KEY, patient_key INTEGER, pro
   referrer TEXT, performer_provider TEXT, performer_unit TEXT, booked TEXT, changed TEXT, message_key INTEGER,
   preliminary INTEGER GENERATED ALWAYS AS (0) VIRTUAL);
 CREATE INDEX referral_by_patient ON referral(patient_key, placer_id, accession, provider, unit, begins, ends);
-CREATE INDEX referral_by_accession ON referral(accession) WHERE accession <> '';
+CREATE INDEX referral_by_accession ON referral(accession);
 CREATE INDEX referral_by_placer ON referral(placer_id);
 CREATE TABLE referral_event(event_key INTEGER PRIMARY KEY, patient_key INTEGER, placer_id TEXT,
   accession_issuer TEXT, accession TEXT, told TEXT, content TEXT, visit TEXT, account TEXT,
@@ -83,7 +83,7 @@ CREATE TABLE report(report_key INTEGER PRIMARY KEY, patient_key INTEGER, provide
   message_key INTEGER,
   preliminary INTEGER GENERATED ALWAYS AS (CASE WHEN status = 'preliminary' THEN 1 ELSE 0 END) VIRTUAL);
 CREATE INDEX report_by_patient ON report(patient_key, provider, unit, begins, ends);
-CREATE INDEX report_by_accession ON report(accession) WHERE accession <> '';
+CREATE INDEX report_by_accession ON report(accession);
 
 CREATE TABLE message(message_key INTEGER PRIMARY KEY, source TEXT, control_id TEXT, kind TEXT, digest TEXT,
   received TEXT, segment INTEGER, body_offset INTEGER, length INTEGER, sha256 TEXT, outcome TEXT, answer TEXT,

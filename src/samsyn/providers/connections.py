@@ -4,6 +4,7 @@ import hashlib
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from samsyn.access.consumers import consumer
 from samsyn.model.organisation import CareProvider, CareUnit
@@ -114,7 +115,7 @@ class Connections:
         his certificate.
         """
         found = self._peers.get(ae_title.strip())
-        if found is None or not _called_from(address, found[1].addresses):
+        if found is None or not _called_from(address, tuple(found[1].addresses)):
             return None
         if (certificate or "") != found[1].hsa_id.strip().upper() or certificate == "":
             return None
@@ -199,7 +200,7 @@ class Connections:
         come by TLS.
         """
         found = self._hl7_sources.get((application, facility)) or self._hl7_sources.get((application, ""))
-        if found is None or not _called_from(address, found[1].addresses) or not found[0].texts_in:
+        if found is None or not _called_from(address, tuple(found[1].addresses)) or not found[0].texts_in:
             return None
         if (certificate or "") != found[1].hsa_id.strip().upper() or certificate == "":
             return None
@@ -255,7 +256,8 @@ class Connections:
         return provider_hsa_id
 
 
-def _called_from(address: str, allowed: Sequence[str]) -> bool:
+@lru_cache(maxsize=1_024)
+def _called_from(address: str, allowed: tuple[str, ...]) -> bool:
     try:
         remote = ipaddress.ip_address(address)
     except ValueError:

@@ -43,6 +43,7 @@ from samsyn.endpoints.http_listener.systems import CertificateProtocol, SystemsO
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
 from samsyn.exchange.auditing.receivers import delivery_figures, make_outboxes
+from samsyn.exchange.engagement_index.connected import engagement_index
 from samsyn.exchange.exchange import Exchange
 from samsyn.ingest.amendments import Amendments
 from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_S
@@ -121,6 +122,8 @@ class Server:
                 undo.push_async_callback(outbox.stop)
             await self._blocks.start()
             undo.push_async_callback(self._blocks.stop)
+            await self._engagements.start()
+            undo.push_async_callback(self._engagements.stop)
             self._worker.start()
             undo.push_async_callback(self._worker.stop)
             self._exchange.start()
@@ -197,6 +200,10 @@ class Server:
         self._extracts = Extracts(store, clock, self._connections.naming_providers())
         self._anchoring = make_anchoring(self._settings.audit, store, clock)
         self._outboxes = make_outboxes(self._settings, store, clock, self._connections)
+        policy = self._gatekeeper.registers.policy
+        self._engagements = engagement_index(
+            self._settings.engagement_index, store, clock, self._connections, policy
+        )
         self._exchange = Exchange(
             store,
             clock,
@@ -379,6 +386,7 @@ class Server:
             server.should_exit = True
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
         await self._blocks.stop()
+        await self._engagements.stop()
         await self._worker.stop()
         await self._exchange.stop()
         await asyncio.gather(self._scrub.stop(), self._settling.stop(), self._giving_back.stop())
@@ -445,7 +453,7 @@ class Server:
             Reading(
                 "audit_anchor_failures_total", "Anchors that could not be kept", self._anchoring.failures
             ),
-            *(Reading(*each) for each in self._exchange.readings()),
+            *(Reading(*each) for each in (*self._exchange.readings(), *self._engagements.readings())),
             Reading("jobs_done_total", "Jobs finished", worker.done),
             Reading(
                 "national_blocks_age_seconds", "Age of the copy of blocks; -1: none", self._blocks.age_s()

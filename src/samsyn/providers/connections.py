@@ -170,6 +170,10 @@ class Connections:
         """HSA-ids of every source system that is answered for."""
         return sorted(self._sources)
 
+    def sources_of(self, provider_hsa_id: str, unit_hsa_id: str) -> list[str]:
+        """HSA-ids of the source systems that serve the unit."""
+        return [each for each in self.source_systems() if self.is_source(each, provider_hsa_id, unit_hsa_id)]
+
     def is_source(self, logical_address: str, provider: str, unit: str) -> bool:
         """Whether that source system made what this unit of this provider has."""
         return unit in self.sources(logical_address).get(provider, frozenset())

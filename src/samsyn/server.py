@@ -57,6 +57,7 @@ from samsyn.patients.corrections import LATE_OBJECT
 from samsyn.patients.identifiers import identify
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
+from samsyn.providers.contracts import ContractPartners
 from samsyn.render.children import DecodingChildren
 from samsyn.render.pictures import Pictures
 from samsyn.render.transcoding import Transcoder
@@ -163,6 +164,7 @@ class Server:
     def _make_rooms(self) -> None:
         store, clock = self._store, self._clock
         self._connections = Connections(self._settings)
+        self._partners = ContractPartners(self._settings)
         self._gatekeeper = Gatekeeper(
             store,
             clock,
@@ -202,7 +204,7 @@ class Server:
         self._outboxes = make_outboxes(self._settings, store, clock, self._connections)
         policy = self._gatekeeper.registers.policy
         self._engagements = engagement_index(
-            self._settings.engagement_index, store, clock, self._connections, policy
+            self._settings.engagement_index, store, clock, self._partners, policy
         )
         self._exchange = Exchange(
             store,
@@ -294,8 +296,8 @@ class Server:
         callers = Identification(
             self._sessions,
             self._tokens,
-            lambda token: self._connections.consumer(token) or self._system_subject(token),
-            lambda hsa_id: self._connections.certified_consumer(hsa_id) or self._certified_subject(hsa_id),
+            lambda token: self._partners.by_token(token) or self._system_subject(token),
+            lambda hsa_id: self._partners.by_certificate(hsa_id) or self._certified_subject(hsa_id),
         )
         return contract_routes(
             ContractDependencies(
@@ -304,6 +306,7 @@ class Server:
                 self._lookup,
                 self._history,
                 self._connections,
+                self._partners,
                 self._clock,
                 self._address,
             )

@@ -14,12 +14,15 @@ from samsyn import limits
 from samsyn.access.facts import Policy
 from samsyn.access.national.soap import SoapClient
 from samsyn.cli import scratch
+from samsyn.errors import ConfigurationError
 from samsyn.exchange.engagement_index.announcing import EngagementIndex
+from samsyn.exchange.engagement_index.connected import engagement_index
 from samsyn.model.sender import Sender
 from samsyn.patients import links, registry
 from samsyn.patients.identifiers import identify
-from samsyn.providers.connections import Connections
+from samsyn.providers.contracts import ContractPartners
 from samsyn.settings import Settings
+from samsyn.settings.contracts import EngagementIndexSettings
 from samsyn.store.index import engagement_rows
 from tests.contracts.index_service import IndexService, Row
 from tests.hl7v2.messages import message, msh, obr, obx, pid
@@ -49,7 +52,7 @@ class Stage:
         self.house = House(folder)
         self.service = service
         self.clock = HeldClock()
-        self.connections = Connections(scratch.make(folder).settings)
+        self.partners = ContractPartners(scratch.make(folder).settings)
         self.number = 0
 
     async def report(
@@ -81,7 +84,7 @@ class Stage:
     async def telling(self) -> AsyncIterator[EngagementIndex]:
         client = SoapClient(httpx.AsyncClient(trust_env=False), self.service.url, "5565594230")
         index = EngagementIndex(
-            self.house.store, self.clock, self.connections, Policy(), client, first_pause_s=0.02
+            self.house.store, self.clock, self.partners, Policy(), client, first_pause_s=0.02
         )
         await index.start()
         try:
@@ -307,7 +310,7 @@ async def test_many_persons_are_told_in_calls_of_bounded_size(
 
 
 def test_without_an_address_nothing_is_told_and_no_metric_pretends(stage: Stage) -> None:
-    index = EngagementIndex(stage.house.store, stage.clock, stage.connections, Policy(), None)
+    index = EngagementIndex(stage.house.store, stage.clock, stage.partners, Policy(), None)
     assert not index.is_on
     assert index.readings() == []
 
@@ -316,3 +319,9 @@ def test_the_settings_take_an_index_over_tls_or_on_loopback_only(tmp_path: Path)
     Settings.model_validate({"engagement_index": {"address": "https://ei.example/update"}})
     with pytest.raises(ValueError, match="https"):
         Settings.model_validate({"engagement_index": {"address": "http://ei.example/update"}})
+
+
+def test_certificates_that_can_not_be_read_are_told_with_their_section(stage: Stage, tmp_path: Path) -> None:
+    index = EngagementIndexSettings(address="https://ei.example/update", ca_file=tmp_path / "none.pem")
+    with pytest.raises(ConfigurationError, match=r"\[engagement_index\]"):
+        engagement_index(index, stage.house.store, stage.clock, stage.partners, Policy())

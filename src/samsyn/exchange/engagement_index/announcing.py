@@ -31,7 +31,7 @@ from samsyn.exchange.engagement_index.engagements import (
     steps,
 )
 from samsyn.exchange.engagement_index.update import ACTION, refusal_in, update
-from samsyn.providers.connections import Connections
+from samsyn.providers.contracts import ContractPartners
 from samsyn.reports.engagements import reports_of
 from samsyn.store.index import engagement_rows, patient_rows
 from samsyn.store.store import Store
@@ -69,7 +69,7 @@ class EngagementIndex:
         self,
         store: Store,
         clock: Clock,
-        connections: Connections,
+        partners: ContractPartners,
         policy: Policy,
         client: SoapClient | None,
         first_pause_s: float = _POLL_S,
@@ -77,7 +77,7 @@ class EngagementIndex:
         """Without a client nothing is told, and what would have to be waits until there is one."""
         self._store = store
         self._clock = clock
-        self._connections = connections
+        self._partners = partners
         self._policy = policy
         self._client = client
         self._first_pause_s = first_pause_s
@@ -178,8 +178,8 @@ class EngagementIndex:
     ) -> Person:
         keys = patient_rows.closure_of(connection, root)
         identifiers = patient_rows.identifiers_of(connection, root)
-        reports = reports_of(connection, keys, self._connections.release_of, self._policy)
-        wanted = engagements(main_number(identifiers), reports, self._connections.sources_of, now)
+        reports = reports_of(connection, keys, self._partners.release_of, self._policy)
+        wanted = engagements(main_number(identifiers), reports, self._partners.sources_of, now)
         rows = engagement_rows.told(connection, [each.value for each in identifiers])
         known = {
             Key(row["number"], row["logical_address"], row["controller"]): Engagement(

@@ -23,7 +23,7 @@ from samsyn.access.authentication.tokens import Tokens
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
 from samsyn.access.lift_requests import LiftRequests
-from samsyn.access.national.connected import block_replica
+from samsyn.access.national.connected import block_replica, connected_masters
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
 from samsyn.audit.anchoring import make_anchoring
@@ -38,6 +38,7 @@ from samsyn.endpoints.dicomweb.door import DicomwebDoor
 from samsyn.endpoints.dimse.listener import DicomDoor
 from samsyn.endpoints.fhir.routes import FhirDependencies, fhir_routes
 from samsyn.endpoints.hl7.listener import Hl7Door
+from samsyn.endpoints.http_listener.protocols import PreferredProtocol
 from samsyn.endpoints.http_listener.serving import Front, HttpServer, listening, serve
 from samsyn.endpoints.http_listener.systems import CertificateProtocol, SystemsOnly, tls_context
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
@@ -64,6 +65,7 @@ from samsyn.render.transcoding import Transcoder
 from samsyn.reports.examination import History
 from samsyn.reports.file import Filing
 from samsyn.reports.forms.documents import DocumentFiling
+from samsyn.reports.measured import Measured
 from samsyn.reports.stewardship.decisions import Decisions
 from samsyn.reports.stewardship.joining import Joining
 from samsyn.reports.stewardship.moving import Mover
@@ -73,7 +75,7 @@ from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 from samsyn.settings import Settings
 from samsyn.store.documents import Documents
-from samsyn.store.store import Store
+from samsyn.store.opening import open_store
 from samsyn.store.transaction import Transaction
 from samsyn.store.upkeep.give_back import GivingBack
 from samsyn.store.upkeep.scrub import Scrub
@@ -124,7 +126,9 @@ class Server:
             await self._blocks.start()
             undo.push_async_callback(self._blocks.stop)
             await self._engagements.start()
-            undo.push_async_callback(self._engagements.stop)
+            undo.push_async_callback(self._engagements.close)
+            await self._masters.start()
+            undo.push_async_callback(self._masters.stop)
             self._worker.start()
             undo.push_async_callback(self._worker.stop)
             self._exchange.start()
@@ -144,7 +148,7 @@ class Server:
             undo.push_async_callback(self._dicom.stop, 0.0)
             self.dicom_port = self._dicom.port
             app = Front(DICOMWEB_PREFIX, self._dicomweb, Starlette(routes=self._routes()))
-            self._listeners.append(await serve(app, http_socket, http="httptools"))
+            self._listeners.append(await serve(app, http_socket, http=PreferredProtocol))
             if tls_socket is not None and context is not None:
                 self.https_port = tls_socket.getsockname()[1]
                 served = SystemsOnly(app)
@@ -154,8 +158,7 @@ class Server:
         self._started = True
 
     def _open_store(self) -> None:
-        data = self._settings.data
-        self._store = Store(data.folder, self._clock, data.second_copy)
+        self._store = open_store(self._settings, self._clock)
         self._store.start()
         if self._store.replayed:
             log.info("journal-replayed", extra={"count": self._store.replayed})
@@ -171,7 +174,10 @@ class Server:
             blocks_known=lambda: self._blocks.is_known(),
             local_issuers=self._connections.local_issuers,
         )
-        self._blocks = block_replica(self._settings.national, store, clock, self._gatekeeper.registers)
+        national, registers = self._settings.national, self._gatekeeper.registers
+        self._blocks = block_replica(national, store, clock, registers)
+        connected = [provider.hsa_id for provider in self._connections.providers]
+        self._masters = connected_masters(national, store, clock, registers, connected)
         self._lookup = PatientLookup(store, clock)
         self._finder = Finder(store, clock)
         self._retriever = Retriever(store, self._documents)
@@ -280,6 +286,7 @@ class Server:
                     base=f"{self._base}/fhir",
                     dicomweb=f"{self._base}/dicomweb",
                     filing=self._filing,
+                    measured=Measured(self._retriever),
                 )
             ),
         ]
@@ -389,7 +396,8 @@ class Server:
             server.should_exit = True
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
         await self._blocks.stop()
-        await self._engagements.stop()
+        await self._engagements.close()
+        await self._masters.stop()
         await self._worker.stop()
         await self._exchange.stop()
         await asyncio.gather(self._scrub.stop(), self._settling.stop(), self._giving_back.stop())
@@ -461,6 +469,7 @@ class Server:
             Reading(
                 "national_blocks_age_seconds", "Age of the copy of blocks; -1: none", self._blocks.age_s()
             ),
+            *(Reading(*each) for each in self._masters.figures()),
             Reading("jobs_parked_total", "Jobs given up after repeated failures", worker.parked),
         ]
 

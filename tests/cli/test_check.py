@@ -15,6 +15,7 @@ from samsyn.clock import SystemClock
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 from tests.cli.commands import samsyn, settings_file
+from tests.indexes import make_store
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_a_taken_port_is_found(
 def test_the_running_service_s_own_ports_are_no_finding(
     tmp_path: Path, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store = Store(tmp_path / "data", SystemClock())
+    store = make_store(tmp_path / "data", SystemClock())
     store.start()
     try:
         with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -127,7 +128,7 @@ def test_an_unwritable_folder_is_found(tmp_path: Path) -> None:
 def test_what_the_engagement_index_refuses_and_what_piles_up_before_it_is_found(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store = Store(file.parent / "data", SystemClock())
+    store = make_store(file.parent / "data", SystemClock())
     store.start()
 
     def decide(transaction: Transaction) -> None:

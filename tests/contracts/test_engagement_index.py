@@ -26,6 +26,7 @@ from samsyn.settings.contracts import EngagementIndexSettings
 from samsyn.store.index import engagement_rows
 from tests.contracts.index_service import IndexService, Row
 from tests.hl7v2.messages import message, msh, obr, obx, pid
+from tests.indexes import forget_index
 from tests.reports.house import OTHER_RIS, RIS, House
 
 TOLVAN, AGDA, RESERVE = "191212121212", "199001012385", "991981000010"
@@ -90,7 +91,7 @@ class Stage:
         try:
             yield index
         finally:
-            await index.stop()
+            await index.close()
 
     async def told(self) -> None:
         """Until everything has been told; fails when it is not in ten seconds."""
@@ -259,13 +260,13 @@ async def test_what_waits_outlives_the_index_of_rows(stage: Stage, tmp_path: Pat
     await stage.report()
     await stage.report(person=AGDA, f18="ACC2", f3="RIS2")
     stage.house.close()
-    (tmp_path / "data" / "index.sqlite").unlink()
+    forget_index(tmp_path / "data")
     stage.house = House(tmp_path / "data")
     assert stage.waiting == 2
     await stage.told()
     assert len(stage.own()) == 2
     stage.house.close()
-    (tmp_path / "data" / "index.sqlite").unlink()
+    forget_index(tmp_path / "data")
     stage.house = House(tmp_path / "data")
     assert stage.waiting == 0
 

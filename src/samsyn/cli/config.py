@@ -20,6 +20,9 @@ def annotated(values: settings.Settings) -> str:
     lines = [f"# {line}" for line in (settings.__doc__ or "").strip().splitlines()]
     for name in (
         "data",
+        "index",
+        "objects",
+        "node",
         "dicom",
         "dicom_tls",
         "http",

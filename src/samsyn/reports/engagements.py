@@ -4,7 +4,6 @@ No text leaves here, so that no View is needed for telling others that there is 
 """
 
 import hashlib
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from samsyn.reports.release import released_at
 from samsyn.reports.vidimering import words_about
 from samsyn.settings.contracts import ReleaseSettings
 from samsyn.store.index import examination_rows
+from samsyn.store.index.port import IndexConnection, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,13 @@ class EngagedReport:
 
 
 def reports_of(
-    connection: sqlite3.Connection,
+    connection: IndexConnection,
     keys: frozenset[int],
     release_of: Callable[[str], ReleaseSettings],
     policy: Policy,
 ) -> list[EngagedReport]:
     """Every report with a known owner of these persons, annulled ones included: the contract tells those too."""
-    groups: dict[tuple[str, str], list[sqlite3.Row]] = {}
+    groups: dict[tuple[str, str], list[Row]] = {}
     for row in examination_rows.reports(connection, Everything(), keys):
         if row["provider"] and row["unit"]:
             groups.setdefault((row["provider"], row["accession"] or row["filler_id"]), []).append(row)

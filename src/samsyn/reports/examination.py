@@ -5,7 +5,6 @@ names one; whatever has arrived so far makes an examination, whichever half came
 images without text are normal.
 """
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -30,6 +29,7 @@ from samsyn.reports.order import by_report
 from samsyn.reports.referrals import NOT_BOOKED
 from samsyn.reports.vidimering import vidimera, words_about
 from samsyn.store.index import examination_rows
+from samsyn.store.index.port import IndexConnection, Row
 from samsyn.store.store import Store
 
 
@@ -108,11 +108,11 @@ class History:
         return None
 
 
-Rows = list[sqlite3.Row]
+Rows = list[Row]
 
 
 def _rows(
-    connection: sqlite3.Connection, view: View, keys: frozenset[int]
+    connection: IndexConnection, view: View, keys: frozenset[int]
 ) -> tuple[Rows, Rows, Rows, tuple[Vidimering, ...], Rows, list[tuple[str, str]]]:
     reports = examination_rows.reports(connection, view.predicate, keys)
     if view.subject.kind is SubjectKind.PATIENT:
@@ -146,7 +146,7 @@ def _joined(
     referrals: Rows,
     reports: Rows,
     vidimeringar: tuple[Vidimering, ...] = (),
-    measurements: Sequence[sqlite3.Row] = (),
+    measurements: Sequence[Row] = (),
     joins: Sequence[tuple[str, str]] = (),
 ) -> list[Examination]:
     """Groups rows by accession, by the study that a report names, and by what a steward has joined.
@@ -201,7 +201,7 @@ def _united(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     return {name: last(name) for pair in pairs for name in pair}
 
 
-def _group(row: sqlite3.Row, otherwise: str) -> str:
+def _group(row: Row, otherwise: str) -> str:
     if row["accession"]:
         return f"{row['accession_issuer']}.{row['accession']}"
     return otherwise
@@ -213,7 +213,7 @@ def _examination(
     referrals: Rows,
     reports: Rows,
     vidimeringar: tuple[Vidimering, ...],
-    measurements: Sequence[sqlite3.Row],
+    measurements: Sequence[Row],
 ) -> Examination:
     versions = tuple(version_of(row) for row in reports)
     keys = {version.version_key for version in versions}
@@ -272,7 +272,7 @@ def _when(
     return local.strftime("%Y%m%d"), local.strftime("%H%M%S")
 
 
-def _study(row: sqlite3.Row) -> StudySummary:
+def _study(row: Row) -> StudySummary:
     return StudySummary(
         study_uid=row["study_uid"],
         date=row["study_date"],
@@ -287,7 +287,7 @@ def _study(row: sqlite3.Row) -> StudySummary:
     )
 
 
-def _referral(row: sqlite3.Row) -> Referral:
+def _referral(row: Row) -> Referral:
     return Referral(
         provider=row["provider"],
         unit=row["unit"],
@@ -305,7 +305,7 @@ def _referral(row: sqlite3.Row) -> Referral:
     )
 
 
-def version_of(row: sqlite3.Row) -> ReportVersion:
+def version_of(row: Row) -> ReportVersion:
     """The version that a row of the index is; the caller has read the row through a View, or tells no text of it."""
     return ReportVersion(
         version_key=row["report_key"],
@@ -327,7 +327,7 @@ def version_of(row: sqlite3.Row) -> ReportVersion:
     )
 
 
-def _measured(row: sqlite3.Row) -> MeasuredValue:
+def _measured(row: Row) -> MeasuredValue:
     return MeasuredValue(row["study_uid"], row["name"], row["value"], row["unit_code"], row["context"])
 
 

@@ -1,8 +1,8 @@
 """Every setting, where it is defined, with its default and its reason.
 
 One TOML file; environment variables `SAMSYN_<SECTION>_<KEY>` override single values of the sections data, dicom,
-http, mllp, login, national, audit, storelog, atna and engagement_index. Unknown keys and unsafe mixes refuse to
-start and say which line.
+http, mllp, login, national, audit, storelog, atna, engagement_index, index, objects and node. Unknown keys and unsafe
+mixes refuse to start and say which line.
 """
 
 import ipaddress
@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from samsyn.errors import ConfigurationError
+from samsyn.settings.cluster import IndexSettings, NodeSettings, ObjectsSettings
 from samsyn.settings.contracts import (
     ConsumerSettings,
     EngagementIndexSettings,
@@ -291,24 +292,30 @@ class AtnaSettings(Section):
 
 
 class NationalSettings(Section):
-    """The national security services (RIV-TA); without an address blocks are kept here only."""
+    """The national services (RIV-TA); without an address a register is kept here only. An address may have the place
+    {operation}, where each operation of a service has its own."""
 
-    blocking_address: TlsAddress = Field(
-        default="",
-        description="Address of GetBlocks (blocking, version 4); empty = not connected.",
-    )
+    blocking_address: TlsAddress = Field(default="", description="The blocking service (version 4).")
+    consent_address: TlsAddress = Field(default="", description="The consent service (version 2).")
+    relation_address: TlsAddress = Field(default="", description="The patient relation service (version 1).")
     logical_address: str = Field(
         default="SE165565594230-1000", description="Logical address in every call's header."
     )
     certificate_file: Path | None = Field(default=None, description="Our function certificate (PEM).")
     key_file: Path | None = Field(default=None, description="The key to it (PEM).")
     ca_file: Path | None = Field(default=None, description="Whom we trust (PEM); empty = the system's list.")
-    every_s: int = Field(default=60, ge=5, le=3600, description="Seconds between two readings.")
+    every_s: int = Field(default=60, ge=5, le=3600, description="Seconds between two readings of blocks.")
     stale_after_s: int = Field(
         default=3600,
         ge=60,
         le=86_400,
-        description="Age of the copy above which other units' and providers' information is closed.",
+        description="Age of the copy of blocks above which other units' and providers' information is closed.",
+    )
+    grants_every_s: float = Field(
+        default=4.0, ge=1, le=60, description="The same of consents and relations: a call for each provider."
+    )
+    grants_stale_after_s: int = Field(
+        default=120, ge=10, le=3600, description="Age above which no consent or relation read there counts."
     )
 
 
@@ -437,6 +444,9 @@ class Settings(Section):
     """The whole file."""
 
     data: DataSettings = DataSettings()
+    index: IndexSettings = IndexSettings()
+    objects: ObjectsSettings = ObjectsSettings()
+    node: NodeSettings = NodeSettings()
     dicom: DicomSettings = DicomSettings()
     dicom_tls: DicomTlsSettings = DicomTlsSettings()
     http: HttpSettings = HttpSettings()
@@ -462,6 +472,18 @@ class Settings(Section):
         by_tls = [source.application for p in self.provider for source in p.hl7_source if source.hsa_id]
         if by_tls and not self.mllp_tls.is_on:
             raise ValueError(f"{by_tls[0]} needs TLS, but [mllp_tls] has no certificate")
+        if self.index.kind == "postgresql" and not (self.node.name and self.node.secret_file):
+            raise ValueError("nodes that share an index need [node] name and secret_file")
+        if self.index.kind == "postgresql" and self.objects.kind == "folder":
+            raise ValueError(
+                "nodes that share an index need [objects] kind = 's3': bytes must not end with a node"
+            )
+        if (
+            self.node.durability == "own-journal"
+            and self.index.kind == "sqlite"
+            and self.objects.kind == "s3"
+        ):
+            raise ValueError("[node] durability = 'own-journal' needs [index] kind = 'postgresql'")
         _refuse_doubles([peer.ae_title for p in self.provider for peer in p.dicom_peer], "AE title")
         _refuse_doubles([p.hsa_id for p in self.provider], "provider HSA-id")
         certified = [each.hsa_id.strip().upper() for p in self.provider for each in p.certificate]
@@ -508,6 +530,9 @@ def load(path: Path | None, environment: dict[str, str] | None = None) -> Settin
 def _override(values: dict[str, Any], environment: Any) -> None:
     for section in (
         "data",
+        "index",
+        "objects",
+        "node",
         "dicom",
         "dicom_tls",
         "http",

@@ -9,7 +9,6 @@ others go on.
 import asyncio
 import contextlib
 import logging
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -34,6 +33,7 @@ from samsyn.exchange.engagement_index.update import ACTION, refusal_in, update
 from samsyn.providers.contracts import ContractPartners
 from samsyn.reports.engagements import reports_of
 from samsyn.store.index import engagement_rows, patient_rows
+from samsyn.store.index.port import IndexConnection
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
@@ -111,12 +111,16 @@ class EngagementIndex:
             self._task = asyncio.create_task(self._run(self._client), name="engagement-index")
 
     async def stop(self) -> None:
-        """Ends; what was not answered is told after the next start."""
+        """Ends; what was not answered is told after the next start, here or on another node."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
+
+    async def close(self) -> None:
+        """Lets go of the connections, for good."""
+        await self.stop()
         if self._client is not None:
             await self._client.close()
 
@@ -164,7 +168,7 @@ class EngagementIndex:
                 await self._set_aside(person, refusal, now)
         return True
 
-    def _next(self, connection: sqlite3.Connection, now: datetime) -> list[Person]:
+    def _next(self, connection: IndexConnection, now: datetime) -> list[Person]:
         waiting = engagement_rows.waiting(connection, now.isoformat(), limits.ENGAGEMENT_PERSONS)
         found: dict[int, Person] = {}
         for key in waiting:
@@ -174,7 +178,7 @@ class EngagementIndex:
         return list(found.values())
 
     def _person(
-        self, connection: sqlite3.Connection, root: int, waiting: Mapping[int, int], now: datetime
+        self, connection: IndexConnection, root: int, waiting: Mapping[int, int], now: datetime
     ) -> Person:
         keys = patient_rows.closure_of(connection, root)
         identifiers = patient_rows.identifiers_of(connection, root)

@@ -3,9 +3,12 @@
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
+
+from samsyn.store.index.port import IndexConnection, Row
 
 
-def waiting(connection: sqlite3.Connection, now: str, limit: int) -> dict[int, int]:
+def waiting(connection: IndexConnection, now: str, limit: int) -> dict[int, int]:
     """Turns by person of those whose engagements must be looked at, the longest waiting first; 0 = only time passed."""
     rows = connection.execute(
         "SELECT patient_key, turn FROM engagement_change ORDER BY change_key LIMIT ?", (limit,)
@@ -19,7 +22,7 @@ def waiting(connection: sqlite3.Connection, now: str, limit: int) -> dict[int, i
     return found
 
 
-def told(connection: sqlite3.Connection, numbers: Iterable[str]) -> list[sqlite3.Row]:
+def told(connection: IndexConnection, numbers: Iterable[str]) -> list[Row]:
     """What has been told about these numbers, refused ones included."""
     wanted = sorted(set(numbers))
     return connection.execute(
@@ -27,14 +30,18 @@ def told(connection: sqlite3.Connection, numbers: Iterable[str]) -> list[sqlite3
     ).fetchall()
 
 
-def count_waiting(connection: sqlite3.Connection) -> int:
+_WAITING: Final = "SELECT COUNT(*) FROM engagement_change"
+_REFUSED: Final = "SELECT COUNT(*) FROM engagement WHERE refusal <> ''"
+
+
+def count_waiting(connection: IndexConnection) -> int:
     """Persons whose changes have not been told yet."""
-    return int(connection.execute("SELECT COUNT(*) FROM engagement_change").fetchone()[0])
+    return int(connection.execute(_WAITING).fetchone()[0])
 
 
-def count_refused(connection: sqlite3.Connection) -> int:
+def count_refused(connection: IndexConnection) -> int:
     """Engagements that the index refused."""
-    return int(connection.execute("SELECT COUNT(*) FROM engagement WHERE refusal <> ''").fetchone()[0])
+    return int(connection.execute(_REFUSED).fetchone()[0])
 
 
 def counts(path: Path) -> tuple[int, int]:
@@ -44,7 +51,8 @@ def counts(path: Path) -> tuple[int, int]:
     except sqlite3.Error:
         return 0, 0
     try:
-        return count_waiting(connection), count_refused(connection)
+        waiting, refused = (int(connection.execute(sql).fetchone()[0]) for sql in (_WAITING, _REFUSED))
+        return waiting, refused
     except sqlite3.Error:
         return 0, 0
     finally:

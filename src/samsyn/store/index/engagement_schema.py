@@ -8,14 +8,15 @@ comes while the person is being told is not taken for the one that was told.
 from typing import Final
 
 
-def _noting(name: str, when: str, *keys: str, only: str = "1") -> str:
+def _noting(name: str, when: str, *keys: str, only: str = "") -> str:
     """A trigger that notes the persons of these keys."""
     notes = "".join(
         f"INSERT INTO engagement_change(patient_key, turn) SELECT {key}, 1 WHERE {key} IS NOT NULL"
-        " ON CONFLICT(patient_key) DO UPDATE SET turn = turn + 1;\n"
+        " ON CONFLICT(patient_key) DO UPDATE SET turn = engagement_change.turn + 1;\n"
         for key in keys
     )
-    return f"CREATE TRIGGER {name} AFTER {when} WHEN {only} BEGIN\n{notes}END;\n"
+    condition = f" WHEN {only}" if only else ""
+    return f"CREATE TRIGGER {name} AFTER {when}{condition} BEGIN\n{notes}END;\n"
 
 
 _TABLES: Final = """
@@ -34,7 +35,7 @@ ENGAGEMENT_SCHEMA: Final = (
     + _noting("engagement_by_report", "INSERT ON report", "NEW.patient_key")
     + _noting(
         "engagement_by_move",
-        "UPDATE ON report",
+        "UPDATE OF patient_key, unit, status ON report",
         "OLD.patient_key",
         "NEW.patient_key",
         only="OLD.patient_key <> NEW.patient_key OR OLD.unit <> NEW.unit OR OLD.status <> NEW.status",
@@ -45,7 +46,7 @@ ENGAGEMENT_SCHEMA: Final = (
         "NEW.patient_key",
         "OLD.merged_into",
         "NEW.merged_into",
-        only="OLD.merged_into IS NOT NEW.merged_into",
+        only="COALESCE(OLD.merged_into, 0) <> COALESCE(NEW.merged_into, 0)",
     )
     + _noting("engagement_by_vidimering", "INSERT ON vidimering", "NEW.patient_key")
 )

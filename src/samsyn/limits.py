@@ -336,6 +336,10 @@ AUDIT_REPEAT_S: Final = 15 * 60
 """The same opening by the same session is written once in this time: one row per reading, not per frame."""
 DELIVERY_PAUSE_S: Final = 300.0
 """Longest pause between attempts to deliver audit entries to a receiver that does not answer (doubled from 1 s)."""
+ENGAGEMENT_PERSONS: Final = 50
+"""Persons in one call to the engagement index: some 50 kB, and few to be told again when one of them is refused."""
+ENGAGEMENT_BACKLOG: Final = 1_000
+"""Persons waiting for the engagement index above which `samsyn check` says so: an hour of a busy region."""
 MAX_REFUSED_IN_ROW: Final = 10
 """Audit entries that a receiver may refuse one after another before that counts as an outage of its or ours."""
 MAX_SOAP_ANSWER_BYTES: Final = 1 * MIB

@@ -44,6 +44,7 @@ from samsyn.endpoints.http_listener.systems import CertificateProtocol, SystemsO
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
 from samsyn.exchange.auditing.receivers import delivery_figures, make_outboxes
+from samsyn.exchange.engagement_index.connected import engagement_index
 from samsyn.exchange.exchange import Exchange
 from samsyn.ingest.amendments import Amendments
 from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_S
@@ -57,6 +58,7 @@ from samsyn.patients.corrections import LATE_OBJECT
 from samsyn.patients.identifiers import identify
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
+from samsyn.providers.contracts import ContractPartners
 from samsyn.render.children import DecodingChildren
 from samsyn.render.pictures import Pictures
 from samsyn.render.transcoding import Transcoder
@@ -123,6 +125,8 @@ class Server:
                 undo.push_async_callback(outbox.stop)
             await self._blocks.start()
             undo.push_async_callback(self._blocks.stop)
+            await self._engagements.start()
+            undo.push_async_callback(self._engagements.close)
             await self._masters.start()
             undo.push_async_callback(self._masters.stop)
             self._worker.start()
@@ -163,6 +167,7 @@ class Server:
     def _make_rooms(self) -> None:
         store, clock = self._store, self._clock
         self._connections = Connections(self._settings)
+        self._partners = ContractPartners(self._settings)
         self._gatekeeper = Gatekeeper(
             store,
             clock,
@@ -203,6 +208,10 @@ class Server:
         self._extracts = Extracts(store, clock, self._connections.naming_providers())
         self._anchoring = make_anchoring(self._settings.audit, store, clock)
         self._outboxes = make_outboxes(self._settings, store, clock, self._connections)
+        policy = self._gatekeeper.registers.policy
+        self._engagements = engagement_index(
+            self._settings.engagement_index, store, clock, self._partners, policy
+        )
         self._exchange = Exchange(
             store,
             clock,
@@ -295,8 +304,8 @@ class Server:
         callers = Identification(
             self._sessions,
             self._tokens,
-            lambda token: self._connections.consumer(token) or self._system_subject(token),
-            lambda hsa_id: self._connections.certified_consumer(hsa_id) or self._certified_subject(hsa_id),
+            lambda token: self._partners.by_token(token) or self._system_subject(token),
+            lambda hsa_id: self._partners.by_certificate(hsa_id) or self._certified_subject(hsa_id),
         )
         return contract_routes(
             ContractDependencies(
@@ -305,6 +314,7 @@ class Server:
                 self._lookup,
                 self._history,
                 self._connections,
+                self._partners,
                 self._clock,
                 self._address,
             )
@@ -387,6 +397,7 @@ class Server:
             server.should_exit = True
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
         await self._blocks.stop()
+        await self._engagements.close()
         await self._masters.stop()
         await self._worker.stop()
         await self._exchange.stop()
@@ -454,7 +465,7 @@ class Server:
             Reading(
                 "audit_anchor_failures_total", "Anchors that could not be kept", self._anchoring.failures
             ),
-            *(Reading(*each) for each in self._exchange.readings()),
+            *(Reading(*each) for each in (*self._exchange.readings(), *self._engagements.readings())),
             Reading("jobs_done_total", "Jobs finished", worker.done),
             Reading(
                 "national_blocks_age_seconds", "Age of the copy of blocks; -1: none", self._blocks.age_s()

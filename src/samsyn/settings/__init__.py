@@ -487,12 +487,14 @@ class Settings(Section):
         _refuse_doubles([peer.ae_title for p in self.provider for peer in p.dicom_peer], "AE title")
         _refuse_doubles([p.hsa_id for p in self.provider], "provider HSA-id")
         certified = [each.hsa_id.strip().upper() for p in self.provider for each in p.certificate]
-        certified += [each.hsa_id.strip().upper() for each in self.consumer if each.hsa_id]
+        certified += sorted({each.hsa_id.strip().upper() for each in self.consumer if each.hsa_id})
         _refuse_doubles(certified, "certificate HSA-id")
         if certified and not self.http_tls.is_on:
             raise ValueError(f"{certified[0]} comes by TLS, but [http_tls] has no certificate")
         tokens = [token.sha256 for p in self.provider for token in p.token]
-        _refuse_doubles(tokens + [each.sha256 for each in self.consumer if each.sha256], "token")
+        _refuse_doubles(tokens + sorted({each.sha256 for each in self.consumer if each.sha256}), "token")
+        behind = [f"{each.hsa_id}{each.sha256} {each.original}".upper() for each in self.consumer]
+        _refuse_doubles(behind, "consumer")
         return self
 
 

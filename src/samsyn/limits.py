@@ -268,6 +268,10 @@ NATIONAL_TELLING_ATTEMPTS: Final = 2_000
 """Attempts to tell a national register of what was registered or ended here: a week at the longest pause."""
 NATIONAL_TELLING_PAUSE_S: Final = 300.0
 """The longest pause between two such attempts."""
+GUARDIAN_FILE_S: Final = 60.0
+"""It is looked so often whether the file of guardians has changed."""
+MAX_GUARDIAN_FILE_BYTES: Final = 64 * MIB
+"""The file of guardians: a million lines, more than a region has children."""
 LIFT_REQUEST_HOURS: Final = 24
 """A request to lift a block can be answered for this long: as long as the emergency that it rests on."""
 MAX_REQUEST_CHARACTERS: Final = 500

@@ -228,6 +228,10 @@ class LoginSettings(Section):
         description="What the identity provider calls its claims, where it is not the national name.",
     )
 
+    guardian_file: Path | None = Field(
+        default=None, description="Who is whose guardian (CSV, docs/login.md); read again when it changes."
+    )
+
     @model_validator(mode="after")
     def _is_whole(self) -> "LoginSettings":
         if self.provider == "oidc" and not self.issuer:

@@ -252,8 +252,10 @@ MAX_NATIONAL_BLOCKS: Final = 200_000
 NATIONAL_BLOCKS_PER_RECORD: Final = 1_000
 """National blocks that share one record of the journal: some 300 KiB of row changes."""
 NATIONAL_GRANT_TIMEOUT_S: Final = 8.0
-"""One call to a national register of consent or relation, as a whole: somebody waits for it at the screen, and the
-register promises an answer within a second."""
+"""One call to a national register of consent or relation or to the staff directory, as a whole: somebody waits for it
+at the screen, and they promise an answer within a second."""
+MAX_ASSIGNMENTS: Final = 500
+"""Assignments of one person in the staff directory; a locum has some dozens."""
 MAX_NATIONAL_PAGES: Final = 1_000
 """Parts of one reading of a national register."""
 MAX_NATIONAL_GRANTS: Final = 500_000

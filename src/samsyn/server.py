@@ -24,7 +24,7 @@ from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
 from samsyn.access.guardians import Guardians
 from samsyn.access.lift_requests import LiftRequests
-from samsyn.access.national.connected import block_replica, connected_masters
+from samsyn.access.national.connected import block_replica, connected_masters, staff_directory
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
 from samsyn.audit.anchoring import make_anchoring
@@ -220,8 +220,12 @@ class Server:
         self._sessions = Sessions(clock, self._session_ended)
         self._outbound = httpx.AsyncClient(trust_env=False, timeout=10.0)
         login = self._settings.login
-        party = sign_on(login, self._address, self._base + DEMO_IDP_PATH, self._outbound, clock)
-        self._desk = LoginDesk(party, self._sessions, self._gatekeeper, self._patient_by_number)
+        self._directory, demo = staff_directory(national), self._base + DEMO_IDP_PATH
+        elsewhere = self._directory is not None
+        party = sign_on(login, self._address, demo, self._outbound, clock, elsewhere)
+        self._desk = LoginDesk(
+            party, self._sessions, self._gatekeeper, self._patient_by_number, self._directory
+        )
         self._identification = Identification(
             self._sessions, self._tokens, self._system_subject, self._certified_subject
         )
@@ -376,6 +380,8 @@ class Server:
         await asyncio.gather(self._scrub.stop(), self._settling.stop(), self._giving_back.stop())
         await self._children.stop()
         await self._outbound.aclose()
+        if self._directory is not None:
+            await self._directory.close()
         await asyncio.gather(*(outbox.stop() for outbox in self._outboxes))
         await self._anchoring.stop()
         self._executor.shutdown(wait=True, cancel_futures=True)

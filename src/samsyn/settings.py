@@ -313,6 +313,9 @@ class NationalSettings(Section):
     blocking_address: TlsAddress = Field(default="", description="The blocking service (version 4).")
     consent_address: TlsAddress = Field(default="", description="The consent service (version 2).")
     relation_address: TlsAddress = Field(default="", description="The patient relation service (version 1).")
+    hsa_address: TlsAddress = Field(
+        default="", description="The staff directory: assignments come from it, no longer from claims."
+    )
     logical_address: str = Field(
         default="SE165565594230-1000", description="Logical address in every call's header."
     )

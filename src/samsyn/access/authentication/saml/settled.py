@@ -62,6 +62,8 @@ class OurSide:
     assurance: frozenset[str] = frozenset({"http://id.sambi.se/loa/loa3"})
     """Authentication contexts that are strong enough: LoA3 for everybody."""
     claims: ClaimNames = NATIONAL_NAMES
+    assignments_elsewhere: bool = False
+    """Whether assignments come from the staff directory, so that attributes need not have one."""
 
 
 def identity_provider(metadata: bytes) -> IdentityProvider:

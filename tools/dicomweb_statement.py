@@ -51,9 +51,9 @@ study, by the same stewards; `reason` goes into the audit journal. What was sent
 objects that leave have the right value, and the old one in the Original Attributes Sequence. Searches answer the
 patient's own attributes from the patient register.
 
-**Not offered:** clips of multi-frame pictures as GIF or MP4 (406), annotations and colour profiles in pictures (left
-out with a Warning), presentation states (400 by WADO-URI, 406 as rendered), de-identification on the way out (400),
-compression on the way out, request bodies with a Content-Encoding (415).
+**Not offered:** clips of multi-frame pictures but as image/gif, or as the video that was stored (406), annotations and
+colour profiles in pictures (left out with a Warning), presentation states (400 by WADO-URI, 406 as rendered),
+de-identification on the way out (400), compression on the way out, request bodies with a Content-Encoding (415).
 """
 
 _FEED: Final = """

@@ -93,6 +93,19 @@ DEFLATE_FREE_BYTES: Final = 16 * MIB
 """Inflated size below which the ratio is not asked: a black picture deflates 1,000 : 1 and is no bomb."""
 
 # -- HTTP ------------------------------------------------------------------------------------------------
+MAX_HTTP2_STREAMS: Final = 100
+"""Requests at once on one HTTP/2 connection, the least that RFC 9113 6.5.2 recommends."""
+HTTP2_WINDOW_BYTES: Final = 1 * MIB
+"""What a peer may send on an HTTP/2 connection, and on one request of it, before a door has taken it."""
+MAX_HTTP2_RESETS: Final = 500
+"""Requests that one HTTP/2 connection may begin and drop within HTTP2_RESETS_WITHIN_S: a reader who scrolls fast
+drops some hundred pictures, an attacker thousands."""
+HTTP2_RESETS_WITHIN_S: Final = 10.0
+"""The time in which MAX_HTTP2_RESETS are counted."""
+HTTP2_IDLE_S: Final = 30.0
+"""An HTTP/2 connection without a request is closed after this."""
+MAX_HTTP_HEADER_BYTES: Final = 64 * KIB
+"""All header fields of one HTTP/2 request, as RFC 9113 6.5.2 counts them."""
 MAX_STOW_BYTES: Final = 1 * GIB
 """One STOW-RS request body."""
 MAX_STOW_PARTS: Final = 10_000
@@ -149,6 +162,13 @@ MAX_REPORT_CHARACTERS: Final = 2_000_000
 """Text of one report version: a long one has 10,000; more than a book is no report."""
 MAX_SR_ITEMS: Final = 50_000
 """Content items of one DICOM structured report: a report has hundreds, a CAD result some thousands."""
+MAX_OBSERVATIONS: Final = 5_000
+"""Numbers of one structured report that become FHIR Observations: a dose report of a long intervention has some
+thousand."""
+MAX_MEASURED_OBJECTS: Final = 200
+"""Structured reports of one study that are read for their numbers: a study has one to ten."""
+KEPT_MEASUREMENTS: Final = 256
+"""Structured reports whose numbers are kept in memory after they were read: some megabytes."""
 MAX_FHIR_BYTES: Final = 10 * MIB
 """One FHIR resource or transaction that is sent in: a report with an embedded PDF fits."""
 MAX_FHIR_ITEMS: Final = 1_000
@@ -169,8 +189,40 @@ COMMIT_QUEUE: Final = 1_024
 """Records waiting for the disk before doors are told to wait."""
 DISK_RESERVE_BYTES: Final = 256 * MIB
 """Free space that intake leaves, so that audit, login and search go on when the disk is full."""
+REBUILD_CACHE_BYTES: Final = 256 * MIB
+"""Pages of the new index that are held in memory while it is made anew: its keys are random, each needs its page."""
 MAX_RECORD_HEADER_BYTES: Final = 16 * MIB
 """Header of one journal record."""
+
+# -- object store ----------------------------------------------------------------------------------------
+MAX_OBJECT_BYTES: Final = 5 * GIB
+"""One object: the largest that S3 takes in one request. A longer series stays in the journal."""
+OBJECT_PIECE_BYTES: Final = 8 * MIB
+"""One ranged read of an object: a tenth of a second of a gigabit line, so that a deadline says something."""
+OBJECT_TIMEOUT_S: Final = 10.0
+"""One request to the object store, apart from the time that many bytes take: senders wait for twenty to thirty."""
+OBJECT_CONNECT_S: Final = 3.0
+"""Until the object store's machine has taken a connection."""
+OBJECT_STALL_S: Final = 5.0
+"""Without a byte of an answer that has begun."""
+OBJECT_SLOWEST_BYTES_PER_S: Final = 4 * MIB
+"""An upload slower than this counts as one that has stopped."""
+OBJECT_RETRIES: Final = 3
+"""Repetitions of a request that failed on its way or with 5xx: a store that is being restarted is met again."""
+OBJECT_RETRY_S: Final = 10.0
+"""After this time from the first attempt nothing is repeated: the sender shall hear of it."""
+
+# -- several nodes ---------------------------------------------------------------------------------------
+SHARED_ANSWER_S: Final = 5.0
+"""One question about what nodes share (a session, a lease): a healthy database needs a millisecond, a reader waits."""
+INDEX_CONNECT_S: Final = 5.0
+"""Time for PostgreSQL to take a connection: a healthy one needs milliseconds, and callers wait meanwhile."""
+INDEX_ANSWER_S: Final = 60.0
+"""Time for PostgreSQL to answer one statement, as for SQLite's slowest searches; behind it lies a broken network."""
+INDEX_CLOSE_S: Final = 2.0
+"""Time for a connection to PostgreSQL to say good-bye."""
+INDEX_OUTCOME_S: Final = 10.0
+"""How long the writer asks whether a COMMIT was made whose answer was lost: a fail-over takes as long."""
 
 # -- settled series --------------------------------------------------------------------------------------
 MAX_KEPT_SETTLED: Final = 50_000
@@ -229,6 +281,8 @@ MAX_KEPT_REFUSALS: Final = 256
 """Pictures that could not be made, remembered for KEPT_REFUSAL_S: the same bomb does not kill child after child."""
 KEPT_REFUSAL_S: Final = 60.0
 """How long a picture that could not be made is refused without another attempt."""
+MAX_CLIP_FRAMES: Final = 1_000
+"""Frames of one moving picture: half a minute of ultrasound; who wants more takes the object."""
 MAX_RENDERED_CACHE_BYTES: Final = 64 * MIB
 """Rendered pictures kept in memory: some 2,000 of 30 kB, a few readers scrolling through their stacks."""
 
@@ -354,6 +408,15 @@ MAX_FHIR_EVERYTHING: Final = 20_000
 """Resources in one answer of $everything: a life of examinations."""
 MAX_FHIR_FORM_BYTES: Final = 16 * 1024
 """A FHIR search sent as a form."""
+MAX_SOAP_REQUEST_BYTES: Final = 64 * 1024
+"""One call of a national contract: a question with some hundred care units has some 10 kB."""
+MAX_SOAP_DEPTH: Final = 32
+"""Nested elements of a call: the contract's own questions have six."""
+MAX_SOAP_ELEMENTS: Final = 2_000
+"""Elements of a call: each care unit that is asked for is one."""
+MAX_IMAGING_OUTCOMES: Final = 1_000
+"""Reports in one answer of GetImagingOutcome, the newest ones: within its 27 s, and more than anybody has at one
+source."""
 MAX_OPENED_PATIENTS: Final = 20
 """Patients that one session holds open at once; nobody has a larger round, and the oldest is dropped."""
 MAX_SESSIONS_WITH_PATIENTS: Final = 10_000

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from samsyn import __version__, limits
 from samsyn.access.administration import RegisterAdministration
@@ -30,6 +30,7 @@ from samsyn.access.view import Gatekeeper
 from samsyn.audit.anchoring import make_anchoring
 from samsyn.clock import Clock
 from samsyn.endpoints.admin.health import Reading, health_routes
+from samsyn.endpoints.contracts.door import ContractDependencies, contract_routes
 from samsyn.endpoints.demo_idp.personas import PERSONAS, Persona
 from samsyn.endpoints.demo_idp.provider import PATH as DEMO_IDP_PATH
 from samsyn.endpoints.demo_idp.provider import DemoIdp
@@ -38,6 +39,7 @@ from samsyn.endpoints.dicomweb.door import DicomwebDoor
 from samsyn.endpoints.dimse.listener import DicomDoor
 from samsyn.endpoints.fhir.routes import FhirDependencies, fhir_routes
 from samsyn.endpoints.hl7.listener import Hl7Door
+from samsyn.endpoints.http_listener.protocols import PreferredProtocol
 from samsyn.endpoints.http_listener.serving import Front, HttpServer, listening, serve
 from samsyn.endpoints.http_listener.systems import CertificateProtocol, SystemsOnly, tls_context
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
@@ -63,6 +65,7 @@ from samsyn.render.transcoding import Transcoder
 from samsyn.reports.examination import History
 from samsyn.reports.file import Filing
 from samsyn.reports.forms.documents import DocumentFiling
+from samsyn.reports.measured import Measured
 from samsyn.reports.stewardship.decisions import Decisions
 from samsyn.reports.stewardship.joining import Joining
 from samsyn.reports.stewardship.moving import Mover
@@ -72,7 +75,7 @@ from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 from samsyn.settings import Settings
 from samsyn.store.documents import Documents
-from samsyn.store.store import Store
+from samsyn.store.opening import open_store
 from samsyn.store.transaction import Transaction
 from samsyn.store.upkeep.give_back import GivingBack
 from samsyn.store.upkeep.scrub import Scrub
@@ -145,7 +148,7 @@ class Server:
             undo.push_async_callback(self._dicom.stop, 0.0)
             self.dicom_port = self._dicom.port
             app = Front(DICOMWEB_PREFIX, self._dicomweb, Starlette(routes=self._routes()))
-            self._listeners.append(await serve(app, http_socket, http="httptools"))
+            self._listeners.append(await serve(app, http_socket, http=PreferredProtocol))
             if tls_socket is not None and context is not None:
                 self.https_port = tls_socket.getsockname()[1]
                 served = SystemsOnly(app)
@@ -155,8 +158,7 @@ class Server:
         self._started = True
 
     def _open_store(self) -> None:
-        data = self._settings.data
-        self._store = Store(data.folder, self._clock, data.second_copy)
+        self._store = open_store(self._settings, self._clock)
         self._store.start()
         if self._store.replayed:
             log.info("journal-replayed", extra={"count": self._store.replayed})
@@ -284,9 +286,11 @@ class Server:
                     base=f"{self._base}/fhir",
                     dicomweb=f"{self._base}/dicomweb",
                     filing=self._filing,
+                    measured=Measured(self._retriever),
                 )
             ),
         ]
+        routes.extend(self._contracts())
         routes.extend(viewer_routes(self._viewer()))
         if self._settings.login.provider == "demo":
             own = frozenset({f"{self._address}/login/callback", f"{self._address}/login"})
@@ -294,6 +298,25 @@ class Server:
             idp = DemoIdp(self._personas(), self._base + DEMO_IDP_PATH, clients, self._clock)
             routes.extend(idp.routes())
         return routes
+
+    def _contracts(self) -> list[Route]:
+        callers = Identification(
+            self._sessions,
+            self._tokens,
+            lambda token: self._connections.consumer(token) or self._system_subject(token),
+            lambda hsa_id: self._connections.certified_consumer(hsa_id) or self._certified_subject(hsa_id),
+        )
+        return contract_routes(
+            ContractDependencies(
+                callers.identify,
+                self._gatekeeper,
+                self._lookup,
+                self._history,
+                self._connections,
+                self._clock,
+                self._address,
+            )
+        )
 
     def _viewer(self) -> ViewerDependencies:
         return ViewerDependencies(

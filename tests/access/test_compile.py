@@ -52,7 +52,7 @@ subjects = st.builds(
     st.just(""),
     st.one_of(st.none(), assignments, assignments, assignments),
     st.just("session"),
-    st.just(frozenset()),
+    st.sampled_from([frozenset[str](), frozenset({"care"})]),
     st.one_of(st.none(), keys),
     st.frozensets(keys, max_size=1),
 )

@@ -16,6 +16,7 @@ from samsyn.model.registers import BlockKind, Ground
 from samsyn.model.subject import Assignment, Purpose, Right, Scope
 from tests.access.people import (
     COLLEAGUE,
+    CONSUMER,
     FOREIGN,
     FOREIGN_UNIT,
     HIMSELF,
@@ -485,6 +486,24 @@ TABLE: list[tuple[str, Facts, Item, Level, Reason]] = [
         X,
         NOTHING,
         Reason.BLOCKS_UNKNOWN,
+    ),
+    ("33 consumer for care", facts(CONSUMER, relations=()), X, CONTENT, Reason.MADE_AVAILABLE),
+    ("33 consumer, outer block", facts(CONSUMER, blocks=(block(),)), X, NOTHING, Reason.BLOCKED_ELSEWHERE),
+    (
+        "33 consumer, block that is lifted for somebody",
+        facts(CONSUMER, blocks=(block(),), lifts=(lift(),)),
+        X,
+        NOTHING,
+        Reason.BLOCKED_ELSEWHERE,
+    ),
+    ("33 consumer, blocks unknown", facts(CONSUMER, blocks_known=False), X, NOTHING, Reason.BLOCKS_UNKNOWN),
+    ("33 consumer for patients", facts(replace(CONSUMER, roles=frozenset())), X, NOTHING, Reason.NO_RIGHT),
+    (
+        "33 consumer, another purpose",
+        facts(CONSUMER, purpose=Purpose.QUALITY),
+        X,
+        NOTHING,
+        Reason.OTHER_PURPOSE,
     ),
     ("33 system without provider", facts(replace(SYSTEM, assignment=None)), U, NOTHING, Reason.NO_ASSIGNMENT),
 ]

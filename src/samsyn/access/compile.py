@@ -138,6 +138,13 @@ def _system(reader: Standing) -> Predicate:
     return _any(branches)
 
 
+def _consumer(reader: Standing) -> Predicate:
+    facts = reader.facts
+    if facts.purpose is not Purpose.CARE or "care" not in facts.subject.roles or not facts.blocks_known:
+        return Nothing()
+    return AllOf(_unless(_blocked(reader.covered, None)))
+
+
 def _patient(reader: Standing) -> Predicate:
     facts = reader.facts
     if facts.purpose is not Purpose.OWN_RECORD or not stands_for(facts):
@@ -199,5 +206,10 @@ def _any(parts: Sequence[Predicate]) -> Predicate:
 
 
 _BY_KIND: Final = MappingProxyType(
-    {SubjectKind.STAFF: _staff, SubjectKind.SYSTEM: _system, SubjectKind.PATIENT: _patient}
+    {
+        SubjectKind.STAFF: _staff,
+        SubjectKind.SYSTEM: _system,
+        SubjectKind.PATIENT: _patient,
+        SubjectKind.CONSUMER: _consumer,
+    }
 )

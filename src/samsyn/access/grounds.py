@@ -130,6 +130,15 @@ def binding_blocks(facts: Facts, assignment: Assignment) -> tuple[Block, ...]:
     return tuple(binding)
 
 
+def standing_blocks(facts: Facts) -> tuple[Block, ...]:
+    """Every block that has not ended, for who reads on behalf of somebody unknown: lifted ones bind him too."""
+    return tuple(
+        block
+        for block in facts.blocks
+        if block.patient_key in facts.patient_keys and (block.ended is None or facts.now < block.ended)
+    )
+
+
 def next_change(facts: Facts) -> datetime | None:
     """The first moment after now at which a row of the facts begins or stops to count; None = never."""
     moments: list[datetime | None] = []

@@ -1,10 +1,9 @@
 """Which persons are behind keys, and what exists of one: read for the View alone, which tells bits and names of it."""
 
-import sqlite3
-
 from samsyn.access.standing import Standing, told_apart
 from samsyn.model.predicate import Item
 from samsyn.store.index import examination_rows, patient_rows, register_rows
+from samsyn.store.index.port import IndexConnection
 from samsyn.store.index.register_rows import Ask
 
 
@@ -17,7 +16,7 @@ def persons(ask: Ask, patient_keys: frozenset[int]) -> list[frozenset[int]]:
     return found
 
 
-def items_of(connection: sqlite3.Connection, reader: Standing) -> tuple[Item, ...]:
+def items_of(connection: IndexConnection, reader: Standing) -> tuple[Item, ...]:
     """What exists of the person, for indicators and names; by owner only, where no block asks for the day."""
     facts = reader.facts
     if any(block.first is not None or block.last is not None for block in facts.blocks):

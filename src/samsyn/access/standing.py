@@ -6,10 +6,16 @@ from types import MappingProxyType
 from typing import Final
 
 from samsyn.access.facts import ALL, Facts
-from samsyn.access.grounds import binding_blocks, has_relation, valid_assignment, valid_grounds
+from samsyn.access.grounds import (
+    binding_blocks,
+    has_relation,
+    standing_blocks,
+    valid_assignment,
+    valid_grounds,
+)
 from samsyn.model.predicate import Item, Span, touches
 from samsyn.model.registers import Block, BlockKind, Ground
-from samsyn.model.subject import Assignment, Scope
+from samsyn.model.subject import Assignment, Scope, SubjectKind
 
 ALWAYS: Final[Span] = (None, None)
 
@@ -48,6 +54,8 @@ class Standing:
 
 def standing(facts: Facts) -> Standing:
     """Boils the facts down."""
+    if facts.subject.kind is SubjectKind.CONSUMER:
+        return Standing(facts, None, None, False, frozenset(), _covered(standing_blocks(facts)))
     assignment = valid_assignment(facts)
     if assignment is None:
         return Standing(facts, None, None, False, frozenset(), _covered(()))

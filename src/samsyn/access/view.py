@@ -4,7 +4,6 @@ Every read in the house takes a View and puts its predicate into the query. A Vi
 they stand, is audited before it is handed out, and lives at most limits.VIEW_SECONDS.
 """
 
-import sqlite3
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -56,6 +55,7 @@ from samsyn.store.index import (
     patient_rows,
     register_rows,
 )
+from samsyn.store.index.port import IndexConnection
 from samsyn.store.index.register_rows import Ask
 from samsyn.store.store import Store
 
@@ -427,7 +427,7 @@ class Gatekeeper:
             )
             return standing(attested_facts(facts))
 
-        def question(connection: sqlite3.Connection) -> _Read:
+        def question(connection: IndexConnection) -> _Read:
             ask = register_rows.asking(connection)
             if patient_keys is None:
                 return _Read(self._persons_with_ground(ask, standing_of, subject, now))
@@ -480,7 +480,7 @@ class Gatekeeper:
     def _mark(self, person: int) -> dict[str, str] | None:
         """Every look-up of somebody with protected identity is marked, so that all of them can be reviewed."""
 
-        def question(connection: sqlite3.Connection) -> bool:
+        def question(connection: IndexConnection) -> bool:
             return identity_rows.is_protected(connection, patient_rows.closure_of(connection, person))
 
         return {"protected": "yes"} if self._store.peek(question) else None
@@ -526,6 +526,7 @@ _OPENED: Final = MappingProxyType(
         SubjectKind.STAFF: Event.SEARCH_PATIENT,
         SubjectKind.SYSTEM: Event.SEARCH_PATIENT,
         SubjectKind.PATIENT: Event.OWN_RECORD,
+        SubjectKind.CONSUMER: Event.SEARCH_PATIENT,
     }
 )
 

@@ -25,29 +25,29 @@ def compile_predicate(predicate: Predicate, table: str) -> tuple[str, list[objec
     """(SQL condition, parameters) for rows of `table` (name or alias); never NULL, always 0 or 1."""
     match predicate:
         case Nothing():
-            return "0", []
+            return "FALSE", []
         case Everything():
-            return "1", []
+            return "TRUE", []
         case PatientIn(keys):
             if not keys:
-                return "0", []
+                return "FALSE", []
             return f"{table}.patient_key IN ({','.join('?' * len(keys))})", [*sorted(keys)]
         case ProviderIs(provider):
-            return ("0", []) if not provider else (f"{table}.provider = ?", [provider])
+            return ("FALSE", []) if not provider else (f"{table}.provider = ?", [provider])
         case UnitIs(provider, unit):
             if not provider or not unit:
-                return "0", []
+                return "FALSE", []
             return f"({table}.provider = ? AND {table}.unit = ?)", [provider, unit]
         case HasOwner():
             return f"({table}.provider <> '' AND {table}.unit <> '')", []
         case Overlaps(spans):
             return _any_span(spans, table)
         case IsPreliminary():
-            return f"{table}.preliminary", []
+            return f"{table}.preliminary <> 0", []
         case AllOf(parts):
-            return _joined(parts, " AND ", "1", table)
+            return _joined(parts, " AND ", "TRUE", table)
         case AnyOf(parts):
-            return _joined(parts, " OR ", "0", table)
+            return _joined(parts, " OR ", "FALSE", table)
         case Without(part):
             sql, parameters = compile_predicate(part, table)
             return f"(NOT {sql})", parameters
@@ -72,7 +72,7 @@ def _overlaps(first: int | None, last: int | None, table: str) -> tuple[str, lis
     if first is not None:
         conditions.append(f"({table}.ends IS NULL OR {table}.ends >= ?)")
         parameters.append(first)
-    return ("(" + " AND ".join(conditions) + ")" if conditions else "1"), parameters
+    return ("(" + " AND ".join(conditions) + ")" if conditions else "TRUE"), parameters
 
 
 def _joined(parts: tuple[Predicate, ...], word: str, empty: str, table: str) -> tuple[str, list[object]]:

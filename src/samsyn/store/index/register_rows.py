@@ -3,7 +3,6 @@
 `Ask` runs one statement and answers with tuples, on a reader's connection or inside a record in the making.
 """
 
-import sqlite3
 from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -20,6 +19,7 @@ from samsyn.model.registers import (
     LiftRequest,
 )
 from samsyn.store.index import national_rows
+from samsyn.store.index.port import IndexConnection
 
 Ask: TypeAlias = Callable[..., list[Any]]
 
@@ -37,7 +37,7 @@ _REQUEST = (
 )
 
 
-def asking(connection: sqlite3.Connection) -> Ask:
+def asking(connection: IndexConnection) -> Ask:
     """An Ask on a reader's connection."""
     return lambda sql, *values: connection.execute(sql, values).fetchall()
 

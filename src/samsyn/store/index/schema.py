@@ -31,8 +31,8 @@ CREATE INDEX identifier_by_patient ON patient_identifier(patient_key);
 
 CREATE TABLE study(study_key INTEGER PRIMARY KEY, study_uid TEXT UNIQUE, patient_key INTEGER, provider TEXT,
   unit TEXT, begins INTEGER, ends INTEGER, study_date TEXT, study_time TEXT, study_id TEXT, description TEXT,
-  accession TEXT, accession_issuer TEXT, referring TEXT, patient_id_sent TEXT, patient_name_sent TEXT,
-  modalities TEXT, series_count INTEGER, instance_count INTEGER, received TEXT,
+  accession TEXT, accession_issuer TEXT, referring TEXT, folded_referring TEXT, patient_id_sent TEXT,
+  patient_name_sent TEXT, modalities TEXT, series_count INTEGER, instance_count INTEGER, received TEXT,
   preliminary INTEGER GENERATED ALWAYS AS (0) VIRTUAL);
 CREATE INDEX study_by_patient ON study(patient_key, study_date);
 CREATE INDEX study_by_accession ON study(accession) WHERE accession <> '';
@@ -81,7 +81,7 @@ CREATE TABLE report(report_key INTEGER PRIMARY KEY, patient_key INTEGER, provide
   status TEXT, result_time TEXT, author TEXT, signer TEXT, procedure_text TEXT, text TEXT, fragment INTEGER,
   reason TEXT, received TEXT, visit TEXT, account TEXT, form TEXT, sop_uid TEXT, series_uid TEXT,
   message_key INTEGER,
-  preliminary INTEGER GENERATED ALWAYS AS (status = 'preliminary') VIRTUAL);
+  preliminary INTEGER GENERATED ALWAYS AS (CASE WHEN status = 'preliminary' THEN 1 ELSE 0 END) VIRTUAL);
 CREATE INDEX report_by_patient ON report(patient_key, provider, unit, begins, ends);
 CREATE INDEX report_by_accession ON report(accession) WHERE accession <> '';
 

@@ -106,7 +106,9 @@ def _table() -> tuple[Resource, ...]:
     for form, depth, name in roots:
         if form != FRAMES:
             found.append(Resource(f"{form}/metadata", depth, f"metadata of {name}", _DATA_SETS))
-        shown = _PICTURES if form == FRAMES else (*_PICTURES, "application/pdf", "video/* as stored")
+        shown: tuple[str, ...] = (*_PICTURES, "image/gif")
+        if form != FRAMES:
+            shown = (*shown, "application/pdf", "video/* as stored")
         found.append(Resource(f"{form}/rendered", depth, f"a picture of {name}", shown, parameters="picture"))
         found.append(
             Resource(

@@ -306,8 +306,10 @@ MAX_NATIONAL_BLOCKS: Final = 200_000
 NATIONAL_BLOCKS_PER_RECORD: Final = 1_000
 """National blocks that share one record of the journal: some 300 KiB of row changes."""
 NATIONAL_GRANT_TIMEOUT_S: Final = 8.0
-"""One call to a national register of consent or relation, as a whole: somebody waits for it at the screen, and the
-register promises an answer within a second."""
+"""One call to a national register of consent or relation or to the staff directory, as a whole: somebody waits for it
+at the screen, and they promise an answer within a second."""
+MAX_ASSIGNMENTS: Final = 500
+"""Assignments of one person in the staff directory; a locum has some dozens."""
 MAX_NATIONAL_PAGES: Final = 1_000
 """Parts of one reading of a national register."""
 MAX_NATIONAL_GRANTS: Final = 500_000
@@ -322,6 +324,10 @@ NATIONAL_TELLING_ATTEMPTS: Final = 2_000
 """Attempts to tell a national register of what was registered or ended here: a week at the longest pause."""
 NATIONAL_TELLING_PAUSE_S: Final = 300.0
 """The longest pause between two such attempts."""
+GUARDIAN_FILE_S: Final = 60.0
+"""It is looked so often whether the file of guardians has changed."""
+MAX_GUARDIAN_FILE_BYTES: Final = 64 * MIB
+"""The file of guardians: a million lines, more than a region has children."""
 LIFT_REQUEST_HOURS: Final = 24
 """A request to lift a block can be answered for this long: as long as the emergency that it rests on."""
 MAX_REQUEST_CHARACTERS: Final = 500

@@ -2,7 +2,6 @@
 
 import hashlib
 import ipaddress
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 

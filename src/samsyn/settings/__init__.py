@@ -224,6 +224,10 @@ class LoginSettings(Section):
         description="What the identity provider calls its claims, where it is not the national name.",
     )
 
+    guardian_file: Path | None = Field(
+        default=None, description="Who is whose guardian (CSV, docs/login.md); read again when it changes."
+    )
+
     @model_validator(mode="after")
     def _is_whole(self) -> "LoginSettings":
         if self.provider == "oidc" and not self.issuer:
@@ -298,6 +302,9 @@ class NationalSettings(Section):
     blocking_address: TlsAddress = Field(default="", description="The blocking service (version 4).")
     consent_address: TlsAddress = Field(default="", description="The consent service (version 2).")
     relation_address: TlsAddress = Field(default="", description="The patient relation service (version 1).")
+    hsa_address: TlsAddress = Field(
+        default="", description="The staff directory: assignments come from it, no longer from claims."
+    )
     logical_address: str = Field(
         default="SE165565594230-1000", description="Logical address in every call's header."
     )

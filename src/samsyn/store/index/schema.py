@@ -12,6 +12,7 @@ from samsyn.store.index.correction_schema import CORRECTION_SCHEMA
 from samsyn.store.index.exchange_schema import EXCHANGE_SCHEMA
 from samsyn.store.index.identity_schema import IDENTITY_KEYS, IDENTITY_SCHEMA
 from samsyn.store.index.settled_schema import SETTLED_SCHEMA
+from samsyn.store.index.subscription_schema import SUBSCRIPTION_SCHEMA
 from samsyn.store.index.text_schema import TEXT_KEYS, TEXT_SCHEMA
 from samsyn.store.index.upkeep_schema import UPKEEP_SCHEMA
 
@@ -130,6 +131,7 @@ SCHEMA: Final = (
     + SETTLED_SCHEMA
     + CORRECTION_SCHEMA
     + CHANGE_SCHEMA
+    + SUBSCRIPTION_SCHEMA
 )
 SCHEMA_VERSION: Final = zlib.crc32(SCHEMA.encode()) & 0x7FFFFFFF
 """Follows from the tables: an index that was made with others is made anew from the journal."""

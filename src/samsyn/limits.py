@@ -93,6 +93,18 @@ DEFLATE_FREE_BYTES: Final = 16 * MIB
 """Inflated size below which the ratio is not asked: a black picture deflates 1,000 : 1 and is no bomb."""
 
 # -- HTTP ------------------------------------------------------------------------------------------------
+MAX_HTTP2_STREAMS: Final = 100
+"""Requests at once on one HTTP/2 connection, the least that RFC 9113 6.5.2 recommends."""
+HTTP2_WINDOW_BYTES: Final = 1 * MIB
+"""What a peer may send on an HTTP/2 connection, and on one request of it, before a door has taken it."""
+MAX_HTTP2_RESETS: Final = 500
+"""Requests that one HTTP/2 connection may begin and drop within HTTP2_RESETS_WITHIN_S: a reader who scrolls fast
+drops some hundred pictures, an attacker thousands."""
+HTTP2_RESETS_WITHIN_S: Final = 10.0
+HTTP2_IDLE_S: Final = 30.0
+"""An HTTP/2 connection without a request is closed after this."""
+MAX_HTTP_HEADER_BYTES: Final = 64 * KIB
+"""All header fields of one HTTP/2 request, as RFC 9113 6.5.2 counts them."""
 MAX_STOW_BYTES: Final = 1 * GIB
 """One STOW-RS request body."""
 MAX_STOW_PARTS: Final = 10_000
@@ -176,8 +188,40 @@ COMMIT_QUEUE: Final = 1_024
 """Records waiting for the disk before doors are told to wait."""
 DISK_RESERVE_BYTES: Final = 256 * MIB
 """Free space that intake leaves, so that audit, login and search go on when the disk is full."""
+REBUILD_CACHE_BYTES: Final = 256 * MIB
+"""Pages of the new index that are held in memory while it is made anew: its keys are random; each needs its page."""
 MAX_RECORD_HEADER_BYTES: Final = 16 * MIB
 """Header of one journal record."""
+
+# -- object store ----------------------------------------------------------------------------------------
+MAX_OBJECT_BYTES: Final = 5 * GIB
+"""One object: the largest that S3 takes in one request. A longer series stays in the journal."""
+OBJECT_PIECE_BYTES: Final = 8 * MIB
+"""One ranged read of an object: a tenth of a second of a gigabit line, so that a deadline says something."""
+OBJECT_TIMEOUT_S: Final = 10.0
+"""One request to the object store, apart from the time that many bytes take: senders wait for twenty to thirty."""
+OBJECT_CONNECT_S: Final = 3.0
+"""Until the object store's machine has taken a connection."""
+OBJECT_STALL_S: Final = 5.0
+"""Without a byte of an answer that has begun."""
+OBJECT_SLOWEST_BYTES_PER_S: Final = 4 * MIB
+"""An upload slower than this counts as one that has stopped."""
+OBJECT_RETRIES: Final = 3
+"""Repetitions of a request that failed on its way or with 5xx: a store that is being restarted is met again."""
+OBJECT_RETRY_S: Final = 10.0
+"""After this time from the first attempt nothing is repeated: the sender shall hear of it."""
+
+# -- several nodes ---------------------------------------------------------------------------------------
+SHARED_ANSWER_S: Final = 5.0
+"""One question about what nodes share (a session, a lease): a healthy database needs a millisecond, a reader waits."""
+INDEX_CONNECT_S: Final = 5.0
+"""Time for PostgreSQL to take a connection: a healthy one needs milliseconds, and callers wait meanwhile."""
+INDEX_ANSWER_S: Final = 60.0
+"""Time for PostgreSQL to answer one statement, as for SQLite's slowest searches; behind it lies a broken network."""
+INDEX_CLOSE_S: Final = 2.0
+"""Time for a connection to PostgreSQL to say good-bye."""
+INDEX_OUTCOME_S: Final = 10.0
+"""How long the writer asks whether a COMMIT was made whose answer was lost: a fail-over takes as long."""
 
 # -- settled series --------------------------------------------------------------------------------------
 MAX_KEPT_SETTLED: Final = 50_000
@@ -258,6 +302,23 @@ MAX_NATIONAL_BLOCKS: Final = 200_000
 """National blocks in one reading; a region has some thousands."""
 NATIONAL_BLOCKS_PER_RECORD: Final = 1_000
 """National blocks that share one record of the journal: some 300 KiB of row changes."""
+NATIONAL_GRANT_TIMEOUT_S: Final = 8.0
+"""One call to a national register of consent or relation, as a whole: somebody waits for it at the screen, and the
+register promises an answer within a second."""
+MAX_NATIONAL_PAGES: Final = 1_000
+"""Parts of one reading of a national register."""
+MAX_NATIONAL_GRANTS: Final = 500_000
+"""Consents or relations in one reading of one provider's: a region's largest has some hundred thousand."""
+NATIONAL_GRANTS_PER_RECORD: Final = 1_000
+"""Copied consents or relations that share one record of the journal: some 300 KiB of row changes."""
+NATIONAL_WHOLE_EVERY_S: Final = 900.0
+"""A copy of consents or relations is read whole so often: what was taken back and never told again stays no longer."""
+NATIONAL_MARK_S: Final = 60.0
+"""How far an unchanged copy has come is written down so often; a restart reads at most this much twice."""
+NATIONAL_TELLING_ATTEMPTS: Final = 2_000
+"""Attempts to tell a national register of what was registered or ended here: a week at the longest pause."""
+NATIONAL_TELLING_PAUSE_S: Final = 300.0
+"""The longest pause between two such attempts."""
 LIFT_REQUEST_HOURS: Final = 24
 """A request to lift a block can be answered for this long: as long as the emergency that it rests on."""
 MAX_REQUEST_CHARACTERS: Final = 500
@@ -352,6 +413,15 @@ NOTIFICATION_PAUSE_S: Final = 300.0
 """Longest pause between two attempts to notify, s; doubled from one second."""
 SUBSCRIPTION_GIVEN_UP_S: Final = 7 * 24 * 3600.0
 """After so long without an answer a subscription is off, s; nothing is lost, for the change feed tells it later."""
+MAX_SOAP_REQUEST_BYTES: Final = 64 * 1024
+"""One call of a national contract: a question with some hundred care units has some 10 kB."""
+MAX_SOAP_DEPTH: Final = 32
+"""Nested elements of a call: the contract's own questions have six."""
+MAX_SOAP_ELEMENTS: Final = 2_000
+"""Elements of a call: each care unit that is asked for is one."""
+MAX_IMAGING_OUTCOMES: Final = 1_000
+"""Reports in one answer of GetImagingOutcome, the newest ones: within its 27 s, and more than anybody has at one
+source."""
 MAX_OPENED_PATIENTS: Final = 20
 """Patients that one session holds open at once; nobody has a larger round, and the oldest is dropped."""
 MAX_SESSIONS_WITH_PATIENTS: Final = 10_000

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from samsyn import __version__, limits
 from samsyn.access.administration import RegisterAdministration
@@ -23,12 +23,13 @@ from samsyn.access.authentication.tokens import Tokens
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
 from samsyn.access.lift_requests import LiftRequests
-from samsyn.access.national.connected import block_replica
+from samsyn.access.national.connected import block_replica, connected_masters
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
 from samsyn.audit.anchoring import make_anchoring
 from samsyn.clock import Clock
 from samsyn.endpoints.admin.health import Reading, health_routes
+from samsyn.endpoints.contracts.door import ContractDependencies, contract_routes
 from samsyn.endpoints.demo_idp.personas import PERSONAS, Persona
 from samsyn.endpoints.demo_idp.provider import PATH as DEMO_IDP_PATH
 from samsyn.endpoints.demo_idp.provider import DemoIdp
@@ -39,6 +40,7 @@ from samsyn.endpoints.fhir.opening import Compartments
 from samsyn.endpoints.fhir.routes import FhirDependencies, fhir_routes
 from samsyn.endpoints.fhir.subscriptions import Notifications
 from samsyn.endpoints.hl7.listener import Hl7Door
+from samsyn.endpoints.http_listener.protocols import PreferredProtocol
 from samsyn.endpoints.http_listener.serving import Front, HttpServer, listening, serve
 from samsyn.endpoints.http_listener.systems import CertificateProtocol, SystemsOnly, tls_context
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
@@ -76,7 +78,7 @@ from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 from samsyn.settings import Settings
 from samsyn.store.documents import Documents
-from samsyn.store.store import Store
+from samsyn.store.opening import open_store
 from samsyn.store.transaction import Transaction
 from samsyn.store.upkeep.give_back import GivingBack
 from samsyn.store.upkeep.scrub import Scrub
@@ -126,6 +128,8 @@ class Server:
                 undo.push_async_callback(outbox.stop)
             await self._blocks.start()
             undo.push_async_callback(self._blocks.stop)
+            await self._masters.start()
+            undo.push_async_callback(self._masters.stop)
             self._worker.start()
             undo.push_async_callback(self._worker.stop)
             self._exchange.start()
@@ -147,7 +151,7 @@ class Server:
             undo.push_async_callback(self._dicom.stop, 0.0)
             self.dicom_port = self._dicom.port
             app = Front(DICOMWEB_PREFIX, self._dicomweb, Starlette(routes=self._routes()))
-            self._listeners.append(await serve(app, http_socket, http="httptools"))
+            self._listeners.append(await serve(app, http_socket, http=PreferredProtocol))
             if tls_socket is not None and context is not None:
                 self.https_port = tls_socket.getsockname()[1]
                 served = SystemsOnly(app)
@@ -157,8 +161,7 @@ class Server:
         self._started = True
 
     def _open_store(self) -> None:
-        data = self._settings.data
-        self._store = Store(data.folder, self._clock, data.second_copy)
+        self._store = open_store(self._settings, self._clock)
         self._store.start()
         if self._store.replayed:
             log.info("journal-replayed", extra={"count": self._store.replayed})
@@ -173,7 +176,10 @@ class Server:
             blocks_known=lambda: self._blocks.is_known(),
             local_issuers=self._connections.local_issuers,
         )
-        self._blocks = block_replica(self._settings.national, store, clock, self._gatekeeper.registers)
+        national, registers = self._settings.national, self._gatekeeper.registers
+        self._blocks = block_replica(national, store, clock, registers)
+        connected = [provider.hsa_id for provider in self._connections.providers]
+        self._masters = connected_masters(national, store, clock, registers, connected)
         self._lookup = PatientLookup(store, clock)
         self._finder = Finder(store, clock)
         self._retriever = Retriever(store, self._documents)
@@ -283,6 +289,7 @@ class Server:
                 )
             ),
         ]
+        routes.extend(self._contracts())
         routes.extend(viewer_routes(self._viewer()))
         if self._settings.login.provider == "demo":
             own = frozenset({f"{self._address}/login/callback", f"{self._address}/login"})
@@ -301,6 +308,25 @@ class Server:
             self._retriever,
             self._connections,
             Measured(self._retriever),
+        )
+
+    def _contracts(self) -> list[Route]:
+        callers = Identification(
+            self._sessions,
+            self._tokens,
+            lambda token: self._connections.consumer(token) or self._system_subject(token),
+            lambda hsa_id: self._connections.certified_consumer(hsa_id) or self._certified_subject(hsa_id),
+        )
+        return contract_routes(
+            ContractDependencies(
+                callers.identify,
+                self._gatekeeper,
+                self._lookup,
+                self._history,
+                self._connections,
+                self._clock,
+                self._address,
+            )
         )
 
     def _viewer(self) -> ViewerDependencies:
@@ -380,6 +406,7 @@ class Server:
             server.should_exit = True
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
         await self._blocks.stop()
+        await self._masters.stop()
         await self._worker.stop()
         await self._exchange.stop()
         await self._notifier.stop()
@@ -456,6 +483,7 @@ class Server:
             Reading(
                 "national_blocks_age_seconds", "Age of the copy of blocks; -1: none", self._blocks.age_s()
             ),
+            *(Reading(*each) for each in self._masters.figures()),
             Reading("jobs_parked_total", "Jobs given up after repeated failures", worker.parked),
         ]
 

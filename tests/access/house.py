@@ -12,6 +12,7 @@ from samsyn.store.index.predicate_sql import compile_predicate
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 from tests.access.people import FOREIGN, FOREIGN_UNIT, NOW, OTHER_UNIT, OWN, THIRD, THIRD_UNIT, UNIT
+from tests.indexes import make_store
 
 
 class HeldClock:
@@ -88,7 +89,7 @@ def _fill(transaction: Transaction) -> None:
 @asynccontextmanager
 async def a_house(folder: Path, policy: Policy | None = None) -> AsyncIterator[House]:
     clock = HeldClock()
-    store = Store(folder, clock)
+    store = make_store(folder, clock)
     store.start()
     try:
         await store.commit(_fill)

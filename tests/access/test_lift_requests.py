@@ -16,9 +16,9 @@ from samsyn.access.view import Gatekeeper, View
 from samsyn.errors import BadInput, Conflict, LimitExceeded, NotAllowed, NotFound
 from samsyn.model.registers import BlockKind, Ground, LiftAnswer, LiftRequest
 from samsyn.model.subject import Assignment, Purpose, Subject, SubjectKind
-from samsyn.store.store import Store
 from tests.access.house import House, a_house
 from tests.access.people import COLLEAGUE, FOREIGN, FOREIGN_UNIT, OWN, THIRD, UNIT, staff
+from tests.indexes import forget_index, make_store
 
 GP, OTHER_GP = staff(), replace(staff(employee=COLLEAGUE), session_id="session-9")
 ONE = frozenset({1})
@@ -220,8 +220,8 @@ async def test_requests_survive_a_restart(tmp_path: Path) -> None:
     async with a_house(tmp_path) as house:
         await house.gatekeeper.registers.register_block(ADMINISTRATOR, 1, BlockKind.OUTER, FOREIGN)
         asked = await Desk(house).ask(for_unit=True)
-    (tmp_path / "index.sqlite").unlink()
-    store = Store(tmp_path, house.clock)
+    forget_index(tmp_path)
+    store = make_store(tmp_path, house.clock)
     store.start()
     try:
         again = Desk(House(store, house.clock, Gatekeeper(store, house.clock)))

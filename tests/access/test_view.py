@@ -19,7 +19,6 @@ from samsyn.errors import BadInput, LimitExceeded, NotAllowed, NotFound, SamsynE
 from samsyn.model.predicate import Everything, Item, Nothing
 from samsyn.model.registers import BlockKind, Ground
 from samsyn.model.subject import Purpose, Scope
-from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 from tests.access.house import House, a_house
 from tests.access.people import (
@@ -33,6 +32,7 @@ from tests.access.people import (
     UNIT,
     staff,
 )
+from tests.indexes import make_store
 
 GP = staff()
 P1 = frozenset({1})
@@ -460,7 +460,7 @@ async def test_everything_in_the_registers_survives_a_restart(tmp_path: Path) ->
         await consenting(house)
         await house.gatekeeper.registers.register_block(FOREIGN_ADMIN, 1, BlockKind.OUTER, FOREIGN)
     clock = house.clock
-    store = Store(tmp_path, clock)
+    store = make_store(tmp_path, clock)
     store.start()
     try:
         again = House(store, clock, Gatekeeper(store, clock, Policy()))

@@ -20,7 +20,7 @@ from samsyn.audit.proof import prove
 from samsyn.clock import SystemClock
 from samsyn.model.audit import AuditEntry
 from samsyn.store.records import FRAME, decode_frame, encode_frame
-from samsyn.store.store import Store
+from tests.indexes import forget_index, make_store
 
 Record = dict[str, Any]
 
@@ -45,7 +45,7 @@ def entry(number: int) -> AuditEntry:
 
 async def fill(folder: Path, first: int, count: int) -> None:
     """Adds entries as the house does: some records with one, some with several."""
-    store = Store(folder, SystemClock())
+    store = make_store(folder, SystemClock())
     store.start()
     number = first
     while number < first + count:
@@ -115,9 +115,8 @@ def rewrite(folder: Path, records: list[Record], *, rechain: bool, index: bool) 
                 row["hash"] = previous = chained_hash(previous, row)
     (folder / "journal" / "00000001.journal").write_bytes(b"".join(packed(header) for header in records))
     if index:
-        for path in folder.glob("index.sqlite*"):
-            path.unlink()
-        again = Store(folder, SystemClock())
+        forget_index(folder)
+        again = make_store(folder, SystemClock())
         again.start()  # makes the index from the journal
         again.close()
 

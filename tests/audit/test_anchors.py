@@ -21,10 +21,11 @@ from samsyn.clock import SystemClock
 from samsyn.errors import BadInput, ConfigurationError, DamagedData
 from samsyn.store.store import Store
 from tests.audit.tampering import anchor_of, entry, fill
+from tests.indexes import make_store
 
 
 def opened(folder: Path) -> Store:
-    store = Store(folder, SystemClock())
+    store = make_store(folder, SystemClock())
     store.start()
     return store
 

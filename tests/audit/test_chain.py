@@ -8,6 +8,7 @@ from samsyn.audit import journal
 from samsyn.clock import SystemClock
 from samsyn.model.audit import AuditEntry
 from samsyn.store.store import Store
+from tests.indexes import make_store
 
 
 def entry(number: int) -> AuditEntry:
@@ -29,7 +30,7 @@ def entry(number: int) -> AuditEntry:
 
 
 async def filled(folder: Path, count: int) -> Store:
-    store = Store(folder, SystemClock())
+    store = make_store(folder, SystemClock())
     store.start()
     for first in range(0, count, 10):
         await journal.write(store, *(entry(n) for n in range(first, first + 10)))
@@ -63,7 +64,7 @@ async def test_every_tampering_in_the_middle_is_found_where_it_is(tmp_path: Path
             connection.execute("UPDATE audit SET sequence = ? WHERE sequence = -1", (place + 1,))
         connection.commit()
         connection.close()
-        store = Store(tmp_path, SystemClock())
+        store = make_store(tmp_path, SystemClock())
         store.start()
         assert await journal.verify(store) == place, kind
         store.close()

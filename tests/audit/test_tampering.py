@@ -10,6 +10,7 @@ import pytest
 from samsyn import limits
 from samsyn.audit.proof import prove
 from tests.audit.tampering import WAYS, Scene, anchor_of, fill, segments
+from tests.indexes import forget_index
 
 EARLY, ALL = 70, 150
 SEED = 20_260_101
@@ -78,5 +79,5 @@ async def test_an_anchor_of_another_installation_s_journal_fits_nothing(scene: S
 
 
 async def test_a_journal_without_its_index_is_still_proved(scene: Scene) -> None:
-    (scene.present / "index.sqlite").unlink()
+    forget_index(scene.present)
     assert prove(scene.present, [scene.newest]).findings == []

@@ -11,15 +11,15 @@ from samsyn.cli import audit
 from samsyn.clock import SystemClock
 from samsyn.errors import ConfigurationError
 from samsyn.model.audit import AuditEntry
-from samsyn.store.store import Store
 from tests.cli.commands import samsyn
+from tests.indexes import make_store
 
 ENTRIES = 20
 
 
 def filled(folder: Path) -> Path:
     """A data folder with some entries, closed again."""
-    store = Store(folder, SystemClock())
+    store = make_store(folder, SystemClock())
     store.start()
     try:
         for number in range(ENTRIES):

@@ -9,8 +9,8 @@ import pytest
 
 from samsyn.cli import check
 from samsyn.clock import SystemClock
-from samsyn.store.store import Store
 from tests.cli.commands import samsyn, settings_file
+from tests.indexes import make_store
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_taken_port_is_found(
 def test_the_running_service_s_own_ports_are_no_finding(
     tmp_path: Path, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store = Store(tmp_path / "data", SystemClock())
+    store = make_store(tmp_path / "data", SystemClock())
     store.start()
     try:
         with socket.create_server(("127.0.0.1", 0)) as taken:

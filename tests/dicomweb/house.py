@@ -30,7 +30,6 @@ from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 from samsyn.store.documents import Documents
-from samsyn.store.store import Store
 from samsyn.wire.multipart import (
     MultipartReader,
     PartBegin,
@@ -40,6 +39,7 @@ from samsyn.wire.multipart import (
     parse_media_type,
     part_head,
 )
+from tests.indexes import make_store
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -51,7 +51,7 @@ class House:
     def __init__(self, folder: Path, pictures: Any = None) -> None:
         clock = SystemClock()
         self.scratch = scratch.make(folder)
-        self.store = Store(folder, clock)
+        self.store = make_store(folder, clock)
         self.store.start()
         self.executor = ThreadPoolExecutor(2)
         self.connections = Connections(self.scratch.settings)

@@ -18,6 +18,7 @@ from tests.dicom.test_json import NOT_WELL_FORMED
 from tests.dicom.test_reading import deflate
 from tests.dicomweb.house import EXPLICIT, House, data_set, file_of, image, image_file, parts_of, store
 from tests.dicomweb.test_feed import LaterClock, page
+from tests.indexes import forget_index
 
 STUDY = "/studies/2.25.10"
 INSTANCE = f"{STUDY}/series/2.25.11/instances/2.25.1001"
@@ -121,8 +122,7 @@ async def test_a_correction_is_audited_told_in_the_feed_and_survives_a_new_index
     assert (told["kind"], told["study"], told["attributes"]) == ("corrected", "2.25.10", ["00081030"])
     folder, before = house.store.folder, house.rows("SELECT * FROM amendment")
     house.close()
-    for path in folder.glob("index.sqlite*"):
-        path.unlink()
+    forget_index(folder)
     house.__init__(folder)  # type: ignore[misc]
     assert house.rows("SELECT * FROM amendment") == before
     assert (await get(house, f"{STUDY}/metadata")).json()[0]["00081030"]["Value"] == ["Hjärta"]

@@ -11,6 +11,7 @@ from samsyn.limits import MAX_CHANGES
 from samsyn.model.changes import ChangeKind
 from tests.dicomweb.house import House, image_file, store, subject_like
 from tests.dicomweb.test_rejection import note_file, send
+from tests.indexes import forget_index
 
 STUDY = "/studies/2.25.10"
 
@@ -140,8 +141,7 @@ async def test_a_new_index_tells_the_same(later: House) -> None:
     before = later.rows("SELECT * FROM change ORDER BY change_key")
     folder = later.store.folder
     later.close()
-    for path in folder.glob("index.sqlite*"):
-        path.unlink()
+    forget_index(folder)
     later.__init__(folder)  # type: ignore[misc]
     assert later.rows("SELECT * FROM change ORDER BY change_key") == before
 

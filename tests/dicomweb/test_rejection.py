@@ -29,6 +29,7 @@ from tests.dicomweb.house import (
     store,
     subject_like,
 )
+from tests.indexes import forget_index
 from tests.store.test_settling import settle_all
 
 STUDY = "/studies/2.25.10"
@@ -302,8 +303,7 @@ async def test_the_note_is_audited_and_survives_a_new_index(house: House) -> Non
     counted = "SELECT hidden_count FROM study UNION ALL SELECT hidden_count FROM series"
     folder, counts = house.store.folder, house.rows(counted)
     house.close()
-    for path in folder.glob("index.sqlite*"):
-        path.unlink()
+    forget_index(folder)
     house.__init__(folder)  # type: ignore[misc]
     assert house.rows(counted) == counts
     assert await uids(house, f"{STUDY}/instances") == ["2.25.1002", "2.25.1003"]

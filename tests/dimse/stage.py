@@ -27,11 +27,11 @@ from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.find import Finder
 from samsyn.settings import Settings
 from samsyn.store.documents import Documents
-from samsyn.store.store import Store
 from samsyn.wire import dimse, pdu
 from samsyn.wire.assembly import Message
 from samsyn.wire.negotiation import Implementation, own_user_information
 from samsyn.wire.pdu import AssociateRequest, ProposedContext
+from tests.indexes import make_store
 
 CT = str(CTImageStorage)
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -90,7 +90,7 @@ class Stage:
     ) -> None:
         clock = SystemClock()
         values = settings or settings_of(folder, sink_port)
-        self.store = Store(folder, clock)
+        self.store = make_store(folder, clock)
         self.store.start()
         self._executor = ThreadPoolExecutor(1)
         self.connections = connections = Connections(values)

@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from samsyn.cli.scratch import REGION_SYSTEM
+from samsyn.endpoints.contracts import names
 from samsyn.endpoints.fhir.common import identity
 from samsyn.endpoints.fhir.documents import manifest_id
 from samsyn.endpoints.fhir.imaging import imaging_study_id
 from samsyn.endpoints.viewer.history import mark_of
-from tests.doors.instance import Instance, Planted, Target
+from tests.doors.instance import ISSUER, Instance, Planted, Target
 from tests.doors.words import Reader, Seen, State
 from tests.doors.world import NAMES_OF
 
@@ -53,6 +55,8 @@ class Question:
     destination: str = ""
     method: str = "GET"
     headers: tuple[tuple[str, str], ...] = ()
+    content: bytes = b""
+    """A body that is no form."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,8 @@ class Door:
     """The duty that this door is for; who has it may be told who, and nobody else."""
     is_sparing: bool = False
     """Whether it tells less than content where content may be read; it must be shut all the same elsewhere."""
+    is_contract: bool = False
+    """Whether it is a national contract, which tells consumers by its own rules."""
     names_uids: bool = False
     """Whether the question names the examination by UIDs alone: then absent UIDs are alike whosever they are."""
 
@@ -94,6 +100,24 @@ def _page(rest: str, destination: str = "") -> Callable[[Target, str], Question]
 
 def _fhir(kind: str) -> Callable[[Target, str], Question]:
     return lambda target, handle: Question(f"/fhir/{kind}?patient={target.fhir_id}")
+
+
+def imaging_outcome(number: str, issuer: str, source: str = REGION_SYSTEM, **more: str) -> bytes:
+    """A call of GetImagingOutcome about one person; `more`: header, units, period, contacts, as XML."""
+    return (
+        f'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="{names.RESPONDER}"'
+        f' xmlns:c="{names.CORE}"><s:Header><r:LogicalAddress xmlns:r="{names.REGISTRY}">{source}'
+        f"</r:LogicalAddress>{more.get('header', '')}</s:Header><s:Body><t:GetImagingOutcome>{more.get('units', '')}"
+        f"<t:patientId><c:id>{number}</c:id><c:type>{issuer}</c:type></t:patientId>{more.get('period', '')}"
+        f"{more.get('system', f'<t:sourceSystemHSAId>{source}</t:sourceSystemHSAId>')}{more.get('contacts', '')}"
+        "</t:GetImagingOutcome></s:Body></s:Envelope>"
+    ).encode()
+
+
+def _contract(target: Target, handle: str) -> Question:
+    headers = (("Content-Type", "text/xml; charset=utf-8"), ("SOAPAction", f'"{names.ACTION}"'))
+    content = imaging_outcome(target.patient_id, ISSUER)
+    return Question(names.PATH, headers=headers, content=content)
 
 
 def _fhir_ids(target: Target) -> tuple[str, str, str, str]:
@@ -213,6 +237,7 @@ DOORS: tuple[Door, ...] = (
     *(Door(name, "token", _wado(rest, accept), names_uids=True) for name, rest, accept in _WADO),
     Door("FHIR ImagingStudy", "token", _fhir("ImagingStudy")),
     Door("FHIR DiagnosticReport", "token", _fhir("DiagnosticReport"), "report"),
+    Door("SOAP GetImagingOutcome", "token", _contract, "report", is_contract=True),
     Door("FHIR Observation", "token", _fhir("Observation")),
     Door(
         "FHIR reads a measurement",
@@ -342,6 +367,8 @@ class Web:
             method = "POST"
             body = urlencode({**question.form, "form_token": asker.form_token}).encode()
             headers |= {"Content-Type": "application/x-www-form-urlencoded", "Origin": self._base}
+        if question.content:
+            method, body = "POST", question.content
         try:
             self._connection.request(method, question.path, body, headers)
             answer = self._connection.getresponse()
@@ -431,6 +458,7 @@ def _plain(answer: Answer, planted: Planted, asker: Asker) -> tuple[int, str, by
     """The answer with the names that the question itself used, and random boundaries, taken out."""
 
     def bare(data: bytes) -> bytes:
+        data = re.sub(rb"(logId>|\()[0-9a-f-]{36}", b"LOG", data)
         for target, handle in ((planted.there, asker.handles[0]), (planted.twin, asker.handles[1])):
             named = {
                 handle: "HANDLE",

@@ -212,7 +212,7 @@ class Instance:
         """A bearer token of the reader, "" for nobody."""
         if reader.kind == "nobody":
             return ""
-        if reader.kind == "system":
+        if reader.kind in ("system", "consumer"):
             return self.tokens[reader.name]
         key = (reader.name, planted.number if reader.is_himself else 0)
         if key not in self._secrets:

@@ -13,12 +13,11 @@ import pytest
 from samsyn import limits
 from samsyn.clock import SystemClock
 from samsyn.errors import DamagedData
-from samsyn.store import replay
 from samsyn.store.objects import series_objects
-from samsyn.store.store import Store
 from samsyn.store.upkeep.give_back import GivingBack
 from samsyn.store.upkeep.scrub import Scrub
 from samsyn.store.upkeep.settle import Settling
+from tests.indexes import forget_index, make_store, rebuild_index
 from tests.ingest.test_receive import House
 from tests.scratch import ROOT, environment
 from tests.store.test_settling import all_tables, answers, sent, settle_all
@@ -61,7 +60,7 @@ elif step == "in-hole":
     journal.make_hole = dying(journal.make_hole, True)
 
 async def main():
-    store = Store(folder, SystemClock())
+    store = make_store(folder, SystemClock())
     store.start()
     if step == "after-record":
         real = store.commit
@@ -117,7 +116,7 @@ async def test_a_process_that_dies_between_two_steps_loses_nothing(
         [sys.executable, "-c", CHILD, str(folder), step, str(skip)], env=environment(), cwd=ROOT, timeout=60
     )
     assert ended.returncode == (0 if (step, skip) in NEVER_REACHED else 9)
-    house.store = Store(folder, SystemClock())
+    house.store = make_store(folder, SystemClock())
     house.store.start()
     house.intake._store = house.store
     assert answers(house.store) == before
@@ -132,8 +131,8 @@ async def test_a_process_that_dies_between_two_steps_loses_nothing(
     assert answers(house.store) == before
     tables = all_tables(house.store)
     house.store.close()
-    replay.rebuild(folder)
-    house.store = Store(folder, SystemClock())
+    rebuild_index(folder)
+    house.store = make_store(folder, SystemClock())
     house.store.start()
     assert answers(house.store) == before
     assert all_tables(house.store) == tables
@@ -152,9 +151,8 @@ async def test_a_torn_settled_record_leaves_the_series_in_the_journal(house: Hou
     folder = house.store.folder
     house.store.close()
     os.truncate(path, end.offset - 7)
-    for name in folder.glob("index.sqlite*"):
-        name.unlink()
-    house.store = Store(folder, SystemClock())
+    forget_index(folder)
+    house.store = make_store(folder, SystemClock())
     house.store.start()
     assert house.rows("SELECT COUNT(*) FROM series_object") == [(1,)]
     assert answers(house.store) == before

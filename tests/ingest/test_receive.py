@@ -14,7 +14,8 @@ from samsyn.clock import SystemClock
 from samsyn.errors import BadInput, Mismatch, NotSupported
 from samsyn.ingest.receive import Arrival, Intake
 from samsyn.model.sender import Sender
-from samsyn.store.store import Store
+from samsyn.store.objects.port import Objects
+from tests.indexes import forget_index, make_store
 
 HOSPITAL = Sender("BENCH", "SE9990000001-0001", "SE9990000001-1001", "2.25.1", "2.25.2")
 STRICT = Sender("STRICT", "SE9990000001-0001", "SE9990000001-1001", "", "2.25.2")
@@ -50,8 +51,8 @@ def data_set(**changes: object) -> bytes:
 
 
 class House:
-    def __init__(self, folder: Path) -> None:
-        self.store = Store(folder, SystemClock())
+    def __init__(self, folder: Path, remote: Objects | None = None) -> None:
+        self.store = make_store(folder, SystemClock(), remote=remote)
         self.store.start()
         self.intake = Intake(self.store, SystemClock())
 
@@ -197,8 +198,7 @@ async def test_a_restart_finds_everything_again(tmp_path: Path) -> None:
         )
     before = house.rows("SELECT * FROM instance ORDER BY sop_uid") + house.rows("SELECT * FROM study")
     house.store.close()
-    for path in tmp_path.glob("index.sqlite*"):
-        path.unlink()
+    forget_index(tmp_path)
     again = House(tmp_path)
     assert again.rows("SELECT * FROM instance ORDER BY sop_uid") + again.rows("SELECT * FROM study") == before
     assert await journal.verify(again.store) is None

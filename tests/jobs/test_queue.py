@@ -11,11 +11,12 @@ from samsyn.errors import OutOfResources
 from samsyn.jobs import queue
 from samsyn.jobs.queue import Job, Later, Patience, Worker
 from samsyn.store.store import Store
+from tests.indexes import make_store
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    made = Store(tmp_path, SystemClock())
+    made = make_store(tmp_path, SystemClock())
     made.start()
     return made
 

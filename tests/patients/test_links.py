@@ -17,6 +17,7 @@ from samsyn.patients.links import Word
 from samsyn.store.index import patient_rows
 from samsyn.store.transaction import Transaction
 from tests.hl7v2.messages import message, msh, pid, segment
+from tests.indexes import forget_index
 from tests.patients.house import ISSUER, Life
 from tests.reports.house import EHR, House
 
@@ -232,7 +233,7 @@ async def test_after_500_random_histories_nothing_is_misplaced_also_after_a_rebu
     assert misplaced == 0
     before = await house.all("SELECT patient_key, merged_into FROM patient ORDER BY patient_key")
     house.store.close()
-    (tmp_path / "data" / "index.sqlite").unlink()
+    forget_index(tmp_path / "data")
     again = House(tmp_path / "data")
     try:
         rows = await again.all("SELECT patient_key, merged_into FROM patient ORDER BY patient_key")

@@ -13,8 +13,8 @@ from samsyn.patients import links, registry
 from samsyn.patients.identifiers import ISSUERS, Kind, mistyped, recognise
 from samsyn.patients.lookup import PatientLookup
 from samsyn.patients.names import name_words, sought_words
-from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
+from tests.indexes import make_store
 
 TODAY = date(2026, 11, 22)
 PEOPLE = {
@@ -31,7 +31,7 @@ PEOPLE = {
 
 @pytest_asyncio.fixture
 async def lookup(tmp_path: Path) -> AsyncIterator[PatientLookup]:
-    store = Store(tmp_path / "data", SystemClock())
+    store = make_store(tmp_path / "data", SystemClock())
     store.start()
 
     def decide(transaction: Transaction) -> None:

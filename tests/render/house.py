@@ -19,7 +19,7 @@ from samsyn.render.children import DecodingChildren
 from samsyn.render.pictures import Pictures
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.store.documents import Documents
-from samsyn.store.store import Store
+from tests.indexes import make_store
 from tests.render.frames import LITTLE
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -33,7 +33,7 @@ class House:
         clock = SystemClock()
         self.folder = folder
         self.scratch = scratch.make(folder)
-        self.store = Store(folder, clock)
+        self.store = make_store(folder, clock)
         self.store.start()
         self.executor = ThreadPoolExecutor(2)
         self.connections = Connections(self.scratch.settings)

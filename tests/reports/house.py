@@ -13,7 +13,7 @@ from samsyn.ingest.receive import Arrival, Intake
 from samsyn.model.organisation import CareProvider, CareUnit
 from samsyn.model.sender import Sender
 from samsyn.reports.file import Filed, Filing
-from samsyn.store.store import Store
+from tests.indexes import make_store
 
 NORD, KLARA, LINDEN = "SE9990000001-0001", "SE9990000002-0001", "SE9990000004-0001"
 RIS = Sender("NORDRIS", NORD, "SE9990000001-1001", "2.25.1", "2.25.2")
@@ -29,7 +29,7 @@ class House:
     """Opens a data folder and files what tests send."""
 
     def __init__(self, folder: Path) -> None:
-        self.store = Store(folder, SystemClock())
+        self.store = make_store(folder, SystemClock())
         self.store.start()
         self.clock = SystemClock()
         self.filing = Filing(self.store, self.clock, PROVIDERS)

@@ -11,6 +11,7 @@ from samsyn.errors import LimitExceeded, NotSupported
 from samsyn.hl7v2.acknowledgement import answers
 from samsyn.hl7v2.header import peek
 from tests.hl7v2.messages import message, msh, obr, obx, oru, pid, segment
+from tests.indexes import forget_index
 from tests.reports.house import EHR, OTHER_RIS, RIS, House
 
 
@@ -305,8 +306,7 @@ async def test_what_was_accepted_is_there_after_a_restart(tmp_path: Path) -> Non
     await house.send(oru(control="M1"))
     before = await house.all("SELECT * FROM referral"), await house.all("SELECT * FROM report")
     house.close()
-    for leftover in (tmp_path / "data").glob("index.sqlite*"):
-        leftover.unlink()
+    forget_index(tmp_path / "data")
     house = House(tmp_path / "data")
     try:
         assert house.store.replayed == 2

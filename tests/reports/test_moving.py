@@ -32,6 +32,7 @@ from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 from samsyn.store.upkeep.settle import Settling
 from tests.hl7v2.messages import message, msh, obr, obx, pid
+from tests.indexes import forget_index, make_store
 from tests.ingest.test_receive import data_set
 from tests.reports.house import KLARA, NORD, RIS, House
 
@@ -312,8 +313,8 @@ async def test_a_crash_before_the_last_record_leaves_nothing_half_and_a_rebuild_
     tables = ("instance", "study", "series", "correction", "original_body", "moved_row", "steward_act")
     before = [await archive.all(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables]
     archive.store.close()
-    (tmp_path / "data" / "index.sqlite").unlink()
-    archive.store = Store(tmp_path / "data", SystemClock())
+    forget_index(tmp_path / "data")
+    archive.store = make_store(tmp_path / "data", SystemClock())
     archive.store.start()
     assert [await archive.all(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables] == before
     assert await archive.things(right) == {"2.25.7"}

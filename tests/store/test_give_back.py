@@ -9,12 +9,12 @@ import pytest
 from samsyn import limits
 from samsyn.clock import SystemClock
 from samsyn.errors import DamagedData
-from samsyn.store import replay
 from samsyn.store.index import instance_rows
 from samsyn.store.store import Store
 from samsyn.store.upkeep.give_back import GivingBack
 from samsyn.store.upkeep.scrub import Scrub
 from samsyn.store.upkeep.settle import Settling
+from tests.indexes import forget_index, make_store, rebuild_index
 from tests.ingest.test_receive import House
 from tests.store.test_settling import all_tables, answers, body, sent, settle_all
 from tests.store.test_store import add_message, rows
@@ -93,11 +93,10 @@ async def test_what_was_given_back_is_no_damage_to_a_new_start_and_a_new_index(h
     folder = house.store.folder
     for how in ("rebuilt", "started"):
         house.store.close()
-        for path in folder.glob("index.sqlite*"):
-            path.unlink()
+        forget_index(folder)
         if how == "rebuilt":
-            assert replay.rebuild(folder)[1] == 0
-        house.store = Store(folder, SystemClock())
+            assert rebuild_index(folder)[1] == 0
+        house.store = make_store(folder, SystemClock())
         house.store.start()
         assert answers(house.store) == before
         assert all_tables(house.store) == tables

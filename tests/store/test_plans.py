@@ -10,7 +10,7 @@ from samsyn.model.predicate import ProviderIs
 from samsyn.search.matching import conditions_of
 from samsyn.search.query import Level, Query
 from samsyn.store.index import find_rows
-from samsyn.store.store import Store
+from tests.indexes import make_store, sqlite_only
 
 
 class _Explained:
@@ -26,6 +26,7 @@ class _Explained:
         return self._connection.execute("SELECT 1 WHERE 0")
 
 
+@sqlite_only
 @pytest.mark.parametrize(
     ("keys", "index"),
     [
@@ -42,7 +43,7 @@ class _Explained:
     ],
 )
 def test_what_is_asked_all_day_goes_by_an_index(tmp_path: Path, keys: dict[int, str], index: str) -> None:
-    store = Store(tmp_path, SystemClock())
+    store = make_store(tmp_path, SystemClock())
     try:
         conditions = conditions_of(Query(Level.STUDY, keys))
 

@@ -20,14 +20,14 @@ from samsyn.errors import DamagedData, LimitExceeded
 from samsyn.ingest.receive import Arrival
 from samsyn.model.imaging import BodyLocation, StoredInstance
 from samsyn.model.predicate import Everything, PatientIn
-from samsyn.store import replay
 from samsyn.store.documents import Documents
-from samsyn.store.index import find_rows, instance_rows, settled_rows, settled_uids
+from samsyn.store.index import find_rows, instance_rows, settled_rows, settled_uids, tables
 from samsyn.store.index.find_rows import Condition
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 from samsyn.store.upkeep.scrub import Scrub
 from samsyn.store.upkeep.settle import Settling
+from tests.indexes import forget_index, make_store, rebuild_index, sqlite_only
 from tests.ingest.test_receive import HOSPITAL, House, data_set
 
 JPEG = "1.2.840.10008.1.2.4.50"
@@ -264,15 +264,14 @@ async def test_the_index_made_anew_gives_the_same_answers(house: House) -> None:
     await house.send(sent(40))
     before, tables = answers(house.store), all_tables(house.store)
     house.store.close()
-    for path in house.store.folder.glob("index.sqlite*"):
-        path.unlink()
-    replay.rebuild(house.store.folder)
+    forget_index(house.store.folder)
+    rebuild_index(house.store.folder)
     again = House(house.store.folder)
     assert answers(again.store) == before
     assert all_tables(again.store) == tables
     again.store.close()
     house.store = again.store
-    house.store = Store(again.store.folder, SystemClock())
+    house.store = make_store(again.store.folder, SystemClock())
     house.store.start()
 
 
@@ -280,11 +279,9 @@ def all_tables(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table."""
 
     def ask(connection: sqlite3.Connection) -> dict[str, list[tuple[Any, ...]]]:
-        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return {
             name: sorted((tuple(row) for row in connection.execute(f"SELECT * FROM {name}")), key=repr)
-            for name in names
-            if not name.startswith("sqlite_") and "fts" not in name
+            for name in tables.whole().tables
         }
 
     return store.peek(ask)
@@ -352,12 +349,12 @@ async def both(folder: Path, steps: list[tuple[str, int, int, int]]) -> None:
                     await unsettle(settled.store, keys[number % len(keys)])
             else:
                 settled.store.close()
-                replay.rebuild(settled.store.folder)
+                rebuild_index(settled.store.folder)
                 settled = House(settled.store.folder)
         assert answers(settled.store) == answers(plain.store)
         tables = all_tables(settled.store)
         settled.store.close()
-        replay.rebuild(settled.store.folder)
+        rebuild_index(settled.store.folder)
         settled = House(settled.store.folder)
         assert all_tables(settled.store) == tables
         assert answers(settled.store) == answers(plain.store)
@@ -421,9 +418,10 @@ async def test_a_damaged_manifest_is_found_and_mended(house: House, tmp_path: Pa
     assert answers(house.store) == before
 
 
+@sqlite_only
 async def test_a_settled_instance_costs_the_index_a_few_bytes(tmp_path: Path) -> None:
     """Series of 200 instances, as the index keeps them when they are settled."""
-    store = Store(tmp_path, SystemClock())
+    store = make_store(tmp_path, SystemClock())
     store.start()
     count, size = 250, 200
     source = random.Random(5)
@@ -440,7 +438,7 @@ async def test_a_settled_instance_costs_the_index_a_few_bytes(tmp_path: Path) ->
 
 
 def test_every_settled_uid_is_found_and_few_others_are(tmp_path: Path) -> None:
-    store = Store(tmp_path, SystemClock())
+    store = make_store(tmp_path, SystemClock())
     store.start()
     known: dict[str, int] = {}
     for key in range(1, 400):

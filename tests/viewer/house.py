@@ -59,13 +59,13 @@ from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 from samsyn.settings import load
 from samsyn.store.documents import Documents
-from samsyn.store.store import Store
 from samsyn_demo.history import Examination, Stage, history
 from samsyn_demo.instances.objects import Instance
 from samsyn_demo.instances.studies import study
 from samsyn_demo.people import BY_KEY as PEOPLE
 from samsyn_demo.region import BY_KEY as PROVIDERS
 from samsyn_demo.region import Ports, Provider, settings_toml
+from tests.indexes import make_store
 
 STATIC = Path(__file__).parents[2] / "src" / "samsyn" / "static"
 ANCHOR = datetime.now(STOCKHOLM).date()
@@ -85,7 +85,7 @@ class House:
             settings_toml(str(folder / "data"), Ports(), {"solsidan-stow": "not-used"}), encoding="utf-8"
         )
         self.settings = load(toml, {})
-        self.store = Store(folder / "data", self.clock)
+        self.store = make_store(folder / "data", self.clock)
         self.store.start()
         self.executor = ThreadPoolExecutor(2)
         self.documents = Documents(self.store, self.executor, self.clock)

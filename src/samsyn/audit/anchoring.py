@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import sqlite3
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from samsyn.clock import Clock
 from samsyn.errors import ConfigurationError, DamagedData
 from samsyn.settings import AuditSettings
 from samsyn.store.index import audit_rows
+from samsyn.store.index.port import FAULTS
 from samsyn.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class Anchoring:
     async def _try(self, file: Path) -> None:
         try:
             await self._take(file)
-        except (OSError, sqlite3.Error) as problem:
+        except (OSError, *FAULTS) as problem:
             self.failures += 1
             log.warning("anchor-not-written", extra={"error": str(problem)[:200], "sequence": self.sequence})
 

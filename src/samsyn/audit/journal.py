@@ -1,12 +1,12 @@
 """Writing and checking the audit journal."""
 
-import sqlite3
 from functools import partial
 
 from samsyn.audit.chain import COLUMNS, FIRST_HASH, broken_at, chained_hash, row_of
 from samsyn.model.audit import AuditEntry
 from samsyn.model.sender import Receipt
 from samsyn.store.index import audit_rows
+from samsyn.store.index.port import IndexConnection
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
@@ -46,5 +46,5 @@ async def verify(store: Store) -> int | None:
         previous, first = str(rows[-1]["hash"]), first + len(rows)
 
 
-def _page(connection: sqlite3.Connection, first: int) -> list[dict[str, object]]:
+def _page(connection: IndexConnection, first: int) -> list[dict[str, object]]:
     return audit_rows.page(connection, (*COLUMNS, "hash"), first, _PAGE)

@@ -3,7 +3,6 @@
 Everything is read as it lies on disk, nothing is changed; it may run beside the service.
 """
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -12,7 +11,10 @@ from typing import Any, Final
 
 from samsyn.audit.anchors import Anchor
 from samsyn.audit.chain import COLUMNS, FIRST_HASH, chained_hash
-from samsyn.store.index import audit_rows, sqlite
+from samsyn.store.index import audit_rows
+from samsyn.store.index.port import FAULTS, IndexConnection
+from samsyn.store.index.progress import replayed_until
+from samsyn.store.index.sqlite import open_reader
 from samsyn.store.scan import Scan, Scanned
 
 _ROW: Final = (*COLUMNS, "hash")
@@ -129,7 +131,7 @@ class _IndexRows:
     """The index's audit rows beside those of the journal; tells the first difference only."""
 
     def __init__(self, path: Path) -> None:
-        self._connection: sqlite3.Connection | None = None
+        self._connection: IndexConnection | None = None
         self._rows: Iterator[tuple[Any, ...]] = iter(())
         self._applied = 0
         self._fault = ""
@@ -137,11 +139,11 @@ class _IndexRows:
         if not path.exists():
             return
         try:
-            self._connection = sqlite.open_reader(path)
+            self._connection = open_reader(path)
             self._connection.execute("BEGIN")
-            _, self._applied = sqlite.replayed_until(self._connection)
+            _, self._applied = replayed_until(self._connection)
             self._rows = audit_rows.all_rows(self._connection, _ROW)
-        except (sqlite3.Error, TypeError) as problem:
+        except (*FAULTS, TypeError) as problem:
             self._fault = _unreadable(problem)
 
     def compare(self, row: dict[str, Any], record: int) -> str:
@@ -164,7 +166,7 @@ class _IndexRows:
     def _next(self) -> tuple[Any, ...] | None:
         try:
             return next(self._rows, None)
-        except sqlite3.Error as problem:
+        except FAULTS as problem:
             self._fault = _unreadable(problem)
             return None
 

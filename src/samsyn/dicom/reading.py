@@ -64,8 +64,9 @@ _PIXEL_FACTS = frozenset(
 _WANTED = INDEXED_TAGS | _PIXEL_FACTS | frozenset(_UIDS)
 _WANTED_LITTLE = MappingProxyType({(tag & 0xFFFF) << 16 | tag >> 16: tag for tag in _WANTED})
 """Tags as one little endian 32-bit number reads them, group in the low half."""
+_WANTED_KEYS_LITTLE = frozenset(_WANTED_LITTLE)
 _PIXEL_TAGS = frozenset({PIXEL_DATA, 0x7FE00008, 0x7FE00009})
-_PIXEL_TAGS_LITTLE = MappingProxyType({(tag & 0xFFFF) << 16 | tag >> 16: tag for tag in _PIXEL_TAGS})
+_PIXEL_KEYS_LITTLE = frozenset((tag & 0xFFFF) << 16 | tag >> 16 for tag in _PIXEL_TAGS)
 
 _REQUEST_LITTLE = (REQUEST_ATTRIBUTES & 0xFFFF) << 16 | REQUEST_ATTRIBUTES >> 16
 
@@ -137,46 +138,46 @@ def _walk_explicit_little(data: bytes | memoryview) -> tuple[_Found, int, int]:
     found: _Found = {}
     pixel_offset, pixel_length = -1, 0
     position, end, left = 0, len(data), MAX_ELEMENTS
-    unpack, wanted, short, plain_long = (
-        _HEADER_LITTLE.unpack_from,
-        _WANTED_LITTLE,
+    unpack, unpack_long = _HEADER_LITTLE.unpack_from, _LONG_LITTLE.unpack_from
+    wanted, short, plain_long, pixels = (
+        _WANTED_KEYS_LITTLE,
         _SHORT_VRS_LITTLE,
         _PLAIN_LONG_VRS_LITTLE,
+        _PIXEL_KEYS_LITTLE,
     )
     _check_first_group(data, "little")
-    while position < end:
-        if position + 8 > end:
-            raise BadInput("the data set ends inside an element")
-        key, vr, length = unpack(data, position)
-        position += 8
-        left -= 1
-        if left < 0:
-            raise LimitExceeded("MAX_ELEMENTS")
-        if vr not in short:
-            if position + 4 > end:
-                raise BadInput("the data set ends inside an element")
-            length = _LONG_LITTLE.unpack_from(data, position)[0]
-            position += 4
-            if key in _PIXEL_TAGS_LITTLE:
-                if pixel_offset >= 0:
-                    raise BadInput("the data set has pixel data twice")
-                pixel_offset, pixel_length = position, length if length != UNDEFINED else -1
-            if vr not in plain_long or length == UNDEFINED:
-                name = vr.to_bytes(2, "little")
-                begin = position - 12
-                position, left = _skip_long(data, position, length, name, EXPLICIT_LITTLE_ENCODING, left)
-                if key == _REQUEST_LITTLE:
-                    found[REQUEST_ATTRIBUTES] = data[begin:position]
-                continue
-        stop = position + length
-        if stop > end:
-            raise BadInput("an element is longer than the data set")
-        if key in wanted:
-            tag = wanted[key]
-            if tag in found:
-                raise BadInput(f"element {tag:08X} stands twice")
-            found[tag] = data[position:stop]
-        position = stop
+    try:
+        while position < end:
+            left -= 1
+            if left < 0:
+                raise LimitExceeded("MAX_ELEMENTS")
+            key, vr, length = unpack(data, position)
+            if vr in short:
+                begin = position + 8
+            else:
+                begin = position + 12
+                length = unpack_long(data, position + 8)[0]
+                if key in pixels:
+                    if pixel_offset >= 0:
+                        raise BadInput("the data set has pixel data twice")
+                    pixel_offset, pixel_length = begin, length if length != UNDEFINED else -1
+                if vr not in plain_long or length == UNDEFINED:
+                    name = vr.to_bytes(2, "little")
+                    stop, left = _skip_long(data, begin, length, name, EXPLICIT_LITTLE_ENCODING, left)
+                    if key == _REQUEST_LITTLE:
+                        found[REQUEST_ATTRIBUTES] = data[position:stop]
+                    position = stop
+                    continue
+            position = begin + length
+            if key in wanted:
+                tag = _WANTED_LITTLE[key]
+                if tag in found:
+                    raise BadInput(f"element {tag:08X} stands twice")
+                found[tag] = data[begin:position]
+    except struct.error as error:
+        raise BadInput("the data set ends inside an element") from error
+    if position > end:
+        raise BadInput("an element is longer than the data set")
     return found, pixel_offset, pixel_length
 
 

@@ -4,7 +4,6 @@ Whoever was sent the study under the wrong patient gets a rejection note (IHE RA
 hidden; whoever wants to know of availability is told of the series anew.
 """
 
-import sqlite3
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from samsyn.model.patient import Demographics
 from samsyn.patients.corrections import ANNOUNCE_CORRECTION
 from samsyn.providers.connections import Connections
 from samsyn.store.index import correction_rows, patient_rows
+from samsyn.store.index.port import IndexConnection
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 from samsyn.wire.dimse_status import StatusKind, status_kind
@@ -117,7 +117,7 @@ def work_of(notices: CorrectionNotices) -> dict[str, Callable[[Job], Awaitable[L
     return {ANNOUNCE_CORRECTION: notices.work, NOTE_JOB: notices.send_note}
 
 
-def _told(connection: sqlite3.Connection, correction_key: int) -> _Told | None:
+def _told(connection: IndexConnection, correction_key: int) -> _Told | None:
     """None when the correction was undone."""
     row = connection.execute(
         "SELECT * FROM correction WHERE correction_key = ? AND ended = ''", (correction_key,)

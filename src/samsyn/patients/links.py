@@ -14,7 +14,6 @@ leaves nothing half-done, for what would have to be guessed. Referrals are folde
 calls `reports.referrals.refold` for both persons in the same record.
 """
 
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,6 +22,7 @@ from samsyn.errors import Conflict
 from samsyn.model.patient import PatientIdentifier
 from samsyn.patients.identifiers import preference
 from samsyn.patients.parting import set_aside
+from samsyn.store.index.port import IndexConnection
 from samsyn.store.transaction import Transaction
 
 
@@ -155,7 +155,7 @@ def stands_alone(transaction: Transaction, key: int) -> bool:
     return transaction.one("SELECT 1 FROM patient_alone WHERE patient_key = ?", key) is not None
 
 
-def events_of(connection: sqlite3.Connection, keys: Iterable[int]) -> list[LinkEvent]:
+def events_of(connection: IndexConnection, keys: Iterable[int]) -> list[LinkEvent]:
     """Every word about these persons, the latest first."""
     wanted = sorted(set(keys))
     # Only question marks are put into the statement; the values are bound.

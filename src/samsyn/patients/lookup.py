@@ -4,7 +4,6 @@ This is the step before any View: it tells who the person is, never what exists 
 """
 
 import secrets
-import sqlite3
 from collections.abc import Iterable
 from datetime import date
 from functools import partial
@@ -20,6 +19,7 @@ from samsyn.patients import registry
 from samsyn.patients.identifiers import mistyped, recognise
 from samsyn.patients.names import sought_words
 from samsyn.store.index import identity_rows, instance_rows, patient_rows
+from samsyn.store.index.port import IndexConnection
 from samsyn.store.store import Store
 
 
@@ -112,9 +112,7 @@ def _meanings(text: str, today: date) -> list[PatientIdentifier]:
     return [PatientIdentifier("", value) for value in values]
 
 
-def _existing(
-    connection: sqlite3.Connection, identifiers: list[PatientIdentifier]
-) -> list[PatientIdentifier]:
+def _existing(connection: IndexConnection, identifiers: list[PatientIdentifier]) -> list[PatientIdentifier]:
     found = []
     for identifier in identifiers:
         for key in patient_rows.keys_of(connection, identifier.issuer, identifier.value):
@@ -123,14 +121,14 @@ def _existing(
     return found[: limits.MAX_SUGGESTIONS]
 
 
-def _named(connection: sqlite3.Connection, words: tuple[str, ...], birth: str) -> list[Patient]:
+def _named(connection: IndexConnection, words: tuple[str, ...], birth: str) -> list[Patient]:
     keys = identity_rows.keys_by_words(connection, words, birth, limits.MAX_NAME_MATCHES)
     roots = dict.fromkeys(patient_rows.root(connection, key) for key in keys)
     people = [patient_rows.patient(connection, root) for root in roots]
     return [person for person in people if not person.demographics.protected]
 
 
-def _patient(connection: sqlite3.Connection, key: int) -> Patient:
+def _patient(connection: IndexConnection, key: int) -> Patient:
     return patient_rows.patient(connection, patient_rows.root(connection, key))
 
 

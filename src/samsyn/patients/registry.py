@@ -4,7 +4,6 @@ Everything is filed under the person whose identifier it was sent with and stays
 these are one person; all of them together are a *closure*, and one of them, the survivor, stands for all.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,6 +13,7 @@ from samsyn.dicom.names import folded
 from samsyn.model.patient import Demographics, DemographicsOrigin, Patient, PatientIdentifier
 from samsyn.patients.names import name_words
 from samsyn.store.index import patient_rows
+from samsyn.store.index.port import IndexConnection
 from samsyn.store.transaction import Transaction
 
 _STRENGTH = {"": 0, DemographicsOrigin.IMAGE: 1, DemographicsOrigin.REFERRAL: 2, DemographicsOrigin.ADT: 3}
@@ -157,11 +157,11 @@ def closure(transaction: Transaction, key: int) -> frozenset[int]:
 
 def patients_with(
     identifiers: Iterable[PatientIdentifier],
-) -> Callable[[sqlite3.Connection], list[Patient]]:
+) -> Callable[[IndexConnection], list[Patient]]:
     """A question for Store.read: the survivors among the persons who have one of the identifiers."""
     wanted = list(identifiers)
 
-    def question(connection: sqlite3.Connection) -> list[Patient]:
+    def question(connection: IndexConnection) -> list[Patient]:
         keys: dict[int, None] = {}
         for identifier in wanted:
             for key in patient_rows.keys_of(connection, identifier.issuer, identifier.value):

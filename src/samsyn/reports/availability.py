@@ -4,13 +4,13 @@ Images and texts are visible with the record that files them, so received and vi
 or given to the right patient, in between.
 """
 
-import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 
 from samsyn.clock import STOCKHOLM
 from samsyn.model.imaging import StudySummary
 from samsyn.model.texts import ReportStatus, ReportVersion
+from samsyn.store.index.port import IndexConnection
 from samsyn.store.transaction import Transaction
 
 _SIGNED = frozenset({ReportStatus.FINAL, ReportStatus.CORRECTION, ReportStatus.ADDENDUM})
@@ -35,7 +35,7 @@ def note_visible(transaction: Transaction, study_uid: str, received: str) -> Non
     transaction.replace("availability", study_uid=study_uid, received=first, visible=transaction.time)
 
 
-def of_images(connection: sqlite3.Connection, studies: tuple[StudySummary, ...]) -> dict[str, Clock]:
+def of_images(connection: IndexConnection, studies: tuple[StudySummary, ...]) -> dict[str, Clock]:
     """The clock of each study that is shown."""
     found = {}
     for study in studies:

@@ -5,7 +5,6 @@ names one; whatever has arrived so far makes an examination, whichever half came
 images without text are normal.
 """
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,7 +14,8 @@ from samsyn.access.view import View
 from samsyn.clock import STOCKHOLM
 from samsyn.errors import NotFound
 from samsyn.model.imaging import StudySummary
-from samsyn.model.predicate import Item
+from samsyn.model.predicate import Everything, Item
+from samsyn.model.subject import SubjectKind
 from samsyn.model.texts import (
     MeasuredValue,
     Referral,
@@ -25,9 +25,11 @@ from samsyn.model.texts import (
     Vidimering,
 )
 from samsyn.reports.availability import Clock, of_images, of_report
+from samsyn.reports.order import by_report
 from samsyn.reports.referrals import NOT_BOOKED
 from samsyn.reports.vidimering import vidimera, words_about
 from samsyn.store.index import examination_rows
+from samsyn.store.index.port import IndexConnection, Row
 from samsyn.store.store import Store
 
 
@@ -106,13 +108,15 @@ class History:
         return None
 
 
-Rows = list[sqlite3.Row]
+Rows = list[Row]
 
 
 def _rows(
-    connection: sqlite3.Connection, view: View, keys: frozenset[int]
+    connection: IndexConnection, view: View, keys: frozenset[int]
 ) -> tuple[Rows, Rows, Rows, tuple[Vidimering, ...], Rows, list[tuple[str, str]]]:
     reports = examination_rows.reports(connection, view.predicate, keys)
+    if view.subject.kind is SubjectKind.PATIENT:
+        reports = _in_force(reports, examination_rows.reports(connection, Everything(), keys))
     studies = examination_rows.studies(connection, view.predicate, keys)
     return (
         studies,
@@ -124,12 +128,25 @@ def _rows(
     )
 
 
+def _in_force(shown: Rows, every: Rows) -> Rows:
+    """A patient is not shown a report whose present text is still withheld: what was corrected or annulled a week
+    ago is not to be read as if it held. Versions that others have replaced anyway hold nothing back."""
+    seen = {row["report_key"] for row in shown}
+    withheld = {
+        (each.version.provider, each.version.accession or each.version.filler_id)
+        for arrangement in by_report(_report(row) for row in every)
+        for each in arrangement.shown
+        if each.version.version_key not in seen
+    }
+    return [row for row in shown if (row["provider"], row["accession"] or row["filler_id"]) not in withheld]
+
+
 def _joined(
     studies: Rows,
     referrals: Rows,
     reports: Rows,
     vidimeringar: tuple[Vidimering, ...] = (),
-    measurements: Sequence[sqlite3.Row] = (),
+    measurements: Sequence[Row] = (),
     joins: Sequence[tuple[str, str]] = (),
 ) -> list[Examination]:
     """Groups rows by accession, by the study that a report names, and by what a steward has joined.
@@ -184,7 +201,7 @@ def _united(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     return {name: last(name) for pair in pairs for name in pair}
 
 
-def _group(row: sqlite3.Row, otherwise: str) -> str:
+def _group(row: Row, otherwise: str) -> str:
     if row["accession"]:
         return f"{row['accession_issuer']}.{row['accession']}"
     return otherwise
@@ -196,7 +213,7 @@ def _examination(
     referrals: Rows,
     reports: Rows,
     vidimeringar: tuple[Vidimering, ...],
-    measurements: Sequence[sqlite3.Row],
+    measurements: Sequence[Row],
 ) -> Examination:
     versions = tuple(_report(row) for row in reports)
     keys = {version.version_key for version in versions}
@@ -255,7 +272,7 @@ def _when(
     return local.strftime("%Y%m%d"), local.strftime("%H%M%S")
 
 
-def _study(row: sqlite3.Row) -> StudySummary:
+def _study(row: Row) -> StudySummary:
     return StudySummary(
         study_uid=row["study_uid"],
         date=row["study_date"],
@@ -270,7 +287,7 @@ def _study(row: sqlite3.Row) -> StudySummary:
     )
 
 
-def _referral(row: sqlite3.Row) -> Referral:
+def _referral(row: Row) -> Referral:
     return Referral(
         provider=row["provider"],
         unit=row["unit"],
@@ -288,7 +305,7 @@ def _referral(row: sqlite3.Row) -> Referral:
     )
 
 
-def _report(row: sqlite3.Row) -> ReportVersion:
+def _report(row: Row) -> ReportVersion:
     return ReportVersion(
         version_key=row["report_key"],
         provider=row["provider"],
@@ -305,10 +322,11 @@ def _report(row: sqlite3.Row) -> ReportVersion:
         reason=row["reason"] or "",
         form=row["form"] or "text",
         series_uid=row["series_uid"] or "",
+        visit=row["visit"] or "",
     )
 
 
-def _measured(row: sqlite3.Row) -> MeasuredValue:
+def _measured(row: Row) -> MeasuredValue:
     return MeasuredValue(row["study_uid"], row["name"], row["value"], row["unit_code"], row["context"])
 
 

@@ -4,7 +4,6 @@ It holds for exactly what stood on the page: a version that comes later is not v
 """
 
 import hashlib
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ from samsyn.errors import Conflict, NotAllowed, NotFound
 from samsyn.model.subject import Purpose, SubjectKind
 from samsyn.model.texts import Referral, ReportStatus, ReportVersion, Vidimering
 from samsyn.reports.order import Arrangement, by_report
+from samsyn.store.index.port import IndexConnection
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
@@ -125,7 +125,7 @@ async def vidimera(
     await store.commit(decide)
 
 
-def words_about(connection: sqlite3.Connection, version_keys: Iterable[int]) -> tuple[Vidimering, ...]:
+def words_about(connection: IndexConnection, version_keys: Iterable[int]) -> tuple[Vidimering, ...]:
     """What was said of these versions; the caller has read them through a View."""
     keys = sorted(version_keys)
     if not keys:

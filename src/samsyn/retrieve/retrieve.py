@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 
@@ -31,6 +30,7 @@ from samsyn.store.index import (
     patient_rows,
     rejected_rows,
 )
+from samsyn.store.index.port import IndexConnection
 from samsyn.store.store import Store
 
 _CACHED_STUDIES = 256
@@ -389,7 +389,7 @@ class Retriever:
                 await self._still_shown(view, instance.study_uid)
 
 
-def _is_protected(connection: sqlite3.Connection, key: int) -> bool:
+def _is_protected(connection: IndexConnection, key: int) -> bool:
     return identity_rows.is_protected(connection, patient_rows.closure_of(connection, key))
 
 

@@ -1,20 +1,19 @@
 """Index rows as DICOM attributes (PS3.4 C.6, PS3.18 10.6.3.3). Pure but for look-ups of identifiers."""
 
-import sqlite3
-
 from samsyn.dicom.masking import PROTECTED_NAME
 from samsyn.dicom.requested import ACCESSION, PROCEDURE_ID, REQUEST_ATTRIBUTES, STEP_ID
 from samsyn.dicom.uids import is_uid
 from samsyn.model.attributes import Attributes
 from samsyn.search.query import Level
 from samsyn.store.index import find_rows, patient_rows, request_rows
+from samsyn.store.index.port import IndexConnection, Row
 
 _COUNTS = (0x00201200, 0x00201202, 0x00201204)
 
 
 def from_rows(
-    connection: sqlite3.Connection,
-    rows: list[sqlite3.Row],
+    connection: IndexConnection,
+    rows: list[Row],
     level: Level,
     untold: frozenset[str],
     protected: frozenset[int] = frozenset(),
@@ -50,9 +49,7 @@ def _one_per_person(answers: list[Attributes]) -> list[Attributes]:
     return list(found.values())
 
 
-def _persons(
-    connection: sqlite3.Connection, rows: list[sqlite3.Row], untold: frozenset[str]
-) -> dict[int, Attributes]:
+def _persons(connection: IndexConnection, rows: list[Row], untold: frozenset[str]) -> dict[int, Attributes]:
     keys = list({row["patient_key"]: None for row in rows})
     identifiers = find_rows.identifiers_of(connection, keys, untold)
     persons: dict[int, Attributes] = {}
@@ -83,7 +80,7 @@ def _person(issuer: str, value: str, name: str, birth_date: str, sex: str) -> At
     }
 
 
-def _attributes(row: sqlite3.Row, person: Attributes, level: Level) -> Attributes:
+def _attributes(row: Row, person: Attributes, level: Level) -> Attributes:
     found = dict(person)
     if level is Level.PATIENT:
         found[0x00201200] = ("IS", (row["study_count"],))
@@ -98,7 +95,7 @@ def _attributes(row: sqlite3.Row, person: Attributes, level: Level) -> Attribute
     return found
 
 
-def _study(row: sqlite3.Row) -> Attributes:
+def _study(row: Row) -> Attributes:
     return {
         0x00080020: ("DA", _some(row["study_date"])),
         0x00080030: ("TM", _some(row["study_time"])),
@@ -115,7 +112,7 @@ def _study(row: sqlite3.Row) -> Attributes:
     }
 
 
-def _series(row: sqlite3.Row) -> Attributes:
+def _series(row: Row) -> Attributes:
     number = row["number"]
     return {
         0x00080060: ("CS", _some(row["modality"])),
@@ -142,7 +139,7 @@ def _request(step_id: str, procedure_id: str, accession: str) -> Attributes:
     }
 
 
-def _instance(row: sqlite3.Row) -> Attributes:
+def _instance(row: Row) -> Attributes:
     number = row["instance_number"]
     found: Attributes = {
         0x00080016: ("UI", (row["sop_class"],)),

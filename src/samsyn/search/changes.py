@@ -1,6 +1,5 @@
 """The change feed: everything that happens to studies, in order, for systems that follow the record."""
 
-import sqlite3
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -11,6 +10,7 @@ from samsyn.limits import MAX_CHANGES, MAX_CHANGES_SCANNED
 from samsyn.model.changes import Change, ChangeKind, ChangePage
 from samsyn.store.index import change_rows
 from samsyn.store.index.change_schema import BUCKET_CHARACTERS
+from samsyn.store.index.port import IndexConnection, Row
 from samsyn.store.store import Store
 
 _SETTLES: Final = timedelta(seconds=5)
@@ -36,7 +36,7 @@ class Changes:
         return await self._store.read(partial(_page, view=view, cursor=cursor, limit=limit, bucket=bucket))
 
 
-def _page(connection: sqlite3.Connection, view: View, cursor: int, limit: int, bucket: str) -> ChangePage:
+def _page(connection: IndexConnection, view: View, cursor: int, limit: int, bucket: str) -> ChangePage:
     end = change_rows.closed_until(connection, bucket)
     until = min(end, cursor + MAX_CHANGES_SCANNED)
     rows = change_rows.changes(connection, view.predicate, cursor, until, limit + 1, view.rejected_of)
@@ -44,7 +44,7 @@ def _page(connection: sqlite3.Connection, view: View, cursor: int, limit: int, b
     return ChangePage(tuple(_change(row) for row in rows[:limit]), reached, reached >= end)
 
 
-def _change(row: sqlite3.Row) -> Change:
+def _change(row: Row) -> Change:
     code, _, named = row["detail"].partition(" ")
     names = tuple(named.split())
     kind = ChangeKind(row["kind"])

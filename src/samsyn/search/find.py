@@ -1,6 +1,5 @@
 """One search for every query door: DIMSE C-FIND and QIDO-RS encode what this finds."""
 
-import sqlite3
 from collections.abc import Callable
 from datetime import date
 from functools import partial
@@ -16,6 +15,7 @@ from samsyn.search.moments import told_at
 from samsyn.search.query import Level, Query
 from samsyn.store.index import find_rows, identity_rows, patient_rows
 from samsyn.store.index.find_rows import Condition
+from samsyn.store.index.port import IndexConnection, Row
 from samsyn.store.store import Store
 
 _MAX_PATIENTS = 5_000
@@ -23,7 +23,7 @@ _TELLING = (0x00100010, 0x00100030)
 """Patient's Name and Birth Date: what is withheld of a protected identity."""
 _SHOWN_AS = "COALESCE(patient.merged_into, patient.patient_key)"
 
-_FINDERS: dict[Level, Callable[..., list[sqlite3.Row]]] = {
+_FINDERS: dict[Level, Callable[..., list[Row]]] = {
     Level.PATIENT: find_rows.find_patients,
     Level.STUDY: find_rows.find_studies,
     Level.SERIES: find_rows.find_series,
@@ -52,7 +52,7 @@ class Finder:
 
 
 def _answer(
-    connection: sqlite3.Connection, view: View, query: Query, conditions: list[Condition], today: date
+    connection: IndexConnection, view: View, query: Query, conditions: list[Condition], today: date
 ) -> list[Attributes]:
     patient_id = query.keys.get(PATIENT_ID, "").strip(" \0")
     issuer = matching.issuer_of(query)
@@ -75,9 +75,7 @@ def _answer(
     return found if offset is None else [told_at(each, offset) for each in found]
 
 
-def _patient_keys(
-    connection: sqlite3.Connection, view: View, text: str, issuer: str, today: date
-) -> set[int]:
+def _patient_keys(connection: IndexConnection, view: View, text: str, issuer: str, today: date) -> set[int]:
     """Everybody whom the text may mean: the number in any written form, or literally, of this issuer ("" = of
     any); with everybody who is linked to them by merges. A wild card finds no number that may not be told."""
     if matching.has_wild_card(text):

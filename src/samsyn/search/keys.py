@@ -62,7 +62,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key(ISSUER_OF_ACCESSION, Level.STUDY, Kind.SEQUENCE),
     Key(0x00080056, Level.STUDY, Kind.NONE),
     Key(0x00080061, Level.STUDY, Kind.MODALITIES, "study."),
-    Key(0x00080090, Level.STUDY, Kind.NAME, "study.referring"),
+    Key(0x00080090, Level.STUDY, Kind.NAME, "study.folded_referring"),
     Key(0x00081030, Level.STUDY, Kind.TEXT, "study.description"),
     Key(0x0020000D, Level.STUDY, Kind.UID, "study.study_uid"),
     Key(0x00200010, Level.STUDY, Kind.TEXT, "study.study_id"),

@@ -1,10 +1,10 @@
 """Which stored bytes are known to be damaged: no read touches them until they are mended."""
 
-import sqlite3
 from dataclasses import dataclass
 from threading import Lock
 
 from samsyn.errors import DamagedData
+from samsyn.store.index.port import IndexConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class DamagedPlaces:
                 raise DamagedData(f"segment {segment} is marked as damaged at {begins}")
 
 
-def marked(connection: sqlite3.Connection) -> list[DamagedBody]:
+def marked(connection: IndexConnection) -> list[DamagedBody]:
     """Every mark of the index."""
     rows = connection.execute(
         "SELECT segment, body_offset, length, sha256, owner, reference FROM damage ORDER BY segment, body_offset"
@@ -68,6 +68,6 @@ def marked(connection: sqlite3.Connection) -> list[DamagedBody]:
     return [DamagedBody(*row) for row in rows]
 
 
-def marked_in(connection: sqlite3.Connection, segment: int) -> list[DamagedBody]:
+def marked_in(connection: IndexConnection, segment: int) -> list[DamagedBody]:
     """The marks of one segment, or of one series object."""
     return [body for body in marked(connection) if body.segment == segment]

@@ -19,13 +19,14 @@ from pathlib import Path
 from samsyn import limits
 from samsyn.errors import DamagedData, OutOfResources, StoreFailed
 from samsyn.store import records
+from samsyn.store.direct_file import DirectFile, block_border
 from samsyn.store.holes import is_sparse, make_hole
 from samsyn.store.open_files import OpenFiles
-from samsyn.store.records import FRAME, MAGIC, RecordHeader
+from samsyn.store.records import FRAME, RecordHeader
 
 _OPEN_FILES = 128
-_MAX_VECTORS = 512
-_ZEROS = bytes(4 * limits.MIB)
+_PREPARED_AT_ONCE = 4 * limits.MIB
+_COPIED_AT_ONCE = 4 * limits.MIB
 _BLOCK_BYTES = 4 * limits.KIB
 """Blocks of a file system; the first and the last of a hole keep neighbours' bytes."""
 _LOOK_AHEAD_BYTES = 64 * limits.MIB
@@ -58,7 +59,8 @@ class ReplayedRecord:
         return self.begins.segment, self.begins.offset + FRAME.size, self.body_length
 
 
-def _replayed(segment: int, offset: int, found: records.Found, body_is_whole: bool) -> ReplayedRecord:
+def replayed(segment: int, offset: int, found: records.Found, body_is_whole: bool) -> ReplayedRecord:
+    """What `records` found at a place."""
     begins, ends = Position(segment, offset), Position(segment, found.ends)
     return ReplayedRecord(found.header, begins, ends, found.body_length, body_is_whole)
 
@@ -107,8 +109,8 @@ class Journal:
 
     def _open_last(self) -> None:
         self._segment = self._numbers[-1]
-        self._writer = os.open(self._path(self._segment), os.O_WRONLY)
-        self._end = os.fstat(self._writer).st_size
+        self._writer = DirectFile(self._path(self._segment))
+        self._end = self._writer.size
         self._prepared = self._end
         self._burst = 0
         self._wanted = 0
@@ -118,15 +120,15 @@ class Journal:
         """Where the next record will start."""
         return Position(self._segment, self._end)
 
-    def roll_if_full(self) -> None:
-        """Starts a new segment when the present one has reached its size."""
+    def roll_if_full(self, behind: int = 0) -> None:
+        """Starts a new segment when the present one has reached its size; nobody else's numbers matter here."""
         if self._end < limits.SEGMENT_BYTES:
             return
-        os.ftruncate(self._writer, self._end)
-        os.fsync(self._writer)
+        self._writer.cut(self._end)
+        self._writer.sync()
         self._prepared = self._end
         self._create(self._segment + 1)
-        os.close(self._writer)
+        self._writer.close()
         wanted = self._wanted
         self._open_last()
         self._wanted = wanted
@@ -139,14 +141,14 @@ class Journal:
         """
         self._wanted = max(self._wanted, min(2 * self._burst, limits.PREPARED_BYTES))
         self._burst = 0
-        start = max(self._prepared, self._end)
-        if start - self._end >= self._wanted or start + len(_ZEROS) > limits.SEGMENT_BYTES:
+        start = block_border(max(self._prepared, self._end))
+        if start - self._end >= self._wanted or start + _PREPARED_AT_ONCE > limits.SEGMENT_BYTES:
             return False
-        if self.free_bytes() < 2 * limits.DISK_RESERVE_BYTES + len(_ZEROS):
+        if self.free_bytes() < 2 * limits.DISK_RESERVE_BYTES + _PREPARED_AT_ONCE:
             return False
         try:
-            self._prepared = start + os.pwrite(self._writer, _ZEROS, start)
-            os.fdatasync(self._writer)
+            self._prepared = start + self._writer.write_zeros(start, _PREPARED_AT_ONCE)
+            self._writer.sync()
         except OSError as problem:
             raise StoreFailed(f"journal: {problem.strerror}") from problem
         return True
@@ -158,11 +160,11 @@ class Journal:
         StoreFailed: write or sync failed otherwise; nothing may be acknowledged and nothing more written.
         """
         try:
-            written = self._write(parts)
-            os.fdatasync(self._writer)
+            written = self._writer.write(parts, self._end)
+            self._writer.sync()
         except OSError as problem:
             if problem.errno in (errno.ENOSPC, errno.EDQUOT):
-                os.ftruncate(self._writer, self._end)
+                self._writer.cut(self._end)
                 self._prepared = self._end
                 raise OutOfResources("the journal's disk is full") from problem
             raise StoreFailed(f"journal: {problem.strerror}") from problem
@@ -177,24 +179,11 @@ class Journal:
         if end == self.end:
             return
         try:
-            os.ftruncate(self._writer, end.offset)
-            os.fdatasync(self._writer)
+            self._writer.cut(end.offset)
+            self._writer.sync()
         except OSError as problem:
             raise StoreFailed(f"journal: {problem.strerror}") from problem
         self._end = self._prepared = end.offset
-
-    def _write(self, parts: Sequence[bytes | bytearray | memoryview]) -> int:
-        position = self._end
-        for first in range(0, len(parts), _MAX_VECTORS):
-            vectors = [memoryview(part) for part in parts[first : first + _MAX_VECTORS]]
-            while vectors:
-                count = os.pwritev(self._writer, vectors, position)
-                position += count
-                while vectors and count >= len(vectors[0]):
-                    count -= len(vectors.pop(0))
-                if count and vectors:
-                    vectors[0] = vectors[0][count:]
-        return position - self._end
 
     def read(self, segment: int, offset: int, length: int) -> bytes:
         """Exactly `length` bytes at the place; DamagedData when the file is shorter or gone."""
@@ -262,7 +251,7 @@ class Journal:
             if found is None:
                 yield None
                 return
-            yield _replayed(segment, offset, found, True)
+            yield replayed(segment, offset, found, True)
             offset = found.ends
 
     @property
@@ -312,25 +301,14 @@ class Journal:
         if found is None:
             return None
         whole = records.has_whole_body(read, offset, found)
-        return _replayed(segment, offset, found, whole)
+        return replayed(segment, offset, found, whole)
 
     def record_behind(
         self, segment: int, offset: int, size: int, last: int | None = None
     ) -> ReplayedRecord | None:
         """The next record at or behind the offset with a whole header, its body unread; it begins before `last`."""
-        read = partial(self.read, segment)
-        last = size if last is None else min(size, last)
-        while offset < last:
-            piece = self.read(segment, offset, min(len(_ZEROS), size - offset))
-            place = piece.find(MAGIC)
-            if place < 0:
-                offset += max(len(piece) - len(MAGIC) + 1, 1)
-                continue
-            found = records.find(read, offset + place, size)
-            if found is not None:
-                return _replayed(segment, offset + place, found, True)
-            offset += place + 1
-        return None
+        found = records.find_behind(partial(self.read, segment), offset, size, size if last is None else last)
+        return replayed(segment, *found, True) if found is not None else None
 
     def mend(self, segment: int, offset: int, sequence: int | None) -> bool:
         """Writes a broken record over with the same record of the second copy; whether it is whole now.
@@ -364,7 +342,7 @@ class Journal:
         descriptor = os.open(self._path(segment), os.O_WRONLY)
         try:
             while offset < ends:
-                offset += os.pwrite(descriptor, read(offset, min(len(_ZEROS), ends - offset)), offset)
+                offset += os.pwrite(descriptor, read(offset, min(_COPIED_AT_ONCE, ends - offset)), offset)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -398,13 +376,13 @@ class Journal:
         with aside.open("wb") as file:
             os.chmod(file.fileno(), 0o600)
             while offset < size:
-                piece = self.read(self._segment, offset, min(len(_ZEROS), size - offset))
+                piece = self.read(self._segment, offset, min(_COPIED_AT_ONCE, size - offset))
                 file.write(piece)
                 offset += len(piece)
 
     def _cut(self, offset: int) -> None:
-        os.ftruncate(self._writer, offset)
-        os.fsync(self._writer)
+        self._writer.cut(offset)
+        self._writer.sync()
         self._end = self._prepared = offset
 
     def free_bytes(self) -> int:
@@ -414,6 +392,6 @@ class Journal:
 
     def close(self) -> None:
         """Gives back what was prepared and closes every file."""
-        os.ftruncate(self._writer, self._end)
-        os.close(self._writer)
+        self._writer.cut(self._end)
+        self._writer.close()
         self._files.close()

@@ -1,15 +1,19 @@
 """From journal to index: what was synced but not applied is applied; and the whole index made anew."""
 
-import os
-import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from samsyn.errors import DamagedData
-from samsyn.store.index import operations, sqlite
+from samsyn.store.index import operations
 from samsyn.store.index.operations import Operation
-from samsyn.store.journal import Journal, ReplayedRecord
+from samsyn.store.index.port import Index, IndexConnection, Reached
+from samsyn.store.index.progress import last_keys
+from samsyn.store.index.sqlite import SqliteIndex
+from samsyn.store.journal import ReplayedRecord
+from samsyn.store.journal_port import AnyJournal
+from samsyn.store.objects.port import Objects
+from samsyn.store.places import open_places
 
 _COMMIT_EVERY = 10_000
 
@@ -32,7 +36,11 @@ Told = Callable[[Progress], None]
 
 
 def bring_up_to_date(
-    connection: sqlite3.Connection, journal: Journal, keeps_damage: bool = False, told: Told | None = None
+    index: Index,
+    connection: IndexConnection,
+    journal: AnyJournal,
+    keeps_damage: bool = False,
+    told: Told | None = None,
 ) -> tuple[int, int]:
     """Applies every record that the index lacks; (records, damaged bodies that are marked in the end).
 
@@ -40,11 +48,10 @@ def bring_up_to_date(
     the table `damage`. A body that was given back when its series was settled is no damage: its mark goes with the
     record that settled it. A damaged header always stops it, since nobody knows what it said.
     """
-    start, sequence = sqlite.replayed_until(connection)
-    segments = journal.segments
+    segments = journal.segments if told is not None else []
     records = damaged = 0
-    connection.execute("BEGIN IMMEDIATE")
-    for record in journal.replay(start, sequence):
+    reached = index.begin(connection, index.reached(connection))
+    for record in journal.replay(reached.place, reached.sequence):
         if not record.body_is_whole:
             if not keeps_damage and not journal.is_given_back(record):
                 segment, offset, _ = record.body_place
@@ -54,33 +61,34 @@ def bring_up_to_date(
             damaged += 1
         _apply(connection, record)
         records += 1
+        header = record.header
+        reached = Reached(record.ends, header.sequence, reached.keys, max(header.time, reached.time))
         if records % _COMMIT_EVERY == 0:
+            index.note(connection, reached)
             connection.execute("COMMIT")
             if told is not None:
                 told(_progress(journal, segments, record, records, damaged))
-            connection.execute("BEGIN IMMEDIATE")
+            reached = index.begin(connection, reached)
+    if records:
+        index.note(connection, replace(reached, keys=last_keys(connection)))
     connection.execute("COMMIT")
     return records, connection.execute("SELECT COUNT(*) FROM damage").fetchone()[0]
 
 
 def _progress(
-    journal: Journal, segments: list[int], record: ReplayedRecord, records: int, damaged: int
+    journal: AnyJournal, segments: list[int], record: ReplayedRecord, records: int, damaged: int
 ) -> Progress:
     segment, offset = record.ends.segment, record.ends.offset
     place = segments.index(segment) + 1
     return Progress(place, len(segments), offset, journal.end_of(segment), records, damaged)
 
 
-def _apply(connection: sqlite3.Connection, record: ReplayedRecord) -> None:
+def _apply(connection: IndexConnection, record: ReplayedRecord) -> None:
     place = record.body_place
     for operation in record.header.operations:
         operations.apply(connection, operation, *place)
         if operation[0] == "b" and not record.body_is_whole:
             operations.apply(connection, mark_of(record, operation, record.header.time), *place)
-    connection.execute(
-        "UPDATE journal_state SET segment = ?, end_offset = ?, sequence = ?",
-        (record.ends.segment, record.ends.offset, record.header.sequence),
-    )
 
 
 def mark_of(record: ReplayedRecord, operation: Operation, found: str) -> Operation:
@@ -99,36 +107,26 @@ def mark_of(record: ReplayedRecord, operation: Operation, found: str) -> Operati
     return ["r", "damage", row]
 
 
-def rebuild(folder: Path, second_copy: Path | None = None, told: Told | None = None) -> tuple[int, int]:
+def rebuild(
+    folder: Path,
+    second_copy: Path | None = None,
+    told: Told | None = None,
+    index: Index | None = None,
+    remote: Objects | None = None,
+) -> tuple[int, int]:
     """Makes the index of a data folder anew from its journal; (records, damaged bodies, which it marks).
 
-    The caller holds the folder's lock. The old index stays until the new one is whole and on disk. DamagedData:
-    a record's header is broken; the old index is left as it was.
+    The caller holds the folder's lock. `index`: None = the folder's own file. The old index stays until the new one
+    is whole and durable. DamagedData: a record's header is broken; the old index is left as it was.
     """
-    path = folder / "index.sqlite"
-    fresh = folder / "index.sqlite.new"
-    sqlite.remove(fresh)
-    journal = Journal(folder / "journal", second_copy)
+    kind = index or SqliteIndex(folder / "index.sqlite")
+    places = open_places(folder, second_copy, remote)
     try:
-        connection = sqlite.open_writer(fresh)
-        try:
-            connection.execute("PRAGMA synchronous=OFF")
-            found = bring_up_to_date(connection, journal, keeps_damage=True, told=told)
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        finally:
-            connection.close()
+        return kind.make_anew(
+            places.series,
+            lambda connection: bring_up_to_date(
+                kind, connection, places.journal, keeps_damage=True, told=told
+            ),
+        )
     finally:
-        journal.close()
-    _sync(fresh)
-    sqlite.remove(path)
-    fresh.replace(path)
-    _sync(folder)
-    return found
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        places.close()

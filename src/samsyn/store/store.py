@@ -3,7 +3,6 @@
 import asyncio
 import fcntl
 import os
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +10,15 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from samsyn.clock import Clock
-from samsyn.errors import ConfigurationError, DamagedData
+from samsyn.errors import ConfigurationError, DamagedData, OutOfResources
 from samsyn.model.imaging import BodyLocation, StoredInstance
 from samsyn.store import damage, replay
-from samsyn.store.index import settled_rows, sqlite
-from samsyn.store.journal import Journal
+from samsyn.store.index import settled_rows
+from samsyn.store.index.port import Index, IndexAway, IndexConnection
+from samsyn.store.index.sqlite import SqliteIndex
 from samsyn.store.objects.manifest import FrameTable
-from samsyn.store.objects.series_objects import SeriesObjects
+from samsyn.store.objects.port import Objects
+from samsyn.store.places import open_places
 from samsyn.store.transaction import Transaction
 from samsyn.store.writer import Body, Committed, Writer
 
@@ -36,13 +37,23 @@ class Store:
     than in its torn tail.
     """
 
-    def __init__(self, folder: Path, clock: Clock, second_copy: Path | None = None) -> None:
-        """`second_copy`: a data folder that somebody keeps as a copy of this one, to mend rot from."""
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock,
+        second_copy: Path | None = None,
+        index: Index | None = None,
+        remote: Objects | None = None,
+    ) -> None:
+        """`second_copy`: a data folder that somebody keeps as a copy of this one, to mend rot from. `index`: which
+        database keeps the index, None = the folder's own file. `remote`: where journal and series objects lie, None =
+        in the folder. Both are closed with the store."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder = folder
         self.second_copy = second_copy
+        self._remote = remote
         self._clock = clock
-        self._index_path = folder / "index.sqlite"
+        self._index_kind = index or SqliteIndex(folder / "index.sqlite")
         self.replayed = 0
         """Records that had to be replayed at this start."""
         self._lock = lock(folder)
@@ -52,44 +63,43 @@ class Store:
             os.close(self._lock)
             raise
         self._local = threading.local()
-        self._opened: list[sqlite3.Connection] = []
-        self._peeking = sqlite.open_reader(self._index_path, self.objects)
+        self._opened: list[IndexConnection] = []
+        self._peeking = self._index_kind.open_reader(self.objects)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="index-reader")
         self._stopping = threading.Event()
         self._checkpoints = threading.Thread(target=self._checkpoint_loop, name="checkpoint", daemon=True)
 
     def _open(self) -> None:
-        if not sqlite.is_of_this_version(self._index_path):
-            self.replayed, _ = replay.rebuild(self.folder, self.second_copy)
-        self.objects = SeriesObjects(self.folder / "objects")
+        if not self._index_kind.is_of_this_version():
+            self.replayed, _ = replay.rebuild(
+                self.folder, self.second_copy, index=self._index_kind, remote=self._remote
+            )
+        places = open_places(self.folder, self.second_copy, self._remote)
+        self.objects = places.series
         self.objects_changing = asyncio.Lock()
         """Held by whoever gives a series object a new version: settling, or the scrub that mends one."""
         self.layout = 0
         """Grows when places in the journal stop being readable: what was kept of places must be asked for anew."""
-        self.journal = Journal(self.folder / "journal", self.second_copy)
+        self.journal = places.journal
         """For those who look after what lies on disk (scrub, settling); rooms read through the functions here."""
-        self._index = sqlite.open_writer(self._index_path, self.objects)
-        self.replayed += replay.bring_up_to_date(self._index, self.journal)[0]
+        self._index = self._index_kind.open_writer(self.objects)
+        self.replayed += replay.bring_up_to_date(self._index_kind, self._index, self.journal)[0]
         self.damaged = damage.DamagedPlaces(damage.marked(self._index))
-        _, sequence = sqlite.replayed_until(self._index)
-        self._writer = Writer(self.journal, self._index, sequence, self._clock)
+        self._writer = Writer(self.journal, self._index_kind, self._index, self._clock)
 
     def start(self) -> None:
         """Begins to take commits."""
-        self._writer.start(sqlite.last_keys(self._index))
+        self._writer.start()
         self._checkpoints.start()
 
     def _checkpoint_loop(self) -> None:
         while not self._stopping.wait(_CHECKPOINT_EVERY_S):
-            try:
-                sqlite.checkpoint(self._index_path)
-            except sqlite3.Error:
-                continue  # busy or full: the next round tries again, the journal holds everything
+            self._index_kind.tidy()
 
     @property
     def healthy(self) -> bool:
-        """False when nothing can be written any more until a restart."""
-        return not self._writer.failed
+        """False when nothing can be written: until a restart, or while the index's database is away."""
+        return not self._writer.failed and not self._index_kind.is_away
 
     @property
     def records(self) -> int:
@@ -105,21 +115,28 @@ class Store:
         """Decides, writes and syncs; see Writer.submit. The one way to make anything durable."""
         return await self._writer.submit(decide, body)
 
-    async def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
+    async def read(self, question: Callable[[IndexConnection], T]) -> T:
         """Runs a question of store.index on a reader thread; sees everything committed before the call."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self._ask, question)
 
-    def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+    def _ask(self, question: Callable[[IndexConnection], T]) -> T:
         connection = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._local.connection = sqlite.open_reader(self._index_path, self.objects)
+            connection = self._local.connection = self._index_kind.open_reader(self.objects)
             self._opened.append(connection)
-        return question(connection)
+        return self._answer(question, connection)
 
-    def peek(self, question: Callable[[sqlite3.Connection], T]) -> T:
+    @staticmethod
+    def _answer(question: Callable[[IndexConnection], T], connection: IndexConnection) -> T:
+        try:
+            return question(connection)
+        except IndexAway as problem:
+            raise OutOfResources("the index is away for now: ask again") from problem
+
+    def peek(self, question: Callable[[IndexConnection], T]) -> T:
         """A point look-up (microseconds, few rows) on the event loop's own connection."""
-        return question(self._peeking)
+        return self._answer(question, self._peeking)
 
     def body(self, segment: int, offset: int, length: int) -> bytes:
         """Bytes as received; ranged reads of a body are the caller's arithmetic. A segment below zero stands for
@@ -187,8 +204,11 @@ class Store:
             connection.close()
         self._peeking.close()
         self._index.close()
+        self._index_kind.close()
         self.objects.close()
         self.journal.close()
+        if self._remote is not None:
+            self._remote.close()
         os.close(self._lock)
 
 

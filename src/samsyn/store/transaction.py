@@ -1,11 +1,14 @@
 """What a room may do inside the writer's serial section: read the index as it stands, and change rows."""
 
-import sqlite3
 from typing import Any
 
 from samsyn.model.imaging import StoredInstance
-from samsyn.store.index import operations, settled_rows
+from samsyn.store.index import operations, settled_rows, tables
 from samsyn.store.index.operations import Operation
+from samsyn.store.index.port import IndexConnection
+
+_ADDING = ("i", "b")
+"""Operations that add one row: every kind of index undoes these by itself when they fail."""
 
 
 class Transaction:
@@ -18,7 +21,7 @@ class Transaction:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        connection: IndexConnection,
         keys: dict[str, int],
         time: str,
         segment: int,
@@ -99,7 +102,7 @@ class Transaction:
             "SELECT instance_count, study_key FROM series WHERE series_key = ?", series_key
         )
         (in_study,) = self.one("SELECT instance_count FROM study WHERE study_key = ?", study_key)
-        known = {row[0] for row in self.all("SELECT name FROM pragma_table_info('instance')")}
+        known = tables.columns_of("instance")
         self.delete("series_object", series_key=series_key)
         self.insert("former_object", object_key=manifest.object_key, instances=len(manifest.rows))
         for number in range(len(manifest.rows)):
@@ -121,7 +124,10 @@ class Transaction:
             self.unsettle(key)
 
     def finish(self) -> None:
-        """The decision stands: its last change is made. sqlite3.IntegrityError like that of any other change."""
+        """The decision stands: its last change is made. RuleBroken like that of any other change."""
+        waiting = self._waiting
+        if waiting and waiting[0] not in _ADDING and not self._connection.undoes_failed_statement:
+            self._apply_waiting()
         if self._waiting is not None:
             operation, self._waiting = self._waiting, None
             operations.apply(self._connection, operation, *self._place)

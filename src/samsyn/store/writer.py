@@ -9,8 +9,8 @@ import asyncio
 import hashlib
 import logging
 import queue
-import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
@@ -19,7 +19,9 @@ from samsyn import limits
 from samsyn.clock import Clock
 from samsyn.errors import Conflict, LimitExceeded, OutOfResources, SamsynError, StoreFailed
 from samsyn.model.sender import Receipt
-from samsyn.store.journal import Journal, Position
+from samsyn.store.index.port import Index, IndexAway, IndexConnection, IndexFault, NoRoom, Reached, RuleBroken
+from samsyn.store.journal import Position
+from samsyn.store.journal_port import AnyJournal
 from samsyn.store.records import FRAME, encode_frame, encode_header
 from samsyn.store.transaction import Transaction
 
@@ -31,6 +33,7 @@ Body = bytes | bytearray | memoryview
 _STOP: Final = None
 _IDLE_S: Final = 0.25
 """The disk is left alone for this long after the last record before pages are prepared."""
+_ASK_AGAIN_S: Final = 0.2
 _BATCH_BYTES: Final = 32 * limits.MIB
 
 
@@ -55,12 +58,17 @@ class _Item:
 class Writer:
     """Owns the writing side of journal and index. Start it once; `submit` from any event loop."""
 
-    def __init__(self, journal: Journal, index: sqlite3.Connection, sequence: int, clock: Clock) -> None:
+    def __init__(self, journal: AnyJournal, kind: Index, index: IndexConnection, clock: Clock) -> None:
         self._journal = journal
+        self._kind = kind
         self._index = index
-        self._sequence = sequence
+        self._reached = kind.reached(index)
+        self._sequence = self._reached.sequence
         self._clock = clock
         self._keys: dict[str, int] = {}
+        self._time = ""
+        self._in_doubt: tuple[Position, Position] | None = None
+        """Begin and end of what the journal got while the index was lost: it counts if the index says so."""
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._failure: StoreFailed | None = None
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
@@ -69,9 +77,8 @@ class Writer:
         self.records = 0
         """Records so far, for metrics."""
 
-    def start(self, keys: dict[str, int]) -> None:
-        """Begins to take decisions; `keys` are the highest keys in use."""
-        self._keys = keys
+    def start(self) -> None:
+        """Begins to take decisions."""
         self._thread.start()
 
     @property
@@ -143,46 +150,84 @@ class Writer:
             for item in batch:
                 item.answer = self._failure
             return
-        sequence = self._sequence
-        keys = dict(self._keys)
         before = self._journal.end
         try:
-            self._journal.roll_if_full()
+            self._begin()
+            self._journal.roll_if_full(self._reached.place.segment)
             before = self._journal.end
             self._refuse_when_full(batch)
-            self._index.execute("BEGIN IMMEDIATE")
             parts, end = self._decide_all(batch)
+            reached = self._reached
             if parts:
                 self._journal.append(parts)
-                self._index.execute(
-                    "UPDATE journal_state SET segment = ?, end_offset = ?, sequence = ?",
-                    (self._journal.end.segment, end, self._sequence),
-                )
+                place = Position(self._journal.end.segment, end)
+                reached = Reached(place, self._sequence, self._keys, self._time)
+                self._kind.note(self._index, reached)
                 self.commits += 1
             self._index.execute("COMMIT")
+            self._reached = reached
         except OutOfResources as refusal:
-            self._undo(batch, refusal, sequence, keys)
+            self._undo(batch, refusal)
+        except IndexAway as problem:
+            self._after_loss(batch, problem, before)
         except Exception as problem:
             # Whatever else it was, disk and memory may disagree now; a restart, which replays, makes them agree.
             log.warning("store-failed", extra={"error": type(problem).__name__})
-            self._undo(batch, self._refusal_of(problem, before), sequence, keys)
+            self._undo(batch, self._refusal_of(problem, before))
+
+    def _begin(self) -> None:
+        """Opens the transaction, from where all nodes together have come to."""
+        self._reached = self._kind.begin(self._index, self._reached)
+        self._sequence = self._reached.sequence
+        self._keys = dict(self._reached.keys)
+        if self._in_doubt is not None:
+            begins, ends = self._in_doubt
+            if self._reached.place != ends:
+                self._journal.take_back(begins)
+            self._in_doubt = None
+
+    def _after_loss(self, batch: list[_Item], problem: IndexAway, before: Position) -> None:
+        """The database went away. What the journal has got of the batch was acknowledged to nobody yet; whether it
+        counts, the index says when it is back: for a while that is waited for, then it is left to the next batch."""
+        log.warning("index-away", extra={"error": str(problem)})
+        ends = self._journal.end
+        if ends != before:
+            self._in_doubt = (before, ends)
+        until = time.monotonic() + limits.INDEX_OUTCOME_S
+        while self._in_doubt is not None and time.monotonic() < until:
+            try:
+                self._begin()
+                self._index.execute("ROLLBACK")
+                if self._reached.place == ends:
+                    return
+            except IndexAway:
+                time.sleep(_ASK_AGAIN_S)
+            except StoreFailed as failed:
+                self._failure = failed
+                break
+        self._undo(batch, self._failure or OutOfResources("the index is away for now: send it again"))
 
     def _refusal_of(self, problem: Exception, before: Position) -> SamsynError:
-        """An index without room refuses the batch, whose records are taken back; any other failure is final."""
-        if isinstance(problem, sqlite3.OperationalError) and problem.sqlite_errorcode == sqlite3.SQLITE_FULL:
-            try:
+        """An index without room refuses the batch, whose records are taken back; any other failure is final, unless
+        the journal has not got anything yet and the index is one that is shared: then it is the batch's alone."""
+        try:
+            if isinstance(problem, NoRoom):
                 self._journal.take_back(before)
                 return OutOfResources("the index's disk is full")
-            except StoreFailed as failed:
-                problem = failed
+            if isinstance(problem, IndexFault) and not self._index.undoes_failed_statement:
+                self._journal.take_back(before)
+                return StoreFailed(str(problem))
+        except StoreFailed as failed:
+            problem = failed
         self._failure = StoreFailed(str(problem))
         return self._failure
 
-    def _undo(self, batch: list[_Item], refusal: SamsynError, sequence: int, keys: dict[str, int]) -> None:
-        if self._index.in_transaction:
-            self._index.execute("ROLLBACK")
-        self._sequence = sequence
-        self._keys = keys
+    def _undo(self, batch: list[_Item], refusal: SamsynError) -> None:
+        try:
+            if self._index.in_transaction:
+                self._index.execute("ROLLBACK")
+        except IndexAway:
+            pass  # then there is nothing left to undo
         for item in batch:
             item.answer = refusal
 
@@ -198,13 +243,13 @@ class Writer:
     def _decide_all(self, batch: list[_Item]) -> tuple[list[Body], int]:
         parts: list[Body] = []
         segment, end = self._journal.end.segment, self._journal.end.offset
-        time = self._clock.now().isoformat()
+        self._time = max(self._clock.now().isoformat(), self._reached.time)
         for item in batch:
             if item.answer is not None:
                 continue
             body_length = len(item.body) if item.body is not None else 0
             transaction = Transaction(
-                self._index, self._keys, time, segment, end + FRAME.size, body_length, item.sha256
+                self._index, self._keys, self._time, segment, end + FRAME.size, body_length, item.sha256
             )
             try:
                 value = item.decide(transaction)
@@ -213,9 +258,9 @@ class Writer:
             except Exception as refusal:
                 transaction.undo()
                 item.answer = refusal
-                if isinstance(refusal, sqlite3.IntegrityError):
+                if isinstance(refusal, RuleBroken):
                     item.answer = Conflict(str(refusal))
-                elif isinstance(refusal, sqlite3.Error):
+                elif isinstance(refusal, IndexFault):
                     raise
                 continue
             if header is not None:

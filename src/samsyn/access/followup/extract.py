@@ -4,7 +4,6 @@ Care unit, time and what was done (HSLF-FS 2016:40 4 kap. 10 §; PDL 5:5, 8:5). 
 one day. Whether staff are named is the provider's: a public provider's lists are public, a private one's are not.
 """
 
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -20,6 +19,7 @@ from samsyn.clock import STOCKHOLM, Clock
 from samsyn.errors import NotAllowed
 from samsyn.model.subject import Purpose, Subject, SubjectKind
 from samsyn.store.index import patient_rows, review_rows
+from samsyn.store.index.port import IndexConnection
 from samsyn.store.store import Store
 
 DONE: Final = MappingProxyType(
@@ -157,7 +157,7 @@ class Extracts:
             )
 
 
-def _entries(connection: sqlite3.Connection, patient_key: int, provider: str) -> list[LogEntry]:
+def _entries(connection: IndexConnection, patient_key: int, provider: str) -> list[LogEntry]:
     keys = patient_rows.closure_of(connection, patient_key)
     rows = review_rows.of_patient(connection, keys, provider, limits.MAX_EXTRACT_ROWS + 1)
     return read_entries(connection, rows)

@@ -6,7 +6,6 @@ What a reviewer does is in the journal as well. Nobody reviews himself.
 
 import random
 import secrets
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -22,6 +21,7 @@ from samsyn.clock import STOCKHOLM, Clock
 from samsyn.errors import BadInput, Conflict, LimitExceeded, NotAllowed, NotFound
 from samsyn.model.subject import Subject, SubjectKind
 from samsyn.store.index import review_rows
+from samsyn.store.index.port import IndexConnection
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
@@ -144,7 +144,7 @@ class LogReview:
                 *(entry(reviewer, Event.READ_AUDIT, key, details=details) for key in (about or [0])),
             )
 
-        def ask(connection: sqlite3.Connection) -> list[LogEntry]:
+        def ask(connection: IndexConnection) -> list[LogEntry]:
             begin = review_rows.first_at(connection, first)
             end = review_rows.first_at(connection, last)
             rows = review_rows.search(
@@ -188,7 +188,7 @@ class LogReview:
             raise BadInput("size of the sample")
         first, last = _period(first_day, last_day)
 
-        def ask(connection: sqlite3.Connection) -> list[Access]:
+        def ask(connection: IndexConnection) -> list[Access]:
             begin, end = review_rows.first_at(connection, first), review_rows.first_at(connection, last)
             return _candidates(
                 connection, provider, kind, begin, end, reviewer.hsa_id, datetime.fromisoformat(first)
@@ -256,7 +256,7 @@ class LogReview:
         provider = reviewed_provider(reviewer, self._clock.now())
         details = {"check": str(key)}
 
-        def ask(connection: sqlite3.Connection) -> Check | None:
+        def ask(connection: IndexConnection) -> Check | None:
             row = review_rows.check(connection, provider, key)
             if row is None:
                 return None
@@ -365,7 +365,7 @@ def reviewed_provider(reviewer: Subject, now: datetime) -> str:
     return own.provider_hsa_id
 
 
-def read_entries(connection: sqlite3.Connection, rows: list[dict[str, Any]]) -> list[LogEntry]:
+def read_entries(connection: IndexConnection, rows: list[dict[str, Any]]) -> list[LogEntry]:
     """Rows as entries, with the readers' names as they were at their newest log-in."""
     names: dict[str, str] = {}
     found: list[LogEntry] = []
@@ -400,7 +400,7 @@ def staff_name(login_details: str) -> str:
 
 
 def _candidates(
-    connection: sqlite3.Connection,
+    connection: IndexConnection,
     provider: str,
     kind: CheckKind,
     begin: int,

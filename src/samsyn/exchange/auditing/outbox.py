@@ -8,7 +8,6 @@ have tried, so that after a lost answer or a crash it knows which entries may ha
 import asyncio
 import contextlib
 import logging
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +19,7 @@ from samsyn.clock import Clock
 from samsyn.errors import OutOfResources, SamsynError
 from samsyn.model.patient import PatientIdentifier
 from samsyn.store.index import audit_rows, patient_rows, review_rows
+from samsyn.store.index.port import IndexConnection
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
@@ -234,7 +234,7 @@ def unusable(what: str) -> OutOfResources:
     return OutOfResources(what)
 
 
-def _after(connection: sqlite3.Connection, sequence: int, limit: int) -> list[Outgoing]:
+def _after(connection: IndexConnection, sequence: int, limit: int) -> list[Outgoing]:
     rows = review_rows.after(connection, sequence, limit)
     known: dict[int, tuple[PatientIdentifier, ...]] = {0: ()}
     journal = (audit_rows.hash_at(connection, 1) or "")[:16]

@@ -5,7 +5,6 @@ Reading it again changes nothing: a version is known by the object's UID.
 """
 
 import asyncio
-import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -21,6 +20,7 @@ from samsyn.model.audit import AuditEntry
 from samsyn.model.texts import ReportStatus
 from samsyn.reports.forms.cda import read_cda
 from samsyn.store.index import settled_rows
+from samsyn.store.index.port import IndexConnection
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
@@ -77,7 +77,7 @@ class DocumentFiling:
         await self._store.commit(decide)
 
 
-def _facts(connection: sqlite3.Connection, sop_uid: str) -> dict[str, Any] | None:
+def _facts(connection: IndexConnection, sop_uid: str) -> dict[str, Any] | None:
     """Where the object lies and what its study tells, settled or not; None = it is not there any more."""
     row = connection.execute(_PLACE.format("instance"), (sop_uid,)).fetchone()
     settled = settled_rows.table_of_instance(connection, sop_uid) if row is None else None

@@ -1,7 +1,6 @@
 """What a steward decides about held objects, differences and links. Each decision is one record with its trace."""
 
 import asyncio
-import sqlite3
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -30,6 +29,7 @@ from samsyn.reports.stewardship.acts import ActKind
 from samsyn.reports.stewardship.joining import undo_join
 from samsyn.reports.stewardship.moving import Mover
 from samsyn.store.index import steward_rows
+from samsyn.store.index.port import Row
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
@@ -99,7 +99,7 @@ class Decisions:
         return filed, len(rows) - filed
 
     async def _as_own_study(
-        self, row: sqlite3.Row, identifier: PatientIdentifier, split: uuid.UUID, body: bytes
+        self, row: Row, identifier: PatientIdentifier, split: uuid.UUID, body: bytes
     ) -> bytes:
         """The object as part of a study of its own, when its study is another person's; else as it is."""
         foreign = await self._store.read(
@@ -247,7 +247,7 @@ class Decisions:
             raise BadInput("a reason is needed")
         return own
 
-    async def _group(self, own: Assignment, held_key: int) -> list[sqlite3.Row]:
+    async def _group(self, own: Assignment, held_key: int) -> list[Row]:
         group = await self._store.read(
             lambda connection: steward_rows.held_group(connection, own.provider_hsa_id, held_key)
         )

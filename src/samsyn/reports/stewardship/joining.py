@@ -5,7 +5,6 @@ missing, was mistyped or belongs to another system. A suggestion is a text of th
 around the same day that has no images; nothing is joined by itself.
 """
 
-import sqlite3
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
@@ -24,6 +23,7 @@ from samsyn.reports.stewardship import acts
 from samsyn.reports.stewardship.acts import ActKind
 from samsyn.reports.stewardship.worklists import person
 from samsyn.store.index import joining_rows, patient_rows
+from samsyn.store.index.port import IndexConnection, Row
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
@@ -212,7 +212,7 @@ def _has_texts(transaction: Transaction, issuer: str, accession: str, persons: f
     return False
 
 
-def _unjoined(connection: sqlite3.Connection, own: Assignment, first: int) -> list[Unjoined]:
+def _unjoined(connection: IndexConnection, own: Assignment, first: int) -> list[Unjoined]:
     provider = own.provider_hsa_id
     found = []
     for row in joining_rows.unjoined(connection, provider, first, limits.MAX_WORK_LIST):
@@ -237,7 +237,7 @@ def _unjoined(connection: sqlite3.Connection, own: Assignment, first: int) -> li
     return found
 
 
-def _suggestions(connection: sqlite3.Connection, study: sqlite3.Row, provider: str) -> tuple[Suggestion, ...]:
+def _suggestions(connection: IndexConnection, study: Row, provider: str) -> tuple[Suggestion, ...]:
     day = _day(study["study_date"])
     if day is None:
         return ()
@@ -256,7 +256,7 @@ def _suggestions(connection: sqlite3.Connection, study: sqlite3.Row, provider: s
     return tuple(sorted(found.values(), key=lambda each: (each.days_apart, each.accession)))
 
 
-def _alike(connection: sqlite3.Connection, own: Assignment, first: int) -> list[Alike]:
+def _alike(connection: IndexConnection, own: Assignment, first: int) -> list[Alike]:
     found = []
     for row in joining_rows.alike(connection, own.provider_hsa_id, first, limits.MAX_WORK_LIST):
         patient = person(connection, row["patient_key"])

@@ -8,7 +8,6 @@ they are, and undoing points back to them. What arrives later for the former per
 
 import asyncio
 import secrets
-import sqlite3
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -33,6 +32,7 @@ from samsyn.reports.stewardship import acts, flipping
 from samsyn.reports.stewardship.acts import ActKind
 from samsyn.reports.stewardship.worklists import person
 from samsyn.store.index import correction_rows, patient_rows
+from samsyn.store.index.port import IndexConnection, Row
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
@@ -105,14 +105,14 @@ class Mover:
         self._clock = clock
         self._forget = forget
 
-    async def studies(self, subject: Subject, patient_key: int) -> list[sqlite3.Row]:
+    async def studies(self, subject: Subject, patient_key: int) -> list[Row]:
         """The studies of a person that the steward's provider owns."""
         own = stewarding(subject, self._clock.now())
         await audit.write(
             self._store, entry(subject, Event.READ_WORK_LIST, patient_key, details={"list": "studies"})
         )
 
-        def question(connection: sqlite3.Connection) -> list[sqlite3.Row]:
+        def question(connection: IndexConnection) -> list[Row]:
             keys = patient_rows.closure_of(connection, patient_key)
             return correction_rows.studies_of(connection, own.provider_hsa_id, keys)
 
@@ -180,7 +180,7 @@ class Mover:
             return committed.value
         raise Conflict("images of the study are arriving; try again when it is complete")
 
-    async def texts(self, subject: Subject, patient_key: int) -> list[sqlite3.Row]:
+    async def texts(self, subject: Subject, patient_key: int) -> list[Row]:
         """The person's examinations of which the steward's provider has written reports and there are no images.
 
         Columns: accession_issuer, accession, day, title, unit, versions.
@@ -190,7 +190,7 @@ class Mover:
             self._store, entry(subject, Event.READ_WORK_LIST, patient_key, details={"list": "texts"})
         )
 
-        def question(connection: sqlite3.Connection) -> list[sqlite3.Row]:
+        def question(connection: IndexConnection) -> list[Row]:
             keys = patient_rows.closure_of(connection, patient_key)
             return correction_rows.texts_alone(connection, own.provider_hsa_id, keys)
 
@@ -275,7 +275,7 @@ class Mover:
         flipping.give(transaction, switch, to_key, own.provider_hsa_id, act)
         return act
 
-    async def _draft(self, draft: str, row: sqlite3.Row, changes: Corrections) -> None:
+    async def _draft(self, draft: str, row: Row, changes: Corrections) -> None:
         """Writes one corrected body aside."""
         body = await self._store.body_async(row["segment"], row["body_offset"], row["length"])
         fresh, columns = await asyncio.to_thread(
@@ -335,24 +335,24 @@ class Mover:
 @dataclass(frozen=True, slots=True)
 class _Plan:
     from_key: int
-    objects: list[sqlite3.Row]
+    objects: list[Row]
     owner: Patient | None
 
 
-def _owned(connection: sqlite3.Connection, own: Assignment, study_uid: str) -> sqlite3.Row:
+def _owned(connection: IndexConnection, own: Assignment, study_uid: str) -> Row:
     study = correction_rows.study(connection, study_uid)
     if study is None or study["provider"] != own.provider_hsa_id:
         raise NotFound
     return study
 
 
-def _who(connection: sqlite3.Connection, identifier: PatientIdentifier) -> int | None:
+def _who(connection: IndexConnection, identifier: PatientIdentifier) -> int | None:
     keys = patient_rows.keys_of(connection, identifier.issuer, identifier.value)
     return keys[0] if keys else None
 
 
 def _plan(
-    connection: sqlite3.Connection,
+    connection: IndexConnection,
     own: Assignment,
     study_uid: str,
     identifier: PatientIdentifier,
@@ -370,7 +370,7 @@ def _plan(
 
 
 def _consequences(
-    connection: sqlite3.Connection,
+    connection: IndexConnection,
     own: Assignment,
     study_uid: str,
     identifier: PatientIdentifier | None,
@@ -405,7 +405,7 @@ def _consequences(
 
 
 def _text_consequences(
-    connection: sqlite3.Connection,
+    connection: IndexConnection,
     own: Assignment,
     patient_key: int,
     number: tuple[str, str],
@@ -424,7 +424,7 @@ def _text_consequences(
 
 
 def _told(
-    connection: sqlite3.Connection,
+    connection: IndexConnection,
     own: Assignment,
     patient_key: int,
     number: tuple[str, str],
@@ -478,8 +478,8 @@ def _told(
 
 
 def _late_plan(
-    connection: sqlite3.Connection, held_key: int
-) -> tuple[sqlite3.Row, corrections.Correction, PatientIdentifier, Patient | None] | None:
+    connection: IndexConnection, held_key: int
+) -> tuple[Row, corrections.Correction, PatientIdentifier, Patient | None] | None:
     held = connection.execute(
         "SELECT held.*, c.correction_key, c.split_uid, c.series, c.from_key, c.to_key FROM held"
         " JOIN correction AS c ON c.study_uid = held.study_uid AND c.ended = ''"

@@ -4,7 +4,6 @@ Every question is in the audit journal before it is answered. A steward sees wha
 and what his own provider answers for; of other providers' information he is told nothing, not even that it exists.
 """
 
-import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,6 +21,7 @@ from samsyn.patients import links
 from samsyn.patients.links import LinkEvent
 from samsyn.reports.stewardship.acts import ActKind
 from samsyn.store.index import patient_rows, steward_rows
+from samsyn.store.index.port import IndexConnection, Row
 from samsyn.store.store import Store
 
 
@@ -110,7 +110,7 @@ class WorkLists:
         """One case of it. NotFound: none of this provider's."""
         provider = await self._asked(subject, f"held {held_key}")
 
-        def question(connection: sqlite3.Connection) -> HeldCase:
+        def question(connection: IndexConnection) -> HeldCase:
             row = steward_rows.held_group(connection, provider, held_key)
             if row is None:
                 raise NotFound
@@ -141,7 +141,7 @@ class WorkLists:
         """Every word about the person's numbers, the latest first."""
         await self._asked(subject, "numbers", patient_key)
 
-        def question(connection: sqlite3.Connection) -> list[LinkEvent]:
+        def question(connection: IndexConnection) -> list[LinkEvent]:
             return links.events_of(connection, patient_rows.closure_of(connection, patient_key))
 
         return await self._store.read(question)
@@ -154,12 +154,12 @@ class WorkLists:
         return own.provider_hsa_id
 
 
-def person(connection: sqlite3.Connection, key: int | None) -> Patient | None:
+def person(connection: IndexConnection, key: int | None) -> Patient | None:
     """The person (the survivor, when linked), None without a key."""
     return patient_rows.patient(connection, patient_rows.root(connection, key)) if key else None
 
 
-def _held(connection: sqlite3.Connection, row: sqlite3.Row) -> HeldCase:
+def _held(connection: IndexConnection, row: Row) -> HeldCase:
     return HeldCase(
         held_key=row["held_key"],
         is_message=row["kind"] == "message",
@@ -178,7 +178,7 @@ def _held(connection: sqlite3.Connection, row: sqlite3.Row) -> HeldCase:
     )
 
 
-def _finding(connection: sqlite3.Connection, row: sqlite3.Row) -> FindingCase:
+def _finding(connection: IndexConnection, row: Row) -> FindingCase:
     return FindingCase(
         finding_key=row["finding_key"],
         kind=row["kind"],
@@ -194,7 +194,7 @@ def _finding(connection: sqlite3.Connection, row: sqlite3.Row) -> FindingCase:
     )
 
 
-def _act(connection: sqlite3.Connection, row: sqlite3.Row) -> DoneAct:
+def _act(connection: IndexConnection, row: Row) -> DoneAct:
     return DoneAct(
         act_key=row["act_key"],
         kind=ActKind(row["kind"]),

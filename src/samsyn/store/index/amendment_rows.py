@@ -1,11 +1,10 @@
 """Reads of corrections."""
 
-import sqlite3
-
 from samsyn.model.amendment import Amendment
+from samsyn.store.index.port import IndexConnection
 
 
-def amendments_of(connection: sqlite3.Connection, study_uid: str) -> tuple[Amendment, ...]:
+def amendments_of(connection: IndexConnection, study_uid: str) -> tuple[Amendment, ...]:
     """What was corrected in a study, oldest first."""
     rows = connection.execute(
         "SELECT tag, vr, value, told, provider FROM amendment WHERE study_uid = ? ORDER BY amendment_key",

@@ -1,13 +1,12 @@
 """Reads of the change feed."""
 
-import sqlite3
-
 from samsyn.model.predicate import Predicate
 from samsyn.store.index import rejected_rows
+from samsyn.store.index.port import IndexConnection, Row
 from samsyn.store.index.predicate_sql import compile_predicate
 
 
-def closed_until(connection: sqlite3.Connection, bucket: str) -> int:
+def closed_until(connection: IndexConnection, bucket: str) -> int:
     """The last row that can not grow any more and has none before it that can; `bucket` is the first open time."""
     first_open = connection.execute(
         "SELECT MIN(change_key) FROM change WHERE kind = 'stored' AND bucket >= ?", (bucket,)
@@ -18,8 +17,8 @@ def closed_until(connection: sqlite3.Connection, bucket: str) -> int:
 
 
 def changes(
-    connection: sqlite3.Connection, predicate: Predicate, after: int, until: int, limit: int, rejected_of: str
-) -> list[sqlite3.Row]:
+    connection: IndexConnection, predicate: Predicate, after: int, until: int, limit: int, rejected_of: str
+) -> list[Row]:
     """Rows behind `after` up to `until`, of studies that the predicate shows. Instances that are hidden now are not
     told as stored, but to stewards of their provider; a series that was moved is not told of its former study."""
     sql, parameters = compile_predicate(predicate, "study")

@@ -17,6 +17,6 @@ CREATE TRIGGER instance_changes AFTER INSERT ON instance WHEN NEW.segment >= 0 B
   INSERT INTO change(kind, study_uid, series_uid, bucket, instances, told, detail)
     SELECT 'stored', study_uid, series_uid, substr(NEW.received, 1, {BUCKET_CHARACTERS}), 1, NEW.received, ''
     FROM series JOIN study USING(study_key) WHERE series_key = NEW.series_key
-    ON CONFLICT(bucket, series_uid) WHERE kind = 'stored' DO UPDATE SET instances = instances + 1;
+    ON CONFLICT(bucket, series_uid) WHERE kind = 'stored' DO UPDATE SET instances = change.instances + 1;
 END;
 """

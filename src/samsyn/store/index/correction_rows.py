@@ -1,10 +1,10 @@
 """Reads for moving a study from one person to another: what it holds, its texts, and who has already seen it."""
 
-import sqlite3
 from collections.abc import Collection, Iterable
 from typing import Any
 
 from samsyn.store.index import settled_rows
+from samsyn.store.index.port import IndexConnection, Row
 
 _OPENINGS = (
     "OPEN_LIST",
@@ -17,22 +17,20 @@ _OPENINGS = (
 )
 
 
-def study(connection: sqlite3.Connection, study_uid: str) -> sqlite3.Row | None:
+def study(connection: IndexConnection, study_uid: str) -> Row | None:
     """The study's row."""
-    row: sqlite3.Row | None = connection.execute(
-        "SELECT * FROM study WHERE study_uid = ?", (study_uid,)
-    ).fetchone()
+    row: Row | None = connection.execute("SELECT * FROM study WHERE study_uid = ?", (study_uid,)).fetchone()
     return row
 
 
-def series_of(connection: sqlite3.Connection, study_key: int) -> list[sqlite3.Row]:
+def series_of(connection: IndexConnection, study_key: int) -> list[Row]:
     """Its series."""
     return connection.execute(
         "SELECT * FROM series WHERE study_key = ? ORDER BY number, series_key", (study_key,)
     ).fetchall()
 
 
-def objects_of(connection: sqlite3.Connection, study_key: int) -> list[sqlite3.Row]:
+def objects_of(connection: IndexConnection, study_key: int) -> list[Row]:
     """Its instances, settled or not, with the UID of their series."""
     select = (
         "SELECT instance.*, series.series_uid FROM {} JOIN series USING(series_key) WHERE study_key = ?"
@@ -47,7 +45,7 @@ def objects_of(connection: sqlite3.Connection, study_key: int) -> list[sqlite3.R
     return rows
 
 
-def studies_of(connection: sqlite3.Connection, provider: str, keys: Collection[int]) -> list[sqlite3.Row]:
+def studies_of(connection: IndexConnection, provider: str, keys: Collection[int]) -> list[Row]:
     """One provider's studies of these persons, the latest first."""
     return connection.execute(
         f"SELECT * FROM study WHERE provider = ? AND patient_key IN ({_marks(keys)})"
@@ -57,8 +55,8 @@ def studies_of(connection: sqlite3.Connection, provider: str, keys: Collection[i
 
 
 def texts_of(
-    connection: sqlite3.Connection, issuer: str, accession: str, keys: Collection[int]
-) -> tuple[list[sqlite3.Row], list[sqlite3.Row]]:
+    connection: IndexConnection, issuer: str, accession: str, keys: Collection[int]
+) -> tuple[list[Row], list[Row]]:
     """Report versions and referrals of the accession number, without their texts."""
     if not accession:
         return [], []
@@ -75,7 +73,7 @@ def texts_of(
     return reports, referrals
 
 
-def texts_alone(connection: sqlite3.Connection, provider: str, keys: Collection[int]) -> list[sqlite3.Row]:
+def texts_alone(connection: IndexConnection, provider: str, keys: Collection[int]) -> list[Row]:
     """Examinations of these persons of which one provider has written reports and there are no images.
 
     Columns: accession_issuer, accession, day, title, unit, versions.
@@ -90,9 +88,7 @@ def texts_alone(connection: sqlite3.Connection, provider: str, keys: Collection[
     ).fetchall()
 
 
-def seen_by(
-    connection: sqlite3.Connection, keys: Collection[int], references: Iterable[str]
-) -> list[sqlite3.Row]:
+def seen_by(connection: IndexConnection, keys: Collection[int], references: Iterable[str]) -> list[Row]:
     """Who has opened, fetched or been sent one of these objects, from the audit journal; the latest first."""
     wanted = sorted(set(references))
     values: list[Any] = [*sorted(keys), *_OPENINGS, *wanted]
@@ -106,7 +102,7 @@ def seen_by(
     ).fetchall()
 
 
-def has_blocks(connection: sqlite3.Connection, keys: Collection[int], provider: str, now: str) -> bool:
+def has_blocks(connection: IndexConnection, keys: Collection[int], provider: str, now: str) -> bool:
     """Whether one of these persons has a block at the provider that is in force."""
     row = connection.execute(
         f"SELECT 1 FROM block WHERE patient_key IN ({_marks(keys)}) AND provider = ?"

@@ -1,16 +1,14 @@
 """Reads of a person's studies, referrals and reports."""
 
-import sqlite3
 from collections.abc import Sequence
 
 from samsyn.model.predicate import Predicate
 from samsyn.store.index import rejected_rows
+from samsyn.store.index.port import IndexConnection, Row
 from samsyn.store.index.predicate_sql import compile_predicate
 
 
-def studies(
-    connection: sqlite3.Connection, predicate: Predicate, patient_keys: frozenset[int]
-) -> list[sqlite3.Row]:
+def studies(connection: IndexConnection, predicate: Predicate, patient_keys: frozenset[int]) -> list[Row]:
     """Visible studies of these persons, without what rejection notes hide."""
     return _visible(
         connection,
@@ -24,29 +22,25 @@ def studies(
     )
 
 
-def referrals(
-    connection: sqlite3.Connection, predicate: Predicate, patient_keys: frozenset[int]
-) -> list[sqlite3.Row]:
+def referrals(connection: IndexConnection, predicate: Predicate, patient_keys: frozenset[int]) -> list[Row]:
     """Visible referrals of these persons."""
     return _visible(connection, "referral", predicate, patient_keys, "ordered DESC, referral_key")
 
 
-def reports(
-    connection: sqlite3.Connection, predicate: Predicate, patient_keys: frozenset[int]
-) -> list[sqlite3.Row]:
+def reports(connection: IndexConnection, predicate: Predicate, patient_keys: frozenset[int]) -> list[Row]:
     """Visible report versions of these persons."""
     return _visible(connection, "report", predicate, patient_keys, "result_time DESC, report_key")
 
 
 def _visible(
-    connection: sqlite3.Connection,
+    connection: IndexConnection,
     table: str,
     predicate: Predicate,
     patient_keys: frozenset[int],
     order: str,
     columns: str = "",
-    shown: str = "1",
-) -> list[sqlite3.Row]:
+    shown: str = "TRUE",
+) -> list[Row]:
     condition, parameters = compile_predicate(predicate, table)
     marks = ",".join("?" * len(patient_keys))
     return connection.execute(
@@ -56,7 +50,7 @@ def _visible(
     ).fetchall()
 
 
-def measurements(connection: sqlite3.Connection, study_uids: list[str]) -> list[sqlite3.Row]:
+def measurements(connection: IndexConnection, study_uids: list[str]) -> list[Row]:
     """Measured values of these studies, which the caller has read as visible; in their documents' own order."""
     marks = ",".join("?" * len(study_uids))
     return connection.execute(
@@ -65,7 +59,7 @@ def measurements(connection: sqlite3.Connection, study_uids: list[str]) -> list[
 
 
 def items_of(
-    connection: sqlite3.Connection, patient_keys: frozenset[int]
+    connection: IndexConnection, patient_keys: frozenset[int]
 ) -> list[tuple[int, str, str, int | None, int | None]]:
     """(patient, provider, unit, begins, ends) of everything that exists of these persons, each only once.
 
@@ -81,7 +75,7 @@ def items_of(
     return connection.execute(" UNION ".join(parts), [*sorted(patient_keys)] * 3).fetchall()
 
 
-def joins(connection: sqlite3.Connection, patient_keys: frozenset[int]) -> list[tuple[str, str]]:
+def joins(connection: IndexConnection, patient_keys: frozenset[int]) -> list[tuple[str, str]]:
     """Pairs of examinations of these persons that a steward has said are one."""
     marks = ",".join("?" * len(patient_keys))
     rows = connection.execute(
@@ -92,7 +86,7 @@ def joins(connection: sqlite3.Connection, patient_keys: frozenset[int]) -> list[
     return [(row[0], row[1]) for row in rows]
 
 
-def differing(connection: sqlite3.Connection, study_uids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def differing(connection: IndexConnection, study_uids: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """The studies among these whose images describe the patient otherwise than the register, with the fields."""
     marks = ",".join("?" * len(study_uids))
     rows = connection.execute(

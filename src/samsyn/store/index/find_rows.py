@@ -1,7 +1,6 @@
 """The search over patients, studies, series and instances: conditions in, rows out."""
 
 import re
-import sqlite3
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal
@@ -9,6 +8,7 @@ from typing import Any, Final, Literal
 from samsyn import limits
 from samsyn.model.predicate import Predicate
 from samsyn.store.index import rejected_rows, settled_rows, settled_uids
+from samsyn.store.index.port import IndexConnection, Row
 from samsyn.store.index.predicate_sql import compile_predicate
 
 Kind = Literal[
@@ -79,13 +79,13 @@ class Condition:
 
 
 def find_studies(
-    connection: sqlite3.Connection,
+    connection: IndexConnection,
     predicate: Predicate,
     conditions: list[Condition],
     limit: int,
     offset: int,
     rejected_of: str = "",
-) -> list[sqlite3.Row]:
+) -> list[Row]:
     """Studies, newest first."""
     return _find(
         connection,
@@ -100,13 +100,13 @@ def find_studies(
 
 
 def find_series(
-    connection: sqlite3.Connection,
+    connection: IndexConnection,
     predicate: Predicate,
     conditions: list[Condition],
     limit: int,
     offset: int,
     rejected_of: str = "",
-) -> list[sqlite3.Row]:
+) -> list[Row]:
     """Series, by study and number."""
     return _find(
         connection,
@@ -121,13 +121,13 @@ def find_series(
 
 
 def find_instances(
-    connection: sqlite3.Connection,
+    connection: IndexConnection,
     predicate: Predicate,
     conditions: list[Condition],
     limit: int,
     offset: int,
     rejected_of: str = "",
-) -> list[sqlite3.Row]:
+) -> list[Row]:
     """Instances, by series and number, settled or not."""
     order = "study.study_key, series.number, series.series_key, instance.number, instance.sop_uid"
     select, shown = _instances_of("instance", rejected_of), _shown(rejected_of, rejected_rows.INSTANCE_SHOWN)
@@ -160,7 +160,7 @@ def _uids_wanted(conditions: list[Condition]) -> set[str] | None:
 
 
 def _settled_series(
-    connection: sqlite3.Connection, predicate: Predicate, conditions: list[Condition], rejected_of: str
+    connection: IndexConnection, predicate: Predicate, conditions: list[Condition], rejected_of: str
 ) -> list[tuple[int, int]]:
     """(series key, settled instances) of the settled series that may hold matches."""
     outer = [each for each in conditions if not each.column.startswith("instance.")]
@@ -182,7 +182,7 @@ def _settled_series(
     return [(row[0], row[1]) for row in rows]
 
 
-def _place_of_instance(row: sqlite3.Row) -> tuple[Any, ...]:
+def _place_of_instance(row: Row) -> tuple[Any, ...]:
     """The order of `find_instances`, absent numbers first as SQLite has them."""
     number, instance_number = row["number"], row["instance_number"]
     return (
@@ -195,13 +195,13 @@ def _place_of_instance(row: sqlite3.Row) -> tuple[Any, ...]:
 
 
 def find_patients(
-    connection: sqlite3.Connection,
+    connection: IndexConnection,
     predicate: Predicate,
     conditions: list[Condition],
     limit: int,
     offset: int,
     rejected_of: str = "",
-) -> list[sqlite3.Row]:
+) -> list[Row]:
     """Persons who have at least one visible study, with counts of what is visible."""
     return _find(
         connection,
@@ -235,7 +235,7 @@ def _shown(rejected_of: str, also: str = "") -> tuple[str, list[Any]]:
 
 
 def _find(
-    connection: sqlite3.Connection,
+    connection: IndexConnection,
     select: str,
     predicate: Predicate,
     conditions: list[Condition],
@@ -246,7 +246,7 @@ def _find(
     first: tuple[Any, ...] = (),
     *,
     shown: tuple[str, list[Any]],
-) -> list[sqlite3.Row]:
+) -> list[Row]:
     sql, parameters = compile_predicate(predicate, "study")
     where = [sql, shown[0]]
     parameters = [*first, *parameters, *shown[1]]
@@ -284,7 +284,7 @@ def _condition(condition: Condition) -> tuple[str, list[Any]]:
             return _name(column, values)
         case "word":
             # Every word of every component and group begins behind a caret.
-            words = f"('^' || REPLACE(REPLACE({_folded(column)}, ' ', '^'), '=', '^'))"
+            words = f"('^' || REPLACE(REPLACE({column}, ' ', '^'), '=', '^'))"
             return f"{words} LIKE ? ESCAPE '\\'", list(values)
         case "modality":
             return _modality(*values)
@@ -296,12 +296,12 @@ def _condition(condition: Condition) -> tuple[str, list[Any]]:
         case "empty":
             return f"COALESCE({column}, '') = ''", []
         case "never":
-            return "0", []
+            return "FALSE", []
 
 
 def _one_of(column: str, values: tuple[Any, ...]) -> tuple[str, list[Any]]:
     if not values:
-        return "0", []
+        return "FALSE", []
     if len(values) == 1:
         return _indexed(column, f"{column} = ?"), list(values)
     return _indexed(column, f"{column} IN ({','.join('?' * len(values))})"), list(values)
@@ -337,17 +337,13 @@ def _indexed(column: str, condition: str) -> str:
     return f"({condition} AND {column} <> '')" if column in _EMPTY_LEFT_OUT else condition
 
 
-def _folded(column: str) -> str:
-    return column if column == PATIENT_NAME else f"folded({column})"
-
-
 def _name(column: str, values: tuple[Any, ...]) -> tuple[str, list[Any]]:
     """Values as in `_any_like`; the whole name or one of its groups has to match.
 
     The patients' names have an index, and one more for the few that have several groups.
     """
-    whole, parameters = _any_like(_folded(column), values)
-    grouped = f"'=' || {_folded(column)} || '='"
+    whole, parameters = _any_like(column, values)
+    grouped = f"'=' || {column} || '='"
     groups, more = _any_like(grouped, tuple((f"%={_escaped(*value)}=%", True) for value in values))
     several = f"instr({column}, '=') > 0"
     if column != PATIENT_NAME:
@@ -391,7 +387,7 @@ def _modality(patterns: tuple[Any, ...], first: str, last: str) -> tuple[str, li
 
 
 def identifiers_of(
-    connection: sqlite3.Connection, patient_keys: list[int], untold: frozenset[str]
+    connection: IndexConnection, patient_keys: list[int], untold: frozenset[str]
 ) -> dict[int, tuple[str, str]]:
     """One (issuer, value) per person, for answers; of an untold issuer only where there is no other."""
     found: dict[int, tuple[str, str]] = {}
@@ -410,7 +406,7 @@ def identifiers_of(
 
 
 def keys_like(
-    connection: sqlite3.Connection, pattern: str, issuer: str, untold: frozenset[str], limit: int
+    connection: IndexConnection, pattern: str, issuer: str, untold: frozenset[str], limit: int
 ) -> list[int]:
     """Persons with an identifier of the issuer ("" = any but the untold) that matches a LIKE pattern."""
     rows = connection.execute(

@@ -1,12 +1,13 @@
 """Reads of what is held for a steward."""
 
-import sqlite3
 from collections.abc import Sequence
+
+from samsyn.store.index.port import IndexConnection
 
 _AT_ONCE = 500
 
 
-def held_from(connection: sqlite3.Connection, sender: str, sop_uids: Sequence[str]) -> set[str]:
+def held_from(connection: IndexConnection, sender: str, sop_uids: Sequence[str]) -> set[str]:
     """Those of the UIDs under which bytes of this sender are held and not settled."""
     found: set[str] = set()
     for first in range(0, len(sop_uids), _AT_ONCE):

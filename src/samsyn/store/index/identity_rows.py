@@ -1,17 +1,17 @@
 """Reads of what was said about patients' numbers."""
 
-import sqlite3
 from collections.abc import Sequence
 
 from samsyn.model.patient import PatientIdentifier
+from samsyn.store.index.port import IndexConnection
 
 
-def last_event(connection: sqlite3.Connection) -> int:
+def last_event(connection: IndexConnection) -> int:
     """Number of the latest word about who is one person with whom; 0 before the first."""
     return int(connection.execute("SELECT COALESCE(MAX(event_key), 0) FROM identity_event").fetchone()[0])
 
 
-def keys_by_words(connection: sqlite3.Connection, words: Sequence[str], birth: str, limit: int) -> list[int]:
+def keys_by_words(connection: IndexConnection, words: Sequence[str], birth: str, limit: int) -> list[int]:
     """Persons whose names have a word that begins with each of the words, by name.
 
     `birth`: the beginning of a birth date (YYYY, YYYYMM or YYYYMMDD), "" = any.
@@ -28,13 +28,13 @@ def keys_by_words(connection: sqlite3.Connection, words: Sequence[str], birth: s
     return [int(row[0]) for row in rows]
 
 
-def protected_roots(connection: sqlite3.Connection) -> frozenset[int]:
+def protected_roots(connection: IndexConnection) -> frozenset[int]:
     """Whom persons with protected identity are shown as: one protected number protects all that are linked."""
     rows = connection.execute("SELECT COALESCE(merged_into, patient_key) FROM patient WHERE protected = 1")
     return frozenset(int(row[0]) for row in rows)
 
 
-def is_protected(connection: sqlite3.Connection, keys: frozenset[int]) -> bool:
+def is_protected(connection: IndexConnection, keys: frozenset[int]) -> bool:
     """Whether one of these persons has protected identity."""
     marks = ",".join("?" * len(keys))
     row = connection.execute(
@@ -43,9 +43,7 @@ def is_protected(connection: sqlite3.Connection, keys: frozenset[int]) -> bool:
     return row is not None
 
 
-def numbers_of(
-    connection: sqlite3.Connection, keys: Sequence[int]
-) -> dict[int, tuple[PatientIdentifier, ...]]:
+def numbers_of(connection: IndexConnection, keys: Sequence[int]) -> dict[int, tuple[PatientIdentifier, ...]]:
     """The identifiers of each person alone."""
     found: dict[int, tuple[PatientIdentifier, ...]] = {}
     for key in keys:

@@ -1,11 +1,11 @@
 """Reads of what is stored under a study."""
 
-import sqlite3
 from typing import Any, Final
 
 from samsyn.model.imaging import BodyLocation, PixelLayout, StoredInstance
 from samsyn.model.predicate import Item
 from samsyn.store.index import settled_rows
+from samsyn.store.index.port import IndexConnection
 
 _COLUMNS: Final = (
     "sop_uid, sop_class, transfer_syntax, instance.number, segment, body_offset, length, sha256, pixel_offset,"
@@ -14,7 +14,7 @@ _COLUMNS: Final = (
 )
 
 
-def study_facts(connection: sqlite3.Connection, study_uid: str) -> tuple[int, Item, int] | None:
+def study_facts(connection: IndexConnection, study_uid: str) -> tuple[int, Item, int] | None:
     """(study key, what access decides on, number of instances), or None."""
     row = connection.execute(
         "SELECT study_key, patient_key, provider, unit, begins, ends, instance_count FROM study"
@@ -26,7 +26,7 @@ def study_facts(connection: sqlite3.Connection, study_uid: str) -> tuple[int, It
     return row[0], Item(row[1], row[2], row[3], row[4], row[5]), row[6]
 
 
-def instances_of_study(connection: sqlite3.Connection, study_key: int) -> list[StoredInstance]:
+def instances_of_study(connection: IndexConnection, study_key: int) -> list[StoredInstance]:
     """Every instance, by series and number."""
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM series JOIN study USING(study_key) JOIN instance USING(series_key)"
@@ -47,7 +47,7 @@ def instances_of_study(connection: sqlite3.Connection, study_key: int) -> list[S
     return found
 
 
-def _settled(connection: sqlite3.Connection, key: int) -> tuple[StoredInstance, ...]:
+def _settled(connection: IndexConnection, key: int) -> tuple[StoredInstance, ...]:
     settled = settled_rows.settled_of(connection, key)
     return settled.instances if settled is not None else ()
 
@@ -61,7 +61,7 @@ def _by_number(instance: StoredInstance) -> tuple[tuple[bool, int], str]:
     return _none_first(instance.number), instance.sop_instance_uid
 
 
-def instances_of_series(connection: sqlite3.Connection, series_uid: str) -> list[StoredInstance]:
+def instances_of_series(connection: IndexConnection, series_uid: str) -> list[StoredInstance]:
     """Every instance of one series, by number."""
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM series JOIN study USING(study_key) JOIN instance USING(series_key)"
@@ -78,7 +78,7 @@ def instances_of_series(connection: sqlite3.Connection, series_uid: str) -> list
     return found
 
 
-def series_facts(connection: sqlite3.Connection, series_uid: str) -> tuple[int, int, str] | None:
+def series_facts(connection: IndexConnection, series_uid: str) -> tuple[int, int, str] | None:
     """(series key, number of instances, when the last one came), or None."""
     row = connection.execute(
         "SELECT series_key, instance_count, (SELECT MAX(received) FROM instance WHERE series_key ="
@@ -88,14 +88,14 @@ def series_facts(connection: sqlite3.Connection, series_uid: str) -> tuple[int, 
     return (row[0], row[1], row[2] or "") if row else None
 
 
-def series_key(connection: sqlite3.Connection, series_uid: str) -> int:
+def series_key(connection: IndexConnection, series_uid: str) -> int:
     """The series' key; it must exist."""
     return int(
         connection.execute("SELECT series_key FROM series WHERE series_uid = ?", (series_uid,)).fetchone()[0]
     )
 
 
-def study_of_instance(connection: sqlite3.Connection, sop_uid: str) -> str | None:
+def study_of_instance(connection: IndexConnection, sop_uid: str) -> str | None:
     """The study that an instance belongs to."""
     row = connection.execute(
         "SELECT study_uid FROM instance JOIN series USING(series_key) JOIN study USING(study_key)"
@@ -108,7 +108,7 @@ def study_of_instance(connection: sqlite3.Connection, sop_uid: str) -> str | Non
     return settled.study_uid if settled is not None else None
 
 
-def instance(connection: sqlite3.Connection, sop_uid: str) -> StoredInstance | None:
+def instance(connection: IndexConnection, sop_uid: str) -> StoredInstance | None:
     """One instance by its UID, settled or not."""
     row = connection.execute(
         f"SELECT {_COLUMNS} FROM instance JOIN series USING(series_key) JOIN study USING(study_key)"
@@ -118,7 +118,7 @@ def instance(connection: sqlite3.Connection, sop_uid: str) -> StoredInstance | N
     return _instance(row) if row is not None else settled_rows.instance(connection, sop_uid)
 
 
-def study_of_series(connection: sqlite3.Connection, series_uid: str) -> str | None:
+def study_of_series(connection: IndexConnection, series_uid: str) -> str | None:
     """The study that a series belongs to."""
     row = connection.execute(
         "SELECT study_uid FROM series JOIN study USING(study_key) WHERE series_uid = ?", (series_uid,)

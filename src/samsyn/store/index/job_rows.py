@@ -1,11 +1,12 @@
 """Reads of the job table."""
 
-import sqlite3
 from collections.abc import Sequence
+
+from samsyn.store.index.port import IndexConnection
 
 
 def ready(
-    connection: sqlite3.Connection, until: str, limit: int, kinds: Sequence[str]
+    connection: IndexConnection, until: str, limit: int, kinds: Sequence[str]
 ) -> list[tuple[int, str, str, str, int]]:
     """(key, kind, name, payload, attempt) of jobs of these kinds whose time has come, most urgent first."""
     rows = connection.execute(
@@ -16,7 +17,7 @@ def ready(
     return [tuple(row) for row in rows]
 
 
-def late(connection: sqlite3.Connection, kind: str, prefix: str, now: str, limit: int) -> list[int]:
+def late(connection: IndexConnection, kind: str, prefix: str, now: str, limit: int) -> list[int]:
     """Keys of jobs whose names begin so, and which wait for another attempt or were given up."""
     rows = connection.execute(
         "SELECT job_key FROM job WHERE kind = ? AND name >= ? AND name < ?"
@@ -26,6 +27,15 @@ def late(connection: sqlite3.Connection, kind: str, prefix: str, now: str, limit
     return [row[0] for row in rows]
 
 
-def counts(connection: sqlite3.Connection) -> dict[str, int]:
+def counts(connection: IndexConnection) -> dict[str, int]:
     """Jobs by state."""
     return {row[0]: row[1] for row in connection.execute("SELECT state, COUNT(*) FROM job GROUP BY state")}
+
+
+def any_of(connection: IndexConnection, kind: str, prefix: str) -> bool:
+    """Whether any job whose name begins so is not done; one that was given up is not done."""
+    following = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+    rows = connection.execute(
+        "SELECT 1 FROM job WHERE kind = ? AND name >= ? AND name < ? LIMIT 1", (kind, prefix, following)
+    )
+    return rows.fetchone() is not None

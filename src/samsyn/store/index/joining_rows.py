@@ -1,11 +1,11 @@
 """Reads for joining images and texts that miss each other, and for studies that seem to be the same."""
 
-import sqlite3
+from samsyn.store.index.port import IndexConnection, Row
 
 _ROOT = "COALESCE(merged_into, patient_key)"
 
 
-def unjoined(connection: sqlite3.Connection, provider: str, first_day: int, limit: int) -> list[sqlite3.Row]:
+def unjoined(connection: IndexConnection, provider: str, first_day: int, limit: int) -> list[Row]:
     """One provider's studies from a day on to which no text belongs, by number, by name or by a steward's word."""
     return connection.execute(
         "SELECT study.* FROM study WHERE study.provider = ? AND study.study_date >= ?"
@@ -33,8 +33,8 @@ def _same_person(table: str) -> str:
 
 
 def texts_near(
-    connection: sqlite3.Connection, keys: frozenset[int], provider: str, first_day: int, last_day: int
-) -> list[sqlite3.Row]:
+    connection: IndexConnection, keys: frozenset[int], provider: str, first_day: int, last_day: int
+) -> list[Row]:
     """Examinations that texts of these persons speak of, at the provider, around a day, and that have no images.
 
     Columns: accession_issuer, accession, day, title, status, kind.
@@ -54,7 +54,7 @@ def texts_near(
     ).fetchall()
 
 
-def elsewhere(connection: sqlite3.Connection, issuer: str, accession: str, key: int) -> int | None:
+def elsewhere(connection: IndexConnection, issuer: str, accession: str, key: int) -> int | None:
     """Another person who has texts under the same accession number; None when there is none."""
     if not accession:
         return None
@@ -67,7 +67,7 @@ def elsewhere(connection: sqlite3.Connection, issuer: str, accession: str, key: 
     return int(row[0]) if row else None
 
 
-def alike(connection: sqlite3.Connection, provider: str, first_day: int, limit: int) -> list[sqlite3.Row]:
+def alike(connection: IndexConnection, provider: str, first_day: int, limit: int) -> list[Row]:
     """Pairs of studies of one person, one day and the same modalities that seem to be one examination.
 
     The same accession number, or times at most ten minutes apart; at least one is the provider's.

@@ -6,22 +6,23 @@ record's body in the columns segment, body_offset and length, ["r", ...] insert 
 object key, instances, time, [SOP Instance UIDs]] settled: the object has so many instances now, these are new.
 """
 
-import sqlite3
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+from samsyn.dicom.names import folded
 from samsyn.store.index import settled_uids
+from samsyn.store.index.port import IndexConnection
 
 Operation: TypeAlias = list[Any]
 
 _PLACE = ("segment", "body_offset", "length")
 
 
-def apply(
-    connection: sqlite3.Connection, operation: Operation, segment: int, offset: int, length: int
-) -> None:
+def apply(connection: IndexConnection, operation: Operation, segment: int, offset: int, length: int) -> None:
     """Changes the index by one operation of a record whose body lies at the place given."""
     verb, table = operation[0], operation[1]
+    if table == "study" and "referring" in (values := operation[-1]):
+        operation = [*operation[:-1], {**values, "folded_referring": folded(values["referring"] or "")}]
     if verb == "s":
         _settle(connection, *operation[1:])
         return
@@ -51,7 +52,7 @@ def apply(
 
 
 def _settle(
-    connection: sqlite3.Connection,
+    connection: IndexConnection,
     series_key: int,
     object_key: int,
     instances: int,
@@ -71,7 +72,9 @@ def _settle(
     connection.execute(
         "INSERT OR REPLACE INTO series_object VALUES(?, ?, ?, ?)", (series_key, object_key, instances, time)
     )
-    connection.execute("UPDATE settled_size SET last_object = MAX(last_object, ?)", (object_key,))
+    connection.execute(
+        "UPDATE settled_size SET last_object = ? WHERE last_object < ?", (object_key, object_key)
+    )
     settled_uids.add(connection, series_key, uids)
 
 

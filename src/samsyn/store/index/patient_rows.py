@@ -1,14 +1,14 @@
 """Reads of persons and their identifiers."""
 
-import sqlite3
 from collections.abc import Callable
 from typing import Any
 
 from samsyn.errors import NotFound
 from samsyn.model.patient import Demographics, Patient, PatientIdentifier
+from samsyn.store.index.port import IndexConnection
 
 
-def keys_of(connection: sqlite3.Connection, issuer: str, value: str) -> list[int]:
+def keys_of(connection: IndexConnection, issuer: str, value: str) -> list[int]:
     """Persons with the value; an empty issuer means any issuer."""
     if issuer:
         sql, values = (
@@ -20,7 +20,7 @@ def keys_of(connection: sqlite3.Connection, issuer: str, value: str) -> list[int
     return [int(row[0]) for row in connection.execute(sql, values)]
 
 
-def root(connection: sqlite3.Connection, key: int) -> int:
+def root(connection: IndexConnection, key: int) -> int:
     """The survivor of the merges that the person is part of."""
     seen = {key}
     while True:
@@ -49,12 +49,12 @@ def closure(ask: Callable[..., list[Any]], key: int) -> frozenset[int]:
     return frozenset(found)
 
 
-def closure_of(connection: sqlite3.Connection, key: int) -> frozenset[int]:
+def closure_of(connection: IndexConnection, key: int) -> frozenset[int]:
     """`closure` on a reader's connection."""
     return closure(lambda sql, *values: connection.execute(sql, values).fetchall(), key)
 
 
-def identifiers_of(connection: sqlite3.Connection, key: int) -> tuple[PatientIdentifier, ...]:
+def identifiers_of(connection: IndexConnection, key: int) -> tuple[PatientIdentifier, ...]:
     """Every identifier of the person and those linked to him, own ones first."""
     keys = sorted(closure_of(connection, key), key=lambda other: (other != key, other))
     return tuple(
@@ -66,7 +66,7 @@ def identifiers_of(connection: sqlite3.Connection, key: int) -> tuple[PatientIde
     )
 
 
-def patient(connection: sqlite3.Connection, key: int) -> Patient:
+def patient(connection: IndexConnection, key: int) -> Patient:
     """The survivor `key` with every identifier of the whole closure, own ones first.
 
     What nobody said of the survivor is taken from the linked ones; one of them protected makes all protected.

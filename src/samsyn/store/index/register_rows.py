@@ -3,7 +3,6 @@
 `Ask` runs one statement and answers with tuples, on a reader's connection or inside a record in the making.
 """
 
-import sqlite3
 from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -20,6 +19,7 @@ from samsyn.model.registers import (
     LiftRequest,
 )
 from samsyn.store.index import national_rows
+from samsyn.store.index.port import IndexConnection
 
 Ask: TypeAlias = Callable[..., list[Any]]
 
@@ -37,7 +37,7 @@ _REQUEST = (
 )
 
 
-def asking(connection: sqlite3.Connection) -> Ask:
+def asking(connection: IndexConnection) -> Ask:
     """An Ask on a reader's connection."""
     return lambda sql, *values: connection.execute(sql, values).fetchall()
 
@@ -60,7 +60,7 @@ def blocks_of(ask: Ask, keys: Collection[int], now: str) -> tuple[Block, ...]:
 
 def own_blocks_of(ask: Ask, keys: Collection[int], now: str) -> tuple[Block, ...]:
     """The same without the national ones: those that are kept, and can be ended, here."""
-    return tuple(_block(row) for row in _of(ask, _BLOCK, keys, "(ended IS NULL OR ended > ?)", now))
+    return tuple([_block(row) for row in _of(ask, _BLOCK, keys, "(ended IS NULL OR ended > ?)", now)])
 
 
 def lifts_of(ask: Ask, keys: Collection[int], now: str) -> tuple[Lift, ...]:
@@ -168,7 +168,8 @@ def _consent(row: Any) -> Consent:
 
 
 def _block(row: Any) -> Block:
-    return Block(row[0], row[1], _KINDS[row[2]], row[3], row[4], row[5], row[6], _time(row[7]))
+    block_id, patient_key, kind, provider, unit, first, last, ended = row
+    return Block(block_id, patient_key, _KINDS[kind], provider, unit, first, last, _time(ended))
 
 
 def _lift(row: Any) -> Lift:

@@ -1,7 +1,8 @@
 """Reads of what rejection notes hide, and the conditions that keep it out of searches."""
 
-import sqlite3
 from typing import Final
+
+from samsyn.store.index.port import IndexConnection
 
 STUDY_SHOWN: Final = "study.instance_count > study.hidden_count"
 SERIES_SHOWN: Final = "series.instance_count > series.hidden_count"
@@ -23,7 +24,7 @@ SHOWN_MODALITIES: Final = (
 )
 
 
-def is_hidden(connection: sqlite3.Connection, sop_uid: str) -> bool:
+def is_hidden(connection: IndexConnection, sop_uid: str) -> bool:
     """Whether a rejection note in force names the instance."""
     row = connection.execute(
         "SELECT 1 FROM rejected WHERE sop_uid = ? AND arrived = 1 AND revoked = ''", (sop_uid,)
@@ -31,7 +32,7 @@ def is_hidden(connection: sqlite3.Connection, sop_uid: str) -> bool:
     return row is not None
 
 
-def hidden_of_study(connection: sqlite3.Connection, study_uid: str) -> frozenset[str]:
+def hidden_of_study(connection: IndexConnection, study_uid: str) -> frozenset[str]:
     """SOP Instance UIDs of a study that a rejection note in force hides."""
     rows = connection.execute(
         "SELECT sop_uid FROM rejected WHERE study_uid = ? AND arrived = 1 AND revoked = ''", (study_uid,)

@@ -1,11 +1,9 @@
 """Reads of what series were ordered as."""
 
-import sqlite3
+from samsyn.store.index.port import IndexConnection
 
 
-def requests_of(
-    connection: sqlite3.Connection, series_keys: list[int]
-) -> dict[int, list[tuple[str, str, str]]]:
+def requests_of(connection: IndexConnection, series_keys: list[int]) -> dict[int, list[tuple[str, str, str]]]:
     """(step id, procedure id, accession) of each series that tells what it answers, in order."""
     found: dict[int, list[tuple[str, str, str]]] = {}
     for first in range(0, len(series_keys), 500):

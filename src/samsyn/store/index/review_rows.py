@@ -1,8 +1,9 @@
 """Reads of the audit journal for those who follow it up. Every question names the provider whose rows it is about."""
 
-import sqlite3
 from collections.abc import Collection, Iterator
 from typing import Any, Final
+
+from samsyn.store.index.port import Cursor, IndexConnection
 
 ENTRY: Final = (
     "sequence",
@@ -24,7 +25,7 @@ ENTRY: Final = (
 _COLUMNS: Final = ", ".join(ENTRY)
 
 
-def first_at(connection: sqlite3.Connection, time: str) -> int:
+def first_at(connection: IndexConnection, time: str) -> int:
     """The number of the first entry at or after the time, one more than the last entry when there is none.
 
     Found by halving: entries are numbered in the order of their time.
@@ -41,7 +42,7 @@ def first_at(connection: sqlite3.Connection, time: str) -> int:
 
 
 def search(
-    connection: sqlite3.Connection,
+    connection: IndexConnection,
     provider: str,
     first: int,
     last: int,
@@ -72,7 +73,7 @@ def search(
     return _entries(rows)
 
 
-def after(connection: sqlite3.Connection, sequence: int, limit: int) -> list[dict[str, Any]]:
+def after(connection: IndexConnection, sequence: int, limit: int) -> list[dict[str, Any]]:
     """Entries behind a number, in order."""
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?", (sequence, limit)
@@ -81,7 +82,7 @@ def after(connection: sqlite3.Connection, sequence: int, limit: int) -> list[dic
 
 
 def accesses(
-    connection: sqlite3.Connection, provider: str, first: int, last: int, events: Collection[str]
+    connection: IndexConnection, provider: str, first: int, last: int, events: Collection[str]
 ) -> Iterator[tuple[int, int, str, int]]:
     """(first entry, last entry, actor, patient) of each access: one person's looking at one patient in one day."""
     marks = ", ".join("?" * len(events))
@@ -93,7 +94,7 @@ def accesses(
     )
 
 
-def count(connection: sqlite3.Connection, provider: str, first: int, last: int) -> int:
+def count(connection: IndexConnection, provider: str, first: int, last: int) -> int:
     """How many entries the provider has there."""
     row = connection.execute(
         "SELECT COUNT(*) FROM audit WHERE actor_provider = ? AND sequence >= ? AND sequence < ?",
@@ -103,7 +104,7 @@ def count(connection: sqlite3.Connection, provider: str, first: int, last: int) 
 
 
 def unreviewed_emergencies(
-    connection: sqlite3.Connection, provider: str, first: int, last: int, limit: int
+    connection: IndexConnection, provider: str, first: int, last: int, limit: int
 ) -> list[tuple[int, int, str, int]]:
     """The same for emergency accesses, without the entries that stand in a check already."""
     return [
@@ -120,7 +121,7 @@ def unreviewed_emergencies(
 
 
 def of_access(
-    connection: sqlite3.Connection, provider: str, first: int, last: int, actor: str, patient_key: int
+    connection: IndexConnection, provider: str, first: int, last: int, actor: str, patient_key: int
 ) -> list[dict[str, Any]]:
     """Everything that a person did with a patient from one entry to another."""
     rows = connection.execute(
@@ -132,7 +133,7 @@ def of_access(
 
 
 def of_patient(
-    connection: sqlite3.Connection, patient_keys: Collection[int], provider: str, limit: int
+    connection: IndexConnection, patient_keys: Collection[int], provider: str, limit: int
 ) -> list[dict[str, Any]]:
     """The newest entries about a person, of one provider's staff and systems or ("") of everybody's."""
     marks = ", ".join("?" * len(patient_keys))
@@ -144,7 +145,7 @@ def of_patient(
     return _entries(rows)
 
 
-def told_at_login(connection: sqlite3.Connection, provider: str, actor: str) -> str:
+def told_at_login(connection: IndexConnection, provider: str, actor: str) -> str:
     """Details (JSON) of the person's newest log-in for the provider, "" when there was none."""
     row = connection.execute(
         "SELECT details FROM audit WHERE actor_provider = ? AND actor = ? AND event = 'LOGIN'"
@@ -154,7 +155,7 @@ def told_at_login(connection: sqlite3.Connection, provider: str, actor: str) -> 
     return str(row[0]) if row else ""
 
 
-def staff_of(connection: sqlite3.Connection, provider: str, since: int, limit: int) -> list[str]:
+def staff_of(connection: IndexConnection, provider: str, since: int, limit: int) -> list[str]:
     """HSA-ids of everybody who has logged in for the provider since an entry."""
     rows = connection.execute(
         "SELECT DISTINCT actor FROM audit WHERE actor_provider = ? AND event = 'LOGIN' AND sequence >= ? LIMIT ?",
@@ -163,7 +164,7 @@ def staff_of(connection: sqlite3.Connection, provider: str, since: int, limit: i
     return [str(row[0]) for row in rows]
 
 
-def persons(connection: sqlite3.Connection, patient_keys: Collection[int]) -> dict[int, tuple[str, bool]]:
+def persons(connection: IndexConnection, patient_keys: Collection[int]) -> dict[int, tuple[str, bool]]:
     """(name in DICOM form, protected) by key."""
     found: dict[int, tuple[str, bool]] = {}
     for key in patient_keys:
@@ -175,7 +176,7 @@ def persons(connection: sqlite3.Connection, patient_keys: Collection[int]) -> di
     return found
 
 
-def checks(connection: sqlite3.Connection, provider: str, limit: int) -> list[dict[str, Any]]:
+def checks(connection: IndexConnection, provider: str, limit: int) -> list[dict[str, Any]]:
     """The provider's checks, newest first, each with how many accesses it has."""
     rows = connection.execute(
         "SELECT log_check.*, (SELECT COUNT(*) FROM log_check_access AS a WHERE a.check_key = log_check.check_key)"
@@ -185,7 +186,7 @@ def checks(connection: sqlite3.Connection, provider: str, limit: int) -> list[di
     return [dict(row) for row in rows]
 
 
-def check(connection: sqlite3.Connection, provider: str, check_key: int) -> dict[str, Any] | None:
+def check(connection: IndexConnection, provider: str, check_key: int) -> dict[str, Any] | None:
     """One check of the provider."""
     row = connection.execute(
         "SELECT * FROM log_check WHERE provider = ? AND check_key = ?", (provider, check_key)
@@ -194,7 +195,7 @@ def check(connection: sqlite3.Connection, provider: str, check_key: int) -> dict
 
 
 def accesses_of_check(
-    connection: sqlite3.Connection, check_key: int
+    connection: IndexConnection, check_key: int
 ) -> list[tuple[int, int, str, int, str, str]]:
     """(first entry, last entry, actor, patient, verdict, remark) of each access of a check."""
     rows = connection.execute(
@@ -205,5 +206,5 @@ def accesses_of_check(
     return [tuple(row) for row in rows]
 
 
-def _entries(rows: sqlite3.Cursor) -> list[dict[str, Any]]:
+def _entries(rows: Cursor) -> list[dict[str, Any]]:
     return [dict(zip(ENTRY, tuple(row), strict=True)) for row in rows]

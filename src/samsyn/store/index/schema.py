@@ -32,8 +32,8 @@ CREATE INDEX identifier_by_patient ON patient_identifier(patient_key);
 
 CREATE TABLE study(study_key INTEGER PRIMARY KEY, study_uid TEXT UNIQUE, patient_key INTEGER, provider TEXT,
   unit TEXT, begins INTEGER, ends INTEGER, study_date TEXT, study_time TEXT, study_id TEXT, description TEXT,
-  accession TEXT, accession_issuer TEXT, referring TEXT, patient_id_sent TEXT, patient_name_sent TEXT,
-  modalities TEXT, series_count INTEGER, instance_count INTEGER, received TEXT,
+  accession TEXT, accession_issuer TEXT, referring TEXT, folded_referring TEXT, patient_id_sent TEXT,
+  patient_name_sent TEXT, modalities TEXT, series_count INTEGER, instance_count INTEGER, received TEXT,
   preliminary INTEGER GENERATED ALWAYS AS (0) VIRTUAL);
 CREATE INDEX study_by_patient ON study(patient_key, study_date);
 CREATE INDEX study_by_accession ON study(accession) WHERE accession <> '';
@@ -68,7 +68,7 @@ CREATE TABLE referral(referral_key INTEGER PRIMARY KEY, patient_key INTEGER, pro
   priority TEXT, ordered TEXT, procedure_code TEXT, procedure_text TEXT, question TEXT, history TEXT,
   referrer TEXT, performer_provider TEXT, performer_unit TEXT, booked TEXT, changed TEXT, message_key INTEGER,
   preliminary INTEGER GENERATED ALWAYS AS (0) VIRTUAL);
-CREATE INDEX referral_by_patient ON referral(patient_key, placer_id, accession);
+CREATE INDEX referral_by_patient ON referral(patient_key, placer_id, accession, provider, unit, begins, ends);
 CREATE INDEX referral_by_accession ON referral(accession) WHERE accession <> '';
 CREATE INDEX referral_by_placer ON referral(placer_id);
 CREATE TABLE referral_event(event_key INTEGER PRIMARY KEY, patient_key INTEGER, placer_id TEXT,
@@ -82,7 +82,7 @@ CREATE TABLE report(report_key INTEGER PRIMARY KEY, patient_key INTEGER, provide
   status TEXT, result_time TEXT, author TEXT, signer TEXT, procedure_text TEXT, text TEXT, fragment INTEGER,
   reason TEXT, received TEXT, visit TEXT, account TEXT, form TEXT, sop_uid TEXT, series_uid TEXT,
   message_key INTEGER,
-  preliminary INTEGER GENERATED ALWAYS AS (status = 'preliminary') VIRTUAL);
+  preliminary INTEGER GENERATED ALWAYS AS (CASE WHEN status = 'preliminary' THEN 1 ELSE 0 END) VIRTUAL);
 CREATE INDEX report_by_patient ON report(patient_key, provider, unit, begins, ends);
 CREATE INDEX report_by_accession ON report(accession) WHERE accession <> '';
 

@@ -1,6 +1,5 @@
 """Reads of settled series: which they are by SQL, what is in them from their manifests."""
 
-import sqlite3
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -9,39 +8,28 @@ import orjson
 from samsyn import limits
 from samsyn.errors import LimitExceeded
 from samsyn.model.imaging import StoredInstance
-from samsyn.store.index import settled_uids
-from samsyn.store.objects.series_objects import SeriesObjects, SettledSeries
+from samsyn.store.index import settled_uids, tables
+from samsyn.store.index.port import IndexConnection
+from samsyn.store.objects.series_objects import SettledSeries
 
 
-class IndexConnection(sqlite3.Connection):
-    """A connection to the index that also knows where the series objects are."""
-
-    objects: SeriesObjects
-
-
-def objects_of(connection: sqlite3.Connection) -> SeriesObjects:
-    """The series objects beside the index."""
-    assert isinstance(connection, IndexConnection)
-    return connection.objects
-
-
-def settled_of(connection: sqlite3.Connection, series_key: int) -> SettledSeries | None:
+def settled_of(connection: IndexConnection, series_key: int) -> SettledSeries | None:
     """What is settled of a series; None = nothing. DamagedData: the object's manifest is."""
     row = connection.execute(
         "SELECT object_key, instances FROM series_object WHERE series_key = ?", (series_key,)
     ).fetchone()
-    return objects_of(connection).settled(row[0], row[1]) if row is not None else None
+    return connection.objects.settled(row[0], row[1]) if row is not None else None
 
 
-def settled_in(connection: sqlite3.Connection, object_key: int) -> SettledSeries | None:
+def settled_in(connection: IndexConnection, object_key: int) -> SettledSeries | None:
     """The same by the key of the object."""
     row = connection.execute(
         "SELECT instances FROM series_object WHERE object_key = ?", (object_key,)
     ).fetchone()
-    return objects_of(connection).settled(object_key, row[0]) if row is not None else None
+    return connection.objects.settled(object_key, row[0]) if row is not None else None
 
 
-def series_of_study(connection: sqlite3.Connection, study_key: int) -> list[tuple[int | None, int]]:
+def series_of_study(connection: IndexConnection, study_key: int) -> list[tuple[int | None, int]]:
     """(series number, series key) of the study's settled series."""
     rows = connection.execute(
         "SELECT series.number, series_key FROM series JOIN series_object USING(series_key)"
@@ -51,7 +39,7 @@ def series_of_study(connection: sqlite3.Connection, study_key: int) -> list[tupl
     return [(row[0], row[1]) for row in rows]
 
 
-def series_holding(connection: sqlite3.Connection, sop_uid: str) -> int | None:
+def series_holding(connection: IndexConnection, sop_uid: str) -> int | None:
     """Key of the series that a settled instance is in; None = it is not settled."""
     for series_key in settled_uids.candidates(connection, sop_uid):
         settled = settled_of(connection, series_key)
@@ -60,13 +48,13 @@ def series_holding(connection: sqlite3.Connection, sop_uid: str) -> int | None:
     return None
 
 
-def table_of_instance(connection: sqlite3.Connection, sop_uid: str) -> tuple[str, str] | None:
+def table_of_instance(connection: IndexConnection, sop_uid: str) -> tuple[str, str] | None:
     """`as_table` for one settled instance, None when it is not settled."""
     key = series_holding(connection, sop_uid)
     return as_table(connection, [(key, 1)], uids={sop_uid}) if key is not None else None
 
 
-def instance(connection: sqlite3.Connection, sop_uid: str) -> StoredInstance | None:
+def instance(connection: IndexConnection, sop_uid: str) -> StoredInstance | None:
     """A settled instance by its UID alone."""
     for series_key in settled_uids.candidates(connection, sop_uid):
         settled = settled_of(connection, series_key)
@@ -75,12 +63,12 @@ def instance(connection: sqlite3.Connection, sop_uid: str) -> StoredInstance | N
     return None
 
 
-def is_any(connection: sqlite3.Connection) -> bool:
+def is_any(connection: IndexConnection) -> bool:
     """Whether any series is settled."""
     return connection.execute("SELECT 1 FROM series_object LIMIT 1").fetchone() is not None
 
 
-def table_of_study(connection: sqlite3.Connection, study_key: int) -> tuple[str, str] | None:
+def table_of_study(connection: IndexConnection, study_key: int) -> tuple[str, str] | None:
     """`as_table` for the settled series of one study, None when there are none."""
     rows = connection.execute(
         "SELECT series_key, instances FROM series JOIN series_object USING(series_key) WHERE study_key = ?",
@@ -91,7 +79,7 @@ def table_of_study(connection: sqlite3.Connection, study_key: int) -> tuple[str,
 
 
 def as_table(
-    connection: sqlite3.Connection,
+    connection: IndexConnection,
     series: list[tuple[int, int]],
     wanted: Collection[str] = (),
     uids: Collection[str] | None = None,
@@ -104,9 +92,9 @@ def as_table(
     if sum(count for _, count in series) > limits.MAX_SETTLED_SEARCH:
         raise LimitExceeded("MAX_SETTLED_SEARCH: name the patient, the study or the series")
     columns = [
-        (row[0], row[1])
-        for row in connection.execute("SELECT name, type FROM pragma_table_info('instance')")
-        if not wanted or row[0] == "series_key" or row[0] in wanted
+        (name, kind)
+        for name, kind in tables.columns_of("instance").items()
+        if not wanted or name == "series_key" or name in wanted
     ]
     names = [name for name, _ in columns]
     rows: list[list[Any]] = []
@@ -135,7 +123,7 @@ def as_table(
     return f"(SELECT {selected} FROM json_each(?)) AS instance", orjson.dumps(rows).decode()
 
 
-def quiet_series(connection: sqlite3.Connection, before: str, limit: int) -> list[tuple[int, int]]:
+def quiet_series(connection: IndexConnection, before: str, limit: int) -> list[tuple[int, int]]:
     """(series key, bytes) of series with instances to settle, of which the last came before the time."""
     rows = connection.execute(
         "SELECT series_key, SUM(length) FROM instance GROUP BY series_key HAVING MAX(received) <= ? LIMIT ?",
@@ -144,7 +132,7 @@ def quiet_series(connection: sqlite3.Connection, before: str, limit: int) -> lis
     return [(row[0], row[1]) for row in rows]
 
 
-def rows_to_settle(connection: sqlite3.Connection, series_key: int) -> list[dict[str, Any]]:
+def rows_to_settle(connection: IndexConnection, series_key: int) -> list[dict[str, Any]]:
     """The instance rows of a series, by number."""
     rows = connection.execute(
         "SELECT * FROM instance WHERE series_key = ? ORDER BY number, sop_uid", (series_key,)
@@ -153,7 +141,7 @@ def rows_to_settle(connection: sqlite3.Connection, series_key: int) -> list[dict
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def uids_of_series(connection: sqlite3.Connection, series_key: int) -> tuple[str, str]:
+def uids_of_series(connection: IndexConnection, series_key: int) -> tuple[str, str]:
     """(Series Instance UID, Study Instance UID)."""
     row = connection.execute(
         "SELECT series_uid, study_uid FROM series JOIN study USING(study_key) WHERE series_key = ?",
@@ -162,7 +150,7 @@ def uids_of_series(connection: sqlite3.Connection, series_key: int) -> tuple[str
     return row[0], row[1]
 
 
-def all_objects(connection: sqlite3.Connection, after: int, limit: int) -> list[tuple[int, int]]:
+def all_objects(connection: IndexConnection, after: int, limit: int) -> list[tuple[int, int]]:
     """(object key, instances that must be in it) by key, from the one behind `after` on."""
     rows = connection.execute(
         "SELECT object_key, instances FROM series_object WHERE object_key > ?1"
@@ -173,12 +161,12 @@ def all_objects(connection: sqlite3.Connection, after: int, limit: int) -> list[
     return [(row[0], row[1]) for row in rows]
 
 
-def given_back(connection: sqlite3.Connection) -> set[int]:
+def given_back(connection: IndexConnection) -> set[int]:
     """Segments that have nothing more to give back."""
     return {row[0] for row in connection.execute("SELECT segment FROM given_back")}
 
 
-def settled_before(connection: sqlite3.Connection, sop_uid: str, before: str) -> StoredInstance | None:
+def settled_before(connection: IndexConnection, sop_uid: str, before: str) -> StoredInstance | None:
     """The instance, when it is settled and its series was settled last before the time; None otherwise."""
     if connection.execute("SELECT 1 FROM instance WHERE sop_uid = ?", (sop_uid,)).fetchone() is not None:
         return None
@@ -191,6 +179,6 @@ def settled_before(connection: sqlite3.Connection, sop_uid: str, before: str) ->
     return found if row is not None else None
 
 
-def next_object(connection: sqlite3.Connection) -> int:
+def next_object(connection: IndexConnection) -> int:
     """A key that no object had that a record tells of."""
     return int(connection.execute("SELECT last_object FROM settled_size").fetchone()[0]) + 1

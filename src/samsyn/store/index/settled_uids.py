@@ -9,16 +9,17 @@ bucket b < n - 2**level has been split already and is told apart by one bit more
 """
 
 import hashlib
-import sqlite3
 from collections.abc import Sequence
 from typing import Final
+
+from samsyn.store.index.port import IndexConnection
 
 _HASH_BITS: Final = 32
 _FILL: Final = 96
 """Instances per bucket, on average, above which one more bucket is made."""
 
 
-def add(connection: sqlite3.Connection, series_key: int, uids: Sequence[str]) -> None:
+def add(connection: IndexConnection, series_key: int, uids: Sequence[str]) -> None:
     """Notes that the UIDs are in the series; the same calls in the same order make the same table."""
     entries, buckets = _size(connection)
     entries += len(uids)
@@ -35,7 +36,7 @@ def add(connection: sqlite3.Connection, series_key: int, uids: Sequence[str]) ->
         _write(connection, bucket, buckets, [*known, *((number, series_key) for number in numbers)])
 
 
-def candidates(connection: sqlite3.Connection, uid: str) -> list[int]:
+def candidates(connection: IndexConnection, uid: str) -> list[int]:
     """Keys of the series that the UID may be in; nearly always none or one."""
     entries, buckets = _size(connection)
     if not entries:
@@ -49,7 +50,7 @@ def _hash(uid: str) -> int:
     return int.from_bytes(hashlib.blake2b(uid.encode(), digest_size=_HASH_BITS // 8).digest(), "little")
 
 
-def _size(connection: sqlite3.Connection) -> tuple[int, int]:
+def _size(connection: IndexConnection) -> tuple[int, int]:
     row = connection.execute("SELECT entries, buckets FROM settled_size").fetchone()
     return row[0], row[1]
 
@@ -67,7 +68,7 @@ def _known_bits(bucket: int, buckets: int) -> int:
     return level + 1 if is_split else level
 
 
-def _read(connection: sqlite3.Connection, bucket: int, buckets: int) -> list[tuple[int, int]]:
+def _read(connection: IndexConnection, bucket: int, buckets: int) -> list[tuple[int, int]]:
     """(hash, series key) of every entry."""
     row = connection.execute("SELECT entries FROM settled_uid WHERE bucket = ?", (bucket,)).fetchone()
     if row is None:
@@ -83,7 +84,7 @@ def _read(connection: sqlite3.Connection, bucket: int, buckets: int) -> list[tup
 
 
 def _write(
-    connection: sqlite3.Connection, bucket: int, buckets: int, entries: Sequence[tuple[int, int]]
+    connection: IndexConnection, bucket: int, buckets: int, entries: Sequence[tuple[int, int]]
 ) -> None:
     if not entries:
         connection.execute("DELETE FROM settled_uid WHERE bucket = ?", (bucket,))
@@ -101,7 +102,7 @@ def _rest_bytes(bits: int) -> int:
     return max(0, (_HASH_BITS - bits + 7) // 8)
 
 
-def _split(connection: sqlite3.Connection, buckets: int) -> None:
+def _split(connection: IndexConnection, buckets: int) -> None:
     """Parts the next bucket in turn: its entries go to it or to the new last bucket."""
     old = buckets - (1 << (buckets.bit_length() - 1))
     entries = _read(connection, old, buckets)

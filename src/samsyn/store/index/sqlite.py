@@ -4,27 +4,141 @@ synchronous=NORMAL keeps the file consistent over a power cut but may lose the l
 replayed from the journal, which was synced before each of them.
 """
 
+import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Final, TypeVar
 
-from samsyn.dicom.names import folded
-from samsyn.store.index.schema import KEYED_TABLES, SCHEMA, SCHEMA_VERSION
-from samsyn.store.index.settled_rows import IndexConnection
-from samsyn.store.journal import Position
+from samsyn import limits
+from samsyn.store.index.port import IndexConnection, IndexFault, NoRoom, Reached, RuleBroken
+from samsyn.store.index.progress import last_keys, replayed_until
+from samsyn.store.index.schema import SCHEMA, SCHEMA_VERSION
 from samsyn.store.objects.series_objects import SeriesObjects
 
+T = TypeVar("T")
 
-def open_writer(path: Path, objects: SeriesObjects | None = None) -> sqlite3.Connection:
-    """The one connection that changes the index; makes the tables when the file is new."""
-    fresh = not path.exists()
+_STATEMENTS: Final = 512
+"""Prepared statements that each connection keeps."""
+
+
+class SqliteConnection(sqlite3.Connection):
+    """A connection that raises the faults of the port, and knows where the series objects are."""
+
+    objects: SeriesObjects
+    undoes_failed_statement = True
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """As the port promises."""
+        try:
+            return super().execute(sql, parameters)
+        except sqlite3.IntegrityError as problem:
+            raise RuleBroken(str(problem)) from problem
+        except sqlite3.Error as problem:
+            if getattr(problem, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
+                raise NoRoom("the index's disk is full") from problem
+            raise IndexFault(str(problem)) from problem
+
+
+class SqliteIndex:
+    """The index of one data folder, in one file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def is_of_this_version(self) -> bool:
+        """Whether the file is new or has the tables that this program needs; False also for what is no index."""
+        if not self._path.exists():
+            return True
+        connection = sqlite3.connect(self._path, isolation_level=None)
+        try:
+            return connection.execute("PRAGMA user_version").fetchone()[0] in (0, SCHEMA_VERSION)
+        except sqlite3.DatabaseError:
+            return False
+        finally:
+            connection.close()
+
+    def open_writer(self, objects: SeriesObjects) -> SqliteConnection:
+        """The one connection that changes the index; makes the tables when the file is new."""
+        return open_writer(self._path, objects)
+
+    def open_reader(self, objects: SeriesObjects) -> SqliteConnection:
+        """A connection that can only read; each thread has its own."""
+        return open_reader(self._path, objects)
+
+    @property
+    def is_away(self) -> bool:
+        """A file is always there."""
+        return False
+
+    def reached(self, connection: IndexConnection) -> Reached:
+        """How far it has come."""
+        place, sequence = replayed_until(connection)
+        return Reached(place, sequence, last_keys(connection), "")
+
+    def begin(self, connection: IndexConnection, known: Reached) -> Reached:
+        """Opens a transaction; this process alone writes, and knows what it noted."""
+        connection.execute("BEGIN IMMEDIATE")
+        return known
+
+    def note(self, connection: IndexConnection, reached: Reached) -> None:
+        """Notes in the open transaction how far the index has come with it."""
+        connection.execute(
+            "UPDATE journal_state SET segment = ?, end_offset = ?, sequence = ?",
+            (reached.place.segment, reached.place.offset, reached.sequence),
+        )
+
+    def tidy(self) -> None:
+        """Moves what the write-ahead log holds into the file, beside the writer and without blocking it."""
+        connection = sqlite3.connect(self._path, isolation_level=None)
+        try:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite3.Error:
+            pass  # busy or full: the next round tries again, the journal holds everything
+        finally:
+            connection.close()
+
+    def make_anew(self, objects: SeriesObjects, fill: Callable[[IndexConnection], T]) -> T:
+        """A fresh index, filled by the function; the old one stays until the new one is whole and on disk."""
+        fresh = self._path.with_name(self._path.name + ".new")
+        remove(fresh)
+        connection = open_writer(fresh, objects)
+        try:
+            # Nobody reads a half-made index, and a crash throws it away: it needs no log, which would hold each page
+            # as often as it was changed and grow to many times the index.
+            connection.execute("PRAGMA journal_mode=OFF")
+            connection.execute("PRAGMA synchronous=OFF")
+            connection.execute(f"PRAGMA cache_size=-{limits.REBUILD_CACHE_BYTES // limits.KIB}")
+            found = fill(connection)
+        finally:
+            connection.close()
+        _sync(fresh)
+        remove(self._path)
+        fresh.replace(self._path)
+        _sync(self._path.parent)
+        return found
+
+    def close(self) -> None:
+        """Nothing is held beside the connections."""
+
+
+def _opened(path: str, objects: SeriesObjects, *, uri: bool = False) -> SqliteConnection:
     connection = sqlite3.connect(
         path,
+        uri=uri,
         isolation_level=None,
         check_same_thread=False,
-        cached_statements=512,
-        factory=IndexConnection,
+        cached_statements=_STATEMENTS,
+        factory=SqliteConnection,
     )
-    connection.objects = objects or SeriesObjects(path.parent / "objects")
+    connection.objects = objects
+    return connection
+
+
+def open_writer(path: Path, objects: SeriesObjects) -> SqliteConnection:
+    """See SqliteIndex.open_writer."""
+    fresh = not path.exists()
+    connection = _opened(str(path), objects)
     if fresh:
         path.chmod(0o600)
     connection.execute("PRAGMA journal_mode=WAL")
@@ -36,65 +150,26 @@ def open_writer(path: Path, objects: SeriesObjects | None = None) -> sqlite3.Con
     return connection
 
 
-def is_of_this_version(path: Path) -> bool:
-    """Whether the file is new or has the tables that this program needs; False also for what is no index at all."""
-    if not path.exists():
-        return True
-    connection = sqlite3.connect(path, isolation_level=None)
-    try:
-        return connection.execute("PRAGMA user_version").fetchone()[0] in (0, SCHEMA_VERSION)
-    except sqlite3.DatabaseError:
-        return False
-    finally:
-        connection.close()
-
-
 def remove(path: Path) -> None:
     """Takes the index file away with its logs: a log that is left would be played into the next file."""
     for name in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
         name.unlink(missing_ok=True)
 
 
-def open_reader(path: Path, objects: SeriesObjects | None = None) -> sqlite3.Connection:
-    """A connection that can only read; each thread has its own."""
-    connection = sqlite3.connect(
-        f"file:{path}?mode=ro",
-        uri=True,
-        isolation_level=None,
-        check_same_thread=False,
-        cached_statements=512,
-        factory=IndexConnection,
-    )
-    connection.objects = objects or SeriesObjects(path.parent / "objects")
+def open_reader(path: Path, objects: SeriesObjects | None = None) -> SqliteConnection:
+    """See SqliteIndex.open_reader."""
+    connection = _opened(f"file:{path}?mode=ro", objects or SeriesObjects(path.parent / "objects"), uri=True)
     connection.execute("PRAGMA query_only=1")
     connection.execute("PRAGMA case_sensitive_like=1")
     connection.execute("PRAGMA mmap_size=1073741824")
     connection.execute("PRAGMA cache_size=-16384")
-    connection.create_function("folded", 1, folded, deterministic=True)
     connection.row_factory = sqlite3.Row
     return connection
 
 
-def checkpoint(path: Path) -> None:
-    """Moves what the write-ahead log holds into the file, beside the writer and without blocking it."""
-    connection = sqlite3.connect(path, isolation_level=None)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        os.fsync(descriptor)
     finally:
-        connection.close()
-
-
-def replayed_until(connection: sqlite3.Connection) -> tuple[Position, int]:
-    """The journal position and sequence number up to which the index is complete."""
-    segment, offset, sequence = connection.execute(
-        "SELECT segment, end_offset, sequence FROM journal_state"
-    ).fetchone()
-    return Position(segment, offset), sequence
-
-
-def last_keys(connection: sqlite3.Connection) -> dict[str, int]:
-    """The highest key in use of each keyed table."""
-    return {
-        table: connection.execute(f"SELECT COALESCE(MAX({key}), 0) FROM {table}").fetchone()[0]
-        for table, key in KEYED_TABLES.items()
-    }
+        os.close(descriptor)

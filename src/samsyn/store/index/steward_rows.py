@@ -1,10 +1,10 @@
 """Reads for the steward's work lists. They tell who, when and whose, never a text or a picture."""
 
-import sqlite3
 from typing import Any
 
 from samsyn.model.patient import PatientIdentifier
 from samsyn.store.index import patient_rows
+from samsyn.store.index.port import IndexConnection, Row
 
 _HELD = (
     "SELECT MIN(held.held_key) AS held_key, held.kind, held.reason, held.study_uid, held.sender, held.detail,"
@@ -18,7 +18,7 @@ _GROUP = (
 )
 
 
-def held(connection: sqlite3.Connection, provider: str, limit: int) -> list[sqlite3.Row]:
+def held(connection: IndexConnection, provider: str, limit: int) -> list[Row]:
     """What one provider's systems sent and is kept aside, instances of a study together, the oldest first."""
     return connection.execute(
         f"{_HELD} WHERE held.settled = '' AND held.provider = ?{_GROUP} ORDER BY MIN(held.received) LIMIT ?",
@@ -26,7 +26,7 @@ def held(connection: sqlite3.Connection, provider: str, limit: int) -> list[sqli
     ).fetchall()
 
 
-def held_group(connection: sqlite3.Connection, provider: str, held_key: int) -> sqlite3.Row | None:
+def held_group(connection: IndexConnection, provider: str, held_key: int) -> Row | None:
     """The group that the held object stands for, settled or not."""
     row = connection.execute(
         f"{_HELD} WHERE held.provider = ? AND held.held_key = ?{_GROUP}", (provider, held_key)
@@ -36,7 +36,7 @@ def held_group(connection: sqlite3.Connection, provider: str, held_key: int) -> 
     return next((each for each in held(connection, provider, 10_000) if each["held_key"] == held_key), row)
 
 
-def held_objects(connection: sqlite3.Connection, group: sqlite3.Row) -> list[sqlite3.Row]:
+def held_objects(connection: IndexConnection, group: Row) -> list[Row]:
     """Every open object of a group, as it lies in the journal."""
     if group["kind"] != "instance":
         return connection.execute(
@@ -50,7 +50,7 @@ def held_objects(connection: sqlite3.Connection, group: sqlite3.Row) -> list[sql
     ).fetchall()
 
 
-def findings(connection: sqlite3.Connection, provider: str, limit: int) -> list[sqlite3.Row]:
+def findings(connection: IndexConnection, provider: str, limit: int) -> list[Row]:
     """What differs from the register in one provider's objects, and what the register changed, open ones."""
     return connection.execute(
         "SELECT finding.*, study.study_date, study.description, study.modalities, study.accession, sent.name AS"
@@ -61,22 +61,22 @@ def findings(connection: sqlite3.Connection, provider: str, limit: int) -> list[
     ).fetchall()
 
 
-def acts(connection: sqlite3.Connection, provider: str, limit: int) -> list[sqlite3.Row]:
+def acts(connection: IndexConnection, provider: str, limit: int) -> list[Row]:
     """What the provider's stewards did, the latest first."""
     return connection.execute(
         "SELECT * FROM steward_act WHERE provider = ? ORDER BY act_key DESC LIMIT ?", (provider, limit)
     ).fetchall()
 
 
-def act(connection: sqlite3.Connection, provider: str, act_key: int) -> sqlite3.Row | None:
+def act(connection: IndexConnection, provider: str, act_key: int) -> Row | None:
     """One of them."""
-    row: sqlite3.Row | None = connection.execute(
+    row: Row | None = connection.execute(
         "SELECT * FROM steward_act WHERE provider = ? AND act_key = ?", (provider, act_key)
     ).fetchone()
     return row
 
 
-def counts(connection: sqlite3.Connection, provider: str) -> dict[str, int]:
+def counts(connection: IndexConnection, provider: str) -> dict[str, int]:
     """How much waits: held objects and findings."""
 
     def count(sql: str, *values: Any) -> int:
@@ -90,7 +90,7 @@ def counts(connection: sqlite3.Connection, provider: str) -> dict[str, int]:
     }
 
 
-def is_of_another(connection: sqlite3.Connection, study_uid: str, identifier: PatientIdentifier) -> bool:
+def is_of_another(connection: IndexConnection, study_uid: str, identifier: PatientIdentifier) -> bool:
     """Whether the study is here and belongs to somebody else than the identifier's person."""
     row = connection.execute("SELECT patient_key FROM study WHERE study_uid = ?", (study_uid,)).fetchone()
     if row is None:

@@ -1,11 +1,11 @@
 """Reads of FHIR subscriptions and of what happened to texts."""
 
-import sqlite3
 from datetime import datetime
 from typing import Final
 
 from samsyn.model.predicate import Predicate
 from samsyn.model.subscriptions import Subscription, SubscriptionStatus, TextChange
+from samsyn.store.index.port import IndexConnection, Row
 from samsyn.store.index.predicate_sql import compile_predicate
 
 _SELECT: Final = (
@@ -15,12 +15,12 @@ _SELECT: Final = (
 _TEXTS: Final = (("report", "report_key", "filler_id"), ("referral", "referral_key", "placer_id"))
 
 
-def every(connection: sqlite3.Connection) -> list[Subscription]:
+def every(connection: IndexConnection) -> list[Subscription]:
     """All of them, the oldest first."""
     return [_subscription(row) for row in connection.execute(f"{_SELECT} ORDER BY created, subscription_id")]
 
 
-def of_system(connection: sqlite3.Connection, provider: str, system: str) -> list[Subscription]:
+def of_system(connection: IndexConnection, provider: str, system: str) -> list[Subscription]:
     """Those of one system."""
     rows = connection.execute(
         f"{_SELECT} WHERE provider = ? AND system = ? ORDER BY created, subscription_id", (provider, system)
@@ -28,7 +28,7 @@ def of_system(connection: sqlite3.Connection, provider: str, system: str) -> lis
     return [_subscription(row) for row in rows]
 
 
-def ends_of_feeds(connection: sqlite3.Connection) -> tuple[int, int]:
+def ends_of_feeds(connection: IndexConnection) -> tuple[int, int]:
     """The last change of a study and of a text: where somebody begins who subscribes now."""
     studies = connection.execute("SELECT COALESCE(MAX(change_key), 0) FROM change").fetchone()[0]
     texts = connection.execute("SELECT COALESCE(MAX(text_change_key), 0) FROM text_change").fetchone()[0]
@@ -36,7 +36,7 @@ def ends_of_feeds(connection: sqlite3.Connection) -> tuple[int, int]:
 
 
 def texts(
-    connection: sqlite3.Connection, predicate: Predicate, after: int, scanned: int, limit: int
+    connection: IndexConnection, predicate: Predicate, after: int, scanned: int, limit: int
 ) -> tuple[list[TextChange], int]:
     """What happened to texts that the predicate shows, behind `after`, oldest first; and how far was looked."""
     last = ends_of_feeds(connection)[1]
@@ -61,7 +61,7 @@ def texts(
     return found, max(until, after)
 
 
-def _subscription(row: sqlite3.Row) -> Subscription:
+def _subscription(row: Row) -> Subscription:
     return Subscription(
         subscription_id=row[0],
         provider=row[1],

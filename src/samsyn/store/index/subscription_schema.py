@@ -21,7 +21,7 @@ END;
 CREATE TRIGGER referral_filed AFTER INSERT ON referral BEGIN
   INSERT INTO text_change(kind, row_key, told) VALUES('referral', NEW.referral_key, NEW.changed);
 END;
-CREATE TRIGGER referral_changed AFTER UPDATE ON referral BEGIN
+CREATE TRIGGER referral_changed AFTER UPDATE OF patient_key, status, accession, changed ON referral BEGIN
   INSERT INTO text_change(kind, row_key, told) VALUES('referral', NEW.referral_key, NEW.changed);
 END;
 """

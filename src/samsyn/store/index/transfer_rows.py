@@ -1,7 +1,8 @@
 """Reads of transfers: what was asked to be sent, and how far it has come."""
 
-import sqlite3
 from typing import Final
+
+from samsyn.store.index.port import IndexConnection, Row
 
 _COLUMNS: Final = (
     "transfer_id, destination, study_uid, transfer.state, total, sent, failed, why, requested, changed,"
@@ -11,8 +12,8 @@ _FROM: Final = "transfer LEFT JOIN job ON job.kind = ? AND job.name = transfer.t
 
 
 def of_requester(
-    connection: sqlite3.Connection, kind: str, requester: str, provider: str, limit: int
-) -> list[sqlite3.Row]:
+    connection: IndexConnection, kind: str, requester: str, provider: str, limit: int
+) -> list[Row]:
     """The newest transfers of one requester at one provider, with the state of their jobs of this kind."""
     return connection.execute(
         f"SELECT {_COLUMNS} FROM {_FROM} WHERE requester = ? AND provider = ? ORDER BY requested DESC LIMIT ?",
@@ -21,17 +22,17 @@ def of_requester(
 
 
 def one(
-    connection: sqlite3.Connection, kind: str, transfer_id: str, requester: str, provider: str
-) -> sqlite3.Row | None:
+    connection: IndexConnection, kind: str, transfer_id: str, requester: str, provider: str
+) -> Row | None:
     """One transfer of this requester, or None."""
-    row: sqlite3.Row | None = connection.execute(
+    row: Row | None = connection.execute(
         f"SELECT {_COLUMNS} FROM {_FROM} WHERE transfer_id = ? AND requester = ? AND provider = ?",
         (kind, transfer_id, requester, provider),
     ).fetchone()
     return row
 
 
-def unfinished(connection: sqlite3.Connection, requester: str) -> int:
+def unfinished(connection: IndexConnection, requester: str) -> int:
     """How many transfers of a requester are not finished."""
     return int(
         connection.execute(

@@ -4,18 +4,21 @@ import sqlite3
 from pathlib import Path
 from typing import Any, Final
 
+from samsyn.store.index import tables
+from samsyn.store.index.port import IndexConnection
+
 _OBJECT_TABLES: Final = ("instance", "original_body", "held")
 """Tables that name bodies by SOP Instance UID."""
 
 
-def scrub_state(connection: sqlite3.Connection) -> tuple[int, str, str] | None:
+def scrub_state(connection: IndexConnection) -> tuple[int, str, str] | None:
     """(next segment or 0, when the pass under way began, when the last whole one ended); None before the first."""
     row = connection.execute("SELECT segment, began, finished FROM scrub").fetchone()
     return (row[0], row[1], row[2]) if row is not None else None
 
 
 def names_place(
-    connection: sqlite3.Connection, table: str, uids: dict[str, Any], segment: int, offset: int
+    connection: IndexConnection, table: str, uids: dict[str, Any], segment: int, offset: int
 ) -> bool:
     """Whether the row with this key has its body at this place of the journal.
 
@@ -23,7 +26,7 @@ def names_place(
     are asked as well.
     """
     key, value = next(iter(uids.items()))
-    if not {key, "segment", "body_offset"} <= _columns(connection, table):
+    if not {key, "segment", "body_offset"} <= {*tables.columns_of(table)}:
         return False  # behind a broken header the bytes of a body may look like a record
     if _has_row(connection, table, key, value, segment, offset):
         return True
@@ -35,11 +38,7 @@ def names_place(
     )
 
 
-def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
-    return {row[0] for row in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))}
-
-
-def is_named_elsewhere(connection: sqlite3.Connection, sop_uid: str, segment: int, offset: int) -> bool:
+def is_named_elsewhere(connection: IndexConnection, sop_uid: str, segment: int, offset: int) -> bool:
     """Whether a row beside `instance` names this place for the object."""
     return any(
         _has_row(connection, table, "sop_uid", sop_uid, segment, offset)
@@ -63,7 +62,7 @@ def damage_count(path: Path) -> int:
 
 
 def _has_row(
-    connection: sqlite3.Connection, table: str, key: str, value: Any, segment: int, offset: int
+    connection: IndexConnection, table: str, key: str, value: Any, segment: int, offset: int
 ) -> bool:
     found = connection.execute(
         f"SELECT 1 FROM {table} WHERE {key} = ? AND segment = ? AND body_offset = ?", (value, segment, offset)

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +22,7 @@ from samsyn.clock import Clock
 from samsyn.errors import DamagedData, SamsynError
 from samsyn.model.imaging import StoredInstance
 from samsyn.store.index import settled_rows, upkeep_rows
+from samsyn.store.index.port import FAULTS, IndexConnection
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
@@ -69,7 +69,7 @@ class GivingBack:
         while True:
             try:
                 await self.look()
-            except (SamsynError, OSError, sqlite3.Error) as problem:
+            except (SamsynError, OSError, *FAULTS) as problem:
                 log.warning("giving-back-failed", extra={"error": type(problem).__name__})
             await asyncio.sleep(_LOOK_EVERY_S)
 
@@ -137,7 +137,7 @@ class GivingBack:
 
 
 def _settled_long_ago(
-    connection: sqlite3.Connection, bodies: list[_Body], before: str
+    connection: IndexConnection, bodies: list[_Body], before: str
 ) -> list[tuple[_Body, StoredInstance]]:
     found: list[tuple[_Body, StoredInstance]] = []
     for body in bodies:

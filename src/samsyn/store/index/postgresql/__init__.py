@@ -1,0 +1,1 @@
+"""The index in PostgreSQL: for several nodes, or where the region runs its databases itself."""

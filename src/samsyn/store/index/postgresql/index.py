@@ -1,0 +1,210 @@
+"""The index of a cluster in one PostgreSQL schema."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+import asyncpg
+import orjson
+
+from samsyn import limits
+from samsyn.store.index.port import IndexConnection, IndexFault, Reached
+from samsyn.store.index.postgresql import ddl
+from samsyn.store.index.postgresql.connection import PostgresConnection, faults_told
+from samsyn.store.index.postgresql.ddl import AUDIT_PARTITION_ENTRIES
+from samsyn.store.index.schema import KEYED_TABLES, SCHEMA_VERSION
+from samsyn.store.journal import Position
+from samsyn.store.objects.series_objects import SeriesObjects
+
+T = TypeVar("T")
+
+_STATE: Final = """
+CREATE TABLE cluster_state(one BIGINT PRIMARY KEY CHECK(one = 1), version BIGINT NOT NULL, sequence BIGINT NOT NULL,
+  keys TEXT NOT NULL, time TEXT NOT NULL) WITH (fillfactor = 10);
+CREATE TABLE node_journal(node TEXT PRIMARY KEY, segment BIGINT NOT NULL, end_offset BIGINT NOT NULL,
+  sequence BIGINT NOT NULL) WITH (fillfactor = 10);
+"""
+"""cluster_state: what the serial section of all nodes goes on from; its row is the section's lock. node_journal: up to
+where each node's journal counts."""
+
+
+class PostgresIndex:
+    """Where the index is: a database and the schema (name space) in it that belongs to this cluster alone.
+
+    `node` names this process among those that share the index.
+    """
+
+    def __init__(
+        self, url: str, node: str = "1", password: str | None = None, schema: str = "samsyn"
+    ) -> None:
+        self._url = url
+        self._node = node
+        self._password = password
+        self._schema = schema
+        self._helper = ThreadPoolExecutor(1, thread_name_prefix="index-helper")
+        self._is_away = False
+        self._audit_partition = 0
+
+    async def _connect(self, schema: str, *, reads_only: bool) -> asyncpg.Connection:
+        settings = {
+            "search_path": f'"{schema}"',
+            "application_name": f"samsyn {self._node}",
+            "default_transaction_read_only": "on" if reads_only else "off",
+        }
+        connection = await asyncpg.connect(
+            self._url,
+            password=self._password,
+            timeout=limits.INDEX_CONNECT_S,
+            command_timeout=limits.INDEX_ANSWER_S,
+            server_settings=settings,
+            statement_cache_size=0,
+            target_session_attrs="any" if reads_only else "primary",
+        )
+        await connection.set_type_codec(
+            "numeric", schema="pg_catalog", encoder=str, decoder=_number, format="text"
+        )
+        return connection
+
+    def _opened(self, objects: SeriesObjects, schema: str, *, reads_only: bool) -> PostgresConnection:
+        return PostgresConnection(
+            lambda: self._connect(schema, reads_only=reads_only), self._helper, objects, self._told
+        )
+
+    def _told(self, is_away: bool) -> None:
+        self._is_away = is_away
+
+    def _do(self, schema: str, act: Callable[[asyncpg.Connection], Coroutine[Any, Any, T]]) -> T:
+        """One act on a connection of its own, from any thread. IndexFault."""
+
+        async def do() -> T:
+            connection = await self._connect(schema, reads_only=False)
+            try:
+                return await act(connection)
+            finally:
+                await connection.close(timeout=limits.INDEX_CLOSE_S)
+
+        return self._helper.submit(faults_told, lambda: asyncio.run(do())).result()
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it could not be reached when it was last asked."""
+        return self._is_away
+
+    def is_of_this_version(self) -> bool:
+        """Whether the schema is new or has the tables that this program needs."""
+
+        async def ask(connection: asyncpg.Connection) -> bool:
+            if await connection.fetchval("SELECT to_regclass('cluster_state')") is None:
+                return True
+            return bool(await connection.fetchval("SELECT version FROM cluster_state") == SCHEMA_VERSION)
+
+        return self._do(self._schema, ask)
+
+    def open_writer(self, objects: SeriesObjects) -> PostgresConnection:
+        """A connection that changes the index; makes the tables when there are none."""
+        self._make_tables(self._schema)
+        return self._opened(objects, self._schema, reads_only=False)
+
+    def open_reader(self, objects: SeriesObjects) -> PostgresConnection:
+        """A connection that can only read."""
+        return self._opened(objects, self._schema, reads_only=True)
+
+    def reached(self, connection: IndexConnection) -> Reached:
+        """How far all nodes together have come, and this node's journal."""
+        return self._reached(connection, "")
+
+    def begin(self, connection: IndexConnection, known: Reached) -> Reached:
+        """Opens a transaction; until its end every other node waits at this place."""
+        connection.execute("BEGIN")
+        found = self._reached(connection, " FOR UPDATE OF cluster_state")
+        wanted = found.keys.get("audit", 0) // AUDIT_PARTITION_ENTRIES + 1
+        while self._audit_partition < wanted:
+            connection.execute(ddl.audit_partition(self._audit_partition + 1))
+            self._audit_partition += 1
+        return found
+
+    def _reached(self, connection: IndexConnection, way: str) -> Reached:
+        row = connection.execute(
+            "SELECT cluster_state.sequence, keys, time, segment, end_offset FROM cluster_state"
+            f" LEFT JOIN node_journal ON node = ?{way}",
+            (self._node,),
+        ).fetchone()
+        keys = dict.fromkeys(KEYED_TABLES, 0) | orjson.loads(row[1])
+        return Reached(Position(row[3] or 0, row[4] or 0), row[0], keys, row[2])
+
+    def note(self, connection: IndexConnection, reached: Reached) -> None:
+        """Notes in the open transaction how far the index has come with it."""
+        connection.execute(
+            "WITH own AS (INSERT INTO node_journal VALUES(?1, ?2, ?3, ?4) ON CONFLICT (node) DO UPDATE"
+            " SET segment = EXCLUDED.segment, end_offset = EXCLUDED.end_offset, sequence = EXCLUDED.sequence)"
+            " UPDATE cluster_state SET sequence = ?4, keys = ?5, time = ?6",
+            (
+                self._node,
+                reached.place.segment,
+                reached.place.offset,
+                reached.sequence,
+                orjson.dumps(reached.keys).decode(),
+                reached.time,
+            ),
+        )
+
+    def tidy(self) -> None:
+        """Looks whether the database is back; the rest it does by itself."""
+        if not self._is_away:
+            return
+
+        async def ask(connection: asyncpg.Connection) -> bool:
+            return bool(await connection.fetchval("SELECT NOT pg_is_in_recovery()"))
+
+        with contextlib.suppress(IndexFault):
+            self._is_away = not self._do(self._schema, ask)
+
+    def make_anew(self, objects: SeriesObjects, fill: Callable[[IndexConnection], T]) -> T:
+        """A fresh schema, filled by the function and put in the old one's place in one step."""
+        fresh = f"{self._schema}_new"
+        connection = self._opened(objects, fresh, reads_only=False)
+        self._audit_partition = 0
+        try:
+            connection.execute(f'DROP SCHEMA IF EXISTS "{fresh}" CASCADE')
+            self._make_tables(fresh)
+            found = fill(connection)
+            connection.execute("BEGIN")
+            connection.execute(f'DROP SCHEMA IF EXISTS "{self._schema}" CASCADE')
+            connection.execute(f'ALTER SCHEMA "{fresh}" RENAME TO "{self._schema}"')
+            connection.execute("COMMIT")
+        finally:
+            connection.close()
+        return found
+
+    def _make_tables(self, schema: str) -> None:
+        async def make(connection: asyncpg.Connection) -> None:
+            async with connection.transaction():
+                await connection.fetchval("SELECT pg_advisory_xact_lock(hashtext($1))", f"samsyn {schema}")
+                if await connection.fetchval("SELECT to_regclass('cluster_state')") is not None:
+                    return
+                await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+                await connection.execute("; ".join((*ddl.statements(), _STATE)))
+                await connection.execute(
+                    "INSERT INTO cluster_state VALUES(1, $1, 0, '{}', '')", SCHEMA_VERSION
+                )
+
+        self._do(schema, make)
+
+    def drop(self) -> None:
+        """Takes the whole index away; it is made anew from the journal."""
+
+        async def drop(connection: asyncpg.Connection) -> None:
+            await connection.execute(f'DROP SCHEMA IF EXISTS "{self._schema}" CASCADE')
+
+        self._do(self._schema, drop)
+
+    def close(self) -> None:
+        """Ends the helper thread."""
+        self._helper.shutdown(wait=True)
+
+
+def _number(text: str) -> int | float:
+    """A sum of whole numbers as one."""
+    return int(text) if text.lstrip("-").isdigit() else float(text)

@@ -37,7 +37,9 @@ from samsyn.endpoints.demo_idp.provider import DemoIdp
 from samsyn.endpoints.dicomweb.door import PREFIX as DICOMWEB_PREFIX
 from samsyn.endpoints.dicomweb.door import DicomwebDoor
 from samsyn.endpoints.dimse.listener import DicomDoor
+from samsyn.endpoints.fhir.opening import Compartments
 from samsyn.endpoints.fhir.routes import FhirDependencies, fhir_routes
+from samsyn.endpoints.fhir.subscriptions import Notifications
 from samsyn.endpoints.hl7.listener import Hl7Door
 from samsyn.endpoints.http_listener.protocols import PreferredProtocol
 from samsyn.endpoints.http_listener.serving import Front, HttpServer, listening, serve
@@ -47,6 +49,9 @@ from samsyn.endpoints.viewer.routes import viewer_routes
 from samsyn.exchange.auditing.receivers import delivery_figures, make_outboxes
 from samsyn.exchange.engagement_index.connected import engagement_index
 from samsyn.exchange.exchange import Exchange
+from samsyn.exchange.subscriptions.delivery import Notifier
+from samsyn.exchange.subscriptions.feed import EventFeed
+from samsyn.exchange.subscriptions.register import SubscriptionRegister
 from samsyn.ingest.amendments import Amendments
 from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
@@ -137,6 +142,8 @@ class Server:
             undo.push_async_callback(self._worker.stop)
             self._exchange.start()
             undo.push_async_callback(self._exchange.stop)
+            self._notifier.start()
+            undo.push_async_callback(self._notifier.stop)
             self._scrub.start()
             undo.push_async_callback(self._scrub.stop)
             self._settling.start()
@@ -272,6 +279,9 @@ class Server:
             self._exchange.sending,
             self._settings.http.cors_origins,
         )
+        feed = EventFeed(self._store, Changes(self._store, self._clock), self._gatekeeper, self._lookup)
+        speech = Notifications(self._compartments(), self._clock)
+        self._notifier = Notifier(self._store, self._clock, self._connections, feed, speech)
 
     @property
     def _address(self) -> str:
@@ -286,9 +296,7 @@ class Server:
                     identify=lambda request: self._identification.identify(request.scope),
                     gatekeeper=self._gatekeeper,
                     lookup=self._lookup,
-                    history=self._history,
-                    finder=self._finder,
-                    retriever=self._retriever,
+                    compartments=self._compartments(),
                     connections=self._connections,
                     review=self._review,
                     extracts=self._extracts,
@@ -296,7 +304,7 @@ class Server:
                     base=f"{self._base}/fhir",
                     dicomweb=f"{self._base}/dicomweb",
                     filing=self._filing,
-                    measured=Measured(self._retriever),
+                    subscriptions=SubscriptionRegister(self._store, self._clock, self._connections),
                 )
             ),
         ]
@@ -308,6 +316,18 @@ class Server:
             idp = DemoIdp(self._personas(), self._base + DEMO_IDP_PATH, clients, self._clock)
             routes.extend(idp.routes())
         return routes
+
+    def _compartments(self) -> Compartments:
+        return Compartments(
+            f"{self._base}/fhir",
+            self._gatekeeper,
+            self._lookup,
+            self._history,
+            self._finder,
+            self._retriever,
+            self._connections,
+            Measured(self._retriever),
+        )
 
     def _contracts(self) -> list[Route]:
         callers = Identification(
@@ -412,6 +432,7 @@ class Server:
         await self._guardian_file.stop()
         await self._worker.stop()
         await self._exchange.stop()
+        await self._notifier.stop()
         await asyncio.gather(self._scrub.stop(), self._settling.stop(), self._giving_back.stop())
         await self._children.stop()
         await self._outbound.aclose()
@@ -479,6 +500,10 @@ class Server:
                 "audit_anchor_failures_total", "Anchors that could not be kept", self._anchoring.failures
             ),
             *(Reading(*each) for each in (*self._exchange.readings(), *self._engagements.readings())),
+            Reading("subscription_events_total", "Events told to FHIR subscribers", self._notifier.told),
+            Reading(
+                "subscription_failures_total", "Calls that a subscriber did not take", self._notifier.failures
+            ),
             Reading("jobs_done_total", "Jobs finished", worker.done),
             Reading(
                 "national_blocks_age_seconds", "Age of the copy of blocks; -1: none", self._blocks.age_s()

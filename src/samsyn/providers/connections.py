@@ -4,6 +4,7 @@ import hashlib
 import ipaddress
 from dataclasses import dataclass
 from functools import lru_cache
+from urllib.parse import urlsplit
 
 from samsyn.model.organisation import CareProvider, CareUnit
 from samsyn.model.sender import Sender
@@ -41,6 +42,26 @@ class System:
     """Whether it may take its provider's instances back by DELETE."""
     sees_rejected: bool
     """Whether it is shown what rejection notes hide of its provider's studies, where it asks for that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """A known system that may subscribe."""
+
+    subject: Subject
+    addresses: tuple[str, ...]
+    """Where it may be notified: see settings.TokenSettings.notify."""
+
+    def may_be_told_at(self, endpoint: str) -> bool:
+        """Whether an endpoint is at one of the addresses: same scheme, host and port, and below the path."""
+        place = urlsplit(endpoint)
+        if place.username or place.fragment or "%" in place.path or ".." in place.path.split("/"):
+            return False
+        return any(
+            (place.scheme, place.netloc) == (known.scheme, known.netloc)
+            and (place.path == known.path or place.path.startswith(known.path.rstrip("/") + "/"))
+            for known in map(urlsplit, self.addresses)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +168,19 @@ class Connections:
                 for token in provider.token:
                     if token.name == subject.hsa_id and token.may_store:
                         return _sender(provider, token.name, token.unit, False)
+        return None
+
+    def subscriber(self, provider_hsa_id: str, name: str) -> Subscriber | None:
+        """The system of the provider that may subscribe, or None: unknown, not reading, or with nowhere to notify."""
+        for provider in self._settings.provider:
+            if provider.hsa_id == provider_hsa_id and provider.reading:
+                systems: tuple[TokenSettings | CertificateSettings, ...] = (
+                    *provider.token,
+                    *provider.certificate,
+                )
+                for each in systems:
+                    if each.name == name and each.may_query and each.notify:
+                        return Subscriber(_system(provider, each).subject, each.notify)
         return None
 
     def hl7_source(

@@ -376,6 +376,23 @@ class Hl7SourceSettings(Section):
     )
 
 
+def _notifiable(address: str) -> str:
+    place = urlsplit(address)
+    safe = place.scheme == "https" or (place.scheme == "http" and is_loopback(place.hostname or ""))
+    if not safe or not place.hostname or place.username or place.query or place.fragment:
+        raise ValueError(f"{address} is no https address (or http on loopback) without user and query")
+    return address
+
+
+NotifyAddresses: TypeAlias = Annotated[
+    tuple[Annotated[str, AfterValidator(_notifiable)], ...],
+    Field(
+        description="Where FHIR subscriptions of this system may notify: addresses whose host and port must be the"
+        " same and whose path must begin the endpoint's. Empty = it can not subscribe."
+    ),
+]
+
+
 class TokenSettings(Section):
     """A system that calls the HTTP doors with a bearer token; only the token's SHA-256 is kept here."""
 
@@ -389,6 +406,7 @@ class TokenSettings(Section):
         description="Takes its provider's instances back (DELETE, as a rejection note) and reads what was taken back"
         " under /dicomweb/rejected.",
     )
+    notify: NotifyAddresses = ()
 
 
 class CertificateSettings(Section):
@@ -402,6 +420,7 @@ class CertificateSettings(Section):
     steward: bool = Field(
         default=False, description="As of a token: takes back, corrects, reads what is hidden."
     )
+    notify: NotifyAddresses = ()
 
 
 class ProviderSettings(Section):

@@ -13,6 +13,7 @@ from samsyn.store.index.engagement_schema import ENGAGEMENT_SCHEMA
 from samsyn.store.index.exchange_schema import EXCHANGE_SCHEMA
 from samsyn.store.index.identity_schema import IDENTITY_KEYS, IDENTITY_SCHEMA
 from samsyn.store.index.settled_schema import SETTLED_SCHEMA
+from samsyn.store.index.subscription_schema import SUBSCRIPTION_SCHEMA
 from samsyn.store.index.text_schema import TEXT_KEYS, TEXT_SCHEMA
 from samsyn.store.index.upkeep_schema import UPKEEP_SCHEMA
 
@@ -132,6 +133,7 @@ SCHEMA: Final = (
     + CORRECTION_SCHEMA
     + CHANGE_SCHEMA
     + ENGAGEMENT_SCHEMA
+    + SUBSCRIPTION_SCHEMA
 )
 SCHEMA_VERSION: Final = zlib.crc32(SCHEMA.encode()) & 0x7FFFFFFF
 """Follows from the tables: an index that was made with others is made anew from the journal."""

@@ -9,9 +9,11 @@ from samsyn.store.index.access_schema import ACCESS_SCHEMA
 from samsyn.store.index.audit_schema import AUDIT_KEYS, AUDIT_SCHEMA
 from samsyn.store.index.change_schema import CHANGE_SCHEMA
 from samsyn.store.index.correction_schema import CORRECTION_SCHEMA
+from samsyn.store.index.engagement_schema import ENGAGEMENT_SCHEMA
 from samsyn.store.index.exchange_schema import EXCHANGE_SCHEMA
 from samsyn.store.index.identity_schema import IDENTITY_KEYS, IDENTITY_SCHEMA
 from samsyn.store.index.settled_schema import SETTLED_SCHEMA
+from samsyn.store.index.subscription_schema import SUBSCRIPTION_SCHEMA
 from samsyn.store.index.text_schema import TEXT_KEYS, TEXT_SCHEMA
 from samsyn.store.index.upkeep_schema import UPKEEP_SCHEMA
 
@@ -130,6 +132,8 @@ SCHEMA: Final = (
     + SETTLED_SCHEMA
     + CORRECTION_SCHEMA
     + CHANGE_SCHEMA
+    + ENGAGEMENT_SCHEMA
+    + SUBSCRIPTION_SCHEMA
 )
 SCHEMA_VERSION: Final = zlib.crc32(SCHEMA.encode()) & 0x7FFFFFFF
 """Follows from the tables: an index that was made with others is made anew from the journal."""

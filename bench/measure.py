@@ -32,7 +32,7 @@ class Row:
     @property
     def lower_is_better(self) -> bool:
         """Times are better low, rates high."""
-        return self.unit in ("ms", "MiB", "ratio")
+        return self.unit in ("ms", "MiB", "ratio", "bytes", "files")
 
     def median(self, name: str) -> float | None:
         """The median over the rounds, None when this server was not measured here."""

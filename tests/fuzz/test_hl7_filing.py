@@ -24,6 +24,7 @@ from samsyn.reports.profiles import shipped_profiles
 from samsyn.store.index import examination_rows
 from tests.fuzz.mutants import mutated
 from tests.hl7v2.messages import oru
+from tests.indexes import ON_POSTGRESQL
 from tests.reports.house import House
 
 COUNT = int(os.environ.get("SAMSYN_FUZZ_HL7", "1500"))
@@ -96,7 +97,7 @@ async def test_broken_messages_are_answered_nothing_crashes_and_memory_stays_fla
     grown = resident_mib() - baseline
     shown = await read_everything(house)
     assert (await house.send(oru(control="the next good one"))).verdict.code == "AA"
-    damaged = await house.all("PRAGMA integrity_check")
+    damaged = [] if ON_POSTGRESQL else await house.all("PRAGMA integrity_check")
     house.close()
     print(
         f"{codes.total():,} broken messages (seed {SEED}): {codes['AA']:,} AA, {codes['AE']:,} AE, {codes['AR']:,} AR,"

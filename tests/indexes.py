@@ -22,6 +22,7 @@ import pytest
 from samsyn.clock import Clock
 from samsyn.store import replay
 from samsyn.store.index.port import Index
+from samsyn.store.objects.port import Objects
 from samsyn.store.replay import Told
 from samsyn.store.store import Store
 
@@ -147,9 +148,11 @@ def index_of(folder: Path) -> Index | None:
     return postgresql_of(folder) if ON_POSTGRESQL else None
 
 
-def make_store(folder: Path, clock: Clock, second_copy: Path | None = None) -> Store:
+def make_store(
+    folder: Path, clock: Clock, second_copy: Path | None = None, remote: Objects | None = None
+) -> Store:
     """A store on the kind of index under test. The same folder finds the same index again."""
-    return Store(folder, clock, second_copy, index_of(folder))
+    return Store(folder, clock, second_copy, index_of(folder), remote)
 
 
 def forget_index(folder: Path) -> None:

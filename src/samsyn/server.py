@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from samsyn import __version__, limits
 from samsyn.access.administration import RegisterAdministration
@@ -23,12 +23,13 @@ from samsyn.access.authentication.tokens import Tokens
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
 from samsyn.access.lift_requests import LiftRequests
-from samsyn.access.national.connected import block_replica
+from samsyn.access.national.connected import block_replica, connected_masters
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
 from samsyn.audit.anchoring import make_anchoring
 from samsyn.clock import Clock
 from samsyn.endpoints.admin.health import Reading, health_routes
+from samsyn.endpoints.contracts.door import ContractDependencies, contract_routes
 from samsyn.endpoints.demo_idp.personas import PERSONAS, Persona
 from samsyn.endpoints.demo_idp.provider import PATH as DEMO_IDP_PATH
 from samsyn.endpoints.demo_idp.provider import DemoIdp
@@ -37,6 +38,7 @@ from samsyn.endpoints.dicomweb.door import DicomwebDoor
 from samsyn.endpoints.dimse.listener import DicomDoor
 from samsyn.endpoints.fhir.routes import FhirDependencies, fhir_routes
 from samsyn.endpoints.hl7.listener import Hl7Door
+from samsyn.endpoints.http_listener.protocols import PreferredProtocol
 from samsyn.endpoints.http_listener.serving import Front, HttpServer, listening, serve
 from samsyn.endpoints.http_listener.systems import CertificateProtocol, SystemsOnly, tls_context
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
@@ -61,6 +63,7 @@ from samsyn.render.transcoding import Transcoder
 from samsyn.reports.examination import History
 from samsyn.reports.file import Filing
 from samsyn.reports.forms.documents import DocumentFiling
+from samsyn.reports.measured import Measured
 from samsyn.reports.stewardship.decisions import Decisions
 from samsyn.reports.stewardship.joining import Joining
 from samsyn.reports.stewardship.moving import Mover
@@ -70,7 +73,7 @@ from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 from samsyn.settings import Settings
 from samsyn.store.documents import Documents
-from samsyn.store.store import Store
+from samsyn.store.opening import open_store
 from samsyn.store.transaction import Transaction
 from samsyn.store.upkeep.give_back import GivingBack
 from samsyn.store.upkeep.scrub import Scrub
@@ -120,6 +123,8 @@ class Server:
                 undo.push_async_callback(outbox.stop)
             await self._blocks.start()
             undo.push_async_callback(self._blocks.stop)
+            await self._masters.start()
+            undo.push_async_callback(self._masters.stop)
             self._worker.start()
             undo.push_async_callback(self._worker.stop)
             self._exchange.start()
@@ -139,7 +144,7 @@ class Server:
             undo.push_async_callback(self._dicom.stop, 0.0)
             self.dicom_port = self._dicom.port
             app = Front(DICOMWEB_PREFIX, self._dicomweb, Starlette(routes=self._routes()))
-            self._listeners.append(await serve(app, http_socket, http="httptools"))
+            self._listeners.append(await serve(app, http_socket, http=PreferredProtocol))
             if tls_socket is not None and context is not None:
                 self.https_port = tls_socket.getsockname()[1]
                 served = SystemsOnly(app)
@@ -149,8 +154,7 @@ class Server:
         self._started = True
 
     def _open_store(self) -> None:
-        data = self._settings.data
-        self._store = Store(data.folder, self._clock, data.second_copy)
+        self._store = open_store(self._settings, self._clock)
         self._store.start()
         if self._store.replayed:
             log.info("journal-replayed", extra={"count": self._store.replayed})
@@ -165,7 +169,10 @@ class Server:
             blocks_known=lambda: self._blocks.is_known(),
             local_issuers=self._connections.local_issuers,
         )
-        self._blocks = block_replica(self._settings.national, store, clock, self._gatekeeper.registers)
+        national, registers = self._settings.national, self._gatekeeper.registers
+        self._blocks = block_replica(national, store, clock, registers)
+        connected = [provider.hsa_id for provider in self._connections.providers]
+        self._masters = connected_masters(national, store, clock, registers, connected)
         self._lookup = PatientLookup(store, clock)
         self._finder = Finder(store, clock)
         self._retriever = Retriever(store, self._documents)
@@ -270,9 +277,11 @@ class Server:
                     base=f"{self._base}/fhir",
                     dicomweb=f"{self._base}/dicomweb",
                     filing=self._filing,
+                    measured=Measured(self._retriever),
                 )
             ),
         ]
+        routes.extend(self._contracts())
         routes.extend(viewer_routes(self._viewer()))
         if self._settings.login.provider == "demo":
             own = frozenset({f"{self._address}/login/callback", f"{self._address}/login"})
@@ -280,6 +289,25 @@ class Server:
             idp = DemoIdp(self._personas(), self._base + DEMO_IDP_PATH, clients, self._clock)
             routes.extend(idp.routes())
         return routes
+
+    def _contracts(self) -> list[Route]:
+        callers = Identification(
+            self._sessions,
+            self._tokens,
+            lambda token: self._connections.consumer(token) or self._system_subject(token),
+            lambda hsa_id: self._connections.certified_consumer(hsa_id) or self._certified_subject(hsa_id),
+        )
+        return contract_routes(
+            ContractDependencies(
+                callers.identify,
+                self._gatekeeper,
+                self._lookup,
+                self._history,
+                self._connections,
+                self._clock,
+                self._address,
+            )
+        )
 
     def _viewer(self) -> ViewerDependencies:
         return ViewerDependencies(
@@ -358,6 +386,7 @@ class Server:
             server.should_exit = True
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
         await self._blocks.stop()
+        await self._masters.stop()
         await self._worker.stop()
         await self._exchange.stop()
         await asyncio.gather(self._scrub.stop(), self._settling.stop(), self._giving_back.stop())
@@ -429,6 +458,7 @@ class Server:
             Reading(
                 "national_blocks_age_seconds", "Age of the copy of blocks; -1: none", self._blocks.age_s()
             ),
+            *(Reading(*each) for each in self._masters.figures()),
             Reading("jobs_parked_total", "Jobs given up after repeated failures", worker.parked),
         ]
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from samsyn.access.consumers import consumer
 from samsyn.access.facts import Choices, Facts, Policy
 from samsyn.model.predicate import Item
 from samsyn.model.registers import Block, BlockKind, CareRelation, Consent, Ground, Lift
@@ -43,6 +44,7 @@ def staff(
 
 
 SYSTEM = Subject(SubjectKind.SYSTEM, "SE9990000004-S001", "LINDENPACS", assignment(None), "association-1")
+CONSUMER = consumer("Nationell patientöversikt", "SE5565594230-S001", serves_care=True)
 HIMSELF = Subject(
     SubjectKind.PATIENT, "191212121212", "Tolvan Tolvansson", None, "session-2", frozenset(), PATIENT
 )

@@ -16,6 +16,7 @@ from samsyn.model.registers import BlockKind, Ground
 from samsyn.model.subject import Assignment, Purpose, Right, Scope
 from tests.access.people import (
     COLLEAGUE,
+    CONSUMER,
     FOREIGN,
     FOREIGN_UNIT,
     HIMSELF,
@@ -486,6 +487,24 @@ TABLE: list[tuple[str, Facts, Item, Level, Reason]] = [
         NOTHING,
         Reason.BLOCKS_UNKNOWN,
     ),
+    ("33 consumer for care", facts(CONSUMER, relations=()), X, CONTENT, Reason.MADE_AVAILABLE),
+    ("33 consumer, outer block", facts(CONSUMER, blocks=(block(),)), X, NOTHING, Reason.BLOCKED_ELSEWHERE),
+    (
+        "33 consumer, block that is lifted for somebody",
+        facts(CONSUMER, blocks=(block(),), lifts=(lift(),)),
+        X,
+        NOTHING,
+        Reason.BLOCKED_ELSEWHERE,
+    ),
+    ("33 consumer, blocks unknown", facts(CONSUMER, blocks_known=False), X, NOTHING, Reason.BLOCKS_UNKNOWN),
+    ("33 consumer for patients", facts(replace(CONSUMER, roles=frozenset())), X, NOTHING, Reason.NO_RIGHT),
+    (
+        "33 consumer, another purpose",
+        facts(CONSUMER, purpose=Purpose.QUALITY),
+        X,
+        NOTHING,
+        Reason.OTHER_PURPOSE,
+    ),
     ("33 system without provider", facts(replace(SYSTEM, assignment=None)), U, NOTHING, Reason.NO_ASSIGNMENT),
 ]
 
@@ -512,7 +531,7 @@ def test_a_view_for_one_person_shows_nobody_else() -> None:
 
 def test_rows_about_a_merged_number_count_for_the_whole_person() -> None:
     merged = replace(
-        facts(SJF, consents=(consent(),), blocks=(replace(block(), patient_key=8),), choices=PROVIDERS),
+        facts(SJF, consents=(consent(),), blocks=(block()._replace(patient_key=8),), choices=PROVIDERS),
         patient_keys=frozenset({7, 8}),
     )
     assert decide(merged, X).reason is Reason.BLOCKED_ELSEWHERE
@@ -570,7 +589,7 @@ def test_a_lift_never_lasts_longer_than_seven_days_whatever_its_row_says() -> No
 
 
 def test_a_lift_opens_one_block_and_no_other() -> None:
-    other = replace(block(), block_id="another")
+    other = block()._replace(block_id="another")
     given = facts(SJF, consents=(consent(),), blocks=(block(), other), lifts=(lift(),), choices=PROVIDERS)
     assert not decide(given, X).visible
 

@@ -9,13 +9,21 @@ from pathlib import Path
 import pytest
 
 from samsyn.access import rules
-from samsyn.access.rules import PARAGRAPHS, PATIENT_RULES, STAFF_RULES, SYSTEM_RULES, Reason
+from samsyn.access.rules import (
+    CONSUMER_RULES,
+    PARAGRAPHS,
+    PATIENT_RULES,
+    STAFF_RULES,
+    SYSTEM_RULES,
+    Reason,
+)
 from tests.access.test_decision_table import TABLE
 
 ROOT = Path(__file__).resolve().parents[2]
 LAW = ROOT / "docs" / "law"
 RULES = sorted(
-    {*STAFF_RULES, *SYSTEM_RULES, *PATIENT_RULES, rules.may_be_told_who}, key=lambda rule: rule.__name__
+    {*STAFF_RULES, *SYSTEM_RULES, *PATIENT_RULES, *CONSUMER_RULES, rules.may_be_told_who},
+    key=lambda rule: rule.__name__,
 )
 PAGES = sorted(LAW.glob("*.md"))
 

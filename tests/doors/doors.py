@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from samsyn.cli.scratch import REGION_SYSTEM
+from samsyn.endpoints.contracts import names
+from samsyn.endpoints.fhir.common import identity
 from samsyn.endpoints.fhir.documents import manifest_id
 from samsyn.endpoints.fhir.imaging import imaging_study_id
 from samsyn.endpoints.viewer.history import mark_of
-from tests.doors.instance import Instance, Planted, Target
-from tests.doors.words import Reader, Seen
+from tests.doors.instance import ISSUER, Instance, Planted, Target
+from tests.doors.words import Reader, Seen, State
 from tests.doors.world import NAMES_OF
 
 _UNSTEADY = frozenset({"date"})
@@ -52,6 +55,8 @@ class Question:
     destination: str = ""
     method: str = "GET"
     headers: tuple[tuple[str, str], ...] = ()
+    content: bytes = b""
+    """A body that is no form."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,8 @@ class Door:
     """The duty that this door is for; who has it may be told who, and nobody else."""
     is_sparing: bool = False
     """Whether it tells less than content where content may be read; it must be shut all the same elsewhere."""
+    is_contract: bool = False
+    """Whether it is a national contract, which tells consumers by its own rules."""
     names_uids: bool = False
     """Whether the question names the examination by UIDs alone: then absent UIDs are alike whosever they are."""
 
@@ -95,10 +102,46 @@ def _fhir(kind: str) -> Callable[[Target, str], Question]:
     return lambda target, handle: Question(f"/fhir/{kind}?patient={target.fhir_id}")
 
 
-def _fhir_ids(target: Target) -> tuple[str, str, str]:
-    """Ids of the study's resource and of its two manifests, as somebody could know them who once saw it."""
+def imaging_outcome(number: str, issuer: str, source: str = REGION_SYSTEM, **more: str) -> bytes:
+    """A call of GetImagingOutcome about one person; `more`: header, units, period, contacts, as XML."""
+    return (
+        f'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="{names.RESPONDER}"'
+        f' xmlns:c="{names.CORE}"><s:Header><r:LogicalAddress xmlns:r="{names.REGISTRY}">{source}'
+        f"</r:LogicalAddress>{more.get('header', '')}</s:Header><s:Body><t:GetImagingOutcome>{more.get('units', '')}"
+        f"<t:patientId><c:id>{number}</c:id><c:type>{issuer}</c:type></t:patientId>{more.get('period', '')}"
+        f"{more.get('system', f'<t:sourceSystemHSAId>{source}</t:sourceSystemHSAId>')}{more.get('contacts', '')}"
+        "</t:GetImagingOutcome></s:Body></s:Envelope>"
+    ).encode()
+
+
+def _contract(target: Target, handle: str) -> Question:
+    headers = (("Content-Type", "text/xml; charset=utf-8"), ("SOAPAction", f'"{names.ACTION}"'))
+    content = imaging_outcome(target.patient_id, ISSUER)
+    return Question(names.PATH, headers=headers, content=content)
+
+
+def _fhir_ids(target: Target) -> tuple[str, str, str, str]:
+    """Ids of the study's resource, of its two manifests and of its measurement, as somebody could know them who once
+    saw them."""
     handle, uid = target.fhir_id, target.study_uid
-    return imaging_study_id(handle, uid), manifest_id(handle, uid, "kos"), manifest_id(handle, uid, "fhir")
+    return (
+        imaging_study_id(handle, uid),
+        manifest_id(handle, uid, "kos"),
+        manifest_id(handle, uid, "fhir"),
+        identity(handle, "observation", target.measured_uid, "1"),
+    )
+
+
+def register_ids(state: State, target: Target) -> dict[str, str]:
+    """Ids of the Consent resources of a person's registers, with what they are called in the state."""
+    handle, key = target.fhir_id, target.patient_key
+    grounds = {
+        identity(handle, "consent", f"c{key}-{place}"): f"ground {place}"
+        for place in range(len(state.grounds))
+    }
+    return grounds | {
+        identity(handle, "consent", f"{block.name}-{key}"): f"block {block.name}" for block in state.blocks
+    }
 
 
 _SERIES = "studies/{t.study_uid}/series/{t.series_uid}"
@@ -194,6 +237,22 @@ DOORS: tuple[Door, ...] = (
     *(Door(name, "token", _wado(rest, accept), names_uids=True) for name, rest, accept in _WADO),
     Door("FHIR ImagingStudy", "token", _fhir("ImagingStudy")),
     Door("FHIR DiagnosticReport", "token", _fhir("DiagnosticReport"), "report"),
+    Door("SOAP GetImagingOutcome", "token", _contract, "report", is_contract=True),
+    Door("FHIR Observation", "token", _fhir("Observation")),
+    Door(
+        "FHIR reads a measurement",
+        "token",
+        lambda target, handle: Question(f"/fhir/Observation/{_fhir_ids(target)[3]}"),
+    ),
+    Door(
+        "FHIR reports with their results",
+        "token",
+        lambda target, handle: Question(
+            f"/fhir/DiagnosticReport?patient={target.fhir_id}&_include=DiagnosticReport:result"
+            "&_include=DiagnosticReport:imaging-study"
+        ),
+        "report",
+    ),
     Door("FHIR ServiceRequest", "token", _fhir("ServiceRequest"), "referral"),
     Door("FHIR DocumentReference", "token", _fhir("DocumentReference"), "all"),
     Door(
@@ -308,6 +367,8 @@ class Web:
             method = "POST"
             body = urlencode({**question.form, "form_token": asker.form_token}).encode()
             headers |= {"Content-Type": "application/x-www-form-urlencoded", "Origin": self._base}
+        if question.content:
+            method, body = "POST", question.content
         try:
             self._connection.request(method, question.path, body, headers)
             answer = self._connection.getresponse()
@@ -397,11 +458,13 @@ def _plain(answer: Answer, planted: Planted, asker: Asker) -> tuple[int, str, by
     """The answer with the names that the question itself used, and random boundaries, taken out."""
 
     def bare(data: bytes) -> bytes:
+        data = re.sub(rb"(logId>|\()[0-9a-f-]{36}", b"LOG", data)
         for target, handle in ((planted.there, asker.handles[0]), (planted.twin, asker.handles[1])):
             named = {
                 handle: "HANDLE",
                 mark_of(handle, target.reference) if handle else "": "MARK",
                 **dict.fromkeys(_fhir_ids(target), "RESOURCE"),
+                **dict.fromkeys(register_ids(planted.state, target), "REGISTER"),
                 target.fhir_id: "FHIR",
                 target.patient_id: "NUMBER",
                 f"KANIMG{target.token}" if answer.status not in (200, 206) else "": "TOKEN",

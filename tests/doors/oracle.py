@@ -28,6 +28,8 @@ def permitted(reader: Reader, state: State, part: str = "images") -> Seen:
         return _direct_access(reader, state, part)
     if reader.kind == "system":
         return _system(reader, state)
+    if reader.kind == "consumer":
+        return Seen.NOTHING  # row 33: no patient data without an end user, but by a contract (by_contract)
     return _staff(reader, state)
 
 
@@ -113,11 +115,7 @@ def _is_blocked_outward(reader: Reader, state: State) -> bool:
 def _binds(block: Block, reader: Reader, state: State) -> bool:
     """In force for this reader and this examination's days: partly covered is covered, unknown is covered."""
     assert reader.place is not None
-    if block.provider != state.owner.provider or (block.ended is not None and block.ended <= 0):
-        return False
-    before = block.first is not None and state.last_day is not None and state.last_day < block.first
-    after = block.last is not None and state.first_day is not None and state.first_day > block.last
-    if before or after:
+    if block.provider != state.owner.provider or not _covers(block, state):
         return False
     person = reader.employee if reader.kind == "staff" else ""
     return not any(
@@ -128,6 +126,14 @@ def _binds(block: Block, reader: Reader, state: State) -> bool:
         and (lift.ended is None or lift.ended > 0)
         for lift in state.lifts
     )
+
+
+def _covers(block: Block, state: State) -> bool:
+    if block.ended is not None and block.ended <= 0:
+        return False
+    before = block.first is not None and state.last_day is not None and state.last_day < block.first
+    after = block.last is not None and state.first_day is not None and state.first_day > block.last
+    return not before and not after
 
 
 def _system(reader: Reader, state: State) -> Seen:
@@ -166,6 +172,28 @@ def _direct_access(reader: Reader, state: State, part: str) -> Seen:
     return Seen.CONTENT
 
 
+def by_contract(reader: Reader, state: State) -> Seen:
+    """What the national contract for reports may tell: a report, with what belongs to it, and nothing else.
+
+    A consumer of care is told what is made available (SVOD 2:4), and applies relation and consent itself; whose
+    block it is does not matter, since it does not say who will read (SVOD 2:3, PDL 4:4). One that serves patients
+    gets what is approved for them, and an annulled report is not.
+    """
+    if reader.kind != "consumer":
+        law = permitted(reader, state, "report")
+        # Images alone make no report; a patient himself at this door is served as a consumer serves him.
+        return Seen.NOTHING if reader.kind == "patient" and state.report == "annulled" else law
+    if state.is_held or not state.owner.provider or not state.owner.unit:
+        return Seen.NOTHING
+    if reader.is_himself:
+        return Seen.NOTHING if state.report == "annulled" else _direct_access(reader, state, "report")
+    for block in state.blocks:
+        hides = block.kind == "outer" or block.unit in ("", state.owner.unit)
+        if block.provider == state.owner.provider and hides and _covers(block, state):
+            return Seen.NOTHING
+    return Seen.CONTENT
+
+
 def may_learn_who(reader: Reader, state: State) -> bool:
     """Whether this reader may be told a person's name from a number: the step before any document.
 
@@ -192,6 +220,33 @@ def for_stewardship(reader: Reader, state: State) -> Seen:
         return Seen.NOTHING
     assert reader.place is not None
     return Seen.CONTENT if state.owner.provider == reader.place.provider else Seen.NOTHING
+
+
+def registers_seen(reader: Reader, state: State) -> set[str]:
+    """Which rows of the registers the reader may see as rows, by what they are called in the state.
+
+    The person sees the own ones (PDL 5:5); a block administrator what the own provider has registered; staff who take
+    part in the care, and a provider's system, the grounds of the own unit. A block is shown to nobody else: that
+    something is blocked is told by two bits and nothing more (SVOD 2:4-5).
+    """
+    grounds = {
+        f"ground {place}": ground
+        for place, ground in enumerate(state.grounds)
+        if (ground.ends is None or ground.ends > 0) and (ground.ended is None or ground.ended > 0)
+    }
+    blocks = {f"block {each.name}": each for each in state.blocks if each.ended is None or each.ended > 0}
+    if reader.kind == "patient":
+        return {*grounds, *blocks} if reader.is_himself else set()
+    if reader.kind == "nobody" or reader.place is None or reader.is_expired:
+        return set()
+    if has_duty(reader, "block-administrator"):
+        own = {name for name, each in grounds.items() if each.place.provider == reader.place.provider}
+        return own | {name for name, each in blocks.items() if each.provider == reader.place.provider}
+    if reader.kind == "staff" and not (
+        reader.scope and reader.purpose == "care" and _takes_part(reader, state)
+    ):
+        return set()
+    return {name for name, each in grounds.items() if each.place == reader.place}
 
 
 def has_duty(reader: Reader, duty: str) -> bool:

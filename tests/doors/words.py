@@ -30,7 +30,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Reader:
-    """Somebody at a door. `kind`: staff, system, patient, nobody."""
+    """Somebody at a door. `kind`: staff, system, patient, consumer (national), nobody."""
 
     name: str
     kind: str
@@ -49,7 +49,7 @@ class Reader:
     """The second attestation of an emergency or of lasting incapacity."""
     blockers_named: bool = False
     is_himself: bool = False
-    """For kind patient: the person whom the documents are about."""
+    """For kind patient: the person whom the documents are about. For kind consumer: serves the patient himself."""
     duties: frozenset[str] = frozenset()
 
 

@@ -199,6 +199,8 @@ READERS: tuple[Reader, ...] = (
     Reader("NORDWEB", "system", RADIOLOGY),
     Reader("KLARAWEB", "system", KLARA_CITY),
     Reader("LINDENWEB", "system", LINDEN_UNIT),
+    Reader("OVERSIKT", "consumer"),
+    Reader("JOURNALEN", "consumer", is_himself=True),
 )
 
 DICOM_READERS: tuple[Reader, ...] = (

@@ -14,6 +14,7 @@ from samsyn.clock import SystemClock
 from samsyn.errors import BadInput, Mismatch, NotSupported
 from samsyn.ingest.receive import Arrival, Intake
 from samsyn.model.sender import Sender
+from samsyn.store.objects.port import Objects
 from tests.indexes import forget_index, make_store
 
 HOSPITAL = Sender("BENCH", "SE9990000001-0001", "SE9990000001-1001", "2.25.1", "2.25.2")
@@ -50,8 +51,8 @@ def data_set(**changes: object) -> bytes:
 
 
 class House:
-    def __init__(self, folder: Path) -> None:
-        self.store = make_store(folder, SystemClock())
+    def __init__(self, folder: Path, remote: Objects | None = None) -> None:
+        self.store = make_store(folder, SystemClock(), remote=remote)
         self.store.start()
         self.intake = Intake(self.store, SystemClock())
 

@@ -180,7 +180,7 @@ def entry(
         elif assignment is not None:
             purpose = assignment.purpose
     told = {key: text[: limits.MAX_WORDING_CHARACTERS] for key, text in (details or {}).items()}
-    if subject.kind is SubjectKind.SYSTEM:
+    if subject.kind in (SubjectKind.SYSTEM, SubjectKind.CONSUMER):
         told["by"] = BY_SYSTEM
     return AuditEntry(
         event=event.value,

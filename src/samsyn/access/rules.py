@@ -68,6 +68,7 @@ class Reason(StrEnum):
     NOT_OWN_PROVIDER = "not-own-provider"
     OWN_SYSTEM = "own-system"
     OWN_RECORD = "own-record"
+    MADE_AVAILABLE = "made-available"
     NOT_YET_FOR_PATIENT = "not-yet-for-patient"
     NOT_SIGNED = "not-signed"
     CHILD_TOO_OLD = "child-too-old"
@@ -102,6 +103,7 @@ PARAGRAPHS: Final = MappingProxyType(
         Reason.NOT_OWN_PROVIDER: "SVOD 2:1",
         Reason.OWN_SYSTEM: "PDL 4:1",
         Reason.OWN_RECORD: "PDL 5:5; SVOD 4:2",
+        Reason.MADE_AVAILABLE: "SVOD 2:4",
         Reason.NOT_YET_FOR_PATIENT: "PDL 5:5",
         Reason.NOT_SIGNED: "PDL 3:10, 5:5",
         Reason.CHILD_TOO_OLD: "PDL 5:5",
@@ -294,6 +296,23 @@ def foreign_for_system(reader: Standing, item: Item) -> Verdict | None:
     return Verdict(Level.CONTENT, Reason(best_ground(reader.grounds).value))
 
 
+def made_available(reader: Standing, item: Item) -> Verdict | None:
+    """Information that a national consumer may pass on (SVOD 2:4): what no block touches, whoever will read it.
+
+    The consumer applies relation and consent to its own reader, whom it does not name here; so no lift can be
+    for him. One that serves patients gets nothing by this rule: it reads as the patient.
+    """
+    if not item.provider or not item.unit:
+        return Verdict(Level.NOTHING, Reason.NO_OWNER)
+    if "care" not in reader.facts.subject.roles:
+        return Verdict(Level.NOTHING, Reason.NO_RIGHT)
+    if not reader.facts.blocks_known:
+        return Verdict(Level.NOTHING, Reason.BLOCKS_UNKNOWN)
+    if reader.covered.hides(item):
+        return Verdict(Level.NOTHING, Reason.BLOCKED_ELSEWHERE)
+    return Verdict(Level.CONTENT, Reason.MADE_AVAILABLE)
+
+
 def care_only(reader: Standing, item: Item) -> Verdict | None:
     """Connected systems serve care; other purposes have their own doors (SVOD 2:1)."""
     return None if reader.facts.purpose is Purpose.CARE else Verdict(Level.NOTHING, Reason.OTHER_PURPOSE)
@@ -357,12 +376,14 @@ SYSTEM_RULES: Final[tuple[Rule, ...]] = (
     foreign_for_system,
 )
 PATIENT_RULES: Final[tuple[Rule, ...]] = (other_patient, guardian, own_record)
+CONSUMER_RULES: Final[tuple[Rule, ...]] = (other_patient, care_only, made_available)
 
 _RULES: Final = MappingProxyType(
     {
         SubjectKind.STAFF: STAFF_RULES,
         SubjectKind.SYSTEM: SYSTEM_RULES,
         SubjectKind.PATIENT: PATIENT_RULES,
+        SubjectKind.CONSUMER: CONSUMER_RULES,
     }
 )
 
@@ -382,20 +403,8 @@ def judge(reader: Standing, item: Item) -> Verdict:
 
 
 def judged(reader: Standing, items: Iterable[Item]) -> list[tuple[Item, Verdict]]:
-    """`judge` for the many items of a history. For staff and systems a verdict depends on an item's time only
-    through the blocks, so one verdict serves all items that share patient, owner and being blocked.
-    """
-    if reader.facts.subject.kind is SubjectKind.PATIENT:
-        return [(item, judge(reader, item)) for item in items]
-    verdicts: dict[tuple[int, str, str, bool], Verdict] = {}
-    found = []
-    for item in items:
-        alike = (item.patient_key, item.provider, item.unit, reader.covered.hides(item))
-        verdict = verdicts.get(alike)
-        if verdict is None:
-            verdict = verdicts[alike] = judge(reader, item)
-        found.append((item, verdict))
-    return found
+    """`judge` for several items."""
+    return [(item, judge(reader, item)) for item in items]
 
 
 @dataclass(frozen=True, slots=True)
@@ -543,7 +552,7 @@ def may_be_told_who(reader: Standing, shows_something: bool) -> bool:
             )
         case SubjectKind.PATIENT:
             return stands_for(facts)
-        case SubjectKind.SYSTEM:
+        case SubjectKind.SYSTEM | SubjectKind.CONSUMER:
             return shows_something
 
 

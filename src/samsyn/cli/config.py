@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from samsyn import settings
+from samsyn.settings.contracts import ConsumerSettings, ReleaseSettings, SourceSystemSettings
 
 
 def run(config: Path | None) -> None:
@@ -19,6 +20,9 @@ def annotated(values: settings.Settings) -> str:
     lines = [f"# {line}" for line in (settings.__doc__ or "").strip().splitlines()]
     for name in (
         "data",
+        "index",
+        "objects",
+        "node",
         "dicom",
         "dicom_tls",
         "http",
@@ -30,6 +34,7 @@ def annotated(values: settings.Settings) -> str:
         "audit",
         "storelog",
         "atna",
+        "engagement_index",
     ):
         lines += ["", *_section(f"[{name}]", getattr(values, name))]
     for provider in values.provider:
@@ -41,8 +46,17 @@ def annotated(values: settings.Settings) -> str:
         ]
         lines += ["# [[provider.dicom_peer]], [[provider.hl7_source]], [[provider.token]] and"]
         lines += ["# [[provider.certificate]] systems."]
-        for kind in (settings.ProviderSettings, settings.UnitSettings, settings.DicomPeerSettings):
+        for kind in (
+            settings.ProviderSettings,
+            settings.UnitSettings,
+            settings.DicomPeerSettings,
+            SourceSystemSettings,
+            ReleaseSettings,
+            ConsumerSettings,
+        ):
             lines += [f"# {kind.__name__.removesuffix('Settings')}: " + ", ".join(kind.model_fields)]
+    for consumer in values.consumer:
+        lines += ["", *_section("[[consumer]]", consumer)]
     return "\n".join(lines) + "\n"
 
 
@@ -55,6 +69,10 @@ def _section(heading: str, section: BaseModel) -> list[str]:
             inner = heading.strip("[]")
             for each in value:
                 nested += ["", *_section(f"[[{inner}.{name}]]", each)]
+            continue
+        if isinstance(value, BaseModel):
+            if value != field.default:
+                nested += ["", *_section(f"[{heading.strip('[]')}.{name}]", value)]
             continue
         if isinstance(value, tuple) and not value and not field.default:
             continue

@@ -33,6 +33,10 @@ _PEERS_NORD = (
 
 
 _TOKENS = ("BENCH", "NORDWEB", "NORDSTEWARD", "KLARAWEB", "KLARASTEWARD", "LINDENWEB")
+_CONSUMERS = (("OVERSIKT", "care"), ("JOURNALEN", "patients"))
+"""National consumers and whom they serve."""
+REGION_SYSTEM = "SE9990000000-E001"
+"""HSA-id of a source system that all these providers share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +49,38 @@ class Scratch:
 
 def make(folder: Path) -> Scratch:
     """Two providers that send (Nordsjukhuset, Klara Röntgen AB) and a health centre that reads (Linden)."""
-    tokens = {name: secrets.token_urlsafe(32) for name in _TOKENS}
+    tokens = {name: secrets.token_urlsafe(32) for name in (*_TOKENS, *(name for name, _ in _CONSUMERS))}
     values = {
         "data": {"folder": str(folder)},
         "dicom": {"port": 0},
         "http": {"port": 0},
         "mllp": {"port": 0},
-        "provider": [_nord(tokens), _klara(tokens), _linden(tokens)],
+        "provider": [
+            {**provider, **_contract(str(provider["hsa_id"]))}
+            for provider in (_nord(tokens), _klara(tokens), _linden(tokens))
+        ],
+        "consumer": [
+            {"name": name, "sha256": _digest(name, tokens), "serves": serves} for name, serves in _CONSUMERS
+        ],
     }
     return Scratch(Settings.model_validate(values), tokens)
 
 
 def _token(name: str, tokens: dict[str, str]) -> dict[str, Any]:
-    secret = hashlib.sha256(tokens[name].encode()).hexdigest()
-    return {"name": name, "sha256": secret, "steward": name.endswith("STEWARD")}
+    return {"name": name, "sha256": _digest(name, tokens), "steward": name.endswith("STEWARD")}
+
+
+def _digest(name: str, tokens: dict[str, str]) -> str:
+    return hashlib.sha256(tokens[name].encode()).hexdigest()
+
+
+def _contract(provider: str) -> dict[str, Any]:
+    """A source system of the provider's own beside the shared one, and reports to patients after two weeks."""
+    own = provider.replace("-0001", "-E001")
+    return {
+        "source_system": [{"hsa_id": REGION_SYSTEM}, {"hsa_id": own}],
+        "release": {"when": "signed", "days": 14},
+    }
 
 
 def _nord(tokens: dict[str, str]) -> dict[str, Any]:

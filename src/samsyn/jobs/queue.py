@@ -1,4 +1,4 @@
-"""The job table: enqueue inside a record, claim in this process, finish or retry.
+"""The job table: enqueue inside a record, claim by a lease (where there are several nodes), finish or retry.
 
 A job is (kind, name), unique: enqueuing again moves nothing that waits. Work is at least once: a crash between
 doing and finishing repeats it, so every kind of work must bear repetition.
@@ -14,6 +14,7 @@ from functools import partial
 
 from samsyn.clock import Clock
 from samsyn.errors import SamsynError
+from samsyn.jobs.leases import JOB, Leases
 from samsyn.store.index import job_rows
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
@@ -91,13 +92,18 @@ class Worker:
         work: dict[str, Work],
         places: int = 1,
         patience: Patience | None = None,
+        leases: Leases | None = None,
     ) -> None:
+        """`leases`: by which nodes agree who does what; None = there is no other node."""
         self._store = store
+        self._leases = leases
         self._clock = clock
         self._work = work
+        self._most = places
         self._places = asyncio.Semaphore(places)
         self._patience = patience or Patience()
         self._task: asyncio.Task[None] | None = None
+        self._renewing: asyncio.Task[None] | None = None
         self._under_way: dict[int, asyncio.Task[None]] = {}
         self._unripe: dict[int, float] = {}
         """Jobs that asked to be looked at later, and when, on the monotonic clock."""
@@ -110,6 +116,8 @@ class Worker:
     def start(self) -> None:
         """Begins on the running event loop."""
         self._task = asyncio.create_task(self._run(), name="jobs")
+        if self._leases is not None:
+            self._renewing = asyncio.create_task(self._renew(self._leases), name="job-leases")
 
     def wake(self) -> None:
         """Something was enqueued: do not wait for the next look."""
@@ -117,23 +125,20 @@ class Worker:
 
     async def stop(self) -> None:
         """Stops after what can be interrupted; unfinished jobs are done after the next start."""
+        held = {str(key) for key in (*self._under_way, *self._unripe)}
         tasks = [*self._under_way.values()]
-        if self._task is not None:
-            tasks.append(self._task)
+        tasks += [task for task in (self._task, self._renewing) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._leases is not None:
+            await self._leases.release(JOB, held)
 
     async def _run(self) -> None:
         kinds = tuple(self._work)
         while True:
             self._woken.clear()
-            now, elapsed = self._clock.now().isoformat(), self._clock.monotonic()
-            self._unripe = {key: ripe for key, ripe in self._unripe.items() if ripe > elapsed}
-            limit = _TAKEN_AT_ONCE + len(self._under_way) + len(self._unripe)
-            rows = await self._store.read(partial(job_rows.ready, until=now, limit=limit, kinds=kinds))
-            left_alone = self._under_way.keys() | self._unripe.keys()
-            waiting = [Job(*row) for row in rows if row[0] not in left_alone]
+            waiting = await self._claimed(await self._ready(kinds), kinds)
             for job in waiting:
                 await self._places.acquire()
                 self._under_way[job.key] = asyncio.create_task(self._do(job), name=f"job-{job.kind}")
@@ -141,6 +146,31 @@ class Worker:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_POLL_S):
                         await self._woken.wait()
+
+    async def _ready(self, kinds: tuple[str, ...]) -> list[Job]:
+        now, elapsed = self._clock.now().isoformat(), self._clock.monotonic()
+        self._unripe = {key: ripe for key, ripe in self._unripe.items() if ripe > elapsed}
+        limit = _TAKEN_AT_ONCE + len(self._under_way) + len(self._unripe)
+        rows = await self._store.read(partial(job_rows.ready, until=now, limit=limit, kinds=kinds))
+        left_alone = self._under_way.keys() | self._unripe.keys()
+        return [Job(*row) for row in rows if row[0] not in left_alone]
+
+    async def _claimed(self, jobs: list[Job], kinds: tuple[str, ...]) -> list[Job]:
+        """Those of the jobs whose leases this node got, and which are still to be done now that it has them."""
+        if self._leases is None or not jobs:
+            return jobs
+        free = max(1, self._most - len(self._under_way))  # what waits here longer than a lease is another's
+        ours = await self._leases.claim(JOB, {str(job.key) for job in jobs[:free]})
+        if not ours:
+            return []
+        still = await self._ready(kinds)
+        await self._leases.release(JOB, ours - {str(job.key) for job in still})
+        return [job for job in still if str(job.key) in ours]
+
+    async def _renew(self, leases: Leases) -> None:
+        while True:
+            await asyncio.sleep(leases.seconds / 3)
+            await leases.claim(JOB, {str(key) for key in self._under_way})
 
     async def _do(self, job: Job) -> None:
         try:
@@ -154,6 +184,8 @@ class Worker:
         finally:
             del self._under_way[job.key]
             self._places.release()
+            if self._leases is not None and job.key not in self._unripe:
+                await self._leases.release(JOB, {str(job.key)})
 
     async def _work_on(self, job: Job) -> None:
         try:

@@ -69,6 +69,8 @@ class SubjectKind(StrEnum):
     STAFF = "staff"
     SYSTEM = "system"
     PATIENT = "patient"
+    CONSUMER = "consumer"
+    """A national consumer (tjänstekonsument): reads by a national contract and applies the law where it shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,8 @@ class Subject:
     """Internal id of the login session or association, for the audit journal; never a secret."""
     roles: frozenset[str] = frozenset()
     """Duties beyond care: "block-administrator", "log-reviewer", "exchange-desk", "steward";
-    "protected-identity" lets see the names of people with protected identity."""
+    "protected-identity" lets see the names of people with protected identity. Of a consumer: "care" when its
+    readers are staff elsewhere."""
     patient_key: int | None = None
     """The person himself, for kind PATIENT."""
     guardian_of: frozenset[int] = frozenset()

@@ -84,6 +84,8 @@ class ReportVersion:
     """Series of the DICOM object that it came as; "" for a message."""
     renditions: tuple["Rendition", ...] = ()
     """Other forms in which the same version came."""
+    visit: str = ""
+    """The visit (vårdkontakt, PV1-19) that it was sent for, as its source numbers it; "" = not told."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -14,7 +14,8 @@ from samsyn.access.view import View
 from samsyn.clock import STOCKHOLM
 from samsyn.errors import NotFound
 from samsyn.model.imaging import StudySummary
-from samsyn.model.predicate import Item
+from samsyn.model.predicate import Everything, Item
+from samsyn.model.subject import SubjectKind
 from samsyn.model.texts import (
     MeasuredValue,
     Referral,
@@ -24,6 +25,7 @@ from samsyn.model.texts import (
     Vidimering,
 )
 from samsyn.reports.availability import Clock, of_images, of_report
+from samsyn.reports.order import by_report
 from samsyn.reports.referrals import NOT_BOOKED
 from samsyn.reports.vidimering import vidimera, words_about
 from samsyn.store.index import examination_rows
@@ -113,6 +115,8 @@ def _rows(
     connection: IndexConnection, view: View, keys: frozenset[int]
 ) -> tuple[Rows, Rows, Rows, tuple[Vidimering, ...], Rows, list[tuple[str, str]]]:
     reports = examination_rows.reports(connection, view.predicate, keys)
+    if view.subject.kind is SubjectKind.PATIENT:
+        reports = _in_force(reports, examination_rows.reports(connection, Everything(), keys))
     studies = examination_rows.studies(connection, view.predicate, keys)
     return (
         studies,
@@ -122,6 +126,19 @@ def _rows(
         examination_rows.measurements(connection, [row["study_uid"] for row in studies]),
         examination_rows.joins(connection, keys),
     )
+
+
+def _in_force(shown: Rows, every: Rows) -> Rows:
+    """A patient is not shown a report whose present text is still withheld: what was corrected or annulled a week
+    ago is not to be read as if it held. Versions that others have replaced anyway hold nothing back."""
+    seen = {row["report_key"] for row in shown}
+    withheld = {
+        (each.version.provider, each.version.accession or each.version.filler_id)
+        for arrangement in by_report(_report(row) for row in every)
+        for each in arrangement.shown
+        if each.version.version_key not in seen
+    }
+    return [row for row in shown if (row["provider"], row["accession"] or row["filler_id"]) not in withheld]
 
 
 def _joined(
@@ -305,6 +322,7 @@ def _report(row: Row) -> ReportVersion:
         reason=row["reason"] or "",
         form=row["form"] or "text",
         series_uid=row["series_uid"] or "",
+        visit=row["visit"] or "",
     )
 
 

@@ -22,7 +22,7 @@ from samsyn.store import records
 from samsyn.store.direct_file import DirectFile, block_border
 from samsyn.store.holes import is_sparse, make_hole
 from samsyn.store.open_files import OpenFiles
-from samsyn.store.records import FRAME, MAGIC, RecordHeader
+from samsyn.store.records import FRAME, RecordHeader
 
 _OPEN_FILES = 128
 _PREPARED_AT_ONCE = 4 * limits.MIB
@@ -59,7 +59,8 @@ class ReplayedRecord:
         return self.begins.segment, self.begins.offset + FRAME.size, self.body_length
 
 
-def _replayed(segment: int, offset: int, found: records.Found, body_is_whole: bool) -> ReplayedRecord:
+def replayed(segment: int, offset: int, found: records.Found, body_is_whole: bool) -> ReplayedRecord:
+    """What `records` found at a place."""
     begins, ends = Position(segment, offset), Position(segment, found.ends)
     return ReplayedRecord(found.header, begins, ends, found.body_length, body_is_whole)
 
@@ -119,8 +120,8 @@ class Journal:
         """Where the next record will start."""
         return Position(self._segment, self._end)
 
-    def roll_if_full(self) -> None:
-        """Starts a new segment when the present one has reached its size."""
+    def roll_if_full(self, behind: int = 0) -> None:
+        """Starts a new segment when the present one has reached its size; nobody else's numbers matter here."""
         if self._end < limits.SEGMENT_BYTES:
             return
         self._writer.cut(self._end)
@@ -250,7 +251,7 @@ class Journal:
             if found is None:
                 yield None
                 return
-            yield _replayed(segment, offset, found, True)
+            yield replayed(segment, offset, found, True)
             offset = found.ends
 
     @property
@@ -300,25 +301,14 @@ class Journal:
         if found is None:
             return None
         whole = records.has_whole_body(read, offset, found)
-        return _replayed(segment, offset, found, whole)
+        return replayed(segment, offset, found, whole)
 
     def record_behind(
         self, segment: int, offset: int, size: int, last: int | None = None
     ) -> ReplayedRecord | None:
         """The next record at or behind the offset with a whole header, its body unread; it begins before `last`."""
-        read = partial(self.read, segment)
-        last = size if last is None else min(size, last)
-        while offset < last:
-            piece = self.read(segment, offset, min(_COPIED_AT_ONCE, size - offset))
-            place = piece.find(MAGIC)
-            if place < 0:
-                offset += max(len(piece) - len(MAGIC) + 1, 1)
-                continue
-            found = records.find(read, offset + place, size)
-            if found is not None:
-                return _replayed(segment, offset + place, found, True)
-            offset += place + 1
-        return None
+        found = records.find_behind(partial(self.read, segment), offset, size, size if last is None else last)
+        return replayed(segment, *found, True) if found is not None else None
 
     def mend(self, segment: int, offset: int, sequence: int | None) -> bool:
         """Writes a broken record over with the same record of the second copy; whether it is whole now.

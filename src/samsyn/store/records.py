@@ -91,6 +91,24 @@ def find(read: Callable[[int, int], bytes], offset: int, size: int) -> Found | N
     return Found(header, body_length, ends) if header is not None else None
 
 
+def find_behind(
+    read: Callable[[int, int], bytes], offset: int, size: int, last: int
+) -> tuple[int, Found] | None:
+    """Where the next record with a whole header begins, at or behind the offset and before `last`; its body unread."""
+    last = min(size, last)
+    while offset < last:
+        piece = read(offset, min(_PIECE, size - offset))
+        place = piece.find(MAGIC)
+        if place < 0:
+            offset += max(len(piece) - len(MAGIC) + 1, 1)
+            continue
+        found = find(read, offset + place, size)
+        if found is not None:
+            return offset + place, found
+        offset += place + 1
+    return None
+
+
 def has_whole_body(read: Callable[[int, int], bytes], offset: int, found: Found) -> bool:
     """Whether the body of the record that starts at the offset has its hash; True where there is no body."""
     sha256 = found.header.sha256

@@ -10,8 +10,10 @@ from samsyn.store.index.operations import Operation
 from samsyn.store.index.port import Index, IndexConnection, Reached
 from samsyn.store.index.progress import last_keys
 from samsyn.store.index.sqlite import SqliteIndex
-from samsyn.store.journal import Journal, ReplayedRecord
-from samsyn.store.objects.series_objects import SeriesObjects
+from samsyn.store.journal import ReplayedRecord
+from samsyn.store.journal_port import AnyJournal
+from samsyn.store.objects.port import Objects
+from samsyn.store.places import open_places
 
 _COMMIT_EVERY = 10_000
 
@@ -36,7 +38,7 @@ Told = Callable[[Progress], None]
 def bring_up_to_date(
     index: Index,
     connection: IndexConnection,
-    journal: Journal,
+    journal: AnyJournal,
     keeps_damage: bool = False,
     told: Told | None = None,
 ) -> tuple[int, int]:
@@ -46,7 +48,7 @@ def bring_up_to_date(
     the table `damage`. A body that was given back when its series was settled is no damage: its mark goes with the
     record that settled it. A damaged header always stops it, since nobody knows what it said.
     """
-    segments = journal.segments
+    segments = journal.segments if told is not None else []
     records = damaged = 0
     reached = index.begin(connection, index.reached(connection))
     for record in journal.replay(reached.place, reached.sequence):
@@ -74,7 +76,7 @@ def bring_up_to_date(
 
 
 def _progress(
-    journal: Journal, segments: list[int], record: ReplayedRecord, records: int, damaged: int
+    journal: AnyJournal, segments: list[int], record: ReplayedRecord, records: int, damaged: int
 ) -> Progress:
     segment, offset = record.ends.segment, record.ends.offset
     place = segments.index(segment) + 1
@@ -106,7 +108,11 @@ def mark_of(record: ReplayedRecord, operation: Operation, found: str) -> Operati
 
 
 def rebuild(
-    folder: Path, second_copy: Path | None = None, told: Told | None = None, index: Index | None = None
+    folder: Path,
+    second_copy: Path | None = None,
+    told: Told | None = None,
+    index: Index | None = None,
+    remote: Objects | None = None,
 ) -> tuple[int, int]:
     """Makes the index of a data folder anew from its journal; (records, damaged bodies, which it marks).
 
@@ -114,13 +120,13 @@ def rebuild(
     is whole and durable. DamagedData: a record's header is broken; the old index is left as it was.
     """
     kind = index or SqliteIndex(folder / "index.sqlite")
-    journal = Journal(folder / "journal", second_copy)
-    objects = SeriesObjects(folder / "objects")
+    places = open_places(folder, second_copy, remote)
     try:
         return kind.make_anew(
-            objects,
-            lambda connection: bring_up_to_date(kind, connection, journal, keeps_damage=True, told=told),
+            places.series,
+            lambda connection: bring_up_to_date(
+                kind, connection, places.journal, keeps_damage=True, told=told
+            ),
         )
     finally:
-        objects.close()
-        journal.close()
+        places.close()

@@ -16,9 +16,9 @@ from samsyn.store import damage, replay
 from samsyn.store.index import settled_rows
 from samsyn.store.index.port import Index, IndexAway, IndexConnection
 from samsyn.store.index.sqlite import SqliteIndex
-from samsyn.store.journal import Journal
 from samsyn.store.objects.manifest import FrameTable
-from samsyn.store.objects.series_objects import SeriesObjects
+from samsyn.store.objects.port import Objects
+from samsyn.store.places import open_places
 from samsyn.store.transaction import Transaction
 from samsyn.store.writer import Body, Committed, Writer
 
@@ -38,13 +38,20 @@ class Store:
     """
 
     def __init__(
-        self, folder: Path, clock: Clock, second_copy: Path | None = None, index: Index | None = None
+        self,
+        folder: Path,
+        clock: Clock,
+        second_copy: Path | None = None,
+        index: Index | None = None,
+        remote: Objects | None = None,
     ) -> None:
         """`second_copy`: a data folder that somebody keeps as a copy of this one, to mend rot from. `index`: which
-        database keeps the index, None = the folder's own file; it is closed with the store."""
+        database keeps the index, None = the folder's own file. `remote`: where journal and series objects lie, None =
+        in the folder. Both are closed with the store."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder = folder
         self.second_copy = second_copy
+        self._remote = remote
         self._clock = clock
         self._index_kind = index or SqliteIndex(folder / "index.sqlite")
         self.replayed = 0
@@ -64,13 +71,16 @@ class Store:
 
     def _open(self) -> None:
         if not self._index_kind.is_of_this_version():
-            self.replayed, _ = replay.rebuild(self.folder, self.second_copy, index=self._index_kind)
-        self.objects = SeriesObjects(self.folder / "objects")
+            self.replayed, _ = replay.rebuild(
+                self.folder, self.second_copy, index=self._index_kind, remote=self._remote
+            )
+        places = open_places(self.folder, self.second_copy, self._remote)
+        self.objects = places.series
         self.objects_changing = asyncio.Lock()
         """Held by whoever gives a series object a new version: settling, or the scrub that mends one."""
         self.layout = 0
         """Grows when places in the journal stop being readable: what was kept of places must be asked for anew."""
-        self.journal = Journal(self.folder / "journal", self.second_copy)
+        self.journal = places.journal
         """For those who look after what lies on disk (scrub, settling); rooms read through the functions here."""
         self._index = self._index_kind.open_writer(self.objects)
         self.replayed += replay.bring_up_to_date(self._index_kind, self._index, self.journal)[0]
@@ -197,6 +207,8 @@ class Store:
         self._index_kind.close()
         self.objects.close()
         self.journal.close()
+        if self._remote is not None:
+            self._remote.close()
         os.close(self._lock)
 
 

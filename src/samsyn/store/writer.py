@@ -20,7 +20,8 @@ from samsyn.clock import Clock
 from samsyn.errors import Conflict, LimitExceeded, OutOfResources, SamsynError, StoreFailed
 from samsyn.model.sender import Receipt
 from samsyn.store.index.port import Index, IndexAway, IndexConnection, IndexFault, NoRoom, Reached, RuleBroken
-from samsyn.store.journal import Journal, Position
+from samsyn.store.journal import Position
+from samsyn.store.journal_port import AnyJournal
 from samsyn.store.records import FRAME, encode_frame, encode_header
 from samsyn.store.transaction import Transaction
 
@@ -57,7 +58,7 @@ class _Item:
 class Writer:
     """Owns the writing side of journal and index. Start it once; `submit` from any event loop."""
 
-    def __init__(self, journal: Journal, kind: Index, index: IndexConnection, clock: Clock) -> None:
+    def __init__(self, journal: AnyJournal, kind: Index, index: IndexConnection, clock: Clock) -> None:
         self._journal = journal
         self._kind = kind
         self._index = index
@@ -152,7 +153,7 @@ class Writer:
         before = self._journal.end
         try:
             self._begin()
-            self._journal.roll_if_full()
+            self._journal.roll_if_full(self._reached.place.segment)
             before = self._journal.end
             self._refuse_when_full(batch)
             parts, end = self._decide_all(batch)

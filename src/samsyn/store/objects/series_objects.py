@@ -1,4 +1,7 @@
-"""The folder of series objects: ranged reads, manifests (kept in memory within bounds), and writing a new version."""
+"""Series objects in a folder: ranged reads, manifests (kept in memory within bounds), and writing a new version.
+
+`remote_series` is the same in an object store.
+"""
 
 import contextlib
 import hashlib
@@ -14,6 +17,7 @@ from typing import Final
 from samsyn import limits
 from samsyn.errors import DamagedData
 from samsyn.model.imaging import StoredInstance
+from samsyn.store.durable import sync_folder
 from samsyn.store.objects import manifest as manifests
 from samsyn.store.objects.manifest import FOOTER, Manifest
 from samsyn.store.open_files import OpenFiles
@@ -34,6 +38,9 @@ class SettledSeries:
 
 class SeriesObjects:
     """Objects under one folder, named by object key: nothing of a name comes from outside. Any thread may read."""
+
+    replaces = True
+    """Whether a later version takes the place of the one before; otherwise it has a key of its own."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -66,7 +73,7 @@ class SeriesObjects:
             if kept is not None and len(kept.instances) == count:
                 self._kept.move_to_end(object_key)
                 return kept
-        found = _first(load(self.path(object_key)), count)
+        found = _first(self.load(object_key), count)
         with self._lock:
             self._drop_kept(object_key)
             self._kept[object_key] = found
@@ -74,6 +81,28 @@ class SeriesObjects:
             while self._kept_instances > limits.MAX_KEPT_SETTLED and len(self._kept) > 1:
                 self._drop_kept(next(iter(self._kept)))
         return found
+
+    def load(self, object_key: int) -> Manifest:
+        """The manifest of an object; DamagedData when it is not whole."""
+        return load(self.path(object_key))
+
+    def damaged_rows(
+        self, object_key: int, manifest: Manifest, told: Callable[[int], None] | None = None
+    ) -> list[int]:
+        """See `damaged_rows` below."""
+        return damaged_rows(self.path(object_key), manifest, told)
+
+    def adopt(self, object_key: int, second_copy: Path, count: int) -> bool:
+        """Replaces a damaged object by that of another data folder, when it is whole there; whether it was."""
+        path = self.path(object_key)
+        if not adopt(path, second_copy / "objects" / path.parent.name / path.name, count):
+            return False
+        self.forget(object_key)
+        return True
+
+    def new_version(self, object_key: int) -> "NewVersion":
+        """An object in the making."""
+        return NewVersion(self.path(object_key))
 
     def forget(self, object_key: int) -> None:
         """The object was replaced by a later version."""
@@ -113,12 +142,21 @@ def load(path: Path) -> Manifest:
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - FOOTER.size))
-            offset, length, sha256 = manifests.decode_footer(file.read(FOOTER.size), size)
-            file.seek(offset)
-            return manifests.decode(file.read(length), sha256)
+
+            def read(offset: int, length: int) -> bytes:
+                file.seek(offset)
+                return file.read(length)
+
+            return load_from(read, size)
     except OSError as problem:
         raise DamagedData(f"series object {path.stem}: {problem.strerror}") from problem
+
+
+def load_from(read: Callable[[int, int], bytes], size: int) -> Manifest:
+    """The manifest of an object of `size` bytes; DamagedData when it is not whole."""
+    begins = max(0, size - FOOTER.size)
+    offset, length, sha256 = manifests.decode_footer(read(begins, size - begins), size)
+    return manifests.decode(read(offset, length), sha256)
 
 
 def damaged_rows(path: Path, manifest: Manifest, told: Callable[[int], None] | None = None) -> list[int]:
@@ -182,8 +220,8 @@ class NewVersion:
         self._path = path
         self._part = path.with_suffix(".part")
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        self._file = os.fdopen(descriptor, "wb", buffering=0)
+        descriptor = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        self._file = os.fdopen(descriptor, "r+b", buffering=0)
         self.size = 0
 
     def append(self, read: Callable[[int, int], bytes], length: int, sha256: str) -> int:
@@ -221,12 +259,3 @@ class NewVersion:
         """Takes away what is unfinished."""
         self._file.close()
         self._part.unlink(missing_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from samsyn import limits
@@ -23,7 +22,7 @@ from samsyn.store.index import settled_rows, upkeep_rows
 from samsyn.store.index.operations import Operation
 from samsyn.store.index.port import FAULTS, IndexConnection
 from samsyn.store.journal import ReplayedRecord
-from samsyn.store.objects import series_objects
+from samsyn.store.objects.series_objects import SeriesObjects
 from samsyn.store.replay import mark_of
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
@@ -182,16 +181,12 @@ class Scrub:
 
     async def _object(self, key: int, count: int, seen: Scrubbed) -> int:
         """Looks at one series object, mends it, or marks what is damaged in it; bytes read."""
-        path = self._store.objects.path(key)
-        damaged, size = await asyncio.to_thread(_look_at_object, path, count)
-        copy = self._store.second_copy
-        if damaged and copy is not None:
-            source = copy / "objects" / path.parent.name / path.name
-            if await asyncio.to_thread(series_objects.adopt, path, source, count):
-                self._store.objects.forget(key)
-                damaged = []
-                seen.mended += 1
-                self.mended += 1
+        objects, copy = self._store.objects, self._store.second_copy
+        damaged, size = await asyncio.to_thread(_look_at_object, objects, key, count)
+        if damaged and copy is not None and await asyncio.to_thread(objects.adopt, key, copy, count):
+            damaged = []
+            seen.mended += 1
+            self.mended += 1
         seen.bodies += count
         now = {(row["segment"], row["body_offset"]) for row in damaged}
         for body in await self._store.read(partial(marked_in, segment=-key)):
@@ -285,16 +280,16 @@ class Scrub:
                     seen.mended += 1
 
 
-def _look_at_object(path: Path, count: int) -> tuple[list[dict[str, Any]], int]:
-    """(marks for what is damaged in an object file, its bytes); one mark without length for a broken manifest."""
+def _look_at_object(objects: SeriesObjects, key: int, count: int) -> tuple[list[dict[str, Any]], int]:
+    """(marks for what is damaged in an object, bytes read); one mark without length for a broken manifest."""
     try:
-        manifest = series_objects.load(path)
+        manifest = objects.load(key)
         if len(manifest.rows) < count:
             raise DamagedData("fewer instances than are settled")
-        numbers = series_objects.damaged_rows(path, manifest)
+        numbers = objects.damaged_rows(key, manifest)
     except DamagedData:
         row = {"segment": 0, "body_offset": -1, "length": 0, "sha256": ""}
-        return [row | {"owner": _OBJECT, "reference": path.stem}], 0
+        return [row | {"owner": _OBJECT, "reference": str(key)}], 0
     rows = [manifest.row(number) for number in numbers]
     marks = [
         {
@@ -307,7 +302,7 @@ def _look_at_object(path: Path, count: int) -> tuple[list[dict[str, Any]], int]:
         }
         for row in rows
     ]
-    return marks, path.stat().st_size
+    return marks, sum(manifest.row(number)["length"] for number in range(len(manifest.rows)))
 
 
 _COLUMNS = ("segment", "body_offset", "length", "sha256", "owner", "reference")

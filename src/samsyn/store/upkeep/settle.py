@@ -25,7 +25,7 @@ from samsyn.errors import Conflict, SamsynError
 from samsyn.store.index import settled_rows
 from samsyn.store.index.port import FAULTS, IndexConnection
 from samsyn.store.objects.manifest import FrameTable, Manifest, pixels_of
-from samsyn.store.objects.series_objects import NewVersion, SettledSeries
+from samsyn.store.objects.series_objects import SettledSeries
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
@@ -35,6 +35,8 @@ _LOOK_EVERY_S: Final = 30.0
 _LONGEST_REST_S: Final = 5.0
 _ROUND: Final = 500
 """Series that are settled between two looks at what is quiet."""
+_KEYS_TRIED: Final = 16
+"""Keys of an object store that may be taken by attempts that were not recorded."""
 _OWN_COLUMNS: Final = ("series_key", "segment")
 """Columns of an instance's row that a manifest tells once or not at all."""
 
@@ -113,11 +115,14 @@ class Settling:
         DamagedData: one of them has not its hash any more; OSError: the disk refused; Conflict: something else
         changed the rows meanwhile. All of them leave the series as it was, whole.
         """
-        object_key, present, rows, uids = await self._store.read(partial(_plan, series_key=series_key))
+        objects = self._store.objects
+        free_key, present, rows, uids = await self._store.read(partial(_plan, series_key=series_key))
         if not rows:
             return
-        await asyncio.to_thread(self._write, object_key, present, rows, uids)
-        self._store.objects.forget(object_key)
+        replaced = present.manifest.object_key if present is not None else None
+        object_key = replaced if replaced is not None and objects.replaces else free_key
+        object_key = await asyncio.to_thread(self._write, object_key, present, rows, uids)
+        objects.forget(object_key)
         count = len(present.instances) if present is not None else 0
         for first in range(0, len(rows), limits.SETTLE_ROWS):
             part = rows[first : first + limits.SETTLE_ROWS]
@@ -134,12 +139,32 @@ class Settling:
         present: SettledSeries | None,
         rows: list[dict[str, Any]],
         uids: tuple[str, str],
+    ) -> int:
+        """Writes the object, and answers with its key: where keys are not replaced, one that nobody has used.
+
+        An attempt that was not recorded may have left an object under the key; it stays, unnamed, and the next key
+        is taken.
+        """
+        for key in range(object_key, object_key + _KEYS_TRIED):
+            try:
+                self._write_as(key, present, rows, uids)
+                return key
+            except Conflict:
+                continue
+        raise Conflict(f"the keys from {object_key} on are taken in the object store")
+
+    def _write_as(
+        self,
+        object_key: int,
+        present: SettledSeries | None,
+        rows: list[dict[str, Any]],
+        uids: tuple[str, str],
     ) -> None:
         objects = self._store.objects
         columns = tuple(name for name in rows[0] if name not in _OWN_COLUMNS)
         told: list[tuple[Any, ...]] = []
         frames: list[FrameTable | None] = []
-        version = NewVersion(objects.path(object_key))
+        version = objects.new_version(object_key)
         try:
             if present is not None:
                 for instance, table in zip(present.instances, present.manifest.frames, strict=True):
@@ -166,10 +191,10 @@ class Settling:
 def _plan(
     connection: IndexConnection, series_key: int
 ) -> tuple[int, SettledSeries | None, list[dict[str, Any]], tuple[str, str]]:
-    """(object key, what is settled, rows to settle, UIDs of series and study)."""
+    """(a free object key, what is settled, rows to settle, UIDs of series and study)."""
     present = settled_rows.settled_of(connection, series_key)
     return (
-        present.manifest.object_key if present is not None else settled_rows.next_object(connection),
+        settled_rows.next_object(connection),
         present,
         settled_rows.rows_to_settle(connection, series_key),
         settled_rows.uids_of_series(connection, series_key),
@@ -186,6 +211,11 @@ def _record(
         )
         if found != (row["sha256"], row["segment"], row["body_offset"], series_key):
             raise Conflict("a row was changed while its series was being settled")
+    before = transaction.one(
+        "SELECT object_key, instances FROM series_object WHERE series_key = ?", series_key
+    )
+    if before is not None and before[0] != object_key:
+        transaction.insert("former_object", object_key=before[0], instances=before[1])
     transaction.settle(series_key, object_key, count, [row["sop_uid"] for row in rows])
 
 

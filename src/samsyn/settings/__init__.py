@@ -1,7 +1,8 @@
 """Every setting, where it is defined, with its default and its reason.
 
 One TOML file; environment variables `SAMSYN_<SECTION>_<KEY>` override single values of the sections data, dicom,
-http, mllp, login, national, audit, storelog and atna. Unknown keys and unsafe mixes refuse to start and say which line.
+http, mllp, login, national, audit, storelog, atna, engagement_index, index, objects and node. Unknown keys and unsafe
+mixes refuse to start and say which line.
 """
 
 import ipaddress
@@ -14,9 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     model_validator,
@@ -24,20 +23,17 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from samsyn.errors import ConfigurationError
+from samsyn.settings.cluster import IndexSettings, NodeSettings, ObjectsSettings
+from samsyn.settings.contracts import (
+    ConsumerSettings,
+    EngagementIndexSettings,
+    ReleaseSettings,
+    SourceSystemSettings,
+)
+from samsyn.settings.places import explain
+from samsyn.settings.section import Section, is_loopback, outgoing_address
 
-
-class Section(BaseModel):
-    """Base of all sections: unknown keys are refused, values never change after start."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address or name can only be reached from this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+__all__ = ["Section", "is_loopback"]
 
 
 def _safe(host: str) -> str:
@@ -253,19 +249,12 @@ class AuditSettings(Section):
     )
 
 
-def _address(text: str) -> str:
-    """An https address, or http on loopback (a proxy or a test on this machine)."""
-    parts = urlsplit(text)
-    host = parts.hostname or ""
-    if text and not (host and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))):
-        raise ValueError(f"{text} is no https address, and plain http is for loopback only")
-    return text
-
-
 class StoreLogSettings(Section):
     """The national log service (StoreLog 2), which gets every reading; off while url is empty."""
 
-    url: Annotated[str, AfterValidator(_address)] = Field(default="", description="Address of the service.")
+    url: Annotated[str, AfterValidator(outgoing_address)] = Field(
+        default="", description="Address of the service."
+    )
     logical_address: str = Field(
         default="SE165565594230-1000", description="LogicalAddress: the national service's own HSA-id."
     )
@@ -303,24 +292,30 @@ class AtnaSettings(Section):
 
 
 class NationalSettings(Section):
-    """The national security services (RIV-TA); without an address blocks are kept here only."""
+    """The national services (RIV-TA); without an address a register is kept here only. An address may have the place
+    {operation}, where each operation of a service has its own."""
 
-    blocking_address: TlsAddress = Field(
-        default="",
-        description="Address of GetBlocks (blocking, version 4); empty = not connected.",
-    )
+    blocking_address: TlsAddress = Field(default="", description="The blocking service (version 4).")
+    consent_address: TlsAddress = Field(default="", description="The consent service (version 2).")
+    relation_address: TlsAddress = Field(default="", description="The patient relation service (version 1).")
     logical_address: str = Field(
         default="SE165565594230-1000", description="Logical address in every call's header."
     )
     certificate_file: Path | None = Field(default=None, description="Our function certificate (PEM).")
     key_file: Path | None = Field(default=None, description="The key to it (PEM).")
     ca_file: Path | None = Field(default=None, description="Whom we trust (PEM); empty = the system's list.")
-    every_s: int = Field(default=60, ge=5, le=3600, description="Seconds between two readings.")
+    every_s: int = Field(default=60, ge=5, le=3600, description="Seconds between two readings of blocks.")
     stale_after_s: int = Field(
         default=3600,
         ge=60,
         le=86_400,
-        description="Age of the copy above which other units' and providers' information is closed.",
+        description="Age of the copy of blocks above which other units' and providers' information is closed.",
+    )
+    grants_every_s: float = Field(
+        default=4.0, ge=1, le=60, description="The same of consents and relations: a call for each provider."
+    )
+    grants_stale_after_s: int = Field(
+        default=120, ge=10, le=3600, description="Age above which no consent or relation read there counts."
     )
 
 
@@ -427,6 +422,8 @@ class ProviderSettings(Section):
     hl7_source: tuple[Hl7SourceSettings, ...] = ()
     token: tuple[TokenSettings, ...] = ()
     certificate: tuple[CertificateSettings, ...] = ()
+    source_system: tuple[SourceSystemSettings, ...] = ()
+    release: ReleaseSettings = ReleaseSettings()
 
     @model_validator(mode="after")
     def _units_are_there(self) -> "ProviderSettings":
@@ -435,6 +432,8 @@ class ProviderSettings(Section):
         known = {"", *(unit.hsa_id for unit in self.unit)}
         named = {each.unit for each in self.dicom_peer} | {each.unit for each in self.hl7_source}
         named |= {each.unit for each in self.certificate}
+        named |= {unit for source in self.source_system for unit in source.units}
+        named |= {*self.release.excluded_units}
         unknown = (named | {each.unit for each in self.token}) - known
         if unknown:
             raise ValueError(f"provider {self.hsa_id} has no unit {', '.join(sorted(unknown))}")
@@ -445,6 +444,9 @@ class Settings(Section):
     """The whole file."""
 
     data: DataSettings = DataSettings()
+    index: IndexSettings = IndexSettings()
+    objects: ObjectsSettings = ObjectsSettings()
+    node: NodeSettings = NodeSettings()
     dicom: DicomSettings = DicomSettings()
     dicom_tls: DicomTlsSettings = DicomTlsSettings()
     http: HttpSettings = HttpSettings()
@@ -456,7 +458,9 @@ class Settings(Section):
     audit: AuditSettings = AuditSettings()
     storelog: StoreLogSettings = StoreLogSettings()
     atna: AtnaSettings = AtnaSettings()
+    engagement_index: EngagementIndexSettings = EngagementIndexSettings()
     provider: tuple[ProviderSettings, ...] = ()
+    consumer: tuple[ConsumerSettings, ...] = ()
 
     @model_validator(mode="after")
     def _is_safe(self) -> "Settings":
@@ -468,13 +472,27 @@ class Settings(Section):
         by_tls = [source.application for p in self.provider for source in p.hl7_source if source.hsa_id]
         if by_tls and not self.mllp_tls.is_on:
             raise ValueError(f"{by_tls[0]} needs TLS, but [mllp_tls] has no certificate")
+        if self.index.kind == "postgresql" and not (self.node.name and self.node.secret_file):
+            raise ValueError("nodes that share an index need [node] name and secret_file")
+        if self.index.kind == "postgresql" and self.objects.kind == "folder":
+            raise ValueError(
+                "nodes that share an index need [objects] kind = 's3': bytes must not end with a node"
+            )
+        if (
+            self.node.durability == "own-journal"
+            and self.index.kind == "sqlite"
+            and self.objects.kind == "s3"
+        ):
+            raise ValueError("[node] durability = 'own-journal' needs [index] kind = 'postgresql'")
         _refuse_doubles([peer.ae_title for p in self.provider for peer in p.dicom_peer], "AE title")
         _refuse_doubles([p.hsa_id for p in self.provider], "provider HSA-id")
         certified = [each.hsa_id.strip().upper() for p in self.provider for each in p.certificate]
+        certified += [each.hsa_id.strip().upper() for each in self.consumer if each.hsa_id]
         _refuse_doubles(certified, "certificate HSA-id")
         if certified and not self.http_tls.is_on:
             raise ValueError(f"{certified[0]} comes by TLS, but [http_tls] has no certificate")
-        _refuse_doubles([token.sha256 for p in self.provider for token in p.token], "token")
+        tokens = [token.sha256 for p in self.provider for token in p.token]
+        _refuse_doubles(tokens + [each.sha256 for each in self.consumer if each.sha256], "token")
         return self
 
 
@@ -504,12 +522,15 @@ def load(path: Path | None, environment: dict[str, str] | None = None) -> Settin
     try:
         return Settings.model_validate(values)
     except ValidationError as problem:
-        raise ConfigurationError(_explain(path, text, problem)) from problem
+        raise ConfigurationError(explain(path, text, problem)) from problem
 
 
 def _override(values: dict[str, Any], environment: Any) -> None:
     for section in (
         "data",
+        "index",
+        "objects",
+        "node",
         "dicom",
         "dicom_tls",
         "http",
@@ -521,63 +542,9 @@ def _override(values: dict[str, Any], environment: Any) -> None:
         "audit",
         "storelog",
         "atna",
+        "engagement_index",
     ):
         for key in Settings.model_fields[section].default.__class__.model_fields:
             text = environment.get(f"SAMSYN_{section}_{key}".upper())
             if text is not None:
                 values.setdefault(section, {})[key] = text
-
-
-def _explain(path: Path | None, text: str, problem: ValidationError) -> str:
-    """One line per fault: file, line number where the key stands, what is wrong."""
-    lines: list[str] = []
-    for fault in problem.errors():
-        place = fault["loc"]
-        number = _line_of(text, place)
-        if fault["type"] == "double":
-            number = _last_line_with(text, fault["ctx"]["name"])
-        where = f"{path or 'settings'}:{number}" if number else f"{path or 'settings'}"
-        keys = ".".join(str(part) for part in place if not isinstance(part, int))
-        lines.append(f"{where}: {keys or 'settings'}: {fault['msg'].removeprefix('Value error, ')}")
-    return "\n".join(lines)
-
-
-_HEADING = re.compile(r"\s*(\[\[?)\s*([\w.-]+)\s*\]")
-_KEY = re.compile(r"\s*([\w.-]+)\s*=")
-
-
-def _line_of(text: str, place: tuple[int | str, ...]) -> int:
-    """The line where a value stands, or the heading of the table that it should stand in; 0 = nowhere."""
-    table: tuple[int | str, ...] = ()
-    counts: dict[tuple[int | str, ...], int] = {}
-    deepest, found = 0, 0
-    for number, line in enumerate(text.splitlines(), start=1):
-        if heading := _HEADING.match(line):
-            here = table = _table(heading[2].split("."), heading[1] == "[[", counts)
-        elif key := _KEY.match(line):
-            here = (*table, *key[1].split("."))
-        else:
-            continue
-        depth = min(len(here), len(place))
-        if depth > deepest and here[:depth] == place[:depth]:
-            deepest, found = depth, number
-    return found
-
-
-def _table(
-    names: list[str], is_array: bool, counts: dict[tuple[int | str, ...], int]
-) -> tuple[int | str, ...]:
-    """The place of a heading's table; `counts` has the highest number of each array of tables so far."""
-    place: tuple[int | str, ...] = ()
-    for position, name in enumerate(names):
-        place = (*place, name)
-        if is_array and position == len(names) - 1:
-            counts[place] = counts.get(place, -1) + 1
-        if place in counts:
-            place = (*place, counts[place])
-    return place
-
-
-def _last_line_with(text: str, value: str) -> int:
-    quoted = re.compile(rf"=\s*[\"']{re.escape(value)}[\"']")
-    return max((number for number, line in enumerate(text.splitlines(), 1) if quoted.search(line)), default=0)

@@ -1,0 +1,23 @@
+"""National consumers (tjänstekonsumenter): as whom they read.
+
+Decision table, row 33: without an end user nothing is told but by contracts whose own rules cover it. A consumer that
+serves care gets what is made available (rules.made_available) and applies relation and consent to its own reader;
+one that serves patients has logged the patient in and reads as he would (rules.own_record).
+"""
+
+from dataclasses import replace
+
+from samsyn.model.subject import Subject, SubjectKind
+
+
+def consumer(name: str, hsa_id: str, serves_care: bool) -> Subject:
+    """A known consumer as a reader."""
+    roles = frozenset({"care"}) if serves_care else frozenset[str]()
+    return Subject(SubjectKind.CONSUMER, hsa_id or name, name, None, session_id=name, roles=roles)
+
+
+def reading_about(subject: Subject, patient_key: int) -> Subject:
+    """As whom the subject reads about this person: the patient himself, where that is whom a consumer serves."""
+    if subject.kind is not SubjectKind.CONSUMER or "care" in subject.roles:
+        return subject
+    return replace(subject, kind=SubjectKind.PATIENT, patient_key=patient_key)

@@ -1,0 +1,29 @@
+"""What every section of the settings is, and the addresses that more than one of them takes."""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are refused, values never change after start."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address or name can only be reached from this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def outgoing_address(text: str) -> str:
+    """An https address, or http on loopback (a proxy or a test on this machine)."""
+    parts = urlsplit(text)
+    host = parts.hostname or ""
+    if text and not (host and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))):
+        raise ValueError(f"{text} is no https address, and plain http is for loopback only")
+    return text

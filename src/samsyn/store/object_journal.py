@@ -1,0 +1,213 @@
+"""The journal in an object store: each batch of records is one object, put whole before the index commits.
+
+The records are those of the journal in a folder; a segment is one batch, its number the object's name. So any node
+reads any body by range, and a node that is lost takes nothing with it.
+
+**Numbers.** The writer takes the next number inside the index's serial section (`roll_if_full`), and a put never
+replaces (port). A put whose outcome is unknown may still land: its number is not used again, and the next batch bears
+the same sequence numbers under a higher segment number. So of objects that begin with the same sequence number the
+last one counts, and those before it are *left over*: nothing of them was acknowledged. A replay passes over them.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from samsyn.errors import Conflict, DamagedData, OutOfResources
+from samsyn.store import records
+from samsyn.store.journal import Position, ReplayedRecord, replayed
+from samsyn.store.objects.port import Objects
+from samsyn.store.objects.sparse import SPARSE, SparseSegments
+
+JOURNAL: Final = "journal/"
+
+
+def name_of(segment: int) -> str:
+    """The name of a segment's object; names in order are numbers in order."""
+    return f"{JOURNAL}{segment:012d}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """A segment that a replay has come to: where it is to begin, and with which sequence number."""
+
+    segment: int
+    offset: int
+    size: int
+    first: int
+
+
+class ObjectJournal:
+    """`append` from one thread only; `read` from any."""
+
+    def __init__(self, objects: Objects, folder: Path) -> None:
+        """`folder`: the node's own, whose free space is told. Nothing is asked of the object store yet."""
+        self._objects = objects
+        self._folder = folder
+        self._sparse = SparseSegments(objects)
+        self._segment = 1
+        self._size = 0
+        """Bytes of the segment that was put last; 0 = nothing was put under `_segment`, nor tried."""
+
+    @property
+    def end(self) -> Position:
+        """Where the next record will start, once `roll_if_full` was called."""
+        return Position(self._segment, self._size)
+
+    @property
+    def segments(self) -> list[int]:
+        """Numbers of all segments, in order: a question to the object store for each thousand."""
+        numbers = {_number(each.name) for each in self._objects.names(JOURNAL)}
+        return sorted(numbers | {_number(each.name) for each in self._objects.names(SPARSE)})
+
+    def roll_if_full(self, behind: int = 0) -> None:
+        """A segment takes one batch; the next one has a higher number than any that is known or was tried here."""
+        own = self._segment if self._size else self._segment - 1
+        self._segment, self._size = max(behind, own) + 1, 0
+
+    def prepare(self) -> bool:
+        """There is nothing to prepare."""
+        return False
+
+    def append(self, parts: Sequence[bytes | bytearray | memoryview]) -> None:
+        """Puts the batch; durable when this returns. OutOfResources also when the number turns out to be taken: what
+        lies there is left over from a batch whose outcome nobody heard."""
+        self._size = sum(len(part) for part in parts)  # whatever comes now, this number is used up
+        try:
+            self._objects.put_new(name_of(self._segment), parts)
+        except Conflict as taken:
+            raise OutOfResources(
+                f"journal segment {self._segment} is taken; the next number is free"
+            ) from taken
+
+    def take_back(self, end: Position) -> None:
+        """Nothing has to be done: what was put is left over as soon as the next batch is there."""
+
+    def read(self, segment: int, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes at the place."""
+        if self._sparse.knows(segment):
+            return self._sparse.read(segment, offset, length)
+        try:
+            return self._objects.read(name_of(segment), offset, length)
+        except DamagedData:
+            if self._sparse.find(segment):
+                return self._sparse.read(segment, offset, length)
+            raise
+
+    def end_of(self, segment: int) -> int:
+        """The segment's length. DamagedData: there is no such segment."""
+        size = self._objects.size(name_of(segment))
+        if size is None:
+            size = self._sparse.size(segment)
+        return size
+
+    def replay(self, start: Position, sequence: int = 0) -> Iterator[ReplayedRecord]:
+        """Every record of every batch that counts, from `start` on; from here on the next batch comes behind all.
+
+        DamagedData: a header is broken, or a batch is missing between two others.
+        """
+        waiting: _Batch | None = None
+        for number in self._behind(start.segment):
+            self.roll_if_full(number)
+            batch = self._batch(number, start.offset if number == start.segment else 0)
+            if batch is None or batch.first <= sequence:
+                continue
+            if waiting is not None and waiting.first < batch.first:
+                for record in self._records(waiting, sequence):
+                    sequence = record.header.sequence
+                    yield record
+            waiting = batch
+        if waiting is not None:
+            yield from self._records(waiting, sequence)
+
+    def _behind(self, segment: int) -> list[int]:
+        """Numbers from this one on, in order."""
+        before = f"{segment - 1:012d}" if segment > 0 else ""
+        found: set[int] = set()
+        for folder in (JOURNAL, SPARSE):
+            after = folder + before if before else ""
+            found |= {_number(each.name) for each in self._objects.names(folder, after)}
+        return sorted(number for number in found if number >= segment)
+
+    def _batch(self, segment: int, offset: int) -> _Batch | None:
+        size = self.end_of(segment)
+        if offset >= size:
+            return None
+        found = records.find(partial(self.read, segment), offset, size)
+        if found is None:
+            raise DamagedData(f"journal segment {segment} is damaged at {offset}")
+        return _Batch(segment, offset, size, found.header.sequence)
+
+    def _records(self, batch: _Batch, sequence: int) -> Iterator[ReplayedRecord]:
+        offset = batch.offset
+        while offset < batch.size:
+            record = self.record_at(batch.segment, offset, batch.size)
+            if record is None:
+                raise DamagedData(f"journal segment {batch.segment} is damaged at {offset}")
+            sequence += 1
+            if record.header.sequence != sequence:
+                raise DamagedData(f"journal segment {batch.segment}: record {sequence} is missing")
+            yield record
+            offset = record.ends.offset
+
+    def record_at(self, segment: int, offset: int, size: int) -> ReplayedRecord | None:
+        """The record that starts there, its body hashed; None when frame or header are no whole ones."""
+        read = partial(self.read, segment)
+        found = records.find(read, offset, size)
+        if found is None:
+            return None
+        return replayed(segment, offset, found, records.has_whole_body(read, offset, found))
+
+    def record_behind(
+        self, segment: int, offset: int, size: int, last: int | None = None
+    ) -> ReplayedRecord | None:
+        """The next record with a whole header; what can not be read ends the search."""
+        try:
+            found = records.find_behind(
+                partial(self.read, segment), offset, size, size if last is None else last
+            )
+        except DamagedData:
+            return None
+        return replayed(segment, *found, True) if found is not None else None
+
+    def headed(self, segment: int) -> Iterator[ReplayedRecord | None]:
+        """The records of a segment, bodies unread; None and the end where a header is broken."""
+        offset, size = 0, self.end_of(segment)
+        while offset < size:
+            found = records.find(partial(self.read, segment), offset, size)
+            if found is None:
+                yield None
+                return
+            yield replayed(segment, offset, found, True)
+            offset = found.ends
+
+    def mend(self, segment: int, offset: int, sequence: int | None) -> bool:
+        """False: an object store keeps its copies itself."""
+        return False
+
+    def is_given_back(self, record: ReplayedRecord) -> bool:
+        """Whether the body was taken out of its segment."""
+        segment, offset, length = record.body_place
+        return self._sparse.find(segment) and self._sparse.is_gone(segment, offset, length)
+
+    def give_back(self, segment: int, places: Sequence[tuple[int, int]]) -> None:
+        """Puts a sparse form of the segment, reads it back, and takes the former one away."""
+        size = self.end_of(segment)
+        former = self._sparse.replace(segment, size, places, partial(self.read, segment))
+        self._objects.delete(former or name_of(segment))
+
+    def free_bytes(self) -> int:
+        """Free space of the node's own disk, where settling and derived files need it."""
+        facts = os.statvfs(self._folder)
+        return facts.f_bavail * facts.f_frsize
+
+    def close(self) -> None:
+        """The objects are closed by whoever made them."""
+
+
+def _number(name: str) -> int:
+    """The segment that a name of an object tells."""
+    return int(name.split("/")[1])

@@ -1,0 +1,110 @@
+"""Series objects in an object store: immutable, each version under a key of its own.
+
+A late instance makes a new object with a new key; the one before stays as `former_object`, so that a reader who holds
+a place in it reads on, and is taken away later. An object is made in a file of the node's own folder, put, and read
+back from the store and compared, before any record names it.
+"""
+
+import hashlib
+import mmap
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from samsyn import limits
+from samsyn.errors import DamagedData
+from samsyn.store.objects import manifest as manifests
+from samsyn.store.objects.manifest import Manifest
+from samsyn.store.objects.port import Objects
+from samsyn.store.objects.series_objects import NewVersion, SeriesObjects, load_from
+
+FOLDER: Final = "series/"
+_PIECE: Final = 4 * limits.MIB
+
+
+def name_of(object_key: int) -> str:
+    """The name of a series object."""
+    return f"{FOLDER}{object_key:012d}"
+
+
+class RemoteSeries(SeriesObjects):
+    """Series objects behind the port. What the object store can not give just now is OutOfResources, not damage."""
+
+    replaces = False
+
+    def __init__(self, objects: Objects, workshop: Path) -> None:
+        """`workshop`: a folder for objects in the making; what an earlier process left in it is taken away."""
+        super().__init__(workshop)
+        self._objects = objects
+        for left in workshop.glob("*/*.part"):
+            left.unlink(missing_ok=True)
+
+    def read(self, object_key: int, offset: int, length: int) -> bytes:
+        """Exactly these bytes of the object."""
+        return self._objects.read(name_of(object_key), offset, length)
+
+    def load(self, object_key: int) -> Manifest:
+        """The manifest of an object; DamagedData when it is not whole."""
+        name = name_of(object_key)
+        size = self._objects.size(name)
+        if size is None:
+            raise DamagedData(f"series object {object_key} is not there")
+        return load_from(lambda offset, length: self._objects.read(name, offset, length), size)
+
+    def damaged_rows(
+        self, object_key: int, manifest: Manifest, told: Callable[[int], None] | None = None
+    ) -> list[int]:
+        """Places in the manifest of instances whose bytes have not their hash, or can not be read whole."""
+        name, damaged = name_of(object_key), []
+        for number in range(len(manifest.rows)):
+            row = manifest.row(number)
+            if not self._has_hash(name, row["body_offset"], row["length"], row["sha256"]):
+                damaged.append(number)
+            if told is not None:
+                told(int(row["length"]))
+        return damaged
+
+    def _has_hash(self, name: str, offset: int, length: int, sha256: str) -> bool:
+        digest, end = hashlib.sha256(), offset + length
+        for place in range(offset, end, _PIECE):
+            try:
+                digest.update(self._objects.read(name, place, min(_PIECE, end - place)))
+            except DamagedData:
+                return False
+        return digest.hexdigest() == sha256
+
+    def adopt(self, object_key: int, second_copy: Path, count: int) -> bool:
+        """False: an object store keeps its copies itself."""
+        return False
+
+    def new_version(self, object_key: int) -> NewVersion:
+        """An object in the making."""
+        return _RemoteVersion(self.path(object_key), self, self._objects, object_key)
+
+
+class _RemoteVersion(NewVersion):
+    """Made in a file, put from there."""
+
+    def __init__(self, path: Path, series: RemoteSeries, objects: Objects, object_key: int) -> None:
+        super().__init__(path)
+        self._series = series
+        self._objects = objects
+        self._object_key = object_key
+
+    def put(self, manifest: Manifest) -> None:
+        """Puts the object and reads it back.
+
+        DamagedData: what was read back is not what was put. Conflict: the key is taken. OutOfResources: not now.
+        """
+        self._write(manifests.encode(manifest, self.size))
+        mapped = mmap.mmap(
+            self._file.fileno(), self.size, access=mmap.ACCESS_READ
+        )  # a series may be gigabytes
+        self._objects.put_new(name_of(self._object_key), [memoryview(mapped)])
+        self._file.close()
+        os.unlink(self._part)
+        if self._series.load(self._object_key) != manifest or self._series.damaged_rows(
+            self._object_key, manifest
+        ):
+            raise DamagedData("a series object reads back otherwise than it was put")

@@ -1,0 +1,243 @@
+"""Objects in an S3-compatible object store, by the client library obstore.
+
+What an object store may do to us and what is done about it: it does not answer (every request has a deadline that
+grows with its bytes), it answers 5xx or hangs up (repeated at most `limits.OBJECT_RETRIES` times within
+`limits.OBJECT_RETRY_S`), it loses the answer to a put that it has done (the repeated put finds the name taken, and
+what lies there is compared), it sends less than was asked for (the length is checked), it sends other bytes (found by
+`sealed`, whose hashes go with every object). A put carries its SHA-256 in the signature, as the S3 interface's
+Signature Version 4 has it, and the MD5 that most stores answer as ETag is compared where it is one.
+"""
+
+import hashlib
+import mmap
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import Final, TypeVar
+
+import obstore
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    InvalidPathError,
+    NotSupportedError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnauthenticatedError,
+)
+from obstore.store import S3Store
+
+from samsyn import limits
+from samsyn.errors import (
+    ConfigurationError,
+    Conflict,
+    DamagedData,
+    LimitExceeded,
+    OutOfResources,
+    StoreFailed,
+)
+from samsyn.store.objects.port import Listed, Piece, checked
+
+T = TypeVar("T")
+
+_MD5_CHARACTERS: Final = 32
+_MOST_IN_MEMORY: Final = 64 * limits.MIB
+"""A batch of the journal is shorter; what is longer is a series."""
+_PROBE: Final = "probe/put-if-absent"
+
+
+class S3Objects:
+    """The port on one bucket, below one prefix. Make it with the credentials; `probe` before anything rests on it."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        bucket: str,
+        access_key: str,
+        secret_key: str,
+        prefix: str = "",
+        region: str = "us-east-1",
+        authorities_pem: str = "",
+        timeout_s: float = limits.OBJECT_TIMEOUT_S,
+    ) -> None:
+        """`endpoint`: http(s) address of the store; `prefix`: folders inside the bucket ("" = all of it).
+        `authorities_pem`: certificates that vouch for it, besides the system's. Nothing is asked yet."""
+        self._place = {
+            "endpoint": endpoint,
+            "bucket": bucket,
+            "access_key_id": access_key,
+            "secret_access_key": secret_key,
+            "region": region,
+        }
+        self._prefix = f"{checked(prefix.strip('/'))}/" if prefix.strip("/") else ""
+        self._authorities = authorities_pem
+        self._timeout_s = timeout_s
+        self._store = self._client(timeout_s)
+
+    def _client(self, timeout_s: float) -> S3Store:
+        client = {
+            "allow_http": self._place["endpoint"].startswith("http://"),
+            "timeout": timedelta(seconds=timeout_s),
+            "connect_timeout": timedelta(seconds=min(timeout_s, limits.OBJECT_CONNECT_S)),
+            "read_timeout": timedelta(seconds=min(timeout_s, limits.OBJECT_STALL_S)),
+            **({"root_certificate": self._authorities} if self._authorities else {}),
+        }
+        return S3Store(
+            **self._place,  # type: ignore[arg-type]
+            virtual_hosted_style_request=False,
+            client_options=client,  # type: ignore[arg-type]
+            retry_config={
+                "max_retries": limits.OBJECT_RETRIES,
+                "retry_timeout": timedelta(seconds=limits.OBJECT_RETRY_S),
+                "backoff": {"init_backoff": timedelta(milliseconds=50), "max_backoff": timedelta(seconds=1)},
+            },
+        )
+
+    def probe(self) -> None:
+        """Shows that names can be put, are put once only, and can be read and taken away again.
+
+        ConfigurationError: the store answers, and can not be used (credentials, bucket, no conditional put).
+        OutOfResources: it does not answer.
+        """
+        try:
+            self.delete(_PROBE)
+            self.put_new(_PROBE, [b"one"])
+            if self.read(_PROBE, 0, 3) != b"one":
+                raise ConfigurationError("the object store does not give back what was put")
+            try:
+                self.put_new(_PROBE, [b"two"])
+            except Conflict:
+                pass
+            else:
+                raise ConfigurationError(
+                    "the object store overwrites what must not be (If-None-Match, RFC 9110)"
+                )
+            self.delete(_PROBE)
+        except (StoreFailed, DamagedData) as problem:
+            raise ConfigurationError(f"the object store can not be used: {problem.detail}") from problem
+
+    def put_new(self, name: str, pieces: Sequence[Piece]) -> None:
+        """One conditional PUT (If-None-Match: *); where the name is taken, what lies there is compared."""
+        size = sum(len(piece) for piece in pieces)
+        if size > limits.MAX_OBJECT_BYTES:
+            raise LimitExceeded("MAX_OBJECT_BYTES")
+        data = _joined(pieces, size)
+        store, path = self._store, self._path(name)
+        if (
+            size > limits.OBJECT_PIECE_BYTES
+        ):  # its own deadline; a connection more is nothing beside the bytes
+            store = self._client(self._timeout_s + size / limits.OBJECT_SLOWEST_BYTES_PER_S)
+        try:
+            put = _asked(lambda: obstore.put(store, path, data, mode="create", use_multipart=False))
+        except _Taken:
+            if self._holds(name, data):
+                return
+            raise Conflict(f"object {name} holds other bytes") from None
+        if put is None:
+            raise StoreFailed("objects: the bucket is not there")
+        etag = (put["e_tag"] or "").strip('"').lower()
+        looks_damaged = len(etag) == _MD5_CHARACTERS and etag != _md5(data)
+        if looks_damaged and not self._holds(
+            name, data
+        ):  # under encryption the tag is no MD5, and all is well
+            self.delete(name)
+            raise OutOfResources(f"object {name} did not arrive as it was sent")
+
+    def _holds(self, name: str, data: Piece) -> bool:
+        if self.size(name) != len(data):
+            return False
+        view = memoryview(data)
+        for offset in range(0, len(data), limits.OBJECT_PIECE_BYTES):
+            piece = view[offset : offset + limits.OBJECT_PIECE_BYTES]
+            if self.read(name, offset, len(piece)) != piece:
+                return False
+        return True
+
+    def read(self, name: str, offset: int, length: int) -> bytes:
+        """Ranged GETs of at most limits.OBJECT_PIECE_BYTES each, their lengths checked."""
+        path = self._path(name)
+        if length <= limits.OBJECT_PIECE_BYTES:
+            return self._range(name, path, offset, length)
+        found = bytearray()
+        while len(found) < length:
+            piece = min(limits.OBJECT_PIECE_BYTES, length - len(found))
+            found += self._range(name, path, offset + len(found), piece)
+        return bytes(found)
+
+    def _range(self, name: str, path: str, offset: int, length: int) -> bytes:
+        if length == 0:
+            return b""
+        data = _asked(lambda: obstore.get_range(self._store, path, start=offset, length=length))
+        if data is None:
+            raise DamagedData(f"object {name} is not there")
+        if len(data) != length:
+            raise DamagedData(f"object {name} ends early, or was cut off on its way")
+        return data.to_bytes()
+
+    def size(self, name: str) -> int | None:
+        """HEAD."""
+        found = _asked(lambda: obstore.head(self._store, self._path(name)))
+        return found["size"] if found is not None else None
+
+    def names(self, prefix: str, after: str = "") -> Iterator[Listed]:
+        """ListObjectsV2, page by page, in the order of the names' bytes as S3 gives them."""
+        start = self._path(after) if after else None
+        listing = obstore.list(self._store, self._prefix + prefix, offset=start, chunk_size=1000)
+        while (page := _asked(lambda: next(listing, ()))) is not None:
+            if not page:
+                return
+            for each in page:
+                yield Listed(each["path"].removeprefix(self._prefix), each["size"])
+
+    def delete(self, name: str) -> None:
+        """DELETE, which S3 answers alike whether there was one or not."""
+        _asked(lambda: obstore.delete(self._store, self._path(name)))
+
+    def close(self) -> None:
+        """Connections end with the object."""
+
+    def _path(self, name: str) -> str:
+        return self._prefix + checked(name)
+
+
+def _joined(pieces: Sequence[Piece], size: int) -> Piece:
+    """One buffer of all pieces: in memory, or for a long series in a file that has no name."""
+    if len(pieces) == 1:
+        return pieces[0]
+    if size <= _MOST_IN_MEMORY:
+        return b"".join(pieces)
+    with tempfile.TemporaryFile() as file:
+        for piece in pieces:
+            file.write(piece)
+        file.flush()
+        return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
+
+
+def _md5(data: Piece) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+class _Taken(Exception):
+    """The name is taken."""
+
+
+def _asked(call: Callable[[], T]) -> T | None:
+    """The call's answer; None = there is no such object. Errors in the port's words."""
+    try:
+        return call()
+    except FileNotFoundError:
+        return None
+    except (AlreadyExistsError, PreconditionError) as problem:
+        raise _Taken from problem
+    except (PermissionDeniedError, UnauthenticatedError, NotSupportedError, InvalidPathError) as problem:
+        raise StoreFailed(f"objects: {_short(problem)}") from problem
+    except BaseError as problem:
+        text = _short(problem)
+        if "416" in text:
+            raise DamagedData("an object ends before the place that was asked for") from problem
+        raise OutOfResources(f"objects: {text}") from problem
+
+
+def _short(problem: BaseError) -> str:
+    """The library's first line, without the answer's body: for the operator's log."""
+    return str(problem).partition("\n")[0].partition(": <?xml")[0][:300]

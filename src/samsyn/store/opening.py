@@ -1,0 +1,58 @@
+"""A store as the settings say: where its truth lies, and which database keeps its index."""
+
+from pathlib import Path
+
+from samsyn import limits
+from samsyn.clock import Clock
+from samsyn.errors import ConfigurationError
+from samsyn.settings import Settings
+from samsyn.settings.cluster import ObjectsSettings
+from samsyn.store.index.port import Index
+from samsyn.store.index.postgresql.index import PostgresIndex
+from samsyn.store.objects.port import Objects
+from samsyn.store.objects.s3 import S3Objects
+from samsyn.store.objects.sealed import SealedObjects
+from samsyn.store.store import Store
+
+
+def open_store(values: Settings, clock: Clock) -> Store:
+    """The store, up to date with its journal. ConfigurationError, DamagedData; OutOfResources: the object store does
+    not answer."""
+    data = values.data
+    remote = open_objects(values.objects)
+    return Store(data.folder, clock, data.second_copy, open_index(values), remote)
+
+
+def open_index(values: Settings) -> Index | None:
+    """The database of the settings; None = the data folder's own file. Nothing is asked yet."""
+    if values.index.kind == "sqlite":
+        return None
+    index = values.index
+    # With one journal for all nodes there is one place up to which it counts, whoever wrote last.
+    journal = "shared" if values.node.durability == "object-store" else values.node.name
+    return PostgresIndex(index.address, journal, secret_in(index.password_file) or None, index.schema_name)
+
+
+def open_objects(values: ObjectsSettings) -> Objects | None:
+    """The object store, tried; None = everything lies in the data folder."""
+    if values.kind == "folder":
+        return None
+    objects = S3Objects(
+        values.endpoint,
+        values.bucket,
+        secret_in(values.access_key_file),
+        secret_in(values.secret_key_file),
+        values.prefix,
+        values.region,
+        values.ca_file.read_text(encoding="ascii") if values.ca_file is not None else "",
+    )
+    objects.probe()
+    return SealedObjects(objects, values.cache_mib * limits.MIB)
+
+
+def secret_in(file: Path | None) -> str:
+    """What a file of the settings holds, without the end of its line. ConfigurationError: it can not be read."""
+    try:
+        return file.read_text(encoding="utf-8").strip() if file is not None else ""
+    except OSError as problem:
+        raise ConfigurationError(f"{file}: {problem.strerror}") from problem

@@ -1,0 +1,283 @@
+"""GetImagingOutcome 1.0: what is answered, by the contract's rules, over real HTTP."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from samsyn.clock import STOCKHOLM
+from samsyn.patients import links, registry
+from samsyn.patients.identifiers import identify
+from tests.contracts.stage import (
+    KLARA_RIS,
+    KLARA_SYSTEM,
+    NORD_SYSTEM,
+    PERSONNUMMER,
+    SPACES,
+    TOLVAN,
+    Stage,
+    forms,
+    staged,
+)
+from tests.hl7v2.messages import pid
+
+AGDA = "199001012385"
+RESERVE, SLL = "991981000010", "1.2.752.97.3.1.3"
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with staged(tmp_path / "data") as made:
+        yield made
+
+
+def days_ago(days: float) -> str:
+    moment = datetime.now(UTC) - timedelta(days=days)
+    return moment.astimezone(STOCKHOLM).strftime("%Y%m%d%H%M%S")
+
+
+def recent(days: float, number: str = "ACC300") -> dict[str, str]:
+    """OBR fields of an examination and its result so many days ago."""
+    return {"f7": days_ago(days), "f22": days_ago(days), "f18": number, "f3": f"RIS-{number}"}
+
+
+def test_a_final_report_is_told_with_its_owner_its_time_and_its_referral(stage: Stage) -> None:
+    stage.order()
+    stage.report()
+    answer = stage.ask()
+    (outcome,) = answer.outcomes
+    header = "imagingOutcomeHeader"
+    assert answer.result("resultCode") == "OK"
+    assert answer.text("imagingOutcomeBody/typeOfResult") == "DEF"
+    assert answer.text("imagingOutcomeBody/resultTime") == "20240315101500"
+    assert answer.text("imagingOutcomeBody/resultReport") == "Inga tecken till pneumoni."
+    assert answer.text("imagingOutcomeBody/referral/referralId") == "R100"
+    assert answer.text(f"{header}/sourceSystemHSAId") == NORD_SYSTEM
+    assert answer.text(f"{header}/patientId/id") == TOLVAN
+    accountable = f"{header}/accountableHealthcareProfessional"
+    assert answer.text(f"{accountable}/healthcareProfessionalCareUnitHSAId") == "SE9990000001-1001"
+    assert answer.text(f"{accountable}/healthcareProfessionalCareGiverHSAId") == "SE9990000001-0001"
+    assert answer.text(f"{header}/legalAuthenticator/signatureTime") == "20240315101500"
+    forms().assertValid(answer.body)
+    assert outcome is not None
+
+
+@pytest.mark.parametrize(("status", "told"), [("P", "PREL"), ("F", "DEF"), ("A", "TILL"), ("C", "TILL")])
+def test_a_status_is_told_in_the_contracts_words(stage: Stage, status: str, told: str) -> None:
+    stage.report(status)
+    assert stage.ask().text("imagingOutcomeBody/typeOfResult") == told
+
+
+def test_a_preliminary_answer_has_no_legal_authenticator(stage: Stage) -> None:
+    stage.report("P")
+    assert stage.ask().text("imagingOutcomeHeader/legalAuthenticator/signatureTime") is None
+
+
+def test_only_the_latest_status_is_told_and_under_the_same_document_id(stage: Stage) -> None:
+    stage.report("P", "Preliminärt.", f22="20240315100000")
+    first = stage.ask().text("imagingOutcomeHeader/documentId")
+    stage.report("F", "Definitivt.", f22="20240315110000")
+    answer = stage.ask()
+    assert len(answer.outcomes) == 1
+    assert answer.text("imagingOutcomeBody/resultReport") == "Definitivt."
+    assert answer.text("imagingOutcomeHeader/documentId") == first
+
+
+def test_what_comes_late_does_not_become_the_latest(stage: Stage) -> None:
+    stage.report("F", "Definitivt.", f22="20240315110000")
+    stage.report("P", "Preliminärt.", f22="20240315100000")
+    assert stage.ask().text("imagingOutcomeBody/typeOfResult") == "DEF"
+
+
+def test_an_annulled_report_is_nullified_with_its_reason_and_without_its_text(stage: Stage) -> None:
+    stage.report("F", "Fel patients text.", f22="20240315110000")
+    stage.report("X", "Fel patient", f22="20240315120000")
+    answer = stage.ask()
+    (outcome,) = answer.outcomes
+    assert answer.text("imagingOutcomeHeader/nullified", outcome) == "true"
+    assert answer.text("imagingOutcomeHeader/approvedForPatient", outcome) == "false"
+    assert b"Fel patients text" not in answer.raw
+    assert answer.text("imagingOutcomeBody/typeOfResult") == "DEF"
+    forms().assertValid(answer.body)
+
+
+def test_images_without_a_report_make_no_outcome(stage: Stage) -> None:
+    stage.order()
+    answer = stage.ask()
+    assert answer.outcomes == []
+    assert answer.result("resultCode") == "OK"
+
+
+def test_a_person_nobody_knows_is_answered_like_one_about_whom_nothing_is_shown(stage: Stage) -> None:
+    answer = stage.ask(AGDA)
+    assert (answer.status, answer.outcomes, answer.result("resultCode")) == (200, [], "OK")
+
+
+# -- the question
+
+
+def test_a_source_system_that_differs_from_the_logical_address_is_an_invalid_request(stage: Stage) -> None:
+    stage.report()
+    answer = stage.ask(system=f"<t:sourceSystemHSAId>{KLARA_SYSTEM}</t:sourceSystemHSAId>")
+    assert answer.status == 200
+    assert answer.outcomes == []
+    assert (answer.result("resultCode"), answer.result("errorCode")) == ("ERROR", "INVALID_REQUEST")
+    assert answer.result("logId")
+    forms().assertValid(answer.body)
+
+
+def test_without_a_source_system_the_logical_address_says_who_is_asked(stage: Stage) -> None:
+    stage.report()
+    assert len(stage.ask(system="").outcomes) == 1
+
+
+def test_a_care_contact_without_source_system_is_an_invalid_request(stage: Stage) -> None:
+    answer = stage.ask(system="", contacts="<t:careContactId>V1</t:careContactId>")
+    assert answer.result("errorCode") == "INVALID_REQUEST"
+
+
+def test_a_reserve_number_without_source_system_is_an_invalid_request(stage: Stage) -> None:
+    assert stage.ask(RESERVE, SLL, system="").result("errorCode") == "INVALID_REQUEST"
+    assert stage.ask(RESERVE, SLL).result("resultCode") == "OK"
+
+
+def test_a_logical_address_that_is_no_source_here_is_an_invalid_request(stage: Stage) -> None:
+    assert stage.ask(source="SE9990000009-E001").result("errorCode") == "INVALID_REQUEST"
+
+
+def test_a_period_that_ends_before_it_starts_is_an_invalid_request(stage: Stage) -> None:
+    period = "<t:datePeriod><c:start>20240401</c:start><c:end>20240301</c:end></t:datePeriod>"
+    assert stage.ask(period=period).result("errorCode") == "INVALID_REQUEST"
+
+
+def test_only_what_the_addressed_source_system_made_is_told(stage: Stage) -> None:
+    stage.report(text="Nords svar.")
+    stage.report(text="Klaras svar.", sender=KLARA_RIS)
+    assert stage.ask().text("imagingOutcomeBody/resultReport") == "Nords svar."
+    assert stage.ask(source=KLARA_SYSTEM).text("imagingOutcomeBody/resultReport") == "Klaras svar."
+    assert len(stage.ask(source="SE9990000000-E001").outcomes) == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "count"),
+    [
+        ("20240301", "20240331", 1),
+        ("20240315", "20240315", 1),
+        ("20240316", "20240401", 0),
+        ("20230101", "20240314", 0),
+    ],
+)
+def test_a_period_narrows_the_answer(stage: Stage, first: str, last: str, count: int) -> None:
+    stage.report()
+    period = f"<t:datePeriod><c:start>{first}</c:start><c:end>{last}</c:end></t:datePeriod>"
+    assert len(stage.ask(period=period).outcomes) == count
+
+
+def test_care_units_narrow_the_answer(stage: Stage) -> None:
+    stage.report()
+    own, other = (f"<t:careUnitHSAId>SE9990000001-{unit}</t:careUnitHSAId>" for unit in (1001, 1002))
+    assert len(stage.ask(units=other + own).outcomes) == 1
+    assert stage.ask(units=other).outcomes == []
+
+
+# -- identity
+
+
+def test_everything_is_told_that_came_under_linked_older_numbers_and_under_the_main_identity(
+    stage: Stage,
+) -> None:
+    stage.report(
+        text="Under reservnumret.", person=pid(f"{RESERVE}^^^&{SLL}&ISO", "Okänd^Person", "", ""), f18="ACC1"
+    )
+    stage.report(text="Under personnumret.", f18="ACC2", f3="RIS2")
+
+    def merge(transaction: object) -> None:
+        today = datetime.now(UTC).date()
+        keys = [
+            registry.find(transaction, identify(number, "", "", today))  # type: ignore[arg-type]
+            for number in (TOLVAN, RESERVE)
+        ]
+        links.merge(transaction, keys[0], keys[1], links.Word())  # type: ignore[arg-type]
+
+    stage.made.commit(merge)
+    for number, issuer in ((TOLVAN, PERSONNUMMER), (RESERVE, SLL)):
+        answer = stage.ask(number, issuer)
+        told = {answer.text("imagingOutcomeBody/resultReport", each) for each in answer.outcomes}
+        assert told == {"Under reservnumret.", "Under personnumret."}
+        named = {answer.text("imagingOutcomeHeader/patientId/id", each) for each in answer.outcomes}
+        assert named == {TOLVAN}
+
+
+# -- what patients may read
+
+
+@pytest.mark.parametrize(("days", "approved"), [(13.5, "false"), (16, "true")])
+def test_the_flag_turns_when_the_providers_days_have_passed(stage: Stage, days: float, approved: str) -> None:
+    stage.report(**recent(days))
+    answer = stage.ask()
+    assert answer.text("imagingOutcomeHeader/approvedForPatient") == approved
+    assert len(stage.ask(token="JOURNALEN").outcomes) == (approved == "true")
+
+
+def test_an_unsigned_report_is_never_approved_for_the_patient(stage: Stage) -> None:
+    stage.report("P", **recent(100))
+    assert stage.ask().text("imagingOutcomeHeader/approvedForPatient") == "false"
+    assert stage.ask(token="JOURNALEN").outcomes == []
+
+
+def test_an_addendum_sets_the_patients_time_anew(stage: Stage) -> None:
+    stage.report(**recent(100))
+    assert len(stage.ask(token="JOURNALEN").outcomes) == 1
+    stage.report("A", "Tillägg.", **{**recent(100), "f22": days_ago(1)})
+    assert stage.ask(token="JOURNALEN").outcomes == []
+    assert stage.ask().text("imagingOutcomeHeader/approvedForPatient") == "false"
+
+
+def test_a_block_against_staff_hides_from_care_and_not_from_the_patient(stage: Stage) -> None:
+    stage.report()
+
+    def block(transaction: object) -> None:
+        transaction.insert(  # type: ignore[attr-defined]
+            "block", block_id="b1", patient_key=1, kind="inner", provider="SE9990000001-0001",
+            unit="SE9990000001-1001", first_day=None, last_day=None, ended=None,
+        )  # fmt: skip
+
+    stage.made.commit(block)
+    stage.made.server._gatekeeper.forget_views()
+    assert stage.ask().outcomes == []
+    assert len(stage.ask(token="JOURNALEN").outcomes) == 1
+
+
+def test_what_is_told_is_written_down_with_who_asked(stage: Stage) -> None:
+    stage.report()
+    stage.ask()
+    stage.ask(token="JOURNALEN")
+    rows = stage.made.server._store.peek(
+        lambda connection: {
+            tuple(row) for row in connection.execute("SELECT event, actor, patient_key FROM audit")
+        }
+    )
+    assert {("OPEN_REPORT", "OVERSIKT", 1), ("OPEN_REPORT", "JOURNALEN", 1)} <= rows
+    assert {("SEARCH_PATIENT", "OVERSIKT", 1), ("OWN_RECORD", "JOURNALEN", 1)} <= rows
+
+
+def test_a_consumer_is_known_at_no_other_door(stage: Stage) -> None:
+    import http.client
+
+    connection = http.client.HTTPConnection(stage.made.server._base.removeprefix("http://"), timeout=10)
+    bearer = {"Authorization": f"Bearer {stage.made.tokens['OVERSIKT']}"}
+    for path in ("/dicomweb/studies", "/fhir/Patient?identifier=191212121212"):
+        connection.request("GET", path, headers=bearer)
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 401
+    connection.close()
+
+
+def test_dates_that_do_not_exist_are_refused_by_the_form_or_the_rule(stage: Stage) -> None:
+    period = "<t:datePeriod><c:start>20230229</c:start><c:end>20230301</c:end></t:datePeriod>"
+    assert stage.ask(period=period).result("errorCode") == "INVALID_REQUEST"
+    period = "<t:datePeriod><c:start>2023</c:start><c:end>20230301</c:end></t:datePeriod>"
+    assert stage.ask(period=period).fault[0] == "soapenv:Client"
+    assert SPACES["s"]

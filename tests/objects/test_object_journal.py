@@ -1,0 +1,209 @@
+"""A store whose journal and series lie in an object store: what is acknowledged is there for any node that comes."""
+
+import asyncio
+import secrets
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from samsyn import limits
+from samsyn.clock import SystemClock
+from samsyn.errors import DamagedData, OutOfResources, StoreFailed
+from samsyn.store import replay
+from samsyn.store.object_journal import JOURNAL, ObjectJournal, name_of
+from samsyn.store.objects.folder import FolderObjects
+from samsyn.store.objects.port import Objects
+from samsyn.store.objects.remote_series import FOLDER
+from samsyn.store.objects.s3 import S3Objects
+from samsyn.store.objects.sealed import SealedObjects
+from samsyn.store.objects.sparse import SPARSE
+from samsyn.store.store import Store
+from samsyn.store.upkeep.give_back import GivingBack
+from samsyn.store.upkeep.scrub import Scrub
+from samsyn.store.upkeep.settle import Settling
+from tests.ingest.test_receive import House
+from tests.objects.fault_proxy import Fault, FaultProxy
+from tests.store.test_settling import all_tables, answers, sent
+from tests.store.test_store import add_message, rows
+
+PIXELS = bytes(range(256)) * 250
+Opening = Callable[[], Objects]
+
+
+@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.slow)])
+def opening(request: pytest.FixtureRequest, tmp_path: Path) -> Opening:
+    """Opens the same sealed objects again and again, as nodes do."""
+    prefix = f"j{secrets.token_hex(8)}"
+
+    def opened() -> Objects:
+        if request.param == "folder":
+            return SealedObjects(FolderObjects(tmp_path / "objects"), 4 * limits.MIB)
+        server = request.getfixturevalue("object_store")
+        return SealedObjects(
+            S3Objects(server.endpoint, "samsyn-test", server.access_key, server.secret_key, prefix),
+            4 * limits.MIB,
+        )
+
+    return opened
+
+
+def started(folder: Path, objects: Objects) -> Store:
+    store = Store(folder, SystemClock(), remote=objects)
+    store.start()
+    return store
+
+
+async def test_what_is_committed_is_readable_at_once_after_a_restart_and_by_another_node(
+    opening: Opening, tmp_path: Path
+) -> None:
+    store = started(tmp_path / "one", opening())
+    await asyncio.gather(*(store.commit(add_message(str(n)), b"body %d" % n * 1000) for n in range(100)))
+    before = rows(store)
+    assert len(before) == 100
+    store.close()
+    again = started(tmp_path / "one", opening())
+    assert again.replayed == 0
+    assert rows(again) == before
+    again.close()
+    lost = started(tmp_path / "two", opening())
+    assert lost.replayed == 100
+    assert rows(lost) == before
+    committed = await lost.commit(add_message("after"), b"after")
+    assert committed.receipt.sequence == 101
+    lost.close()
+
+
+async def test_settled_series_and_what_was_given_back_answer_as_before_for_every_node(
+    opening: Opening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "RETIRED_S", 0)
+    house = House(tmp_path / "one", opening())
+    for number in range(12):
+        data = sent(number, series=number % 2, Rows=160, Columns=200, PixelData=PIXELS)
+        assert await house.send(data) == ("stored", "")
+        await house.store.commit(add_message(str(number)), b"text " * 5_000)
+    for number in range(20, 25):
+        assert (await house.send(sent(number, series=2, PixelData=PIXELS)))[0] == "stored"
+    before, texts = answers(house.store), rows(house.store)
+    objects = opening()
+    held = sum(each.size for each in objects.names(JOURNAL))
+    for key in (1, 2):
+        await Settling(house.store, SystemClock()).settle(key)
+    assert len(list(objects.names(FOLDER))) == 2
+    given = await GivingBack(house.store, SystemClock()).look()
+    assert given > 12 * 60_000
+    left = sum(each.size for folder in (JOURNAL, SPARSE) for each in objects.names(folder))
+    assert left < held - 0.95 * given
+    assert answers(house.store) == before
+    assert rows(house.store) == texts
+    assert (await Scrub(house.store, SystemClock()).whole_pass()).damaged == []
+
+    late = sent(40, series=0, Rows=160, Columns=200, PixelData=PIXELS)
+    assert (await house.send(late))[0] == "stored"
+    await Settling(house.store, SystemClock()).settle(1)
+    assert len(list(objects.names(FOLDER))) == 3
+    assert (await Scrub(house.store, SystemClock()).whole_pass()).damaged == []
+    assert await GivingBack(house.store, SystemClock()).look() > 60_000
+    before, tables = answers(house.store), all_tables(house.store)
+    house.store.close()
+
+    assert replay.rebuild(tmp_path / "one", remote=opening())[1] == 0
+    other = started(tmp_path / "two", opening())
+    assert answers(other) == before
+    assert all_tables(other) == tables
+    other.close()
+
+
+async def test_a_batch_that_the_object_store_refused_is_refused_and_the_next_one_is_taken(
+    tmp_path: Path, behind_proxy: S3Objects, proxy: FaultProxy
+) -> None:
+    store = started(tmp_path, SealedObjects(behind_proxy, 0))
+    await store.commit(add_message("1"), b"one")
+    proxy.tell(*[Fault("status", 503)] * 20)
+    with pytest.raises(OutOfResources):
+        await store.commit(add_message("2"), b"two")
+    proxy.forget()
+    assert store.healthy
+    committed = await store.commit(add_message("2"), b"two, again")
+    assert committed.receipt.sequence == 2
+    assert [row[1:] for row in rows(store)] == [("1", b"one"), ("2", b"two, again")]
+    store.close()
+
+
+@pytest.mark.slow
+async def test_a_batch_whose_outcome_nobody_heard_is_passed_over_once_another_came(
+    tmp_path: Path, behind_proxy: S3Objects, proxy: FaultProxy
+) -> None:
+    objects = SealedObjects(behind_proxy, 0)
+    store = started(tmp_path / "one", objects)
+    await store.commit(add_message("1"), b"one")
+    for attempt in range(3):
+        proxy.tell(Fault("lost-answer", 0, "PUT"), *[Fault("hang-up")] * 20)
+        with pytest.raises(OutOfResources):
+            await store.commit(add_message(f"lost {attempt}"), b"lost")
+        proxy.forget()
+    assert len(list(objects.names(JOURNAL))) == 4
+    await store.commit(add_message("2"), b"two")
+    await store.commit(add_message("3"), b"three")
+    before = rows(store)
+    assert [row[1] for row in before] == ["1", "2", "3"]
+    store.close()
+    other = started(tmp_path / "two", SealedObjects(behind_proxy, 0))
+    assert rows(other) == before
+    other.close()
+
+
+def test_a_number_that_is_taken_costs_one_batch_and_no_bytes(tmp_path: Path) -> None:
+    objects = FolderObjects(tmp_path)
+    journal = ObjectJournal(objects, tmp_path)
+    journal.roll_if_full()
+    objects.put_new(name_of(1), [b"left over"])
+    with pytest.raises(OutOfResources):
+        journal.append([b"batch"])
+    journal.roll_if_full()
+    journal.append([b"batch"])
+    assert journal.read(2, 0, 5) == b"batch"
+    assert journal.read(1, 0, 9) == b"left over"
+
+
+async def test_a_batch_that_is_missing_between_others_stops_the_start(tmp_path: Path) -> None:
+    objects = FolderObjects(tmp_path / "objects")
+    store = started(tmp_path / "one", objects)
+    for number in range(3):
+        await store.commit(add_message(str(number)), b"x")
+    store.close()
+    objects.delete(name_of(2))
+    with pytest.raises(DamagedData):
+        Store(tmp_path / "two", SystemClock(), remote=objects)
+
+
+async def test_credentials_that_were_withdrawn_stop_the_store(
+    tmp_path: Path, behind_proxy: S3Objects, proxy: FaultProxy
+) -> None:
+    store = started(tmp_path, behind_proxy)
+    proxy.tell(*[Fault("status", 403)] * 10)
+    with pytest.raises(StoreFailed):
+        await store.commit(add_message("1"), b"one")
+    assert not store.healthy
+    proxy.forget()
+    store.close()
+
+
+async def test_bytes_that_can_not_be_had_just_now_are_no_damage(
+    tmp_path: Path, behind_proxy: S3Objects, proxy: FaultProxy
+) -> None:
+    store = started(tmp_path, SealedObjects(behind_proxy, 0))
+    await store.commit(add_message("1"), b"one" * 1000)
+
+    def place(connection: sqlite3.Connection) -> tuple[int, int, int]:
+        return tuple(connection.execute("SELECT segment, body_offset, length FROM message").fetchone())
+
+    where = store.peek(place)
+    proxy.tell(*[Fault("hang-up")] * 20)
+    with pytest.raises(OutOfResources):
+        store.body(*where)
+    proxy.forget()
+    assert store.body(*where) == b"one" * 1000
+    store.close()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import secrets
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -49,6 +50,7 @@ from samsyn.ingest.amendments import Amendments
 from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
 from samsyn.ingest.rejections import Rejections
+from samsyn.jobs.leases import Duties, Duty, Leases, duty_of
 from samsyn.jobs.queue import Job, Later, Worker
 from samsyn.model.patient import Demographics, DemographicsOrigin
 from samsyn.model.subject import Subject
@@ -73,7 +75,7 @@ from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 from samsyn.settings import Settings
 from samsyn.store.documents import Documents
-from samsyn.store.opening import open_store
+from samsyn.store.opening import open_shared, open_store, shared_key
 from samsyn.store.transaction import Transaction
 from samsyn.store.upkeep.give_back import GivingBack
 from samsyn.store.upkeep.scrub import Scrub
@@ -113,15 +115,13 @@ class Server:
             tls_socket = undo.enter_context(listening(tls.host, tls.port)) if tls.is_on else None
             context = tls_context(tls) if tls.is_on else None
             self._open_store()
-            undo.callback(self._store.close)
+            undo.callback(self._close_store)
             self._make_rooms()
             self._make_doors()
             await self._anchoring.start()
             undo.push_async_callback(self._anchoring.stop)
             for outbox in self._outboxes:
-                await outbox.start()
                 undo.push_async_callback(outbox.stop)
-            await self._blocks.start()
             undo.push_async_callback(self._blocks.stop)
             await self._masters.start()
             undo.push_async_callback(self._masters.stop)
@@ -129,12 +129,9 @@ class Server:
             undo.push_async_callback(self._worker.stop)
             self._exchange.start()
             undo.push_async_callback(self._exchange.stop)
-            self._scrub.start()
-            undo.push_async_callback(self._scrub.stop)
-            self._settling.start()
-            undo.push_async_callback(self._settling.stop)
-            self._giving_back.start()
-            undo.push_async_callback(self._giving_back.stop)
+            await self._blocks.follow()
+            await self._duties.start(self._all_duties())
+            undo.push_async_callback(self._duties.stop)
             await self._children.start()
             undo.push_async_callback(self._children.stop)
             await self._hl7.start()
@@ -153,7 +150,22 @@ class Server:
             undo.pop_all()
         self._started = True
 
+    def _all_duties(self) -> list[Duty]:
+        """What runs once, however many nodes there are."""
+        return [
+            Duty("national-blocks", self._blocks.start, self._blocks.pause, self._blocks.follow),
+            *(Duty(f"outbox-{each.name}", each.start, each.pause) for each in self._outboxes),
+            duty_of("scrub", self._scrub),
+            duty_of("settling", self._settling),
+            duty_of("giving-back", self._giving_back),
+        ]
+
     def _open_store(self) -> None:
+        self._shared = open_shared(self._settings)
+        node = self._settings.node
+        owner = f"{node.name}.{secrets.token_hex(4)}"
+        self._leases = Leases(self._shared, owner, node.lease_s) if self._shared is not None else None
+        self._duties = Duties(self._leases, self._clock)
         self._store = open_store(self._settings, self._clock)
         self._store.start()
         if self._store.replayed:
@@ -173,7 +185,7 @@ class Server:
         self._blocks = block_replica(national, store, clock, registers)
         connected = [provider.hsa_id for provider in self._connections.providers]
         self._masters = connected_masters(national, store, clock, registers, connected)
-        self._lookup = PatientLookup(store, clock)
+        self._lookup = PatientLookup(store, clock, shared_key(self._settings, "handles"))
         self._finder = Finder(store, clock)
         self._retriever = Retriever(store, self._documents)
         self._mover = Mover(store, clock, self._retriever.known.forget)
@@ -198,6 +210,7 @@ class Server:
                 LATE_OBJECT: self._mover.file_late,
                 REPORT_DOCUMENT: DocumentFiling(store).work,
             },
+            leases=self._leases,
         )
         self._review = LogReview(store, clock)
         self._extracts = Extracts(store, clock, self._connections.naming_providers())
@@ -211,6 +224,7 @@ class Server:
             self._gatekeeper,
             self._retriever,
             self._transcoder,
+            leases=self._leases,
         )
         self._opened = OpenedPatients()
         self._tokens = Tokens()
@@ -385,17 +399,22 @@ class Server:
         for server, _ in self._listeners:
             server.should_exit = True
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
+        await self._duties.stop()
         await self._blocks.stop()
         await self._masters.stop()
         await self._worker.stop()
         await self._exchange.stop()
-        await asyncio.gather(self._scrub.stop(), self._settling.stop(), self._giving_back.stop())
         await self._children.stop()
         await self._outbound.aclose()
         await asyncio.gather(*(outbox.stop() for outbox in self._outboxes))
         await self._anchoring.stop()
         self._executor.shutdown(wait=True, cancel_futures=True)
+        self._close_store()
+
+    def _close_store(self) -> None:
         self._store.close()
+        if self._shared is not None:
+            self._shared.close()
 
     async def _stop_http(self) -> None:
         for _, task in self._listeners:

@@ -189,7 +189,7 @@ COMMIT_QUEUE: Final = 1_024
 DISK_RESERVE_BYTES: Final = 256 * MIB
 """Free space that intake leaves, so that audit, login and search go on when the disk is full."""
 REBUILD_CACHE_BYTES: Final = 256 * MIB
-"""Pages of the new index that are held in memory while it is made anew: its keys are random, and each needs its page."""
+"""Pages of the new index held in memory while it is made anew: its keys are random, and each needs its page."""
 MAX_RECORD_HEADER_BYTES: Final = 16 * MIB
 """Header of one journal record."""
 

@@ -19,6 +19,7 @@ from samsyn.access.administration import RegisterAdministration
 from samsyn.access.authentication.desk import LoginDesk
 from samsyn.access.authentication.identification import Identification
 from samsyn.access.authentication.sessions import Sessions
+from samsyn.access.authentication.shared_sessions import SharedSessions
 from samsyn.access.authentication.sign_on import sign_on
 from samsyn.access.authentication.tokens import Tokens
 from samsyn.access.followup.extract import Extracts
@@ -26,7 +27,9 @@ from samsyn.access.followup.review import LogReview
 from samsyn.access.lift_requests import LiftRequests
 from samsyn.access.national.connected import block_replica, connected_masters
 from samsyn.access.opened import OpenedPatients
+from samsyn.access.shared_opened import SharedChoices, SharedOpened
 from samsyn.access.view import Gatekeeper
+from samsyn.access.waiting import WaitingRooms
 from samsyn.audit.anchoring import make_anchoring
 from samsyn.clock import Clock
 from samsyn.endpoints.admin.health import Reading, health_routes
@@ -173,13 +176,14 @@ class Server:
         self._documents = Documents(self._store, self._executor, self._clock)
 
     def _make_rooms(self) -> None:
-        store, clock = self._store, self._clock
+        store, clock, shared = self._store, self._clock, self._shared
         self._connections = Connections(self._settings)
         self._gatekeeper = Gatekeeper(
             store,
             clock,
             blocks_known=lambda: self._blocks.is_known(),
             local_issuers=self._connections.local_issuers,
+            choices=SharedChoices(shared) if shared is not None else None,
         )
         national, registers = self._settings.national, self._gatekeeper.registers
         self._blocks = block_replica(national, store, clock, registers)
@@ -226,12 +230,14 @@ class Server:
             self._transcoder,
             leases=self._leases,
         )
-        self._opened = OpenedPatients()
+        self._opened = SharedOpened(shared) if shared is not None else OpenedPatients()
         self._tokens = Tokens()
-        self._sessions = Sessions(clock, self._session_ended)
+        ended = self._session_ended
+        self._sessions = SharedSessions(shared, clock, ended) if shared else Sessions(clock, ended)
+        self._rooms = WaitingRooms(clock, shared)
         self._outbound = httpx.AsyncClient(trust_env=False, timeout=10.0)
         login = self._settings.login
-        party = sign_on(login, self._address, self._base + DEMO_IDP_PATH, self._outbound, clock)
+        party = sign_on(login, self._address, self._base + DEMO_IDP_PATH, self._outbound, clock, self._rooms)
         self._desk = LoginDesk(party, self._sessions, self._gatekeeper, self._patient_by_number)
         self._identification = Identification(
             self._sessions, self._tokens, self._system_subject, self._certified_subject
@@ -353,6 +359,8 @@ class Server:
                 self._mover,
             ),
             clock=self._clock,
+            rooms=self._rooms,
+            ticket_key=shared_key(self._settings, "tickets"),
             static_folder=Path(__file__).with_name("static"),
             version=__version__,
         )

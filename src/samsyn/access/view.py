@@ -159,6 +159,7 @@ class Gatekeeper:
         policy: Policy | None = None,
         blocks_known: Callable[[], bool] = lambda: True,
         local_issuers: Mapping[str, str] = MappingProxyType({}),
+        choices: ActiveChoices | None = None,
     ) -> None:
         """`local_issuers`: provider HSA-id by the issuer of its own patient numbers."""
         self._local_issuers = MappingProxyType(dict(local_issuers))
@@ -166,7 +167,7 @@ class Gatekeeper:
         self._clock = clock
         self._policy = policy or Policy()
         self._blocks_known = blocks_known
-        self.choices = ActiveChoices()
+        self.choices = choices or ActiveChoices()
         self.registers = Registers(store, clock, self._policy)
         self._kept: OrderedDict[object, _Kept] = OrderedDict()
         self.refusals = Refusals(clock, self._write)

@@ -101,6 +101,7 @@ MAX_HTTP2_RESETS: Final = 500
 """Requests that one HTTP/2 connection may begin and drop within HTTP2_RESETS_WITHIN_S: a reader who scrolls fast
 drops some hundred pictures, an attacker thousands."""
 HTTP2_RESETS_WITHIN_S: Final = 10.0
+"""The time in which MAX_HTTP2_RESETS are counted."""
 HTTP2_IDLE_S: Final = 30.0
 """An HTTP/2 connection without a request is closed after this."""
 MAX_HTTP_HEADER_BYTES: Final = 64 * KIB
@@ -189,7 +190,7 @@ COMMIT_QUEUE: Final = 1_024
 DISK_RESERVE_BYTES: Final = 256 * MIB
 """Free space that intake leaves, so that audit, login and search go on when the disk is full."""
 REBUILD_CACHE_BYTES: Final = 256 * MIB
-"""Pages of the new index held in memory while it is made anew: its keys are random, and each needs its page."""
+"""Pages of the new index that are held in memory while it is made anew: its keys are random, each needs its page."""
 MAX_RECORD_HEADER_BYTES: Final = 16 * MIB
 """Header of one journal record."""
 

@@ -1,7 +1,7 @@
 # `make` prints what there is to do.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo serve check test bench fuzz docs lock format clean
+.PHONY: help setup setup-test demo serve check test bench bench-scale fuzz faults docs lock format clean
 
 python := .venv/bin/python
 pytest := $(python) -m pytest
@@ -41,8 +41,12 @@ test: setup-test ## everything: checks, unit tests, foreign programs, browser, k
 bench: setup-test ## measure against Orthanc and DCMTK on this machine, and print a table
 	@$(python) -m bench $(ARGS)
 
-fuzz: setup ## the property tests again, with many more examples
+fuzz: setup ## a million broken PDUs and messages, 100,000 HTTP requests, property tests with many examples (half an hour)
 	@HYPOTHESIS_PROFILE=fuzz $(pytest) -q -n 2 -m hypothesis $(ARGS)
+
+faults: setup-test ## faults at length: 200 × kill -9, lost answers, failing disks (half an hour)
+	@SAMSYN_KILL_CYCLES=200 SAMSYN_STOP_CYCLES=20 SAMSYN_LOST_ANSWERS=1000 SAMSYN_TOGETHER_ROUNDS=100 \
+	    $(pytest) -q tests/faults $(ARGS)
 
 docs: setup ## write the reference (limits, errors, settings) to build/docs and check the links
 	@$(python) -m tools.docs

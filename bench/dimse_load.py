@@ -195,7 +195,8 @@ def portions_of(wanted: dict[str, Any]) -> list[list[Instance]]:
     count = wanted["associations"]
     portions: list[list[Instance]] = [[] for _ in range(count)]
     for index in range(wanted["studies"]):
-        study = objects.study(source, wanted.get("first", 0) + index, index // wanted["studies_per_patient"])
+        patient = wanted.get("first_patient", 0) + index // wanted["studies_per_patient"]
+        study = objects.study(source, wanted.get("first", 0) + index, patient)
         portions[index % count].extend(objects.instances(source, shape, study, wanted["instances"]))
     return portions
 

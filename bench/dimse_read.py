@@ -225,6 +225,7 @@ def find(where: dict[str, Any], what: dict[str, Any]) -> dict[str, float]:
         "count": len(ordered),
         "seconds": time.perf_counter() - begun,
         "p50_ms": ordered[len(ordered) // 2] * 1000,
+        "p95_ms": ordered[len(ordered) * 19 // 20] * 1000,
         "answers": sum(answers),
     }
 

@@ -144,6 +144,7 @@ def _told(latencies: list[float], seconds: float) -> dict[str, float]:
         "seconds": seconds,
         "first_ms": latencies[0] * 1000,
         "p50_ms": ordered[len(ordered) // 2] * 1000,
+        "p95_ms": ordered[len(ordered) * 19 // 20] * 1000,
     }
 
 

@@ -83,7 +83,7 @@ def uid(source: random.Random) -> str:
 
 
 def test_number(index: int) -> str:
-    """The index-th of 100,000 different test numbers: a birth date, a serial from 980 to 999, the check digit."""
+    """The index-th of some 600,000 different test numbers: a birth date, a serial from 980 to 999, the check digit."""
     day = date(1930, 1, 1) + timedelta(days=index // 20)
     digits = f"{day:%y%m%d}{980 + index % 20}"
     total = 0

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+READY_WITHIN_S = 120
+"""Time to start, on a machine that has much else to do."""
 
 
 @dataclass
@@ -19,6 +21,7 @@ class Running:
     """A server process and what it printed about itself."""
 
     process: "subprocess.Popen[str]"
+    log: Path
     about: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -76,7 +79,7 @@ def start_scratch(log: Path) -> Running:
     line = process.stdout.readline()
     if not line:
         raise RuntimeError(f"the server did not start: {log.read_text()[-2000:]}")
-    return Running(process, json.loads(line))
+    return Running(process, log, json.loads(line))
 
 
 def start_with_config(config: Path, log: Path, http_port: int) -> Running:
@@ -90,12 +93,12 @@ def start_with_config(config: Path, log: Path, http_port: int) -> Running:
             env=environment(),
             cwd=ROOT,
         )
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + READY_WITHIN_S
     while time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{http_port}/health/ready", timeout=1) as answer:
                 if answer.status == 200:
-                    return Running(process)
+                    return Running(process, log)
         except OSError:
             if process.poll() is not None:
                 break

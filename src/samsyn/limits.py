@@ -93,6 +93,19 @@ DEFLATE_FREE_BYTES: Final = 16 * MIB
 """Inflated size below which the ratio is not asked: a black picture deflates 1,000 : 1 and is no bomb."""
 
 # -- HTTP ------------------------------------------------------------------------------------------------
+MAX_HTTP2_STREAMS: Final = 100
+"""Requests at once on one HTTP/2 connection, the least that RFC 9113 6.5.2 recommends."""
+HTTP2_WINDOW_BYTES: Final = 1 * MIB
+"""What a peer may send on an HTTP/2 connection, and on one request of it, before a door has taken it."""
+MAX_HTTP2_RESETS: Final = 500
+"""Requests that one HTTP/2 connection may begin and drop within HTTP2_RESETS_WITHIN_S: a reader who scrolls fast
+drops some hundred pictures, an attacker thousands."""
+HTTP2_RESETS_WITHIN_S: Final = 10.0
+"""The time in which MAX_HTTP2_RESETS are counted."""
+HTTP2_IDLE_S: Final = 30.0
+"""An HTTP/2 connection without a request is closed after this."""
+MAX_HTTP_HEADER_BYTES: Final = 64 * KIB
+"""All header fields of one HTTP/2 request, as RFC 9113 6.5.2 counts them."""
 MAX_STOW_BYTES: Final = 1 * GIB
 """One STOW-RS request body."""
 MAX_STOW_PARTS: Final = 10_000
@@ -149,6 +162,13 @@ MAX_REPORT_CHARACTERS: Final = 2_000_000
 """Text of one report version: a long one has 10,000; more than a book is no report."""
 MAX_SR_ITEMS: Final = 50_000
 """Content items of one DICOM structured report: a report has hundreds, a CAD result some thousands."""
+MAX_OBSERVATIONS: Final = 5_000
+"""Numbers of one structured report that become FHIR Observations: a dose report of a long intervention has some
+thousand."""
+MAX_MEASURED_OBJECTS: Final = 200
+"""Structured reports of one study that are read for their numbers: a study has one to ten."""
+KEPT_MEASUREMENTS: Final = 256
+"""Structured reports whose numbers are kept in memory after they were read: some megabytes."""
 MAX_FHIR_BYTES: Final = 10 * MIB
 """One FHIR resource or transaction that is sent in: a report with an embedded PDF fits."""
 MAX_FHIR_ITEMS: Final = 1_000
@@ -169,6 +189,8 @@ COMMIT_QUEUE: Final = 1_024
 """Records waiting for the disk before doors are told to wait."""
 DISK_RESERVE_BYTES: Final = 256 * MIB
 """Free space that intake leaves, so that audit, login and search go on when the disk is full."""
+REBUILD_CACHE_BYTES: Final = 256 * MIB
+"""Pages of the new index that are held in memory while it is made anew: its keys are random, each needs its page."""
 MAX_RECORD_HEADER_BYTES: Final = 16 * MIB
 """Header of one journal record."""
 
@@ -281,6 +303,23 @@ MAX_NATIONAL_BLOCKS: Final = 200_000
 """National blocks in one reading; a region has some thousands."""
 NATIONAL_BLOCKS_PER_RECORD: Final = 1_000
 """National blocks that share one record of the journal: some 300 KiB of row changes."""
+NATIONAL_GRANT_TIMEOUT_S: Final = 8.0
+"""One call to a national register of consent or relation, as a whole: somebody waits for it at the screen, and the
+register promises an answer within a second."""
+MAX_NATIONAL_PAGES: Final = 1_000
+"""Parts of one reading of a national register."""
+MAX_NATIONAL_GRANTS: Final = 500_000
+"""Consents or relations in one reading of one provider's: a region's largest has some hundred thousand."""
+NATIONAL_GRANTS_PER_RECORD: Final = 1_000
+"""Copied consents or relations that share one record of the journal: some 300 KiB of row changes."""
+NATIONAL_WHOLE_EVERY_S: Final = 900.0
+"""A copy of consents or relations is read whole so often: what was taken back and never told again stays no longer."""
+NATIONAL_MARK_S: Final = 60.0
+"""How far an unchanged copy has come is written down so often; a restart reads at most this much twice."""
+NATIONAL_TELLING_ATTEMPTS: Final = 2_000
+"""Attempts to tell a national register of what was registered or ended here: a week at the longest pause."""
+NATIONAL_TELLING_PAUSE_S: Final = 300.0
+"""The longest pause between two such attempts."""
 LIFT_REQUEST_HOURS: Final = 24
 """A request to lift a block can be answered for this long: as long as the emergency that it rests on."""
 MAX_REQUEST_CHARACTERS: Final = 500

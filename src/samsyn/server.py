@@ -25,7 +25,7 @@ from samsyn.access.authentication.tokens import Tokens
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
 from samsyn.access.lift_requests import LiftRequests
-from samsyn.access.national.connected import block_replica
+from samsyn.access.national.connected import block_replica, connected_masters
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.shared_opened import SharedChoices, SharedOpened
 from samsyn.access.view import Gatekeeper
@@ -42,6 +42,7 @@ from samsyn.endpoints.dicomweb.door import DicomwebDoor
 from samsyn.endpoints.dimse.listener import DicomDoor
 from samsyn.endpoints.fhir.routes import FhirDependencies, fhir_routes
 from samsyn.endpoints.hl7.listener import Hl7Door
+from samsyn.endpoints.http_listener.protocols import PreferredProtocol
 from samsyn.endpoints.http_listener.serving import Front, HttpServer, listening, serve
 from samsyn.endpoints.http_listener.systems import CertificateProtocol, SystemsOnly, tls_context
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
@@ -67,6 +68,7 @@ from samsyn.render.transcoding import Transcoder
 from samsyn.reports.examination import History
 from samsyn.reports.file import Filing
 from samsyn.reports.forms.documents import DocumentFiling
+from samsyn.reports.measured import Measured
 from samsyn.reports.stewardship.decisions import Decisions
 from samsyn.reports.stewardship.joining import Joining
 from samsyn.reports.stewardship.moving import Mover
@@ -124,11 +126,13 @@ class Server:
             for outbox in self._outboxes:
                 undo.push_async_callback(outbox.stop)
             undo.push_async_callback(self._blocks.stop)
+            undo.push_async_callback(self._masters.stop)
             self._worker.start()
             undo.push_async_callback(self._worker.stop)
             self._exchange.start()
             undo.push_async_callback(self._exchange.stop)
             await self._blocks.follow()
+            await self._masters.follow()
             await self._duties.start(self._all_duties())
             undo.push_async_callback(self._duties.stop)
             await self._children.start()
@@ -140,7 +144,7 @@ class Server:
             undo.push_async_callback(self._dicom.stop, 0.0)
             self.dicom_port = self._dicom.port
             app = Front(DICOMWEB_PREFIX, self._dicomweb, Starlette(routes=self._routes()))
-            self._listeners.append(await serve(app, http_socket, http="httptools"))
+            self._listeners.append(await serve(app, http_socket, http=PreferredProtocol))
             if tls_socket is not None and context is not None:
                 self.https_port = tls_socket.getsockname()[1]
                 served = SystemsOnly(app)
@@ -153,6 +157,7 @@ class Server:
         """What runs once, however many nodes there are."""
         return [
             Duty("national-blocks", self._blocks.start, self._blocks.pause, self._blocks.follow),
+            Duty("national-registers", self._masters.start, self._masters.pause, self._masters.follow),
             *(Duty(f"outbox-{each.name}", each.start, each.pause) for each in self._outboxes),
             duty_of("scrub", self._scrub),
             duty_of("settling", self._settling),
@@ -181,7 +186,10 @@ class Server:
             local_issuers=self._connections.local_issuers,
             choices=SharedChoices(shared) if shared is not None else None,
         )
-        self._blocks = block_replica(self._settings.national, store, clock, self._gatekeeper.registers)
+        national, registers = self._settings.national, self._gatekeeper.registers
+        self._blocks = block_replica(national, store, clock, registers)
+        connected = [provider.hsa_id for provider in self._connections.providers]
+        self._masters = connected_masters(national, store, clock, registers, connected)
         self._lookup = PatientLookup(store, clock, shared_key(self._settings, "handles"))
         self._finder = Finder(store, clock)
         self._retriever = Retriever(store, self._documents)
@@ -290,6 +298,7 @@ class Server:
                     base=f"{self._base}/fhir",
                     dicomweb=f"{self._base}/dicomweb",
                     filing=self._filing,
+                    measured=Measured(self._retriever),
                 )
             ),
         ]
@@ -401,6 +410,7 @@ class Server:
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
         await self._duties.stop()
         await self._blocks.stop()
+        await self._masters.stop()
         await self._worker.stop()
         await self._exchange.stop()
         await self._children.stop()
@@ -476,6 +486,7 @@ class Server:
             Reading(
                 "national_blocks_age_seconds", "Age of the copy of blocks; -1: none", self._blocks.age_s()
             ),
+            *(Reading(*each) for each in self._masters.figures()),
             Reading("jobs_parked_total", "Jobs given up after repeated failures", worker.parked),
         ]
 

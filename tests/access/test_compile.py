@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from samsyn.access.compile import predicate, system_predicate
 from samsyn.access.facts import ALL, Choices, Facts, Policy
-from samsyn.access.rules import decide
-from samsyn.access.standing import standing
-from samsyn.model.predicate import AllOf, AnyOf, Item, Nothing, Predicate, Without, holds
+from samsyn.access.rules import decide, indicators_of, judged, names_of, told_of
+from samsyn.access.standing import standing, told_apart
+from samsyn.model.predicate import AllOf, AnyOf, Item, Nothing, Overlaps, Predicate, Without, holds
 from samsyn.model.registers import Block, BlockKind, CareRelation, Consent, Ground, Lift
 from samsyn.model.subject import Assignment, Purpose, Right, Scope, Subject, SubjectKind
 from samsyn.store.index.predicate_sql import compile_predicate
@@ -225,3 +225,31 @@ def test_five_hundred_blocks_make_a_shallow_predicate_that_sqlite_takes() -> Non
     rows = connection.execute(f"SELECT unit FROM item WHERE {sql}", parameters).fetchall()
     connection.close()
     assert rows == [("SE42",)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(facts(), st.lists(items, max_size=12))
+def test_what_the_rules_can_not_tell_apart_is_told_the_same_by_one_item(
+    about: Facts, some: list[Item]
+) -> None:
+    reader = standing(about)
+    if about.subject.kind is SubjectKind.PATIENT:
+        return
+    few = told_apart(reader, [(i.patient_key, i.provider, i.unit, i.begins, i.ends) for i in some])
+    one_by_one, together = judged(reader, some), judged(reader, few)
+    assert indicators_of(one_by_one) == indicators_of(together)
+    assert names_of(one_by_one) == names_of(together)
+    assert told_of(reader, one_by_one) == told_of(reader, together)
+
+
+@pytest.mark.parametrize("day", [20200101, 20200610, 20210003])
+def test_a_hundred_days_blocked_apart_are_asked_as_a_balanced_tree(day: int) -> None:
+    spans = tuple((20200101 + 100 * n, 20200105 + 100 * n) for n in range(100))
+    one = Item(7, "A", "A1", day, day)
+    sql, parameters = compile_predicate(Overlaps(spans), "item")
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE item(begins, ends)")
+    connection.execute("INSERT INTO item VALUES(?, ?)", (day, day))
+    found = connection.execute(f"SELECT 1 FROM item WHERE {sql}", parameters).fetchall()
+    connection.close()
+    assert bool(found) == holds(Overlaps(spans), one) == (day != 20200610)

@@ -531,7 +531,7 @@ def test_a_view_for_one_person_shows_nobody_else() -> None:
 
 def test_rows_about_a_merged_number_count_for_the_whole_person() -> None:
     merged = replace(
-        facts(SJF, consents=(consent(),), blocks=(replace(block(), patient_key=8),), choices=PROVIDERS),
+        facts(SJF, consents=(consent(),), blocks=(block()._replace(patient_key=8),), choices=PROVIDERS),
         patient_keys=frozenset({7, 8}),
     )
     assert decide(merged, X).reason is Reason.BLOCKED_ELSEWHERE
@@ -589,7 +589,7 @@ def test_a_lift_never_lasts_longer_than_seven_days_whatever_its_row_says() -> No
 
 
 def test_a_lift_opens_one_block_and_no_other() -> None:
-    other = replace(block(), block_id="another")
+    other = block()._replace(block_id="another")
     given = facts(SJF, consents=(consent(),), blocks=(block(), other), lifts=(lift(),), choices=PROVIDERS)
     assert not decide(given, X).visible
 

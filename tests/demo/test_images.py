@@ -170,7 +170,7 @@ def test_an_echo_is_a_loop_at_true_frame_rate() -> None:
 @pytest.mark.slow
 def test_a_chest_ct_has_air_in_the_lungs_bone_in_the_spine_and_a_tumour_where_the_report_says() -> None:
     examination = next(each for each in EVERYTHING if each.case.name == "tumour")
-    slices = [data for _, data in made(examination)]
+    slices = [data for _, data in made(examination) if "PixelData" in data]
     assert len(slices) == 80
     heights = [float(data.ImagePositionPatient[2]) for data in slices]
     assert np.allclose(np.diff(heights), -5.0)

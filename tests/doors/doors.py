@@ -9,11 +9,12 @@ from urllib.parse import urlencode
 
 from samsyn.cli.scratch import REGION_SYSTEM
 from samsyn.endpoints.contracts import names
+from samsyn.endpoints.fhir.common import identity
 from samsyn.endpoints.fhir.documents import manifest_id
 from samsyn.endpoints.fhir.imaging import imaging_study_id
 from samsyn.endpoints.viewer.history import mark_of
 from tests.doors.instance import ISSUER, Instance, Planted, Target
-from tests.doors.words import Reader, Seen
+from tests.doors.words import Reader, Seen, State
 from tests.doors.world import NAMES_OF
 
 _UNSTEADY = frozenset({"date"})
@@ -119,10 +120,28 @@ def _contract(target: Target, handle: str) -> Question:
     return Question(names.PATH, headers=headers, content=content)
 
 
-def _fhir_ids(target: Target) -> tuple[str, str, str]:
-    """Ids of the study's resource and of its two manifests, as somebody could know them who once saw it."""
+def _fhir_ids(target: Target) -> tuple[str, str, str, str]:
+    """Ids of the study's resource, of its two manifests and of its measurement, as somebody could know them who once
+    saw them."""
     handle, uid = target.fhir_id, target.study_uid
-    return imaging_study_id(handle, uid), manifest_id(handle, uid, "kos"), manifest_id(handle, uid, "fhir")
+    return (
+        imaging_study_id(handle, uid),
+        manifest_id(handle, uid, "kos"),
+        manifest_id(handle, uid, "fhir"),
+        identity(handle, "observation", target.measured_uid, "1"),
+    )
+
+
+def register_ids(state: State, target: Target) -> dict[str, str]:
+    """Ids of the Consent resources of a person's registers, with what they are called in the state."""
+    handle, key = target.fhir_id, target.patient_key
+    grounds = {
+        identity(handle, "consent", f"c{key}-{place}"): f"ground {place}"
+        for place in range(len(state.grounds))
+    }
+    return grounds | {
+        identity(handle, "consent", f"{block.name}-{key}"): f"block {block.name}" for block in state.blocks
+    }
 
 
 _SERIES = "studies/{t.study_uid}/series/{t.series_uid}"
@@ -219,6 +238,21 @@ DOORS: tuple[Door, ...] = (
     Door("FHIR ImagingStudy", "token", _fhir("ImagingStudy")),
     Door("FHIR DiagnosticReport", "token", _fhir("DiagnosticReport"), "report"),
     Door("SOAP GetImagingOutcome", "token", _contract, "report", is_contract=True),
+    Door("FHIR Observation", "token", _fhir("Observation")),
+    Door(
+        "FHIR reads a measurement",
+        "token",
+        lambda target, handle: Question(f"/fhir/Observation/{_fhir_ids(target)[3]}"),
+    ),
+    Door(
+        "FHIR reports with their results",
+        "token",
+        lambda target, handle: Question(
+            f"/fhir/DiagnosticReport?patient={target.fhir_id}&_include=DiagnosticReport:result"
+            "&_include=DiagnosticReport:imaging-study"
+        ),
+        "report",
+    ),
     Door("FHIR ServiceRequest", "token", _fhir("ServiceRequest"), "referral"),
     Door("FHIR DocumentReference", "token", _fhir("DocumentReference"), "all"),
     Door(
@@ -430,6 +464,7 @@ def _plain(answer: Answer, planted: Planted, asker: Asker) -> tuple[int, str, by
                 handle: "HANDLE",
                 mark_of(handle, target.reference) if handle else "": "MARK",
                 **dict.fromkeys(_fhir_ids(target), "RESOURCE"),
+                **dict.fromkeys(register_ids(planted.state, target), "REGISTER"),
                 target.fhir_id: "FHIR",
                 target.patient_id: "NUMBER",
                 f"KANIMG{target.token}" if answer.status not in (200, 206) else "": "TOKEN",

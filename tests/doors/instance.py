@@ -35,6 +35,7 @@ ISSUER = "2.25.4711.9"
 EXPLICIT = "1.2.840.10008.1.2.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"
 KEY_OBJECTS = "1.2.840.10008.5.1.4.1.1.88.59"
+COMPREHENSIVE = "1.2.840.10008.5.1.4.1.1.88.33"
 _PURPOSES = {
     "care": Purpose.CARE,
     "administration": Purpose.ADMINISTRATION,
@@ -58,6 +59,11 @@ class Target:
     reference: str
     token: str
     """Number of its tokens, as they stand in texts."""
+
+    @property
+    def measured_uid(self) -> str:
+        """SOP Instance UID of its measurement report."""
+        return f"{self.sop_uid}.7"
 
 
 @dataclass(frozen=True)
@@ -153,7 +159,7 @@ class Instance:
         )
 
     async def _images(self, planted: list[Planted]) -> None:
-        """One image each; a held one comes from a sender whose numbers are of no known issuer."""
+        """One image and one measurement report each; held ones come from a sender without a known issuer."""
 
         async def one(each: Planted) -> None:
             state = each.state
@@ -162,6 +168,11 @@ class Instance:
             )
             arrival = Arrival(sender, EXPLICIT, "matrix", CT, each.there.sop_uid, each.there.study_uid)
             receipt, _ = await self.server._intake.receive(arrival, image_bytes(each))
+            assert receipt.outcome == ("held" if state.is_held else "stored")
+            measures = Arrival(
+                sender, EXPLICIT, "matrix", COMPREHENSIVE, each.there.measured_uid, each.there.study_uid
+            )
+            receipt, _ = await self.server._intake.receive(measures, measurement_bytes(each))
             assert receipt.outcome == ("held" if state.is_held else "stored")
             if state.is_rejected:
                 uid = f"{each.there.sop_uid}.9"
@@ -297,8 +308,47 @@ def image_bytes(planted: Planted, sop_uid: str = "", side: int = 16, frames: int
     return bytes(stream.getvalue())
 
 
+def measurement_bytes(planted: Planted) -> bytes:
+    """A measurement report (TID 1500) in the image's study; its one number is about the state's token."""
+    number, target, state = planted.number, planted.there, planted.state
+    sent = Dataset()
+    sent.SpecificCharacterSet = "ISO_IR 192"
+    sent.SOPClassUID, sent.SOPInstanceUID = COMPREHENSIVE, target.measured_uid
+    sent.StudyInstanceUID, sent.SeriesInstanceUID = target.study_uid, f"{target.series_uid}.7"
+    sent.PatientID = f"ZQ{number:03d}M" if state.is_merged else target.patient_id
+    sent.PatientName, sent.PatientBirthDate, sent.PatientSex = "Provsson^Provan", "19500101", "F"
+    sent.AccessionNumber = f"KANACC{number:03d}"
+    sent.Modality, sent.InstanceNumber, sent.SeriesNumber = "SR", 1, 7
+    if state.first_day:
+        sent.StudyDate = sent.ContentDate = str(state.first_day)
+        sent.StudyTime = sent.ContentTime = "101500"
+    sent.ValueType, sent.CompletionFlag, sent.VerificationFlag = "CONTAINER", "COMPLETE", "VERIFIED"
+    sent.ConceptNameCodeSequence = [_code("126000", "Imaging Measurement Report")]
+    named = Dataset()
+    named.RelationshipType, named.ValueType = "HAS OBS CONTEXT", "TEXT"
+    named.ConceptNameCodeSequence = [_code("112039", "Tracking Identifier")]
+    named.TextValue = f"KANIMG{number:03d}"
+    value = Dataset()
+    value.NumericValue, value.MeasurementUnitsCodeSequence = "7.5", [_code("mm", "mm", "UCUM")]
+    measured = Dataset()
+    measured.RelationshipType, measured.ValueType = "CONTAINS", "NUM"
+    measured.ConceptNameCodeSequence = [_code("410668003", "Length", "SCT")]
+    measured.MeasuredValueSequence, measured.ContentSequence = [value], [named]
+    sent.ContentSequence = [measured]
+    stream = DicomBytesIO()
+    stream.is_little_endian, stream.is_implicit_VR = True, False
+    write_dataset(stream, sent)
+    return bytes(stream.getvalue())
+
+
+def _code(value: str, meaning: str, scheme: str = "DCM") -> Dataset:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, scheme, meaning
+    return code
+
+
 def _rejection_note(planted: Planted, uid: str) -> bytes:
-    """A rejection note (IHE RAD IOCM) that names the one image: Rejected for Quality Reasons."""
+    """A rejection note (IHE RAD IOCM) that names image and measurements: Rejected for Quality Reasons."""
     target = planted.there
     title = Dataset()
     title.CodeValue, title.CodingSchemeDesignator, title.CodeMeaning = "113001", "DCM", "Rejected"
@@ -306,8 +356,12 @@ def _rejection_note(planted: Planted, uid: str) -> bytes:
     image.ReferencedSOPClassUID, image.ReferencedSOPInstanceUID = CT, target.sop_uid
     series = Dataset()
     series.SeriesInstanceUID, series.ReferencedSOPSequence = target.series_uid, [image]
+    measured = Dataset()
+    measured.ReferencedSOPClassUID, measured.ReferencedSOPInstanceUID = COMPREHENSIVE, target.measured_uid
+    other = Dataset()
+    other.SeriesInstanceUID, other.ReferencedSOPSequence = f"{target.series_uid}.7", [measured]
     study = Dataset()
-    study.StudyInstanceUID, study.ReferencedSeriesSequence = target.study_uid, [series]
+    study.StudyInstanceUID, study.ReferencedSeriesSequence = target.study_uid, [series, other]
     note = Dataset()
     note.SpecificCharacterSet = "ISO_IR 192"
     note.SOPClassUID, note.SOPInstanceUID = KEY_OBJECTS, uid

@@ -222,6 +222,33 @@ def for_stewardship(reader: Reader, state: State) -> Seen:
     return Seen.CONTENT if state.owner.provider == reader.place.provider else Seen.NOTHING
 
 
+def registers_seen(reader: Reader, state: State) -> set[str]:
+    """Which rows of the registers the reader may see as rows, by what they are called in the state.
+
+    The person sees the own ones (PDL 5:5); a block administrator what the own provider has registered; staff who take
+    part in the care, and a provider's system, the grounds of the own unit. A block is shown to nobody else: that
+    something is blocked is told by two bits and nothing more (SVOD 2:4-5).
+    """
+    grounds = {
+        f"ground {place}": ground
+        for place, ground in enumerate(state.grounds)
+        if (ground.ends is None or ground.ends > 0) and (ground.ended is None or ground.ended > 0)
+    }
+    blocks = {f"block {each.name}": each for each in state.blocks if each.ended is None or each.ended > 0}
+    if reader.kind == "patient":
+        return {*grounds, *blocks} if reader.is_himself else set()
+    if reader.kind == "nobody" or reader.place is None or reader.is_expired:
+        return set()
+    if has_duty(reader, "block-administrator"):
+        own = {name for name, each in grounds.items() if each.place.provider == reader.place.provider}
+        return own | {name for name, each in blocks.items() if each.provider == reader.place.provider}
+    if reader.kind == "staff" and not (
+        reader.scope and reader.purpose == "care" and _takes_part(reader, state)
+    ):
+        return set()
+    return {name for name, each in grounds.items() if each.place == reader.place}
+
+
 def has_duty(reader: Reader, duty: str) -> bool:
     """Whether the reader does this for his provider (a block administrator keeps blocks, PDL 4:4, SVOD 2:3)."""
     return (

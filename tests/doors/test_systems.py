@@ -1,7 +1,10 @@
 """Systems over HTTP: known by their client certificate, and by nothing else where there is one."""
 
 import http.client
+import shutil
 import ssl
+import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,3 +182,22 @@ def test_a_record_system_with_a_certificate_gets_an_address_that_opens_a_patient
         assert answer.status == status
         assert (b"/launch/" in told) == (status == 201)
         assert b"ZQ001A" not in told
+
+
+@pytest.mark.peer
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_certificate_tells_who_calls_in_every_request_of_an_http_2_connection(stage: Stage) -> None:
+    """curl with nghttp2, by ALPN: forty requests at once on one connection."""
+    certificate, key, _ = stage.systems["nord"]
+    base = f"https://127.0.0.1:{stage.made.server.https_port}/dicomweb/studies"
+    own = stage.persons["own provider, inner block"].there.study_uid
+    foreign = stage.persons["other provider"].there.study_uid
+    addresses = [f"{base}/{uid}/metadata" for uid in (own, foreign) * 20]
+    outputs = [part for _ in addresses for part in ("-o", "/dev/null")]
+    command: list[str | Path] = ["curl", "-sS", "--http2", "--parallel", "--cert", certificate, "--key", key]
+    command += ["--cacert", stage.authority.file, *outputs]
+    command += ["-w", "%{http_version} %{http_code} %{num_connects}\\n", *addresses]
+    told = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout.decode()
+    answers = Counter(line.rsplit(" ", 1)[0] for line in told.splitlines())
+    assert answers == {"2 200": 20, "2 404": 20}
+    assert sum(int(line.rsplit(" ", 1)[1]) for line in told.splitlines()) == 1

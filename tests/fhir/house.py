@@ -20,10 +20,12 @@ PERSONNUMMER = "http://electronichealth.se/identifier/personnummer"
 KINDS = (
     "ImagingStudy",
     "DiagnosticReport",
+    "Observation",
     "ServiceRequest",
     "DocumentReference",
     "PractitionerRole",
     "Provenance",
+    "Consent",
 )
 NORD, KLARA = "1.2.752.1", "1.2.752.2"
 SHAPE = objects.Shape(objects.MR_IMAGE, "MR", 8, 8, 0)

@@ -19,7 +19,7 @@ INSTANT = re.compile(
 )
 URI = re.compile(r"[a-z][a-z0-9+.\-]*:\S+")
 REFERENCE = re.compile(
-    r"(Patient|ImagingStudy|ServiceRequest|DiagnosticReport|DocumentReference|PractitionerRole|Organization|Endpoint)"
+    r"(Patient|ImagingStudy|ServiceRequest|DiagnosticReport|Observation|DocumentReference|PractitionerRole|Organization|Endpoint)"
     r"/[A-Za-z0-9\-.]{1,64}(/_history/[A-Za-z0-9\-.]{1,64})?"
 )
 FORMS = {
@@ -95,7 +95,8 @@ def _values(value: Any, place: str) -> Iterator[str]:
         yield f"{place} is empty"
     elif isinstance(value, dict):
         for key, inner in value.items():
-            form = FORMS.get(key)
+            # An actor's or a member's element "reference" is a Reference itself.
+            form = None if key == "reference" and isinstance(inner, dict) else FORMS.get(key)
             if form is not None and not (isinstance(inner, str) and form.fullmatch(inner)):
                 yield f"{place}.{key} is {inner!r}"
             yield from _values(inner, f"{place}.{key}")

@@ -151,7 +151,7 @@ def test_nobody_without_a_valid_token_is_told_anything(house: Running, token: st
         ("/Patient/x/$everything", {}, 404),
         ("/DiagnosticReport", {"patient": "0" * 32}, 404),
         ("/ServiceRequest", {"patient": "'; DROP TABLE patient; --"}, 404),
-        ("/Observation", {}, 404),
+        ("/Medication", {}, 404),
         ("/", {}, 404),
     ],
 )
@@ -209,7 +209,7 @@ def test_a_person_is_read_again_by_the_same_opaque_name(radiologist: Reader, rea
 def test_the_capability_statement_is_open_and_true(house: Running, radiologist: Reader) -> None:
     statement = Reader(house, "").get("/metadata")
     handle = radiologist.handle(TOLVAN)
-    values = {"token": "x", "date": "2024-01-01", "string": "x", "reference": "Patient/x"}
+    values = {"token": "x", "date": "2024-01-01", "string": "x", "reference": "Patient/x", "quantity": "1"}
     for resource in statement["rest"][0]["resource"]:
         kind = resource["type"]
         if kind == "AuditEvent":

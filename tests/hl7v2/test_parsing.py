@@ -11,7 +11,7 @@ from samsyn.errors import BadInput, LimitExceeded, NotSupported, SamsynError
 from samsyn.hl7v2.charsets import Charset
 from samsyn.hl7v2.escapes import Delimiters, escape, unescape
 from samsyn.hl7v2.faults import BadMessage
-from samsyn.hl7v2.parsing import Segment, parse, split_batch
+from samsyn.hl7v2.parsing import Grammar, Segment, parse, split_batch
 from tests.hl7v2.messages import message, msh, obr, obx, pid, segment
 
 HEAD = "MSH|^~\\&|A|B|C|D|20240101||ORU^R01|1|P|2.5\r"
@@ -288,8 +288,24 @@ def test_a_text_of_ten_thousand_repetitions_is_cut_once() -> None:
 def test_the_quick_way_to_a_component_gives_what_the_long_way_gives(
     field: str, component: int, subcomponent: int, repetition: int
 ) -> None:
-    read = Segment("ZZZ", 1, ("ZZZ", field), STANDARD, Charset.LATIN_1)
-    raw = read._component(1, component, repetition)
+    long = Segment("ZZZ", 1, ("ZZZ", field), Grammar(STANDARD, Charset.LATIN_1))
+    raw = long._component(1, component, repetition)
     if subcomponent:
         raw = [*raw.split("&"), "", ""][subcomponent - 1]
-    assert read.text(1, component, subcomponent, repetition) == read._plain(1, raw).strip()
+    expected = long._plain(1, raw).strip()
+    for quick in (long, parse(f"MSH|^~\\&|\rZZZ|{field}".encode("latin-1")).segments[1]):
+        for _ in range(2):  # the second time from what was kept of the first
+            assert quick.text(1, component, subcomponent, repetition) == expected
+            assert quick.code(1) == quick.text(1).upper()
+        assert quick.every(1) == [long._plain(1, each) for each in long._repeated(1)]
+
+
+def test_an_escape_in_one_segment_leaves_the_others_plain() -> None:
+    message = parse(
+        b"MSH|^~\\&|A~B\rOBX|1|TX|T^Text||rad 1\\.br\\rad 2\rOBX|2|TX|T^Text||r~s\rOBX|3|TX|T^Text||rad 3"
+    )
+    assert [segment.grammar.is_plain for segment in message.segments] == [False, False, False, True]
+    assert [segment.every(5) for segment in message.all("OBX")] == [["rad 1\nrad 2"], ["r", "s"], ["rad 3"]]
+    assert message.segments.codes("OBX", 3) == ["T", "T", "T"]
+    assert message.segments.of_kind("OBX", "T") == list(message.all("OBX"))
+    assert message.segments.of_kind("OBX", "U") == []

@@ -1,6 +1,6 @@
 """Whatever the order in which a patient's messages and images arrive, everybody ends up seeing the same.
 
-`SAMSYN_FUZZ_COUNT` sets how many of the 40,320 orders of the eight events are tried (default 150).
+`SAMSYN_FUZZ_ORDERS` sets how many of the 40,320 orders of the eight events are tried (default 150).
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from tests.reports.house import EHR, RIS, House
 ISSUER = RIS.default_issuer
 FIVE = ("referral", "study", "final", "update", "merge")
 EIGHT = ("referral", "study", "preliminary", "final", "addendum", "correction", "update", "merge")
-COUNT = int(os.environ.get("SAMSYN_FUZZ_COUNT", "150"))
+COUNT = int(os.environ.get("SAMSYN_FUZZ_ORDERS", "150"))
 
 
 class Story:

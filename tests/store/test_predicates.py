@@ -34,7 +34,7 @@ LEAVES = st.one_of(
     st.builds(PatientIn, st.frozensets(st.integers(1, 3), max_size=3)),
     st.builds(ProviderIs, PROVIDERS),
     st.builds(UnitIs, PROVIDERS, UNITS),
-    st.builds(Overlaps, DAYS, DAYS),
+    st.builds(Overlaps, st.lists(st.tuples(DAYS, DAYS), max_size=3).map(tuple)),
 )
 PREDICATES = st.recursive(
     LEAVES,

@@ -18,7 +18,7 @@ from samsyn.wire.assembly import (
     fragment_bytes,
     message_pieces,
 )
-from samsyn.wire.command_set import Element, encode_elements
+from samsyn.wire.command_set import Element, decode_elements, encode_elements
 from samsyn.wire.dimse_status import (
     FIND_STATUSES,
     GENERAL_STATUSES,
@@ -145,6 +145,18 @@ def test_a_store_request_without_uids_can_still_be_answered() -> None:
     command, has_data = dimse.decode_command(encode_elements(elements))
     assert command == dimse.StoreRequest(5, "", "")
     assert has_data
+
+
+def test_a_request_whose_uids_are_no_text_can_still_be_answered() -> None:
+    elements = {
+        int(Element.AFFECTED_SOP_CLASS_UID): b"1.2\xff\x80",
+        int(Element.COMMAND_FIELD): b"\x30\0",
+        int(Element.MESSAGE_ID): b"\x05\0",
+        int(Element.DATA_SET_TYPE): b"\x01\x01",
+    }
+    request, _ = dimse.decode_command(encode_elements(elements))
+    answer = dimse.encode_command(dimse.EchoResponse(5, 0, request.sop_class_uid), False)
+    assert decode_elements(answer)[Element.AFFECTED_SOP_CLASS_UID] == b"1.2\xff\x80\0"
 
 
 def test_an_error_comment_is_cut_and_kept_ascii() -> None:

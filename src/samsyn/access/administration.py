@@ -9,7 +9,7 @@ from datetime import datetime
 from samsyn.access import duties
 from samsyn.access.events import Event, entry
 from samsyn.access.facts import Facts
-from samsyn.access.registers import Registers
+from samsyn.access.registers import Registers, consents_of
 from samsyn.audit import journal as audit
 from samsyn.clock import Clock
 from samsyn.errors import NotFound
@@ -55,7 +55,7 @@ class RegisterAdministration:
             keys = patient_rows.closure(ask, patient_key)
             owners = {each.provider for each in register_rows.owners_of(ask, keys)}
             owners |= {each.provider for each in register_rows.own_blocks_of(ask, keys, now)}
-            owners |= {each.provider for each in register_rows.consents_of(ask, keys, now)}
+            owners |= {each.provider for each in self._consents(ask, keys, now)}
             owners |= {each.provider for each in register_rows.relations_of(ask, keys, now)}
             return provider in owners
 
@@ -77,15 +77,16 @@ class RegisterAdministration:
             return Overview(
                 blocks,
                 tuple(each for each in register_rows.lifts_of(ask, keys, now) if each.block_id in own),
-                tuple(
-                    each for each in register_rows.consents_of(ask, keys, now) if each.provider == provider
-                ),
+                tuple(each for each in self._consents(ask, keys, now) if each.provider == provider),
                 tuple(
                     each for each in register_rows.relations_of(ask, keys, now) if each.provider == provider
                 ),
             )
 
         return await self._store.read(lambda connection: question(register_rows.asking(connection)))
+
+    def _consents(self, ask: Ask, keys: frozenset[int], now: str) -> tuple[Consent, ...]:
+        return consents_of(ask, self._registers.masters, keys, now)
 
     async def end_relation(self, subject: Subject, relation_id: str, wording: str = "") -> None:
         """Ends a care relation of the own provider that does not hold; twice is once. NotFound: another's."""

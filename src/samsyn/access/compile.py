@@ -11,7 +11,7 @@ from typing import Final
 from samsyn.access.facts import ALL, Facts
 from samsyn.access.grounds import ONE_STEP
 from samsyn.access.rules import OWN_WORK, best_ground, is_same_region, last_day_for_patient, stands_for
-from samsyn.access.standing import ALWAYS, Covered, Span, Standing, standing
+from samsyn.access.standing import ALWAYS, Covered, Standing, standing
 from samsyn.model.predicate import (
     AllOf,
     AnyOf,
@@ -22,6 +22,7 @@ from samsyn.model.predicate import (
     PatientIn,
     Predicate,
     ProviderIs,
+    Span,
     UnitIs,
     Without,
 )
@@ -148,7 +149,7 @@ def _patient(reader: Standing) -> Predicate:
     facts = reader.facts
     if facts.purpose is not Purpose.OWN_RECORD or not stands_for(facts):
         return Nothing()
-    return AllOf((Without(Overlaps(last_day_for_patient(facts) + 1, None)), Without(IsPreliminary())))
+    return AllOf((Without(Overlaps(((last_day_for_patient(facts) + 1, None),))), Without(IsPreliminary())))
 
 
 def _unblocked(reader: Standing, providers: set[str]) -> Predicate:
@@ -164,9 +165,8 @@ def _blocked(covered: Covered, providers: set[str] | None) -> list[Predicate]:
     if providers is not None:
         concerned &= providers
     units: dict[str, list[Predicate]] = {provider: [] for provider in sorted(concerned)}
-    for (provider, unit), spans in sorted(covered.units.items()):
-        if provider in concerned:
-            units[provider].append(_during(UnitIs(provider, unit), spans))
+    for provider, unit in sorted(owner for owner in covered.units if owner[0] in concerned):
+        units[provider].append(_during(UnitIs(provider, unit), covered.units[provider, unit]))
     return [
         _blocked_at(provider, covered.providers.get(provider, ()), parts) for provider, parts in units.items()
     ]
@@ -178,14 +178,14 @@ def _blocked_at(provider: str, spans: tuple[Span, ...], units: list[Predicate]) 
         return ProviderIs(provider)
     if not spans and len(units) == 1:
         return units[0]
-    whole: list[Predicate] = [Overlaps(first, last) for first, last in spans]
+    whole: list[Predicate] = [Overlaps(spans)] if spans else []
     return AllOf((ProviderIs(provider), _any([*whole, *units])))
 
 
 def _during(owner: Predicate, spans: tuple[Span, ...]) -> Predicate:
     if spans == (ALWAYS,):
         return owner
-    return AllOf((owner, _any([Overlaps(first, last) for first, last in spans])))
+    return AllOf((owner, Overlaps(spans)))
 
 
 def _unless(parts: list[Predicate]) -> tuple[Predicate, ...]:

@@ -176,3 +176,9 @@ def stewarding(subject: Subject, now: datetime) -> Assignment:
     ):
         raise NotAllowed("steward")
     return own
+
+
+def check_sees_rejected(subject: Subject) -> None:
+    """Seeing what rejection notes hide: a steward with an assignment; NotAllowed for everybody else."""
+    if STEWARD not in subject.roles or subject.assignment is None:
+        raise NotAllowed("only stewards see what was rejected")

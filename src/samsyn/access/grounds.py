@@ -113,14 +113,21 @@ def binding_blocks(facts: Facts, assignment: Assignment) -> tuple[Block, ...]:
     when the policy says so. An inner block that names no unit covers its whole provider (the closed side).
     """
     lifted = {lift.block_id for lift in facts.lifts if _lift_counts(facts, lift, assignment)}
-    return tuple(
-        block
-        for block in facts.blocks
-        if block.patient_key in facts.patient_keys
-        and (block.ended is None or facts.now < block.ended)
-        and block.block_id not in lifted
-        and _hides_from(block, assignment, facts.policy.inner_acts_outward)
-    )
+    own_provider, own_unit = assignment.provider_hsa_id, assignment.unit_hsa_id
+    patient_keys, now = facts.patient_keys, facts.now
+    inner_acts_outward = facts.policy.inner_acts_outward
+    binding = []
+    for block in facts.blocks:
+        block_id, patient_key, kind, provider, unit, _, _, ended = block
+        if patient_key not in patient_keys or block_id in lifted or (ended is not None and ended <= now):
+            continue
+        if kind is BlockKind.OUTER:
+            hides = provider != own_provider
+        else:
+            hides = unit != own_unit if provider == own_provider else inner_acts_outward
+        if hides:
+            binding.append(block)
+    return tuple(binding)
 
 
 def standing_blocks(facts: Facts) -> tuple[Block, ...]:
@@ -130,15 +137,6 @@ def standing_blocks(facts: Facts) -> tuple[Block, ...]:
         for block in facts.blocks
         if block.patient_key in facts.patient_keys and (block.ended is None or facts.now < block.ended)
     )
-
-
-def _hides_from(block: Block, reader: Assignment, inner_acts_outward: bool) -> bool:
-    own_provider = block.provider == reader.provider_hsa_id
-    if block.kind is BlockKind.OUTER:
-        return not own_provider
-    if own_provider:
-        return block.unit != reader.unit_hsa_id
-    return inner_acts_outward
 
 
 def next_change(facts: Facts) -> datetime | None:

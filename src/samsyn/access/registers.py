@@ -15,13 +15,16 @@ from samsyn.access import duties
 from samsyn.access.events import Event, entry
 from samsyn.access.facts import Choices, Facts, Policy
 from samsyn.access.grounds import TWO_STEP
+from samsyn.access.masters import NO_MASTERS, Masters, national_number, put_grant
 from samsyn.audit import journal as audit
 from samsyn.clock import STOCKHOLM, Clock
-from samsyn.errors import BadInput, NotFound
+from samsyn.errors import BadInput, NotFound, NotSupported, OutOfResources
 from samsyn.model.audit import AuditEntry
+from samsyn.model.national import NationalGrant, Register
+from samsyn.model.patient import PatientIdentifier
 from samsyn.model.registers import Block, BlockKind, CareRelation, Consent, Ground, Lift, LiftRequest
 from samsyn.model.subject import Purpose, Subject, SubjectKind
-from samsyn.store.index import patient_rows, register_rows
+from samsyn.store.index import grant_rows, patient_rows, register_rows
 from samsyn.store.index.register_rows import Ask
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
@@ -44,16 +47,24 @@ def read_facts(
     choices: Choices,
     policy: Policy,
     blocks_known: bool,
+    masters: Masters = NO_MASTERS,
 ) -> Facts:
-    """The rows about one person (all keys of a closure) that count now or later, as the rules want them."""
+    """The rows about one person (all keys of a closure) that count now or later, as the rules want them.
+
+    `masters`: rows of registers elsewhere count beside the own ones as long as their copies are young enough.
+    """
     text = now.isoformat()
+    provider = subject.assignment.provider_hsa_id if subject.assignment else ""
+    relations = register_rows.relations_of(ask, patient_keys, text)
+    if masters.counts(Register.RELATION, provider):
+        relations += grant_rows.relations_of(ask, patient_keys, text)
     return Facts(
         subject,
         purpose,
         patient_keys,
         now,
-        register_rows.relations_of(ask, patient_keys, text),
-        register_rows.consents_of(ask, patient_keys, text),
+        relations,
+        consents_of(ask, masters, patient_keys, text),
         register_rows.blocks_of(ask, patient_keys, text),
         register_rows.lifts_of(ask, patient_keys, text),
         choices,
@@ -61,6 +72,15 @@ def read_facts(
         blocks_known,
         _born(ask, subject, patient_keys),
     )
+
+
+def consents_of(ask: Ask, masters: Masters, patient_keys: frozenset[int], now: str) -> tuple[Consent, ...]:
+    """Grounds of the own register and of the national one, where that can be trusted now."""
+    own = register_rows.consents_of(ask, patient_keys, now)
+    if not masters.is_connected(Register.CONSENT):
+        return own
+    copied = grant_rows.consents_of(ask, patient_keys, now)
+    return own + tuple(each for each in copied if masters.counts(Register.CONSENT, each.provider))
 
 
 def _born(ask: Ask, subject: Subject, patient_keys: frozenset[int]) -> str:
@@ -86,6 +106,12 @@ class Registers:
         """What the law leaves to the region."""
         self.version = 0
         """Grows with every write of this process."""
+        self.masters: Masters = NO_MASTERS
+
+    def connect(self, masters: Masters) -> None:
+        """Goes by these registers elsewhere from now on."""
+        self.masters = masters
+        self.version += 1
 
     async def attest_relation(
         self, subject: Subject, patient_key: int, ends: datetime | None = None, wording: str = ""
@@ -107,6 +133,10 @@ class Registers:
                 "attested",
             )
             insert_row(transaction, "care_relation", relation)
+            if self.masters.is_connected(Register.RELATION):
+                grant = _grant_of(transaction, relation, "relation")
+                if grant is not None:
+                    self.masters.tell(transaction, Register.RELATION, grant, subject, "", act="register")
             details = {"relation": relation.relation_id, "wording": wording}
             audit.append(transaction, entry(subject, Event.ATTEST_RELATION, patient_key, details=details))
             return relation
@@ -132,6 +162,16 @@ class Registers:
         now = self._clock.now()
         if ground is Ground.EMERGENCY and ends is None:
             ends = now + timedelta(hours=limits.EMERGENCY_HOURS)
+        if ground is Ground.CONSENT and self.masters.is_connected(Register.CONSENT):
+            return await self._register_at_master(
+                subject,
+                patient_key,
+                personal=personal,
+                starts=starts,
+                ends=ends,
+                channel=channel,
+                wording=wording,
+            )
 
         def decide(transaction: Transaction) -> Consent:
             facts = self.facts_in(transaction, subject, patient_key)
@@ -149,6 +189,12 @@ class Registers:
                 channel,
             )
             insert_row(transaction, "consent", consent)
+            if ground in TWO_STEP and self.masters.is_connected(Register.CONSENT):
+                # Danger does not wait for a register elsewhere: it counts here, and the register is told.
+                grant = _grant_of(transaction, consent, Ground.EMERGENCY.value)
+                if grant is not None:
+                    reason = f"{ground.value}: {wording}"
+                    self.masters.tell(transaction, Register.CONSENT, grant, subject, reason, act="register")
             event = Event.EMERGENCY_CONSENT if ground in TWO_STEP else Event.ATTEST_CONSENT
             details = {
                 "consent": consent.consent_id,
@@ -163,25 +209,95 @@ class Registers:
 
         return await self.change(decide)
 
+    async def _register_at_master(
+        self,
+        subject: Subject,
+        patient_key: int,
+        *,
+        personal: bool,
+        starts: datetime | None,
+        ends: datetime | None,
+        channel: str,
+        wording: str,
+    ) -> Consent:
+        """A consent whose register is elsewhere: that it was asked for is durable before the register is called, and
+        it counts here when the register has taken it. OutOfResources, NotSupported: the register has not.
+        """
+        given = new_id()
+        details = {
+            "consent": given,
+            "ground": Ground.CONSENT.value,
+            "for": "person" if personal else "unit",
+            "channel": channel,
+            "until": utc_text(ends) if ends else "withdrawn",
+            "wording": wording,
+            "register": "national",
+        }
+
+        def decide(transaction: Transaction) -> tuple[Consent, NationalGrant]:
+            facts = self.facts_in(transaction, subject, patient_key)
+            begins = starts or facts.now
+            own = duties.check_ground(facts, Ground.CONSENT, personal, begins, ends, channel)
+            employee = subject.hsa_id if personal else ""
+            provider, unit = own.provider_hsa_id, own.unit_hsa_id
+            consent = Consent(
+                given, patient_key, Ground.CONSENT, provider, unit, employee, begins, ends, channel
+            )
+            grant = _grant_of(transaction, consent, Ground.CONSENT.value)
+            if grant is None:
+                raise NotSupported("the person has no number that the national register knows")
+            audit.append(transaction, entry(subject, Event.ATTEST_CONSENT, patient_key, details=details))
+            return consent, grant
+
+        consent, grant = (await self._store.commit(decide)).value
+        try:
+            await self.masters.register(Register.CONSENT, grant, subject, f"{channel}: {wording}")
+        except (OutOfResources, NotSupported) as problem:
+            refused = details | {"outcome": problem.code}
+            refusal = entry(subject, Event.ATTEST_CONSENT, patient_key, details=refused, allowed=False)
+            await audit.write(self._store, refusal)
+            raise
+        await self.change(lambda transaction: put_grant(transaction, Register.CONSENT, grant))
+        return consent
+
     async def end_ground(
         self, subject: Subject, consent_id: str, *, annulled: bool = False, wording: str = ""
     ) -> None:
-        """Withdraws a consent, or annuls a wrong registration; twice is once. NotFound: not this unit's."""
+        """Withdraws a consent, or annuls a wrong registration; twice is once. NotFound: not this unit's.
+
+        It counts here from now on, whether or not a register elsewhere can be told at once.
+        """
 
         def decide(transaction: Transaction) -> None:
-            consent = register_rows.consent(transaction.all, consent_id)
+            own = register_rows.consent(transaction.all, consent_id)
+            consent = own or grant_rows.consent(transaction.all, consent_id)
             if consent is None:
                 raise NotFound
             facts = self.facts_in(transaction, subject, consent.patient_key)
             duties.check_end_of_ground(facts, consent)
             if consent.ended is not None:
                 return
-            transaction.update("consent", {"consent_id": consent_id}, ended=transaction.time)
+            if own is not None:
+                transaction.update("consent", {"consent_id": consent_id}, ended=transaction.time)
+            else:
+                there = {"register": Register.CONSENT.value, "grant_id": consent_id}
+                transaction.update("national_grant", there, ended=transaction.time)
+            if own is None or own.ground in TWO_STEP:
+                self._tell_end(transaction, subject, consent, annulled)
             event = Event.ANNUL_CONSENT if annulled else Event.WITHDRAW_CONSENT
             details = {"consent": consent_id, "wording": wording}
             audit.append(transaction, entry(subject, event, consent.patient_key, details=details))
 
         await self.change(decide)
+
+    def _tell_end(self, transaction: Transaction, subject: Subject, consent: Consent, annulled: bool) -> None:
+        if not self.masters.is_connected(Register.CONSENT):
+            return
+        kind = Ground.CONSENT if consent.ground is Ground.CONSENT else Ground.EMERGENCY
+        grant = _grant_of(transaction, consent, kind.value)
+        if grant is not None:
+            act = "annul" if annulled else "cancel"
+            self.masters.tell(transaction, Register.CONSENT, grant, subject, "", act=act)
 
     async def register_block(
         self,
@@ -314,11 +430,11 @@ class Registers:
             keys = patient_rows.closure(ask, patient_key)
             if subject.kind is SubjectKind.PATIENT:
                 own_record = subject.patient_key in keys
-                return register_rows.consents_of(ask, keys, now.isoformat()) if own_record else ()
+                return consents_of(ask, self.masters, keys, now.isoformat()) if own_record else ()
             own = subject.assignment
             return tuple(
                 consent
-                for consent in register_rows.consents_of(ask, keys, now.isoformat())
+                for consent in consents_of(ask, self.masters, keys, now.isoformat())
                 if own is not None
                 and (consent.provider, consent.unit) == (own.provider_hsa_id, own.unit_hsa_id)
             )
@@ -338,7 +454,27 @@ class Registers:
         keys = patient_rows.closure(transaction.all, patient_key)
         purpose = Purpose.OWN_RECORD if subject.kind is SubjectKind.PATIENT else Purpose.CARE
         now = datetime.fromisoformat(transaction.time)
-        return read_facts(transaction.all, subject, purpose, keys, now, Choices(), self.policy, True)
+        return read_facts(
+            transaction.all, subject, purpose, keys, now, Choices(), self.policy, True, self.masters
+        )
+
+
+def _grant_of(transaction: Transaction, row: CareRelation | Consent, kind: str) -> NationalGrant | None:
+    """The row as a national register takes it; None: the person has no number that one knows."""
+    keys = patient_rows.closure(transaction.all, row.patient_key)
+    marks = ",".join("?" * len(keys))
+    # Only question marks are put into the statement; the values are bound.
+    found = transaction.all(
+        f"SELECT issuer, value FROM patient_identifier WHERE patient_key IN ({marks}) ORDER BY value",  # noqa: S608
+        *sorted(keys),
+    )
+    number = national_number([PatientIdentifier(issuer, value) for issuer, value in found])
+    if number is None:
+        return None
+    row_id = row.relation_id if isinstance(row, CareRelation) else row.consent_id
+    return NationalGrant(
+        row_id, number.issuer, number.value, kind, row.provider, row.unit, row.employee, row.starts, row.ends
+    )
 
 
 def _existing_block(transaction: Transaction, block_id: str) -> Block:

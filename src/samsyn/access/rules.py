@@ -403,20 +403,8 @@ def judge(reader: Standing, item: Item) -> Verdict:
 
 
 def judged(reader: Standing, items: Iterable[Item]) -> list[tuple[Item, Verdict]]:
-    """`judge` for the many items of a history. For staff and systems a verdict depends on an item's time only
-    through the blocks, so one verdict serves all items that share patient, owner and being blocked.
-    """
-    if reader.facts.subject.kind is SubjectKind.PATIENT:
-        return [(item, judge(reader, item)) for item in items]
-    verdicts: dict[tuple[int, str, str, bool], Verdict] = {}
-    found = []
-    for item in items:
-        alike = (item.patient_key, item.provider, item.unit, reader.covered.hides(item))
-        verdict = verdicts.get(alike)
-        if verdict is None:
-            verdict = verdicts[alike] = judge(reader, item)
-        found.append((item, verdict))
-    return found
+    """`judge` for several items."""
+    return [(item, judge(reader, item)) for item in items]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Final
 
 from samsyn.access.facts import ALL, Facts
 from samsyn.access.grounds import (
@@ -13,13 +13,11 @@ from samsyn.access.grounds import (
     valid_assignment,
     valid_grounds,
 )
-from samsyn.model.predicate import Item
+from samsyn.model.predicate import Item, Span, touches
 from samsyn.model.registers import Block, BlockKind, Ground
 from samsyn.model.subject import Assignment, Scope, SubjectKind
 
-Span: TypeAlias = tuple[int | None, int | None]
-"""First and last day (YYYYMMDD) that a block covers; None = open."""
-ALWAYS: Span = (None, None)
+ALWAYS: Final[Span] = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +30,10 @@ class Covered:
     def hides(self, item: Item) -> bool:
         """Whether any block touches the item's time; an item of unknown time is touched by every block."""
         spans = self.providers.get(item.provider)
-        if spans and _touched(spans, item):
+        if spans and touches(spans, item.begins, item.ends):
             return True
         spans = self.units.get((item.provider, item.unit))
-        return spans is not None and _touched(spans, item)
+        return spans is not None and touches(spans, item.begins, item.ends)
 
     def spans_of(self, provider: str, unit: str) -> tuple[Span, ...]:
         """What is covered at this owner; () when no binding block touches it."""
@@ -71,6 +69,24 @@ def standing(facts: Facts) -> Standing:
     )
 
 
+def told_apart(reader: Standing, rows: Iterable[tuple[int, str, str, int | None, int | None]]) -> list[Item]:
+    """One item for all of a history that the rules of staff and systems can not tell apart.
+
+    Their verdict depends on the patient, the owner and whether a block hides the item, and on time through that
+    alone. `rows`: (patient, provider, unit, begins, ends).
+    """
+    found: dict[tuple[int, str, str, bool], Item] = {}
+    covered: dict[tuple[str, str], tuple[Span, ...]] = {}
+    for patient_key, provider, unit, begins, ends in rows:
+        spans = covered.get((provider, unit))
+        if spans is None:
+            spans = covered[provider, unit] = reader.covered.spans_of(provider, unit)
+        alike = (patient_key, provider, unit, touches(spans, begins, ends))
+        if alike not in found:
+            found[alike] = Item(patient_key, provider, unit, begins, ends)
+    return list(found.values())
+
+
 def chosen(choices: frozenset[str], name: str) -> bool:
     """Whether an active choice takes in this unit or provider."""
     return ALL in choices or name in choices
@@ -79,12 +95,11 @@ def chosen(choices: frozenset[str], name: str) -> bool:
 def _covered(blocks: Iterable[Block]) -> Covered:
     providers: dict[str, set[Span]] = {}
     units: dict[tuple[str, str], set[Span]] = {}
-    for block in blocks:
-        span = (block.first, block.last)
-        if block.kind is BlockKind.OUTER or not block.unit:
-            providers.setdefault(block.provider, set()).add(span)
+    for _, _, kind, provider, unit, first, last, _ in blocks:
+        if kind is BlockKind.OUTER or not unit:
+            providers.setdefault(provider, set()).add((first, last))
         else:
-            units.setdefault((block.provider, block.unit), set()).add(span)
+            units.setdefault((provider, unit), set()).add((first, last))
     return Covered(
         MappingProxyType({provider: _fewest(spans) for provider, spans in providers.items()}),
         MappingProxyType({unit: _fewest(spans) for unit, spans in units.items()}),
@@ -95,14 +110,6 @@ def _fewest(spans: set[Span]) -> tuple[Span, ...]:
     """A span without bounds covers every other one."""
     if ALWAYS in spans:
         return (ALWAYS,)
+    if len(spans) == 1:
+        return tuple(spans)
     return tuple(sorted(spans, key=lambda span: (span[0] or 0, span[1] or 0)))
-
-
-def _touched(spans: tuple[Span, ...], item: Item) -> bool:
-    """As model.predicate.Overlaps holds, without making one for each of many items."""
-    for first, last in spans:
-        if (last is None or item.begins is None or item.begins <= last) and (
-            first is None or item.ends is None or item.ends >= first
-        ):
-            return True
-    return False

@@ -13,11 +13,13 @@ from types import MappingProxyType
 from typing import Final
 
 from samsyn import limits
+from samsyn.access import duties
 from samsyn.access.choices import ActiveChoices
 from samsyn.access.compile import predicate_of, system_predicate
 from samsyn.access.events import OPENINGS, Activity, Event, entry
-from samsyn.access.facts import Choices, Facts, Policy
+from samsyn.access.facts import Choices, Policy
 from samsyn.access.grounds import attested_facts, next_change
+from samsyn.access.holdings import items_of, persons
 from samsyn.access.once import Once
 from samsyn.access.refusals import Refusals
 from samsyn.access.registers import Registers, read_facts
@@ -39,13 +41,20 @@ from samsyn.access.rules import (
 from samsyn.access.standing import Standing, standing
 from samsyn.audit import journal as audit
 from samsyn.clock import Clock
-from samsyn.errors import LimitExceeded, NotAllowed, NotFound
+from samsyn.errors import LimitExceeded, NotFound
 from samsyn.model.audit import AuditEntry
+from samsyn.model.national import Register
 from samsyn.model.patient import Patient
 from samsyn.model.predicate import NO_ITEM, AnyOf, Item, Nothing, Predicate, holds
 from samsyn.model.registers import Ground
 from samsyn.model.subject import Purpose, Subject, SubjectKind
-from samsyn.store.index import examination_rows, identity_rows, instance_rows, patient_rows, register_rows
+from samsyn.store.index import (
+    grant_rows,
+    identity_rows,
+    instance_rows,
+    patient_rows,
+    register_rows,
+)
 from samsyn.store.index.port import IndexConnection
 from samsyn.store.index.register_rows import Ask
 from samsyn.store.store import Store
@@ -73,6 +82,8 @@ class View:
     grounds: frozenset[Ground]
     blocks_known: bool
     """False: the block register is out of reach, only the own unit's information is shown; say so."""
+    unreachable: frozenset[Register]
+    """Registers elsewhere that are out of reach: no consent or relation of theirs counts; say so."""
     rejected_of: str
     """HSA-id of the provider whose rejected instances are shown, "" = none: only its stewards see them."""
     opened: datetime
@@ -133,8 +144,9 @@ class _Kept:
 class _Read:
     """What the store knew when a View was made."""
 
-    persons: tuple[Facts, ...]
-    items: tuple[Item, ...]
+    persons: tuple[Standing, ...]
+    items: tuple[Item, ...] = ()
+    """What exists of the one person, as far as the rules tell it apart."""
 
 
 class Gatekeeper:
@@ -183,7 +195,7 @@ class Gatekeeper:
         if purpose is None:
             purpose = Purpose.OWN_RECORD if subject.kind is SubjectKind.PATIENT else Purpose.CARE
         if with_rejected:
-            _check_sees_rejected(subject)
+            duties.check_sees_rejected(subject)
         key = (subject, purpose, patient_keys, *((with_rejected,) if with_rejected else ()))
         kept = self._kept.get(key)
         if kept is not None and self._still_true(kept):
@@ -240,7 +252,7 @@ class Gatekeeper:
         journal, with the rule that decided, once per session, study and quarter of an hour.
         """
         if with_rejected:
-            _check_sees_rejected(
+            duties.check_sees_rejected(
                 subject
             )  # before anything is looked up: what exists must not decide the answer
         shown: set[int] = set()
@@ -392,7 +404,12 @@ class Gatekeeper:
             and self._clock.monotonic() < kept.until
             and (kept.changes is None or self._clock.now() < kept.changes)
             and kept.view.blocks_known == self._blocks_known()
+            and kept.view.unreachable == self._unreachable(kept.view.subject)
         )
+
+    def _unreachable(self, subject: Subject) -> frozenset[Register]:
+        own = subject.assignment
+        return self.registers.masters.unreachable(own.provider_hsa_id) if own else frozenset()
 
     @property
     def _version(self) -> tuple[int, int, int]:
@@ -402,27 +419,46 @@ class Gatekeeper:
         self, subject: Subject, purpose: Purpose, patient_keys: frozenset[int] | None, with_rejected: bool
     ) -> View:
         now = self._clock.now()
-        known = self._blocks_known()
+        known, unreachable = self._blocks_known(), self._unreachable(subject)
 
-        def facts_of(ask: Ask, keys: frozenset[int]) -> Facts:
+        def standing_of(ask: Ask, keys: frozenset[int]) -> Standing:
             chosen = self.choices.of(subject.session_id, keys)
-            return attested_facts(read_facts(ask, subject, purpose, keys, now, chosen, self._policy, known))
+            facts = read_facts(
+                ask, subject, purpose, keys, now, chosen, self._policy, known, self.registers.masters
+            )
+            return standing(attested_facts(facts))
 
         def question(connection: IndexConnection) -> _Read:
             ask = register_rows.asking(connection)
             if patient_keys is None:
-                return _Read(_persons_with_ground(ask, facts_of, subject, now), ())
-            persons = tuple(facts_of(ask, keys) for keys in _persons(ask, patient_keys))
-            if len(persons) != 1 or subject.kind is SubjectKind.PATIENT:
-                return _Read(persons, ())
-            return _Read(persons, _items(connection, persons[0]))
+                return _Read(self._persons_with_ground(ask, standing_of, subject, now))
+            found = tuple(standing_of(ask, keys) for keys in persons(ask, patient_keys))
+            if len(found) != 1 or subject.kind is SubjectKind.PATIENT:
+                return _Read(found)
+            return _Read(found, items_of(connection, found[0]))
 
         read = await self._store.read(question)
         return _view(
-            *(subject, purpose, patient_keys, read, known, now, with_rejected),
+            *(subject, purpose, patient_keys, read, known, unreachable, now, with_rejected),
             self._renewed,
             self._local_issuers,
         )
+
+    def _persons_with_ground(
+        self,
+        ask: Ask,
+        standing_of: Callable[[Ask, frozenset[int]], Standing],
+        subject: Subject,
+        now: datetime,
+    ) -> tuple[Standing, ...]:
+        own = subject.assignment
+        if subject.kind is not SubjectKind.SYSTEM or own is None:
+            return ()
+        unit = own.provider_hsa_id, own.unit_hsa_id
+        keys = register_rows.persons_with_ground(ask, *unit, now.isoformat())
+        if self.registers.masters.counts(Register.CONSENT, own.provider_hsa_id):
+            keys = [*keys, *grant_rows.persons_with_ground(ask, *unit, now.isoformat())]
+        return tuple(standing_of(ask, person) for person in persons(ask, frozenset(keys)))
 
     async def _write_opened(self, view: View) -> None:
         event = _OPENED[view.subject.kind] if view.patient_keys is not None else Event.SYSTEM_VIEW
@@ -501,46 +537,20 @@ def _who(subject: Subject) -> tuple[str, str, str]:
     return subject.hsa_id, subject.session_id, subject.assignment.hsa_id if subject.assignment else ""
 
 
-def _persons(ask: Ask, patient_keys: frozenset[int]) -> list[frozenset[int]]:
-    """The persons behind the keys, each with every key that merges have given him."""
-    persons: list[frozenset[int]] = []
-    for key in sorted(patient_keys):
-        if not any(key in person for person in persons):
-            persons.append(patient_rows.closure(ask, key))
-    return persons
-
-
-def _items(connection: IndexConnection, facts: Facts) -> tuple[Item, ...]:
-    """What exists of the person, for indicators and names; by owner only, where no block asks for the day."""
-    if any(block.first is not None or block.last is not None for block in facts.blocks):
-        found = examination_rows.items_of(connection, facts.patient_keys)
-        return tuple([Item(*row) for row in found])
-    return tuple(register_rows.owners_of(register_rows.asking(connection), facts.patient_keys))
-
-
-def _persons_with_ground(
-    ask: Ask, facts_of: Callable[[Ask, frozenset[int]], Facts], subject: Subject, now: datetime
-) -> tuple[Facts, ...]:
-    own = subject.assignment
-    if subject.kind is not SubjectKind.SYSTEM or own is None:
-        return ()
-    keys = register_rows.persons_with_ground(ask, own.provider_hsa_id, own.unit_hsa_id, now.isoformat())
-    return tuple(facts_of(ask, person) for person in _persons(ask, frozenset(keys)))
-
-
 def _view(
     subject: Subject,
     purpose: Purpose,
     patient_keys: frozenset[int] | None,
     read: _Read,
     blocks_known: bool,
+    unreachable: frozenset[Register],
     now: datetime,
     with_rejected: bool,
     renew: Callable[[View], Awaitable[View]],
     local_issuers: Mapping[str, str],
 ) -> View:
     """The View that the facts give; the only place where one is made."""
-    readers = tuple(standing(facts) for facts in read.persons)
+    readers = read.persons
     one = readers[0] if patient_keys is not None and len(readers) == 1 else None
     if patient_keys is None:
         seen = system_predicate(subject, purpose, readers)
@@ -556,13 +566,14 @@ def _view(
         patient_keys=(
             None
             if patient_keys is None
-            else frozenset(key for facts in read.persons for key in facts.patient_keys)
+            else frozenset(key for reader in readers for key in reader.facts.patient_keys)
         ),
         indicators=indicators_of(verdicts),
         names=names_of(verdicts),
         choices=one.facts.choices if one else Choices(),
         grounds=one.grounds if one else frozenset(),
         blocks_known=blocks_known,
+        unreachable=unreachable,
         rejected_of=subject.assignment.provider_hsa_id if with_rejected and subject.assignment else "",
         opened=now,
         told=told_of(one, verdicts) if one else frozenset(),
@@ -585,8 +596,3 @@ def _untold(
     if subject.assignment is not None:
         told.add(subject.assignment.provider_hsa_id)
     return frozenset(issuer for issuer, provider in local_issuers.items() if provider not in told)
-
-
-def _check_sees_rejected(subject: Subject) -> None:
-    if "steward" not in subject.roles or subject.assignment is None:
-        raise NotAllowed("only stewards see what was rejected")

@@ -5,12 +5,13 @@ with unit and dates as "name: value" (PS3.16 TID 2000 and TID 1500; PS3.3 C.17.3
 are named, not shown. Pure, iterative and bounded.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
+from samsyn.dicom.content_items import first_item, items, meaning, person_name, text_of
 from samsyn.dicom.json import bulk_value, to_dicom_json
 from samsyn.errors import BadInput, LimitExceeded, NotFound
 from samsyn.limits import MAX_CDA_BYTES, MAX_REPORT_CHARACTERS, MAX_SR_ITEMS
@@ -77,7 +78,7 @@ def read_report_document(
     Raises BadInput for a content tree that can not be followed and LimitExceeded for one that is too large.
     """
     root: dict[str, Any] = orjson.loads(to_dicom_json(data, transfer_syntax_uid, ""))
-    title = _meaning(_first_item(root, "0040A043")) or _text(root, "00420010")
+    title = meaning(first_item(root, "0040A043")) or text_of(root, "00420010")
     if sop_class_uid in STRUCTURED:
         lines, measurements = _Tree(root).read()
         return _document(root, "sr", "\n".join(lines).strip("\n"), title, measurements)
@@ -108,36 +109,36 @@ def _document(
     measurements: tuple[Measurement, ...],
     content: bytes = b"",
 ) -> ReportDocument:
-    observer = _first_item(root, "0040A073")
-    verified = _text(root, "0040A493").upper() == "VERIFIED"
-    zone = _text(root, "00080201")
-    at = _text(observer, "0040A030").partition(".")[0]
-    date, time = _text(root, "00080023"), _text(root, "00080033").partition(".")[0]
+    observer = first_item(root, "0040A073")
+    verified = text_of(root, "0040A493").upper() == "VERIFIED"
+    zone = text_of(root, "00080201")
+    at = text_of(observer, "0040A030").partition(".")[0]
+    date, time = text_of(root, "00080023"), text_of(root, "00080033").partition(".")[0]
     return ReportDocument(
         form=form,
         text=text,
         title=title,
-        complete=_text(root, "0040A491").upper() == "COMPLETE" or form != "sr",
+        complete=text_of(root, "0040A491").upper() == "COMPLETE" or form != "sr",
         verified=verified,
-        author=_person(_first_item(root, "0040A078")) or _content_author(root),
-        signer=_person_name(observer, "0040A075") if verified else "",
+        author=_person(first_item(root, "0040A078")) or _content_author(root),
+        signer=person_name(observer, "0040A075") if verified else "",
         verified_at=(at if "+" in at or "-" in at else at + zone) if verified and at else "",
         content_at=f"{date}{time}{zone}" if date else "",
         replaces="0040A360" in root,
         measurements=measurements,
         content=content,
-        measures_only=_text(_first_item(root, "0040A043"), "00080100") in _MEASUREMENT_CODES,
+        measures_only=text_of(first_item(root, "0040A043"), "00080100") in _MEASUREMENT_CODES,
     )
 
 
 def _is_report(root: Mapping[str, Any], title: str) -> bool:
     """Whether an encapsulated document is a report: LOINC's imaging reports (PS3.16 CID 7000 has 187..-. and a few
     others), or a title that says so. A scanned referral or consent is encapsulated too and is no report."""
-    concept = _first_item(root, "0040A043")
-    code = _text(concept, "00080100")
-    if _text(concept, "00080102").upper() == "LN" and (code.startswith("187") or code in _REPORT_CODES):
+    concept = first_item(root, "0040A043")
+    code = text_of(concept, "00080100")
+    if text_of(concept, "00080102").upper() == "LN" and (code.startswith("187") or code in _REPORT_CODES):
         return True
-    words = f"{title} {_text(root, '00420010')}".lower()
+    words = f"{title} {text_of(root, '00420010')}".lower()
     return any(word in words for word in _EXTRA_TITLES)
 
 
@@ -153,21 +154,21 @@ class _Tree:
 
     def read(self) -> tuple[list[str], tuple[Measurement, ...]]:
         waiting: list[tuple[Mapping[str, Any], tuple[str, ...]]] = [
-            (item, ()) for item in reversed(list(_items(self._root, "0040A730")))
+            (item, ()) for item in reversed(list(items(self._root, "0040A730")))
         ]
         while waiting:
             item, headings = waiting.pop()
             self._count += 1
             if self._count > MAX_SR_ITEMS:
                 raise LimitExceeded(f"MAX_SR_ITEMS: more than {MAX_SR_ITEMS} content items")
-            name = _meaning(_first_item(item, "0040A043"))
+            name = meaning(first_item(item, "0040A043"))
             below = self._one(item, name, headings)
-            waiting += [(child, below) for child in reversed(list(_items(item, "0040A730")))]
+            waiting += [(child, below) for child in reversed(list(items(item, "0040A730")))]
         return self._lines, tuple(self._measurements)
 
     def _one(self, item: Mapping[str, Any], name: str, headings: tuple[str, ...]) -> tuple[str, ...]:
-        kind = _text(item, "0040A040").upper()
-        relation = _text(item, "0040A010").upper()
+        kind = text_of(item, "0040A040").upper()
+        relation = text_of(item, "0040A010").upper()
         if kind == "CONTAINER":
             if name:
                 self._say("", name)
@@ -192,68 +193,39 @@ class _Tree:
     @staticmethod
     def _value(item: Mapping[str, Any], kind: str) -> str:
         if kind == "TEXT":
-            return _text(item, "0040A160").replace("\r\n", "\n").replace("\r", "\n").strip("\n")
+            return text_of(item, "0040A160").replace("\r\n", "\n").replace("\r", "\n").strip("\n")
         if kind == "CODE":
-            return _meaning(_first_item(item, "0040A168"))
+            return meaning(first_item(item, "0040A168"))
         if kind == "PNAME":
-            return _person_name(item, "0040A123")
+            return person_name(item, "0040A123")
         if kind == "NUM":
-            measured = _first_item(item, "0040A300")
-            unit = _text(_first_item(measured, "004008EA"), "00080100")
-            number = _text(measured, "0040A30A")
+            measured = first_item(item, "0040A300")
+            unit = text_of(first_item(measured, "004008EA"), "00080100")
+            number = text_of(measured, "0040A30A")
             return f"{number} {unit if unit != '1' else ''}".strip()
-        return _text(item, {"DATE": "0040A121", "TIME": "0040A122", "DATETIME": "0040A120"}.get(kind, ""))
+        return text_of(item, {"DATE": "0040A121", "TIME": "0040A122", "DATETIME": "0040A120"}.get(kind, ""))
 
 
 def _adds_nothing(item: Mapping[str, Any], name: str, heading: str) -> bool:
     """TID 2000 puts "Finding" on every text below the heading "Findings": the name would only be noise."""
-    code = _first_item(item, "0040A043")
-    if _text(code, "00080102") == "DCM" and _text(code, "00080100") in _PLAIN_NAMES:
+    code = first_item(item, "0040A043")
+    if text_of(code, "00080102") == "DCM" and text_of(code, "00080100") in _PLAIN_NAMES:
         return True
     one, other = name.lower().rstrip("s"), heading.lower().rstrip("s")
     return one in other or other in one
 
 
-def _items(parent: Mapping[str, Any], tag: str) -> Iterator[Mapping[str, Any]]:
-    for item in parent.get(tag, {}).get("Value", ()):
-        if isinstance(item, dict):
-            yield item
-
-
-def _first_item(parent: Mapping[str, Any], tag: str) -> Mapping[str, Any]:
-    return next(_items(parent, tag), {})
-
-
-def _text(parent: Mapping[str, Any], tag: str) -> str:
-    values = parent.get(tag, {}).get("Value", ())
-    if not values or isinstance(values[0], dict):
-        return ""
-    return f"{values[0]:.12g}" if isinstance(values[0], float) else str(values[0]).strip()
-
-
-def _meaning(code: Mapping[str, Any]) -> str:
-    return _text(code, "00080104") or _text(code, "00080100")
-
-
-def _person_name(parent: Mapping[str, Any], tag: str) -> str:
-    """`Given Family` of a PN."""
-    values = parent.get(tag, {}).get("Value", ())
-    alphabetic = values[0].get("Alphabetic", "") if values and isinstance(values[0], dict) else ""
-    family, given, *_ = [*str(alphabetic).split("^"), "", ""]
-    return " ".join(part.strip() for part in (given, family) if part.strip())
-
-
 def _person(observer: Mapping[str, Any]) -> str:
     """The name in an author observer's item."""
-    return _person_name(observer, "0040A123")
+    return person_name(observer, "0040A123")
 
 
 def _content_author(root: Mapping[str, Any]) -> str:
     """TID 1003: the person observer's name among the context items of the root."""
-    for item in _items(root, "0040A730"):
+    for item in items(root, "0040A730"):
         if (
-            _text(item, "0040A040").upper() == "PNAME"
-            and _text(item, "0040A010").upper() == "HAS OBS CONTEXT"
+            text_of(item, "0040A040").upper() == "PNAME"
+            and text_of(item, "0040A010").upper() == "HAS OBS CONTEXT"
         ):
-            return _person_name(item, "0040A123")
+            return person_name(item, "0040A123")
     return ""

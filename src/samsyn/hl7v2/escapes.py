@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from samsyn.errors import BadInput, NotSupported
 from samsyn.hl7v2.charsets import Charset, decode, letters
@@ -56,6 +57,13 @@ def unescape(text: str, delimiters: Delimiters, charset: Charset) -> str:
 
 def escape(text: str, delimiters: Delimiters = STANDARD) -> str:
     """Plain text so that `unescape` gives it back; LF becomes `\\.br\\`."""
+    if text.isalnum():
+        return text
+    return text.translate(_escapes(delimiters))
+
+
+@lru_cache(maxsize=64)
+def _escapes(delimiters: Delimiters) -> dict[int, str]:
     mark = delimiters.escape
     table = {
         mark: f"{mark}E{mark}",
@@ -67,7 +75,7 @@ def escape(text: str, delimiters: Delimiters = STANDARD) -> str:
     }
     if delimiters.truncation:
         table[delimiters.truncation] = f"{mark}P{mark}"
-    return "".join(table.get(character, character) for character in text)
+    return {ord(sign): sequence for sign, sequence in table.items() if sign}
 
 
 def _decoded(text: str, delimiters: Delimiters, charset: Charset) -> str:

@@ -47,9 +47,8 @@ class Header:
 
 def peek(raw: bytes) -> Header:
     """The header of any bytes; never raises. Bytes are read as Latin-1, so that an answer echoes them exactly."""
-    line = re.split(
-        rb"[\r\n]", raw[:_HEADER_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n"), maxsplit=1
-    )[0]
+    beginning = raw[:_HEADER_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+    line = re.split(rb"[\r\n]", beginning, maxsplit=1)[0]
     try:
         delimiters = read_delimiters(line)
     except SamsynError:
@@ -58,6 +57,8 @@ def peek(raw: bytes) -> Header:
 
     def value(field: int, component: int = 1) -> str:
         raw_field = fields[field - 1] if field <= len(fields) else ""
+        if raw_field.isalnum() or not raw_field:  # the usual case: nothing to cut, to unescape or to tidy up
+            return raw_field[:_LONGEST] if component == 1 else ""
         if delimiters.repetition:
             raw_field = raw_field.split(delimiters.repetition, 1)[0]
         parts = raw_field.split(delimiters.component) if delimiters.component else [raw_field]

@@ -6,8 +6,9 @@ a small multiple of the message. Field numbers are the standard's: MSH-1 is the 
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 from samsyn.errors import BadInput, LimitExceeded, NotSupported
@@ -26,16 +27,54 @@ _NAME = re.compile(r"[A-Z][A-Z0-9]{2}")
 _UTF8_MARK = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
+def kind_field(name: str) -> int:
+    """Where a segment tells its kind: OBX-3 observation identifier, NTE-4 comment type; field 1 of others."""
+    return {"OBX": 3, "NTE": 4}.get(name, 1)
+
+
+@dataclass(slots=True, eq=False)
+class Grammar:
+    """How the values of one message are read, and those that were read: dozens of OBX repeat the same codes."""
+
+    delimiters: Delimiters
+    charset: Charset
+    is_plain: bool = False
+    """Nothing is repeated, escaped or unprintable in any field, so that each stands there as it is meant."""
+    texts: dict[tuple[str, int, int, int], str] = field(default_factory=dict)
+    """(field as sent, component, subcomponent, repetition) -> text."""
+    parts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Field as sent -> its components, of plain fields."""
+    codes: dict[str, str] = field(default_factory=dict)
+    """Field as sent -> its first component in upper case."""
+
+
+@dataclass(slots=True)
 class Segment:
-    """One segment. `sequence` counts segments of the same name in the message from 1."""
+    """One segment. `sequence` counts segments of the same name in the message from 1.
+
+    Nobody changes it; it is not frozen because a message has dozens, which would take three times as long to make.
+    """
 
     name: str
     sequence: int
     fields: tuple[str, ...]
     """fields[n] is field n as sent, still escaped; fields[0] is the name."""
-    delimiters: Delimiters
-    charset: Charset
+    grammar: Grammar
+
+    @property
+    def kind(self) -> str:
+        """What it tells about, in upper case."""
+        return self.code(kind_field(self.name))
+
+    def code(self, field: int) -> str:
+        """The first component in upper case, as codes are compared."""
+        raw = self.fields[field] if field < len(self.fields) else ""
+        known = self.grammar.codes.get(raw)
+        if known is None:
+            known = self.text(field).upper()
+            if field > 2 or self.name != "MSH":
+                self.grammar.codes[raw] = known
+        return known
 
     def repetitions(self, field: int) -> int:
         """How many repetitions field `field` has; 0 when it is absent or empty."""
@@ -47,6 +86,9 @@ class Segment:
 
     def every(self, field: int) -> list[str]:
         """Every repetition as `whole` gives it, cut once however many there are."""
+        if self.grammar.is_plain:
+            raw = self.fields[field] if field < len(self.fields) else ""
+            return ["" if raw == '""' else raw] if raw else []
         return [self._plain(field, raw) for raw in self._repeated(field)]
 
     def text(self, field: int, component: int = 1, subcomponent: int = 0, repetition: int = 1) -> str:
@@ -54,28 +96,55 @@ class Segment:
 
         HL7's null (`""`, delete the value) reads as "" too; `is_null` tells it apart.
         """
-        if field >= len(self.fields) or not self.fields[field]:
+        if field >= len(self.fields):
             return ""
         raw = self.fields[field]
+        if not raw:
+            return ""
         if raw.isalnum():  # the usual case: nothing to cut or to unescape, since delimiters are neither
             return raw if component == 1 and repetition == 1 and subcomponent <= 1 else ""
-        marks = self.delimiters
-        if repetition == 1 and not subcomponent and raw.isprintable() and self._is_plain(raw):
-            # Nothing repeated or escaped: one cut, as for most coded fields.
-            parts = _cut(raw, marks.component, MAX_HL7_COMPONENTS, "MAX_HL7_COMPONENTS")
-            value = parts[component - 1].strip() if 0 < component <= len(parts) else ""
-            return "" if value == '""' else value
+        if field <= 2 and self.name == "MSH":
+            return self._read(field, component, subcomponent, repetition)
+        if self.grammar.is_plain:
+            return self._plain_text(raw, component, subcomponent) if repetition == 1 else ""
+        place = (raw, component, subcomponent, repetition)
+        known = self.grammar.texts.get(place)
+        if known is None:
+            known = self.grammar.texts[place] = self._read(field, component, subcomponent, repetition)
+        return known
+
+    def _plain_text(self, raw: str, component: int, subcomponent: int) -> str:
+        parts = self.grammar.parts.get(raw)
+        if parts is None:
+            parts = self.grammar.parts[raw] = self._cut_components(raw)
+        if not 0 < component <= len(parts):
+            return ""
+        value = parts[component - 1]
+        if subcomponent:
+            value = self._subcomponent(value, subcomponent)
+            return "" if value == '""' else value.strip()
+        value = value.strip()
+        return "" if value == '""' else value
+
+    def _read(self, field: int, component: int, subcomponent: int, repetition: int) -> str:
+        raw = self.fields[field]
+        if repetition == 1 and not subcomponent and self._is_plain(raw):
+            return self._plain_text(raw, component, 0)
         raw = self._component(field, component, repetition)
         if subcomponent:
-            parts = _cut(raw, self.delimiters.subcomponent, MAX_HL7_COMPONENTS, "MAX_HL7_COMPONENTS")
-            raw = parts[subcomponent - 1] if subcomponent <= len(parts) else ""
+            raw = self._subcomponent(raw, subcomponent)
         return self._plain(field, raw).strip()
 
+    def _subcomponent(self, raw: str, subcomponent: int) -> str:
+        parts = _cut(raw, self.grammar.delimiters.subcomponent, MAX_HL7_COMPONENTS, "MAX_HL7_COMPONENTS")
+        return parts[subcomponent - 1] if subcomponent <= len(parts) else ""
+
     def _is_plain(self, raw: str) -> bool:
-        marks = self.delimiters
+        marks = self.grammar.delimiters
         return (
-            self.name != "MSH"
-            and self.charset is not Charset.SWEDISH_7BIT
+            raw.isprintable()
+            and self.name != "MSH"
+            and self.grammar.charset is not Charset.SWEDISH_7BIT
             and not (marks.repetition and marks.repetition in raw)
             and not (marks.escape and marks.escape in raw)
         )
@@ -92,9 +161,9 @@ class Segment:
         raw = self.fields[field] if field < len(self.fields) else ""
         if not raw:
             return ()
-        if self.name == "MSH" and field <= 2:
+        if self.grammar.is_plain or (self.name == "MSH" and field <= 2):
             return (raw,)
-        return _cut(raw, self.delimiters.repetition, MAX_HL7_REPETITIONS, "MAX_HL7_REPETITIONS")
+        return _cut(raw, self.grammar.delimiters.repetition, MAX_HL7_REPETITIONS, "MAX_HL7_REPETITIONS")
 
     def _repetition(self, field: int, repetition: int) -> str:
         repeated = self._repeated(field)
@@ -104,25 +173,69 @@ class Segment:
         raw = self._repetition(field, repetition)
         if self.name == "MSH" and field <= 2:
             return raw if component == 1 else ""
-        parts = _cut(raw, self.delimiters.component, MAX_HL7_COMPONENTS, "MAX_HL7_COMPONENTS")
+        parts = self._cut_components(raw)
         return parts[component - 1] if 0 < component <= len(parts) else ""
+
+    def _cut_components(self, raw: str) -> tuple[str, ...]:
+        return _cut(raw, self.grammar.delimiters.component, MAX_HL7_COMPONENTS, "MAX_HL7_COMPONENTS")
 
     def _plain(self, field: int, raw: str) -> str:
         if raw == '""':
             return ""
-        if self.name == "MSH" and field <= 2:
+        if self.grammar.is_plain or (self.name == "MSH" and field <= 2):
             return raw
         try:
-            return unescape(raw, self.delimiters, self.charset)
+            return unescape(raw, self.grammar.delimiters, self.grammar.charset)
         except BadInput as error:
             raise self.fault(field, error.detail) from None
+
+
+class Segments(tuple[Segment, ...]):
+    """Segments in order that are found by name or kind without looking at the others: a report has dozens of OBX."""
+
+    @cached_property
+    def by_name(self) -> dict[str, list[Segment]]:
+        """Those of each name, in order."""
+        known: dict[str, list[Segment]] = {}
+        for segment in self:
+            known.setdefault(segment.name, []).append(segment)
+        return known
+
+    @cached_property
+    def _codes(self) -> dict[tuple[str, int], list[str]]:
+        return {}
+
+    def named(self, name: str) -> Sequence[Segment]:
+        """Those of that name, in order."""
+        return self.by_name.get(name, ())
+
+    def codes(self, name: str, field: int) -> list[str]:
+        """`code` of the field of each segment of that name."""
+        place = (name, field)
+        known = self._codes.get(place)
+        if known is None:
+            known = self._codes[place] = [segment.code(field) for segment in self.named(name)]
+        return known
+
+    def of_kind(self, name: str, kind: str) -> list[Segment]:
+        """Those of that name that tell about `kind` (upper case), in order."""
+        kinds = self.codes(name, kind_field(name))
+        if kind not in kinds:
+            return []
+        return [segment for segment, each in zip(self.named(name), kinds, strict=True) if each == kind]
+
+    def with_header(self, header: Segment) -> "Segments":
+        """These and the message's header."""
+        made = Segments((*self, header))
+        made.__dict__["by_name"] = {**self.by_name, header.name: [header]}
+        return made
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message, segments in the order sent; the first is always MSH."""
 
-    segments: tuple[Segment, ...]
+    segments: Segments
     delimiters: Delimiters
     charset: Charset
 
@@ -133,11 +246,11 @@ class Message:
 
     def first(self, name: str) -> Segment | None:
         """The first segment of that name."""
-        return next(self.all(name), None)
+        return next(iter(self.segments.named(name)), None)
 
     def all(self, name: str) -> Iterator[Segment]:
         """Every segment of that name, in order."""
-        return (segment for segment in self.segments if segment.name == name)
+        return iter(self.segments.named(name))
 
 
 def parse(raw: bytes, default: Charset = Charset.LATIN_1, forced: Charset | None = None) -> Message:
@@ -155,25 +268,27 @@ def parse(raw: bytes, default: Charset = Charset.LATIN_1, forced: Charset | None
     delimiters = read_delimiters(raw)
     charset = charset_for(_declared_charset(raw, delimiters), default, forced)
     lines = _lines(decode(raw, charset))
-    counts: dict[str, int] = {}
-    segments: list[Segment] = []
-    for line in lines:
-        segments.append(_segment(line, len(segments) + 1, counts, delimiters, charset))
-    if sum(1 for segment in segments if segment.name == "MSH") > 1:
+    segments = _segments(lines, delimiters, charset)
+    if sum(line.startswith("MSH") for line in lines) > 1:
         raise BadMessage(
             "MSH", 2, 0, "one block holds two messages; each needs its own frame", SEGMENT_SEQUENCE
         )
-    return Message(tuple(segments), delimiters, charset)
+    return Message(segments, delimiters, charset)
 
 
 def read_delimiters(raw: bytes) -> Delimiters:
     """MSH-1 and MSH-2 of a message. BadInput when it does not begin with a usable MSH."""
     if not raw.startswith(b"MSH") or len(raw) < 5:
         raise BadMessage("MSH", 1, 0, "a message begins with an MSH segment", SEGMENT_SEQUENCE)
-    field = chr(raw[3])
-    line = re.split(rb"[\r\n]", raw[:64], maxsplit=1)[0]
-    encoding = line[4:].split(raw[3:4], 1)[0].decode("latin-1")
-    given = field + encoding
+    line = raw[:64].splitlines()[0]
+    return _delimiters(raw[3:4], line[4:].split(raw[3:4], 1)[0])
+
+
+@lru_cache(maxsize=64)
+def _delimiters(separator: bytes, encoding_characters: bytes) -> Delimiters:
+    """MSH-1 and MSH-2 judged; a source sends the same ones for years."""
+    encoding = encoding_characters.decode("latin-1")
+    given = separator.decode("latin-1") + encoding
     if not 1 <= len(encoding) <= 5:
         raise BadMessage("MSH", 1, 2, "one to five encoding characters are needed, as in ^~\\&")
     if len(set(given)) != len(given) or any(not _is_delimiter(character) for character in given):
@@ -181,7 +296,7 @@ def read_delimiters(raw: bytes) -> Delimiters:
             "MSH", 1, 2, "delimiters must be different printable ASCII signs, no letters or digits"
         )
     padded = [*encoding, "", "", "", ""]
-    return Delimiters(field, padded[0], padded[1], padded[2], padded[3], padded[4])
+    return Delimiters(given[0], padded[0], padded[1], padded[2], padded[3], padded[4])
 
 
 def is_batch(raw: bytes) -> bool:
@@ -213,7 +328,8 @@ def _is_delimiter(character: str) -> bool:
 
 def _declared_charset(raw: bytes, delimiters: Delimiters) -> str:
     """MSH-18's first repetition; every character set read here has ASCII delimiters."""
-    line = re.split(rb"[\r\n]", raw, maxsplit=1)[0]
+    ends = [place for place in (raw.find(b"\r"), raw.find(b"\n")) if place >= 0]
+    line = raw[: min(ends, default=len(raw))]
     fields = line.split(delimiters.field.encode("ascii"), 18)
     if len(fields) < 18:
         return ""
@@ -225,37 +341,62 @@ def _declared_charset(raw: bytes, delimiters: Delimiters) -> str:
     return declared
 
 
+def _is_plain(text: str, delimiters: Delimiters, charset: Charset) -> bool:
+    """Whether no field in it has anything to part into repetitions, to unescape or to refuse."""
+    return (
+        charset is not Charset.SWEDISH_7BIT
+        and not (delimiters.repetition and delimiters.repetition in text)
+        and not (delimiters.escape and delimiters.escape in text)
+        and text.isprintable()
+    )
+
+
 def _lines(text: str) -> list[str]:
     """Segments without their ends. LF inside CR-ended segments is a line break of the text, not an end."""
     end = "\r" if "\r" in text else "\n"
     if text.count(end) > 2 * MAX_HL7_SEGMENTS:
         raise LimitExceeded(f"MAX_HL7_SEGMENTS: more than {MAX_HL7_SEGMENTS} segments")
-    lines = [line.strip("\n") if end == "\r" else line for line in text.split(end)]
-    lines = [line for line in lines if line.strip()]
+    lines = text.split(end)
+    if end == "\r" and "\n" in text:
+        lines = [line.strip("\n") for line in lines]
+    lines = [line for line in lines if line and not line.isspace()]
     if len(lines) > MAX_HL7_SEGMENTS:
         raise LimitExceeded(f"MAX_HL7_SEGMENTS: more than {MAX_HL7_SEGMENTS} segments")
     return lines
 
 
-def _segment(
-    line: str, number: int, counts: dict[str, int], delimiters: Delimiters, charset: Charset
-) -> Segment:
-    name = line[:3]
-    if not _NAME.fullmatch(name) or (len(line) > 3 and line[3] != delimiters.field):
-        raise BadInput(
-            f"segment {number} does not begin with a segment name and the field separator "
-            "(a line break inside a text must be sent as \\.br\\)"
-        )
-    counts[name] = counts.get(name, 0) + 1
-    fields = _cut(line, delimiters.field, MAX_HL7_FIELDS, "MAX_HL7_FIELDS")
-    if name == "MSH":
-        fields = (fields[0], delimiters.field, *fields[1:])
-    return Segment(name, counts[name], fields, delimiters, charset)
+def _segments(lines: Sequence[str], delimiters: Delimiters, charset: Charset) -> Segments:
+    mark = delimiters.field
+    plain, other = Grammar(delimiters, charset, True), Grammar(delimiters, charset)
+    all_plain = _is_plain("".join(lines[1:]), delimiters, charset)
+    counts: dict[str, int] = {}
+    segments: list[Segment] = []
+    for line in lines:
+        name = line[:3]
+        sequence = counts.get(name, 0) + 1
+        if (sequence == 1 and not _NAME.fullmatch(name)) or (len(line) > 3 and line[3] != mark):
+            raise BadInput(
+                f"segment {len(segments) + 1} does not begin with a segment name and the field separator "
+                "(a line break inside a text must be sent as \\.br\\)"
+            )
+        counts[name] = sequence
+        fields = tuple(line.split(mark, MAX_HL7_FIELDS))
+        if len(fields) > MAX_HL7_FIELDS:
+            raise LimitExceeded(f"MAX_HL7_FIELDS: more than {MAX_HL7_FIELDS}")
+        if name == "MSH":
+            is_plain = _is_plain("".join(fields[2:]), delimiters, charset)
+            fields = (name, mark, *fields[1:])
+        else:
+            is_plain = all_plain or _is_plain(line, delimiters, charset)
+        segments.append(Segment(name, sequence, fields, plain if is_plain else other))
+    return Segments(segments)
 
 
 def _cut(raw: str, delimiter: str, most: int, limit: str) -> tuple[str, ...]:
+    """The parts, at most `most`; LimitExceeded tells of more before they are made."""
     if not delimiter or delimiter not in raw:
         return (raw,)
-    if raw.count(delimiter) >= most:
+    parts = raw.split(delimiter, most)
+    if len(parts) > most:
         raise LimitExceeded(f"{limit}: more than {most}")
-    return tuple(raw.split(delimiter))
+    return tuple(parts)

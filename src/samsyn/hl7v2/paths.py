@@ -5,28 +5,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from samsyn.errors import ConfigurationError
-from samsyn.hl7v2.parsing import Segment
+from samsyn.hl7v2.parsing import Segment, Segments
 
 _PATH = re.compile(
     r"(?P<segment>[A-Z][A-Z0-9]{2})(?:\((?P<kind>[^()]{1,80})\))?"
     r"-(?P<field>[1-9][0-9]{0,2})(?:\.(?P<component>[1-9][0-9]?)(?:\.(?P<subcomponent>[1-9][0-9]?))?)?"
 )
-_KIND_FIELD = {"OBX": 3, "NTE": 4}
-"""Where a segment tells its kind: OBX-3 observation identifier, NTE-4 comment type; field 1 of others."""
-
-
-class Segments(tuple[Segment, ...]):
-    """Segments in order that are found by name without looking at the others: a report has dozens of OBX."""
-
-    def named(self, name: str) -> Sequence[Segment]:
-        """Those of that name, in order."""
-        known: dict[str, list[Segment]] | None = self.__dict__.get("known")
-        if known is None:
-            known = {}
-            for segment in self:
-                known.setdefault(segment.name, []).append(segment)
-            self.__dict__["known"] = known
-        return known.get(name, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,30 +25,32 @@ class Path:
 
     def matches(self, segment: Segment) -> bool:
         """Whether a segment is one that the path speaks of."""
-        if segment.name != self.segment:
-            return False
-        if not self.kind:
-            return True
-        return segment.text(_KIND_FIELD.get(self.segment, 1)).upper() == self.kind.upper()
+        return segment.name == self.segment and (not self.kind or segment.kind == self.kind.upper())
 
     def among(self, segments: Iterable[Segment]) -> Iterable[Segment]:
         """Those of the segments that the path speaks of."""
         if isinstance(segments, Segments):
-            named = segments.named(self.segment)
-            return [segment for segment in named if self.matches(segment)] if self.kind else named
-        return (segment for segment in segments if self.matches(segment))
+            if self.kind:
+                return segments.of_kind(self.segment, self.kind.upper())
+            return segments.by_name.get(self.segment, ())
+        return [segment for segment in segments if self.matches(segment)]
 
     def read(self, segments: Iterable[Segment]) -> str:
         """What stands there: all lines of all matching segments, or the first component that is not empty."""
+        if self.component:
+            return self.component_of(segments, self.component, self.subcomponent)
         lines: list[str] = []
         for segment in self.among(segments):
-            if self.component:
-                value = segment.text(self.field, self.component, self.subcomponent)
-                if value:
-                    return value
-                continue
             lines += segment.every(self.field)
         return "\n".join(lines).strip()
+
+    def component_of(self, segments: Iterable[Segment], component: int, subcomponent: int = 0) -> str:
+        """The first that is not empty of a component of the field, which need not be the path's own."""
+        for segment in self.among(segments):
+            value = segment.text(self.field, component, subcomponent)
+            if value:
+                return value
+        return ""
 
 
 def parse_path(text: str) -> Path:

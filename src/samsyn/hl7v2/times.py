@@ -4,9 +4,11 @@ A missing or impossible time never becomes the present moment or a neighbouring 
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from functools import lru_cache
 
 from samsyn.clock import STOCKHOLM
 from samsyn.errors import BadInput
@@ -32,6 +34,15 @@ class Precision(IntEnum):
     MINUTE = 5
     SECOND = 6
     FRACTION = 7
+
+
+_PRECISIONS = (Precision.YEAR, *Precision)
+"""By how many parts were told."""
+_FULL_HOURS_FROM = 1900
+"""Since then Swedish time has changed at full hours only (time zone database, Europe/Stockholm)."""
+_NOTHING = timedelta()
+_FIRST_MOMENT = (FIRST_YEAR, 1, 1, 0, 0, 0)
+"""What stands for parts that were not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +73,19 @@ def read_time(text: str) -> PointInTime | None:
     match = _TS.fullmatch(text)
     if match is None:
         raise BadInput("not a time of the form YYYYMMDDHHMMSS with an optional zone as +0100")
-    names = ("year", "month", "day", "hour", "minute", "second", "fraction")
-    given = [name for name in names if match[name] is not None]
-    precision = Precision(len(given))
-    local = _calendar(match)
-    if match["zone"] is not None:
-        return PointInTime((local - _offset(match["zone"])).replace(tzinfo=UTC), precision, text)
+    *parts, zone = match.groups()
+    given = [int(part) for part in parts[:6] if part is not None]
+    precision = _PRECISIONS[len(given) + (parts[6] is not None)]
+    told = _calendar(given, parts[6] or "")
+    if zone is not None:
+        return PointInTime(told - _offset(zone), precision, text)
+    if told.year >= _FULL_HOURS_FROM:
+        early, late = _ahead(told.year, told.month, told.day, told.hour)
+        if early == late:
+            return PointInTime(told - early, precision, text)
     if precision < Precision.HOUR:
-        return PointInTime(local.replace(tzinfo=STOCKHOLM).astimezone(UTC), precision, text)
-    return _in_stockholm(local, precision, text)
+        return PointInTime(told.replace(tzinfo=STOCKHOLM).astimezone(UTC), precision, text)
+    return _in_stockholm(told.replace(tzinfo=None), precision, text)
 
 
 def write_time(moment: datetime) -> str:
@@ -78,20 +93,14 @@ def write_time(moment: datetime) -> str:
     return moment.astimezone(STOCKHOLM).strftime("%Y%m%d%H%M%S%z")
 
 
-def _calendar(match: re.Match[str]) -> datetime:
-    year = int(match["year"])
-    if not FIRST_YEAR <= year <= LAST_YEAR:
+def _calendar(given: Sequence[int], fraction: str) -> datetime:
+    """The wall clock's time as if it were UTC. `given`: year, month, day, hour, minute, second as far as told."""
+    if not FIRST_YEAR <= given[0] <= LAST_YEAR:
         raise BadInput(f"a year outside {FIRST_YEAR} to {LAST_YEAR}")
-    fraction = (match["fraction"] or "").ljust(6, "0")
+    year, month, day, hour, minute, second = (*given, *_FIRST_MOMENT[len(given) :])
     try:
-        return datetime(  # noqa: DTZ001 - a wall-clock time; the caller gives it its zone
-            year,
-            int(match["month"] or 1),
-            int(match["day"] or 1),
-            int(match["hour"] or 0),
-            int(match["minute"] or 0),
-            int(match["second"] or 0),
-            int(fraction),
+        return datetime(
+            year, month, day, hour, minute, second, int(fraction.ljust(6, "0")) if fraction else 0, UTC
         )
     except ValueError:
         raise BadInput("a day or time of day that does not exist") from None
@@ -105,9 +114,17 @@ def _offset(zone: str) -> timedelta:
     return timedelta(minutes=total)
 
 
+@lru_cache(maxsize=4_096)
+def _ahead(year: int, month: int, day: int, hour: int) -> tuple[timedelta, timedelta]:
+    """How far Swedish time is ahead of UTC in this hour of the wall clock; twice, and not the same where it changes."""
+    first = datetime(year, month, day, hour, tzinfo=STOCKHOLM)
+    second = first.replace(fold=1)
+    return first.utcoffset() or _NOTHING, second.utcoffset() or _NOTHING
+
+
 def _in_stockholm(local: datetime, precision: Precision, text: str) -> PointInTime:
     early = local.replace(tzinfo=STOCKHOLM, fold=0)
-    late = local.replace(tzinfo=STOCKHOLM, fold=1)
+    late = early.replace(fold=1)
     begins = early.astimezone(UTC)
     if early.utcoffset() == late.utcoffset():
         return PointInTime(begins, precision, text)

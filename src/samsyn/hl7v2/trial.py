@@ -12,7 +12,7 @@ from samsyn.hl7v2.acknowledgement import verdict_on
 from samsyn.hl7v2.header import Header, peek
 from samsyn.hl7v2.interpret import interpret
 from samsyn.hl7v2.meaning import Event
-from samsyn.hl7v2.parsing import Message, Segment, parse, split_batch
+from samsyn.hl7v2.parsing import Message, Segment, Segments, parse, split_batch
 from samsyn.hl7v2.profile import Profile
 from samsyn.model.sender import Sender
 
@@ -49,7 +49,7 @@ class Trial:
     them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Watched(Segment):
     """A segment that notes which of its fields were asked for."""
 
@@ -58,6 +58,14 @@ class _Watched(Segment):
     def _repeated(self, field: int) -> tuple[str, ...]:
         self.asked.add(field)
         return Segment._repeated(self, field)
+
+    def every(self, field: int) -> list[str]:
+        self.asked.add(field)
+        return Segment.every(self, field)
+
+    def code(self, field: int) -> str:
+        self.asked.add(field)
+        return Segment.code(self, field)
 
     def text(self, field: int, component: int = 1, subcomponent: int = 0, repetition: int = 1) -> str:
         self.asked.add(field)
@@ -104,10 +112,9 @@ def _refused(
 
 def _watched(message: Message) -> Message:
     watched = (
-        _Watched(each.name, each.sequence, each.fields, each.delimiters, each.charset, set())
-        for each in message.segments
+        _Watched(each.name, each.sequence, each.fields, each.grammar, set()) for each in message.segments
     )
-    return replace(message, segments=tuple(watched))
+    return replace(message, segments=Segments(watched))
 
 
 def _lines_of(raw: bytes, segments: Sequence[Segment], first_line: int) -> tuple[tuple[int, Segment], ...]:

@@ -1,14 +1,13 @@
 """Values that several messages share: times, owners, names of staff, study UIDs, groups of segments."""
 
-import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 
 from samsyn.errors import BadInput
 from samsyn.hl7v2.faults import BadMessage
 from samsyn.hl7v2.meaning import NOBODY
-from samsyn.hl7v2.parsing import Message, Segment
-from samsyn.hl7v2.paths import Path, Segments, first_of
+from samsyn.hl7v2.parsing import Message, Segment, Segments
+from samsyn.hl7v2.paths import Path, first_of
 from samsyn.hl7v2.times import PointInTime, read_time
 from samsyn.limits import MAX_UID_CHARACTERS
 from samsyn.model.organisation import Owner
@@ -71,11 +70,12 @@ def accession_number(
     for path in paths:
         value = " ".join(path.read(segments).split())
         if value:
-            name = dataclasses.replace(path, component=2, subcomponent=0).read(segments)
-            universal = dataclasses.replace(path, component=3, subcomponent=0).read(segments)
-            if path.component == 1 and _OID.fullmatch(universal):
+            if path.component != 1:
+                return value, ""
+            name, universal = path.component_of(segments, 2), path.component_of(segments, 3)
+            if _OID.fullmatch(universal):
                 return value, universal
-            return value, issuers.get(name.upper(), "") if path.component == 1 and name else ""
+            return value, issuers.get(name.upper(), "") if name else ""
     return "", ""
 
 
@@ -147,7 +147,7 @@ def staff_names(paths: Sequence[Path], segments: Sequence[Segment], everyone: bo
     return ", ".join(names)
 
 
-def order_groups(message: Message) -> list[tuple[Segment, ...]]:
+def order_groups(message: Message) -> list[Segments]:
     """The orders of a message, each with the header segments before it.
 
     A group begins with ORC, or with an OBR when the group before already has one; whatever follows (NTE, OBX,
@@ -155,21 +155,20 @@ def order_groups(message: Message) -> list[tuple[Segment, ...]]:
     """
     head: list[Segment] = []
     groups: list[list[Segment]] = []
-    current: list[Segment] | None = None
+    current = head
+    has_report = False
     for segment in message.segments:
-        if segment.name == "PID" and current is not None:
-            head = [message.msh]
-            current = None
-        if segment.name in ("ORC", "OBR"):
-            begins = current is None or segment.name == "ORC" or _has(current, "OBR")
-            if begins:
+        name = segment.name
+        if name == "PID" and current is not head:
+            current = head = [message.msh]
+        elif name in ("ORC", "OBR"):
+            if current is head or name == "ORC" or has_report:
                 current = list(head)
                 groups.append(current)
-        if current is None:
-            head.append(segment)
-        else:
-            current.append(segment)
-    return [tuple(group) for group in groups]
+                has_report = False
+            has_report = has_report or name == "OBR"
+        current.append(segment)
+    return [Segments(group) for group in groups]
 
 
 def own_segments(group: Sequence[Segment]) -> Segments:
@@ -178,7 +177,3 @@ def own_segments(group: Sequence[Segment]) -> Segments:
         if segment.name in ("ORC", "OBR"):
             return Segments(group[position:])
     return Segments()
-
-
-def _has(segments: Sequence[Segment], name: str) -> bool:
-    return any(segment.name == name for segment in segments)

@@ -24,6 +24,9 @@ class Item:
     """Whether it is a report that nobody has signed yet (preliminärsvar)."""
 
 
+Span: TypeAlias = tuple[int | None, int | None]
+"""First and last day (YYYYMMDD, inclusive); None = open end."""
+
 NO_ITEM: Final = Item(0, "", "", None, None)
 """What is absent: nobody's, of nobody. It is put to the rules like a hidden item, so that both take as long."""
 
@@ -67,10 +70,9 @@ class HasOwner:
 
 @dataclass(frozen=True, slots=True)
 class Overlaps:
-    """The item's time touches [first, last] (YYYYMMDD, inclusive; None = open end); unknown time touches."""
+    """The item's time touches one of the spans; unknown time touches each. Without spans = Nothing."""
 
-    first: int | None
-    last: int | None
+    spans: tuple[Span, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +131,8 @@ def holds(predicate: Predicate, item: Item) -> bool:
             return bool(provider) and bool(unit) and (item.provider, item.unit) == (provider, unit)
         case HasOwner():
             return bool(item.provider) and bool(item.unit)
-        case Overlaps(first, last):
-            starts_in_time = last is None or item.begins is None or item.begins <= last
-            ends_in_time = first is None or item.ends is None or item.ends >= first
-            return starts_in_time and ends_in_time
+        case Overlaps(spans):
+            return touches(spans, item.begins, item.ends)
         case IsPreliminary():
             return item.preliminary
         case AllOf(parts):
@@ -141,3 +141,13 @@ def holds(predicate: Predicate, item: Item) -> bool:
             return any(holds(part, item) for part in parts)
         case Without(part):
             return not holds(part, item)
+
+
+def touches(spans: tuple[Span, ...], begins: int | None, ends: int | None) -> bool:
+    """Whether days from `begins` to `ends` touch one of the spans; an unknown end touches whatever it may."""
+    for first, last in spans:
+        if (last is None or begins is None or begins <= last) and (
+            first is None or ends is None or ends >= first
+        ):
+            return True
+    return False

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Ground(StrEnum):
@@ -38,7 +39,7 @@ class CareRelation:
     starts: datetime
     ends: datetime
     source: str
-    """"attested", "referral" or "booking"."""
+    """"attested", "referral", "booking" or "national"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +57,16 @@ class Consent:
     ends: datetime | None
     """None = until withdrawn."""
     channel: str
-    """"visit", "phone" or "referral"."""
+    """"visit", "phone" or "referral"; "national" for one that a national register tells."""
     ended: datetime | None = None
     """When it was withdrawn or annulled."""
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A patient's block (spärr). `first`/`last`: YYYYMMDD days of information that it covers; None = open."""
+class Block(NamedTuple):
+    """A patient's block (spärr). `first`/`last`: YYYYMMDD days of information that it covers; None = open.
+
+    A tuple, since the opening of a View makes one of each row, and somebody may have hundreds.
+    """
 
     block_id: str
     patient_key: int

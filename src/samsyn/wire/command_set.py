@@ -101,6 +101,15 @@ def encode_uid(value: str) -> bytes:
     return data + b"\0" if len(data) % 2 else data
 
 
+def repeat_uid(value: str) -> bytes:
+    """The UI value that `decode_text` made `value` from, whatever bytes it had; BadInput for what it never makes."""
+    try:
+        data = value.encode("latin-1")
+    except UnicodeEncodeError as error:
+        raise BadInput("a UID that did not come from a command set") from error
+    return data + b"\0" if len(data) % 2 else data
+
+
 def encode_text(value: str, maximum: int) -> bytes:
     """An AE or LO value, padded with a space; BadInput over `maximum` characters or outside ASCII."""
     data = _ascii(value)

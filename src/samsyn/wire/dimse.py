@@ -22,6 +22,7 @@ from samsyn.wire.command_set import (
     encode_text,
     encode_u16,
     encode_uid,
+    repeat_uid,
 )
 
 VERIFICATION_UID = "1.2.840.10008.1.1"
@@ -319,8 +320,8 @@ _BY_COMMAND_FIELD: Final = MappingProxyType(
 def encode_command(command: Command, has_data: bool) -> bytes:
     """The command set of a message; `has_data` tells whether a data set will follow.
 
-    BadInput when a value has no form on the wire. An error comment is cut to 64 ASCII characters instead:
-    an answer must not fail because of its explanation.
+    BadInput when a value has no form on the wire. Not so in a response, which must not fail because of what it
+    answers: an error comment is cut to 64 ASCII characters, and the UIDs of a request are repeated as they came.
     """
     if isinstance(command, UnknownRequest):
         raise BadInput("a request of unknown kind can not be written")
@@ -336,7 +337,8 @@ def encode_command(command: Command, has_data: bool) -> bytes:
         value = getattr(command, attribute)
         if value is None or value == "":
             continue
-        elements[element] = _encode_value(kind, value)
+        repeats = kind == _UID and isinstance(command, Response)
+        elements[element] = repeat_uid(value) if repeats else _encode_value(kind, value)
     return encode_elements(elements)
 
 

@@ -23,7 +23,7 @@ from samsyn_demo.images import (
     thorax,
     ultrasound,
 )
-from samsyn_demo.instances import objects, samples
+from samsyn_demo.instances import objects, samples, structured
 from samsyn_demo.instances.objects import Instance, Series, SeriesObjects
 from samsyn_demo.seed import pick, stream
 
@@ -50,6 +50,7 @@ def study(examination: Examination) -> Iterator[Instance]:
         yield samples.instance_of(examination)
     else:
         yield from maker(examination)
+    yield from structured.reports(examination)
     if examination.paper:
         yield _paper(examination)
 
@@ -68,7 +69,7 @@ def count(examination: Examination) -> int:
         number = len(_SCENES[kind, case])
     else:
         number = counts.get(kind, 1)
-    return number + examination.paper
+    return number + structured.count(examination) + examination.paper
 
 
 def _size(examination: Examination) -> float:

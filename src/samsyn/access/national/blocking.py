@@ -4,11 +4,11 @@ What can not be understood of a block makes it cover more, never less; elements 
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from lxml import etree
 
+from samsyn.access.national.elements import moment_of, text_of
 from samsyn.access.national.soap import Element, SoapClient
 from samsyn.clock import STOCKHOLM
 from samsyn.errors import OutOfResources
@@ -19,7 +19,6 @@ _CORE: Final = "urn:riv:informationsecurity:authorization:blocking:4"
 _GET: Final = "urn:riv:informationsecurity:authorization:blocking:GetBlocksResponder:4"
 ACTION: Final = f"{_GET}:GetBlocks"
 """SOAPAction of GetBlocks."""
-_LONGEST: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ async def get_blocks(client: SoapClient, created_on_or_after: str = "") -> Block
     if _text(header, "result", "resultCode") not in ("OK", "INFO"):
         raise OutOfResources("the blocking service refuses")
     created_next = _text(header, "nextCreatedOnOrAfter")
-    if _moment(created_next) is None:
+    if moment_of(created_next) is None:
         raise OutOfResources("the blocking service does not say how far it has told")
     blocks = tuple(_block(each) for each in header.findall(f"{{{_CORE}}}blocks"))
     return BlockHeader(blocks, created_next, _text(header, "latestCancellation"))
@@ -76,34 +75,19 @@ def _block(element: Element) -> NationalBlock:
 def _lift(element: Element) -> NationalLift | None:
     """None for a lift that can not be understood: it opens nothing."""
     lift_id, unit = _text(element, "temporaryRevokeId"), _text(element, "revokedForCareUnitId").upper()
-    ends = _moment(_text(element, "endDate"))
+    ends = moment_of(_text(element, "endDate"))
     if not lift_id or not unit or ends is None:
         return None
     return NationalLift(lift_id, unit, _text(element, "revokedForEmployeeId").upper(), ends)
 
 
 def _text(parent: Element, *names: str) -> str:
-    found = parent
-    for name in names:
-        found = found.find(f"{{{_CORE}}}{name}") if found is not None else None
-    text = (found.text or "").strip() if found is not None else ""
-    if len(text) > _LONGEST:
-        raise OutOfResources("the blocking service tells a name that is too long")
-    return text
-
-
-def _moment(text: str) -> datetime | None:
-    """An xs:dateTime; one without zone is Swedish. None: none, or no time."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=STOCKHOLM)).astimezone(UTC)
+    return text_of(parent, _CORE, *names)
 
 
 def _day(text: str) -> int | None:
     """The Swedish day (YYYYMMDD); None, which bounds nothing, for none and for what is no time."""
-    moment = _moment(text)
+    moment = moment_of(text)
     if moment is None:
         return None
     day = moment.astimezone(STOCKHOLM).date()

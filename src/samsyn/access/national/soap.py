@@ -3,6 +3,7 @@
 A dead, slow or confused service is one thing to the caller: OutOfResources, with a sentence free of personal data.
 """
 
+import asyncio
 import ssl
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -21,7 +22,10 @@ _REGISTRY: Final = "urn:riv:itintegration:registry:1"
 
 
 class SoapClient:
-    """Calls one national service."""
+    """Calls one national service.
+
+    `address` may have a place for the operation's name, {operation}: service platforms have an address for each.
+    """
 
     def __init__(self, http: httpx.AsyncClient, address: str, logical_address: str) -> None:
         self._http = http
@@ -32,14 +36,26 @@ class SoapClient:
         """Ends the connections."""
         await self._http.aclose()
 
-    async def call(self, action: str, body: Element) -> Element:
-        """The one element in the answer's body. OutOfResources: no answer, a fault, or nonsense."""
+    async def call(
+        self, action: str, body: Element, *, logical_address: str = "", timeout_s: float = 0.0
+    ) -> Element:
+        """The one element in the answer's body. OutOfResources: no answer, a fault, or nonsense.
+
+        `logical_address`: whose register is meant, where it is not the settings' one. `timeout_s`: for the whole
+        call; 0 = limits.NATIONAL_TIMEOUT_S for each step of it.
+        """
         envelope = etree.Element(f"{{{_SOAP}}}Envelope", nsmap={"soapenv": _SOAP})
         header = etree.SubElement(envelope, f"{{{_SOAP}}}Header")
-        etree.SubElement(header, f"{{{_REGISTRY}}}LogicalAddress").text = self._logical_address
+        etree.SubElement(header, f"{{{_REGISTRY}}}LogicalAddress").text = (
+            logical_address or self._logical_address
+        )
         etree.SubElement(envelope, f"{{{_SOAP}}}Body").append(body)
         data = etree.tostring(envelope, xml_declaration=True, encoding="UTF-8")
-        return _body(await self._post(action, data))
+        try:
+            async with asyncio.timeout(timeout_s or None):
+                return _body(await self._post(action, data))
+        except TimeoutError:
+            raise OutOfResources("the national service does not answer in time") from None
 
     async def _post(self, action: str, data: bytes) -> bytes:
         headers = {"content-type": "text/xml; charset=UTF-8", "soapaction": f'"{action}"'}
@@ -47,7 +63,7 @@ class SoapClient:
         try:
             async with self._http.stream(
                 "POST",
-                self._address,
+                self._address.replace("{operation}", action.rpartition(":")[2]),
                 content=data,
                 headers=headers,
                 timeout=limits.NATIONAL_TIMEOUT_S,

@@ -1,20 +1,24 @@
 """All resources of one patient under one View, made when they are asked for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import orjson
 
+from samsyn.access.events import Event, entry
+from samsyn.access.registers_shown import registers_shown
 from samsyn.access.view import Gatekeeper, View
-from samsyn.endpoints.fhir import documents, imaging, people, texts
+from samsyn.endpoints.fhir import consents, documents, imaging, observations, people, texts
 from samsyn.endpoints.fhir.common import Resource, mark
 from samsyn.errors import NotFound
 from samsyn.model.imaging import StoredInstance, StudySummary
+from samsyn.model.measurements import MeasurementDocument
 from samsyn.model.patient import Patient
 from samsyn.model.texts import ReportVersion
 from samsyn.providers.connections import Connections
 from samsyn.reports.examination import Examination
+from samsyn.reports.measured import Measured
 from samsyn.reports.order import by_report
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.find import Finder
@@ -25,9 +29,11 @@ KINDS: Final = (
     "ServiceRequest",
     "ImagingStudy",
     "DiagnosticReport",
+    "Observation",
     "DocumentReference",
     "PractitionerRole",
     "Provenance",
+    "Consent",
 )
 _TEXTS: Final = {
     "ServiceRequest": ("referral",),
@@ -45,6 +51,8 @@ class Held:
     states: tuple[Resource, ...]
     """Oldest first; the last one is the present state."""
     examination: Examination | None
+    study_uid: str = ""
+    """The study whose object says it, where it is read from one."""
 
     @property
     def resource(self) -> Resource:
@@ -53,7 +61,7 @@ class Held:
 
     def versioned(self) -> "Held":
         """The same with a version in every state. Where the content has no history, the content names it."""
-        return Held(tuple(_with_version(each) for each in self.states), self.examination)
+        return replace(self, states=tuple(_with_version(each) for each in self.states))
 
 
 class Compartment:
@@ -69,6 +77,7 @@ class Compartment:
         finder: Finder,
         retriever: Retriever,
         connections: Connections,
+        measured: Measured,
     ) -> None:
         self.handle = handle
         self.view = view
@@ -78,6 +87,7 @@ class Compartment:
         self._finder = finder
         self._retriever = retriever
         self._connections = connections
+        self._measured = measured
         self._made: dict[str, list[Held]] = {}
 
     async def of(self, kind: str) -> list[Held]:
@@ -97,6 +107,9 @@ class Compartment:
         if kind == "Patient":
             known = self._person
             return [Held((people.patient(self.handle, known),), None)] if known is not None else []
+        if kind == "Consent":
+            shown = registers_shown(self.view.standings)
+            return [Held((each,), None) for each in consents.consents(self.handle, shown, self._owner_name)]
         found: list[Held] = []
         for examination in self._examinations:
             match kind:
@@ -105,7 +118,9 @@ class Compartment:
                 case "ImagingStudy":
                     made = [await self._study(examination, each) for each in examination.studies]
                 case "DiagnosticReport":
-                    made = self._reports(examination)
+                    made = await self._reports(examination)
+                case "Observation":
+                    made = await self._observations(examination)
                 case "DocumentReference":
                     made = await self._documents(examination)
                 case "PractitionerRole":
@@ -132,13 +147,18 @@ class Compartment:
         series = await self._finder.find(self.view, Query(Level.SERIES, {0x0020000D: study.study_uid}))
         return Held((imaging.imaging_study(self.handle, examination, study, series),), examination)
 
-    def _reports(self, examination: Examination) -> list[Held]:
+    async def _reports(self, examination: Examination) -> list[Held]:
         studies = [imaging.imaging_study_id(self.handle, each.study_uid) for each in examination.studies]
+        results = [
+            each
+            for _, found in await self._measurements(examination)
+            for each in observations.observation_ids(self.handle, found)
+        ]
         return [
             Held(
                 tuple(
                     texts.diagnostic_report_states(
-                        self.handle, examination, versions, studies, self._connections.unit_name
+                        self.handle, examination, versions, studies, results, self._connections.unit_name
                     )
                 ),
                 examination,
@@ -146,11 +166,25 @@ class Compartment:
             for versions in _by_report(examination.reports)
         ]
 
+    async def _measurements(
+        self, examination: Examination
+    ) -> list[tuple[StudySummary, list[MeasurementDocument]]]:
+        return [(study, await self._measured.of(self.view, study)) for study in examination.studies]
+
+    async def _observations(self, examination: Examination) -> list[Held]:
+        owner = self.owner(examination)
+        return [
+            Held((each,), examination, study.study_uid)
+            for study, found in await self._measurements(examination)
+            for document in found
+            for each in observations.observations(self.handle, examination, study.study_uid, document, owner)
+        ]
+
     async def _documents(self, examination: Examination) -> list[Held]:
         owner = self.owner(examination)
         made = [
             documents.report_reference(self._base, self.handle, examination, held.resource, owner)
-            for held in self._reports(examination)
+            for held in await self._reports(examination)
         ]
         for study in examination.studies:
             instances = await self.instances(study.study_uid)
@@ -186,6 +220,10 @@ class Compartment:
             for each in texts.provenances(self.handle, versions, self._connections.unit_name)
         ]
 
+    def _owner_name(self, provider: str, unit: str) -> str:
+        known = self._connections
+        return known.unit_name(provider, unit) if unit else known.provider_name(provider)
+
     def owner(self, examination: Examination) -> tuple[str, str]:
         """HSA-id and name of the unit, or provider, that answers for an examination."""
         hsa_id = examination.unit or examination.provider
@@ -200,7 +238,12 @@ class Compartment:
             return ()
 
     async def record(self, gatekeeper: Gatekeeper, kind: str, given: Sequence[Held]) -> None:
-        """Writes down which texts are opened by giving out these resources; before any byte leaves."""
+        """Writes down which texts, objects and rows are opened by these resources; before any byte leaves."""
+        if kind == "Consent" and given:
+            person = min(self.view.patient_keys or {0})
+            await gatekeeper.record(entry(self.view.subject, Event.READ_REGISTER, person))
+        for study_uid in {held.study_uid for held in given if held.study_uid}:
+            await gatekeeper.record_opening(self.view, study_uid, "metadata")
         for held in given:
             examination = held.examination
             if examination is None:

@@ -55,6 +55,7 @@ from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
 from samsyn.reports.examination import Examination, History
 from samsyn.reports.file import Filing
+from samsyn.reports.measured import Measured
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.find import Finder
 
@@ -97,6 +98,7 @@ class FhirDependencies:
     base: str
     dicomweb: str
     filing: Filing
+    measured: Measured
 
 
 def fhir_routes(needs: FhirDependencies) -> list[Route]:
@@ -342,7 +344,15 @@ class _Door:
         examinations = await needs.history.examinations(view)
         told = await needs.gatekeeper.as_told(subject, person)
         return Compartment(
-            self._base, handle, told, view, examinations, needs.finder, needs.retriever, needs.connections
+            self._base,
+            handle,
+            told,
+            view,
+            examinations,
+            needs.finder,
+            needs.retriever,
+            needs.connections,
+            needs.measured,
         )
 
     # -- documents and manifests
@@ -375,7 +385,7 @@ class _Door:
         assert examination is not None
         owner = compartment.owner(examination)
         parts = [each.resource for each in await compartment.of("Patient")]
-        for kind in ("ServiceRequest", "ImagingStudy", "PractitionerRole"):
+        for kind in ("ServiceRequest", "ImagingStudy", "Observation", "PractitionerRole"):
             mine = [each for each in await compartment.of(kind) if each.examination is examination]
             await compartment.record(self._needs.gatekeeper, kind, mine)
             parts += [each.resource for each in mine]

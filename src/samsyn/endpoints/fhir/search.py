@@ -67,6 +67,24 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Parameter]]] = MappingProxyType(
             "performer": _p("reference", "performer"),
             "results-interpreter": _p("reference", "resultsInterpreter"),
             "imaging-study": _p("reference", "imagingStudy"),
+            "result": _p("reference", "result"),
+        },
+        "Observation": {
+            **_SUBJECT,
+            "identifier": _p("token", "identifier"),
+            "status": _p("token", "status"),
+            "category": _p("token", "category"),
+            "code": _p("token", "code"),
+            "component-code": _p("token", "component.code"),
+            "combo-code": _p("token", "code", "component.code"),
+            "value-quantity": _p("quantity", "valueQuantity"),
+            "component-value-quantity": _p("quantity", "component.valueQuantity"),
+            "combo-value-quantity": _p("quantity", "valueQuantity", "component.valueQuantity"),
+            "method": _p("token", "method"),
+            "date": _p("date", "effectiveDateTime"),
+            "based-on": _p("reference", "basedOn"),
+            "derived-from": _p("reference", "derivedFrom"),
+            "performer": _p("reference", "performer"),
         },
         "DocumentReference": {
             **_SUBJECT,
@@ -94,6 +112,16 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Parameter]]] = MappingProxyType(
             "patient": _p("reference", "subject"),
             "target": _p("reference", "target"),
             "recorded": _p("date", "recorded"),
+        },
+        "Consent": {
+            "patient": _p("reference", "patient"),
+            "status": _p("token", "status"),
+            "scope": _p("token", "scope"),
+            "category": _p("token", "category"),
+            "date": _p("date", "dateTime"),
+            "period": _p("date", "provision.period"),
+            "actor": _p("reference", "provision.actor.reference"),
+            "organization": _p("reference", "organization"),
         },
         "Organization": {
             "identifier": _p("token", "identifier"),
@@ -127,7 +155,9 @@ _SUMMARY: Final = MappingProxyType(
         "ImagingStudy": "identifier status modality subject started basedOn endpoint numberOfSeries"
         " numberOfInstances reasonCode description series",
         "DiagnosticReport": "identifier status category code subject effectiveDateTime issued performer"
-        " resultsInterpreter",
+        " resultsInterpreter result",
+        "Observation": "identifier basedOn status category code subject effectiveDateTime performer valueQuantity"
+        " derivedFrom component",
     }
 )
 _MANDATORY: Final = MappingProxyType(
@@ -135,8 +165,10 @@ _MANDATORY: Final = MappingProxyType(
         "ServiceRequest": "status intent subject",
         "ImagingStudy": "status subject",
         "DiagnosticReport": "status code",
+        "Observation": "status code",
         "DocumentReference": "status content",
         "Provenance": "target recorded agent",
+        "Consent": "status scope category",
         "Endpoint": "status connectionType payloadType address",
     }
 )
@@ -200,6 +232,7 @@ _MODIFIERS: Final = MappingProxyType(
         "token": frozenset({"", "not"}),
         "reference": frozenset({""}),
         "date": frozenset({""}),
+        "quantity": frozenset({""}),
         "string": frozenset({"", "exact", "contains"}),
     }
 )
@@ -366,8 +399,39 @@ def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=STOCKHOLM)
 
 
+_NUMBER: Final = re.compile(r"(eq|ne|gt|lt|ge|le)?([+-]?[0-9]+(?:\.([0-9]+))?(?:e([+-]?[0-9]{1,2}))?)")
+
+
+def _quantity(value: Any, asked: str, modifier: str) -> bool:
+    """R4 3.1.1.5.7: number, or number|system|code; an equal number is one within half of its last digit."""
+    text, bar, unit = asked.partition("|")
+    found = _NUMBER.fullmatch(text)
+    if found is None or (bar and "|" not in unit):
+        raise BadInput(
+            "a quantity is a number or number|system|code, with eq, ne, gt, lt, ge or le before it"
+        )
+    if not isinstance(value, Mapping) or "value" not in value:
+        return False
+    system, _, code = unit.partition("|")
+    if system and system != value.get("system"):
+        return False
+    if code and code not in (value.get("code"), *(() if system else (value.get("unit"),))):
+        return False
+    wanted, its = float(found.group(2)), float(value["value"])
+    half = 0.5 * 10.0 ** (int(found.group(4) or "0") - len(found.group(3) or ""))
+    equal = wanted - half <= its < wanted + half
+    return {
+        "eq": equal,
+        "ne": not equal,
+        "gt": its > wanted,
+        "lt": its < wanted,
+        "ge": its >= wanted,
+        "le": its <= wanted,
+    }[found.group(1) or "eq"]
+
+
 _TESTS: Final[Mapping[str, Callable[[Any, str, str], bool]]] = MappingProxyType(
-    {"token": _token, "reference": _reference, "string": _string, "date": _date}
+    {"token": _token, "reference": _reference, "string": _string, "date": _date, "quantity": _quantity}
 )
 
 

@@ -93,15 +93,18 @@ def diagnostic_report_states(
     examination: Examination,
     versions: Sequence[ReportVersion],
     studies: Sequence[str],
+    results: Sequence[str],
     name: UnitName,
 ) -> list[Resource]:
     """What the report's resource was after each version that arrived, the latest state last.
 
-    `studies`: ids of the examination's ImagingStudy resources.
+    `studies`, `results`: ids of the examination's ImagingStudy and Observation resources.
     """
     arrived = sorted(versions, key=lambda each: (each.received, each.version_key))
     return [
-        _diagnostic_report(handle, examination, arrange(arrived[:count]), arrived[:count], studies, name)
+        _diagnostic_report(
+            handle, examination, arrange(arrived[:count]), arrived[:count], studies, results, name
+        )
         for count in range(1, len(arrived) + 1)
     ]
 
@@ -112,6 +115,7 @@ def _diagnostic_report(
     arrangement: Arrangement,
     arrived: Sequence[ReportVersion],
     studies: Sequence[str],
+    results: Sequence[str],
     name: UnitName,
 ) -> Resource:
     current = arrangement.current
@@ -135,6 +139,7 @@ def _diagnostic_report(
         "effectiveDateTime": day(examination.date),
         "issued": instant(current.result_time or current.received),
         "performer": [organization(unit, name(current.provider, unit))],
+        "result": [reference("Observation", each) for each in results],
         "imagingStudy": [reference("ImagingStudy", each) for each in studies],
         "conclusion": text,
     }

@@ -1,4 +1,4 @@
-"""Serving ASGI over HTTP/1.1 inside our own loop."""
+"""Serving ASGI inside our own loop."""
 
 import asyncio
 import contextlib

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from samsyn.access.authentication.identification import CERTIFICATE
+from samsyn.endpoints.http_listener.protocols import ALPN, PreferredProtocol
 from samsyn.errors import ConfigurationError
 from samsyn.settings import HttpTlsSettings
 
@@ -28,7 +28,7 @@ def tls_context(settings: HttpTlsSettings) -> ssl.SSLContext:
     context.set_ciphers(_CIPHERS)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.verify_mode = ssl.CERT_REQUIRED
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(list(ALPN))
     if settings.certificate is None or settings.key is None or settings.authorities is None:
         raise ConfigurationError("[http_tls] has no certificate")
     try:
@@ -54,8 +54,8 @@ def hsa_id_of(certificate: Mapping[str, Any] | None) -> str:
     return ""
 
 
-class CertificateProtocol(HttpToolsProtocol):
-    """HTTP/1.1 whose requests carry the HSA-id of the connection's client certificate in their scope."""
+class CertificateProtocol(PreferredProtocol):
+    """HTTP whose requests carry the HSA-id of the connection's client certificate in their scope."""
 
     _hsa_id = ""
 
@@ -63,6 +63,10 @@ class CertificateProtocol(HttpToolsProtocol):
         """See asyncio.Protocol: the handshake is over, the certificate verified."""
         super().connection_made(transport)
         self._hsa_id = hsa_id_of(transport.get_extra_info("peercert"))
+
+    def told(self) -> dict[str, Any]:
+        """See PreferredProtocol."""
+        return {CERTIFICATE: self._hsa_id}
 
     def on_message_begin(self) -> None:
         """See httptools: a new request begins."""

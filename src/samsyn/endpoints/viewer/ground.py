@@ -15,10 +15,12 @@ from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.typed import moment_typed, typed_moment
 from samsyn.endpoints.viewer.visits import PatientVisit, Visits
-from samsyn.errors import BadInput, NotAllowed, NotFound
+from samsyn.errors import BadInput, NotAllowed, NotFound, NotSupported, OutOfResources
 from samsyn.model.registers import Ground
 from samsyn.model.subject import Scope
 
+UNTOLD: Final = "untold"
+"""The page after an end of a ground that the national register could not be told at once says so."""
 CHANNELS: Final = ("visit", "phone", "referral")
 _LONGEST_DAYS: Final = 3_660
 """A consent with an end: at most ten years; longer is "until withdrawn"."""
@@ -83,6 +85,10 @@ class Grounds:
             )
         except BadInput:
             return self._page(there, ground, asked, words("ground.bad_time"), 400)
+        except OutOfResources:
+            return self._page(there, ground, asked, words("ground.register_away"), 503)
+        except NotSupported:
+            return self._page(there, ground, asked, words("ground.register_refuses"), 409)
         if starts is None:
             saw = f"{words('reveal.providers_text')} {words('reveal.providers_show')}"
             await self._deps.gatekeeper.reveal(
@@ -104,7 +110,8 @@ class Grounds:
             f"{words('ground.' + consent.ground.value)}. {words('ground.end_note')} {words('ground.' + act)}"
         )
         await registers.end_ground(there.visit.subject, consent.consent_id, annulled=annulled, wording=saw)
-        return go_to(f"{there.base}#more")
+        told = await registers.masters.told(consent.consent_id)
+        return go_to(f"{there.base}#more" if told else f"{there.base}?{UNTOLD}=1#more")
 
     def _ground(self, there: PatientVisit) -> Ground:
         try:

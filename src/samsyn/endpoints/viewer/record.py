@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
+from samsyn.endpoints.viewer.ground import UNTOLD
 from samsyn.endpoints.viewer.history import (
     Entry,
     by_year,
@@ -149,6 +150,7 @@ class Record:
             "text": text,
             "current": "",
             "reveal": await self._reveal.state(there),
+            "untold": there.visit.request.query_params.get(UNTOLD) == "1",
         }
         return self._visits.show_patient(there, "timeline.html", "timeline", values)
 

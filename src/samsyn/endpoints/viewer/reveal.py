@@ -64,6 +64,8 @@ class RevealState:
     is_narrow: bool
     is_within_provider: bool
     blocks_known: bool
+    unreachable: tuple[str, ...]
+    """National registers that are out of reach, by name."""
     more_units: bool
     units: tuple[Named, ...]
     blocked_units_exist: bool
@@ -130,6 +132,7 @@ class Reveal:
             is_narrow=scope is Scope.UNIT,
             is_within_provider=scope is Scope.PROVIDER,
             blocks_known=view.blocks_known,
+            unreachable=tuple(sorted(each.value for each in view.unreachable)),
             more_units=bits.more_in_own_provider or bool(names.units),
             units=self._units(own.provider_hsa_id, names.units),
             blocked_units_exist=bits.blocked_in_own_provider or bool(names.blocked_units),

@@ -11,7 +11,7 @@ from samsyn.hl7v2.parsing import Message, Segment
 from samsyn.hl7v2.paths import first_of, parse_path
 from samsyn.hl7v2.profile import BY_STATUS, DocumentRules, Profile
 from samsyn.hl7v2.readings.identity import holds, read_patient
-from samsyn.hl7v2.readings.results import report_text, result_time_of, text_segments
+from samsyn.hl7v2.readings.results import report_text, result_time_of, text_lines
 from samsyn.hl7v2.values import (
     accession_number,
     identifier_word,
@@ -35,7 +35,7 @@ def read_document(
     rules, segments = profile.document, message.segments
     if message.first("TXA") is None:
         raise BadMessage("TXA", 1, 0, "the message holds no document", SEGMENT_SEQUENCE)
-    text = report_text(text_segments(segments, profile.report, notes), profile.report)
+    text = report_text(text_lines(segments, profile.report, notes), profile.report)
     told_by_event = rules.events.get(event, BY_STATUS)
     status = _status(told_by_event, segments, rules)
     if not text and status is not ReportStatus.ANNULLED:

@@ -13,6 +13,9 @@ from samsyn.hl7v2.times import Precision, read_time
 from samsyn.model.patient import Demographics
 
 _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*)){2,}")
+_COORDINATION_DAY = re.compile(r"[0-9]{6}(6[1-9]|[78][0-9]|9[01])(?![0-9])")
+_UNKNOWN_DAY = re.compile(r"[0-9]{4}(0000|[0-9]{2}00)")
+_PN_MARKS = re.compile(r"[\^=\\]")
 _LONGEST_NAME = 324
 """Characters of a PN component group set (PS3.5 6.2: five parts of 64 with their separators)."""
 
@@ -24,9 +27,8 @@ def read_patient(segments: Sequence[Segment], rules: PatientRules, notes: list[s
         raise BadMessage("PID", 1, 0, "the message names no patient", SEGMENT_SEQUENCE)
     identifiers: list[SentIdentifier] = []
     for path in rules.identifiers:
-        for segment in segments:
-            if path.matches(segment):
-                identifiers += read_identifiers(segment, path.field, rules)
+        for segment in path.among(segments):
+            identifiers += read_identifiers(segment, path.field, rules)
     if not identifiers:
         field = rules.identifiers[0].field if rules.identifiers else 3
         raise pid.fault(field, "the patient identifier is missing", REQUIRED_FIELD_MISSING)
@@ -86,17 +88,17 @@ def _name(pid: Segment) -> str:
             break
     parts = [pid.text(5, 1, 1, chosen), pid.text(5, 2, 0, chosen), pid.text(5, 3, 0, chosen)]
     # A caret or equals sign inside a name would move its parts when it is written as PN.
-    plain = [" ".join(re.sub(r"[\^=\\]", " ", part).split()) for part in parts]
+    plain = [" ".join(_PN_MARKS.sub(" ", part).split()) for part in parts]
     return "^".join(plain).rstrip("^")[:_LONGEST_NAME]
 
 
 def _birth_date(pid: Segment, notes: list[str]) -> str:
     """PID-7 as YYYYMMDD; "" when it was not told to the day. It is never taken from the number."""
     text = pid.text(7)
-    if re.match(r"[0-9]{6}(6[1-9]|[78][0-9]|9[01])(?![0-9])", text):
+    if _COORDINATION_DAY.match(text):
         notes.append("PID-7: the day of a coordination number instead of a birth date, left out")
         return ""
-    if re.fullmatch(r"[0-9]{4}(0000|[0-9]{2}00)", text):
+    if _UNKNOWN_DAY.fullmatch(text):
         notes.append("PID-7: month or day unknown, left out")
         return ""
     try:
@@ -118,9 +120,7 @@ def _sex(pid: Segment, rules: PatientRules, notes: list[str]) -> str:
 def holds(condition: Condition, segments: Sequence[Segment]) -> bool:
     """Whether one repetition of the condition's place has its value."""
     path: Path = condition.path
-    for segment in segments:
-        if not path.matches(segment):
-            continue
+    for segment in path.among(segments):
         for repetition in range(1, segment.repetitions(path.field) + 1):
             value = segment.text(path.field, path.component or 1, path.subcomponent, repetition)
             if value.upper() == condition.value.upper():

@@ -1,13 +1,15 @@
 """ORU (R01, and R30 to R32 of point-of-care devices) by a source's rules: versions of reports."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from samsyn.errors import LimitExceeded
 from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, TABLE_VALUE_NOT_FOUND, BadMessage
 from samsyn.hl7v2.meaning import ReportEvent
-from samsyn.hl7v2.parsing import Message, Segment
-from samsyn.hl7v2.paths import Segments, first_of, parse_path
+from samsyn.hl7v2.parsing import Message, Segment, Segments
+from samsyn.hl7v2.paths import first_of, parse_path
 from samsyn.hl7v2.profile import Profile, ReportRules
 from samsyn.hl7v2.readings.identity import read_patient
 from samsyn.hl7v2.values import (
@@ -41,7 +43,7 @@ _FINALITY = {
 
 def read_reports(message: Message, profile: Profile, sender: Sender, notes: list[str]) -> list[ReportEvent]:
     """One event for each OBR of the message."""
-    groups = [group for group in order_groups(message) if any(segment.name == "OBR" for segment in group)]
+    groups = [group for group in order_groups(message) if group.named("OBR")]
     if not groups:
         raise BadMessage("OBR", 1, 0, "the message holds no report", SEGMENT_SEQUENCE)
     first = own_segments(groups[0])
@@ -55,24 +57,25 @@ def read_reports(message: Message, profile: Profile, sender: Sender, notes: list
 
 def _report(
     message: Message,
-    group: Sequence[Segment],
-    own: Sequence[Segment],
-    content: Sequence[Segment],
+    group: Segments,
+    own: Segments,
+    content: Segments,
     profile: Profile,
     sender: Sender,
     notes: list[str],
 ) -> ReportEvent:
     rules = profile.report
-    texts = text_segments(content, rules, notes)
+    texts = text_lines(content, rules, notes)
     text = report_text(texts, rules)
     status = _status(own, texts, rules, text)
     if not text and status is not ReportStatus.ANNULLED:
         raise BadMessage("OBX", 1, 5, "a report without text", REQUIRED_FIELD_MISSING)
     sent = moment(_SENT, [message.msh])
-    told = moment(rules.result_time, Segments((*own, message.msh)))
+    told = moment(rules.result_time, own.with_header(message.msh))
     examined = moment(rules.examined, own)
-    required(rules.accession, own, "the accession number")
     accession, accession_issuer = accession_number(rules.accession, own, profile.accession_issuers)
+    if not accession:
+        required(rules.accession, own, "the accession number")
     home = Owner(sender.provider, sender.unit)
     return ReportEvent(
         patient=read_patient(group, profile.patient, notes),
@@ -105,27 +108,39 @@ def _signer(status: ReportStatus, own: Sequence[Segment], rules: ReportRules) ->
     return staff_names(rules.signer, own, everyone=True)
 
 
-def text_segments(segments: Sequence[Segment], rules: ReportRules, notes: list[str]) -> tuple[Segment, ...]:
-    """Every OBX that holds report text, deleted ones too; what is listed and holds none is noted."""
+@dataclass(frozen=True)
+class TextLines:
+    """The OBX that hold report text, deleted ones too, each with what it is about."""
+
+    segments: list[Segment]
+    kinds: list[str]
+
+    @cached_property
+    def words(self) -> list[str]:
+        """OBX-11 of each."""
+        return [segment.code(11) for segment in self.segments]
+
+
+def text_lines(segments: Segments, rules: ReportRules, notes: list[str]) -> TextLines:
+    """Every OBX that holds report text; what is listed and holds none is noted."""
     listed = {word.upper() for word in rules.text_codes}
     passed = {word.upper() for word in rules.not_text}
-    found = []
-    for segment in segments:
-        if segment.name != "OBX":
+    found = TextLines([], [])
+    for segment in segments.named("OBX"):
+        kind = segment.kind
+        if kind not in listed if listed else kind in passed:
             continue
-        code = segment.text(3).upper()
-        if code not in listed if listed else code in passed:
-            continue
-        kind = segment.text(2).upper()
-        if kind in _TEXT_TYPES:
-            found.append(segment)
+        type_word = segment.code(2)
+        if type_word in _TEXT_TYPES:
+            found.segments.append(segment)
+            found.kinds.append(kind)
         else:
             place = f"OBX[{segment.sequence}]" if segment.sequence > 1 else "OBX"
-            notes.append(f"{place}-2: a value of type {kind[:3]} is not read as report text")
-    return tuple(found)
+            notes.append(f"{place}-2: a value of type {type_word[:3]} is not read as report text")
+    return found
 
 
-def report_text(texts: Sequence[Segment], rules: ReportRules) -> str:
+def report_text(texts: TextLines, rules: ReportRules) -> str:
     """The text of a report from its text segments: those that are not deleted, repetitions and `\\.br\\` as lines.
 
     Only blanks at line ends and empty lines at both ends are taken away; the text is shown as plain text, so
@@ -133,16 +148,15 @@ def report_text(texts: Sequence[Segment], rules: ReportRules) -> str:
     """
     lines: list[str] = []
     heading = ""
-    for segment in texts:
-        if segment.text(11).upper() in _DELETED:
+    for segment, kind, word in zip(texts.segments, texts.kinds, texts.words, strict=True):
+        if word in _DELETED:
             continue
-        wanted = rules.headings.get(segment.text(3).upper(), "") if rules.headings else ""
+        wanted = rules.headings.get(kind, "") if rules.headings else ""
         if wanted and wanted != heading:
             lines += ["", wanted] if lines else [wanted]
         heading = wanted or heading
-        for repetition in segment.every(5) or [""]:
-            lines += repetition.split("\n")
-    text = "\n".join(line.rstrip() for line in lines).strip("\n")
+        lines += segment.every(5) or [""]
+    text = "\n".join([line.rstrip() for line in "\n".join(lines).split("\n")]).strip("\n")
     if len(text) > MAX_REPORT_CHARACTERS:
         raise LimitExceeded(
             f"MAX_REPORT_CHARACTERS: a report of more than {MAX_REPORT_CHARACTERS} characters"
@@ -150,7 +164,7 @@ def report_text(texts: Sequence[Segment], rules: ReportRules) -> str:
     return text if text.strip() else ""
 
 
-def _status(own: Sequence[Segment], texts: Sequence[Segment], rules: ReportRules, text: str) -> ReportStatus:
+def _status(own: Sequence[Segment], texts: TextLines, rules: ReportRules, text: str) -> ReportStatus:
     """OBR-25 and OBX-11 together; where they disagree, the less final holds, but a correction stays one.
 
     A preliminary must never be shown as final (sweden 4.2), so P on one side outweighs F on the other.
@@ -175,9 +189,7 @@ def _status(own: Sequence[Segment], texts: Sequence[Segment], rules: ReportRules
     return status
 
 
-def _is_addendum(
-    status: ReportStatus, own: Sequence[Segment], texts: Sequence[Segment], rules: ReportRules
-) -> bool:
+def _is_addendum(status: ReportStatus, own: Sequence[Segment], texts: TextLines, rules: ReportRules) -> bool:
     """Whether the text only adds: an addendum, or one that nobody has signed yet."""
     if status is not ReportStatus.PRELIMINARY:
         return status is ReportStatus.ADDENDUM
@@ -196,16 +208,15 @@ def _order_status(own: Sequence[Segment], rules: ReportRules) -> ReportStatus | 
     return ReportStatus(rules.statuses[word])
 
 
-def _line_statuses(texts: Sequence[Segment], rules: ReportRules) -> list[ReportStatus]:
-    statuses = []
-    for segment in texts:
-        word = segment.text(11).upper()
-        if not word:
-            continue
+def _line_statuses(texts: TextLines, rules: ReportRules) -> list[ReportStatus]:
+    """What the lines say, each status once."""
+    words = dict.fromkeys(texts.words)
+    words.pop("", None)
+    for word in words:
         if word not in rules.statuses:
+            segment = texts.segments[texts.words.index(word)]
             raise segment.fault(11, "this status is not in the profile's table", TABLE_VALUE_NOT_FOUND)
-        statuses.append(ReportStatus(rules.statuses[word]))
-    return statuses
+    return [ReportStatus(rules.statuses[word]) for word in words]
 
 
 def result_time_of(status: ReportStatus, told: datetime | None, sent: datetime | None) -> datetime | None:

@@ -14,6 +14,12 @@ CREATE TABLE national_block(block_id TEXT PRIMARY KEY, issuer TEXT, number TEXT,
 CREATE INDEX national_block_by_number ON national_block(number, issuer);
 CREATE TABLE national_lift(lift_id TEXT PRIMARY KEY, block_id TEXT, unit TEXT, employee TEXT, ends TEXT);
 CREATE INDEX national_lift_by_block ON national_lift(block_id);
+CREATE TABLE national_grant(register TEXT, grant_id TEXT, issuer TEXT, number TEXT, kind TEXT, provider TEXT,
+  unit TEXT, employee TEXT, starts TEXT, ends TEXT, ended TEXT, PRIMARY KEY(register, grant_id)) WITHOUT ROWID;
+CREATE INDEX national_grant_by_number ON national_grant(number, register);
+CREATE INDEX national_grant_by_unit ON national_grant(unit, register);
+CREATE TABLE national_reading(register TEXT, provider TEXT, more_on TEXT, read_at TEXT, whole_at TEXT,
+  PRIMARY KEY(register, provider)) WITHOUT ROWID;
 CREATE TABLE national_state(one INTEGER PRIMARY KEY CHECK(one = 1), created_next TEXT, cancelled TEXT,
   read_at TEXT);
 """

@@ -30,3 +30,12 @@ def late(connection: IndexConnection, kind: str, prefix: str, now: str, limit: i
 def counts(connection: IndexConnection) -> dict[str, int]:
     """Jobs by state."""
     return {row[0]: row[1] for row in connection.execute("SELECT state, COUNT(*) FROM job GROUP BY state")}
+
+
+def any_of(connection: IndexConnection, kind: str, prefix: str) -> bool:
+    """Whether any job whose name begins so is not done; one that was given up is not done."""
+    following = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+    rows = connection.execute(
+        "SELECT 1 FROM job WHERE kind = ? AND name >= ? AND name < ? LIMIT 1", (kind, prefix, following)
+    )
+    return rows.fetchone() is not None

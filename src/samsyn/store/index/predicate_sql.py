@@ -1,5 +1,7 @@
 """Compiles a predicate (model.predicate) to SQL over an item table's columns; agrees with `holds` always."""
 
+from typing import Final
+
 from samsyn.model.predicate import (
     AllOf,
     AnyOf,
@@ -11,9 +13,12 @@ from samsyn.model.predicate import (
     PatientIn,
     Predicate,
     ProviderIs,
+    Span,
     UnitIs,
     Without,
 )
+
+_WIDTH: Final = 16
 
 
 def compile_predicate(predicate: Predicate, table: str) -> tuple[str, list[object]]:
@@ -35,8 +40,8 @@ def compile_predicate(predicate: Predicate, table: str) -> tuple[str, list[objec
             return f"({table}.provider = ? AND {table}.unit = ?)", [provider, unit]
         case HasOwner():
             return f"({table}.provider <> '' AND {table}.unit <> '')", []
-        case Overlaps(first, last):
-            return _overlaps(first, last, table)
+        case Overlaps(spans):
+            return _any_span(spans, table)
         case IsPreliminary():
             return f"{table}.preliminary <> 0", []
         case AllOf(parts):
@@ -46,6 +51,16 @@ def compile_predicate(predicate: Predicate, table: str) -> tuple[str, list[objec
         case Without(part):
             sql, parameters = compile_predicate(part, table)
             return f"(NOT {sql})", parameters
+
+
+def _any_span(spans: tuple[Span, ...], table: str) -> tuple[str, list[object]]:
+    """Joined by halves: an engine bounds the depth of a chain of "or"."""
+    if len(spans) <= _WIDTH:
+        pieces = [_overlaps(first, last, table) for first, last in spans]
+    else:
+        middle = len(spans) // 2
+        pieces = [_any_span(spans[:middle], table), _any_span(spans[middle:], table)]
+    return _with_word(pieces, " OR ", "0")
 
 
 def _overlaps(first: int | None, last: int | None, table: str) -> tuple[str, list[object]]:
@@ -61,9 +76,12 @@ def _overlaps(first: int | None, last: int | None, table: str) -> tuple[str, lis
 
 
 def _joined(parts: tuple[Predicate, ...], word: str, empty: str, table: str) -> tuple[str, list[object]]:
-    if not parts:
+    return _with_word([compile_predicate(part, table) for part in parts], word, empty)
+
+
+def _with_word(pieces: list[tuple[str, list[object]]], word: str, empty: str) -> tuple[str, list[object]]:
+    if not pieces:
         return empty, []
-    pieces = [compile_predicate(part, table) for part in parts]
     return (
         "(" + word.join(sql for sql, _ in pieces) + ")",
         [value for _, parameters in pieces for value in parameters],

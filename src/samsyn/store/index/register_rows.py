@@ -60,7 +60,7 @@ def blocks_of(ask: Ask, keys: Collection[int], now: str) -> tuple[Block, ...]:
 
 def own_blocks_of(ask: Ask, keys: Collection[int], now: str) -> tuple[Block, ...]:
     """The same without the national ones: those that are kept, and can be ended, here."""
-    return tuple(_block(row) for row in _of(ask, _BLOCK, keys, "(ended IS NULL OR ended > ?)", now))
+    return tuple([_block(row) for row in _of(ask, _BLOCK, keys, "(ended IS NULL OR ended > ?)", now)])
 
 
 def lifts_of(ask: Ask, keys: Collection[int], now: str) -> tuple[Lift, ...]:
@@ -168,7 +168,8 @@ def _consent(row: Any) -> Consent:
 
 
 def _block(row: Any) -> Block:
-    return Block(row[0], row[1], _KINDS[row[2]], row[3], row[4], row[5], row[6], _time(row[7]))
+    block_id, patient_key, kind, provider, unit, first, last, ended = row
+    return Block(block_id, patient_key, _KINDS[kind], provider, unit, first, last, _time(ended))
 
 
 def _lift(row: Any) -> Lift:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from samsyn import limits
 from samsyn.store.index.port import IndexConnection, IndexFault, NoRoom, Reached, RuleBroken
 from samsyn.store.index.progress import last_keys, replayed_until
 from samsyn.store.index.schema import SCHEMA, SCHEMA_VERSION
@@ -103,9 +104,12 @@ class SqliteIndex:
         remove(fresh)
         connection = open_writer(fresh, objects)
         try:
+            # Nobody reads a half-made index, and a crash throws it away: it needs no log, which would hold each page
+            # as often as it was changed and grow to many times the index.
+            connection.execute("PRAGMA journal_mode=OFF")
             connection.execute("PRAGMA synchronous=OFF")
+            connection.execute(f"PRAGMA cache_size=-{limits.REBUILD_CACHE_BYTES // limits.KIB}")
             found = fill(connection)
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             connection.close()
         _sync(fresh)

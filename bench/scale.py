@@ -1,0 +1,280 @@
+"""`make bench-scale`: are search, storing and making the index anew as quick with a million studies as with a thousand?
+
+    python -m bench.scale [--sizes 1000 100000 1000000] [--seconds 4] [--folder FOLDER]
+
+Fills one data folder by the way that every instance goes (bench/scale_fill.py), and at each size starts a server on
+it and asks: the same questions, whose answers are as long at every size, with eight clients and alone. About seven
+gigabytes and half an hour for a million studies. The last column is the largest size against the smallest: for times
+and for rates alike, more than 1 is worse.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench import scale_fill, servers
+from bench.measure import JSON, load, number
+from bench.servers import Server
+
+FOLDER = Path(__file__).resolve().parent.parent / "build" / "bench-scale"
+SIZES = (1_000, 100_000, 1_000_000)
+TOKEN = "bench-scale-token-of-no-worth"
+CONFIG = """
+[data]
+folder = "{folder}"
+[dicom]
+port = {dicom}
+[http]
+port = {http}
+[mllp]
+port = {mllp}
+[[provider]]
+hsa_id = "SE9990000001-0001"
+name = "Nordsjukhuset"
+local_issuer = "2.25.9990000001.1"
+accession_issuer = "2.25.9990000001.2"
+[[provider.unit]]
+hsa_id = "SE9990000001-1001"
+name = "Röntgen"
+[[provider.dicom_peer]]
+ae_title = "BENCH"
+[[provider.token]]
+name = "BENCH"
+sha256 = "{digest}"
+"""
+GOAL = 1.3
+_QUESTIONS = 400
+_WANTED = ((0x0020000D, "UI", ""), (0x00081030, "LO", ""), (0x00100010, "PN", ""))
+
+
+@dataclass(slots=True)
+class Line:
+    """One measurement at all sizes."""
+
+    title: str
+    unit: str
+    values: list[float] = field(default_factory=list)
+
+    def slowdown(self) -> float:
+        """The last against the first, more than 1 = worse; 0 = there is only one."""
+        if len(self.values) < 2 or not self.values[0] or not self.values[-1]:
+            return 0.0
+        first, last = self.values[0], self.values[-1]
+        return first / last if self.unit.endswith("/s") else last / first
+
+
+class Scale:
+    """The folder that grows, and what was measured so far."""
+
+    def __init__(self, folder: Path, seconds: float) -> None:
+        self.folder, self.data, self.seconds = folder, folder / "data", seconds
+        self.lines: dict[str, Line] = {}
+        self.log = folder / "server.log"
+
+    def note(self, title: str, unit: str, value: float) -> None:
+        """One value of the size at hand."""
+        self.lines.setdefault(title, Line(title, unit)).values.append(value)
+        print(f"  {title}: {number(value)} {unit}", file=sys.stderr, flush=True)
+
+    def fill(self, first: int, end: int) -> None:
+        """Lets the folder grow to `end` studies."""
+        arguments = [sys.executable, "-m", "bench.scale_fill", str(self.data), str(first), str(end)]
+        done = subprocess.run(arguments, capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"the folder could not be filled:\n{done.stderr[-3000:]}")
+        self.note("Taking in (in process), each", "ms", float(done.stdout) * 1000 / (end - first))
+
+    def started(self) -> Server:
+        """A server on the folder, ready; the time until then is noted."""
+        dicom, http, mllp = servers.free_port(), servers.free_port(), servers.free_port()
+        config = self.folder / "samsyn.toml"
+        digest = hashlib.sha256(TOKEN.encode()).hexdigest()
+        ports = {"dicom": dicom, "http": http, "mllp": mllp}
+        config.write_text(CONFIG.format(folder=self.data, digest=digest, **ports))
+        begun = time.perf_counter()
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "samsyn", "serve", "--config", str(config)], stdout=log, stderr=log
+            )
+        made = Server("Samsyn", process, self.folder / "none", "127.0.0.1", dicom, "SAMSYN", "BENCH", http,
+                      "/dicomweb", {"Authorization": f"Bearer {TOKEN}"}, mllp)  # fmt: skip
+        while process.poll() is None:
+            with suppress(OSError):
+                urllib.request.urlopen(f"http://127.0.0.1:{http}/health/ready", timeout=1).close()
+                self.note("Start of the server", "s", time.perf_counter() - begun)
+                return made
+            time.sleep(0.02)
+        raise SystemExit(f"the server did not start:\n{self.log.read_text()[-3000:]}")
+
+    def search(self, server: Server, size: int) -> None:
+        """QIDO-RS and C-FIND by patient, by accession number, by day and modality."""
+        dice = random.Random(size)
+        chosen = [dice.randrange(size) for _ in range(_QUESTIONS)]
+        for case, expected, path, keys in (
+            ("patient id", scale_fill.STUDIES_OF_A_PERSON, _by_patient, _patient_keys),
+            ("accession", 1, _by_accession, _accession_keys),
+            ("day + modality", scale_fill.STUDIES_OF_A_DAY // len(scale_fill.MODALITIES), _by_day, _day_keys),
+        ):
+            paths = [path(index) for index in chosen]
+            found = len(json.loads(servers.get(server, paths[0], JSON)))
+            if found != expected:
+                raise SystemExit(f"QIDO by {case} finds {found} of {expected} studies: {paths[0]}")
+            many = self._read(server, paths, 8)
+            self.note(f"QIDO {case}, 8 clients", "/s", many["count"] / many["seconds"])
+            alone = self._read(server, paths, 1)
+            self.note(f"QIDO {case}, p50", "ms", alone["p50_ms"])
+            self.note(f"QIDO {case}, p95", "ms", alone["p95_ms"])
+            what = {
+                "kind": "find",
+                "clients": 8,
+                "seconds": self.seconds,
+                "queries": [keys(index) for index in chosen],
+            }
+            told = load("bench.dimse_read", {"where": server.where(), "what": what})
+            if told["answers"] != expected * told["count"]:
+                raise SystemExit(f"C-FIND by {case}: {told}")
+            self.note(f"C-FIND {case}, 8 associations", "/s", told["count"] / told["seconds"])
+
+    def _read(self, server: Server, paths: list[str], clients: int) -> dict[str, Any]:
+        job = {
+            "host": server.host,
+            "port": server.http_port,
+            "paths": [server.web_path + path for path in paths],
+            "headers": {"Accept": JSON, **server.headers},
+            "clients": clients,
+            "seconds": self.seconds,
+            "least_bytes": 2,
+            "count": 1_000_000,
+        }
+        return load("bench.http_load", job)
+
+    def store(self, server: Server, size: int) -> None:
+        """New studies over DIMSE, each of one small instance."""
+        count = 1_000
+        what = {"seed": size, "shape": "NOTE", "associations": 8, "studies": count, "instances": 1,
+                "first": 5_000_000 + size, "first_patient": 200_000, "studies_per_patient": 1}  # fmt: skip
+        before = server.cpu_seconds()
+        told = load("bench.dimse_load", {"where": server.where(), "what": what})
+        self.note("C-STORE of new studies, 8 associations", "/s", told["instances"] / told["seconds"])
+        self.note("C-STORE of new studies, CPU each", "ms", (server.cpu_seconds() - before) * 1000 / count)
+
+    def rebuild(self) -> None:
+        """The index anew from the journal."""
+        done = subprocess.run(
+            [sys.executable, "-m", "samsyn", "index", "rebuild", "--data", str(self.data)],
+            capture_output=True,
+            text=True,
+        )
+        told = re.search(r"from (\d+) records in ([\d.]+) s", done.stdout)
+        if done.returncode or told is None:
+            raise SystemExit(f"the index could not be made anew:\n{done.stderr[-3000:]}")
+        self.note("Index anew", "records/s", int(told[1]) / max(float(told[2]), 0.1))
+
+    def weigh(self, size: int) -> None:
+        """What a study costs on the disk."""
+        self.note("Index, each study", "bytes", (self.data / "index.sqlite").stat().st_size / size)
+
+
+def _by_patient(index: int) -> str:
+    return f"/studies?PatientID={scale_fill.study(index).patient_id}"
+
+
+def _by_accession(index: int) -> str:
+    return f"/studies?AccessionNumber={scale_fill.study(index).accession}"
+
+
+def _by_day(index: int) -> str:
+    return f"/studies?StudyDate={scale_fill.day_of(index)}&ModalitiesInStudy={scale_fill.modality_of(index)}"
+
+
+def _keys(*given: tuple[int, str, str]) -> list[list[Any]]:
+    return [list(key) for key in sorted([*given, (0x00080052, "CS", "STUDY"), *_WANTED])]
+
+
+def _patient_keys(index: int) -> list[list[Any]]:
+    return _keys((0x00100020, "LO", scale_fill.study(index).patient_id))
+
+
+def _accession_keys(index: int) -> list[list[Any]]:
+    return _keys((0x00080050, "SH", scale_fill.study(index).accession))
+
+
+def _day_keys(index: int) -> list[list[Any]]:
+    return _keys(
+        (0x00080020, "DA", scale_fill.day_of(index)), (0x00080061, "CS", scale_fill.modality_of(index))
+    )
+
+
+def table(sizes: list[int], lines: list[Line]) -> str:
+    """The result as aligned text."""
+    rows = [["studies", "", *(f"{size:,}" for size in sizes), f"{sizes[-1]:,} : {sizes[0]:,}", ""]]
+    for line in lines:
+        worse = line.slowdown()
+        verdict = "" if not worse or worse <= GOAL else "over 1.3"
+        shown = f"{worse:.2f}" if worse else ""
+        rows.append([line.title, line.unit, *map(number, line.values), shown, verdict])
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if place < 2 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+
+
+def main() -> None:
+    """Fills, asks, prints the table; the folder is removed."""
+    parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
+    parser.add_argument("--folder", type=Path, default=FOLDER)
+    arguments = parser.parse_args()
+    sizes: list[int] = sorted(arguments.sizes)
+    if sizes[-1] > scale_fill.MOST_STUDIES:
+        raise SystemExit(f"at most {scale_fill.MOST_STUDIES:,} studies: that would need more test numbers")
+    shutil.rmtree(arguments.folder, ignore_errors=True)
+    arguments.folder.mkdir(parents=True)
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    scale = Scale(arguments.folder, arguments.seconds)
+    begun, first = time.monotonic(), 0
+    try:
+        for size in sizes:
+            print(f"{size:,} studies", file=sys.stderr, flush=True)
+            scale.fill(first, size)
+            first = size
+            measured(scale, size)
+    finally:
+        shutil.rmtree(arguments.folder, ignore_errors=True)
+    print(table(sizes, list(scale.lines.values())))
+    print(f"\nIn {(time.monotonic() - begun) / 60:.0f} minutes. Every search passes View and audit.")
+
+
+def measured(scale: Scale, size: int) -> None:
+    """Everything at one size."""
+    scale.rebuild()
+    scale.weigh(size)
+    server = scale.started()
+    asked: list[Callable[[Server, int], None]] = [scale.search, scale.store]
+    try:
+        for each in asked:
+            each(server, size)
+    finally:
+        server.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+"""Which persons are behind keys, and what exists of one: read for the View alone, which tells bits and names of it."""
+
+from samsyn.access.standing import Standing, told_apart
+from samsyn.model.predicate import Item
+from samsyn.store.index import examination_rows, patient_rows, register_rows
+from samsyn.store.index.port import IndexConnection
+from samsyn.store.index.register_rows import Ask
+
+
+def persons(ask: Ask, patient_keys: frozenset[int]) -> list[frozenset[int]]:
+    """The persons behind the keys, each with every key that merges have given him."""
+    found: list[frozenset[int]] = []
+    for key in sorted(patient_keys):
+        if not any(key in person for person in found):
+            found.append(patient_rows.closure(ask, key))
+    return found
+
+
+def items_of(connection: IndexConnection, reader: Standing) -> tuple[Item, ...]:
+    """What exists of the person, for indicators and names; by owner only, where no block asks for the day."""
+    facts = reader.facts
+    if any(block.first is not None or block.last is not None for block in facts.blocks):
+        return tuple(told_apart(reader, examination_rows.items_of(connection, facts.patient_keys)))
+    return tuple(register_rows.owners_of(register_rows.asking(connection), facts.patient_keys))

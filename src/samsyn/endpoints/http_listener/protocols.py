@@ -1,0 +1,45 @@
+"""HTTP/1.1 or HTTP/2, as the peer prefers: by ALPN on TLS, by what it begins with elsewhere (RFC 9113 3.2, 3.3)."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from samsyn.endpoints.http_listener.http2 import PREFACE, Http2Protocol
+
+ALPN = ("h2", "http/1.1")
+"""What a listener with TLS offers, the best first."""
+
+
+class PreferredProtocol(HttpToolsProtocol):
+    """Begins as HTTP/1.1 and hands the connection to HTTP/2 when the peer speaks that."""
+
+    _begun = b""
+    _is_decided = False
+
+    def told(self) -> dict[str, Any]:
+        """More keys for the scope of every request of this connection."""
+        return {}
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        if self._is_decided:
+            super().data_received(data)
+            return
+        self._begun += data
+        if PREFACE.startswith(self._begun[: len(PREFACE)]):
+            if len(self._begun) >= len(PREFACE):
+                self._hand_over()
+            return
+        self._is_decided = True
+        begun, self._begun = self._begun, b""
+        super().data_received(begun)
+
+    def _hand_over(self) -> None:
+        transport: asyncio.Transport = self.transport
+        self.connections.discard(self)
+        self._unset_keepalive_if_required()
+        successor = Http2Protocol(self.config, self.server_state, self.app_state, self.told())
+        transport.set_protocol(successor)
+        successor.connection_made(transport)
+        successor.data_received(self._begun)

@@ -1,0 +1,58 @@
+"""`samsyn demo` as a process: the whole invented region, loaded by its own senders."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.scratch import ROOT, environment
+
+FREE_PORTS = {f"SAMSYN_{door}_PORT": "0" for door in ("HTTP", "DICOM", "MLLP")}
+
+
+@dataclass
+class Region:
+    """The address of the web, how long loading took, and what the demo said about it."""
+
+    base: str
+    loaded_after_s: float
+    summary: str
+
+
+@contextmanager
+def demo(folder: Path) -> Iterator[Region]:
+    """The region as `make demo` starts it, on free ports; ended cleanly, which is asserted."""
+    began = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "samsyn", "demo", "--data", str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**environment(), **FREE_PORTS},
+        cwd=ROOT,
+    )
+    assert process.stdout is not None
+    try:
+        base, summary, said = "", "", []
+        for line in process.stdout:
+            said.append(line)
+            if "Samsyn is ready at " in line:
+                base = line.split("Samsyn is ready at ")[1].split("/ ")[0]
+            if "is loaded" in line:
+                summary = line.strip()
+            if "Log in at" in line:
+                break
+        assert base, "".join(said)
+        assert summary, "".join(said)
+        yield Region(base, time.monotonic() - began, summary)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(40) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(10)
+        process.stdout.close()

@@ -39,6 +39,14 @@ def open_index(values: Settings) -> Index | None:
     return PostgresIndex(index.address, journal, secret_in(index.password_file) or None, index.schema_name)
 
 
+def drop_index(values: Settings) -> None:
+    """Takes the index's schema away from the database, with what nodes shared beside it. Nobody may have it open."""
+    index = open_index(values)
+    if isinstance(index, PostgresIndex):
+        index.drop()
+        index.close()
+
+
 def open_shared(values: Settings) -> SharedState | None:
     """What the nodes of the settings share beside the record; None = there is one node."""
     if values.index.kind == "sqlite":

@@ -126,13 +126,13 @@ class Server:
             for outbox in self._outboxes:
                 undo.push_async_callback(outbox.stop)
             undo.push_async_callback(self._blocks.stop)
-            await self._masters.start()
             undo.push_async_callback(self._masters.stop)
             self._worker.start()
             undo.push_async_callback(self._worker.stop)
             self._exchange.start()
             undo.push_async_callback(self._exchange.stop)
             await self._blocks.follow()
+            await self._masters.follow()
             await self._duties.start(self._all_duties())
             undo.push_async_callback(self._duties.stop)
             await self._children.start()
@@ -157,6 +157,7 @@ class Server:
         """What runs once, however many nodes there are."""
         return [
             Duty("national-blocks", self._blocks.start, self._blocks.pause, self._blocks.follow),
+            Duty("national-registers", self._masters.start, self._masters.pause, self._masters.follow),
             *(Duty(f"outbox-{each.name}", each.start, each.pause) for each in self._outboxes),
             duty_of("scrub", self._scrub),
             duty_of("settling", self._settling),

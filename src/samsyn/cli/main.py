@@ -48,11 +48,18 @@ def serve(
             " prints one JSON line with everything that a test needs.",
         ),
     ] = False,
+    index: Annotated[
+        str,
+        typer.Option(
+            help="With --scratch: postgresql://user@host:port/database that keeps the index, in a schema of its own"
+            " that is taken away at the end."
+        ),
+    ] = "",
 ) -> None:
     """Start the service: DICOM, HTTP and HL7 listeners and jobs. Ends cleanly on SIGTERM or Ctrl-C."""
     from samsyn.cli import serve as verb
 
-    verb.run(config, data, dimse_port, http_port, mllp_port, scratch)
+    verb.run(config, data, dimse_port, http_port, mllp_port, scratch, index)
 
 
 @app.command()

@@ -22,6 +22,8 @@ _ENDS_ORDER: Final = frozenset({"limit", "offset", "union", "except", "intersect
 _BEFORE_SIGN: Final = frozenset(
     {"and", "or", "not", "where", "on", "by", "when", "then", "else", "select", "case", "having", "between"}
 )
+_AFTER_IS: Final = frozenset({"null", "true", "false", "distinct", "unknown"})
+_JSON_NAME: Final = re.compile(r"json_extract\((\w+), '\$\.(\w+)'\)")
 _JSON_PLACE: Final = re.compile(r"json_extract\((\w+), '\$\[(\d+)\]'\)")
 
 
@@ -52,6 +54,7 @@ def expression(sql: str) -> str:
     pieces = _TOKEN.findall(sql)
     pieces = _numbered(pieces)
     pieces = _without_signs(pieces)
+    pieces = _with_comparisons(pieces)
     pieces = _with_names(pieces)
     pieces = _with_casts(pieces)
     pieces = _with_json(pieces)
@@ -117,6 +120,22 @@ def _without_signs(pieces: list[str]) -> list[str]:
     return found
 
 
+def _with_comparisons(pieces: list[str]) -> list[str]:
+    """SQLite's IS and IS NOT compare any two values, NULL like another."""
+    found = list(pieces)
+    for place, piece in enumerate(pieces):
+        if piece.lower() != "is":
+            continue
+        after = _solid(pieces, place, 1)
+        is_not = pieces[after].lower() == "not"
+        value = pieces[_solid(pieces, after, 1) if is_not else after].lower()
+        if value not in _AFTER_IS:
+            found[place] = "IS" if is_not else "IS NOT DISTINCT FROM"
+            if is_not:
+                found[after] = "DISTINCT FROM"
+    return found
+
+
 def _with_names(pieces: list[str]) -> list[str]:
     found = list(pieces)
     for place, piece in enumerate(pieces):
@@ -148,6 +167,7 @@ def _with_json(pieces: list[str]) -> list[str]:
         return pieces
     text = re.sub(r"json_each\((\$\d+)\)", r"jsonb_array_elements(\1::text::jsonb) AS json_each(value)", text)
     text = _JSON_PLACE.sub(r"(\1 ->> \2)", text)
+    text = _JSON_NAME.sub(r"(\1::jsonb ->> '\2')", text)
     return _TOKEN_OF_OURS.findall(text)
 
 

@@ -60,9 +60,6 @@ def a_cluster(folder: Path, durability: str = "object-store") -> Iterator[Cluste
     """Two nodes that run; everything is ended behind them."""
     if not (database_server.is_installed() and object_server.is_installed()):
         pytest.skip("PostgreSQL and SeaweedFS are not installed (requirements-dev)")
-    folder.chmod(0o755)
-    for parent in folder.parents[:2]:
-        parent.chmod(0o755)  # PostgreSQL runs as another user where the tests run as root
     objects = object_server.start(folder / "objects")
     try:
         database = database_server.start(folder / "database")

@@ -19,6 +19,7 @@ from typing import Final
 from samsyn.errors import Conflict, DamagedData
 from samsyn.store import records
 from samsyn.store.journal import Position, ReplayedRecord, replayed
+from samsyn.store.journal_port import NumberTaken
 from samsyn.store.objects.port import Objects
 from samsyn.store.objects.sparse import SPARSE, SparseSegments
 

@@ -54,6 +54,7 @@ from samsyn.store.index import (
     instance_rows,
     patient_rows,
     register_rows,
+    version_rows,
 )
 from samsyn.store.index.port import IndexConnection
 from samsyn.store.index.register_rows import Ask
@@ -412,8 +413,8 @@ class Gatekeeper:
         return self.registers.masters.unreachable(own.provider_hsa_id) if own else frozenset()
 
     @property
-    def _version(self) -> tuple[int, int, int]:
-        return self.registers.version, self.choices.version, self._store.peek(identity_rows.last_event)
+    def _version(self) -> tuple[int, ...]:
+        return self.registers.version, self.choices.version, *self._store.peek(version_rows.views)
 
     async def _make(
         self, subject: Subject, purpose: Purpose, patient_keys: frozenset[int] | None, with_rejected: bool

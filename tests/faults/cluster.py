@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
 
 from samsyn_demo.cluster import database_server, object_server
@@ -80,18 +78,3 @@ def a_cluster(folder: Path, durability: str = "object-store") -> Iterator[Cluste
             database.stop()
     finally:
         objects.stop()
-
-
-def logged_in(node: Node, persona: str = "gp") -> httpx.Client:
-    """A browser that has logged in at one node."""
-    browser = httpx.Client(follow_redirects=False, timeout=30, trust_env=False)
-    answer = browser.get(f"{node.http}/login/start")
-    page = browser.get(answer.headers["location"])
-    form = {"request": re.search(r'name="request" value="([^"]+)"', page.text)[1], "persona": persona}  # type: ignore[index]
-    answer = browser.post(f"{node.http}/demo-idp/choose", data=form)
-    if answer.status_code == 200:
-        chosen = re.search(r'name="assignment" value="([^"]+)"', answer.text)[1]  # type: ignore[index]
-        answer = browser.post(f"{node.http}/demo-idp/choose", data={**form, "assignment": chosen})
-    answer = browser.get(answer.headers["location"])
-    assert answer.status_code == 303, answer.text
-    return browser

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import secrets
 import sys
 import time
@@ -16,8 +17,11 @@ from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
+
 from samsyn_demo.cluster import database_server, object_server
 from samsyn_demo.cluster.balancer import Balancer
+from samsyn_demo.cluster.browser import is_in, logged_in
 from samsyn_demo.cluster.nodes import Node, Shared, free_ports, make_node
 from samsyn_demo.region import REGION, Ports, settings_toml
 
@@ -112,6 +116,8 @@ class _Cluster:
     async def play(self) -> bool:
         """The region sends; a node is killed; what was acknowledged is counted and read again."""
         _say("The region's systems are sending through both …")
+        base = f"http://127.0.0.1:{self._http}"
+        browser = await asyncio.to_thread(logged_in, base)
         process = await self._region()
         done: dict[str, tuple[int, int]] = {}
         killed, loaded = 0.0, {}
@@ -133,7 +139,11 @@ class _Cluster:
             _say("✗ the region did not load whole")
             return False
         _say(f"✓ {loaded['text']}, although a node was lost on the way")
-        return await self._prove(loaded)
+        goes_on = await asyncio.to_thread(is_in, browser, base)
+        _say(f"{'✓' if goes_on else '✗'} who was logged in before {'still is' if goes_on else 'is no more'}")
+        duties = await asyncio.to_thread(self._duties)
+        _say(f"{'✓' if duties else '✗'} node two has taken over {duties} works that run once in the cluster")
+        return await self._prove(loaded) and goes_on and duties > 0
 
     async def _region(self) -> Process:
         return await asyncio.create_subprocess_exec(
@@ -148,6 +158,12 @@ class _Cluster:
             stdout=PIPE,
             env={**os.environ, "SAMSYN_DEMO_TOKENS": json.dumps(self._tokens)},
         )
+
+    def _duties(self) -> int:
+        """What node two does for the cluster, by its metrics."""
+        text = httpx.get(f"{self._nodes[1].http}/metrics", trust_env=False).text
+        found = re.search(r"^samsyn_duties ([0-9.]+)", text, re.MULTILINE)
+        return int(float(found[1])) if found is not None else 0
 
     async def _prove(self, loaded: dict[str, Any]) -> bool:
         """Reads every stored byte through a third process, and counts."""

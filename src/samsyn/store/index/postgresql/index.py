@@ -39,10 +39,18 @@ class PostgresIndex:
     """
 
     def __init__(
-        self, url: str, node: str = "1", password: str | None = None, schema: str = "samsyn"
+        self,
+        url: str,
+        node: str = "1",
+        password: str | None = None,
+        schema: str = "samsyn",
+        *,
+        shares_journal: bool = False,
     ) -> None:
+        """`shares_journal`: several processes go by the name `node`, since one journal is that of all."""
         self._url = url
         self._node = node
+        self._shares_journal = shares_journal
         self._password = password
         self._schema = schema
         self._helper = ThreadPoolExecutor(1, thread_name_prefix="index-helper")
@@ -126,6 +134,9 @@ class PostgresIndex:
     def begin(self, connection: IndexConnection, known: Reached) -> Reached:
         """Opens a transaction; until its end every other node waits at this place."""
         connection.execute("BEGIN")
+        if self._shares_journal:
+            # What the statement that waits for the row sees of other rows is from before the wait.
+            connection.execute("SELECT 1 FROM cluster_state FOR UPDATE").fetchone()
         found = self._reached(connection, " FOR UPDATE OF cluster_state")
         wanted = found.keys.get("audit", 0) // AUDIT_PARTITION_ENTRIES + 1
         while self._audit_partition < wanted:

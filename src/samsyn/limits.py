@@ -116,6 +116,8 @@ MAX_STOW_PENDING_INSTANCES: Final = 64
 """Instances of one STOW-RS request under way at once: as many as share one sync."""
 MAX_PART_HEADER_BYTES: Final = 16 * KIB
 """Headers of one multipart part."""
+MAX_KEPT_BASES: Final = 4
+"""Names of the DICOMweb service for which compressed metadata are kept: inside, outside, and by address."""
 MAX_BYTE_RANGES: Final = 16
 """Byte ranges of one request; a player asks for one, more are sent the whole."""
 MAX_CHANGES: Final = 1_000

@@ -129,6 +129,7 @@ class Server:
             undo.push_async_callback(self._worker.stop)
             self._exchange.start()
             undo.push_async_callback(self._exchange.stop)
+            await self._exchange.prefetching.begin()
             self._scrub.start()
             undo.push_async_callback(self._scrub.stop)
             self._settling.start()

@@ -2,7 +2,8 @@
 
 from datetime import date
 
-from samsyn.errors import IdentityConflict, UnknownIssuer
+from samsyn.access.guardians import Told, between, tell_of_child
+from samsyn.errors import BadInput, IdentityConflict, UnknownIssuer
 from samsyn.hl7v2.meaning import (
     IdentifierMove,
     PatientClaim,
@@ -65,6 +66,28 @@ def update(transaction: Transaction, event: PatientUpdate, identifier: PatientId
         _note_replacement(transaction, key, was, now)
         findings.recheck(transaction, key)
     return key
+
+
+def tell_guardians(
+    transaction: Transaction,
+    event: PatientUpdate,
+    child_key: int,
+    guardians: tuple[PatientIdentifier, ...],
+    word: links.Word,
+) -> None:
+    """The source's word on who is the child's guardian; somebody who is not known yet becomes known by the number.
+
+    BadInput: the message names one guardian twice.
+    """
+    if event.guardians is None:
+        return
+    if len(guardians) != len(event.guardians):
+        raise BadInput("NK1: names one guardian twice")
+    told = [
+        Told(by_number(transaction, identifier), *between(claim.starts, claim.ends))
+        for claim, identifier in zip(event.guardians, guardians, strict=True)
+    ]
+    tell_of_child(transaction, f"adt:{word.source}", child_key, told, word.told)
 
 
 def of_text(

@@ -63,6 +63,10 @@ MAX_COMMITMENT_BYTES: Final = 64 * MIB
 """What these requests may take up together: some half a million instances."""
 MAX_COMMITMENTS_AT_WORK: Final = 2
 """Of these, how many are looked at or delivered at once: each may read a whole study again."""
+MAX_PREFETCHED_BOOKINGS: Final = 2_000
+"""Bookings of one provider that a look for prefetching takes, the nearest first: a large hospital's two days."""
+MAX_PRIORS: Final = 500
+"""Studies of one person that prefetching chooses from, the newest first."""
 MAX_TRANSFERS: Final = 200
 """Transfers of one reader that are not finished: a demonstration round is some dozens."""
 MAX_TRANSFER_INSTANCES: Final = 50_000

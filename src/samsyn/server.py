@@ -145,6 +145,7 @@ class Server:
             undo.push_async_callback(self._notifier.close)
             await self._blocks.follow()
             await self._masters.follow()
+            await self._exchange.prefetching.begin()
             await self._duties.start(self._all_duties())
             undo.push_async_callback(self._duties.stop)
             await self._children.start()

@@ -31,6 +31,7 @@ from samsyn.settings.contracts import (
     SourceSystemSettings,
 )
 from samsyn.settings.places import explain
+from samsyn.settings.prefetch import PrefetchSettings
 from samsyn.settings.section import Section, is_loopback, outgoing_address
 
 __all__ = ["Section", "is_loopback"]
@@ -449,6 +450,7 @@ class ProviderSettings(Section):
     token: tuple[TokenSettings, ...] = ()
     certificate: tuple[CertificateSettings, ...] = ()
     source_system: tuple[SourceSystemSettings, ...] = ()
+    prefetch: tuple[PrefetchSettings, ...] = ()
     release: ReleaseSettings = ReleaseSettings()
 
     @model_validator(mode="after")
@@ -459,10 +461,19 @@ class ProviderSettings(Section):
         named = {each.unit for each in self.dicom_peer} | {each.unit for each in self.hl7_source}
         named |= {each.unit for each in self.certificate}
         named |= {unit for source in self.source_system for unit in source.units}
-        named |= {*self.release.excluded_units}
+        named |= {*self.release.excluded_units} | {unit for rule in self.prefetch for unit in rule.units}
         unknown = (named | {each.unit for each in self.token}) - known
         if unknown:
             raise ValueError(f"provider {self.hsa_id} has no unit {', '.join(sorted(unknown))}")
+        archives = {peer.ae_title for peer in self.dicom_peer if peer.host}
+        nowhere = {rule.to for rule in self.prefetch} - archives
+        if nowhere:
+            raise ValueError(
+                f"provider {self.hsa_id} has no dicom_peer with a host named {', '.join(sorted(nowhere))},"
+                " which [[provider.prefetch]] sends to"
+            )
+        if self.prefetch and not self.reading:
+            raise ValueError(f"provider {self.hsa_id} does not read, so nothing is prefetched for it")
         return self
 
 

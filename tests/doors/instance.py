@@ -80,7 +80,8 @@ class Instance:
     """The server with a loop of its own in a thread."""
 
     def __init__(self, folder: Path, sink_port: int = 0, changes: dict[str, Any] | None = None) -> None:
-        """`changes`: other sections of the settings, and "certificates": those of Linden's and Nord's systems."""
+        """`changes`: other sections of the settings, and "certificates": those of Linden's and Nord's systems;
+        "providers": what else is set for a provider."""
         made = scratch.make(folder)
         values = made.settings.model_dump()
         given = dict(changes or {})
@@ -88,6 +89,8 @@ class Instance:
             next(each for each in values["provider"] if each["hsa_id"] == provider)["certificate"] = (
                 certificates
             )
+        for provider, more in given.pop("providers", {}).items():
+            next(each for each in values["provider"] if each["hsa_id"] == provider).update(more)
         values |= given
         for provider in values["provider"]:
             for peer in provider["dicom_peer"]:

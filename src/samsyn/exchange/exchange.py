@@ -9,9 +9,11 @@ from samsyn.exchange.commitment import STORAGE_COMMITMENT_JOB, Commitments
 from samsyn.exchange.pool import AssociationPool
 from samsyn.exchange.security import caller_context
 from samsyn.exchange.sending import SEND_JOB, Sending
+from samsyn.exchange.text_notices import TextNotices
 from samsyn.jobs.queue import Patience, Worker
 from samsyn.providers.connections import Connections
 from samsyn.render.transcoding import Transcoder
+from samsyn.reports.examination import History
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.settings import Settings
 from samsyn.store.store import Store
@@ -48,6 +50,9 @@ class Exchange:
         self.corrections = CorrectionNotices(
             store, clock, connections, self.pool, self.notices.series_complete
         )
+        self.texts = TextNotices(
+            store, connections, gatekeeper, History(store), caller_context(settings.mllp_tls, "mllp_tls")
+        )
         self.worker = Worker(
             store,
             clock,
@@ -56,6 +61,7 @@ class Exchange:
                 SEND_JOB: self.sending.work,
                 AVAILABILITY_JOB: self.notices.work,
                 **work_of(self.corrections),
+                **self.texts.work_by_kind(),
             },
             limits.MAX_OUTGOING_JOBS,
             patience,
@@ -76,6 +82,7 @@ class Exchange:
             ("commitments_total", "Answers to storage commitment delivered", self.commitments.answered),
             ("instances_sent_total", "Instances sent to other archives", self.sending.sent),
             ("rejection_notes_total", "Rejection notes delivered", self.corrections.sent),
+            ("hl7_corrections_total", "HL7 messages about corrections accepted", self.texts.told),
             ("notices_total", "Notifications of availability delivered", self.notices.told),
             ("dicom_opened_total", "DICOM associations that we opened", self.pool.opened),
             ("dicom_unreachable_total", "Attempts to open one that failed", self.pool.failed),

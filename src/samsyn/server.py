@@ -22,8 +22,9 @@ from samsyn.access.authentication.sign_on import sign_on
 from samsyn.access.authentication.tokens import Tokens
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
+from samsyn.access.guardians import Guardians
 from samsyn.access.lift_requests import LiftRequests
-from samsyn.access.national.connected import block_replica, connected_masters
+from samsyn.access.national.connected import block_replica, connected_masters, staff_directory
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
 from samsyn.audit.anchoring import make_anchoring
@@ -36,7 +37,9 @@ from samsyn.endpoints.demo_idp.provider import DemoIdp
 from samsyn.endpoints.dicomweb.door import PREFIX as DICOMWEB_PREFIX
 from samsyn.endpoints.dicomweb.door import DicomwebDoor
 from samsyn.endpoints.dimse.listener import DicomDoor
+from samsyn.endpoints.fhir.opening import Compartments
 from samsyn.endpoints.fhir.routes import FhirDependencies, fhir_routes
+from samsyn.endpoints.fhir.subscriptions import Notifications
 from samsyn.endpoints.hl7.listener import Hl7Door
 from samsyn.endpoints.http_listener.protocols import PreferredProtocol
 from samsyn.endpoints.http_listener.serving import Front, HttpServer, listening, serve
@@ -46,6 +49,9 @@ from samsyn.endpoints.viewer.routes import viewer_routes
 from samsyn.exchange.auditing.receivers import delivery_figures, make_outboxes
 from samsyn.exchange.engagement_index.connected import engagement_index
 from samsyn.exchange.exchange import Exchange
+from samsyn.exchange.subscriptions.delivery import Notifier
+from samsyn.exchange.subscriptions.feed import EventFeed
+from samsyn.exchange.subscriptions.register import SubscriptionRegister
 from samsyn.ingest.amendments import Amendments
 from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
@@ -55,6 +61,7 @@ from samsyn.model.patient import Demographics, DemographicsOrigin
 from samsyn.model.subject import Subject
 from samsyn.patients import registry
 from samsyn.patients.corrections import LATE_OBJECT
+from samsyn.patients.guardian_file import GuardianFile
 from samsyn.patients.identifiers import identify
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
@@ -129,10 +136,14 @@ class Server:
             undo.push_async_callback(self._engagements.close)
             await self._masters.start()
             undo.push_async_callback(self._masters.stop)
+            await self._guardian_file.start()
+            undo.push_async_callback(self._guardian_file.stop)
             self._worker.start()
             undo.push_async_callback(self._worker.stop)
             self._exchange.start()
             undo.push_async_callback(self._exchange.stop)
+            self._notifier.start()
+            undo.push_async_callback(self._notifier.stop)
             self._scrub.start()
             undo.push_async_callback(self._scrub.stop)
             self._settling.start()
@@ -178,6 +189,7 @@ class Server:
         self._blocks = block_replica(national, store, clock, registers)
         connected = [provider.hsa_id for provider in self._connections.providers]
         self._masters = connected_masters(national, store, clock, registers, connected)
+        self._guardian_file = GuardianFile(self._settings.login.guardian_file, registers, clock)
         self._lookup = PatientLookup(store, clock)
         self._finder = Finder(store, clock)
         self._retriever = Retriever(store, self._documents)
@@ -226,8 +238,12 @@ class Server:
         self._sessions = Sessions(clock, self._session_ended)
         self._outbound = httpx.AsyncClient(trust_env=False, timeout=10.0)
         login = self._settings.login
-        party = sign_on(login, self._address, self._base + DEMO_IDP_PATH, self._outbound, clock)
-        self._desk = LoginDesk(party, self._sessions, self._gatekeeper, self._patient_by_number)
+        self._directory, demo = staff_directory(national), self._base + DEMO_IDP_PATH
+        elsewhere = self._directory is not None
+        party = sign_on(login, self._address, demo, self._outbound, clock, elsewhere)
+        self._desk = LoginDesk(
+            party, self._sessions, self._gatekeeper, self._patient_by_number, self._directory
+        )
         self._identification = Identification(
             self._sessions, self._tokens, self._system_subject, self._certified_subject
         )
@@ -260,8 +276,12 @@ class Server:
             Rejections(self._retriever, self._intake, self._clock),
             Amendments(self._store, self._retriever, self._clock),
             Changes(self._store, self._clock),
+            self._exchange.sending,
             self._settings.http.cors_origins,
         )
+        feed = EventFeed(self._store, Changes(self._store, self._clock), self._gatekeeper, self._lookup)
+        speech = Notifications(self._compartments(), self._clock)
+        self._notifier = Notifier(self._store, self._clock, self._connections, feed, speech)
 
     @property
     def _address(self) -> str:
@@ -276,9 +296,7 @@ class Server:
                     identify=lambda request: self._identification.identify(request.scope),
                     gatekeeper=self._gatekeeper,
                     lookup=self._lookup,
-                    history=self._history,
-                    finder=self._finder,
-                    retriever=self._retriever,
+                    compartments=self._compartments(),
                     connections=self._connections,
                     review=self._review,
                     extracts=self._extracts,
@@ -286,7 +304,7 @@ class Server:
                     base=f"{self._base}/fhir",
                     dicomweb=f"{self._base}/dicomweb",
                     filing=self._filing,
-                    measured=Measured(self._retriever),
+                    subscriptions=SubscriptionRegister(self._store, self._clock, self._connections),
                 )
             ),
         ]
@@ -298,6 +316,18 @@ class Server:
             idp = DemoIdp(self._personas(), self._base + DEMO_IDP_PATH, clients, self._clock)
             routes.extend(idp.routes())
         return routes
+
+    def _compartments(self) -> Compartments:
+        return Compartments(
+            f"{self._base}/fhir",
+            self._gatekeeper,
+            self._lookup,
+            self._history,
+            self._finder,
+            self._retriever,
+            self._connections,
+            Measured(self._retriever),
+        )
 
     def _contracts(self) -> list[Route]:
         callers = Identification(
@@ -336,6 +366,7 @@ class Server:
             sending=self._exchange.sending,
             review=self._review,
             extracts=self._extracts,
+            guardians=Guardians(self._store, self._clock, self._gatekeeper.registers),
             connections=self._connections,
             work_lists=WorkLists(self._store, self._clock),
             mover=self._mover,
@@ -398,11 +429,15 @@ class Server:
         await self._blocks.stop()
         await self._engagements.close()
         await self._masters.stop()
+        await self._guardian_file.stop()
         await self._worker.stop()
         await self._exchange.stop()
+        await self._notifier.stop()
         await asyncio.gather(self._scrub.stop(), self._settling.stop(), self._giving_back.stop())
         await self._children.stop()
         await self._outbound.aclose()
+        if self._directory is not None:
+            await self._directory.close()
         await asyncio.gather(*(outbox.stop() for outbox in self._outboxes))
         await self._anchoring.stop()
         self._executor.shutdown(wait=True, cancel_futures=True)
@@ -465,6 +500,10 @@ class Server:
                 "audit_anchor_failures_total", "Anchors that could not be kept", self._anchoring.failures
             ),
             *(Reading(*each) for each in (*self._exchange.readings(), *self._engagements.readings())),
+            Reading("subscription_events_total", "Events told to FHIR subscribers", self._notifier.told),
+            Reading(
+                "subscription_failures_total", "Calls that a subscriber did not take", self._notifier.failures
+            ),
             Reading("jobs_done_total", "Jobs finished", worker.done),
             Reading(
                 "national_blocks_age_seconds", "Age of the copy of blocks; -1: none", self._blocks.age_s()

@@ -228,8 +228,8 @@ class Ports:
     local_pacs: int = 4242
 
 
-def settings_toml(data_folder: str, ports: Ports, tokens: Mapping[str, str]) -> str:
-    """Samsyn's settings file for this region.
+def settings_toml(data_folder: str, ports: Ports, tokens: Mapping[str, str], guardian_file: str = "") -> str:
+    """Samsyn's settings file for this region; `guardian_file`: where the population register's extract lies.
 
     `tokens` maps a provider's `stow_client` to its bearer token, and national consumers' names to theirs where they are
     to be connected; only the SHA-256 goes into the file. KeyError when a provider's is missing: a system without a
@@ -241,7 +241,8 @@ def settings_toml(data_folder: str, ports: Ports, tokens: Mapping[str, str]) -> 
         f'[dicom]\nhost = "127.0.0.1"\nport = {ports.dicom}\nae_title = "SAMSYN"\n',
         f'[http]\nhost = "127.0.0.1"\nport = {ports.http}\n',
         f'[mllp]\nhost = "127.0.0.1"\nport = {ports.mllp}\n',
-        '[login]\nprovider = "demo"\n',
+        '[login]\nprovider = "demo"'
+        + (f"\nguardian_file = {_quoted(guardian_file)}\n" if guardian_file else "\n"),
     ]
     for provider in REGION:
         lines += _provider_toml(provider, ports, tokens)

@@ -62,6 +62,7 @@ class _Demo:
         self._log = log
 
     async def run(self) -> None:
+        from samsyn_demo.people import guardians_csv
         from samsyn_demo.region import CONSUMERS, REGION, Ports, settings_toml
 
         tokens = {each.stow_client: secrets.token_urlsafe(32) for each in REGION if each.stow_client}
@@ -69,9 +70,10 @@ class _Demo:
         _keep(self._folder / _CONSUMER_TOKENS, consumers)
         ports = Ports(local_pacs=_free_port(_LOCAL_PACS_PORT))
         file = self._folder / "samsyn.toml"
-        file.write_text(
-            settings_toml(str(self._folder / "data"), ports, tokens | consumers), encoding="utf-8"
-        )
+        guardians = self._folder / "guardians.csv"
+        guardians.write_text(guardians_csv(), encoding="utf-8")
+        text = settings_toml(str(self._folder / "data"), ports, tokens | consumers, str(guardians))
+        file.write_text(text, encoding="utf-8")
         told = stop_signals()
         server = Server(settings.load(file), SystemClock())
         await server.start()

@@ -2,8 +2,9 @@
 
 import hashlib
 import ipaddress
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import urlsplit
 
 from samsyn.hl7v2.corrections import Addressee
 from samsyn.model.organisation import CareProvider, CareUnit
@@ -42,6 +43,26 @@ class System:
     """Whether it may take its provider's instances back by DELETE."""
     sees_rejected: bool
     """Whether it is shown what rejection notes hide of its provider's studies, where it asks for that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """A known system that may subscribe."""
+
+    subject: Subject
+    addresses: tuple[str, ...]
+    """Where it may be notified: see settings.TokenSettings.notify."""
+
+    def may_be_told_at(self, endpoint: str) -> bool:
+        """Whether an endpoint is at one of the addresses: same scheme, host and port, and below the path."""
+        place = urlsplit(endpoint)
+        if place.username or place.fragment or "%" in place.path or ".." in place.path.split("/"):
+            return False
+        return any(
+            (place.scheme, place.netloc) == (known.scheme, known.netloc)
+            and (place.path == known.path or place.path.startswith(known.path.rstrip("/") + "/"))
+            for known in map(urlsplit, self.addresses)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +132,7 @@ class Connections:
         his certificate.
         """
         found = self._peers.get(ae_title.strip())
-        if found is None or not _called_from(address, found[1].addresses):
+        if found is None or not _called_from(address, tuple(found[1].addresses)):
             return None
         if (certificate or "") != found[1].hsa_id.strip().upper() or certificate == "":
             return None
@@ -163,6 +184,19 @@ class Connections:
                         return _sender(provider, token.name, token.unit, False)
         return None
 
+    def subscriber(self, provider_hsa_id: str, name: str) -> Subscriber | None:
+        """The system of the provider that may subscribe, or None: unknown, not reading, or with nowhere to notify."""
+        for provider in self._settings.provider:
+            if provider.hsa_id == provider_hsa_id and provider.reading:
+                systems: tuple[TokenSettings | CertificateSettings, ...] = (
+                    *provider.token,
+                    *provider.certificate,
+                )
+                for each in systems:
+                    if each.name == name and each.may_query and each.notify:
+                        return Subscriber(_system(provider, each).subject, each.notify)
+        return None
+
     def hl7_source(
         self, application: str, facility: str, address: str, certificate: str | None = None
     ) -> Hl7Source | None:
@@ -172,7 +206,7 @@ class Connections:
         come by TLS.
         """
         found = self._sources.get((application, facility)) or self._sources.get((application, ""))
-        if found is None or not _called_from(address, found[1].addresses) or not found[0].texts_in:
+        if found is None or not _called_from(address, tuple(found[1].addresses)) or not found[0].texts_in:
             return None
         if (certificate or "") != found[1].hsa_id.strip().upper() or certificate == "":
             return None
@@ -245,7 +279,8 @@ class Connections:
         return provider_hsa_id
 
 
-def _called_from(address: str, allowed: Sequence[str]) -> bool:
+@lru_cache(maxsize=1_024)
+def _called_from(address: str, allowed: tuple[str, ...]) -> bool:
     try:
         remote = ipaddress.ip_address(address)
     except ValueError:

@@ -11,11 +11,16 @@ from samsyn.settings import LoginSettings
 
 
 def sign_on(
-    login: LoginSettings, address: str, demo_issuer: str, http: httpx.AsyncClient, clock: Clock
+    login: LoginSettings,
+    address: str,
+    demo_issuer: str,
+    http: httpx.AsyncClient,
+    clock: Clock,
+    assignments_elsewhere: bool = False,
 ) -> RelyingParty | SamlParty:
     """`address` is where browsers find us. ConfigurationError, OSError: files that can not be used."""
     if login.provider == "saml":
-        return SamlParty(*saml_sides(login, address), clock)
+        return SamlParty(*saml_sides(login, address, assignments_elsewhere), clock)
     secret = ""
     if login.client_secret_file is not None:
         secret = login.client_secret_file.read_text(encoding="utf-8").strip()
@@ -27,5 +32,6 @@ def sign_on(
         after_logout_uri=f"{address}/login",
         assurance=frozenset({login.assurance}),
         claims=renamed(ClaimNames(), login.claims),
+        assignments_elsewhere=assignments_elsewhere,
     )
     return RelyingParty(registration, http, clock)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import secrets
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,6 +19,7 @@ from samsyn.access.administration import RegisterAdministration
 from samsyn.access.authentication.desk import LoginDesk
 from samsyn.access.authentication.identification import Identification
 from samsyn.access.authentication.sessions import Sessions
+from samsyn.access.authentication.shared_sessions import SharedSessions
 from samsyn.access.authentication.sign_on import sign_on
 from samsyn.access.authentication.tokens import Tokens
 from samsyn.access.followup.extract import Extracts
@@ -26,7 +28,9 @@ from samsyn.access.guardians import Guardians
 from samsyn.access.lift_requests import LiftRequests
 from samsyn.access.national.connected import block_replica, connected_masters, staff_directory
 from samsyn.access.opened import OpenedPatients
+from samsyn.access.shared_opened import SharedChoices, SharedOpened
 from samsyn.access.view import Gatekeeper
+from samsyn.access.waiting import WaitingRooms
 from samsyn.audit.anchoring import make_anchoring
 from samsyn.clock import Clock
 from samsyn.endpoints.admin.health import Reading, health_routes
@@ -56,6 +60,7 @@ from samsyn.ingest.amendments import Amendments
 from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
 from samsyn.ingest.rejections import Rejections
+from samsyn.jobs.leases import Duties, Duty, Leases, duty_of
 from samsyn.jobs.queue import Job, Later, Worker
 from samsyn.model.patient import Demographics, DemographicsOrigin
 from samsyn.model.subject import Subject
@@ -82,7 +87,7 @@ from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 from samsyn.settings import Settings
 from samsyn.store.documents import Documents
-from samsyn.store.opening import open_store
+from samsyn.store.opening import open_shared, open_store, shared_key
 from samsyn.store.transaction import Transaction
 from samsyn.store.upkeep.give_back import GivingBack
 from samsyn.store.upkeep.scrub import Scrub
@@ -122,34 +127,26 @@ class Server:
             tls_socket = undo.enter_context(listening(tls.host, tls.port)) if tls.is_on else None
             context = tls_context(tls) if tls.is_on else None
             self._open_store()
-            undo.callback(self._store.close)
+            undo.callback(self._close_store)
             self._make_rooms()
             self._make_doors()
             await self._anchoring.start()
             undo.push_async_callback(self._anchoring.stop)
             for outbox in self._outboxes:
-                await outbox.start()
                 undo.push_async_callback(outbox.stop)
-            await self._blocks.start()
             undo.push_async_callback(self._blocks.stop)
-            await self._engagements.start()
             undo.push_async_callback(self._engagements.close)
-            await self._masters.start()
             undo.push_async_callback(self._masters.stop)
-            await self._guardian_file.start()
             undo.push_async_callback(self._guardian_file.stop)
             self._worker.start()
             undo.push_async_callback(self._worker.stop)
             self._exchange.start()
             undo.push_async_callback(self._exchange.stop)
-            self._notifier.start()
-            undo.push_async_callback(self._notifier.stop)
-            self._scrub.start()
-            undo.push_async_callback(self._scrub.stop)
-            self._settling.start()
-            undo.push_async_callback(self._settling.stop)
-            self._giving_back.start()
-            undo.push_async_callback(self._giving_back.stop)
+            undo.push_async_callback(self._notifier.close)
+            await self._blocks.follow()
+            await self._masters.follow()
+            await self._duties.start(self._all_duties())
+            undo.push_async_callback(self._duties.stop)
             await self._children.start()
             undo.push_async_callback(self._children.stop)
             await self._hl7.start()
@@ -168,7 +165,26 @@ class Server:
             undo.pop_all()
         self._started = True
 
+    def _all_duties(self) -> list[Duty]:
+        """What runs once, however many nodes there are."""
+        return [
+            Duty("national-blocks", self._blocks.start, self._blocks.pause, self._blocks.follow),
+            Duty("national-registers", self._masters.start, self._masters.pause, self._masters.follow),
+            *(Duty(f"outbox-{each.name}", each.start, each.pause) for each in self._outboxes),
+            Duty("guardian-file", self._guardian_file.start, self._guardian_file.stop),
+            Duty("engagement-index", self._engagements.start, self._engagements.stop),
+            duty_of("subscriptions", self._notifier),
+            duty_of("scrub", self._scrub),
+            duty_of("settling", self._settling),
+            duty_of("giving-back", self._giving_back),
+        ]
+
     def _open_store(self) -> None:
+        self._shared = open_shared(self._settings)
+        node = self._settings.node
+        owner = f"{node.name}.{secrets.token_hex(4)}"
+        self._leases = Leases(self._shared, owner, node.lease_s) if self._shared is not None else None
+        self._duties = Duties(self._leases, self._clock)
         self._store = open_store(self._settings, self._clock)
         self._store.start()
         if self._store.replayed:
@@ -176,7 +192,7 @@ class Server:
         self._documents = Documents(self._store, self._executor, self._clock)
 
     def _make_rooms(self) -> None:
-        store, clock = self._store, self._clock
+        store, clock, shared = self._store, self._clock, self._shared
         self._connections = Connections(self._settings)
         self._partners = ContractPartners(self._settings)
         self._gatekeeper = Gatekeeper(
@@ -184,13 +200,14 @@ class Server:
             clock,
             blocks_known=lambda: self._blocks.is_known(),
             local_issuers=self._connections.local_issuers,
+            choices=SharedChoices(shared) if shared is not None else None,
         )
         national, registers = self._settings.national, self._gatekeeper.registers
         self._blocks = block_replica(national, store, clock, registers)
         connected = [provider.hsa_id for provider in self._connections.providers]
         self._masters = connected_masters(national, store, clock, registers, connected)
         self._guardian_file = GuardianFile(self._settings.login.guardian_file, registers, clock)
-        self._lookup = PatientLookup(store, clock)
+        self._lookup = PatientLookup(store, clock, shared_key(self._settings, "handles"))
         self._finder = Finder(store, clock)
         self._retriever = Retriever(store, self._documents)
         self._mover = Mover(store, clock, self._retriever.known.forget)
@@ -215,6 +232,7 @@ class Server:
                 LATE_OBJECT: self._mover.file_late,
                 REPORT_DOCUMENT: DocumentFiling(store).work,
             },
+            leases=self._leases,
         )
         self._review = LogReview(store, clock)
         self._extracts = Extracts(store, clock, self._connections.naming_providers())
@@ -232,15 +250,18 @@ class Server:
             self._gatekeeper,
             self._retriever,
             self._transcoder,
+            leases=self._leases,
         )
-        self._opened = OpenedPatients()
+        self._opened = SharedOpened(shared) if shared is not None else OpenedPatients()
         self._tokens = Tokens()
-        self._sessions = Sessions(clock, self._session_ended)
+        ended = self._session_ended
+        self._sessions = SharedSessions(shared, clock, ended) if shared else Sessions(clock, ended)
+        self._rooms = WaitingRooms(clock, shared)
         self._outbound = httpx.AsyncClient(trust_env=False, timeout=10.0)
         login = self._settings.login
         self._directory, demo = staff_directory(national), self._base + DEMO_IDP_PATH
         elsewhere = self._directory is not None
-        party = sign_on(login, self._address, demo, self._outbound, clock, elsewhere)
+        party = sign_on(login, self._address, demo, self._outbound, clock, self._rooms, elsewhere)
         self._desk = LoginDesk(
             party, self._sessions, self._gatekeeper, self._patient_by_number, self._directory
         )
@@ -380,6 +401,8 @@ class Server:
                 self._mover,
             ),
             clock=self._clock,
+            rooms=self._rooms,
+            ticket_key=shared_key(self._settings, "tickets"),
             static_folder=Path(__file__).with_name("static"),
             version=__version__,
         )
@@ -426,14 +449,14 @@ class Server:
         for server, _ in self._listeners:
             server.should_exit = True
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
+        await self._duties.stop()
         await self._blocks.stop()
         await self._engagements.close()
         await self._masters.stop()
         await self._guardian_file.stop()
         await self._worker.stop()
         await self._exchange.stop()
-        await self._notifier.stop()
-        await asyncio.gather(self._scrub.stop(), self._settling.stop(), self._giving_back.stop())
+        await self._notifier.close()
         await self._children.stop()
         await self._outbound.aclose()
         if self._directory is not None:
@@ -441,7 +464,12 @@ class Server:
         await asyncio.gather(*(outbox.stop() for outbox in self._outboxes))
         await self._anchoring.stop()
         self._executor.shutdown(wait=True, cancel_futures=True)
+        self._close_store()
+
+    def _close_store(self) -> None:
         self._store.close()
+        if self._shared is not None:
+            self._shared.close()
 
     async def _stop_http(self) -> None:
         for _, task in self._listeners:
@@ -464,6 +492,7 @@ class Server:
     def _readings(self) -> list[Reading]:
         store, intake, worker = self._store, self._intake, self._worker
         return [
+            Reading("duties", "Works that run once in the cluster and now here", len(self._duties.running)),
             Reading("store_records_total", "Journal records written", store.records),
             Reading("store_syncs_total", "Disk syncs of the journal", store.syncs),
             Reading("store_replayed", "Journal records replayed at start", store.replayed),

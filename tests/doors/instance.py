@@ -29,6 +29,7 @@ from samsyn.server import Server
 from samsyn.settings import Settings
 from samsyn.store.transaction import Transaction
 from tests.doors.words import Reader, State
+from tests.indexes import ON_POSTGRESQL, shared_server
 
 T = TypeVar("T")
 ISSUER = "2.25.4711.9"
@@ -82,7 +83,7 @@ class Instance:
     def __init__(self, folder: Path, sink_port: int = 0, changes: dict[str, Any] | None = None) -> None:
         """`changes`: other sections of the settings; "certificates": those of Linden's and Nord's systems; "notify":
         where systems with a token may be notified, by their names; "providers": what else is set for a provider."""
-        made = scratch.make(folder)
+        made = scratch.make(folder, shared_server().url if ON_POSTGRESQL else "")
         values = made.settings.model_dump()
         given = dict(changes or {})
         for provider, certificates in given.pop("certificates", {}).items():
@@ -104,7 +105,9 @@ class Instance:
                 provider["dicom_peer"] += ({"ae_title": "KLARASINK", "host": "127.0.0.1", "port": sink_port},)
         self.tokens = made.system_tokens
         self.clock = SystemClock()
-        self.server = Server(Settings.model_validate(values), self.clock)
+        settings = Settings.model_validate(values | {"index": {}})
+        settings = settings.model_copy(update={"index": made.settings.index})
+        self.server = Server(settings, self.clock)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="instance", daemon=True)
         self._secrets: dict[tuple[str, int], str] = {}

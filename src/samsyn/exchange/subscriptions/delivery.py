@@ -99,6 +99,13 @@ class Notifier:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._task = None
+        self._under_way.clear()
+        self._states.clear()
+
+    async def close(self) -> None:
+        """Ends for good."""
+        await self.stop()
         await self._http.aclose()
 
     async def _run(self) -> None:

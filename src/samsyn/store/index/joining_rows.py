@@ -72,8 +72,7 @@ def alike(connection: IndexConnection, provider: str, first_day: int, limit: int
 
     The same accession number, or times at most ten minutes apart; at least one is the provider's.
     """
-    minutes = "(substr({0}.study_time, 1, 2) * 60 + substr({0}.study_time, 3, 2))"
-    near = f"abs({minutes.format('a')} - {minutes.format('b')}) <= 10"
+    near = f"abs({_minutes('a.study_time')} - {_minutes('b.study_time')}) <= 10"
     return connection.execute(
         "SELECT a.study_uid AS one_uid, b.study_uid AS other_uid, a.provider AS one_provider, b.provider AS"
         " other_provider, a.patient_key, a.study_date, a.modalities, a.description AS one_title, b.description AS"
@@ -85,9 +84,16 @@ def alike(connection: IndexConnection, provider: str, first_day: int, limit: int
         " WHERE a.study_date >= ? AND a.modalities <> '' AND (a.provider = ? OR b.provider = ?)"
         " AND COALESCE(pa.merged_into, pa.patient_key) = COALESCE(pb.merged_into, pb.patient_key)"
         " AND ((a.accession <> '' AND a.accession = b.accession AND a.accession_issuer <> b.accession_issuer)"
-        f" OR (length(a.study_time) >= 4 AND length(b.study_time) >= 4 AND {near}))"
+        f" OR {near})"
         " AND NOT EXISTS (SELECT 1 FROM finding AS f WHERE f.kind = 'duplicate' AND f.settled <> ''"
         " AND f.reference = a.study_uid || ' ' || b.study_uid)"
         " ORDER BY a.study_date, a.study_key LIMIT ?",
         (str(first_day), provider, provider, limit),
     ).fetchall()
+
+
+def _minutes(column: str) -> str:
+    """Minutes of the day that a TM column tells, NULL when it does not begin with four digits."""
+    digits = " AND ".join(f"substr({column}, {place}, 1) BETWEEN '0' AND '9'" for place in range(1, 5))
+    hours, minutes = (f"CAST(substr({column}, {place}, 2) AS INTEGER)" for place in (1, 3))
+    return f"(CASE WHEN {digits} THEN {hours} * 60 + {minutes} END)"

@@ -16,6 +16,7 @@ from samsyn.store.index.settled_schema import SETTLED_SCHEMA
 from samsyn.store.index.subscription_schema import SUBSCRIPTION_SCHEMA
 from samsyn.store.index.text_schema import TEXT_KEYS, TEXT_SCHEMA
 from samsyn.store.index.upkeep_schema import UPKEEP_SCHEMA
+from samsyn.store.index.version_schema import VERSION_SCHEMA
 
 _CORE: Final = """
 CREATE TABLE journal_state(one INTEGER PRIMARY KEY CHECK(one = 1), segment INTEGER, end_offset INTEGER,
@@ -134,6 +135,7 @@ SCHEMA: Final = (
     + CHANGE_SCHEMA
     + ENGAGEMENT_SCHEMA
     + SUBSCRIPTION_SCHEMA
+    + VERSION_SCHEMA
 )
 SCHEMA_VERSION: Final = zlib.crc32(SCHEMA.encode()) & 0x7FFFFFFF
 """Follows from the tables: an index that was made with others is made anew from the journal."""

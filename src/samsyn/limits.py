@@ -49,6 +49,8 @@ MAX_OUTGOING_PER_PEER: Final = 4
 """Associations that we open to one destination at the same time: a small PACS takes no more."""
 OUTGOING_KEPT_S: Final = 10.0
 """An association that is not needed any more is kept so long for the next that wants the same."""
+MAX_HL7_ANSWER_BYTES: Final = 64 * KIB
+"""One acknowledgement of a receiver: MSH, MSA and some ERR are some hundred bytes."""
 MAX_OUTGOING_PAUSE_S: Final = 60.0
 """Longest pause before a destination that could not be reached is tried again (doubled from 2 s)."""
 MAX_OUTGOING_JOBS: Final = 8

@@ -32,6 +32,7 @@ from samsyn.settings.contracts import (
 )
 from samsyn.settings.places import explain
 from samsyn.settings.prefetch import PrefetchSettings
+from samsyn.settings.receivers import Hl7ReceiverSettings
 from samsyn.settings.section import Section, is_loopback, outgoing_address
 
 __all__ = ["Section", "is_loopback"]
@@ -451,6 +452,7 @@ class ProviderSettings(Section):
     certificate: tuple[CertificateSettings, ...] = ()
     source_system: tuple[SourceSystemSettings, ...] = ()
     prefetch: tuple[PrefetchSettings, ...] = ()
+    hl7_receiver: tuple[Hl7ReceiverSettings, ...] = ()
     release: ReleaseSettings = ReleaseSettings()
 
     @model_validator(mode="after")
@@ -521,6 +523,11 @@ class Settings(Section):
             and self.objects.kind == "s3"
         ):
             raise ValueError("[node] durability = 'own-journal' needs [index] kind = 'postgresql'")
+        receivers = [each.name for p in self.provider for each in p.hl7_receiver]
+        _refuse_doubles(receivers, "receiver")
+        to_tls = [each.name for p in self.provider for each in p.hl7_receiver if each.tls]
+        if to_tls and not self.mllp_tls.is_on:
+            raise ValueError(f"{to_tls[0]} needs TLS, but [mllp_tls] has no certificate")
         _refuse_doubles([peer.ae_title for p in self.provider for peer in p.dicom_peer], "AE title")
         _refuse_doubles([p.hsa_id for p in self.provider], "provider HSA-id")
         certified = [each.hsa_id.strip().upper() for p in self.provider for each in p.certificate]

@@ -354,6 +354,10 @@ AUDIT_REPEAT_S: Final = 15 * 60
 """The same opening by the same session is written once in this time: one row per reading, not per frame."""
 DELIVERY_PAUSE_S: Final = 300.0
 """Longest pause between attempts to deliver audit entries to a receiver that does not answer (doubled from 1 s)."""
+ENGAGEMENT_PERSONS: Final = 50
+"""Persons in one call to the engagement index: some 50 kB, and few to be told again when one of them is refused."""
+ENGAGEMENT_BACKLOG: Final = 1_000
+"""Persons waiting for the engagement index above which `samsyn check` says so: an hour of a busy region."""
 MAX_REFUSED_IN_ROW: Final = 10
 """Audit entries that a receiver may refuse one after another before that counts as an outage of its or ours."""
 MAX_SOAP_ANSWER_BYTES: Final = 1 * MIB
@@ -420,6 +424,20 @@ MAX_FHIR_EVERYTHING: Final = 20_000
 """Resources in one answer of $everything: a life of examinations."""
 MAX_FHIR_FORM_BYTES: Final = 16 * 1024
 """A FHIR search sent as a form."""
+MAX_SUBSCRIPTIONS: Final = 20
+"""FHIR subscriptions of one system; a RIS needs one for each kind."""
+MAX_SUBSCRIPTION_CHARACTERS: Final = 500
+"""Criteria, endpoint and reason of a FHIR subscription, each."""
+NOTIFIED_AT_ONCE: Final = 100
+"""Events in one notification of a FHIR subscription; the rest goes in the next one, at once."""
+MIN_HEARTBEAT_S: Final = 10
+"""Shortest heartbeat of a FHIR subscription, s: more often would be polling the wrong way round."""
+NOTIFICATION_TIMEOUT_S: Final = 15.0
+"""One call to a subscriber's endpoint, s: it has only to take the notification, not to act on it."""
+NOTIFICATION_PAUSE_S: Final = 300.0
+"""Longest pause between two attempts to notify, s; doubled from one second."""
+SUBSCRIPTION_GIVEN_UP_S: Final = 7 * 24 * 3600.0
+"""After so long without an answer a subscription is off, s; nothing is lost, for the change feed tells it later."""
 MAX_SOAP_REQUEST_BYTES: Final = 64 * 1024
 """One call of a national contract: a question with some hundred care units has some 10 kB."""
 MAX_SOAP_DEPTH: Final = 32

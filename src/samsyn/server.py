@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import secrets
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,6 +19,7 @@ from samsyn.access.administration import RegisterAdministration
 from samsyn.access.authentication.desk import LoginDesk
 from samsyn.access.authentication.identification import Identification
 from samsyn.access.authentication.sessions import Sessions
+from samsyn.access.authentication.shared_sessions import SharedSessions
 from samsyn.access.authentication.sign_on import sign_on
 from samsyn.access.authentication.tokens import Tokens
 from samsyn.access.followup.elsewhere import Elsewhere
@@ -32,7 +34,9 @@ from samsyn.access.national.connected import (
     staff_directory,
 )
 from samsyn.access.opened import OpenedPatients
+from samsyn.access.shared_opened import SharedChoices, SharedOpened
 from samsyn.access.view import Gatekeeper
+from samsyn.access.waiting import WaitingRooms
 from samsyn.audit.anchoring import make_anchoring
 from samsyn.clock import Clock
 from samsyn.endpoints.admin.health import Reading, health_routes
@@ -43,7 +47,9 @@ from samsyn.endpoints.demo_idp.provider import DemoIdp
 from samsyn.endpoints.dicomweb.door import PREFIX as DICOMWEB_PREFIX
 from samsyn.endpoints.dicomweb.door import DicomwebDoor
 from samsyn.endpoints.dimse.listener import DicomDoor
+from samsyn.endpoints.fhir.opening import Compartments
 from samsyn.endpoints.fhir.routes import FhirDependencies, fhir_routes
+from samsyn.endpoints.fhir.subscriptions import Notifications
 from samsyn.endpoints.hl7.listener import Hl7Door
 from samsyn.endpoints.http_listener.protocols import PreferredProtocol
 from samsyn.endpoints.http_listener.serving import Front, HttpServer, listening, serve
@@ -51,11 +57,16 @@ from samsyn.endpoints.http_listener.systems import CertificateProtocol, SystemsO
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
 from samsyn.exchange.auditing.receivers import delivery_figures, make_outboxes
+from samsyn.exchange.engagement_index.connected import engagement_index
 from samsyn.exchange.exchange import Exchange
+from samsyn.exchange.subscriptions.delivery import Notifier
+from samsyn.exchange.subscriptions.feed import EventFeed
+from samsyn.exchange.subscriptions.register import SubscriptionRegister
 from samsyn.ingest.amendments import Amendments
 from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
 from samsyn.ingest.rejections import Rejections
+from samsyn.jobs.leases import Duties, Duty, Leases, duty_of
 from samsyn.jobs.queue import Job, Later, Worker
 from samsyn.model.patient import Demographics, DemographicsOrigin
 from samsyn.model.subject import Subject
@@ -65,6 +76,7 @@ from samsyn.patients.guardian_file import GuardianFile
 from samsyn.patients.identifiers import identify
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
+from samsyn.providers.contracts import ContractPartners
 from samsyn.render.children import DecodingChildren
 from samsyn.render.pictures import Pictures
 from samsyn.render.transcoding import Transcoder
@@ -81,7 +93,7 @@ from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 from samsyn.settings import Settings
 from samsyn.store.documents import Documents
-from samsyn.store.opening import open_store
+from samsyn.store.opening import open_shared, open_store, shared_key
 from samsyn.store.transaction import Transaction
 from samsyn.store.upkeep.give_back import GivingBack
 from samsyn.store.upkeep.scrub import Scrub
@@ -121,30 +133,26 @@ class Server:
             tls_socket = undo.enter_context(listening(tls.host, tls.port)) if tls.is_on else None
             context = tls_context(tls) if tls.is_on else None
             self._open_store()
-            undo.callback(self._store.close)
+            undo.callback(self._close_store)
             self._make_rooms()
             self._make_doors()
             await self._anchoring.start()
             undo.push_async_callback(self._anchoring.stop)
             for outbox in self._outboxes:
-                await outbox.start()
                 undo.push_async_callback(outbox.stop)
-            await self._blocks.start()
             undo.push_async_callback(self._blocks.stop)
-            await self._masters.start()
+            undo.push_async_callback(self._engagements.close)
             undo.push_async_callback(self._masters.stop)
-            await self._guardian_file.start()
             undo.push_async_callback(self._guardian_file.stop)
             self._worker.start()
             undo.push_async_callback(self._worker.stop)
             self._exchange.start()
             undo.push_async_callback(self._exchange.stop)
-            self._scrub.start()
-            undo.push_async_callback(self._scrub.stop)
-            self._settling.start()
-            undo.push_async_callback(self._settling.stop)
-            self._giving_back.start()
-            undo.push_async_callback(self._giving_back.stop)
+            undo.push_async_callback(self._notifier.close)
+            await self._blocks.follow()
+            await self._masters.follow()
+            await self._duties.start(self._all_duties())
+            undo.push_async_callback(self._duties.stop)
             await self._children.start()
             undo.push_async_callback(self._children.stop)
             await self._hl7.start()
@@ -163,7 +171,26 @@ class Server:
             undo.pop_all()
         self._started = True
 
+    def _all_duties(self) -> list[Duty]:
+        """What runs once, however many nodes there are."""
+        return [
+            Duty("national-blocks", self._blocks.start, self._blocks.pause, self._blocks.follow),
+            Duty("national-registers", self._masters.start, self._masters.pause, self._masters.follow),
+            *(Duty(f"outbox-{each.name}", each.start, each.pause) for each in self._outboxes),
+            Duty("guardian-file", self._guardian_file.start, self._guardian_file.stop),
+            Duty("engagement-index", self._engagements.start, self._engagements.stop),
+            duty_of("subscriptions", self._notifier),
+            duty_of("scrub", self._scrub),
+            duty_of("settling", self._settling),
+            duty_of("giving-back", self._giving_back),
+        ]
+
     def _open_store(self) -> None:
+        self._shared = open_shared(self._settings)
+        node = self._settings.node
+        owner = f"{node.name}.{secrets.token_hex(4)}"
+        self._leases = Leases(self._shared, owner, node.lease_s) if self._shared is not None else None
+        self._duties = Duties(self._leases, self._clock)
         self._store = open_store(self._settings, self._clock)
         self._store.start()
         if self._store.replayed:
@@ -171,20 +198,22 @@ class Server:
         self._documents = Documents(self._store, self._executor, self._clock)
 
     def _make_rooms(self) -> None:
-        store, clock = self._store, self._clock
+        store, clock, shared = self._store, self._clock, self._shared
         self._connections = Connections(self._settings)
+        self._partners = ContractPartners(self._settings)
         self._gatekeeper = Gatekeeper(
             store,
             clock,
             blocks_known=lambda: self._blocks.is_known(),
             local_issuers=self._connections.local_issuers,
+            choices=SharedChoices(shared) if shared is not None else None,
         )
         national, registers = self._settings.national, self._gatekeeper.registers
         self._blocks = block_replica(national, store, clock, registers)
         connected = [provider.hsa_id for provider in self._connections.providers]
         self._masters = connected_masters(national, store, clock, registers, connected)
         self._guardian_file = GuardianFile(self._settings.login.guardian_file, registers, clock)
-        self._lookup = PatientLookup(store, clock)
+        self._lookup = PatientLookup(store, clock, shared_key(self._settings, "handles"))
         self._finder = Finder(store, clock)
         self._retriever = Retriever(store, self._documents)
         self._mover = Mover(store, clock, self._retriever.known.forget)
@@ -209,6 +238,7 @@ class Server:
                 LATE_OBJECT: self._mover.file_late,
                 REPORT_DOCUMENT: DocumentFiling(store).work,
             },
+            leases=self._leases,
         )
         self._review = LogReview(store, clock)
         naming = self._connections.naming_providers()
@@ -216,6 +246,10 @@ class Server:
         self._elsewhere = Elsewhere(store, clock, access_logs(national), naming)
         self._anchoring = make_anchoring(self._settings.audit, store, clock)
         self._outboxes = make_outboxes(self._settings, store, clock, self._connections)
+        policy = self._gatekeeper.registers.policy
+        self._engagements = engagement_index(
+            self._settings.engagement_index, store, clock, self._partners, policy
+        )
         self._exchange = Exchange(
             store,
             clock,
@@ -224,15 +258,18 @@ class Server:
             self._gatekeeper,
             self._retriever,
             self._transcoder,
+            leases=self._leases,
         )
-        self._opened = OpenedPatients()
+        self._opened = SharedOpened(shared) if shared is not None else OpenedPatients()
         self._tokens = Tokens()
-        self._sessions = Sessions(clock, self._session_ended)
+        ended = self._session_ended
+        self._sessions = SharedSessions(shared, clock, ended) if shared else Sessions(clock, ended)
+        self._rooms = WaitingRooms(clock, shared)
         self._outbound = httpx.AsyncClient(trust_env=False, timeout=10.0)
         login = self._settings.login
         self._directory, demo = staff_directory(national), self._base + DEMO_IDP_PATH
         elsewhere = self._directory is not None
-        party = sign_on(login, self._address, demo, self._outbound, clock, elsewhere)
+        party = sign_on(login, self._address, demo, self._outbound, clock, self._rooms, elsewhere)
         self._desk = LoginDesk(
             party, self._sessions, self._gatekeeper, self._patient_by_number, self._directory
         )
@@ -268,8 +305,12 @@ class Server:
             Rejections(self._retriever, self._intake, self._clock),
             Amendments(self._store, self._retriever, self._clock),
             Changes(self._store, self._clock),
+            self._exchange.sending,
             self._settings.http.cors_origins,
         )
+        feed = EventFeed(self._store, Changes(self._store, self._clock), self._gatekeeper, self._lookup)
+        speech = Notifications(self._compartments(), self._clock)
+        self._notifier = Notifier(self._store, self._clock, self._connections, feed, speech)
 
     @property
     def _address(self) -> str:
@@ -284,9 +325,7 @@ class Server:
                     identify=lambda request: self._identification.identify(request.scope),
                     gatekeeper=self._gatekeeper,
                     lookup=self._lookup,
-                    history=self._history,
-                    finder=self._finder,
-                    retriever=self._retriever,
+                    compartments=self._compartments(),
                     connections=self._connections,
                     review=self._review,
                     extracts=self._extracts,
@@ -294,7 +333,7 @@ class Server:
                     base=f"{self._base}/fhir",
                     dicomweb=f"{self._base}/dicomweb",
                     filing=self._filing,
-                    measured=Measured(self._retriever),
+                    subscriptions=SubscriptionRegister(self._store, self._clock, self._connections),
                 )
             ),
         ]
@@ -307,12 +346,24 @@ class Server:
             routes.extend(idp.routes())
         return routes
 
+    def _compartments(self) -> Compartments:
+        return Compartments(
+            f"{self._base}/fhir",
+            self._gatekeeper,
+            self._lookup,
+            self._history,
+            self._finder,
+            self._retriever,
+            self._connections,
+            Measured(self._retriever),
+        )
+
     def _contracts(self) -> list[Route]:
         callers = Identification(
             self._sessions,
             self._tokens,
-            lambda token: self._connections.consumer(token) or self._system_subject(token),
-            lambda hsa_id: self._connections.certified_consumer(hsa_id) or self._certified_subject(hsa_id),
+            lambda token: self._partners.by_token(token) or self._system_subject(token),
+            lambda hsa_id: self._partners.by_certificate(hsa_id) or self._certified_subject(hsa_id),
         )
         return contract_routes(
             ContractDependencies(
@@ -321,6 +372,7 @@ class Server:
                 self._lookup,
                 self._history,
                 self._connections,
+                self._partners,
                 self._clock,
                 self._address,
             )
@@ -358,6 +410,8 @@ class Server:
                 self._mover,
             ),
             clock=self._clock,
+            rooms=self._rooms,
+            ticket_key=shared_key(self._settings, "tickets"),
             static_folder=Path(__file__).with_name("static"),
             version=__version__,
         )
@@ -404,12 +458,14 @@ class Server:
         for server, _ in self._listeners:
             server.should_exit = True
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
+        await self._duties.stop()
         await self._blocks.stop()
+        await self._engagements.close()
         await self._masters.stop()
         await self._guardian_file.stop()
         await self._worker.stop()
         await self._exchange.stop()
-        await asyncio.gather(self._scrub.stop(), self._settling.stop(), self._giving_back.stop())
+        await self._notifier.close()
         await self._children.stop()
         await self._outbound.aclose()
         await self._elsewhere.close()
@@ -418,7 +474,12 @@ class Server:
         await asyncio.gather(*(outbox.stop() for outbox in self._outboxes))
         await self._anchoring.stop()
         self._executor.shutdown(wait=True, cancel_futures=True)
+        self._close_store()
+
+    def _close_store(self) -> None:
         self._store.close()
+        if self._shared is not None:
+            self._shared.close()
 
     async def _stop_http(self) -> None:
         for _, task in self._listeners:
@@ -441,6 +502,7 @@ class Server:
     def _readings(self) -> list[Reading]:
         store, intake, worker = self._store, self._intake, self._worker
         return [
+            Reading("duties", "Works that run once in the cluster and now here", len(self._duties.running)),
             Reading("store_records_total", "Journal records written", store.records),
             Reading("store_syncs_total", "Disk syncs of the journal", store.syncs),
             Reading("store_replayed", "Journal records replayed at start", store.replayed),
@@ -476,7 +538,11 @@ class Server:
             Reading(
                 "audit_anchor_failures_total", "Anchors that could not be kept", self._anchoring.failures
             ),
-            *(Reading(*each) for each in self._exchange.readings()),
+            *(Reading(*each) for each in (*self._exchange.readings(), *self._engagements.readings())),
+            Reading("subscription_events_total", "Events told to FHIR subscribers", self._notifier.told),
+            Reading(
+                "subscription_failures_total", "Calls that a subscriber did not take", self._notifier.failures
+            ),
             Reading("jobs_done_total", "Jobs finished", worker.done),
             Reading(
                 "national_blocks_age_seconds", "Age of the copy of blocks; -1: none", self._blocks.age_s()

@@ -29,6 +29,7 @@ from samsyn.server import Server
 from samsyn.settings import Settings
 from samsyn.store.transaction import Transaction
 from tests.doors.words import Reader, State
+from tests.indexes import ON_POSTGRESQL, shared_server
 
 T = TypeVar("T")
 ISSUER = "2.25.4711.9"
@@ -80,14 +81,19 @@ class Instance:
     """The server with a loop of its own in a thread."""
 
     def __init__(self, folder: Path, sink_port: int = 0, changes: dict[str, Any] | None = None) -> None:
-        """`changes`: other sections of the settings, and "certificates": those of Linden's and Nord's systems."""
-        made = scratch.make(folder)
+        """`changes`: other sections of the settings; "certificates": those of Linden's and Nord's systems; "notify":
+        where systems with a token may be notified, by their names."""
+        made = scratch.make(folder, shared_server().url if ON_POSTGRESQL else "")
         values = made.settings.model_dump()
         given = dict(changes or {})
         for provider, certificates in given.pop("certificates", {}).items():
             next(each for each in values["provider"] if each["hsa_id"] == provider)["certificate"] = (
                 certificates
             )
+        for provider in values["provider"]:
+            for token in provider["token"]:
+                token["notify"] = given.get("notify", {}).get(token["name"], ())
+        given.pop("notify", None)
         values |= given
         for provider in values["provider"]:
             for peer in provider["dicom_peer"]:
@@ -97,7 +103,9 @@ class Instance:
                 provider["dicom_peer"] += ({"ae_title": "KLARASINK", "host": "127.0.0.1", "port": sink_port},)
         self.tokens = made.system_tokens
         self.clock = SystemClock()
-        self.server = Server(Settings.model_validate(values), self.clock)
+        settings = Settings.model_validate(values | {"index": {}})
+        settings = settings.model_copy(update={"index": made.settings.index})
+        self.server = Server(settings, self.clock)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="instance", daemon=True)
         self._secrets: dict[tuple[str, int], str] = {}

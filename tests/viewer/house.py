@@ -31,6 +31,7 @@ from samsyn.access.guardians import Guardians
 from samsyn.access.lift_requests import LiftRequests
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
+from samsyn.access.waiting import WaitingRooms
 from samsyn.clock import STOCKHOLM, SystemClock
 from samsyn.dicom.part10 import split_part10
 from samsyn.endpoints.demo_idp.personas import PERSONAS
@@ -147,6 +148,8 @@ class House:
                 self.store, self.clock, self.intake, self.filing, self.connections.sender_again, self.mover
             ),
             clock=self.clock,
+            rooms=WaitingRooms(self.clock),
+            ticket_key=b"",
             static_folder=STATIC,
             version="0.1.0",
         )

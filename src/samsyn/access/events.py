@@ -80,6 +80,8 @@ class Event(StrEnum):
     OPEN_REPORT = "OPEN_REPORT"
     EXPORT = "EXPORT"
     SEND = "SEND"
+    SUBSCRIBE = "SUBSCRIBE"
+    END_SUBSCRIPTION = "END_SUBSCRIPTION"
     READ_AUDIT = "READ_AUDIT"
     MAKE_LOG_CHECK = "MAKE_LOG_CHECK"
     SIGN_LOG_CHECK = "SIGN_LOG_CHECK"
@@ -146,6 +148,8 @@ _WRITES: Final = frozenset(
         Event.MOVE_OBJECT,
         Event.JOIN_OBJECTS,
         Event.UNDO_ACT,
+        Event.SUBSCRIBE,
+        Event.END_SUBSCRIPTION,
     }
 )
 _EMERGENCIES: Final = frozenset(

@@ -90,7 +90,7 @@ class Subject:
     roles: frozenset[str] = frozenset()
     """Duties beyond care: "block-administrator", "log-reviewer", "exchange-desk", "steward";
     "protected-identity" lets see the names of people with protected identity. Of a consumer: "care" when its
-    readers are staff elsewhere."""
+    readers are staff elsewhere, "patients" when they are patients."""
     patient_key: int | None = None
     """The person himself, for kind PATIENT."""
     guardian_of: frozenset[int] = frozenset()

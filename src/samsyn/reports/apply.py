@@ -106,12 +106,7 @@ def _file_text(
     transaction: Transaction, event: TextEvent, resolved: Resolved, sender: Sender, message_key: int
 ) -> int:
     told = resolved.told
-    present = registry.find(transaction, resolved.identifier)
-    if present is not None:
-        people.check(transaction, event.patient, present, sender)
-    sent_for = people.person(
-        transaction, event.patient, resolved.identifier, DemographicsOrigin.REFERRAL, told
-    )
+    sent_for = people.of_text(transaction, event.patient, resolved.identifier, sender, told)
     visit = visits.visit_of(event.patient, sender)
     by_visit = visits.owner_of_text(transaction, visit, sent_for)
     key, correction = corrections.owner_of_text(transaction, *_number(event, sender), by_visit)

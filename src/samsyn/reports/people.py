@@ -90,19 +90,32 @@ def tell_guardians(
     tell_of_child(transaction, f"adt:{word.source}", child_key, told, word.told)
 
 
-def check(transaction: Transaction, claim: PatientClaim, key: int, sender: Sender) -> None:
+def of_text(
+    transaction: Transaction, claim: PatientClaim, identifier: PatientIdentifier, sender: Sender, told: str
+) -> int:
+    """The key of the person whom a text is about, made when new. IdentityConflict: as `_check`."""
+    known = registry.look(transaction, identifier)
+    origin = DemographicsOrigin.REFERRAL
+    if known is None:
+        return registry.make(transaction, identifier, claim.demographics, origin, told)
+    _check(transaction, claim, known, sender)
+    registry.update_demographics(transaction, known, claim.demographics, origin, told)
+    return known.key
+
+
+def _check(transaction: Transaction, claim: PatientClaim, person: registry.Known, sender: Sender) -> None:
     """Compares what a text says about its patient with what is known about the number.
 
     IdentityConflict: it is hardly the same person. Smaller differences are noted for the steward, once for
     a system and a person.
     """
-    found = findings.agreement(transaction, key, claim.demographics)
+    found = findings.agreement_with(transaction, person, claim.demographics)
     if found.agreement is Agreement.CONTRADICTS:
         raise IdentityConflict("PID-5, PID-7: another person is known under this number")
     if found.fields:
-        reference = f"texts:{sender.name}:{key}"
+        reference = f"texts:{sender.name}:{person.key}"
         owner = (sender.provider, sender.unit)
-        findings.note(transaction, FindingKind.TEXT_HEADER, reference, key, owner, found.fields)
+        findings.note(transaction, FindingKind.TEXT_HEADER, reference, person.key, owner, found.fields)
 
 
 def _note_replacement(

@@ -379,6 +379,23 @@ class Hl7SourceSettings(Section):
     )
 
 
+def _notifiable(address: str) -> str:
+    place = urlsplit(address)
+    safe = place.scheme == "https" or (place.scheme == "http" and is_loopback(place.hostname or ""))
+    if not safe or not place.hostname or place.username or place.query or place.fragment:
+        raise ValueError(f"{address} is no https address (or http on loopback) without user and query")
+    return address
+
+
+NotifyAddresses: TypeAlias = Annotated[
+    tuple[Annotated[str, AfterValidator(_notifiable)], ...],
+    Field(
+        description="Where FHIR subscriptions of this system may notify: addresses whose host and port must be the"
+        " same and whose path must begin the endpoint's. Empty = it can not subscribe."
+    ),
+]
+
+
 class TokenSettings(Section):
     """A system that calls the HTTP doors with a bearer token; only the token's SHA-256 is kept here."""
 
@@ -392,6 +409,7 @@ class TokenSettings(Section):
         description="Takes its provider's instances back (DELETE, as a rejection note) and reads what was taken back"
         " under /dicomweb/rejected.",
     )
+    notify: NotifyAddresses = ()
 
 
 class CertificateSettings(Section):
@@ -405,6 +423,7 @@ class CertificateSettings(Section):
     steward: bool = Field(
         default=False, description="As of a token: takes back, corrects, reads what is hidden."
     )
+    notify: NotifyAddresses = ()
 
 
 class ProviderSettings(Section):
@@ -497,12 +516,14 @@ class Settings(Section):
         _refuse_doubles([peer.ae_title for p in self.provider for peer in p.dicom_peer], "AE title")
         _refuse_doubles([p.hsa_id for p in self.provider], "provider HSA-id")
         certified = [each.hsa_id.strip().upper() for p in self.provider for each in p.certificate]
-        certified += [each.hsa_id.strip().upper() for each in self.consumer if each.hsa_id]
+        certified += sorted({each.hsa_id.strip().upper() for each in self.consumer if each.hsa_id})
         _refuse_doubles(certified, "certificate HSA-id")
         if certified and not self.http_tls.is_on:
             raise ValueError(f"{certified[0]} comes by TLS, but [http_tls] has no certificate")
         tokens = [token.sha256 for p in self.provider for token in p.token]
-        _refuse_doubles(tokens + [each.sha256 for each in self.consumer if each.sha256], "token")
+        _refuse_doubles(tokens + sorted({each.sha256 for each in self.consumer if each.sha256}), "token")
+        behind = [f"{each.hsa_id}{each.sha256} {each.original}".upper() for each in self.consumer]
+        _refuse_doubles(behind, "consumer")
         return self
 
 

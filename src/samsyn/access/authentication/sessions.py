@@ -55,10 +55,13 @@ class Sessions:
         secret = new_secret()
         named = replace(subject, session_id=secrets.token_hex(16))
         session = Session(named, self._clock.now(), new_secret(), id_token, choices)
+        self._keep(secret, session)
+        return secret, session
+
+    def _keep(self, secret: str, session: Session) -> None:
         now = self._clock.monotonic()
         self._kept[digest(secret)] = _Kept(session, now, now)
         self._end_old(now)
-        return secret, session
 
     def find(self, secret: str) -> Session | None:
         """The session, which counts as used now; None when it is unknown, idle or too old."""
@@ -95,10 +98,9 @@ class Sessions:
 
         The choices made in the old one are not carried over: they belong to its assignment.
         """
-        session = self.find(secret)
+        session = self.close(secret)
         if session is None:
             return None
-        self._end(digest(secret))
         return self.open(subject or session.subject, id_token or session.id_token)
 
     def close(self, secret: str) -> Session | None:

@@ -55,12 +55,21 @@ class ConnectedMasters:
         if self._copies:
             self._telling.start()
 
-    async def stop(self) -> None:
-        """Ends both, and the connections."""
+    async def follow(self) -> None:
+        """Takes up how old the copies are: another node may be the one that reads."""
+        for copy in self._copies.values():
+            await copy.follow()
+
+    async def pause(self) -> None:
+        """Leaves off reading and telling until the next start."""
         if self._copies:
             await self._telling.stop()
         for copy in self._copies.values():
             await copy.stop()
+
+    async def stop(self) -> None:
+        """Ends both, and the connections."""
+        await self.pause()
         for contract in self._contracts.values():
             await contract.close()
 

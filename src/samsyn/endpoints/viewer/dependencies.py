@@ -13,6 +13,7 @@ from samsyn.access.guardians import Guardians
 from samsyn.access.lift_requests import LiftRequests
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
+from samsyn.access.waiting import WaitingRooms
 from samsyn.clock import Clock
 from samsyn.exchange.sending import Sending
 from samsyn.patients.lookup import PatientLookup
@@ -55,5 +56,9 @@ class ViewerDependencies:
     mover: Mover
     joining: Joining
     clock: Clock
+    rooms: WaitingRooms
+    """Where calls of record systems wait for their browser."""
+    ticket_key: bytes
+    """What the tickets of persons rest on, the same on all nodes; empty = a key of this process."""
     static_folder: Path
     version: str

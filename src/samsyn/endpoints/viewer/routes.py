@@ -45,7 +45,7 @@ def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
     pages = Pages(languages, assets, deps.version, login.provider == "demo", deps.desk.identity_provider)
     marks = Marks()
     visits = Visits(deps, pages, marks)
-    tickets = Tickets()
+    tickets = Tickets(deps.ticket_key)
     series = SeriesLists(deps, languages)
     sending = SendPages(deps, visits)
     reveal = Reveal(deps, visits)
@@ -58,7 +58,7 @@ def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
         *sending.routes(),
         *reveal.routes(),
         *Grounds(deps, visits).routes(),
-        *LaunchPages(deps, visits, Launches(deps.clock)).routes(),
+        *LaunchPages(deps, visits, Launches(deps.rooms)).routes(),
         *LiftDesk(deps, visits, tickets, marks).routes(),
         *PersonRegister(deps, visits).routes(),
         *PicturePages(deps, visits, series, diagnostic.is_installed).routes(),

@@ -115,7 +115,7 @@ def _name(pid: Segment) -> str:
             break
     parts = [pid.text(5, 1, 1, chosen), pid.text(5, 2, 0, chosen), pid.text(5, 3, 0, chosen)]
     # A caret or equals sign inside a name would move its parts when it is written as PN.
-    plain = [" ".join(_PN_MARKS.sub(" ", part).split()) for part in parts]
+    plain = [part if part.isalpha() else " ".join(_PN_MARKS.sub(" ", part).split()) for part in parts]
     return "^".join(plain).rstrip("^")[:_LONGEST_NAME]
 
 

@@ -338,6 +338,18 @@ GUARDIAN_FILE_S: Final = 60.0
 """It is looked so often whether the file of guardians has changed."""
 MAX_GUARDIAN_FILE_BYTES: Final = 64 * MIB
 """The file of guardians: a million lines, more than a region has children."""
+ACCESS_LOG_TIMEOUT_S: Final = 17.0
+"""One call to the national log service: it answers within fifteen seconds, be it that the report is being made."""
+ACCESS_LOG_WAIT_S: Final = 20.0
+"""How long a page waits for the national log service's report altogether."""
+ACCESS_LOG_DAYS: Final = 548
+"""Eighteen months: so long the national log service keeps accesses at hand (TKB 2.0.8, 4.4.2)."""
+ACCESS_LOG_QUEUED_S: Final = 24 * 3600
+"""A report that is being made is asked for again during a day; then a new one is asked for."""
+MAX_ACCESS_LOG_PARTS: Final = 64
+"""Parts into which the time is divided when the service has more than it tells at once (10,000)."""
+MAX_QUEUED_REPORTS: Final = 1_000
+"""Reports being made that are remembered; the oldest are forgotten and asked for anew."""
 LIFT_REQUEST_HOURS: Final = 24
 """A request to lift a block can be answered for this long: as long as the emergency that it rests on."""
 MAX_REQUEST_CHARACTERS: Final = 500

@@ -22,11 +22,17 @@ from samsyn.access.authentication.sessions import Sessions
 from samsyn.access.authentication.shared_sessions import SharedSessions
 from samsyn.access.authentication.sign_on import sign_on
 from samsyn.access.authentication.tokens import Tokens
+from samsyn.access.followup.elsewhere import Elsewhere
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
 from samsyn.access.guardians import Guardians
 from samsyn.access.lift_requests import LiftRequests
-from samsyn.access.national.connected import block_replica, connected_masters, staff_directory
+from samsyn.access.national.connected import (
+    access_logs,
+    block_replica,
+    connected_masters,
+    staff_directory,
+)
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.shared_opened import SharedChoices, SharedOpened
 from samsyn.access.view import Gatekeeper
@@ -236,7 +242,9 @@ class Server:
             leases=self._leases,
         )
         self._review = LogReview(store, clock)
-        self._extracts = Extracts(store, clock, self._connections.naming_providers())
+        naming = self._connections.naming_providers()
+        self._extracts = Extracts(store, clock, naming)
+        self._elsewhere = Elsewhere(store, clock, access_logs(national), naming)
         self._anchoring = make_anchoring(self._settings.audit, store, clock)
         self._outboxes = make_outboxes(self._settings, store, clock, self._connections)
         policy = self._gatekeeper.registers.policy
@@ -388,6 +396,7 @@ class Server:
             sending=self._exchange.sending,
             review=self._review,
             extracts=self._extracts,
+            elsewhere=self._elsewhere,
             guardians=Guardians(self._store, self._clock, self._gatekeeper.registers),
             connections=self._connections,
             work_lists=WorkLists(self._store, self._clock),
@@ -460,6 +469,7 @@ class Server:
         await self._notifier.close()
         await self._children.stop()
         await self._outbound.aclose()
+        await self._elsewhere.close()
         if self._directory is not None:
             await self._directory.close()
         await asyncio.gather(*(outbox.stop() for outbox in self._outboxes))

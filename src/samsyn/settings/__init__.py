@@ -304,6 +304,9 @@ class NationalSettings(Section):
     blocking_address: TlsAddress = Field(default="", description="The blocking service (version 4).")
     consent_address: TlsAddress = Field(default="", description="The consent service (version 2).")
     relation_address: TlsAddress = Field(default="", description="The patient relation service (version 1).")
+    access_log_address: TlsAddress = Field(
+        default="", description="GetAccessLogsForPatient (version 2), for the patient's extract."
+    )
     hsa_address: TlsAddress = Field(
         default="", description="The staff directory: assignments come from it, no longer from claims."
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from samsyn.access.administration import RegisterAdministration
 from samsyn.access.authentication.desk import LoginDesk
 from samsyn.access.authentication.sessions import Sessions
+from samsyn.access.followup.elsewhere import Elsewhere
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
 from samsyn.access.guardians import Guardians
@@ -48,6 +49,7 @@ class ViewerDependencies:
     review: LogReview
     extracts: Extracts
     guardians: Guardians
+    elsewhere: Elsewhere
     connections: Connections
     work_lists: WorkLists
     decisions: Decisions

@@ -19,6 +19,7 @@ from samsyn.access.authentication.desk import LoginDesk
 from samsyn.access.authentication.identification import Identification
 from samsyn.access.authentication.sessions import Sessions
 from samsyn.access.authentication.sign_on import sign_on
+from samsyn.access.authentication.smart.registered import smart_authority
 from samsyn.access.authentication.tokens import Tokens
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
@@ -226,6 +227,8 @@ class Server:
         login = self._settings.login
         party = sign_on(login, self._address, self._base + DEMO_IDP_PATH, self._outbound, clock)
         self._desk = LoginDesk(party, self._sessions, self._gatekeeper, self._patient_by_number)
+        subjects, fhir = self._connections.backends(), f"{self._base}/fhir"
+        self._smart = smart_authority(self._settings, subjects, clock, fhir, self._address)
         self._identification = Identification(
             self._sessions, self._tokens, self._system_subject, self._certified_subject
         )
@@ -286,6 +289,7 @@ class Server:
                     dicomweb=f"{self._base}/dicomweb",
                     filing=self._filing,
                     subscriptions=SubscriptionRegister(self._store, self._clock, self._connections),
+                    smart=self._smart,
                 )
             ),
         ]
@@ -359,6 +363,7 @@ class Server:
                 self._mover,
             ),
             clock=self._clock,
+            smart=self._smart,
             static_folder=Path(__file__).with_name("static"),
             version=__version__,
         )
@@ -377,6 +382,7 @@ class Server:
         """What a session had opened is closed with it."""
         self._gatekeeper.forget_session(session_id)
         self._opened.forget(session_id)
+        self._smart.forget_session(session_id)
 
     def _system_subject(self, token: str) -> Subject | None:
         system = self._connections.token(token)

@@ -91,6 +91,8 @@ def refusal_answer(refusal: SamsynError, method: str) -> Response:
     headers = {}
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="samsyn"'
+    if isinstance(refusal, NotAllowed) and "scope" in refusal.detail:
+        headers["WWW-Authenticate"] = 'Bearer realm="samsyn", error="insufficient_scope"'
     if isinstance(refusal, NotSupported) and method not in ("GET", "HEAD"):
         status, headers["Allow"] = 405, "GET, HEAD"
     return json_answer(bundles.outcome(code, sentence), status, headers)

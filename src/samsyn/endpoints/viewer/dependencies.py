@@ -6,6 +6,7 @@ from pathlib import Path
 from samsyn.access.administration import RegisterAdministration
 from samsyn.access.authentication.desk import LoginDesk
 from samsyn.access.authentication.sessions import Sessions
+from samsyn.access.authentication.smart.authority import SmartAuthority
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
 from samsyn.access.lift_requests import LiftRequests
@@ -51,5 +52,6 @@ class ViewerDependencies:
     mover: Mover
     joining: Joining
     clock: Clock
+    smart: SmartAuthority
     static_folder: Path
     version: str

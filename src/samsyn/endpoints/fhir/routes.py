@@ -208,7 +208,12 @@ class _Door:
         caller = self._caller(request, kind, SEARCH)
         if kind not in KINDS and kind not in GLOBAL_KINDS:
             raise NotFound
-        asked = understand(kind, await parameters(request))
+        given, by_number = await self._chosen(caller, kind, await parameters(request))
+        if given is None:
+            # Nobody, or more than one: answered as for somebody of whom nothing is shown.
+            nobody = understand(kind, [("_id", "none")])
+            return json_answer(self._searchset(nobody, (), (), tells_query=False), 200)
+        asked = understand(kind, given)
         if kind == "Patient":
             return json_answer(await self._patients(caller, asked), 200)
         if kind in GLOBAL_KINDS:
@@ -221,7 +226,27 @@ class _Door:
         included = await self._included(caller, compartment, asked, page)
         if asked.summary != "count":
             await compartment.record(self._needs.gatekeeper, kind, [held[each["id"]] for each in page])
-        return json_answer(self._searchset(asked, found, included), 200)
+        told = bool(found) or not by_number
+        return json_answer(self._searchset(asked, found, included, tells_query=told), 200)
+
+    async def _chosen(
+        self, caller: Caller, kind: str, given: list[tuple[str, str]]
+    ) -> tuple[list[tuple[str, str]] | None, bool]:
+        """The parameters with `patient.identifier` (IHE ITI-67) put as `patient`, and whether it was there; None = it
+        names nobody, or more than one. No number stands in an address that we give."""
+        numbers = [value for name, value in given if name == "patient.identifier"]
+        if not numbers or kind == "Patient" or kind in GLOBAL_KINDS:
+            return given, False
+        if len(numbers) > 1 or any(name in CHOOSES_PATIENT for name, _ in given):
+            raise BadInput("a search is about one patient, who is named once")
+        rest = [(name, value) for name, value in given if name != "patient.identifier"]
+        understand(kind, rest)
+        found = await self._persons("identifier", numbers[0])
+        if len(found) == 1:
+            return [("patient", self._handle(found[0])), *rest], True
+        view = await self._needs.gatekeeper.open_view(caller.subject, frozenset())
+        await self._needs.gatekeeper.record_search(view, "fhir", frozenset())
+        return None, True
 
     @staticmethod
     def _page(asked: Asked, found: Sequence[Resource]) -> list[Resource]:
@@ -229,9 +254,16 @@ class _Door:
             return []
         return ordered(asked, found)[asked.offset : asked.offset + asked.count]
 
-    def _searchset(self, asked: Asked, found: Sequence[Resource], included: Iterable[Resource]) -> Resource:
+    def _searchset(
+        self,
+        asked: Asked,
+        found: Sequence[Resource],
+        included: Iterable[Resource],
+        *,
+        tells_query: bool = True,
+    ) -> Resource:
         page = [shortened(asked, each) for each in self._page(asked, found)]
-        links = page_links(self._base, asked, len(found), tells_query=asked.kind != "Patient")
+        links = page_links(self._base, asked, len(found), tells_query=tells_query and asked.kind != "Patient")
         return bundles.searchset(
             self._base, len(found), links, page, [shortened(asked, each) for each in included]
         )

@@ -23,6 +23,7 @@ from samsyn.access.authentication.desk import LoginDesk
 from samsyn.access.authentication.identification import Identification
 from samsyn.access.authentication.oidc import Registration, RelyingParty
 from samsyn.access.authentication.sessions import Sessions
+from samsyn.access.authentication.smart.registered import smart_authority
 from samsyn.access.authentication.tokens import Tokens
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
@@ -143,6 +144,7 @@ class House:
                 self.store, self.clock, self.intake, self.filing, self.connections.sender_again, self.mover
             ),
             clock=self.clock,
+            smart=smart_authority(self.settings, {}, self.clock, f"{self.base}/fhir", self.base),
             static_folder=STATIC,
             version="0.1.0",
         )

@@ -457,6 +457,18 @@ MAX_SOAP_ELEMENTS: Final = 2_000
 MAX_IMAGING_OUTCOMES: Final = 1_000
 """Reports in one answer of GetImagingOutcome, the newest ones: within its 27 s, and more than anybody has at one
 source."""
+MAX_SCOPES: Final = 100
+"""SMART scopes of one request: an app that names every kind for itself has some thirty."""
+SMART_TOKEN_S: Final = 3_600
+"""Life of an app's token, s; it ends before with the log-in session that it belongs to."""
+BACKEND_TOKEN_S: Final = 300
+"""Life of a server's token, s: the guide's longest; a server asks for a new one."""
+ASSERTION_S: Final = 300
+"""Longest life of a server's signed assertion, s (SMART Backend Services)."""
+MAX_KNOWN_ASSERTIONS: Final = 100_000
+"""Assertions remembered so that none counts twice: three hundred a second for five minutes."""
+MAX_SMART_TOKENS: Final = 100_000
+"""Tokens of apps and servers that are alive at once; the oldest gives way."""
 MAX_OPENED_PATIENTS: Final = 20
 """Patients that one session holds open at once; nobody has a larger round, and the oldest is dropped."""
 MAX_SESSIONS_WITH_PATIENTS: Final = 10_000

@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -21,6 +20,7 @@ from samsyn.access.authentication.identification import Identification
 from samsyn.access.authentication.sessions import Sessions
 from samsyn.access.authentication.shared_sessions import SharedSessions
 from samsyn.access.authentication.sign_on import sign_on
+from samsyn.access.authentication.smart.registered import smart_authority
 from samsyn.access.authentication.tokens import Tokens
 from samsyn.access.followup.elsewhere import Elsewhere
 from samsyn.access.followup.extract import Extracts
@@ -68,12 +68,10 @@ from samsyn.ingest.receive import Intake
 from samsyn.ingest.rejections import Rejections
 from samsyn.jobs.leases import Duties, Duty, Leases, duty_of
 from samsyn.jobs.queue import Job, Later, Worker
-from samsyn.model.patient import Demographics, DemographicsOrigin
 from samsyn.model.subject import Subject
-from samsyn.patients import registry
+from samsyn.patients import invented
 from samsyn.patients.corrections import LATE_OBJECT
 from samsyn.patients.guardian_file import GuardianFile
-from samsyn.patients.identifiers import identify
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
 from samsyn.providers.contracts import ContractPartners
@@ -94,7 +92,6 @@ from samsyn.search.find import Finder
 from samsyn.settings import Settings
 from samsyn.store.documents import Documents
 from samsyn.store.opening import open_shared, open_store, shared_key
-from samsyn.store.transaction import Transaction
 from samsyn.store.upkeep.give_back import GivingBack
 from samsyn.store.upkeep.scrub import Scrub
 from samsyn.store.upkeep.settle import Settling
@@ -274,6 +271,8 @@ class Server:
         self._desk = LoginDesk(
             party, self._sessions, self._gatekeeper, self._patient_by_number, self._directory
         )
+        subjects, fhir = self._connections.backends(), f"{self._base}/fhir"
+        self._smart = smart_authority(self._settings, subjects, clock, fhir, self._address)
         self._identification = Identification(
             self._sessions, self._tokens, self._system_subject, self._certified_subject
         )
@@ -335,6 +334,7 @@ class Server:
                     dicomweb=f"{self._base}/dicomweb",
                     filing=self._filing,
                     subscriptions=SubscriptionRegister(self._store, self._clock, self._connections),
+                    smart=self._smart,
                 )
             ),
         ]
@@ -413,6 +413,7 @@ class Server:
             clock=self._clock,
             rooms=self._rooms,
             ticket_key=shared_key(self._settings, "tickets"),
+            smart=self._smart,
             static_folder=Path(__file__).with_name("static"),
             version=__version__,
         )
@@ -431,6 +432,7 @@ class Server:
         """What a session had opened is closed with it."""
         self._gatekeeper.forget_session(session_id)
         self._opened.forget(session_id)
+        self._smart.forget_session(session_id)
 
     def _system_subject(self, token: str) -> Subject | None:
         system = self._connections.token(token)
@@ -553,40 +555,10 @@ class Server:
         ]
 
     async def add_test_persons(self, persons: Sequence[tuple[str, str, str, str]], booked: int) -> None:
-        """Files invented persons (number, name, birth date, sex) as a patient register would.
-
-        The first `booked` of them have a booking at every demo unit, and so a care relation for a day.
-        """
-        now = self._clock.now()
-
-        def decide(transaction: Transaction) -> None:
-            for place, (number, name, birth_date, sex) in enumerate(persons):
-                identifier = identify(number, "", "", now.date())
-                known = Demographics(name, birth_date, sex)
-                key = registry.find_or_make(transaction, identifier, known, DemographicsOrigin.ADT)
-                if place < booked:
-                    self._book(transaction, key, now + timedelta(days=1))
-
-        await self._store.commit(decide)
-
-    def _book(self, transaction: Transaction, patient_key: int, ends: datetime) -> None:
-        units = {
-            (each.provider_hsa_id, each.unit_hsa_id)
-            for persona in self._personas()
-            for each in persona.assignments
-        }
-        for provider, unit in sorted(units):
-            transaction.replace(
-                "care_relation",
-                relation_id=f"booking:{unit}:{patient_key}",
-                patient_key=patient_key,
-                provider=provider,
-                unit=unit,
-                employee="",
-                starts=transaction.time,
-                ends=ends.isoformat(),
-                source="booking",
-            )
+        """See invented.add; they are booked at every demo unit."""
+        assigned = (each for persona in self._personas() for each in persona.assignments)
+        units = ((each.provider_hsa_id, each.unit_hsa_id) for each in assigned)
+        await invented.add(self._store, self._clock, persons, booked, units)
 
     def issue_persona_tokens(self) -> dict[str, str]:
         """A fresh bearer token for each demo persona."""

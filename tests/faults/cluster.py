@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
 
 from samsyn_demo.cluster import database_server, object_server
@@ -60,9 +58,6 @@ def a_cluster(folder: Path, durability: str = "object-store") -> Iterator[Cluste
     """Two nodes that run; everything is ended behind them."""
     if not (database_server.is_installed() and object_server.is_installed()):
         pytest.skip("PostgreSQL and SeaweedFS are not installed (requirements-dev)")
-    folder.chmod(0o755)
-    for parent in folder.parents[:2]:
-        parent.chmod(0o755)  # PostgreSQL runs as another user where the tests run as root
     objects = object_server.start(folder / "objects")
     try:
         database = database_server.start(folder / "database")
@@ -83,18 +78,3 @@ def a_cluster(folder: Path, durability: str = "object-store") -> Iterator[Cluste
             database.stop()
     finally:
         objects.stop()
-
-
-def logged_in(node: Node, persona: str = "gp") -> httpx.Client:
-    """A browser that has logged in at one node."""
-    browser = httpx.Client(follow_redirects=False, timeout=30, trust_env=False)
-    answer = browser.get(f"{node.http}/login/start")
-    page = browser.get(answer.headers["location"])
-    form = {"request": re.search(r'name="request" value="([^"]+)"', page.text)[1], "persona": persona}  # type: ignore[index]
-    answer = browser.post(f"{node.http}/demo-idp/choose", data=form)
-    if answer.status_code == 200:
-        chosen = re.search(r'name="assignment" value="([^"]+)"', answer.text)[1]  # type: ignore[index]
-        answer = browser.post(f"{node.http}/demo-idp/choose", data={**form, "assignment": chosen})
-    answer = browser.get(answer.headers["location"])
-    assert answer.status_code == 303, answer.text
-    return browser

@@ -8,8 +8,9 @@ import time
 
 import pytest
 
+from samsyn_demo.cluster.browser import is_in, logged_in
 from samsyn_demo.cluster.nodes import Node
-from tests.faults.cluster import Cluster, a_cluster, logged_in
+from tests.faults.cluster import Cluster, a_cluster
 from tests.faults.test_kill import Ledger, check, lost_reports, report_until_cut, store_until_cut
 
 SEED = int(os.environ.get("SAMSYN_SEED", "20261126"))
@@ -63,8 +64,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untype
 def test_a_lost_node_takes_nothing_with_it(cluster: Cluster) -> None:
     one, two = cluster.nodes
     ledger, source = Ledger(), random.Random(SEED)
-    browser = logged_in(one)
-    assert browser.get(f"{two.http}/").status_code == 200
+    browser = logged_in(one.http)
+    assert is_in(browser, two.http)
     loads = [Load(one, source, 100, ledger), Load(two, source, 200, ledger)]
     time.sleep(SECONDS)
     before = acknowledged(ledger)
@@ -76,7 +77,7 @@ def test_a_lost_node_takes_nothing_with_it(cluster: Cluster) -> None:
     for load in loads:
         load.ended()
 
-    assert browser.get(f"{two.http}/").status_code == 200
+    assert is_in(browser, two.http)
     lost, texts = check(two.http, ledger, set(ledger.instances)), lost_reports(two.http, ledger)
     lease = cluster.shared.lease_s
     duties = "SELECT value FROM samsyn_shared.shared_state WHERE kind = 'duty' AND until > now()"
@@ -93,4 +94,4 @@ def test_a_lost_node_takes_nothing_with_it(cluster: Cluster) -> None:
 
     one.start()
     assert check(one.http, ledger, set(ledger.instances)) == 0
-    assert browser.get(f"{one.http}/").status_code == 200
+    assert is_in(browser, one.http)

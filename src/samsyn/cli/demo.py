@@ -35,14 +35,14 @@ Ctrl-C ends the demo. The operations log is in {log}.
 
 def run(folder: Path) -> None:
     """Empties the folder, starts Samsyn, lets the region's systems send, then serves until told to stop."""
-    _empty(folder)
+    empty(folder)
     log = folder / "samsyn.log"
     with log.open("w", encoding="utf-8") as stream:
         operations_log.start(stream)
         asyncio.run(_Demo(folder, log).run())
 
 
-def _empty(folder: Path) -> None:
+def empty(folder: Path) -> None:
     """Removes an earlier demo and nothing else: a folder with anything but a demo in it is left alone."""
     if folder.exists() and any(folder.iterdir()) and not (folder / _MARK).exists():
         raise ConfigurationError(f"{folder} is not empty and holds no demo: choose another with --data")

@@ -74,6 +74,19 @@ def demo(
     verb.run(data)
 
 
+@app.command("demo-cluster")
+def demo_cluster(
+    data: Annotated[Path, typer.Option(help="Folder of the demo; emptied at each start.")] = Path(
+        "var/demo-cluster"
+    ),
+    stays: Annotated[bool, typer.Option(help="Serve on when all has been shown.")] = True,
+) -> None:
+    """Start the region on two nodes with PostgreSQL and an S3-compatible object store, and kill one while it loads."""
+    from samsyn.cli import demo_cluster as verb
+
+    raise typer.Exit(verb.run(data, stays=stays))
+
+
 @app.command()
 def check(config: ConfigOption = None) -> None:
     """Tell what is wrong with this installation, and how to mend it. Exit code 1 when something is."""

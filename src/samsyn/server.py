@@ -24,8 +24,9 @@ from samsyn.access.authentication.sign_on import sign_on
 from samsyn.access.authentication.tokens import Tokens
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
+from samsyn.access.guardians import Guardians
 from samsyn.access.lift_requests import LiftRequests
-from samsyn.access.national.connected import block_replica, connected_masters
+from samsyn.access.national.connected import block_replica, connected_masters, staff_directory
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.shared_opened import SharedChoices, SharedOpened
 from samsyn.access.view import Gatekeeper
@@ -40,7 +41,9 @@ from samsyn.endpoints.demo_idp.provider import DemoIdp
 from samsyn.endpoints.dicomweb.door import PREFIX as DICOMWEB_PREFIX
 from samsyn.endpoints.dicomweb.door import DicomwebDoor
 from samsyn.endpoints.dimse.listener import DicomDoor
+from samsyn.endpoints.fhir.opening import Compartments
 from samsyn.endpoints.fhir.routes import FhirDependencies, fhir_routes
+from samsyn.endpoints.fhir.subscriptions import Notifications
 from samsyn.endpoints.hl7.listener import Hl7Door
 from samsyn.endpoints.http_listener.protocols import PreferredProtocol
 from samsyn.endpoints.http_listener.serving import Front, HttpServer, listening, serve
@@ -48,7 +51,11 @@ from samsyn.endpoints.http_listener.systems import CertificateProtocol, SystemsO
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
 from samsyn.exchange.auditing.receivers import delivery_figures, make_outboxes
+from samsyn.exchange.engagement_index.connected import engagement_index
 from samsyn.exchange.exchange import Exchange
+from samsyn.exchange.subscriptions.delivery import Notifier
+from samsyn.exchange.subscriptions.feed import EventFeed
+from samsyn.exchange.subscriptions.register import SubscriptionRegister
 from samsyn.ingest.amendments import Amendments
 from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
@@ -59,9 +66,11 @@ from samsyn.model.patient import Demographics, DemographicsOrigin
 from samsyn.model.subject import Subject
 from samsyn.patients import registry
 from samsyn.patients.corrections import LATE_OBJECT
+from samsyn.patients.guardian_file import GuardianFile
 from samsyn.patients.identifiers import identify
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
+from samsyn.providers.contracts import ContractPartners
 from samsyn.render.children import DecodingChildren
 from samsyn.render.pictures import Pictures
 from samsyn.render.transcoding import Transcoder
@@ -126,11 +135,14 @@ class Server:
             for outbox in self._outboxes:
                 undo.push_async_callback(outbox.stop)
             undo.push_async_callback(self._blocks.stop)
+            undo.push_async_callback(self._engagements.close)
             undo.push_async_callback(self._masters.stop)
+            undo.push_async_callback(self._guardian_file.stop)
             self._worker.start()
             undo.push_async_callback(self._worker.stop)
             self._exchange.start()
             undo.push_async_callback(self._exchange.stop)
+            undo.push_async_callback(self._notifier.close)
             await self._blocks.follow()
             await self._masters.follow()
             await self._duties.start(self._all_duties())
@@ -159,6 +171,9 @@ class Server:
             Duty("national-blocks", self._blocks.start, self._blocks.pause, self._blocks.follow),
             Duty("national-registers", self._masters.start, self._masters.pause, self._masters.follow),
             *(Duty(f"outbox-{each.name}", each.start, each.pause) for each in self._outboxes),
+            Duty("guardian-file", self._guardian_file.start, self._guardian_file.stop),
+            Duty("engagement-index", self._engagements.start, self._engagements.stop),
+            duty_of("subscriptions", self._notifier),
             duty_of("scrub", self._scrub),
             duty_of("settling", self._settling),
             duty_of("giving-back", self._giving_back),
@@ -179,6 +194,7 @@ class Server:
     def _make_rooms(self) -> None:
         store, clock, shared = self._store, self._clock, self._shared
         self._connections = Connections(self._settings)
+        self._partners = ContractPartners(self._settings)
         self._gatekeeper = Gatekeeper(
             store,
             clock,
@@ -190,6 +206,7 @@ class Server:
         self._blocks = block_replica(national, store, clock, registers)
         connected = [provider.hsa_id for provider in self._connections.providers]
         self._masters = connected_masters(national, store, clock, registers, connected)
+        self._guardian_file = GuardianFile(self._settings.login.guardian_file, registers, clock)
         self._lookup = PatientLookup(store, clock, shared_key(self._settings, "handles"))
         self._finder = Finder(store, clock)
         self._retriever = Retriever(store, self._documents)
@@ -221,6 +238,10 @@ class Server:
         self._extracts = Extracts(store, clock, self._connections.naming_providers())
         self._anchoring = make_anchoring(self._settings.audit, store, clock)
         self._outboxes = make_outboxes(self._settings, store, clock, self._connections)
+        policy = self._gatekeeper.registers.policy
+        self._engagements = engagement_index(
+            self._settings.engagement_index, store, clock, self._partners, policy
+        )
         self._exchange = Exchange(
             store,
             clock,
@@ -238,8 +259,12 @@ class Server:
         self._rooms = WaitingRooms(clock, shared)
         self._outbound = httpx.AsyncClient(trust_env=False, timeout=10.0)
         login = self._settings.login
-        party = sign_on(login, self._address, self._base + DEMO_IDP_PATH, self._outbound, clock, self._rooms)
-        self._desk = LoginDesk(party, self._sessions, self._gatekeeper, self._patient_by_number)
+        self._directory, demo = staff_directory(national), self._base + DEMO_IDP_PATH
+        elsewhere = self._directory is not None
+        party = sign_on(login, self._address, demo, self._outbound, clock, self._rooms, elsewhere)
+        self._desk = LoginDesk(
+            party, self._sessions, self._gatekeeper, self._patient_by_number, self._directory
+        )
         self._identification = Identification(
             self._sessions, self._tokens, self._system_subject, self._certified_subject
         )
@@ -272,8 +297,12 @@ class Server:
             Rejections(self._retriever, self._intake, self._clock),
             Amendments(self._store, self._retriever, self._clock),
             Changes(self._store, self._clock),
+            self._exchange.sending,
             self._settings.http.cors_origins,
         )
+        feed = EventFeed(self._store, Changes(self._store, self._clock), self._gatekeeper, self._lookup)
+        speech = Notifications(self._compartments(), self._clock)
+        self._notifier = Notifier(self._store, self._clock, self._connections, feed, speech)
 
     @property
     def _address(self) -> str:
@@ -288,9 +317,7 @@ class Server:
                     identify=lambda request: self._identification.identify(request.scope),
                     gatekeeper=self._gatekeeper,
                     lookup=self._lookup,
-                    history=self._history,
-                    finder=self._finder,
-                    retriever=self._retriever,
+                    compartments=self._compartments(),
                     connections=self._connections,
                     review=self._review,
                     extracts=self._extracts,
@@ -298,7 +325,7 @@ class Server:
                     base=f"{self._base}/fhir",
                     dicomweb=f"{self._base}/dicomweb",
                     filing=self._filing,
-                    measured=Measured(self._retriever),
+                    subscriptions=SubscriptionRegister(self._store, self._clock, self._connections),
                 )
             ),
         ]
@@ -311,12 +338,24 @@ class Server:
             routes.extend(idp.routes())
         return routes
 
+    def _compartments(self) -> Compartments:
+        return Compartments(
+            f"{self._base}/fhir",
+            self._gatekeeper,
+            self._lookup,
+            self._history,
+            self._finder,
+            self._retriever,
+            self._connections,
+            Measured(self._retriever),
+        )
+
     def _contracts(self) -> list[Route]:
         callers = Identification(
             self._sessions,
             self._tokens,
-            lambda token: self._connections.consumer(token) or self._system_subject(token),
-            lambda hsa_id: self._connections.certified_consumer(hsa_id) or self._certified_subject(hsa_id),
+            lambda token: self._partners.by_token(token) or self._system_subject(token),
+            lambda hsa_id: self._partners.by_certificate(hsa_id) or self._certified_subject(hsa_id),
         )
         return contract_routes(
             ContractDependencies(
@@ -325,6 +364,7 @@ class Server:
                 self._lookup,
                 self._history,
                 self._connections,
+                self._partners,
                 self._clock,
                 self._address,
             )
@@ -347,6 +387,7 @@ class Server:
             sending=self._exchange.sending,
             review=self._review,
             extracts=self._extracts,
+            guardians=Guardians(self._store, self._clock, self._gatekeeper.registers),
             connections=self._connections,
             work_lists=WorkLists(self._store, self._clock),
             mover=self._mover,
@@ -410,11 +451,16 @@ class Server:
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
         await self._duties.stop()
         await self._blocks.stop()
+        await self._engagements.close()
         await self._masters.stop()
+        await self._guardian_file.stop()
         await self._worker.stop()
         await self._exchange.stop()
+        await self._notifier.close()
         await self._children.stop()
         await self._outbound.aclose()
+        if self._directory is not None:
+            await self._directory.close()
         await asyncio.gather(*(outbox.stop() for outbox in self._outboxes))
         await self._anchoring.stop()
         self._executor.shutdown(wait=True, cancel_futures=True)
@@ -482,7 +528,11 @@ class Server:
             Reading(
                 "audit_anchor_failures_total", "Anchors that could not be kept", self._anchoring.failures
             ),
-            *(Reading(*each) for each in self._exchange.readings()),
+            *(Reading(*each) for each in (*self._exchange.readings(), *self._engagements.readings())),
+            Reading("subscription_events_total", "Events told to FHIR subscribers", self._notifier.told),
+            Reading(
+                "subscription_failures_total", "Calls that a subscriber did not take", self._notifier.failures
+            ),
             Reading("jobs_done_total", "Jobs finished", worker.done),
             Reading(
                 "national_blocks_age_seconds", "Age of the copy of blocks; -1: none", self._blocks.age_s()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -45,6 +46,7 @@ from samsyn.endpoints.hl7.listener import Hl7Door
 from samsyn.endpoints.http_listener.protocols import PreferredProtocol
 from samsyn.endpoints.http_listener.serving import Front, HttpServer, listening, serve
 from samsyn.endpoints.http_listener.systems import CertificateProtocol, SystemsOnly, tls_context
+from samsyn.endpoints.inner.door import inner_routes
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
 from samsyn.exchange.auditing.receivers import delivery_figures, make_outboxes
@@ -54,6 +56,7 @@ from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_
 from samsyn.ingest.receive import Intake
 from samsyn.ingest.rejections import Rejections
 from samsyn.jobs.leases import Duties, Duty, Leases, duty_of
+from samsyn.jobs.presence import Presence
 from samsyn.jobs.queue import Job, Later, Worker
 from samsyn.model.patient import Demographics, DemographicsOrigin
 from samsyn.model.subject import Subject
@@ -77,7 +80,9 @@ from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 from samsyn.settings import Settings
+from samsyn.store import peers
 from samsyn.store.documents import Documents
+from samsyn.store.node_journal import NodeJournal
 from samsyn.store.opening import open_shared, open_store, shared_key
 from samsyn.store.transaction import Transaction
 from samsyn.store.upkeep.give_back import GivingBack
@@ -131,6 +136,9 @@ class Server:
             undo.push_async_callback(self._worker.stop)
             self._exchange.start()
             undo.push_async_callback(self._exchange.stop)
+            if self._presence is not None:
+                self._presence.start(self._settings.node.inner_address or self._base)
+                undo.push_async_callback(self._presence.stop)
             await self._blocks.follow()
             await self._masters.follow()
             await self._duties.start(self._all_duties())
@@ -170,7 +178,11 @@ class Server:
         owner = f"{node.name}.{secrets.token_hex(4)}"
         self._leases = Leases(self._shared, owner, node.lease_s) if self._shared is not None else None
         self._duties = Duties(self._leases, self._clock)
-        self._store = open_store(self._settings, self._clock)
+        is_asked = self._shared is not None and node.durability == "own-journal"
+        self._presence = (
+            Presence(self._shared, node.number, node.lease_s) if is_asked and self._shared else None
+        )
+        self._store = open_store(self._settings, self._clock, self._shared)
         self._store.start()
         if self._store.replayed:
             log.info("journal-replayed", extra={"count": self._store.replayed})
@@ -304,6 +316,17 @@ class Server:
         ]
         routes.extend(self._contracts())
         routes.extend(viewer_routes(self._viewer()))
+        if isinstance(self._store.journal, NodeJournal):
+            key = shared_key(self._settings, "inner")
+            routes.extend(
+                inner_routes(
+                    self._store.journal.own_bytes,
+                    partial(peers.is_ours, key),
+                    partial(peers.code_of, key),
+                    peers.TIME_HEADER,
+                    peers.CODE_HEADER,
+                )
+            )
         if self._settings.login.provider == "demo":
             own = frozenset({f"{self._address}/login/callback", f"{self._address}/login"})
             clients = {self._settings.login.client_id: own}
@@ -409,6 +432,8 @@ class Server:
             server.should_exit = True
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
         await self._duties.stop()
+        if self._presence is not None:
+            await self._presence.stop()
         await self._blocks.stop()
         await self._masters.stop()
         await self._worker.stop()

@@ -64,6 +64,9 @@ class ObjectJournal:
         numbers = {_number(each.name) for each in self._objects.names(JOURNAL)}
         return sorted(numbers | {_number(each.name) for each in self._objects.names(SPARSE)})
 
+    def start(self) -> None:
+        """Nothing runs in the background."""
+
     def roll_if_full(self, behind: int = 0) -> None:
         """A segment takes one batch; the next one has a higher number than any that is known or was tried here."""
         own = self._segment if self._size else self._segment - 1

@@ -55,6 +55,8 @@ class Store:
         self.folder = folder
         self.second_copy = second_copy
         self._remote = remote
+        self.reads_at_once = remote is None
+        """Whether a small body is read faster than a thread is switched to: it lies on this machine."""
         self._own = own
         self._clock = clock
         self._index_kind = index or SqliteIndex(folder / "index.sqlite")

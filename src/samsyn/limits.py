@@ -291,6 +291,8 @@ MAX_KEPT_REFUSALS: Final = 256
 """Pictures that could not be made, remembered for KEPT_REFUSAL_S: the same bomb does not kill child after child."""
 KEPT_REFUSAL_S: Final = 60.0
 """How long a picture that could not be made is refused without another attempt."""
+MAX_CLIP_FRAMES: Final = 1_000
+"""Frames of one moving picture: half a minute of ultrasound; who wants more takes the object."""
 MAX_RENDERED_CACHE_BYTES: Final = 64 * MIB
 """Rendered pictures kept in memory: some 2,000 of 30 kB, a few readers scrolling through their stacks."""
 
@@ -314,8 +316,10 @@ MAX_NATIONAL_BLOCKS: Final = 200_000
 NATIONAL_BLOCKS_PER_RECORD: Final = 1_000
 """National blocks that share one record of the journal: some 300 KiB of row changes."""
 NATIONAL_GRANT_TIMEOUT_S: Final = 8.0
-"""One call to a national register of consent or relation, as a whole: somebody waits for it at the screen, and the
-register promises an answer within a second."""
+"""One call to a national register of consent or relation or to the staff directory, as a whole: somebody waits for it
+at the screen, and they promise an answer within a second."""
+MAX_ASSIGNMENTS: Final = 500
+"""Assignments of one person in the staff directory; a locum has some dozens."""
 MAX_NATIONAL_PAGES: Final = 1_000
 """Parts of one reading of a national register."""
 MAX_NATIONAL_GRANTS: Final = 500_000
@@ -330,6 +334,10 @@ NATIONAL_TELLING_ATTEMPTS: Final = 2_000
 """Attempts to tell a national register of what was registered or ended here: a week at the longest pause."""
 NATIONAL_TELLING_PAUSE_S: Final = 300.0
 """The longest pause between two such attempts."""
+GUARDIAN_FILE_S: Final = 60.0
+"""It is looked so often whether the file of guardians has changed."""
+MAX_GUARDIAN_FILE_BYTES: Final = 64 * MIB
+"""The file of guardians: a million lines, more than a region has children."""
 LIFT_REQUEST_HOURS: Final = 24
 """A request to lift a block can be answered for this long: as long as the emergency that it rests on."""
 MAX_REQUEST_CHARACTERS: Final = 500
@@ -344,6 +352,10 @@ AUDIT_REPEAT_S: Final = 15 * 60
 """The same opening by the same session is written once in this time: one row per reading, not per frame."""
 DELIVERY_PAUSE_S: Final = 300.0
 """Longest pause between attempts to deliver audit entries to a receiver that does not answer (doubled from 1 s)."""
+ENGAGEMENT_PERSONS: Final = 50
+"""Persons in one call to the engagement index: some 50 kB, and few to be told again when one of them is refused."""
+ENGAGEMENT_BACKLOG: Final = 1_000
+"""Persons waiting for the engagement index above which `samsyn check` says so: an hour of a busy region."""
 MAX_REFUSED_IN_ROW: Final = 10
 """Audit entries that a receiver may refuse one after another before that counts as an outage of its or ours."""
 MAX_SOAP_ANSWER_BYTES: Final = 1 * MIB
@@ -410,6 +422,20 @@ MAX_FHIR_EVERYTHING: Final = 20_000
 """Resources in one answer of $everything: a life of examinations."""
 MAX_FHIR_FORM_BYTES: Final = 16 * 1024
 """A FHIR search sent as a form."""
+MAX_SUBSCRIPTIONS: Final = 20
+"""FHIR subscriptions of one system; a RIS needs one for each kind."""
+MAX_SUBSCRIPTION_CHARACTERS: Final = 500
+"""Criteria, endpoint and reason of a FHIR subscription, each."""
+NOTIFIED_AT_ONCE: Final = 100
+"""Events in one notification of a FHIR subscription; the rest goes in the next one, at once."""
+MIN_HEARTBEAT_S: Final = 10
+"""Shortest heartbeat of a FHIR subscription, s: more often would be polling the wrong way round."""
+NOTIFICATION_TIMEOUT_S: Final = 15.0
+"""One call to a subscriber's endpoint, s: it has only to take the notification, not to act on it."""
+NOTIFICATION_PAUSE_S: Final = 300.0
+"""Longest pause between two attempts to notify, s; doubled from one second."""
+SUBSCRIPTION_GIVEN_UP_S: Final = 7 * 24 * 3600.0
+"""After so long without an answer a subscription is off, s; nothing is lost, for the change feed tells it later."""
 MAX_SOAP_REQUEST_BYTES: Final = 64 * 1024
 """One call of a national contract: a question with some hundred care units has some 10 kB."""
 MAX_SOAP_DEPTH: Final = 32

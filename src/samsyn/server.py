@@ -3,12 +3,10 @@
 import asyncio
 import contextlib
 import logging
-import secrets
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 import httpx
@@ -25,8 +23,9 @@ from samsyn.access.authentication.sign_on import sign_on
 from samsyn.access.authentication.tokens import Tokens
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
+from samsyn.access.guardians import Guardians
 from samsyn.access.lift_requests import LiftRequests
-from samsyn.access.national.connected import block_replica, connected_masters
+from samsyn.access.national.connected import block_replica, connected_masters, staff_directory
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.shared_opened import SharedChoices, SharedOpened
 from samsyn.access.view import Gatekeeper
@@ -41,7 +40,9 @@ from samsyn.endpoints.demo_idp.provider import DemoIdp
 from samsyn.endpoints.dicomweb.door import PREFIX as DICOMWEB_PREFIX
 from samsyn.endpoints.dicomweb.door import DicomwebDoor
 from samsyn.endpoints.dimse.listener import DicomDoor
+from samsyn.endpoints.fhir.opening import Compartments
 from samsyn.endpoints.fhir.routes import FhirDependencies, fhir_routes
+from samsyn.endpoints.fhir.subscriptions import Notifications
 from samsyn.endpoints.hl7.listener import Hl7Door
 from samsyn.endpoints.http_listener.protocols import PreferredProtocol
 from samsyn.endpoints.http_listener.serving import Front, HttpServer, listening, serve
@@ -50,21 +51,27 @@ from samsyn.endpoints.inner.door import inner_routes
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
 from samsyn.exchange.auditing.receivers import delivery_figures, make_outboxes
+from samsyn.exchange.engagement_index.connected import engagement_index
 from samsyn.exchange.exchange import Exchange
+from samsyn.exchange.subscriptions.delivery import Notifier
+from samsyn.exchange.subscriptions.feed import EventFeed
+from samsyn.exchange.subscriptions.register import SubscriptionRegister
 from samsyn.ingest.amendments import Amendments
 from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
 from samsyn.ingest.rejections import Rejections
-from samsyn.jobs.leases import Duties, Duty, Leases, duty_of
-from samsyn.jobs.presence import Presence
+from samsyn.jobs.leases import Duty, duty_of
+from samsyn.jobs.node import Node
 from samsyn.jobs.queue import Job, Later, Worker
 from samsyn.model.patient import Demographics, DemographicsOrigin
 from samsyn.model.subject import Subject
 from samsyn.patients import registry
 from samsyn.patients.corrections import LATE_OBJECT
+from samsyn.patients.guardian_file import GuardianFile
 from samsyn.patients.identifiers import identify
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
+from samsyn.providers.contracts import ContractPartners
 from samsyn.render.children import DecodingChildren
 from samsyn.render.pictures import Pictures
 from samsyn.render.transcoding import Transcoder
@@ -80,7 +87,6 @@ from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 from samsyn.settings import Settings
-from samsyn.store import peers
 from samsyn.store.documents import Documents
 from samsyn.store.node_journal import NodeJournal
 from samsyn.store.opening import open_shared, open_store, shared_key
@@ -131,18 +137,18 @@ class Server:
             for outbox in self._outboxes:
                 undo.push_async_callback(outbox.stop)
             undo.push_async_callback(self._blocks.stop)
+            undo.push_async_callback(self._engagements.close)
             undo.push_async_callback(self._masters.stop)
+            undo.push_async_callback(self._guardian_file.stop)
             self._worker.start()
             undo.push_async_callback(self._worker.stop)
             self._exchange.start()
             undo.push_async_callback(self._exchange.stop)
-            if self._presence is not None:
-                self._presence.start(self._settings.node.inner_address or self._base)
-                undo.push_async_callback(self._presence.stop)
+            undo.push_async_callback(self._notifier.close)
             await self._blocks.follow()
             await self._masters.follow()
-            await self._duties.start(self._all_duties())
-            undo.push_async_callback(self._duties.stop)
+            await self._node.start(self._base, self._all_duties())
+            undo.push_async_callback(self._node.stop)
             await self._children.start()
             undo.push_async_callback(self._children.stop)
             await self._hl7.start()
@@ -167,30 +173,26 @@ class Server:
             Duty("national-blocks", self._blocks.start, self._blocks.pause, self._blocks.follow),
             Duty("national-registers", self._masters.start, self._masters.pause, self._masters.follow),
             *(Duty(f"outbox-{each.name}", each.start, each.pause) for each in self._outboxes),
+            Duty("guardian-file", self._guardian_file.start, self._guardian_file.stop),
+            Duty("engagement-index", self._engagements.start, self._engagements.stop),
+            duty_of("subscriptions", self._notifier),
             duty_of("scrub", self._scrub),
             duty_of("settling", self._settling),
             duty_of("giving-back", self._giving_back),
         ]
 
     def _open_store(self) -> None:
-        self._shared = open_shared(self._settings)
-        node = self._settings.node
-        owner = f"{node.name}.{secrets.token_hex(4)}"
-        self._leases = Leases(self._shared, owner, node.lease_s) if self._shared is not None else None
-        self._duties = Duties(self._leases, self._clock)
-        is_asked = self._shared is not None and node.durability == "own-journal"
-        self._presence = (
-            Presence(self._shared, node.number, node.lease_s) if is_asked and self._shared else None
-        )
-        self._store = open_store(self._settings, self._clock, self._shared)
+        self._node = Node(open_shared(self._settings), self._settings.node, self._clock)
+        self._store = open_store(self._settings, self._clock, self._node.shared)
         self._store.start()
         if self._store.replayed:
             log.info("journal-replayed", extra={"count": self._store.replayed})
         self._documents = Documents(self._store, self._executor, self._clock)
 
     def _make_rooms(self) -> None:
-        store, clock, shared = self._store, self._clock, self._shared
+        store, clock, shared = self._store, self._clock, self._node.shared
         self._connections = Connections(self._settings)
+        self._partners = ContractPartners(self._settings)
         self._gatekeeper = Gatekeeper(
             store,
             clock,
@@ -202,6 +204,7 @@ class Server:
         self._blocks = block_replica(national, store, clock, registers)
         connected = [provider.hsa_id for provider in self._connections.providers]
         self._masters = connected_masters(national, store, clock, registers, connected)
+        self._guardian_file = GuardianFile(self._settings.login.guardian_file, registers, clock)
         self._lookup = PatientLookup(store, clock, shared_key(self._settings, "handles"))
         self._finder = Finder(store, clock)
         self._retriever = Retriever(store, self._documents)
@@ -227,12 +230,16 @@ class Server:
                 LATE_OBJECT: self._mover.file_late,
                 REPORT_DOCUMENT: DocumentFiling(store).work,
             },
-            leases=self._leases,
+            leases=self._node.leases,
         )
         self._review = LogReview(store, clock)
         self._extracts = Extracts(store, clock, self._connections.naming_providers())
         self._anchoring = make_anchoring(self._settings.audit, store, clock)
         self._outboxes = make_outboxes(self._settings, store, clock, self._connections)
+        policy = self._gatekeeper.registers.policy
+        self._engagements = engagement_index(
+            self._settings.engagement_index, store, clock, self._partners, policy
+        )
         self._exchange = Exchange(
             store,
             clock,
@@ -241,7 +248,7 @@ class Server:
             self._gatekeeper,
             self._retriever,
             self._transcoder,
-            leases=self._leases,
+            leases=self._node.leases,
         )
         self._opened = SharedOpened(shared) if shared is not None else OpenedPatients()
         self._tokens = Tokens()
@@ -250,8 +257,12 @@ class Server:
         self._rooms = WaitingRooms(clock, shared)
         self._outbound = httpx.AsyncClient(trust_env=False, timeout=10.0)
         login = self._settings.login
-        party = sign_on(login, self._address, self._base + DEMO_IDP_PATH, self._outbound, clock, self._rooms)
-        self._desk = LoginDesk(party, self._sessions, self._gatekeeper, self._patient_by_number)
+        self._directory, demo = staff_directory(national), self._base + DEMO_IDP_PATH
+        elsewhere = self._directory is not None
+        party = sign_on(login, self._address, demo, self._outbound, clock, self._rooms, elsewhere)
+        self._desk = LoginDesk(
+            party, self._sessions, self._gatekeeper, self._patient_by_number, self._directory
+        )
         self._identification = Identification(
             self._sessions, self._tokens, self._system_subject, self._certified_subject
         )
@@ -284,8 +295,12 @@ class Server:
             Rejections(self._retriever, self._intake, self._clock),
             Amendments(self._store, self._retriever, self._clock),
             Changes(self._store, self._clock),
+            self._exchange.sending,
             self._settings.http.cors_origins,
         )
+        feed = EventFeed(self._store, Changes(self._store, self._clock), self._gatekeeper, self._lookup)
+        speech = Notifications(self._compartments(), self._clock)
+        self._notifier = Notifier(self._store, self._clock, self._connections, feed, speech)
 
     @property
     def _address(self) -> str:
@@ -300,9 +315,7 @@ class Server:
                     identify=lambda request: self._identification.identify(request.scope),
                     gatekeeper=self._gatekeeper,
                     lookup=self._lookup,
-                    history=self._history,
-                    finder=self._finder,
-                    retriever=self._retriever,
+                    compartments=self._compartments(),
                     connections=self._connections,
                     review=self._review,
                     extracts=self._extracts,
@@ -310,23 +323,14 @@ class Server:
                     base=f"{self._base}/fhir",
                     dicomweb=f"{self._base}/dicomweb",
                     filing=self._filing,
-                    measured=Measured(self._retriever),
+                    subscriptions=SubscriptionRegister(self._store, self._clock, self._connections),
                 )
             ),
         ]
         routes.extend(self._contracts())
         routes.extend(viewer_routes(self._viewer()))
         if isinstance(self._store.journal, NodeJournal):
-            key = shared_key(self._settings, "inner")
-            routes.extend(
-                inner_routes(
-                    self._store.journal.own_bytes,
-                    partial(peers.is_ours, key),
-                    partial(peers.code_of, key),
-                    peers.TIME_HEADER,
-                    peers.CODE_HEADER,
-                )
-            )
+            routes.extend(inner_routes(self._store.journal.own_bytes, shared_key(self._settings, "inner")))
         if self._settings.login.provider == "demo":
             own = frozenset({f"{self._address}/login/callback", f"{self._address}/login"})
             clients = {self._settings.login.client_id: own}
@@ -334,12 +338,24 @@ class Server:
             routes.extend(idp.routes())
         return routes
 
+    def _compartments(self) -> Compartments:
+        return Compartments(
+            f"{self._base}/fhir",
+            self._gatekeeper,
+            self._lookup,
+            self._history,
+            self._finder,
+            self._retriever,
+            self._connections,
+            Measured(self._retriever),
+        )
+
     def _contracts(self) -> list[Route]:
         callers = Identification(
             self._sessions,
             self._tokens,
-            lambda token: self._connections.consumer(token) or self._system_subject(token),
-            lambda hsa_id: self._connections.certified_consumer(hsa_id) or self._certified_subject(hsa_id),
+            lambda token: self._partners.by_token(token) or self._system_subject(token),
+            lambda hsa_id: self._partners.by_certificate(hsa_id) or self._certified_subject(hsa_id),
         )
         return contract_routes(
             ContractDependencies(
@@ -348,6 +364,7 @@ class Server:
                 self._lookup,
                 self._history,
                 self._connections,
+                self._partners,
                 self._clock,
                 self._address,
             )
@@ -370,6 +387,7 @@ class Server:
             sending=self._exchange.sending,
             review=self._review,
             extracts=self._extracts,
+            guardians=Guardians(self._store, self._clock, self._gatekeeper.registers),
             connections=self._connections,
             work_lists=WorkLists(self._store, self._clock),
             mover=self._mover,
@@ -431,15 +449,18 @@ class Server:
         for server, _ in self._listeners:
             server.should_exit = True
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
-        await self._duties.stop()
-        if self._presence is not None:
-            await self._presence.stop()
+        await self._node.stop()
         await self._blocks.stop()
+        await self._engagements.close()
         await self._masters.stop()
+        await self._guardian_file.stop()
         await self._worker.stop()
         await self._exchange.stop()
+        await self._notifier.close()
         await self._children.stop()
         await self._outbound.aclose()
+        if self._directory is not None:
+            await self._directory.close()
         await asyncio.gather(*(outbox.stop() for outbox in self._outboxes))
         await self._anchoring.stop()
         self._executor.shutdown(wait=True, cancel_futures=True)
@@ -447,8 +468,7 @@ class Server:
 
     def _close_store(self) -> None:
         self._store.close()
-        if self._shared is not None:
-            self._shared.close()
+        self._node.close()
 
     async def _stop_http(self) -> None:
         for _, task in self._listeners:
@@ -471,7 +491,9 @@ class Server:
     def _readings(self) -> list[Reading]:
         store, intake, worker = self._store, self._intake, self._worker
         return [
-            Reading("duties", "Works that run once in the cluster and now here", len(self._duties.running)),
+            Reading(
+                "duties", "Works that run once in the cluster and now here", len(self._node.duties.running)
+            ),
             Reading("store_records_total", "Journal records written", store.records),
             Reading("store_syncs_total", "Disk syncs of the journal", store.syncs),
             Reading("store_replayed", "Journal records replayed at start", store.replayed),
@@ -507,7 +529,11 @@ class Server:
             Reading(
                 "audit_anchor_failures_total", "Anchors that could not be kept", self._anchoring.failures
             ),
-            *(Reading(*each) for each in self._exchange.readings()),
+            *(Reading(*each) for each in (*self._exchange.readings(), *self._engagements.readings())),
+            Reading("subscription_events_total", "Events told to FHIR subscribers", self._notifier.told),
+            Reading(
+                "subscription_failures_total", "Calls that a subscriber did not take", self._notifier.failures
+            ),
             Reading("jobs_done_total", "Jobs finished", worker.done),
             Reading(
                 "national_blocks_age_seconds", "Age of the copy of blocks; -1: none", self._blocks.age_s()

@@ -12,6 +12,8 @@ from tests.fhir.structure import complaints
 
 Resource = dict[str, Any]
 _WORDS = {"token": "x", "date": "2024-01-01", "string": "x"}
+FOR_SYSTEMS = frozenset({"Subscription"})
+"""What people are refused."""
 _PAGE = 3
 """Small, so that paging happens."""
 
@@ -85,7 +87,7 @@ class Crawl:
         self.get(f"/Patient/{handle}/$everything")
         for kind in statement["rest"][0]["resource"]:
             codes = {each["code"] for each in kind.get("interaction", ())}
-            if not {"read", "search-type"} <= codes:
+            if not {"read", "search-type"} <= codes or kind["type"] in FOR_SYSTEMS:
                 continue
             self._kind(kind, handle)
 
@@ -126,9 +128,9 @@ class Crawl:
         self.get("/Patient/x/$everything", 404)
         self.get("/Patient?identifier=1&_format=xml", 406)
         for kind in statement["rest"][0]["resource"]:
-            if "read" not in {each["code"] for each in kind.get("interaction", ())}:
-                continue
             name = kind["type"]
+            if name in FOR_SYSTEMS or "read" not in {each["code"] for each in kind.get("interaction", ())}:
+                continue
             self.get(f"/{name}/x", 404)
             if "searchParam" in kind:
                 self.get(f"/{name}?colour=red", 400)

@@ -19,7 +19,8 @@ INSTANT = re.compile(
 )
 URI = re.compile(r"[a-z][a-z0-9+.\-]*:\S+")
 REFERENCE = re.compile(
-    r"(Patient|ImagingStudy|ServiceRequest|DiagnosticReport|Observation|DocumentReference|PractitionerRole|Organization|Endpoint)"
+    r"(http:\S+/fhir/)?"
+    r"(Patient|ImagingStudy|ServiceRequest|DiagnosticReport|Observation|DocumentReference|PractitionerRole|Organization|Endpoint|Subscription)"
     r"/[A-Za-z0-9\-.]{1,64}(/_history/[A-Za-z0-9\-.]{1,64})?"
 )
 FORMS = {

@@ -5,7 +5,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import httpx
@@ -28,6 +27,7 @@ from samsyn.store.places import OwnJournal
 from samsyn.store.records import encode_frame, encode_header
 from samsyn.store.shared.memory import MemoryState
 from samsyn.store.store import Store
+from samsyn.wire import inner
 from tests.indexes import shared_server
 from tests.store.test_store import add_message, rows
 
@@ -152,13 +152,7 @@ class Door:
     """The inner door of a node, without a server."""
 
     def __init__(self, journal: NodeJournal) -> None:
-        routes = inner_routes(
-            journal.own_bytes,
-            partial(peers.is_ours, KEY),
-            partial(peers.code_of, KEY),
-            peers.TIME_HEADER,
-            peers.CODE_HEADER,
-        )
+        routes = inner_routes(journal.own_bytes, KEY)
         self.client = TestClient(Starlette(routes=routes), base_url="http://node")
 
 
@@ -192,10 +186,10 @@ def test_who_does_not_know_the_secret_gets_what_nothing_gives(journal: NodeJourn
     stale = str(int(time.time()) - 2 * int(limits.INNER_CLOCK_S))
     for headers in (
         {},
-        {peers.TIME_HEADER: now, peers.CODE_HEADER: peers.code_of(b"other", path, now)},
-        {peers.TIME_HEADER: now, peers.CODE_HEADER: peers.code_of(KEY, f"{path}0", now)},
-        {peers.TIME_HEADER: stale, peers.CODE_HEADER: peers.code_of(KEY, path, stale)},
-        {peers.TIME_HEADER: "now", peers.CODE_HEADER: "x"},
+        {inner.TIME_HEADER: now, inner.CODE_HEADER: inner.code_of(b"other", path, now)},
+        {inner.TIME_HEADER: now, inner.CODE_HEADER: inner.code_of(KEY, f"{path}0", now)},
+        {inner.TIME_HEADER: stale, inner.CODE_HEADER: inner.code_of(KEY, path, stale)},
+        {inner.TIME_HEADER: "now", inner.CODE_HEADER: "x"},
     ):
         answer = door.client.get(path, headers=headers)
         assert (answer.status_code, answer.text) == (404, "Not Found")
@@ -206,7 +200,7 @@ def test_who_does_not_know_the_secret_gets_what_nothing_gives(journal: NodeJourn
 
 def test_an_answer_of_somebody_else_is_not_believed(journal: NodeJournal) -> None:
     def forged(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, content=b"x" * 10, headers={peers.CODE_HEADER: "0" * 64})
+        return httpx.Response(200, content=b"x" * 10, headers={inner.CODE_HEADER: "0" * 64})
 
     other = asking(Door(journal))
     other._http = httpx.Client(transport=httpx.MockTransport(forged))

@@ -26,6 +26,7 @@ from samsyn.access.authentication.sessions import Sessions
 from samsyn.access.authentication.tokens import Tokens
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
+from samsyn.access.guardians import Guardians
 from samsyn.access.lift_requests import LiftRequests
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
@@ -135,6 +136,7 @@ class House:
             history=History(self.store),
             sending=self.exchange.sending,
             review=LogReview(self.store, self.clock),
+            guardians=Guardians(self.store, self.clock, self.gatekeeper.registers),
             extracts=Extracts(self.store, self.clock, self.connections.naming_providers()),
             connections=self.connections,
             work_lists=WorkLists(self.store, self.clock),

@@ -80,10 +80,14 @@ class Event(StrEnum):
     OPEN_REPORT = "OPEN_REPORT"
     EXPORT = "EXPORT"
     SEND = "SEND"
+    SUBSCRIBE = "SUBSCRIBE"
+    END_SUBSCRIPTION = "END_SUBSCRIPTION"
     READ_AUDIT = "READ_AUDIT"
     MAKE_LOG_CHECK = "MAKE_LOG_CHECK"
     SIGN_LOG_CHECK = "SIGN_LOG_CHECK"
     REFUSED = "REFUSED"
+    REGISTER_GUARDIAN = "REGISTER_GUARDIAN"
+    END_GUARDIAN = "END_GUARDIAN"
     READ_WORK_LIST = "READ_WORK_LIST"
     SETTLE_HELD = "SETTLE_HELD"
     SETTLE_FINDING = "SETTLE_FINDING"
@@ -136,12 +140,16 @@ _WRITES: Final = frozenset(
         Event.END_BLOCK,
         Event.LIFT_BLOCK,
         Event.END_LIFT,
+        Event.REGISTER_GUARDIAN,
+        Event.END_GUARDIAN,
         Event.SETTLE_HELD,
         Event.SETTLE_FINDING,
         Event.STEWARD_LINK,
         Event.MOVE_OBJECT,
         Event.JOIN_OBJECTS,
         Event.UNDO_ACT,
+        Event.SUBSCRIBE,
+        Event.END_SUBSCRIPTION,
     }
 )
 _EMERGENCIES: Final = frozenset(

@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 
 _MARK = "samsyn-demo"
 _LOCAL_PACS_PORT = 4242
+_CONSUMER_TOKENS = "consumers.json"
 
 _WHO = """
 Log in at {base}/ with the demo identity provider, for example as
   Eva Lindgren, GP at Vårdcentralen Linden      finds 19121212-1212, sees her unit's report, registers consent
   a radiologist at Nordsjukhuset                 sees what the hospital did
   other people and their duties are listed on the log-in page.
+
+National consumers ask by GetImagingOutcome, with the tokens in {consumers}.
 
 Ctrl-C ends the demo. The operations log is in {log}.
 """
@@ -59,12 +62,18 @@ class _Demo:
         self._log = log
 
     async def run(self) -> None:
-        from samsyn_demo.region import REGION, Ports, settings_toml
+        from samsyn_demo.people import guardians_csv
+        from samsyn_demo.region import CONSUMERS, REGION, Ports, settings_toml
 
         tokens = {each.stow_client: secrets.token_urlsafe(32) for each in REGION if each.stow_client}
+        consumers = {name: secrets.token_urlsafe(32) for name, _ in CONSUMERS}
+        _keep(self._folder / _CONSUMER_TOKENS, consumers)
         ports = Ports(local_pacs=_free_port(_LOCAL_PACS_PORT))
         file = self._folder / "samsyn.toml"
-        file.write_text(settings_toml(str(self._folder / "data"), ports, tokens), encoding="utf-8")
+        guardians = self._folder / "guardians.csv"
+        guardians.write_text(guardians_csv(), encoding="utf-8")
+        text = settings_toml(str(self._folder / "data"), ports, tokens | consumers, str(guardians))
+        file.write_text(text, encoding="utf-8")
         told = stop_signals()
         server = Server(settings.load(file), SystemClock())
         await server.start()
@@ -78,7 +87,9 @@ class _Demo:
         if not stop.done():
             whole = loaded.is_set()
             print(
-                _WHO.format(base=base, log=self._log) if whole else "The region did not load whole.",
+                _WHO.format(base=base, log=self._log, consumers=self._folder / _CONSUMER_TOKENS)
+                if whole
+                else "The region did not load whole.",
                 flush=True,
             )
             await stop
@@ -120,6 +131,12 @@ class _Demo:
                 process.terminate()
             await process.wait()
             raise
+
+
+def _keep(file: Path, secret: dict[str, str]) -> None:
+    """Writes secrets of the demo where only its user reads them."""
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(secret, indent=1), encoding="utf-8")
 
 
 def _free_port(first: int) -> int:

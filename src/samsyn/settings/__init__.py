@@ -224,6 +224,10 @@ class LoginSettings(Section):
         description="What the identity provider calls its claims, where it is not the national name.",
     )
 
+    guardian_file: Path | None = Field(
+        default=None, description="Who is whose guardian (CSV, docs/login.md); read again when it changes."
+    )
+
     @model_validator(mode="after")
     def _is_whole(self) -> "LoginSettings":
         if self.provider == "oidc" and not self.issuer:
@@ -298,6 +302,9 @@ class NationalSettings(Section):
     blocking_address: TlsAddress = Field(default="", description="The blocking service (version 4).")
     consent_address: TlsAddress = Field(default="", description="The consent service (version 2).")
     relation_address: TlsAddress = Field(default="", description="The patient relation service (version 1).")
+    hsa_address: TlsAddress = Field(
+        default="", description="The staff directory: assignments come from it, no longer from claims."
+    )
     logical_address: str = Field(
         default="SE165565594230-1000", description="Logical address in every call's header."
     )
@@ -369,6 +376,23 @@ class Hl7SourceSettings(Section):
     )
 
 
+def _notifiable(address: str) -> str:
+    place = urlsplit(address)
+    safe = place.scheme == "https" or (place.scheme == "http" and is_loopback(place.hostname or ""))
+    if not safe or not place.hostname or place.username or place.query or place.fragment:
+        raise ValueError(f"{address} is no https address (or http on loopback) without user and query")
+    return address
+
+
+NotifyAddresses: TypeAlias = Annotated[
+    tuple[Annotated[str, AfterValidator(_notifiable)], ...],
+    Field(
+        description="Where FHIR subscriptions of this system may notify: addresses whose host and port must be the"
+        " same and whose path must begin the endpoint's. Empty = it can not subscribe."
+    ),
+]
+
+
 class TokenSettings(Section):
     """A system that calls the HTTP doors with a bearer token; only the token's SHA-256 is kept here."""
 
@@ -382,6 +406,7 @@ class TokenSettings(Section):
         description="Takes its provider's instances back (DELETE, as a rejection note) and reads what was taken back"
         " under /dicomweb/rejected.",
     )
+    notify: NotifyAddresses = ()
 
 
 class CertificateSettings(Section):
@@ -395,6 +420,7 @@ class CertificateSettings(Section):
     steward: bool = Field(
         default=False, description="As of a token: takes back, corrects, reads what is hidden."
     )
+    notify: NotifyAddresses = ()
 
 
 class ProviderSettings(Section):
@@ -487,12 +513,14 @@ class Settings(Section):
         _refuse_doubles([peer.ae_title for p in self.provider for peer in p.dicom_peer], "AE title")
         _refuse_doubles([p.hsa_id for p in self.provider], "provider HSA-id")
         certified = [each.hsa_id.strip().upper() for p in self.provider for each in p.certificate]
-        certified += [each.hsa_id.strip().upper() for each in self.consumer if each.hsa_id]
+        certified += sorted({each.hsa_id.strip().upper() for each in self.consumer if each.hsa_id})
         _refuse_doubles(certified, "certificate HSA-id")
         if certified and not self.http_tls.is_on:
             raise ValueError(f"{certified[0]} comes by TLS, but [http_tls] has no certificate")
         tokens = [token.sha256 for p in self.provider for token in p.token]
-        _refuse_doubles(tokens + [each.sha256 for each in self.consumer if each.sha256], "token")
+        _refuse_doubles(tokens + sorted({each.sha256 for each in self.consumer if each.sha256}), "token")
+        behind = [f"{each.hsa_id}{each.sha256} {each.original}".upper() for each in self.consumer]
+        _refuse_doubles(behind, "consumer")
         return self
 
 

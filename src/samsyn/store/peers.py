@@ -13,24 +13,11 @@ import httpx
 from samsyn import limits
 from samsyn.errors import DamagedData, OutOfResources
 from samsyn.store.shared.port import SharedState
+from samsyn.wire.inner import CODE_HEADER, TIME_HEADER, code_of
 
 DOOR: Final = "/inner/journal"
 PRESENT: Final = "node"
 """Kind of the shared values that tell where nodes are."""
-TIME_HEADER: Final = "samsyn-time"
-CODE_HEADER: Final = "samsyn-code"
-
-
-def code_of(key: bytes, path: str, told: str, body: bytes = b"") -> str:
-    """What proves that one of us speaks."""
-    return hmac.digest(key, f"{path} {told} ".encode() + body, "sha256").hex()
-
-
-def is_ours(key: bytes, path: str, told: str, code: str) -> bool:
-    """Whether a question comes from a node, just now."""
-    if not told.isdecimal() or len(told) > 12 or abs(time.time() - int(told)) > limits.INNER_CLOCK_S:
-        return False
-    return hmac.compare_digest(code_of(key, path, told).encode(), code.encode("utf-8", "replace"))
 
 
 class Peers:

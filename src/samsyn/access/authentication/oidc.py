@@ -48,6 +48,8 @@ class Registration:
     assurance: frozenset[str] = frozenset({"http://id.sambi.se/loa/loa3"})
     """Levels of assurance (`acr`) that are strong enough: LoA3 for everybody."""
     claims: ClaimNames = field(default_factory=ClaimNames)
+    assignments_elsewhere: bool = False
+    """Whether assignments come from the staff directory, so that claims need not have one."""
     scope: str = "openid profile commission"
 
 
@@ -143,7 +145,9 @@ class RelyingParty:
             raise NotAuthenticated("the answer comes from another issuer")
         id_token = await self._redeem(code, pending.verifier)
         claims = await self._verified(id_token, pending.nonce)
-        return LoggedIn(subject_of(claims, self._registration.claims), id_token)
+        own = self._registration
+        who = subject_of(claims, own.claims, needs_assignment=not own.assignments_elsewhere)
+        return LoggedIn(who, id_token)
 
     async def logout_address(self, id_token: str) -> str:
         """Where the browser goes so that the provider ends its session too; "" when it has no such place."""

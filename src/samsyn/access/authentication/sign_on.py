@@ -18,13 +18,14 @@ def sign_on(
     http: httpx.AsyncClient,
     clock: Clock,
     rooms: WaitingRooms,
+    assignments_elsewhere: bool = False,
 ) -> RelyingParty | SamlParty:
     """`address` is where browsers find us, `rooms` where log-ins under way wait.
 
     ConfigurationError, OSError: files that can not be used.
     """
     if login.provider == "saml":
-        return SamlParty(*saml_sides(login, address), clock, rooms)
+        return SamlParty(*saml_sides(login, address, assignments_elsewhere), clock, rooms)
     secret = ""
     if login.client_secret_file is not None:
         secret = login.client_secret_file.read_text(encoding="utf-8").strip()
@@ -36,5 +37,6 @@ def sign_on(
         after_logout_uri=f"{address}/login",
         assurance=frozenset({login.assurance}),
         claims=renamed(ClaimNames(), login.claims),
+        assignments_elsewhere=assignments_elsewhere,
     )
     return RelyingParty(registration, http, clock, rooms)

@@ -8,6 +8,7 @@ import httpx
 from samsyn import limits
 from samsyn.access.national.consent import ConsentContract
 from samsyn.access.national.copies import GrantCopy, Pace
+from samsyn.access.national.directory import HsaDirectory
 from samsyn.access.national.elements import actor_of
 from samsyn.access.national.grants import GrantContract
 from samsyn.access.national.relation import RelationContract
@@ -152,6 +153,11 @@ def connected_masters(
     masters = ConnectedMasters(store, clock, registers, contracts, providers, pace)
     registers.connect(masters)
     return masters
+
+
+def staff_directory(national: NationalSettings) -> HsaDirectory | None:
+    """The staff directory; None: assignments come from the identity provider. ConfigurationError: certificates."""
+    return HsaDirectory(_client(national, national.hsa_address)) if national.hsa_address else None
 
 
 def _client(national: NationalSettings, address: str) -> SoapClient:

@@ -7,6 +7,7 @@ from samsyn.endpoints.fhir.search import EVERY, PARAMETERS
 
 GLOBAL_KINDS = ("Organization", "Endpoint")
 """Kinds that are of no patient."""
+_STATUS = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-status"
 _FETCHED = ("Bundle", "Binary")
 
 
@@ -35,6 +36,20 @@ def capability(base: str) -> Resource:
                             {"name": "date", "type": "date"},
                             {"name": "agent", "type": "token"},
                         ],
+                    },
+                    {
+                        "type": "Subscription",
+                        "interaction": [
+                            {"code": code} for code in ("read", "search-type", "create", "update", "delete")
+                        ],
+                        "versioning": "no-version",
+                        "updateCreate": False,
+                        "searchParam": [
+                            {"name": name, "type": each.type}
+                            for name, each in PARAMETERS["Subscription"].items()
+                        ],
+                        "operation": [{"name": "status", "definition": _STATUS}],
+                        "documentation": "For known systems with an address to be notified at; rest-hook only.",
                     },
                     *(
                         {"type": kind, "interaction": [{"code": "read"}], "versioning": "no-version"}

@@ -83,7 +83,7 @@ class Compartment:
         self.view = view
         self._base = base
         self._person = person
-        self._examinations = examinations
+        self.examinations = examinations
         self._finder = finder
         self._retriever = retriever
         self._connections = connections
@@ -111,7 +111,7 @@ class Compartment:
             shown = registers_shown(self.view.standings)
             return [Held((each,), None) for each in consents.consents(self.handle, shown, self._owner_name)]
         found: list[Held] = []
-        for examination in self._examinations:
+        for examination in self.examinations:
             match kind:
                 case "ServiceRequest":
                     made = self._referrals(examination)

@@ -6,10 +6,10 @@ answered for a durable Receipt only. Known systems with the right to send texts,
 
 from starlette.requests import Request
 
+from samsyn.endpoints.fhir.answers import read_body
 from samsyn.endpoints.fhir.bundles import outcome
 from samsyn.endpoints.fhir.common import Resource
-from samsyn.errors import BadInput, LimitExceeded, NotAllowed, NotSupported
-from samsyn.limits import MAX_FHIR_BYTES
+from samsyn.errors import NotAllowed, NotSupported
 from samsyn.model.sender import Sender
 from samsyn.reports.file import Filing
 
@@ -24,20 +24,8 @@ async def file_report(request: Request, sender: Sender | None, filing: Filing) -
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in _TYPES:
         raise NotSupported("the body is application/fhir+json")
-    filed = await filing.file_resource(sender, await _body(request), f"fhir-{sender.name}")
+    filed = await filing.file_resource(sender, await read_body(request), f"fhir-{sender.name}")
     if filed.receipt.outcome == "held":
         return outcome("processing", filed.verdict.sentence), 422
     said = filed.verdict.sentence or "Filed."
     return outcome("informational", said, "information"), 201 if filed.receipt.outcome == "stored" else 200
-
-
-async def _body(request: Request) -> bytes:
-    """At most MAX_FHIR_BYTES, told as soon as they are passed."""
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_FHIR_BYTES:
-            raise LimitExceeded(f"MAX_FHIR_BYTES: a resource of more than {MAX_FHIR_BYTES} bytes")
-    if not body:
-        raise BadInput("the body is empty")
-    return bytes(body)

@@ -5,13 +5,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from email.utils import format_datetime, parsedate_to_datetime
-from types import MappingProxyType
-from typing import Final
-from urllib.parse import parse_qsl
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -23,11 +17,22 @@ from samsyn.access.view import Gatekeeper
 from samsyn.clock import Clock
 from samsyn.dicom.manifest import ManifestHeader, manifest_file
 from samsyn.endpoints.fhir import bundles, documents, people
+from samsyn.endpoints.fhir.answers import (
+    DICOM,
+    JSON,
+    PRIVATE,
+    conditional,
+    json_answer,
+    parameters,
+    refusal_answer,
+    takes_json,
+)
 from samsyn.endpoints.fhir.audit_events import AuditEventDependencies, audit_event_search
 from samsyn.endpoints.fhir.capability import GLOBAL_KINDS, capability
 from samsyn.endpoints.fhir.common import Resource, handle_in, issuer_of
 from samsyn.endpoints.fhir.compartment import KINDS, Compartment, Held
 from samsyn.endpoints.fhir.filing import file_report
+from samsyn.endpoints.fhir.opening import Compartments
 from samsyn.endpoints.fhir.search import (
     CHOOSES_PATIENT,
     Asked,
@@ -38,26 +43,23 @@ from samsyn.endpoints.fhir.search import (
     shortened,
     understand,
 )
+from samsyn.endpoints.fhir.subscription_routes import SubscriptionDependencies, subscription_routes
 from samsyn.errors import (
     BadInput,
     LimitExceeded,
     NotAllowed,
-    NotAuthenticated,
     NotFound,
     NotSupported,
-    OutOfResources,
     SamsynError,
 )
+from samsyn.exchange.subscriptions.register import SubscriptionRegister
 from samsyn.model.imaging import StudySummary
 from samsyn.model.patient import Patient, PatientIdentifier
 from samsyn.model.subject import Subject
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
-from samsyn.reports.examination import Examination, History
+from samsyn.reports.examination import Examination
 from samsyn.reports.file import Filing
-from samsyn.reports.measured import Measured
-from samsyn.retrieve.retrieve import Retriever
-from samsyn.search.find import Finder
 
 log = logging.getLogger(__name__)
 
@@ -65,20 +67,6 @@ Identify = Callable[[Request], Subject]
 Answer = Callable[[Request], Awaitable[Response]]
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-_JSON = "application/fhir+json"
-_FORMATS: Final = frozenset({"json", "application/json", _JSON})
-_DICOM = "application/dicom"
-_STATUS: MappingProxyType[type[SamsynError], tuple[int, str]] = MappingProxyType(
-    {
-        BadInput: (400, "invalid"),
-        LimitExceeded: (413, "too-costly"),
-        NotSupported: (400, "not-supported"),
-        NotAuthenticated: (401, "login"),
-        NotAllowed: (403, "forbidden"),
-        NotFound: (404, "not-found"),
-        OutOfResources: (503, "throttled"),
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +76,7 @@ class FhirDependencies:
     identify: Identify
     gatekeeper: Gatekeeper
     lookup: PatientLookup
-    history: History
-    finder: Finder
-    retriever: Retriever
+    compartments: Compartments
     connections: Connections
     review: LogReview
     extracts: Extracts
@@ -98,7 +84,7 @@ class FhirDependencies:
     base: str
     dicomweb: str
     filing: Filing
-    measured: Measured
+    subscriptions: SubscriptionRegister
 
 
 def fhir_routes(needs: FhirDependencies) -> list[Route]:
@@ -113,6 +99,9 @@ def fhir_routes(needs: FhirDependencies) -> list[Route]:
         Route("/fhir/Binary/{id}", door.guarded(door.binary)),
         Route("/fhir/Patient/{id}/$everything", door.guarded(door.everything)),
         Route("/fhir/AuditEvent", door.guarded(door.audit_events)),
+        *subscription_routes(
+            SubscriptionDependencies(needs.identify, needs.subscriptions, needs.base), door.guarded
+        ),
         Route("/fhir/{kind}", door.guarded(door.search)),
         Route("/fhir/{kind}/_search", door.guarded(door.search), methods=["POST"]),
         Route("/fhir/{kind}/{id}", door.guarded(door.read)),
@@ -142,16 +131,16 @@ class _Door:
 
         async def endpoint(request: Request) -> Response:
             try:
-                if not _takes_json(request):
-                    return _json(bundles.outcome("not-supported", f"Answers are {_JSON}."), 406)
+                if not takes_json(request):
+                    return json_answer(bundles.outcome("not-supported", f"Answers are {JSON}."), 406)
                 return await answer(request)
             except SamsynError as refusal:
                 await self._note(refusal, request)
-                return _refusal(refusal, request.method)
+                return refusal_answer(refusal, request.method)
             except Exception:
                 # The traceback's values may be personal, so it goes to the log's own shortening and nowhere else.
                 log.exception("fhir-fault")
-                return _refusal(SamsynError(), request.method)
+                return refusal_answer(SamsynError(), request.method)
 
         return endpoint
 
@@ -159,11 +148,11 @@ class _Door:
         subject = self._needs.identify(request)
         sender = self._needs.connections.text_sender(subject)
         try:
-            return _json(*await file_report(request, sender, self._needs.filing))
+            return json_answer(*await file_report(request, sender, self._needs.filing))
         except NotSupported as refusal:
             # The method is right here, so it is the content that is not taken: 400, not 405.
             await self._note(refusal, request)
-            return _refusal(refusal, "GET")
+            return refusal_answer(refusal, "GET")
 
     async def _note(self, refusal: SamsynError, request: Request) -> None:
         """A refused log-in or act goes into the audit journal, with who it was if he could be told."""
@@ -175,11 +164,11 @@ class _Door:
         await self._needs.gatekeeper.refusals.record("fhir", refusal, subject=subject, address=address)
 
     async def capability(self, request: Request) -> Response:
-        return _json(capability(self._base), 200)
+        return json_answer(capability(self._base), 200)
 
     async def audit_events(self, request: Request) -> Response:
         """The audit journal, for those with the right to it."""
-        return _json(await self._audit_events(request), 200)
+        return json_answer(await self._audit_events(request), 200)
 
     async def unknown(self, request: Request) -> Response:
         """Whatever this door does not have: no such address, or no such method."""
@@ -193,20 +182,20 @@ class _Door:
         kind = request.path_params["kind"]
         if kind not in KINDS and kind not in GLOBAL_KINDS:
             raise NotFound
-        asked = understand(kind, await _parameters(request))
+        asked = understand(kind, await parameters(request))
         if kind == "Patient":
-            return _json(await self._patients(subject, asked), 200)
+            return json_answer(await self._patients(subject, asked), 200)
         if kind in GLOBAL_KINDS:
             found = [each for each in self._global[kind] if matches(asked, each)]
-            return _json(self._searchset(asked, found, ()), 200)
-        compartment = await self._compartment(subject, _patient_asked_for(asked), "fhir")
+            return json_answer(self._searchset(asked, found, ()), 200)
+        compartment = await self._compartment(subject, _patient_asked_for(asked))
         held = {each.resource["id"]: each for each in await compartment.of(kind)}
         found = [each.resource for each in held.values() if matches(asked, each.resource)]
         page = self._page(asked, found)
         included = await self._included(compartment, asked, page)
         if asked.summary != "count":
             await compartment.record(self._needs.gatekeeper, kind, [held[each["id"]] for each in page])
-        return _json(self._searchset(asked, found, included), 200)
+        return json_answer(self._searchset(asked, found, included), 200)
 
     @staticmethod
     def _page(asked: Asked, found: Sequence[Resource]) -> list[Resource]:
@@ -290,7 +279,7 @@ class _Door:
     async def everything(self, request: Request) -> Response:
         """Patient/$everything: all that this reader may see of one patient."""
         subject = self._needs.identify(request)
-        compartment = await self._compartment(subject, request.path_params["id"], "fhir")
+        compartment = await self._compartment(subject, request.path_params["id"])
         found: list[Resource] = []
         for kind in KINDS:
             held = await compartment.of(kind)
@@ -301,7 +290,7 @@ class _Door:
         if len(found) > limits.MAX_FHIR_EVERYTHING:
             raise LimitExceeded("MAX_FHIR_EVERYTHING: search each kind by itself, page by page")
         link = {"relation": "self", "url": f"{self._base}/Patient/{compartment.handle}/$everything"}
-        return _json(bundles.searchset(self._base, len(found), [link], found), 200)
+        return json_answer(bundles.searchset(self._base, len(found), [link], found), 200)
 
     # -- reading one
 
@@ -314,11 +303,11 @@ class _Door:
             state = held.resource
         if state is None:
             raise NotFound
-        return _conditional(request, state)
+        return conditional(request, state)
 
     async def versions(self, request: Request) -> Response:
         held = await self._held(request, request.path_params["kind"], request.path_params["id"])
-        return _json(bundles.history(self._base, held), 200)
+        return json_answer(bundles.history(self._base, held), 200)
 
     async def _held(self, request: Request, kind: str, identity: str) -> Held:
         subject = self._needs.identify(request)
@@ -328,32 +317,13 @@ class _Door:
                     return Held((each,), None)
         if kind not in KINDS:
             raise NotFound
-        compartment = await self._compartment(subject, handle_in(identity), "fhir")
+        compartment = await self._compartment(subject, handle_in(identity))
         held = await compartment.find(kind, identity)
         await compartment.record(self._needs.gatekeeper, kind, [held])
         return held
 
-    async def _compartment(self, subject: Subject, handle: str, door: str) -> Compartment:
-        needs = self._needs
-        handle = handle.rpartition("/")[2]
-        key = needs.lookup.key_of(handle)
-        person = await needs.lookup.patient(key)
-        keys = await needs.lookup.linked(key)
-        view = await needs.gatekeeper.open_view(subject, keys)
-        await needs.gatekeeper.record_search(view, door, keys)
-        examinations = await needs.history.examinations(view)
-        told = await needs.gatekeeper.as_told(subject, person)
-        return Compartment(
-            self._base,
-            handle,
-            told,
-            view,
-            examinations,
-            needs.finder,
-            needs.retriever,
-            needs.connections,
-            needs.measured,
-        )
+    async def _compartment(self, subject: Subject, handle: str) -> Compartment:
+        return await self._needs.compartments.open(subject, handle, "fhir")
 
     # -- documents and manifests
 
@@ -361,7 +331,7 @@ class _Door:
         """A report as a document, or a study's manifest."""
         subject = self._needs.identify(request)
         identity = request.path_params["id"]
-        compartment = await self._compartment(subject, handle_in(identity), "fhir")
+        compartment = await self._compartment(subject, handle_in(identity))
         for held in await compartment.of("DiagnosticReport"):
             if documents.report_document_id(compartment.handle, held.resource["id"]) == identity:
                 return await self._report_document(request, compartment, held)
@@ -378,7 +348,7 @@ class _Door:
         made = documents.manifest_bundle(
             self._base, compartment.handle, resource, instances, self._global["Endpoint"][0], parts
         )
-        return _json(made, 200)
+        return json_answer(made, 200)
 
     async def _report_document(self, request: Request, compartment: Compartment, held: Held) -> Response:
         examination = held.examination
@@ -396,13 +366,13 @@ class _Door:
         made = documents.report_document(
             self._base, compartment.handle, examination, held.resource, owner, _without_places(parts)
         )
-        return _json(made, 200)
+        return json_answer(made, 200)
 
     async def binary(self, request: Request) -> Response:
         """A study's manifest as a DICOM file, as itself or inside a Binary resource."""
         subject = self._needs.identify(request)
         identity = request.path_params["id"]
-        compartment = await self._compartment(subject, handle_in(identity), "fhir")
+        compartment = await self._compartment(subject, handle_in(identity))
         examination, study = await self._manifest(compartment, identity, "kos")
         instances = await compartment.instances(study.study_uid)
         await self._needs.gatekeeper.record_opening(compartment.view, study.study_uid, "metadata")
@@ -411,12 +381,12 @@ class _Door:
         header = _manifest_header(person, study, compartment.owner(examination)[1], self._needs.dicomweb)
         made = documents.manifest_time(study, self._needs.clock.now())
         content = manifest_file(study.study_uid, instances, header, made)
-        if _JSON in request.headers.get("accept", ""):
+        if JSON in request.headers.get("accept", ""):
             encoded = base64.b64encode(content).decode()
-            return _json(
-                {"resourceType": "Binary", "id": identity, "contentType": _DICOM, "data": encoded}, 200
+            return json_answer(
+                {"resourceType": "Binary", "id": identity, "contentType": DICOM, "data": encoded}, 200
             )
-        return Response(content, media_type=_DICOM, headers=_PRIVATE)
+        return Response(content, media_type=DICOM, headers=PRIVATE)
 
     async def _manifest(
         self, compartment: Compartment, identity: str, form: str
@@ -505,68 +475,3 @@ def _without_places(parts: Sequence[Resource]) -> list[Resource]:
 
 def _with_version(resource: Resource) -> Resource:
     return Held((resource,), None).versioned().resource
-
-
-async def _parameters(request: Request) -> list[tuple[str, str]]:
-    pairs = list(request.query_params.multi_items())
-    if request.method == "POST":
-        if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
-            raise BadInput("_search takes application/x-www-form-urlencoded")
-        body = bytearray()
-        async for piece in request.stream():
-            body += piece
-            if len(body) > limits.MAX_FHIR_FORM_BYTES:
-                raise LimitExceeded("MAX_FHIR_FORM_BYTES")
-        pairs += parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
-    return pairs
-
-
-def _takes_json(request: Request) -> bool:
-    wanted = request.query_params.get("_format")
-    if wanted is not None:
-        return wanted.replace(" ", "+").partition(";")[0] in _FORMATS
-    accept = request.headers.get("accept", "*/*")
-    kinds = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
-    return bool(kinds & (_FORMATS | {"*/*", "application/*", _DICOM, "", "text/html"}))
-
-
-def _conditional(request: Request, state: Resource) -> Response:
-    """The resource, or 304 when the asker has this state (R4 3.1.0.1.3)."""
-    headers = {"ETag": bundles.etag(state)}
-    updated = state["meta"].get("lastUpdated")
-    if updated:
-        headers["Last-Modified"] = format_datetime(datetime.fromisoformat(updated))
-    known = request.headers.get("if-none-match")
-    since = request.headers.get("if-modified-since")
-    has_it = known is not None and bundles.etag(state) in [each.strip() for each in known.split(",")]
-    if known is None and since and updated:
-        with contextlib.suppress(ValueError):
-            has_it = datetime.fromisoformat(updated) <= parsedate_to_datetime(since)
-    if has_it:
-        return Response(status_code=304, headers={**_PRIVATE, **headers})
-    return _json(state, 200, headers)
-
-
-def _refusal(refusal: SamsynError, method: str) -> Response:
-    """OperationOutcome. The detail is told where it helps to ask better and tells nothing about what exists."""
-    status, code = _STATUS.get(type(refusal), (500, "exception"))
-    says_more = isinstance(refusal, BadInput | NotSupported) and refusal.detail
-    sentence = f"{refusal.sentence} {refusal.detail}." if says_more else refusal.sentence
-    headers = {}
-    if status == 401:
-        headers["WWW-Authenticate"] = 'Bearer realm="samsyn"'
-    if isinstance(refusal, NotSupported) and method not in ("GET", "HEAD"):
-        status, headers["Allow"] = 405, "GET, HEAD"
-    return _json(bundles.outcome(code, sentence), status, headers)
-
-
-_PRIVATE: Final = MappingProxyType({"Cache-Control": "private, no-store"})
-
-
-def _json(resource: Resource, status: int, headers: dict[str, str] | None = None) -> Response:
-    return Response(
-        orjson.dumps(resource),
-        status_code=status,
-        media_type=_JSON,
-        headers={**_PRIVATE, **(headers or {})},
-    )

@@ -129,6 +129,12 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Parameter]]] = MappingProxyType(
             "partof": _p("reference", "partOf"),
             "type": _p("token", "type"),
         },
+        "Subscription": {
+            "status": _p("token", "status"),
+            "criteria": _p("string", "criteria"),
+            "type": _p("token", "channel.type"),
+            "url": _p("string", "channel.endpoint"),
+        },
         "Endpoint": {"connection-type": _p("token", "connectionType")},
     }
 )

@@ -8,6 +8,7 @@ from samsyn.access.authentication.desk import LoginDesk
 from samsyn.access.authentication.sessions import Sessions
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
+from samsyn.access.guardians import Guardians
 from samsyn.access.lift_requests import LiftRequests
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
@@ -46,6 +47,7 @@ class ViewerDependencies:
     sending: Sending
     review: LogReview
     extracts: Extracts
+    guardians: Guardians
     connections: Connections
     work_lists: WorkLists
     decisions: Decisions

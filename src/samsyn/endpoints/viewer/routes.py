@@ -15,6 +15,7 @@ from samsyn.endpoints.viewer.language import Languages
 from samsyn.endpoints.viewer.launch import LaunchPages
 from samsyn.endpoints.viewer.login import Login
 from samsyn.endpoints.viewer.logreview import LogReviewPages
+from samsyn.endpoints.viewer.mine import MyRecord
 from samsyn.endpoints.viewer.ohif import DiagnosticViewer
 from samsyn.endpoints.viewer.ownlog import OwnLog
 from samsyn.endpoints.viewer.pages import Pages
@@ -25,6 +26,7 @@ from samsyn.endpoints.viewer.record import Record
 from samsyn.endpoints.viewer.reveal import Reveal
 from samsyn.endpoints.viewer.send_pages import SendPages
 from samsyn.endpoints.viewer.series import SeriesLists
+from samsyn.endpoints.viewer.steward_guardians import StewardGuardians
 from samsyn.endpoints.viewer.steward_joining import StewardJoining
 from samsyn.endpoints.viewer.stewarding import Stewarding
 from samsyn.endpoints.viewer.tickets import Tickets
@@ -64,6 +66,8 @@ def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
         *Stewarding(deps, visits).routes(),
         *LogReviewPages(deps, visits).routes(),
         *OwnLog(deps, visits).routes(),
+        *MyRecord(deps, visits).routes(),
+        *StewardGuardians(deps, visits).routes(),
         *StewardJoining(deps, visits).routes(),
         *PublicPages(deps, visits, assets).routes(),
     ]

@@ -82,7 +82,8 @@ class SamlParty:
             self._own, self._provider, decoded(saml_response), pending.request_id, self._clock.now()
         )
         self._use_once(told)
-        who = subject_of(told.attributes, self._own.claims)
+        elsewhere = self._own.assignments_elsewhere
+        who = subject_of(told.attributes, self._own.claims, needs_assignment=not elsewhere)
         logged_in = LoggedIn(who, json.dumps({"name_id": told.name_id, "index": told.session_index}))
         ticket = new_secret()
         self._waiting.put(ticket, _Waiting(logged_in, pending.binding))

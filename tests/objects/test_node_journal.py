@@ -153,12 +153,12 @@ class Door:
 
     def __init__(self, journal: NodeJournal) -> None:
         routes = inner_routes(journal.own_bytes, KEY)
-        self.client = TestClient(Starlette(routes=routes), base_url="http://node")
+        self.client = TestClient(Starlette(routes=routes), base_url="http://127.0.0.1:1")
 
 
 def asking(door: Door, key: bytes = KEY) -> Peers:
     shared = MemoryState(SystemClock())
-    shared.put(peers.PRESENT, "1", "http://node", 60)
+    shared.put(peers.PRESENT, "1", "http://127.0.0.1:1", 60)
     made = Peers(shared, key)
     made._http = door.client  # type: ignore[assignment]
     return made

@@ -10,10 +10,12 @@ from samsyn.exchange.pool import AssociationPool
 from samsyn.exchange.prefetch import PREFETCH_JOB, Prefetching
 from samsyn.exchange.security import caller_context
 from samsyn.exchange.sending import SEND_JOB, Sending
+from samsyn.exchange.text_notices import TextNotices
 from samsyn.jobs.leases import Leases
 from samsyn.jobs.queue import Patience, Worker
 from samsyn.providers.connections import Connections
 from samsyn.render.transcoding import Transcoder
+from samsyn.reports.examination import History
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.settings import Settings
 from samsyn.store.store import Store
@@ -57,6 +59,9 @@ class Exchange:
         self.corrections = CorrectionNotices(
             store, clock, connections, self.pool, self.notices.series_complete
         )
+        self.texts = TextNotices(
+            store, connections, gatekeeper, History(store), caller_context(settings.mllp_tls, "mllp_tls")
+        )
         self.worker = Worker(
             store,
             clock,
@@ -66,6 +71,7 @@ class Exchange:
                 AVAILABILITY_JOB: self.notices.work,
                 PREFETCH_JOB: self.prefetching.work,
                 **work_of(self.corrections),
+                **self.texts.work_by_kind(),
             },
             limits.MAX_OUTGOING_JOBS,
             patience,
@@ -88,6 +94,7 @@ class Exchange:
             ("instances_sent_total", "Instances sent to other archives", self.sending.sent),
             ("prefetches_total", "Transfers asked for by prefetching", self.prefetching.asked),
             ("rejection_notes_total", "Rejection notes delivered", self.corrections.sent),
+            ("hl7_corrections_total", "HL7 messages about corrections accepted", self.texts.told),
             ("notices_total", "Notifications of availability delivered", self.notices.told),
             ("dicom_opened_total", "DICOM associations that we opened", self.pool.opened),
             ("dicom_unreachable_total", "Attempts to open one that failed", self.pool.failed),

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
 from samsyn import limits
 from samsyn.clock import STOCKHOLM
@@ -121,6 +122,32 @@ def test_images_without_a_report_make_no_outcome(stage: Stage) -> None:
 def test_a_person_nobody_knows_is_answered_like_one_about_whom_nothing_is_shown(stage: Stage) -> None:
     answer = stage.ask(AGDA)
     assert (answer.status, answer.outcomes, answer.result("resultCode")) == (200, [], "OK")
+
+
+def test_a_recording_has_its_own_id_and_a_text_without_a_code_and_no_care_unit_of_its_own(
+    stage: Stage,
+) -> None:
+    stage.order()
+    stage.image()
+    stage.report()
+    answer = stage.ask()
+    recording = answer.outcomes[0].find(".//c:imageRecording", SPACES)
+    assert answer.text("recordingId/root", recording) == NORD_SYSTEM
+    assert answer.text("recordingId/extension", recording) == "2.25.10"
+    (activity,) = recording.findall("c:examinationActivity", SPACES)
+    assert [etree.QName(each).localname for each in activity] == ["originalText"]
+    names = {etree.QName(each).localname for each in recording.iter()}
+    assert not names & {"healthcareProfessionalCareUnitHSAId", "healthcareProfessionalCareGiverHSAId"}
+    assert answer.text("imagingOutcomeHeader/documentTime") == "20240315000000"
+    forms().assertValid(answer.body)
+
+
+def test_what_belongs_to_another_provider_is_not_told_as_a_recording_of_this_one(stage: Stage) -> None:
+    stage.image()
+    stage.report(sender=KLARA_RIS)
+    answer = stage.ask(source=KLARA_SYSTEM)
+    assert len(answer.outcomes) == 1
+    assert answer.outcomes[0].find(".//c:imageRecording", SPACES) is None
 
 
 # -- the question

@@ -13,6 +13,7 @@ from lxml import etree
 from samsyn import limits
 from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.contracts.outcomes import dose_area_products
+from samsyn.endpoints.viewer.extract_pdf import lines_in_words
 from samsyn.model.subject import Subject, SubjectKind
 from samsyn.model.texts import MeasuredValue
 from samsyn.patients import links, registry
@@ -296,6 +297,19 @@ def test_what_is_told_is_written_down_with_who_asked(stage: Stage) -> None:
     )
     assert {("OPEN_REPORT", "OVERSIKT", 1), ("OPEN_REPORT", "JOURNALEN", 1)} <= rows
     assert {("SEARCH_PATIENT", "OVERSIKT", 1), ("OWN_RECORD", "JOURNALEN", 1)} <= rows
+
+
+def test_the_patients_log_extract_names_the_consumer_and_takes_it_for_nobodys_guardian(stage: Stage) -> None:
+    stage.report()
+    stage.ask()
+    stage.ask(token="JOURNALEN")
+    himself = Subject(SubjectKind.PATIENT, "patient-1", "Tolvan", None, "s", patient_key=1)
+    extract = stage.do(stage.made.server._extracts.own(himself))
+    lines = {each.consumer: each for each in extract.lines if "report" in each.done}
+    assert set(lines) == {"OVERSIKT", "JOURNALEN"}
+    assert all(each.is_system and not each.is_guardian and not each.is_patient for each in lines.values())
+    shown = lines_in_words(extract, str, stage.made.server._connections)
+    assert {"OVERSIKT", "JOURNALEN"} <= {each.unit for each in shown}
 
 
 def test_a_consumer_is_known_at_no_other_door(stage: Stage) -> None:

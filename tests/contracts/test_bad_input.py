@@ -1,6 +1,7 @@
 """What nobody means well with gets a fault that tells nothing, or the contract's own word for it."""
 
 from collections.abc import Iterator
+from random import Random
 
 import pytest
 

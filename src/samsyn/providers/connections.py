@@ -197,6 +197,23 @@ class Connections:
                         return Subscriber(_system(provider, each).subject, each.notify)
         return None
 
+    def backends(self) -> dict[str, Subject]:
+        """What each registered server (SMART Backend Services) reads as, by its client id."""
+        return {
+            each.client_id: _subject(provider, _sender(provider, each.name, each.unit, False), False)
+            for provider in self._settings.provider
+            if provider.reading
+            for each in provider.backend
+        }
+
+    def may_launch(self, subject: Subject) -> bool:
+        """Whether it is a known system that reads, of a provider whose staff may be sent to an app."""
+        own = subject.assignment
+        return own is not None and any(
+            provider.hsa_id == own.provider_hsa_id and provider.reading
+            for provider in self._settings.provider
+        )
+
     def hl7_source(
         self, application: str, facility: str, address: str, certificate: str | None = None
     ) -> Hl7Source | None:

@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from samsyn.errors import ConfigurationError
+from samsyn.settings.auditing import AtnaSettings, AuditSettings, StoreLogSettings
 from samsyn.settings.cluster import IndexSettings, NodeSettings, ObjectsSettings
 from samsyn.settings.contracts import (
     ConsumerSettings,
@@ -31,10 +32,12 @@ from samsyn.settings.contracts import (
     SourceSystemSettings,
 )
 from samsyn.settings.places import explain
+from samsyn.settings.prefetch import PrefetchSettings
 from samsyn.settings.receivers import Hl7ReceiverSettings
-from samsyn.settings.section import Section, is_loopback, outgoing_address
+from samsyn.settings.section import Section, is_loopback
+from samsyn.settings.smart import AppSettings, BackendSettings
 
-__all__ = ["Section", "is_loopback"]
+__all__ = ["AtnaSettings", "AuditSettings", "Section", "StoreLogSettings", "is_loopback"]
 
 
 def _safe(host: str) -> str:
@@ -238,64 +241,6 @@ class LoginSettings(Section):
         return self
 
 
-class AuditSettings(Section):
-    """The audit journal's proof and where it is told on."""
-
-    anchor_file: Path | None = Field(
-        default=None,
-        description="File outside the data folder, best on another machine or a disk that can only be appended to,"
-        " that gets an anchor of the journal; without it a journal that was cut off is not found.",
-    )
-    anchor_seconds: int = Field(
-        default=60, ge=1, le=86_400, description="Seconds between anchors, while entries are written."
-    )
-    anchor_key_file: Path | None = Field(
-        default=None, description="Private Ed25519 key (PEM) that signs anchors; keep it off the data disk."
-    )
-
-
-class StoreLogSettings(Section):
-    """The national log service (StoreLog 2), which gets every reading; off while url is empty."""
-
-    url: Annotated[str, AfterValidator(outgoing_address)] = Field(
-        default="", description="Address of the service."
-    )
-    logical_address: str = Field(
-        default="SE165565594230-1000", description="LogicalAddress: the national service's own HSA-id."
-    )
-    system_id: str = Field(default="", description="Our HSA-id, as in the client certificate.")
-    resource_type: str = Field(default="Bilddiagnostik", description="What readings are readings of.")
-    ca_file: Path | None = Field(default=None, description="Who vouches for the service (PEM).")
-    certificate_file: Path | None = Field(
-        default=None, description="Our function certificate with its chain (PEM)."
-    )
-    key_file: Path | None = Field(default=None, description="Its private key (PEM).")
-
-    @model_validator(mode="after")
-    def _knows_itself(self) -> "StoreLogSettings":
-        if self.url and not self.system_id:
-            raise ValueError("storelog needs our system_id (HSA-id)")
-        return self
-
-
-class AtnaSettings(Section):
-    """An audit record repository (IHE ATNA), which gets every entry by syslog; off while host is empty."""
-
-    host: str = Field(default="", description="Its name or address.")
-    port: int = Field(default=6514, ge=1, le=65535, description="6514 is that of syslog over TLS.")
-    tls: bool = Field(default=True, description="false = plain TCP, on loopback only.")
-    source_id: str = Field(default="samsyn", description="What we call ourselves there (AuditSourceID).")
-    ca_file: Path | None = Field(default=None, description="Who vouches for the repository (PEM).")
-    certificate_file: Path | None = Field(default=None, description="Our certificate with its chain (PEM).")
-    key_file: Path | None = Field(default=None, description="Its private key (PEM).")
-
-    @model_validator(mode="after")
-    def _is_not_overheard(self) -> "AtnaSettings":
-        if self.host and not self.tls and not is_loopback(self.host):
-            raise ValueError("audit entries leave this machine over TLS only")
-        return self
-
-
 class NationalSettings(Section):
     """The national services (RIV-TA); without an address a register is kept here only. An address may have the place
     {operation}, where each operation of a service has its own."""
@@ -303,6 +248,9 @@ class NationalSettings(Section):
     blocking_address: TlsAddress = Field(default="", description="The blocking service (version 4).")
     consent_address: TlsAddress = Field(default="", description="The consent service (version 2).")
     relation_address: TlsAddress = Field(default="", description="The patient relation service (version 1).")
+    access_log_address: TlsAddress = Field(
+        default="", description="GetAccessLogsForPatient (version 2), for the patient's extract."
+    )
     hsa_address: TlsAddress = Field(
         default="", description="The staff directory: assignments come from it, no longer from claims."
     )
@@ -449,7 +397,9 @@ class ProviderSettings(Section):
     hl7_source: tuple[Hl7SourceSettings, ...] = ()
     token: tuple[TokenSettings, ...] = ()
     certificate: tuple[CertificateSettings, ...] = ()
+    backend: tuple[BackendSettings, ...] = ()
     source_system: tuple[SourceSystemSettings, ...] = ()
+    prefetch: tuple[PrefetchSettings, ...] = ()
     hl7_receiver: tuple[Hl7ReceiverSettings, ...] = ()
     release: ReleaseSettings = ReleaseSettings()
 
@@ -459,12 +409,21 @@ class ProviderSettings(Section):
             raise ValueError(f"provider {self.hsa_id} needs at least one [[provider.unit]]")
         known = {"", *(unit.hsa_id for unit in self.unit)}
         named = {each.unit for each in self.dicom_peer} | {each.unit for each in self.hl7_source}
-        named |= {each.unit for each in self.certificate}
+        named |= {each.unit for each in self.certificate} | {each.unit for each in self.backend}
         named |= {unit for source in self.source_system for unit in source.units}
-        named |= {*self.release.excluded_units}
+        named |= {*self.release.excluded_units} | {unit for rule in self.prefetch for unit in rule.units}
         unknown = (named | {each.unit for each in self.token}) - known
         if unknown:
             raise ValueError(f"provider {self.hsa_id} has no unit {', '.join(sorted(unknown))}")
+        archives = {peer.ae_title for peer in self.dicom_peer if peer.host}
+        nowhere = {rule.to for rule in self.prefetch} - archives
+        if nowhere:
+            raise ValueError(
+                f"provider {self.hsa_id} has no dicom_peer with a host named {', '.join(sorted(nowhere))},"
+                " which [[provider.prefetch]] sends to"
+            )
+        if self.prefetch and not self.reading:
+            raise ValueError(f"provider {self.hsa_id} does not read, so nothing is prefetched for it")
         return self
 
 
@@ -489,6 +448,7 @@ class Settings(Section):
     engagement_index: EngagementIndexSettings = EngagementIndexSettings()
     provider: tuple[ProviderSettings, ...] = ()
     consumer: tuple[ConsumerSettings, ...] = ()
+    app: tuple[AppSettings, ...] = ()
 
     @model_validator(mode="after")
     def _is_safe(self) -> "Settings":
@@ -519,6 +479,10 @@ class Settings(Section):
             raise ValueError(f"{to_tls[0]} needs TLS, but [mllp_tls] has no certificate")
         _refuse_doubles([peer.ae_title for p in self.provider for peer in p.dicom_peer], "AE title")
         _refuse_doubles([p.hsa_id for p in self.provider], "provider HSA-id")
+        clients = [each.client_id for each in self.app] + [
+            b.client_id for p in self.provider for b in p.backend
+        ]
+        _refuse_doubles(clients, "client id")
         certified = [each.hsa_id.strip().upper() for p in self.provider for each in p.certificate]
         certified += sorted({each.hsa_id.strip().upper() for each in self.consumer if each.hsa_id})
         _refuse_doubles(certified, "certificate HSA-id")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest_asyncio
 from starlette.responses import Response
 
 from samsyn import limits
+from samsyn.access.administration import RegisterAdministration
 from samsyn.access.facts import ALL
 from samsyn.access.national.connected import ConnectedMasters
 from samsyn.access.national.consent import ConsentContract
@@ -412,6 +414,17 @@ async def test_a_relation_is_told_in_the_older_contracts_own_forms(there: Connec
     actions = {call[1] for call in there.relations.calls if call[0] == "RegisterExtendedPatientRelation"}
     space = "urn:riv:ehr:patientrelationship:administration:RegisterExtendedPatientRelationResponder:1"
     assert actions == {f"{space}:RegisterExtendedPatientRelation"}
+
+
+async def test_a_relation_that_the_administrator_ends_is_taken_back_there_too(there: Connected) -> None:
+    await there.masters.start()
+    relation = await there.gate.registers.attest_relation(GP, 1)
+    assert await there.masters.told(relation.relation_id)
+    own = replace(GP, roles=frozenset({"block-administrator"}), session_id="administration")
+    administration = RegisterAdministration(there.house.store, there.house.clock, there.gate.registers)
+    await administration.end_relation(own, relation.relation_id, "Gäller inte")
+    assert await there.masters.told(relation.relation_id)
+    assert there.relations.given[relation.relation_id].ended is not None
 
 
 @pytest.mark.parametrize(

@@ -19,24 +19,28 @@ def test_memory_sqlite_and_postgresql_agree(both: Both, predicate: Predicate, it
     wanted = {number for number, item in enumerate(items) if holds(predicate, item)}
     for connection in both:
         connection.execute("BEGIN IMMEDIATE")
-        for number, item in enumerate(items):
-            connection.execute(
-                "INSERT INTO report(report_key, patient_key, provider, unit, begins, ends, status)"
-                " VALUES(?, ?, ?, ?, ?, ?, ?)",
-                (
-                    number,
-                    item.patient_key,
-                    item.provider,
-                    item.unit,
-                    item.begins,
-                    item.ends,
-                    "preliminary" if item.preliminary else "final",
-                ),
-            )
-        rows = connection.execute(f"SELECT report_key FROM report WHERE {condition}", parameters).fetchall()
-        refused = connection.execute(
-            f"SELECT report_key FROM report WHERE NOT {condition}", parameters
-        ).fetchall()
-        connection.execute("ROLLBACK")
+        try:
+            for number, item in enumerate(items):
+                connection.execute(
+                    "INSERT INTO report(report_key, patient_key, provider, unit, begins, ends, status, received)"
+                    " VALUES(?, ?, ?, ?, ?, ?, ?, '')",
+                    (
+                        number,
+                        item.patient_key,
+                        item.provider,
+                        item.unit,
+                        item.begins,
+                        item.ends,
+                        "preliminary" if item.preliminary else "final",
+                    ),
+                )
+            rows = connection.execute(
+                f"SELECT report_key FROM report WHERE {condition}", parameters
+            ).fetchall()
+            refused = connection.execute(
+                f"SELECT report_key FROM report WHERE NOT {condition}", parameters
+            ).fetchall()
+        finally:
+            connection.execute("ROLLBACK")
         assert {row[0] for row in rows} == wanted
         assert {row[0] for row in refused} == set(range(len(items))) - wanted

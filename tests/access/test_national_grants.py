@@ -27,7 +27,7 @@ from samsyn.model.registers import Ground
 from tests.access.grant_service import CONSENT, Given, GrantService, a_grant_service
 from tests.access.house import House, a_house
 from tests.access.national_service import PERSONNUMMER, Certificates, fault
-from tests.access.people import COLLEAGUE, FOREIGN, FOREIGN_UNIT, ME, OWN, SYSTEM, UNIT, staff
+from tests.access.people import COLLEAGUE, FOREIGN, FOREIGN_UNIT, HIMSELF, ME, OWN, SYSTEM, UNIT, staff
 
 GP = staff()
 NUMBER, OTHER_NUMBER = "191212121212", "189001019802"
@@ -215,6 +215,18 @@ async def test_a_wrong_registration_is_annulled_and_one_that_is_gone_already_is_
     await there.masters.start()
     assert await there.masters.told(consent_id)
     assert there.consents.calls_of("DeleteExtendedConsent") == 1
+
+
+async def test_the_patient_himself_ends_a_consent_by_an_operation_of_his_own(there: Connected) -> None:
+    consent_id = await there.consent()
+    himself = replace(HIMSELF, patient_key=1, hsa_id="patient-1")
+    await there.gate.registers.end_ground(himself, consent_id)
+    assert await there.chosen() == NEAR
+    await there.masters.start()
+    assert await there.masters.told(consent_id)
+    assert there.consents.given[consent_id].ended is not None
+    space = "urn:riv:informationsecurity:authorization:consent:EndConsentByPatientResponder:1"
+    assert f"{space}:EndConsentByPatient" in {call[1] for call in there.consents.calls}
 
 
 async def test_a_consent_made_elsewhere_opens_and_its_withdrawal_there_closes_within_five_seconds(

@@ -41,6 +41,9 @@ test: setup-test ## everything: checks, unit tests, foreign programs, browser, k
 bench: setup-test ## measure against Orthanc and DCMTK on this machine, and print a table
 	@$(python) -m bench $(ARGS)
 
+bench-scale: setup ## a million studies: are search, storing and making the index anew still as quick (half an hour, 10 GB)
+	@$(python) -m bench.scale $(ARGS)
+
 fuzz: setup ## a million broken PDUs and messages, 100,000 HTTP requests, property tests with many examples (half an hour)
 	@HYPOTHESIS_PROFILE=fuzz $(pytest) -q -n 2 -m hypothesis $(ARGS)
 

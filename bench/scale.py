@@ -132,8 +132,10 @@ class Scale:
             found = len(json.loads(servers.get(server, paths[0], JSON)))
             if found != expected:
                 raise SystemExit(f"QIDO by {case} finds {found} of {expected} studies: {paths[0]}")
+            before = server.cpu_seconds()
             many = self._read(server, paths, 8)
             self.note(f"QIDO {case}, 8 clients", "/s", many["count"] / many["seconds"])
+            self.note(f"QIDO {case}, CPU each", "ms", (server.cpu_seconds() - before) * 1000 / many["count"])
             alone = self._read(server, paths, 1)
             self.note(f"QIDO {case}, p50", "ms", alone["p50_ms"])
             self.note(f"QIDO {case}, p95", "ms", alone["p95_ms"])
@@ -143,10 +145,13 @@ class Scale:
                 "seconds": self.seconds,
                 "queries": [keys(index) for index in chosen],
             }
+            before = server.cpu_seconds()
             told = load("bench.dimse_read", {"where": server.where(), "what": what})
+            used = server.cpu_seconds() - before
             if told["answers"] != expected * told["count"]:
                 raise SystemExit(f"C-FIND by {case}: {told}")
             self.note(f"C-FIND {case}, 8 associations", "/s", told["count"] / told["seconds"])
+            self.note(f"C-FIND {case}, CPU each", "ms", used * 1000 / told["count"])
 
     def _read(self, server: Server, paths: list[str], clients: int) -> dict[str, Any]:
         job = {

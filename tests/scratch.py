@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.indexes import ON_POSTGRESQL, shared_server
+
 ROOT = Path(__file__).resolve().parent.parent
 READY_WITHIN_S = 120
 """Time to start, on a machine that has much else to do."""
@@ -64,11 +66,15 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1"}
 
 
+def _index() -> list[str]:
+    return ["--index", shared_server().url] if ON_POSTGRESQL else []
+
+
 def start_scratch(log: Path) -> Running:
     """A throw-away instance, ready to serve. Its operations log goes to `log`."""
     with log.open("ab") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "samsyn", "serve", "--scratch"],
+            [sys.executable, "-m", "samsyn", "serve", "--scratch", *_index()],
             stdout=subprocess.PIPE,
             stderr=stream,
             text=True,

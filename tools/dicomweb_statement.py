@@ -51,9 +51,15 @@ study, by the same stewards; `reason` goes into the audit journal. What was sent
 objects that leave have the right value, and the old one in the Original Attributes Sequence. Searches answer the
 patient's own attributes from the patient register.
 
-**Not offered:** clips of multi-frame pictures as GIF or MP4 (406), annotations and colour profiles in pictures (left
-out with a Warning), presentation states (400 by WADO-URI, 406 as rendered), de-identification on the way out (400),
-compression on the way out, request bodies with a Content-Encoding (415).
+**Work (UPS-RS).** The work that Samsyn schedules is sending: a workitem names one study, or one series of it, in the
+Input Information Sequence and an archive of the asker's own provider in the Output Destination Sequence (DICOM Storage
+Sequence, Destination AE). Samsyn does the work itself, so nobody else changes a workitem's state; each asker finds,
+reads and cancels his own. Work that ended with a part refused is COMPLETED and says so in its progress; work that was
+given up is CANCELED. Subscriptions, templates and the global worklist of others are not offered.
+
+**Not offered:** clips of multi-frame pictures but as image/gif, or as the video that was stored (406), annotations and
+colour profiles in pictures (left out with a Warning), presentation states (400 by WADO-URI, 406 as rendered),
+de-identification on the way out (400), compression on the way out, request bodies with a Content-Encoding (415).
 """
 
 _FEED: Final = """

@@ -101,6 +101,7 @@ MAX_HTTP2_RESETS: Final = 500
 """Requests that one HTTP/2 connection may begin and drop within HTTP2_RESETS_WITHIN_S: a reader who scrolls fast
 drops some hundred pictures, an attacker thousands."""
 HTTP2_RESETS_WITHIN_S: Final = 10.0
+"""The time in which MAX_HTTP2_RESETS are counted."""
 HTTP2_IDLE_S: Final = 30.0
 """An HTTP/2 connection without a request is closed after this."""
 MAX_HTTP_HEADER_BYTES: Final = 64 * KIB
@@ -189,7 +190,7 @@ COMMIT_QUEUE: Final = 1_024
 DISK_RESERVE_BYTES: Final = 256 * MIB
 """Free space that intake leaves, so that audit, login and search go on when the disk is full."""
 REBUILD_CACHE_BYTES: Final = 256 * MIB
-"""Pages of the new index that are held in memory while it is made anew: its keys are random; each needs its page."""
+"""Pages of the new index that are held in memory while it is made anew: its keys are random, each needs its page."""
 MAX_RECORD_HEADER_BYTES: Final = 16 * MIB
 """Header of one journal record."""
 
@@ -280,6 +281,8 @@ MAX_KEPT_REFUSALS: Final = 256
 """Pictures that could not be made, remembered for KEPT_REFUSAL_S: the same bomb does not kill child after child."""
 KEPT_REFUSAL_S: Final = 60.0
 """How long a picture that could not be made is refused without another attempt."""
+MAX_CLIP_FRAMES: Final = 1_000
+"""Frames of one moving picture: half a minute of ultrasound; who wants more takes the object."""
 MAX_RENDERED_CACHE_BYTES: Final = 64 * MIB
 """Rendered pictures kept in memory: some 2,000 of 30 kB, a few readers scrolling through their stacks."""
 
@@ -303,8 +306,10 @@ MAX_NATIONAL_BLOCKS: Final = 200_000
 NATIONAL_BLOCKS_PER_RECORD: Final = 1_000
 """National blocks that share one record of the journal: some 300 KiB of row changes."""
 NATIONAL_GRANT_TIMEOUT_S: Final = 8.0
-"""One call to a national register of consent or relation, as a whole: somebody waits for it at the screen, and the
-register promises an answer within a second."""
+"""One call to a national register of consent or relation or to the staff directory, as a whole: somebody waits for it
+at the screen, and they promise an answer within a second."""
+MAX_ASSIGNMENTS: Final = 500
+"""Assignments of one person in the staff directory; a locum has some dozens."""
 MAX_NATIONAL_PAGES: Final = 1_000
 """Parts of one reading of a national register."""
 MAX_NATIONAL_GRANTS: Final = 500_000
@@ -319,6 +324,10 @@ NATIONAL_TELLING_ATTEMPTS: Final = 2_000
 """Attempts to tell a national register of what was registered or ended here: a week at the longest pause."""
 NATIONAL_TELLING_PAUSE_S: Final = 300.0
 """The longest pause between two such attempts."""
+GUARDIAN_FILE_S: Final = 60.0
+"""It is looked so often whether the file of guardians has changed."""
+MAX_GUARDIAN_FILE_BYTES: Final = 64 * MIB
+"""The file of guardians: a million lines, more than a region has children."""
 LIFT_REQUEST_HOURS: Final = 24
 """A request to lift a block can be answered for this long: as long as the emergency that it rests on."""
 MAX_REQUEST_CHARACTERS: Final = 500
@@ -333,6 +342,10 @@ AUDIT_REPEAT_S: Final = 15 * 60
 """The same opening by the same session is written once in this time: one row per reading, not per frame."""
 DELIVERY_PAUSE_S: Final = 300.0
 """Longest pause between attempts to deliver audit entries to a receiver that does not answer (doubled from 1 s)."""
+ENGAGEMENT_PERSONS: Final = 50
+"""Persons in one call to the engagement index: some 50 kB, and few to be told again when one of them is refused."""
+ENGAGEMENT_BACKLOG: Final = 1_000
+"""Persons waiting for the engagement index above which `samsyn check` says so: an hour of a busy region."""
 MAX_REFUSED_IN_ROW: Final = 10
 """Audit entries that a receiver may refuse one after another before that counts as an outage of its or ours."""
 MAX_SOAP_ANSWER_BYTES: Final = 1 * MIB
@@ -430,8 +443,6 @@ BACKEND_TOKEN_S: Final = 300
 """Life of a server's token, s: the guide's longest; a server asks for a new one."""
 ASSERTION_S: Final = 300
 """Longest life of a server's signed assertion, s (SMART Backend Services)."""
-MAX_KNOWN_ASSERTIONS: Final = 100_000
-"""Assertions remembered so that none counts twice: three hundred a second for five minutes."""
 MAX_SMART_TOKENS: Final = 100_000
 """Tokens of apps and servers that are alive at once; the oldest gives way."""
 MAX_OPENED_PATIENTS: Final = 20

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import secrets
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,15 +19,19 @@ from samsyn.access.administration import RegisterAdministration
 from samsyn.access.authentication.desk import LoginDesk
 from samsyn.access.authentication.identification import Identification
 from samsyn.access.authentication.sessions import Sessions
+from samsyn.access.authentication.shared_sessions import SharedSessions
 from samsyn.access.authentication.sign_on import sign_on
 from samsyn.access.authentication.smart.registered import smart_authority
 from samsyn.access.authentication.tokens import Tokens
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
+from samsyn.access.guardians import Guardians
 from samsyn.access.lift_requests import LiftRequests
-from samsyn.access.national.connected import block_replica, connected_masters
+from samsyn.access.national.connected import block_replica, connected_masters, staff_directory
 from samsyn.access.opened import OpenedPatients
+from samsyn.access.shared_opened import SharedChoices, SharedOpened
 from samsyn.access.view import Gatekeeper
+from samsyn.access.waiting import WaitingRooms
 from samsyn.audit.anchoring import make_anchoring
 from samsyn.clock import Clock
 from samsyn.endpoints.admin.health import Reading, health_routes
@@ -47,6 +52,7 @@ from samsyn.endpoints.http_listener.systems import CertificateProtocol, SystemsO
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
 from samsyn.exchange.auditing.receivers import delivery_figures, make_outboxes
+from samsyn.exchange.engagement_index.connected import engagement_index
 from samsyn.exchange.exchange import Exchange
 from samsyn.exchange.subscriptions.delivery import Notifier
 from samsyn.exchange.subscriptions.feed import EventFeed
@@ -55,14 +61,17 @@ from samsyn.ingest.amendments import Amendments
 from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
 from samsyn.ingest.rejections import Rejections
+from samsyn.jobs.leases import Duties, Duty, Leases, duty_of
 from samsyn.jobs.queue import Job, Later, Worker
 from samsyn.model.patient import Demographics, DemographicsOrigin
 from samsyn.model.subject import Subject
 from samsyn.patients import registry
 from samsyn.patients.corrections import LATE_OBJECT
+from samsyn.patients.guardian_file import GuardianFile
 from samsyn.patients.identifiers import identify
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
+from samsyn.providers.contracts import ContractPartners
 from samsyn.render.children import DecodingChildren
 from samsyn.render.pictures import Pictures
 from samsyn.render.transcoding import Transcoder
@@ -79,7 +88,7 @@ from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 from samsyn.settings import Settings
 from samsyn.store.documents import Documents
-from samsyn.store.opening import open_store
+from samsyn.store.opening import open_shared, open_store, shared_key
 from samsyn.store.transaction import Transaction
 from samsyn.store.upkeep.give_back import GivingBack
 from samsyn.store.upkeep.scrub import Scrub
@@ -119,30 +128,26 @@ class Server:
             tls_socket = undo.enter_context(listening(tls.host, tls.port)) if tls.is_on else None
             context = tls_context(tls) if tls.is_on else None
             self._open_store()
-            undo.callback(self._store.close)
+            undo.callback(self._close_store)
             self._make_rooms()
             self._make_doors()
             await self._anchoring.start()
             undo.push_async_callback(self._anchoring.stop)
             for outbox in self._outboxes:
-                await outbox.start()
                 undo.push_async_callback(outbox.stop)
-            await self._blocks.start()
             undo.push_async_callback(self._blocks.stop)
-            await self._masters.start()
+            undo.push_async_callback(self._engagements.close)
             undo.push_async_callback(self._masters.stop)
+            undo.push_async_callback(self._guardian_file.stop)
             self._worker.start()
             undo.push_async_callback(self._worker.stop)
             self._exchange.start()
             undo.push_async_callback(self._exchange.stop)
-            self._notifier.start()
-            undo.push_async_callback(self._notifier.stop)
-            self._scrub.start()
-            undo.push_async_callback(self._scrub.stop)
-            self._settling.start()
-            undo.push_async_callback(self._settling.stop)
-            self._giving_back.start()
-            undo.push_async_callback(self._giving_back.stop)
+            undo.push_async_callback(self._notifier.close)
+            await self._blocks.follow()
+            await self._masters.follow()
+            await self._duties.start(self._all_duties())
+            undo.push_async_callback(self._duties.stop)
             await self._children.start()
             undo.push_async_callback(self._children.stop)
             await self._hl7.start()
@@ -161,7 +166,26 @@ class Server:
             undo.pop_all()
         self._started = True
 
+    def _all_duties(self) -> list[Duty]:
+        """What runs once, however many nodes there are."""
+        return [
+            Duty("national-blocks", self._blocks.start, self._blocks.pause, self._blocks.follow),
+            Duty("national-registers", self._masters.start, self._masters.pause, self._masters.follow),
+            *(Duty(f"outbox-{each.name}", each.start, each.pause) for each in self._outboxes),
+            Duty("guardian-file", self._guardian_file.start, self._guardian_file.stop),
+            Duty("engagement-index", self._engagements.start, self._engagements.stop),
+            duty_of("subscriptions", self._notifier),
+            duty_of("scrub", self._scrub),
+            duty_of("settling", self._settling),
+            duty_of("giving-back", self._giving_back),
+        ]
+
     def _open_store(self) -> None:
+        self._shared = open_shared(self._settings)
+        node = self._settings.node
+        owner = f"{node.name}.{secrets.token_hex(4)}"
+        self._leases = Leases(self._shared, owner, node.lease_s) if self._shared is not None else None
+        self._duties = Duties(self._leases, self._clock)
         self._store = open_store(self._settings, self._clock)
         self._store.start()
         if self._store.replayed:
@@ -169,19 +193,22 @@ class Server:
         self._documents = Documents(self._store, self._executor, self._clock)
 
     def _make_rooms(self) -> None:
-        store, clock = self._store, self._clock
+        store, clock, shared = self._store, self._clock, self._shared
         self._connections = Connections(self._settings)
+        self._partners = ContractPartners(self._settings)
         self._gatekeeper = Gatekeeper(
             store,
             clock,
             blocks_known=lambda: self._blocks.is_known(),
             local_issuers=self._connections.local_issuers,
+            choices=SharedChoices(shared) if shared is not None else None,
         )
         national, registers = self._settings.national, self._gatekeeper.registers
         self._blocks = block_replica(national, store, clock, registers)
         connected = [provider.hsa_id for provider in self._connections.providers]
         self._masters = connected_masters(national, store, clock, registers, connected)
-        self._lookup = PatientLookup(store, clock)
+        self._guardian_file = GuardianFile(self._settings.login.guardian_file, registers, clock)
+        self._lookup = PatientLookup(store, clock, shared_key(self._settings, "handles"))
         self._finder = Finder(store, clock)
         self._retriever = Retriever(store, self._documents)
         self._mover = Mover(store, clock, self._retriever.known.forget)
@@ -206,11 +233,16 @@ class Server:
                 LATE_OBJECT: self._mover.file_late,
                 REPORT_DOCUMENT: DocumentFiling(store).work,
             },
+            leases=self._leases,
         )
         self._review = LogReview(store, clock)
         self._extracts = Extracts(store, clock, self._connections.naming_providers())
         self._anchoring = make_anchoring(self._settings.audit, store, clock)
         self._outboxes = make_outboxes(self._settings, store, clock, self._connections)
+        policy = self._gatekeeper.registers.policy
+        self._engagements = engagement_index(
+            self._settings.engagement_index, store, clock, self._partners, policy
+        )
         self._exchange = Exchange(
             store,
             clock,
@@ -219,16 +251,23 @@ class Server:
             self._gatekeeper,
             self._retriever,
             self._transcoder,
+            leases=self._leases,
         )
-        self._opened = OpenedPatients()
+        self._opened = SharedOpened(shared) if shared is not None else OpenedPatients()
         self._tokens = Tokens()
-        self._sessions = Sessions(clock, self._session_ended)
+        ended = self._session_ended
+        self._sessions = SharedSessions(shared, clock, ended) if shared else Sessions(clock, ended)
+        self._rooms = WaitingRooms(clock, shared)
         self._outbound = httpx.AsyncClient(trust_env=False, timeout=10.0)
         login = self._settings.login
-        party = sign_on(login, self._address, self._base + DEMO_IDP_PATH, self._outbound, clock)
-        self._desk = LoginDesk(party, self._sessions, self._gatekeeper, self._patient_by_number)
         subjects, fhir = self._connections.backends(), f"{self._base}/fhir"
-        self._smart = smart_authority(self._settings, subjects, clock, fhir, self._address)
+        self._smart = smart_authority(self._settings, subjects, self._rooms, clock, fhir, self._address)
+        self._directory, demo = staff_directory(national), self._base + DEMO_IDP_PATH
+        elsewhere = self._directory is not None
+        party = sign_on(login, self._address, demo, self._outbound, clock, self._rooms, elsewhere)
+        self._desk = LoginDesk(
+            party, self._sessions, self._gatekeeper, self._patient_by_number, self._directory
+        )
         self._identification = Identification(
             self._sessions, self._tokens, self._system_subject, self._certified_subject
         )
@@ -261,6 +300,7 @@ class Server:
             Rejections(self._retriever, self._intake, self._clock),
             Amendments(self._store, self._retriever, self._clock),
             Changes(self._store, self._clock),
+            self._exchange.sending,
             self._settings.http.cors_origins,
         )
         feed = EventFeed(self._store, Changes(self._store, self._clock), self._gatekeeper, self._lookup)
@@ -318,8 +358,8 @@ class Server:
         callers = Identification(
             self._sessions,
             self._tokens,
-            lambda token: self._connections.consumer(token) or self._system_subject(token),
-            lambda hsa_id: self._connections.certified_consumer(hsa_id) or self._certified_subject(hsa_id),
+            lambda token: self._partners.by_token(token) or self._system_subject(token),
+            lambda hsa_id: self._partners.by_certificate(hsa_id) or self._certified_subject(hsa_id),
         )
         return contract_routes(
             ContractDependencies(
@@ -328,6 +368,7 @@ class Server:
                 self._lookup,
                 self._history,
                 self._connections,
+                self._partners,
                 self._clock,
                 self._address,
             )
@@ -350,6 +391,7 @@ class Server:
             sending=self._exchange.sending,
             review=self._review,
             extracts=self._extracts,
+            guardians=Guardians(self._store, self._clock, self._gatekeeper.registers),
             connections=self._connections,
             work_lists=WorkLists(self._store, self._clock),
             mover=self._mover,
@@ -364,6 +406,8 @@ class Server:
             ),
             clock=self._clock,
             smart=self._smart,
+            rooms=self._rooms,
+            ticket_key=shared_key(self._settings, "tickets"),
             static_folder=Path(__file__).with_name("static"),
             version=__version__,
         )
@@ -411,18 +455,27 @@ class Server:
         for server, _ in self._listeners:
             server.should_exit = True
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
+        await self._duties.stop()
         await self._blocks.stop()
+        await self._engagements.close()
         await self._masters.stop()
+        await self._guardian_file.stop()
         await self._worker.stop()
         await self._exchange.stop()
-        await self._notifier.stop()
-        await asyncio.gather(self._scrub.stop(), self._settling.stop(), self._giving_back.stop())
+        await self._notifier.close()
         await self._children.stop()
         await self._outbound.aclose()
+        if self._directory is not None:
+            await self._directory.close()
         await asyncio.gather(*(outbox.stop() for outbox in self._outboxes))
         await self._anchoring.stop()
         self._executor.shutdown(wait=True, cancel_futures=True)
+        self._close_store()
+
+    def _close_store(self) -> None:
         self._store.close()
+        if self._shared is not None:
+            self._shared.close()
 
     async def _stop_http(self) -> None:
         for _, task in self._listeners:
@@ -445,6 +498,7 @@ class Server:
     def _readings(self) -> list[Reading]:
         store, intake, worker = self._store, self._intake, self._worker
         return [
+            Reading("duties", "Works that run once in the cluster and now here", len(self._duties.running)),
             Reading("store_records_total", "Journal records written", store.records),
             Reading("store_syncs_total", "Disk syncs of the journal", store.syncs),
             Reading("store_replayed", "Journal records replayed at start", store.replayed),
@@ -480,7 +534,7 @@ class Server:
             Reading(
                 "audit_anchor_failures_total", "Anchors that could not be kept", self._anchoring.failures
             ),
-            *(Reading(*each) for each in self._exchange.readings()),
+            *(Reading(*each) for each in (*self._exchange.readings(), *self._engagements.readings())),
             Reading("subscription_events_total", "Events told to FHIR subscribers", self._notifier.told),
             Reading(
                 "subscription_failures_total", "Calls that a subscriber did not take", self._notifier.failures

@@ -47,6 +47,10 @@ class Person:
         return f"{self.number[:8]}-{self.number[8:]}"
 
 
+GUARDIANS = (("ytterberg", "soderberg"),)
+"""Children and who is told to be their guardian (vårdnadshavare)."""
+
+
 def luhn_digit(digits: str) -> str:
     """The check digit (modulus 10) that completes `digits`."""
     total = 0
@@ -131,3 +135,9 @@ BY_KEY = {person.key: person for person in PEOPLE}
 
 STORY = PEOPLE[0]
 """Tolvan Tolvansson, whom the demo's general practitioner looks up."""
+
+
+def guardians_csv() -> str:
+    """The register of guardians as a population register's extract would deliver it (docs/login.md)."""
+    rows = [f"{BY_KEY[child].hyphened};{BY_KEY[guardian].hyphened};;" for child, guardian in GUARDIANS]
+    return "\n".join(["child;guardian;from;to", *rows]) + "\n"

@@ -89,6 +89,10 @@ class Provider:
     """Specific Character Set of its DICOM objects."""
     hyphened_ids: bool = False
     """Whether its Patient IDs carry the hyphen (YYYYMMDD-NNNN)."""
+    source_system: str = ""
+    """HSA-id of the source system under which national contracts ask for its reports; empty = they do not."""
+    patient_days: int | None = None
+    """Days from a signed report to its patient; None = no patient reads them through the national contract."""
 
     def unit(self, key: str) -> Unit:
         """The unit with this key."""
@@ -110,6 +114,8 @@ NORDSJUKHUSET = Provider(
     phone="08-123 100 10",
     local_issuer="2.999.752.1.1",
     accession_issuer="2.999.752.1.2",
+    source_system="SE9990000001-E001",
+    patient_days=14,
     gives_images=True,
     gives_texts=True,
     reads=True,
@@ -148,6 +154,8 @@ KLARA = Provider(
     phone="08-123 200 20",
     local_issuer="2.999.752.2.1",
     accession_issuer="2.999.752.2.2",
+    source_system="SE9990000002-E001",
+    patient_days=14,
     gives_images=True,
     gives_texts=True,
     reads=False,
@@ -185,6 +193,8 @@ LINDEN = Provider(
     phone="08-123 400 40",
     local_issuer="2.999.752.4.1",
     accession_issuer="2.999.752.4.2",
+    source_system="SE9990000004-E001",
+    patient_days=30,
     gives_images=False,
     gives_texts=True,
     reads=True,
@@ -204,6 +214,10 @@ BY_KEY = {provider.key: provider for provider in REGION}
 """The same, by `key`."""
 
 
+CONSUMERS = (("patientoversikt", "care"), ("patientjournal", "patients"))
+"""National consumers that the demo can connect, and whom they serve."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Where Samsyn listens and where the hospital's local PACS listens, all on loopback."""
@@ -214,11 +228,12 @@ class Ports:
     local_pacs: int = 4242
 
 
-def settings_toml(data_folder: str, ports: Ports, tokens: Mapping[str, str]) -> str:
-    """Samsyn's settings file for this region.
+def settings_toml(data_folder: str, ports: Ports, tokens: Mapping[str, str], guardian_file: str = "") -> str:
+    """Samsyn's settings file for this region; `guardian_file`: where the population register's extract lies.
 
-    `tokens` maps a provider's `stow_client` to its bearer token; only the SHA-256 goes into the file.
-    KeyError when one is missing: a system without a token of its own must not get an invented one.
+    `tokens` maps a provider's `stow_client` to its bearer token, and national consumers' names to theirs where they are
+    to be connected; only the SHA-256 goes into the file. KeyError when a provider's is missing: a system without a
+    token of its own must not get an invented one.
     """
     lines = [
         "# The demo region: four invented care providers.",
@@ -226,10 +241,20 @@ def settings_toml(data_folder: str, ports: Ports, tokens: Mapping[str, str]) -> 
         f'[dicom]\nhost = "127.0.0.1"\nport = {ports.dicom}\nae_title = "SAMSYN"\n',
         f'[http]\nhost = "127.0.0.1"\nport = {ports.http}\n',
         f'[mllp]\nhost = "127.0.0.1"\nport = {ports.mllp}\n',
-        '[login]\nprovider = "demo"\n',
+        '[login]\nprovider = "demo"'
+        + (f"\nguardian_file = {_quoted(guardian_file)}\n" if guardian_file else "\n"),
     ]
     for provider in REGION:
         lines += _provider_toml(provider, ports, tokens)
+    for name, serves in CONSUMERS:
+        if name in tokens:
+            lines += [
+                "[[consumer]]",
+                f"name = {_quoted(name)}",
+                f"sha256 = {_quoted(hashlib.sha256(tokens[name].encode()).hexdigest())}",
+                f"serves = {_quoted(serves)}",
+                "",
+            ]
     return "\n".join(lines)
 
 
@@ -267,6 +292,10 @@ def _provider_toml(provider: Provider, ports: Ports, tokens: Mapping[str, str]) 
             f"unit = {_quoted(provider.unit(source.unit).hsa_id)}",
             "",
         ]
+    if provider.source_system:
+        lines += ["[[provider.source_system]]", f"hsa_id = {_quoted(provider.source_system)}", ""]
+    if provider.patient_days is not None:
+        lines += ["[provider.release]", 'when = "signed"', f"days = {provider.patient_days}", ""]
     if provider.stow_client:
         digest = hashlib.sha256(tokens[provider.stow_client].encode()).hexdigest()
         lines += [

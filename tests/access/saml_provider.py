@@ -92,6 +92,8 @@ class Lie:
     key: rsa.RSAPrivateKey | None = None
     before_signing: Callable[[Any], None] = lambda root: None
     after_signing: Callable[[Any], None] = lambda root: None
+    sealed: Callable[[Any], None] = lambda root: None
+    """Encrypts the assertion, between its own signing and that of the response."""
 
 
 class SamlProvider:
@@ -178,6 +180,7 @@ class SamlProvider:
         if "assertion" in lie.signed:
             assertion = root.find("saml:Assertion", NS)
             root.replace(assertion, self.signed(assertion, lie))
+        lie.sealed(root)
         if "response" in lie.signed:
             root = self.signed(root, lie)
         lie.after_signing(root)

@@ -14,7 +14,7 @@ from samsyn.access.authentication.oidc import LoggedIn
 from samsyn.access.authentication.saml import xml
 from samsyn.access.authentication.saml.party import SamlParty, ends_session
 from samsyn.access.authentication.saml.settled import identity_provider
-from samsyn.errors import ConfigurationError, NotAuthenticated, NotSupported
+from samsyn.errors import ConfigurationError, NotAuthenticated
 from samsyn.model.subject import Purpose, Scope, Subject
 from tests.access import saml_provider
 from tests.access.house import HeldClock
@@ -213,16 +213,6 @@ async def test_what_is_no_message_is_refused(party: SamlParty, provider: SamlPro
     _, state = provider.asked(begun.address)
     with pytest.raises(NotAuthenticated):
         party.receive(sent, state)
-
-
-async def test_an_encrypted_assertion_is_told_to_be_unsupported(
-    party: SamlParty, provider: SamlProvider
-) -> None:
-    def encrypted(root: Any) -> None:
-        root.find("saml:Assertion", NS).tag = f"{{{NS['saml']}}}EncryptedAssertion"
-
-    with pytest.raises(NotSupported):
-        await log_in(party, provider, Lie(after_signing=encrypted))
 
 
 async def test_a_response_works_once(party: SamlParty, provider: SamlProvider) -> None:

@@ -1,14 +1,19 @@
 """`samsyn check` finds what is wrong with an installation before it is started."""
 
+import asyncio
 import os
 import shutil
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from samsyn import limits
 from samsyn.cli import check
 from samsyn.clock import SystemClock
+from samsyn.store.store import Store
+from samsyn.store.transaction import Transaction
 from tests.cli.commands import samsyn, settings_file
 from tests.indexes import make_store
 
@@ -118,3 +123,33 @@ def test_an_unwritable_folder_is_found(tmp_path: Path) -> None:
     assert f"data folder {folder} is not writable" in ended.stdout
     ended = samsyn("check", "--config", settings_file(tmp_path, data="data/deeper"), before=without_privilege)
     assert f"{folder} is not writable" in ended.stdout
+
+
+def test_what_the_engagement_index_refuses_and_what_piles_up_before_it_is_found(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = make_store(file.parent / "data", SystemClock())
+    store.start()
+
+    def decide(transaction: Transaction) -> None:
+        transaction.insert(
+            "engagement", number="191212121212", logical_address="SE-E", controller="SE-P", mark="m",
+            most_recent="", first_told="", refusal="ERROR",
+        )  # fmt: skip
+        for key in range(limits.ENGAGEMENT_BACKLOG + 1):
+            transaction.insert("engagement_change", patient_key=key, turn=1)
+
+    asyncio.run(_committed(store, decide))
+    store.close()
+    assert "engagement" not in said(file, capsys)  # nobody is told as long as no index is connected
+    with file.open("a", encoding="utf-8") as stream:
+        stream.write('[engagement_index]\naddress = "http://127.0.0.1:1/Update"\n')
+    told = said(file, capsys)
+    assert "refused 1 engagements" in told
+    assert "no provider has a source_system" in told
+    assert f"{limits.ENGAGEMENT_BACKLOG + 1} persons' changes wait" in told
+    assert "1912" not in told
+
+
+async def _committed(store: Store, decide: Callable[[Transaction], None]) -> None:
+    await store.commit(decide)

@@ -116,10 +116,14 @@ class Stage:
     ) -> Answer:
         return self.post(imaging_outcome(number, issuer, source, **more), token)
 
-    def post(self, data: bytes, token: str = "OVERSIKT", action: str = names.ACTION) -> Answer:
+    def post(
+        self, data: bytes, token: str = "OVERSIKT", action: str = names.ACTION, original: str = ""
+    ) -> Answer:
         host = self.made.server._base.removeprefix("http://")
         connection = http.client.HTTPConnection(host, timeout=30)
         headers = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": f'"{action}"'}
+        if original:
+            headers["x-rivta-original-serviceconsumer-hsaid"] = original
         if token:
             headers["Authorization"] = f"Bearer {self.made.tokens.get(token, token)}"
         connection.request("POST", names.PATH, data, headers)

@@ -1,14 +1,21 @@
 """GetImagingOutcome 1.0: what is answered, by the contract's rules, over real HTTP."""
 
+import hashlib
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from samsyn import limits
 from samsyn.clock import STOCKHOLM
+from samsyn.endpoints.contracts.outcomes import dose_area_products
+from samsyn.model.texts import MeasuredValue
 from samsyn.patients import links, registry
 from samsyn.patients.identifiers import identify
+from samsyn.settings import Settings
 from tests.contracts.stage import (
     KLARA_RIS,
     KLARA_SYSTEM,
@@ -20,6 +27,7 @@ from tests.contracts.stage import (
     forms,
     staged,
 )
+from tests.doors.doors import imaging_outcome
 from tests.hl7v2.messages import pid
 
 AGDA = "199001012385"
@@ -281,3 +289,85 @@ def test_dates_that_do_not_exist_are_refused_by_the_form_or_the_rule(stage: Stag
     period = "<t:datePeriod><c:start>2023</c:start><c:end>20230301</c:end></t:datePeriod>"
     assert stage.ask(period=period).fault[0] == "soapenv:Client"
     assert SPACES["s"]
+
+
+# -- doses
+
+
+def _measured(name: str, value: str, unit: str, study: str = "1.2") -> MeasuredValue:
+    return MeasuredValue(study, name, value, unit, "")
+
+
+def test_a_dose_area_product_is_told_in_the_contracts_unit_and_once_for_each_study() -> None:
+    total = "Dose Area Product Total"
+    assert dose_area_products([_measured(total, "2.5", "Gy.cm2")]) == ["0.00025"]
+    assert dose_area_products(
+        [_measured(total, "120", "mGy.cm2"), _measured(total, "1", "Gy.m2", "1.3")]
+    ) == [
+        "0.000012",
+        "1",
+    ]
+    assert dose_area_products([_measured(total, "1", "Gy.m2"), _measured(total, "1", "Gy.m2")]) == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("value", "unit"), [("1", "mm"), ("mycket", "Gy.m2"), ("NaN", "Gy.m2"), ("-1", "Gy.m2")]
+)
+def test_what_is_no_dose_is_not_told(value: str, unit: str) -> None:
+    assert dose_area_products([_measured("Dose Area Product Total", value, unit)]) == []
+    assert dose_area_products([_measured("Dose Area Product", "1", "Gy.m2")]) == []
+
+
+# -- service platforms
+
+
+def test_a_platform_asks_for_the_consumer_that_it_names_and_for_no_other(tmp_path: Path) -> None:
+    secret = "plattformens-hemlighet"
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    rows = [
+        {"name": "Översikt", "sha256": digest, "original": "SE5565594230-NPO", "serves": "care"},
+        {"name": "Journalen", "sha256": digest, "original": "SE5565594230-1177", "serves": "patients"},
+    ]
+    with staged(tmp_path / "data", {"consumer": rows}) as stage:
+        stage.report(**recent(1))
+        call = imaging_outcome(TOLVAN, PERSONNUMMER, NORD_SYSTEM)
+        assert len(stage.post(call, secret, original="se5565594230-npo").outcomes) == 1
+        assert stage.post(call, secret, original="SE5565594230-1177").outcomes == []
+        for original in ("SE5565594230-X", ""):
+            answer = stage.post(call, secret, original=original)
+            assert (answer.status, answer.fault[0]) == (403, "soapenv:Client")
+
+
+def test_a_header_makes_nobody_a_platform(stage: Stage) -> None:
+    stage.report(**recent(1))
+    call = imaging_outcome(TOLVAN, PERSONNUMMER, NORD_SYSTEM)
+    assert stage.post(call, "JOURNALEN", original="OVERSIKT").outcomes == []
+    assert stage.post(call, "", original="OVERSIKT").status == 401
+
+
+def test_a_consumer_is_in_the_settings_once_for_each_who_is_behind_it() -> None:
+    row = {"name": "A", "sha256": "0" * 64, "serves": "care"}
+    Settings.model_validate({"consumer": [row, {**row, "original": "X"}]})
+    with pytest.raises(ValueError, match="twice"):
+        Settings.model_validate({"consumer": [row, {**row, "name": "B"}]})
+    with pytest.raises(ValueError, match="hsa_id or a sha256"):
+        Settings.model_validate({"consumer": [{"name": "A", "serves": "care"}]})
+
+
+# -- many at once
+
+
+@pytest.mark.slow
+def test_a_thousand_reports_are_told_within_the_contracts_time_to_ten_at_once(
+    stage: Stage,
+) -> None:
+    for number in range(1_010):
+        stage.report(f18=f"ACC{number}", f3=f"RIS{number}", f22="20240315101500")
+    began = time.monotonic()
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda _: stage.ask(), range(10)))
+    took = time.monotonic() - began
+    assert {len(each.outcomes) for each in answers} == {limits.MAX_IMAGING_OUTCOMES}
+    assert {each.result("resultCode") for each in answers} == {"INFO"}
+    print(f"ten answers of {limits.MAX_IMAGING_OUTCOMES} reports each, asked for at once: {took:.1f} s")
+    assert took < 27

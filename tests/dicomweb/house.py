@@ -18,6 +18,8 @@ from samsyn.clock import Clock, SystemClock
 from samsyn.dicom.part10 import file_preamble_and_meta
 from samsyn.endpoints.dicomweb.door import DicomwebDoor
 from samsyn.errors import NotAuthenticated
+from samsyn.exchange.pool import AssociationPool
+from samsyn.exchange.sending import Sending
 from samsyn.ingest.amendments import Amendments
 from samsyn.ingest.receive import Intake
 from samsyn.ingest.rejections import Rejections
@@ -72,6 +74,17 @@ class House:
     ) -> None:
         """Opens the door with a room that makes pictures, to the pages of other origins."""
         self.children = children or self.children
+        transcoder = Transcoder(self.retriever, self.children)
+        self.sending = Sending(
+            self.store,
+            SystemClock(),
+            self.retriever,
+            transcoder,
+            self.gatekeeper,
+            self.connections,
+            AssociationPool(SystemClock(), "SAMSYN", None),
+            lambda: None,
+        )
         self.door = DicomwebDoor(
             self.identify,
             self.connections,
@@ -82,10 +95,11 @@ class House:
             self.lookup,
             self.opened,
             pictures,
-            Transcoder(self.retriever, self.children),
+            transcoder,
             Rejections(self.retriever, self.intake, SystemClock()),
             Amendments(self.store, self.retriever, SystemClock()),
             Changes(self.store, self.feed_clock),
+            self.sending,
             origins,
         )
 

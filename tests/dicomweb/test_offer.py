@@ -7,8 +7,16 @@ from lxml import etree
 
 from samsyn.endpoints.dicomweb.offer.resources import RESOURCES
 from tests.dicomweb.house import House, image_file, store
+from tests.dicomweb.test_workitems import create, workitem
 
-VALUES = {"study": "2.25.10", "series": "2.25.11", "instance": "2.25.1001", "frames": "1", "path": "7FE00010"}
+VALUES = {
+    "study": "2.25.10",
+    "series": "2.25.11",
+    "instance": "2.25.1001",
+    "frames": "1",
+    "path": "7FE00010",
+    "workitem": "2.25.71",
+}
 VIEWER = "https://viewer.example"
 
 
@@ -21,6 +29,7 @@ async def ask(house: House, method: str, path: str, token: str = "NORDWEB", **he
 async def test_every_address_of_the_table_is_there_and_takes_its_methods(house: House) -> None:
     async with house.client() as client:
         await store(client, [image_file()])
+        await create(client, workitem(), VALUES["workitem"])
     for resource in RESOURCES.values():
         path = resource.path.format(**VALUES)
         described = await ask(house, "OPTIONS", path)

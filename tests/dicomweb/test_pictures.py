@@ -11,6 +11,7 @@ import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image, ImageSequence
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 
@@ -185,11 +186,52 @@ async def test_every_picture_of_a_study_comes_as_a_part_of_its_own(gallery: Hous
     parts = parts_of(await get(gallery, f"{INSTANCE}/frames/2,1/rendered"))
     assert len(parts) == 2
     assert parts[0] != parts[1]
-    for clip in ("image/gif", "video/mp4"):
-        refused = await get(gallery, f"{INSTANCE}/rendered", clip)
-        assert refused.status_code == 406
-        assert "clip" in refused.json()["message"]
+    refused = await get(gallery, f"{INSTANCE}/rendered", "video/mp4")
+    assert refused.status_code == 406
+    assert "clip" in refused.json()["message"]
     assert (await get(gallery, f"{INSTANCE}/frames/1,2/rendered", "image/jpeg")).status_code == 406
+
+
+def moving(content: bytes) -> list[Any]:
+    """Frames of a GIF as another reader sees them."""
+    with Image.open(io.BytesIO(content)) as file:
+        assert file.format == "GIF"
+        return [
+            (frame.info["duration"], np.asarray(frame.convert("L"))) for frame in ImageSequence.Iterator(file)
+        ]
+
+
+async def test_the_frames_of_an_object_come_as_a_clip_that_moves(gallery: House) -> None:
+    async with gallery.client() as client:
+        await store(
+            client,
+            [image_file(Rows=32, Columns=48, PixelData=PIXELS.tobytes(), FrameTime="40", NumberOfFrames=2)],
+        )
+    answer = await get(gallery, f"{INSTANCE}/rendered?window=1500,3000,linear", "image/gif")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/gif")
+    frames = moving(answer.content)
+    assert [duration for duration, _ in frames] == [40, 40]
+    assert [picture.shape for _, picture in frames] == [(32, 48), (32, 48)]
+    for number, (_, picture) in enumerate(frames, 1):
+        single = await get(
+            gallery, f"{INSTANCE}/frames/{number}/rendered?window=1500,3000,linear", "image/png"
+        )
+        with Image.open(io.BytesIO(single.content)) as alone:
+            assert (np.asarray(alone.convert("L")) == picture).all()
+    turned = moving(
+        (await get(gallery, f"{INSTANCE}/frames/2,1,2/rendered?window=1500,3000,linear", "image/gif")).content
+    )
+    assert [int(picture.mean()) for _, picture in turned] == [int(frames[n][1].mean()) for n in (1, 0, 1)]
+    assert (await get(gallery, f"{INSTANCE}/frames/3/rendered", "image/gif")).status_code == 404
+
+
+async def test_a_clip_of_more_frames_than_the_limit_is_refused(
+    gallery: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with gallery.client() as client:
+        await store(client, [image_file(Rows=32, Columns=48, PixelData=PIXELS.tobytes(), NumberOfFrames=2)])
+    monkeypatch.setattr("samsyn.endpoints.dicomweb.pictures.rendered.MAX_CLIP_FRAMES", 1)
+    assert (await get(gallery, f"{INSTANCE}/rendered", "image/gif")).status_code == 413
 
 
 async def test_a_mirrored_part_of_the_picture_is_shown(gallery: House) -> None:

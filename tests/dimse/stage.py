@@ -32,6 +32,7 @@ from samsyn.wire.assembly import Message
 from samsyn.wire.negotiation import Implementation, own_user_information
 from samsyn.wire.pdu import AssociateRequest, ProposedContext
 from tests.indexes import make_store
+from tests.rot import rot
 
 CT = str(CTImageStorage)
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -148,12 +149,7 @@ class Stage:
         assert isinstance(segment, int)
         assert isinstance(offset, int)
         assert isinstance(length, int)
-        files = sorted((self.store.folder / "journal").iterdir())
-        with files[segment - 1 if segment else 0].open("r+b") as file:
-            file.seek(offset + length // 2)
-            (byte,) = file.read(1)
-            file.seek(offset + length // 2)
-            file.write(bytes((byte ^ 1,)))
+        rot(self.store, segment, offset + length // 2)
 
     async def connect(
         self,

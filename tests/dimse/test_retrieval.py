@@ -210,11 +210,7 @@ async def test_get_changes_the_form_for_who_takes_only_another_uncompressed_one(
 
 
 async def test_a_damaged_object_fails_alone_and_the_others_arrive(stage: Stage) -> None:
-    [(offset, length)] = stage.rows("SELECT body_offset, length FROM instance WHERE sop_uid = '2.25.1002'")
-    [path] = list((stage.store.folder / "journal").glob("*"))
-    with path.open("r+b") as stream:
-        stream.seek(int(str(offset)) + int(str(length)) - 3)
-        stream.write(b"\xee")
+    stage.damage("2.25.1002")
     keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="2.25.10")
     async with await stage.connect(contexts=GET_CONTEXTS, roles=ROLES) as requestor:
         got, responses = await get(requestor, keys)

@@ -19,7 +19,7 @@ from pydicom.filewriter import write_dataset
 
 from samsyn.access.facts import Choices
 from samsyn.cli import scratch
-from samsyn.clock import SystemClock
+from samsyn.clock import STOCKHOLM, SystemClock
 from samsyn.ingest.receive import Arrival
 from samsyn.model.patient import Demographics, DemographicsOrigin, PatientIdentifier
 from samsyn.model.sender import Sender
@@ -29,6 +29,7 @@ from samsyn.server import Server
 from samsyn.settings import Settings
 from samsyn.store.transaction import Transaction
 from tests.doors.words import Reader, State
+from tests.indexes import ON_POSTGRESQL, shared_server
 
 T = TypeVar("T")
 ISSUER = "2.25.4711.9"
@@ -82,7 +83,7 @@ class Instance:
     def __init__(self, folder: Path, sink_port: int = 0, changes: dict[str, Any] | None = None) -> None:
         """`changes`: other sections of the settings; "certificates": those of Linden's and Nord's systems; "notify":
         where systems with a token may be notified, by their names; "backend": a provider's servers by its HSA-id."""
-        made = scratch.make(folder)
+        made = scratch.make(folder, shared_server().url if ON_POSTGRESQL else "")
         values = made.settings.model_dump()
         given = dict(changes or {})
         for provider, certificates in given.pop("certificates", {}).items():
@@ -104,7 +105,9 @@ class Instance:
                 provider["dicom_peer"] += ({"ae_title": "KLARASINK", "host": "127.0.0.1", "port": sink_port},)
         self.tokens = made.system_tokens
         self.clock = SystemClock()
-        self.server = Server(Settings.model_validate(values), self.clock)
+        settings = Settings.model_validate(values | {"index": {}})
+        settings = settings.model_copy(update={"index": made.settings.index})
+        self.server = Server(settings, self.clock)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="instance", daemon=True)
         self._secrets: dict[tuple[str, int], str] = {}
@@ -128,6 +131,7 @@ class Instance:
     def plant(self, states: tuple[State, ...]) -> list[Planted]:
         """Every state as a person of its own, with a twin who has nothing."""
         self.commit(lambda transaction: _person(transaction, "ZQ999Z", protected=False))
+        self.commit(lambda transaction: _person(transaction, "ZQ998Z", protected=False))
         persons = self.commit(
             lambda transaction: [
                 _persons(transaction, number, state) for number, state in enumerate(states, 1)
@@ -146,6 +150,9 @@ class Instance:
 
         def texts(transaction: Transaction) -> None:
             for each, (_, _, holder) in zip(planted, persons, strict=True):
+                for target in (each.there, each.twin):
+                    born = _born(each.state, self.clock.now())
+                    transaction.update("patient", {"patient_key": target.patient_key}, birth_date=born)
                 if not each.state.is_held:
                     _texts(transaction, holder, each.state, each.there, each.number)
 
@@ -199,7 +206,7 @@ class Instance:
         """The reader as Samsyn knows him."""
         if reader.kind == "patient":
             assert planted is not None
-            key = planted.there.patient_key if reader.is_himself else 1
+            key = planted.there.patient_key if reader.is_himself else 2 if reader.is_guardian else 1
             return Subject(SubjectKind.PATIENT, f"patient-{key}", "Ett Namn", None, "", frozenset(), key)
         return Subject(
             SubjectKind.STAFF,
@@ -384,6 +391,38 @@ def _rejection_note(planted: Planted, uid: str) -> bytes:
     return bytes(stream.getvalue())
 
 
+def _born(state: State, now: datetime) -> str:
+    """YYYYMMDD in Sweden; whose age is of no account keeps the day that his images tell."""
+    if not state.guardian and not state.age:
+        return "19500101"
+    if not state.age:
+        return ""
+    today = now.astimezone(STOCKHOLM).date()
+    day = today + timedelta(days=1) if state.age == "twelve" else today
+    return f"{day.year - 13:04d}{day.month:02d}{day.day:02d}"
+
+
+def _guardianship(transaction: Transaction, key: int, state: State) -> None:
+    now = datetime.fromisoformat(transaction.time)
+    starts, ends, ended = now - timedelta(days=2), now + timedelta(days=2), None
+    if state.guardian == "later":
+        starts = now + timedelta(days=1)
+    if state.guardian == "over":
+        ends = now - timedelta(days=1)
+    if state.guardian == "taken back":
+        ended = (now - timedelta(days=1)).isoformat()
+    transaction.insert(
+        "guardianship",
+        guardianship_id=f"g{key}",
+        child_key=key,
+        guardian_key=2,
+        starts=starts.isoformat(),
+        ends=ends.isoformat(),
+        source="file",
+        ended=ended,
+    )
+
+
 def _registers(transaction: Transaction, key: int, state: State) -> None:
     """The state's registers as rows about one person."""
     now = datetime.fromisoformat(transaction.time)
@@ -391,6 +430,8 @@ def _registers(transaction: Transaction, key: int, state: State) -> None:
     def at(hours: float | None) -> str | None:
         return (now + timedelta(hours=hours)).isoformat() if hours is not None else None
 
+    if state.guardian:
+        _guardianship(transaction, key, state)
     for place, relation in enumerate(state.relations):
         transaction.insert(
             "care_relation",

@@ -163,13 +163,21 @@ def _direct_access(reader: Reader, state: State, part: str) -> Seen:
 
     What nobody has signed is not released (row 28); a block is the patient's own word against staff.
     """
-    if not reader.is_himself or not state.owner.provider or not state.owner.unit:
+    if not (reader.is_himself or _stands_in(reader, state)) or not state.owner.provider:
+        return Seen.NOTHING
+    if not state.owner.unit:
         return Seen.NOTHING
     if state.last_day is None or state.last_day > PATIENT_DELAY_DAY:
         return Seen.NOTHING
     if part == "report" and state.report == "preliminary":
         return Seen.NOTHING
     return Seen.CONTENT
+
+
+def _stands_in(reader: Reader, state: State) -> bool:
+    """A guardian in the stead of a child (PDL 5:5, row 29): until the child is thirteen, as long as the population
+    register says so, and never where the child's whereabouts are protected."""
+    return reader.is_guardian and state.guardian == "now" and state.age == "twelve" and not state.is_protected
 
 
 def by_contract(reader: Reader, state: State) -> Seen:
@@ -201,7 +209,7 @@ def may_learn_who(reader: Reader, state: State) -> bool:
     himself; a system only of whom it may read something. Nobody else.
     """
     if reader.kind == "patient":
-        return reader.is_himself
+        return reader.is_himself or _stands_in(reader, state)
     if reader.kind == "system":
         return not state.is_held and permitted(reader, state, "report") is Seen.CONTENT
     return (

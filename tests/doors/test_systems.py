@@ -11,13 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from samsyn.endpoints.contracts import names
 from samsyn.errors import ConfigurationError
 from samsyn.settings import load
 from tests.doors.authority import Authority
-from tests.doors.instance import Instance, Planted, running
+from tests.doors.doors import imaging_outcome
+from tests.doors.instance import ISSUER, Instance, Planted, running
 from tests.doors.world import LINDEN, NORD, STATES
 
 NORD_SYSTEM, LINDEN_SYSTEM, STRANGER = "SE9990000001-S001", "SE9990000004-S001", "SE9990000009-S001"
+CONSUMER = "SE5565594230-TP01"
 _STATES = {state.name: state for state in STATES}
 
 
@@ -57,6 +60,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         "nord": authority.certificate("nord", NORD_SYSTEM.lower()),
         "linden": authority.certificate("linden", LINDEN_SYSTEM),
         "stranger": authority.certificate("stranger", STRANGER),
+        "consumer": authority.certificate("consumer", CONSUMER.lower()),
         "nameless": authority.certificate("nameless"),
         "expired": authority.certificate("expired", NORD_SYSTEM, days=-1),
         "revoked": authority.certificate("revoked", NORD_SYSTEM),
@@ -69,6 +73,10 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             "authorities": authority.file,
             "revoked": authority.revocations(systems["revoked"][2]),
         },
+        "consumer": [
+            {"name": "OVERSIKT", "hsa_id": CONSUMER, "serves": "care"},
+            {"name": "JOURNALEN", "hsa_id": CONSUMER, "serves": "patients", "original": "SE5565594230-1177"},
+        ],
         "certificates": {
             NORD: [{"name": "NORDCERT", "hsa_id": NORD_SYSTEM}],
             LINDEN: [{"name": "LINDENCERT", "hsa_id": LINDEN_SYSTEM}],
@@ -182,6 +190,43 @@ def test_a_record_system_with_a_certificate_gets_an_address_that_opens_a_patient
         assert answer.status == status
         assert (b"/launch/" in told) == (status == 201)
         assert b"ZQ001A" not in told
+
+
+@pytest.mark.parametrize(
+    ("system", "original", "person", "status", "told"),
+    [
+        ("consumer", "", "other provider", 200, True),
+        ("consumer", "", "outer block, consent", 200, False),
+        ("consumer", "SE5565594230-1177", "outer block, consent", 200, True),
+        ("linden", "", "other provider, consent", 200, True),
+        ("linden", "", "other provider", 200, False),
+        ("linden", "SE5565594230-1177", "other provider", 200, False),
+        ("stranger", "", "other provider", 401, False),
+    ],
+)
+def test_a_national_contract_tells_by_the_certificate_and_who_is_behind_it(
+    stage: Stage, system: str, original: str, person: str, status: int, told: bool
+) -> None:
+    connection = http.client.HTTPSConnection(
+        "127.0.0.1",
+        stage.made.server.https_port,
+        timeout=10,
+        context=stage.authority.caller(stage.systems[system]),
+    )
+    headers = {"Content-Type": "text/xml", "x-rivta-original-serviceconsumer-hsaid": original}
+    target = stage.persons[person].there
+    connection.request("POST", names.PATH, imaging_outcome(target.patient_id, ISSUER), headers)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    assert answer.status == status
+    assert (f"KANREP{target.token}".encode() in body) == told
+
+
+def test_a_consumers_certificate_opens_no_other_door(stage: Stage) -> None:
+    context = stage.authority.caller(stage.systems["consumer"])
+    for path in ("/dicomweb/studies", "/fhir/Patient?identifier=ZQ001A"):
+        assert stage.get(path, context)[0] == 401
 
 
 @pytest.mark.peer

@@ -51,6 +51,8 @@ class Reader:
     is_himself: bool = False
     """For kind patient: the person whom the documents are about. For kind consumer: serves the patient himself."""
     duties: frozenset[str] = frozenset()
+    is_guardian: bool = False
+    """For kind patient: somebody whom the registers may name as the guardian of the person (State.guardian)."""
 
 
 @dataclass(frozen=True)
@@ -119,5 +121,9 @@ class State:
     is_rejected: bool = False
     """The owner has taken the images back by a rejection note; report and referral stay."""
     is_protected: bool = False
+    guardian: str = ""
+    """What the register says of the reader who is a guardian: "" nothing, "now", "later", "over", "taken back"."""
+    age: str = ""
+    """The day before the thirteenth birthday ("twelve"), the birthday itself ("thirteen"), "" = not known."""
     is_merged: bool = False
     """The documents came under a number that has been merged into the person's; the registers know the new one."""

@@ -42,7 +42,22 @@ def _lifts(block: str, **rest: object) -> tuple[Lift, ...]:
     return tuple(Lift(block, place.unit, **rest) for place in _READING_UNITS)  # type: ignore[arg-type]
 
 
+_CHILD = replace(_FAR, name="child of twelve, guardian", guardian="now", age="twelve")
+CHILDREN: tuple[State, ...] = (
+    _CHILD,
+    replace(_CHILD, name="child of twelve, outer block, guardian", blocks=(_OUTER,)),
+    replace(_CHILD, name="child of twelve, preliminary, guardian", report="preliminary"),
+    replace(_CHILD, name="child of twelve, protected identity, guardian", is_protected=True),
+    replace(_CHILD, name="child of twelve, guardian later", guardian="later"),
+    replace(_CHILD, name="child of twelve, guardian no more", guardian="over"),
+    replace(_CHILD, name="child of twelve, guardian taken back", guardian="taken back"),
+    replace(_CHILD, name="child of twelve, no guardian", guardian=""),
+    replace(_CHILD, name="thirteen today, guardian", age="thirteen"),
+    replace(_CHILD, name="age unknown, guardian", age=""),
+)
+
 STATES: tuple[State, ...] = (
+    *CHILDREN,
     _OWN,
     replace(_OWN, name="own unit, own inner block", blocks=(Block("b", "inner", NORD, MEDICINE.unit),)),
     replace(_OWN, name="own unit, own outer block", blocks=(Block("b", "outer", NORD),)),
@@ -195,6 +210,7 @@ READERS: tuple[Reader, ...] = (
     replace(_PHYSICIAN, name="steward", purpose="administration", scope="", duties=frozenset({"steward"})),
     Reader("the patient himself", "patient", is_himself=True),
     Reader("another patient", "patient"),
+    Reader("a guardian", "patient", is_guardian=True),
     Reader("nobody", "nobody"),
     Reader("NORDWEB", "system", RADIOLOGY),
     Reader("KLARAWEB", "system", KLARA_CITY),

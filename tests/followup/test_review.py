@@ -17,6 +17,7 @@ from samsyn.model.subject import Subject
 from samsyn.store.index import review_rows
 from tests.access.house import House, a_house
 from tests.access.people import FOREIGN, FOREIGN_UNIT, HIMSELF, ME, NOW, OTHER_UNIT, OWN, UNIT, staff
+from tests.indexes import sqlite_only
 
 TODAY = NOW.date()
 
@@ -250,6 +251,7 @@ def test_what_a_check_is_about_is_every_event_that_shows_something_of_a_patient(
     assert ME
 
 
+@sqlite_only
 async def test_a_search_about_a_patient_or_a_reader_goes_through_that_index_and_not_the_providers(
     tmp_path: Path,
 ) -> None:

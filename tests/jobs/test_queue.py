@@ -9,7 +9,9 @@ import pytest
 from samsyn.clock import SystemClock
 from samsyn.errors import OutOfResources
 from samsyn.jobs import queue
+from samsyn.jobs.leases import Leases
 from samsyn.jobs.queue import Job, Later, Patience, Worker
+from samsyn.store.shared.memory import MemoryState
 from samsyn.store.store import Store
 from tests.indexes import make_store
 
@@ -181,3 +183,67 @@ async def test_work_under_way_at_the_end_is_done_after_the_next_start(store: Sto
 def test_pauses_double_up_to_the_longest() -> None:
     patience = Patience(100, 900.0)
     assert [patience.pause_s(attempt) for attempt in (1, 2, 3, 9, 10, 99)] == [2, 4, 8, 512, 900, 900]
+
+
+async def test_two_workers_do_each_job_once(store: Store) -> None:
+    shared, done = MemoryState(SystemClock()), []
+
+    async def work(job: Job) -> None:
+        await asyncio.sleep(0.01)
+        done.append(job.name)
+
+    await enqueue(store, "ours", *(str(number) for number in range(30)))
+    workers = [
+        Worker(store, SystemClock(), {"ours": work}, 2, leases=Leases(shared, name, 5))
+        for name in ("one", "two")
+    ]
+    for worker in workers:
+        worker.start()
+    await until(lambda: rows(store) == [])
+    assert sorted(done) == sorted(str(number) for number in range(30))
+    assert all(worker.done > 5 for worker in workers)
+    for worker in workers:
+        await worker.stop()
+    store.close()
+
+
+async def test_a_job_of_a_node_that_died_is_done_by_another_after_the_lease(store: Store) -> None:
+    shared, done = MemoryState(SystemClock()), []
+
+    async def work(job: Job) -> None:
+        done.append(job.name)
+
+    await enqueue(store, "ours", "a")
+    [(key,)] = store.peek(lambda one: [tuple(row) for row in one.execute("SELECT job_key FROM job")])
+    assert shared.claim("job", {str(key)}, "dead", 0.5) == {str(key)}
+    worker = Worker(store, SystemClock(), {"ours": work}, leases=Leases(shared, "alive", 5))
+    worker.start()
+    await asyncio.sleep(0.2)
+    assert done == []
+    await until(lambda: done == ["a"])
+    await worker.stop()
+    store.close()
+
+
+async def test_a_long_job_keeps_its_lease(store: Store) -> None:
+    shared, began = MemoryState(SystemClock()), []
+    ends = asyncio.Event()
+
+    async def work(job: Job) -> None:
+        began.append(job.name)
+        await ends.wait()
+
+    await enqueue(store, "ours", "a")
+    workers = [
+        Worker(store, SystemClock(), {"ours": work}, leases=Leases(shared, name, 0.3))
+        for name in ("one", "two")
+    ]
+    for worker in workers:
+        worker.start()
+    await asyncio.sleep(1.0)
+    assert began == ["a"]
+    ends.set()
+    await until(lambda: rows(store) == [])
+    for worker in workers:
+        await worker.stop()
+    store.close()

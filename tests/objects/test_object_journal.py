@@ -12,7 +12,7 @@ from samsyn import limits
 from samsyn.clock import SystemClock
 from samsyn.errors import DamagedData, OutOfResources, StoreFailed
 from samsyn.store import replay
-from samsyn.store.object_journal import JOURNAL, ObjectJournal, name_of
+from samsyn.store.object_journal import JOURNAL, name_of
 from samsyn.store.objects.folder import FolderObjects
 from samsyn.store.objects.port import Objects
 from samsyn.store.objects.remote_series import FOLDER
@@ -155,17 +155,17 @@ async def test_a_batch_whose_outcome_nobody_heard_is_passed_over_once_another_ca
     other.close()
 
 
-def test_a_number_that_is_taken_costs_one_batch_and_no_bytes(tmp_path: Path) -> None:
-    objects = FolderObjects(tmp_path)
-    journal = ObjectJournal(objects, tmp_path)
-    journal.roll_if_full()
-    objects.put_new(name_of(1), [b"left over"])
-    with pytest.raises(OutOfResources):
-        journal.append([b"batch"])
-    journal.roll_if_full()
-    journal.append([b"batch"])
-    assert journal.read(2, 0, 5) == b"batch"
-    assert journal.read(1, 0, 9) == b"left over"
+async def test_a_number_that_is_taken_by_what_is_left_over_costs_nobody_anything(tmp_path: Path) -> None:
+    objects = FolderObjects(tmp_path / "objects")
+    store = started(tmp_path / "one", objects)
+    await store.commit(add_message("1"), b"one")
+    for number in (2, 3):
+        objects.put_new(name_of(number), [b"left over"])
+    committed = await store.commit(add_message("2"), b"two")
+    assert committed.receipt.sequence == 2
+    assert [row[1:] for row in rows(store)] == [("1", b"one"), ("2", b"two")]
+    assert store.journal.read(2, 0, 9) == b"left over"
+    store.close()
 
 
 async def test_a_batch_that_is_missing_between_others_stops_the_start(tmp_path: Path) -> None:

@@ -27,9 +27,11 @@ from samsyn.access.authentication.smart.registered import smart_authority
 from samsyn.access.authentication.tokens import Tokens
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
+from samsyn.access.guardians import Guardians
 from samsyn.access.lift_requests import LiftRequests
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
+from samsyn.access.waiting import WaitingRooms
 from samsyn.clock import STOCKHOLM, SystemClock
 from samsyn.dicom.part10 import split_part10
 from samsyn.endpoints.demo_idp.personas import PERSONAS
@@ -135,6 +137,7 @@ class House:
             history=History(self.store),
             sending=self.exchange.sending,
             review=LogReview(self.store, self.clock),
+            guardians=Guardians(self.store, self.clock, self.gatekeeper.registers),
             extracts=Extracts(self.store, self.clock, self.connections.naming_providers()),
             connections=self.connections,
             work_lists=WorkLists(self.store, self.clock),
@@ -144,7 +147,11 @@ class House:
                 self.store, self.clock, self.intake, self.filing, self.connections.sender_again, self.mover
             ),
             clock=self.clock,
-            smart=smart_authority(self.settings, {}, self.clock, f"{self.base}/fhir", self.base),
+            smart=smart_authority(
+                self.settings, {}, WaitingRooms(self.clock), self.clock, f"{self.base}/fhir", self.base
+            ),
+            rooms=WaitingRooms(self.clock),
+            ticket_key=b"",
             static_folder=STATIC,
             version="0.1.0",
         )

@@ -7,17 +7,28 @@ one that serves patients has logged the patient in and reads as he would (rules.
 
 from dataclasses import replace
 
+from samsyn.errors import NotAllowed
 from samsyn.model.subject import Subject, SubjectKind
 
 
 def consumer(name: str, hsa_id: str, serves_care: bool) -> Subject:
     """A known consumer as a reader."""
-    roles = frozenset({"care"}) if serves_care else frozenset[str]()
+    roles = frozenset({"care"}) if serves_care else frozenset({"patients"})
     return Subject(SubjectKind.CONSUMER, hsa_id or name, name, None, session_id=name, roles=roles)
 
 
+def unnamed_consumer(shown: str) -> Subject:
+    """Somebody who is known by what he shows, before it is known who asks by way of him: he reads nothing."""
+    return Subject(SubjectKind.CONSUMER, shown, "", None)
+
+
 def reading_about(subject: Subject, patient_key: int) -> Subject:
-    """As whom the subject reads about this person: the patient himself, where that is whom a consumer serves."""
+    """As whom the subject reads about this person: the patient himself, where that is whom a consumer serves.
+
+    NotAllowed: a consumer that has not been named.
+    """
     if subject.kind is not SubjectKind.CONSUMER or "care" in subject.roles:
         return subject
+    if "patients" not in subject.roles:
+        raise NotAllowed("a consumer that serves nobody")
     return replace(subject, kind=SubjectKind.PATIENT, patient_key=patient_key)

@@ -87,6 +87,8 @@ class Event(StrEnum):
     MAKE_LOG_CHECK = "MAKE_LOG_CHECK"
     SIGN_LOG_CHECK = "SIGN_LOG_CHECK"
     REFUSED = "REFUSED"
+    REGISTER_GUARDIAN = "REGISTER_GUARDIAN"
+    END_GUARDIAN = "END_GUARDIAN"
     READ_WORK_LIST = "READ_WORK_LIST"
     SETTLE_HELD = "SETTLE_HELD"
     SETTLE_FINDING = "SETTLE_FINDING"
@@ -139,6 +141,8 @@ _WRITES: Final = frozenset(
         Event.END_BLOCK,
         Event.LIFT_BLOCK,
         Event.END_LIFT,
+        Event.REGISTER_GUARDIAN,
+        Event.END_GUARDIAN,
         Event.SETTLE_HELD,
         Event.SETTLE_FINDING,
         Event.STEWARD_LINK,

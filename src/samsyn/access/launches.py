@@ -4,12 +4,11 @@ The number never stands in an address, and a call opens nothing by itself: whoev
 the same rules as after a search.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from samsyn import limits
 from samsyn.access.authentication.tokens import new_secret
-from samsyn.clock import Clock
+from samsyn.access.waiting import WaitingRooms
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,27 +31,19 @@ class Launch:
 class Launches:
     """The calls that wait for their browser; bounded, and gone after limits.LOGIN_SECONDS."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._waiting: OrderedDict[str, tuple[float, Launch]] = OrderedDict()
+    def __init__(self, rooms: WaitingRooms) -> None:
+        self._waiting = rooms.room("launch", Launch, limits.LOGIN_SECONDS, limits.MAX_PENDING_LAUNCHES)
 
     def put(self, launch: Launch) -> str:
         """The ticket of a call."""
         ticket = new_secret()
-        self._waiting[ticket] = (self._clock.monotonic(), launch)
-        while len(self._waiting) > limits.MAX_PENDING_LAUNCHES:
-            self._waiting.popitem(last=False)
+        self._waiting.put(ticket, launch)
         return ticket
 
     def look(self, ticket: str) -> Launch | None:
         """The call, which goes on waiting: the browser may have to log in first. None: unknown, used or too old."""
-        found = self._waiting.get(ticket)
-        if found is None or self._clock.monotonic() - found[0] > limits.LOGIN_SECONDS:
-            return None
-        return found[1]
+        return self._waiting.look(ticket)
 
     def take(self, ticket: str) -> Launch | None:
         """The call, which is used up."""
-        launch = self.look(ticket)
-        self._waiting.pop(ticket, None)
-        return launch
+        return self._waiting.take(ticket)

@@ -6,7 +6,7 @@ grows with every write, so that a View made before is not used after.
 
 import uuid
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -24,7 +24,7 @@ from samsyn.model.national import NationalGrant, Register
 from samsyn.model.patient import PatientIdentifier
 from samsyn.model.registers import Block, BlockKind, CareRelation, Consent, Ground, Lift, LiftRequest
 from samsyn.model.subject import Purpose, Subject, SubjectKind
-from samsyn.store.index import grant_rows, patient_rows, register_rows
+from samsyn.store.index import grant_rows, guardian_rows, patient_rows, register_rows
 from samsyn.store.index.register_rows import Ask
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
@@ -54,6 +54,10 @@ def read_facts(
     `masters`: rows of registers elsewhere count beside the own ones as long as their copies are young enough.
     """
     text = now.isoformat()
+    if subject.kind is SubjectKind.PATIENT and subject.patient_key is not None:
+        own_keys = patient_rows.closure(ask, subject.patient_key)
+        children = guardian_rows.children_of(ask, own_keys, text)
+        subject = replace(subject, guardian_of=frozenset(each.child_key for each in children))
     provider = subject.assignment.provider_hsa_id if subject.assignment else ""
     relations = register_rows.relations_of(ask, patient_keys, text)
     if masters.counts(Register.RELATION, provider):

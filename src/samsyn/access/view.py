@@ -54,6 +54,7 @@ from samsyn.store.index import (
     instance_rows,
     patient_rows,
     register_rows,
+    version_rows,
 )
 from samsyn.store.index.port import IndexConnection
 from samsyn.store.index.register_rows import Ask
@@ -159,6 +160,7 @@ class Gatekeeper:
         policy: Policy | None = None,
         blocks_known: Callable[[], bool] = lambda: True,
         local_issuers: Mapping[str, str] = MappingProxyType({}),
+        choices: ActiveChoices | None = None,
     ) -> None:
         """`local_issuers`: provider HSA-id by the issuer of its own patient numbers."""
         self._local_issuers = MappingProxyType(dict(local_issuers))
@@ -166,7 +168,7 @@ class Gatekeeper:
         self._clock = clock
         self._policy = policy or Policy()
         self._blocks_known = blocks_known
-        self.choices = ActiveChoices()
+        self.choices = choices or ActiveChoices()
         self.registers = Registers(store, clock, self._policy)
         self._kept: OrderedDict[object, _Kept] = OrderedDict()
         self.refusals = Refusals(clock, self._write)
@@ -411,8 +413,8 @@ class Gatekeeper:
         return self.registers.masters.unreachable(own.provider_hsa_id) if own else frozenset()
 
     @property
-    def _version(self) -> tuple[int, int, int]:
-        return self.registers.version, self.choices.version, self._store.peek(identity_rows.last_event)
+    def _version(self) -> tuple[int, ...]:
+        return self.registers.version, self.choices.version, *self._store.peek(version_rows.views)
 
     async def _make(
         self, subject: Subject, purpose: Purpose, patient_keys: frozenset[int] | None, with_rejected: bool

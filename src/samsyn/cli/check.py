@@ -13,7 +13,7 @@ from samsyn import limits, settings
 from samsyn.errors import ConfigurationError
 from samsyn.exchange.security import listener_context
 from samsyn.settings import Settings
-from samsyn.store.index import upkeep_rows
+from samsyn.store.index import engagement_rows, upkeep_rows
 
 
 def run(config: Path | None) -> int:
@@ -30,6 +30,7 @@ def run(config: Path | None) -> int:
         *_tls(values),
         *_disk(values),
         *_damage(values),
+        *_engagements(values),
         *_parts(),
         *_providers(values),
     ]
@@ -79,6 +80,7 @@ def _secrets(values: Settings) -> Iterator[str]:
         ("[audit] anchor_key_file", values.audit.anchor_key_file),
         ("[storelog] key_file", values.storelog.key_file),
         ("[atna] key_file", values.atna.key_file),
+        ("[engagement_index] key_file", values.engagement_index.key_file),
     ):
         if file is None:
             continue
@@ -131,6 +133,25 @@ def _damage(values: Settings) -> Iterator[str]:
         yield (
             f"{count} stored bodies are damaged and not served: stop the service, run `samsyn scrub` to have them"
             " named, and mend them from a copy of the data folder ([data] second_copy)"
+        )
+
+
+def _engagements(values: Settings) -> Iterator[str]:
+    """A source system that nobody is told of is never asked."""
+    if not values.engagement_index.address:
+        return
+    if not any(provider.source_system for provider in values.provider):
+        yield "[engagement_index] is set but no provider has a source_system: nothing would be told"
+    waiting, refused = engagement_rows.counts(values.data.folder / "index.sqlite")
+    if refused:
+        yield (
+            f"the engagement index has refused {refused} engagements: look for engagement-refused in the log;"
+            " they are tried again every day"
+        )
+    if waiting > limits.ENGAGEMENT_BACKLOG:
+        yield (
+            f"{waiting} persons' changes wait for the engagement index: is [engagement_index] address right, and"
+            " does it answer?"
         )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _MARK = "samsyn-demo"
 _LOCAL_PACS_PORT = 4242
+_CONSUMER_TOKENS = "consumers.json"
 
 _WHO = """
 Log in at {base}/ with the demo identity provider, for example as
@@ -29,20 +30,22 @@ Log in at {base}/ with the demo identity provider, for example as
   a radiologist at Nordsjukhuset                 sees what the hospital did
   other people and their duties are listed on the log-in page.
 
+National consumers ask by GetImagingOutcome, with the tokens in {consumers}.
+
 Ctrl-C ends the demo. The operations log is in {log}.
 """
 
 
 def run(folder: Path) -> None:
     """Empties the folder, starts Samsyn, lets the region's systems send, then serves until told to stop."""
-    _empty(folder)
+    empty(folder)
     log = folder / "samsyn.log"
     with log.open("w", encoding="utf-8") as stream:
         operations_log.start(stream)
         asyncio.run(_Demo(folder, log).run())
 
 
-def _empty(folder: Path) -> None:
+def empty(folder: Path) -> None:
     """Removes an earlier demo and nothing else: a folder with anything but a demo in it is left alone."""
     if folder.exists() and any(folder.iterdir()) and not (folder / _MARK).exists():
         raise ConfigurationError(f"{folder} is not empty and holds no demo: choose another with --data")
@@ -59,12 +62,18 @@ class _Demo:
         self._log = log
 
     async def run(self) -> None:
-        from samsyn_demo.region import REGION, Ports, settings_toml
+        from samsyn_demo.people import guardians_csv
+        from samsyn_demo.region import CONSUMERS, REGION, Ports, settings_toml
 
         tokens = {each.stow_client: secrets.token_urlsafe(32) for each in REGION if each.stow_client}
+        consumers = {name: secrets.token_urlsafe(32) for name, _ in CONSUMERS}
+        _keep(self._folder / _CONSUMER_TOKENS, consumers)
         ports = Ports(local_pacs=_free_port(_LOCAL_PACS_PORT))
         file = self._folder / "samsyn.toml"
-        file.write_text(settings_toml(str(self._folder / "data"), ports, tokens), encoding="utf-8")
+        guardians = self._folder / "guardians.csv"
+        guardians.write_text(guardians_csv(), encoding="utf-8")
+        text = settings_toml(str(self._folder / "data"), ports, tokens | consumers, str(guardians))
+        file.write_text(text, encoding="utf-8")
         told = stop_signals()
         server = Server(settings.load(file), SystemClock())
         await server.start()
@@ -78,7 +87,9 @@ class _Demo:
         if not stop.done():
             whole = loaded.is_set()
             print(
-                _WHO.format(base=base, log=self._log) if whole else "The region did not load whole.",
+                _WHO.format(base=base, log=self._log, consumers=self._folder / _CONSUMER_TOKENS)
+                if whole
+                else "The region did not load whole.",
                 flush=True,
             )
             await stop
@@ -120,6 +131,12 @@ class _Demo:
                 process.terminate()
             await process.wait()
             raise
+
+
+def _keep(file: Path, secret: dict[str, str]) -> None:
+    """Writes secrets of the demo where only its user reads them."""
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(secret, indent=1), encoding="utf-8")
 
 
 def _free_port(first: int) -> int:

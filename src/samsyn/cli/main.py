@@ -48,11 +48,18 @@ def serve(
             " prints one JSON line with everything that a test needs.",
         ),
     ] = False,
+    index: Annotated[
+        str,
+        typer.Option(
+            help="With --scratch: postgresql://user@host:port/database that keeps the index, in a schema of its own"
+            " that is taken away at the end."
+        ),
+    ] = "",
 ) -> None:
     """Start the service: DICOM, HTTP and HL7 listeners and jobs. Ends cleanly on SIGTERM or Ctrl-C."""
     from samsyn.cli import serve as verb
 
-    verb.run(config, data, dimse_port, http_port, mllp_port, scratch)
+    verb.run(config, data, dimse_port, http_port, mllp_port, scratch, index)
 
 
 @app.command()
@@ -65,6 +72,19 @@ def demo(
     from samsyn.cli import demo as verb
 
     verb.run(data)
+
+
+@app.command("demo-cluster")
+def demo_cluster(
+    data: Annotated[Path, typer.Option(help="Folder of the demo; emptied at each start.")] = Path(
+        "var/demo-cluster"
+    ),
+    stays: Annotated[bool, typer.Option(help="Serve on when all has been shown.")] = True,
+) -> None:
+    """Start the region on two nodes with PostgreSQL and an S3-compatible object store, and kill one while it loads."""
+    from samsyn.cli import demo_cluster as verb
+
+    raise typer.Exit(verb.run(data, stays=stays))
 
 
 @app.command()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from samsyn.settings import Settings
+from samsyn.settings.cluster import IndexSettings
 
 TEST_PERSONS = (
     ("191212121212", "Tolvansson^Tolvan", "19121212", "M"),
@@ -47,7 +48,7 @@ class Scratch:
     system_tokens: dict[str, str]
 
 
-def make(folder: Path) -> Scratch:
+def make(folder: Path, index: str = "") -> Scratch:
     """Two providers that send (Nordsjukhuset, Klara Röntgen AB) and a health centre that reads (Linden)."""
     tokens = {name: secrets.token_urlsafe(32) for name in (*_TOKENS, *(name for name, _ in _CONSUMERS))}
     values = {
@@ -63,7 +64,14 @@ def make(folder: Path) -> Scratch:
             {"name": name, "sha256": _digest(name, tokens), "serves": serves} for name, serves in _CONSUMERS
         ],
     }
-    return Scratch(Settings.model_validate(values), tokens)
+    settings = Settings.model_validate(values)
+    if index:
+        # A throw-away instance is one node, whose bytes may lie in its folder.
+        database = IndexSettings(
+            kind="postgresql", address=index, schema_name=f"scratch_{secrets.token_hex(6)}"
+        )
+        settings = settings.model_copy(update={"index": database})
+    return Scratch(settings, tokens)
 
 
 def _token(name: str, tokens: dict[str, str]) -> dict[str, Any]:

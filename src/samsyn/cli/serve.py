@@ -17,6 +17,7 @@ from samsyn.clock import SystemClock
 from samsyn.errors import ConfigurationError
 from samsyn.server import Server
 from samsyn.settings import Settings
+from samsyn.store.opening import drop_index
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +32,9 @@ def run(
     http_port: int | None,
     mllp_port: int | None,
     scratch: bool,
+    index: str = "",
 ) -> None:
-    """Serves until SIGTERM or SIGINT."""
+    """Serves until SIGTERM or SIGINT. `index`: address of the database that keeps the index of a scratch instance."""
     operations_log.start(sys.stderr)
     os.umask(0o077)
     sys.setswitchinterval(_SWITCH_S)
@@ -40,7 +42,7 @@ def run(
     if scratch:
         folder = Path(tempfile.mkdtemp(prefix="samsyn-scratch-"))
         try:
-            asyncio.run(_serve_scratch(folder))
+            asyncio.run(_serve_scratch(folder, index))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         return
@@ -84,14 +86,16 @@ async def _serve(values: Settings) -> None:
     await until_told(server, told)
 
 
-async def _serve_scratch(folder: Path) -> None:
-    instance = scratch_instance.make(folder)
+async def _serve_scratch(folder: Path, index: str) -> None:
+    instance = scratch_instance.make(folder, index)
     told = stop_signals()
     server = Server(instance.settings, SystemClock())
     await _start(server)
     await server.add_test_persons(scratch_instance.TEST_PERSONS, scratch_instance.BOOKED_PERSONS)
     print(json.dumps(_description(server, instance, folder), ensure_ascii=False), flush=True)
     await until_told(server, told)
+    if index:
+        await asyncio.to_thread(drop_index, instance.settings)
 
 
 def _description(server: Server, instance: scratch_instance.Scratch, folder: Path) -> dict[str, object]:

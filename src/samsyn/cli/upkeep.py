@@ -9,21 +9,27 @@ from pathlib import Path
 from samsyn import limits, settings
 from samsyn.clock import SystemClock
 from samsyn.errors import ConfigurationError
-from samsyn.settings import DataSettings
+from samsyn.settings import Settings
 from samsyn.store import replay
+from samsyn.store.opening import open_index, open_objects, open_store
 from samsyn.store.replay import Progress
-from samsyn.store.store import Store, lock
+from samsyn.store.store import lock
 from samsyn.store.upkeep.scrub import Scrub, Scrubbed
 
 
 def rebuild(config: Path | None, data: Path | None) -> int:
     """Makes the index anew; 0 = all bodies are good, 1 = some are damaged."""
-    values = _data(config, data)
-    descriptor = lock(values.folder)
+    values = _settings(config, data)
+    values.data.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = lock(values.data.folder)
     began = time.monotonic()
+    index, remote = open_index(values), open_objects(values.objects)
     try:
-        records, damaged = replay.rebuild(values.folder, values.second_copy, _tell)
+        records, damaged = replay.rebuild(values.data.folder, values.data.second_copy, _tell, index, remote)
     finally:
+        for each in (index, remote):
+            if each is not None:
+                each.close()
         os.close(descriptor)
     print(f"The index was made anew from {records} records in {time.monotonic() - began:.1f} s.")
     if damaged:
@@ -43,9 +49,8 @@ def _tell(progress: Progress) -> None:
 
 def scrub(config: Path | None, data: Path | None, mib_per_s: float) -> int:
     """Reads everything again; 0 = whole (or mended), 1 = damage is left."""
-    values = _data(config, data)
     clock = SystemClock()
-    store = Store(values.folder, clock, values.second_copy)
+    store = open_store(_settings(config, data), clock)
     store.start()
     try:
         seen = asyncio.run(Scrub(store, clock, mib_per_s=mib_per_s).whole_pass())
@@ -65,10 +70,11 @@ def _print(seen: Scrubbed) -> None:
     )
 
 
-def _data(config: Path | None, data: Path | None) -> DataSettings:
-    values = settings.load(config).data
+def _settings(config: Path | None, data: Path | None) -> Settings:
+    values = settings.load(config)
     if data is not None:
-        values = values.model_copy(update={"folder": data})
-    if not (values.folder / "journal").is_dir():
-        raise ConfigurationError(f"{values.folder} is no data folder of Samsyn: there is no journal in it")
+        values = values.model_copy(update={"data": values.data.model_copy(update={"folder": data})})
+    folder = values.data.folder
+    if values.objects.kind == "folder" and not (folder / "journal").is_dir():
+        raise ConfigurationError(f"{folder} is no data folder of Samsyn: there is no journal in it")
     return values

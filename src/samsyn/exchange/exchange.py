@@ -9,6 +9,7 @@ from samsyn.exchange.commitment import STORAGE_COMMITMENT_JOB, Commitments
 from samsyn.exchange.pool import AssociationPool
 from samsyn.exchange.security import caller_context
 from samsyn.exchange.sending import SEND_JOB, Sending
+from samsyn.jobs.leases import Leases
 from samsyn.jobs.queue import Patience, Worker
 from samsyn.providers.connections import Connections
 from samsyn.render.transcoding import Transcoder
@@ -32,8 +33,12 @@ class Exchange:
         retriever: Retriever,
         transcoder: Transcoder,
         patience: Patience = _PATIENCE,
+        leases: Leases | None = None,
     ) -> None:
-        """ConfigurationError: the certificates of [dicom_tls] can not be used."""
+        """`leases`: by which nodes agree who delivers what.
+
+        ConfigurationError: the certificates of [dicom_tls] can not be used.
+        """
         title = settings.dicom.ae_title
         self.pool = AssociationPool(clock, title, caller_context(settings.dicom_tls))
         self.commitments = Commitments(
@@ -59,6 +64,7 @@ class Exchange:
             },
             limits.MAX_OUTGOING_JOBS,
             patience,
+            leases,
         )
 
     def start(self) -> None:

@@ -131,8 +131,11 @@ class Sending:
             return []
         return self._connections.destinations_of(assignment.provider_hsa_id)
 
-    async def request(self, view: View, study_uid: str, destination: str, series_uid: str = "") -> str:
-        """Has a study, or one series of it, sent to an archive of the reader's own provider; the transfer's id.
+    async def request(
+        self, view: View, study_uid: str, destination: str, series_uid: str = "", transfer_id: str = ""
+    ) -> str:
+        """Has a study, or one series of it, sent to an archive of the reader's own provider; the transfer's id, a new
+        one unless the asker has chosen one. Conflict: that one is taken.
 
         It is in the audit journal, with its receiver, and durable when this returns. What is sent is what the View
         shows now; what has come to be hidden until then does not leave. NotFound: nothing to see there. NotAllowed:
@@ -149,7 +152,7 @@ class Sending:
             raise LimitExceeded("MAX_TRANSFER_INSTANCES")
         item = self._retriever.item_of(view, study_uid)
         await self._gatekeeper.record_opening(view, study_uid, "send", receiver=destination)
-        transfer_id = uuid.uuid4().hex
+        transfer_id = transfer_id or uuid.uuid4().hex
         payload = {
             "reader": carried.written(Carried.of(view)),
             "destination": destination,

@@ -44,6 +44,7 @@ class Code(StrEnum):
 _ACCEPT_CODES = {Code.ACCEPT: "CA", Code.ERROR: "CE", Code.REJECT: "CR"}
 """Enhanced mode's commit codes for the same verdicts."""
 
+_VERSION = re.compile(r"2(\.[0-9]){1,2}")
 _CONDITIONS = {
     100: "Segment sequence error",
     101: "Required field missing",
@@ -123,7 +124,7 @@ def answers(header: Header, verdict: Verdict, when: datetime) -> tuple[bytes, ..
 
 def acknowledgement(header: Header, verdict: Verdict, code: str, when: datetime) -> bytes:
     """One ACK message in the sender's version (2.5 when it told none), segments ended by CR."""
-    version = header.version if re.fullmatch(r"2(\.[0-9]){1,2}", header.version) else "2.5"
+    version = header.version if _VERSION.fullmatch(header.version) else "2.5"
     # Point-of-care results are answered by an event of their own (chapter 7.3.3).
     event = "R33" if header.code == "ORU" and header.trigger in ("R30", "R31", "R32") else header.trigger
     trigger = f"^{escape(event)}" if event else ""

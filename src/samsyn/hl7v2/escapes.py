@@ -59,7 +59,7 @@ def escape(text: str, delimiters: Delimiters = STANDARD) -> str:
     """Plain text so that `unescape` gives it back; LF becomes `\\.br\\`."""
     if text.isalnum():
         return text
-    return text.translate(_escapes(delimiters))
+    return text.translate(_STANDARD_ESCAPES if delimiters is STANDARD else _escapes(delimiters))
 
 
 @lru_cache(maxsize=64)
@@ -76,6 +76,9 @@ def _escapes(delimiters: Delimiters) -> dict[int, str]:
     if delimiters.truncation:
         table[delimiters.truncation] = f"{mark}P{mark}"
     return {ord(sign): sequence for sign, sequence in table.items() if sign}
+
+
+_STANDARD_ESCAPES = _escapes(STANDARD)
 
 
 def _decoded(text: str, delimiters: Delimiters, charset: Charset) -> str:

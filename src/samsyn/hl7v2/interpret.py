@@ -8,7 +8,7 @@ from samsyn.hl7v2.paths import parse_path
 from samsyn.hl7v2.profile import Profile
 from samsyn.hl7v2.readings.bookings import read_bookings
 from samsyn.hl7v2.readings.documents import read_document
-from samsyn.hl7v2.readings.identity import read_patient
+from samsyn.hl7v2.readings.identity import read_guardians, read_patient
 from samsyn.hl7v2.readings.moves import LINKS, MERGES, MOVES, read_identity_event
 from samsyn.hl7v2.readings.referrals import read_referrals
 from samsyn.hl7v2.readings.results import read_reports
@@ -94,4 +94,5 @@ def _update(message: Message, profile: Profile, notes: list[str]) -> PatientUpda
     patient = read_patient(message.segments, profile.patient, notes)
     if message.first("PID") is not None and any(segment.is_null(5) for segment in message.all("PID")):
         notes.append("PID-5: asks to delete the name, which is not done")
-    return PatientUpdate(patient, when.begins if when else None)
+    guardians = read_guardians(message.segments, profile.patient, notes)
+    return PatientUpdate(patient, when.begins if when else None, guardians)

@@ -40,11 +40,24 @@ class PatientClaim:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardianClaim:
+    """Who is told to be the patient's guardian (vårdnadshavare). Days are YYYYMMDD, "" = not told."""
+
+    identifiers: tuple[SentIdentifier, ...]
+    starts: str = ""
+    ends: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PatientUpdate:
-    """Demographics from a register (ADT). `when` is the moment of the event, by the sender's clock."""
+    """Demographics from a register (ADT). `when` is the moment of the event, by the sender's clock.
+
+    `guardians`: all of them as the source knows them now; None = it does not tell that.
+    """
 
     patient: PatientClaim
     when: datetime | None
+    guardians: tuple[GuardianClaim, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,6 @@ _NAME = re.compile(r"[A-Z][A-Z0-9]{2}")
 _UTF8_MARK = b"\xef\xbb\xbf"
 
 
-def kind_field(name: str) -> int:
-    """Where a segment tells its kind: OBX-3 observation identifier, NTE-4 comment type; field 1 of others."""
-    return {"OBX": 3, "NTE": 4}.get(name, 1)
-
-
 @dataclass(slots=True, eq=False)
 class Grammar:
     """How the values of one message are read, and those that were read: dozens of OBX repeat the same codes."""
@@ -63,8 +58,8 @@ class Segment:
 
     @property
     def kind(self) -> str:
-        """What it tells about, in upper case."""
-        return self.code(kind_field(self.name))
+        """What it tells about, in upper case: OBX-3 observation identifier, NTE-4 comment type; field 1 of others."""
+        return self.code(3 if self.name == "OBX" else 4 if self.name == "NTE" else 1)
 
     def code(self, field: int) -> str:
         """The first component in upper case, as codes are compared."""
@@ -201,28 +196,13 @@ class Segments(tuple[Segment, ...]):
             known.setdefault(segment.name, []).append(segment)
         return known
 
-    @cached_property
-    def _codes(self) -> dict[tuple[str, int], list[str]]:
-        return {}
-
     def named(self, name: str) -> Sequence[Segment]:
         """Those of that name, in order."""
         return self.by_name.get(name, ())
 
-    def codes(self, name: str, field: int) -> list[str]:
-        """`code` of the field of each segment of that name."""
-        place = (name, field)
-        known = self._codes.get(place)
-        if known is None:
-            known = self._codes[place] = [segment.code(field) for segment in self.named(name)]
-        return known
-
     def of_kind(self, name: str, kind: str) -> list[Segment]:
         """Those of that name that tell about `kind` (upper case), in order."""
-        kinds = self.codes(name, kind_field(name))
-        if kind not in kinds:
-            return []
-        return [segment for segment, each in zip(self.named(name), kinds, strict=True) if each == kind]
+        return [segment for segment in self.named(name) if segment.kind == kind]
 
     def with_header(self, header: Segment) -> "Segments":
         """These and the message's header."""
@@ -269,10 +249,6 @@ def parse(raw: bytes, default: Charset = Charset.LATIN_1, forced: Charset | None
     charset = charset_for(_declared_charset(raw, delimiters), default, forced)
     lines = _lines(decode(raw, charset))
     segments = _segments(lines, delimiters, charset)
-    if sum(line.startswith("MSH") for line in lines) > 1:
-        raise BadMessage(
-            "MSH", 2, 0, "one block holds two messages; each needs its own frame", SEGMENT_SEQUENCE
-        )
     return Message(segments, delimiters, charset)
 
 
@@ -389,6 +365,10 @@ def _segments(lines: Sequence[str], delimiters: Delimiters, charset: Charset) ->
         else:
             is_plain = all_plain or _is_plain(line, delimiters, charset)
         segments.append(Segment(name, sequence, fields, plain if is_plain else other))
+    if counts["MSH"] > 1:
+        raise BadMessage(
+            "MSH", 2, 0, "one block holds two messages; each needs its own frame", SEGMENT_SEQUENCE
+        )
     return Segments(segments)
 
 

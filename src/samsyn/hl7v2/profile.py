@@ -56,6 +56,9 @@ class PatientRules:
     steward when the source keeps no patient register. What it moves of its own texts (A44, A45) is always taken."""
     protected: tuple[Condition, ...] = (Condition(Path("PD1", "", 12), "Y"),)
     """Any of these marks a protected identity (skyddade personuppgifter)."""
+    guardians: Mapping[str, str] = field(default_factory=dict)
+    """NK1-3 codes (HL7 table 0063) -> "guardian", for a source that speaks for the population register: its NK1
+    segments are then the register of guardians. Empty = NK1 is passed over."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ _PRECISIONS = (Precision.YEAR, *Precision)
 _FULL_HOURS_FROM = 1900
 """Since then Swedish time has changed at full hours only (time zone database, Europe/Stockholm)."""
 _NOTHING = timedelta()
+_TO_THE_SECOND = len("YYYYMMDDHHMMSS")
 _FIRST_MOMENT = (FIRST_YEAR, 1, 1, 0, 0, 0)
 """What stands for parts that were not told."""
 
@@ -70,6 +71,8 @@ def read_time(text: str) -> PointInTime | None:
     text = text.strip()
     if not text:
         return None
+    if len(text) == _TO_THE_SECOND and (quick := _quick(text)) is not None:
+        return quick
     match = _TS.fullmatch(text)
     if match is None:
         raise BadInput("not a time of the form YYYYMMDDHHMMSS with an optional zone as +0100")
@@ -88,9 +91,29 @@ def read_time(text: str) -> PointInTime | None:
     return _in_stockholm(told.replace(tzinfo=None), precision, text)
 
 
+def _quick(text: str) -> PointInTime | None:
+    """The usual form, YYYYMMDDHHMMSS in an hour without change of time; None for the long way."""
+    if not text.isdecimal() or not text.isascii():
+        return None
+    try:
+        told = datetime.fromisoformat(f"{text[:8]}T{text[8:]}Z")
+    except ValueError:
+        return None
+    if not _FULL_HOURS_FROM <= told.year <= LAST_YEAR:
+        return None
+    early, late = _ahead(told.year, told.month, told.day, told.hour)
+    return PointInTime(told - early, Precision.SECOND, text) if early == late else None
+
+
 def write_time(moment: datetime) -> str:
     """A moment as TS to the second with zone, in Swedish local time."""
-    return moment.astimezone(STOCKHOLM).strftime("%Y%m%d%H%M%S%z")
+    return _written(moment.replace(microsecond=0))
+
+
+@lru_cache(maxsize=256)
+def _written(second: datetime) -> str:
+    """Many messages are answered in one second."""
+    return second.astimezone(STOCKHOLM).strftime("%Y%m%d%H%M%S%z")
 
 
 def _calendar(given: Sequence[int], fraction: str) -> datetime:

@@ -10,10 +10,10 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from samsyn.clock import Clock
-from samsyn.errors import OutOfResources
+from samsyn.errors import OutOfResources, SamsynError
 from samsyn.store.shared.port import SharedState
 
 log = logging.getLogger(__name__)
@@ -55,14 +55,35 @@ class Duty:
     name: str
     start: Callable[[], Awaitable[None]]
     stop: Callable[[], Awaitable[None]]
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+    """What a node does now and then while another one has the duty: reading what that one has found out."""
+
+
+class Runnable(Protocol):
+    """Something that runs in the background."""
+
+    def start(self) -> None:
+        """Begins."""
+
+    async def stop(self) -> None:
+        """Ends; it may be started again."""
+
+
+def duty_of(name: str, runnable: Runnable) -> Duty:
+    """A duty that is started without waiting."""
+
+    async def start() -> None:
+        runnable.start()
+
+    return Duty(name, start, runnable.stop)
 
 
 class Duties:
-    """Runs each duty on this node while its lease is here."""
+    """Runs each duty on this node while its lease is here; all of them, where there is no other node."""
 
-    def __init__(self, leases: Leases, duties: list[Duty], clock: Clock) -> None:
+    def __init__(self, leases: Leases | None, clock: Clock) -> None:
         self._leases = leases
-        self._duties = {duty.name: duty for duty in duties}
+        self._duties: dict[str, Duty] = {}
         self._clock = clock
         self._running: dict[str, float] = {}
         """Since when each was certainly ours, on the monotonic clock."""
@@ -73,9 +94,15 @@ class Duties:
         """Names of the duties that this node does now."""
         return sorted(self._running)
 
-    def start(self) -> None:
-        """Begins to take duties, on the running event loop."""
-        self._task = asyncio.create_task(self._run(), name="duties")
+    async def start(self, duties: list[Duty]) -> None:
+        """Begins to take the duties, on the running event loop."""
+        self._duties = {duty.name: duty for duty in duties}
+        if self._leases is not None:
+            self._task = asyncio.create_task(self._run(self._leases), name="duties")
+            return
+        for duty in duties:
+            await duty.start()
+            self._running[duty.name] = self._clock.monotonic()
 
     async def stop(self) -> None:
         """Stops all that runs here and gives the leases back, so that another node goes on at once."""
@@ -85,16 +112,20 @@ class Duties:
         names = set(self._running)
         for name in names:
             await self._end(name)
-        await self._leases.release(_DUTY, names)
+        if self._leases is not None:
+            await self._leases.release(_DUTY, names)
 
-    async def _run(self) -> None:
+    async def _run(self, leases: Leases) -> None:
         while True:
-            await self._look()
-            await asyncio.sleep(self._leases.seconds / _RENEWED_EACH)
+            try:
+                await self._look(leases)
+            except (SamsynError, OSError) as problem:
+                log.warning("duty-failed", extra={"error": type(problem).__name__})
+            await asyncio.sleep(leases.seconds / _RENEWED_EACH)
 
-    async def _look(self) -> None:
+    async def _look(self, leases: Leases) -> None:
         asked = self._clock.monotonic()
-        ours = await self._leases.claim(_DUTY, set(self._duties))
+        ours = await leases.claim(_DUTY, set(self._duties))
         for name in ours:
             if name not in self._running:
                 await self._duties[name].start()
@@ -102,8 +133,11 @@ class Duties:
             self._running[name] = asked
         for name, since in list(self._running.items()):
             # What could not be renewed is stopped one look before another node may have it.
-            if self._clock.monotonic() - since > self._leases.seconds * (1 - 1 / _RENEWED_EACH):
+            if self._clock.monotonic() - since > leases.seconds * (1 - 1 / _RENEWED_EACH):
                 await self._end(name)
+        for name, duty in self._duties.items():
+            if name not in self._running and duty.meanwhile is not None:
+                await duty.meanwhile()
 
     async def _end(self, name: str) -> None:
         del self._running[name]

@@ -160,7 +160,11 @@ class Worker:
         if self._leases is None or not jobs:
             return jobs
         free = max(1, self._most - len(self._under_way))  # what waits here longer than a lease is another's
-        ours = await self._leases.claim(JOB, {str(job.key) for job in jobs[:free]})
+        ours: set[str] = set()
+        for first in range(0, len(jobs), free):
+            ours = await self._leases.claim(JOB, {str(job.key) for job in jobs[first : first + free]})
+            if ours:
+                break
         if not ours:
             return []
         still = await self._ready(kinds)

@@ -129,3 +129,19 @@ class LiftRequest:
     """The administrator's words to the asker."""
     until: datetime | None = None
     """When a granted lift ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guardianship:
+    """Somebody stands in for a child (vårdnadshavare), by their keys."""
+
+    guardianship_id: str
+    child_key: int
+    guardian_key: int
+    starts: datetime
+    ends: datetime | None
+    """None = as long as the child is young enough."""
+    source: str
+    """"steward", "file" or "adt:" with the system that told it."""
+    ended: datetime | None = None
+    """When it was taken back."""

@@ -90,12 +90,12 @@ class Subject:
     roles: frozenset[str] = frozenset()
     """Duties beyond care: "block-administrator", "log-reviewer", "exchange-desk", "steward";
     "protected-identity" lets see the names of people with protected identity. Of a consumer: "care" when its
-    readers are staff elsewhere."""
+    readers are staff elsewhere, "patients" when they are patients."""
     patient_key: int | None = None
     """The person himself, for kind PATIENT."""
     guardian_of: frozenset[int] = frozenset()
-    """For kind PATIENT: the persons whom an authority tells to be his children (vårdnadshavare). Nothing in this
-    version tells that, so it is empty for everybody who logs in."""
+    """For kind PATIENT: the children whom he is the guardian of (vårdnadshavare), as the register of guardians stands
+    when a View is made; empty in what a log-in gives."""
     protected: bool = False
     """Staff with protected personal data (skyddade personuppgifter): the name is told to nobody else."""
 

@@ -74,8 +74,8 @@ def owner_of_text(transaction: Transaction, issuer: str, accession: str, patient
     """(whose a text is that comes for this person under this accession number, correction key or 0)."""
     if accession:
         rows = transaction.all(
-            "SELECT correction_key, from_key, to_key FROM correction WHERE accession = ? AND accession_issuer = ?"
-            " AND ended = '' ORDER BY correction_key DESC",
+            "SELECT correction_key, from_key, to_key FROM correction WHERE accession = ? AND accession <> ''"
+            " AND accession_issuer = ? AND ended = '' ORDER BY correction_key DESC",
             accession,
             issuer,
         )

@@ -43,7 +43,17 @@ def keep_sent(
 
 def agreement(transaction: Transaction, patient_key: int, said: Demographics) -> Comparison:
     """How what is said agrees with what stronger sources than images said about the person."""
-    known, origin = registry.known(transaction, patient_key)
+    return _compared(*registry.known(transaction, patient_key), said)
+
+
+def agreement_with(transaction: Transaction, person: registry.Known, said: Demographics) -> Comparison:
+    """`agreement` for a person who has been looked up."""
+    if person.is_survivor:
+        return _compared(person.demographics, person.origin, said)
+    return agreement(transaction, person.key, said)
+
+
+def _compared(known: Demographics, origin: DemographicsOrigin, said: Demographics) -> Comparison:
     if origin is DemographicsOrigin.IMAGE:
         first = compare(known, said)
         # Two images of one number: neither knows better, but two people under one number are told apart.

@@ -26,10 +26,12 @@ from samsyn.store.store import Store
 class PatientLookup:
     """Looks persons up by number, identifier or handle."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, key: bytes = b"") -> None:
+        """`key`: 32 bytes that the handles rest on, the same on all nodes; empty = one kept in the data folder."""
         self._store = store
         self._clock = clock
-        self._cipher = Cipher(algorithms.AES256(_secret(store.folder / "handles.key")), modes.ECB())  # noqa: S305
+        key = key or _secret(store.folder / "handles.key")
+        self._cipher = Cipher(algorithms.AES256(key), modes.ECB())  # noqa: S305
         # ECB on a single random-keyed block is a plain permutation of 64-bit keys: what an opaque handle needs.
 
     async def by_number(self, text: str) -> list[Patient]:

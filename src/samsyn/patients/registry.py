@@ -5,6 +5,7 @@ these are one person; all of them together are a *closure*, and one of them, the
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -16,7 +17,7 @@ from samsyn.store.index import patient_rows
 from samsyn.store.index.port import IndexConnection
 from samsyn.store.transaction import Transaction
 
-_STRENGTH = {"": 0, DemographicsOrigin.IMAGE: 1, DemographicsOrigin.REFERRAL: 2, DemographicsOrigin.ADT: 3}
+_STRENGTH = {DemographicsOrigin.IMAGE: 1, DemographicsOrigin.REFERRAL: 2, DemographicsOrigin.ADT: 3}
 
 
 def find(transaction: Transaction, identifier: PatientIdentifier) -> int | None:
@@ -27,6 +28,34 @@ def find(transaction: Transaction, identifier: PatientIdentifier) -> int | None:
         identifier.issuer,
     )
     return int(row[0]) if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A person as he was filed under one identifier: what was said of him, and how strongly."""
+
+    key: int
+    demographics: Demographics
+    origin: DemographicsOrigin
+    told: str
+    """JSON: field -> [strength, time] of the word that holds."""
+    is_survivor: bool
+    """Not merged into anybody: what is known about him stands here."""
+
+
+def look(transaction: Transaction, identifier: PatientIdentifier) -> Known | None:
+    """The person who has this identifier, as it was filed (not followed through merges)."""
+    row = transaction.one(
+        "SELECT patient_key, name, birth_date, sex, protected, origin, told, merged_into FROM patient_identifier"
+        " JOIN patient USING(patient_key) WHERE value = ? AND issuer = ?",
+        identifier.value,
+        identifier.issuer,
+    )
+    if row is None:
+        return None
+    key, name, birth_date, sex, protected, origin, told, merged_into = row
+    said = Demographics(name, birth_date, sex, bool(protected))
+    return Known(int(key), said, DemographicsOrigin(origin), told or "{}", merged_into is None)
 
 
 def find_or_make(
@@ -40,29 +69,40 @@ def find_or_make(
 
     `told`: when the source said it (ISO 8601, UTC), "" = not known.
     """
-    key = find(transaction, identifier)
-    if key is None:
-        key = transaction.next_key("patient")
-        transaction.insert(
-            "patient",
-            patient_key=key,
-            name=demographics.name,
-            folded_name=folded(demographics.name),
-            birth_date=demographics.birth_date,
-            sex=demographics.sex,
-            protected=int(demographics.protected),
-            origin=origin.value,
-            told=orjson.dumps(
-                {field: _stamp(field, origin, told) for field in _said(demographics, origin)}
-            ).decode(),
-            merged_into=None,
-        )
-        transaction.insert(
-            "patient_identifier", issuer=identifier.issuer, value=identifier.value, patient_key=key
-        )
-        _keep_words(transaction, key, "", demographics.name)
-    else:
-        update_demographics(transaction, key, demographics, origin, told)
+    found = look(transaction, identifier)
+    if found is None:
+        return make(transaction, identifier, demographics, origin, told)
+    update_demographics(transaction, found, demographics, origin, told)
+    return found.key
+
+
+def make(
+    transaction: Transaction,
+    identifier: PatientIdentifier,
+    demographics: Demographics,
+    origin: DemographicsOrigin,
+    told: str = "",
+) -> int:
+    """A new person, described as told; nobody has the identifier yet."""
+    key = transaction.next_key("patient")
+    transaction.insert(
+        "patient",
+        patient_key=key,
+        name=demographics.name,
+        folded_name=folded(demographics.name),
+        birth_date=demographics.birth_date,
+        sex=demographics.sex,
+        protected=int(demographics.protected),
+        origin=origin.value,
+        told=orjson.dumps(
+            {field: _stamp(field, origin, told) for field in _said(demographics, origin)}
+        ).decode(),
+        merged_into=None,
+    )
+    transaction.insert(
+        "patient_identifier", issuer=identifier.issuer, value=identifier.value, patient_key=key
+    )
+    _keep_words(transaction, key, "", demographics.name)
     return key
 
 
@@ -77,7 +117,7 @@ def known(transaction: Transaction, key: int) -> tuple[Demographics, Demographic
 
 def update_demographics(
     transaction: Transaction,
-    key: int,
+    person: Known,
     demographics: Demographics,
     origin: DemographicsOrigin,
     told: str = "",
@@ -88,27 +128,28 @@ def update_demographics(
     strength by the source's clock: whatever the order of arrival, the same words give the same person.
     Protection is lifted by the register alone (ADT) and set by whoever marks it.
     """
-    columns = "name, birth_date, sex, protected, origin, told"
-    row = transaction.one(f"SELECT {columns} FROM patient WHERE patient_key = ?", key)  # noqa: S608 - constant
-    known: dict[str, Any] = dict(zip(columns.split(", "), row, strict=True))
-    if origin is DemographicsOrigin.IMAGE and known["protected"]:
+    known = person.demographics
+    if origin is DemographicsOrigin.IMAGE and known.protected:
         return
-    stamps: dict[str, Any] = orjson.loads(known["told"] or "{}")
+    stamps: dict[str, Any] = orjson.loads(person.told)
     values: dict[str, Any] = {}
+    is_later = False
     for field, value in _said(demographics, origin).items():
         stamp = _stamp(field, origin, told)
-        before = stamps.get(field) or ([_STRENGTH.get(known["origin"], 0), ""] if known[field] else None)
+        before = stamps.get(field) or ([_STRENGTH[person.origin], ""] if getattr(known, field) else None)
         if before is None or (origin is not DemographicsOrigin.IMAGE and before <= stamp):
-            values[field] = value
+            if getattr(known, field) != value:
+                values[field] = value
+            is_later |= stamps.get(field) != stamp
             stamps[field] = stamp
-    if not values:
+    if not values and not is_later:
         return
     if "name" in values:
         values["folded_name"] = folded(demographics.name)
-        _keep_words(transaction, key, known["name"], demographics.name)
-    if _STRENGTH[origin] > _STRENGTH.get(known["origin"], 0):
+        _keep_words(transaction, person.key, known.name, demographics.name)
+    if _STRENGTH[origin] > _STRENGTH[person.origin]:
         values["origin"] = origin.value
-    transaction.update("patient", {"patient_key": key}, **values, told=orjson.dumps(stamps).decode())
+    transaction.update("patient", {"patient_key": person.key}, **values, told=orjson.dumps(stamps).decode())
 
 
 def _keep_words(transaction: Transaction, key: int, before: str, name: str) -> None:

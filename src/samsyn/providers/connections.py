@@ -2,11 +2,10 @@
 
 import hashlib
 import ipaddress
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
-from samsyn.access.consumers import consumer
 from samsyn.model.organisation import CareProvider, CareUnit
 from samsyn.model.sender import Sender
 from samsyn.model.subject import Assignment, Purpose, Right, Subject, SubjectKind
@@ -17,7 +16,6 @@ from samsyn.settings import (
     Settings,
     TokenSettings,
 )
-from samsyn.settings.contracts import ReleaseSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,7 @@ class Connections:
             for provider in settings.provider
             for each in provider.certificate
         }
-        self._hl7_sources = {
+        self._sources = {
             (source.application, source.facility): (provider, source)
             for provider in settings.provider
             for source in provider.hl7_source
@@ -102,21 +100,6 @@ class Connections:
             provider.local_issuer: provider.hsa_id for provider in settings.provider if provider.local_issuer
         }
         """Provider by the issuer of its own patient numbers."""
-        self._consumer_tokens: dict[bytes, Subject] = {}
-        self._consumer_certificates: dict[str, Subject] = {}
-        for each in settings.consumer:
-            subject = consumer(each.name, each.hsa_id.strip().upper(), each.serves == "care")
-            if each.hsa_id:
-                self._consumer_certificates[subject.hsa_id] = subject
-            else:
-                self._consumer_tokens[bytes.fromhex(each.sha256)] = subject
-        self._sources: dict[str, dict[str, frozenset[str]]] = {}
-        for provider in settings.provider:
-            for system in provider.source_system:
-                units = system.units or tuple(unit.hsa_id for unit in provider.unit)
-                served = self._sources.setdefault(system.hsa_id.strip().upper(), {})
-                served[provider.hsa_id] = served.get(provider.hsa_id, frozenset()) | frozenset(units)
-        self._releases = {provider.hsa_id: provider.release for provider in settings.provider}
         self.providers: tuple[CareProvider, ...] = tuple(
             CareProvider(
                 provider.hsa_id,
@@ -135,7 +118,7 @@ class Connections:
         his certificate.
         """
         found = self._peers.get(ae_title.strip())
-        if found is None or not _called_from(address, found[1].addresses):
+        if found is None or not _called_from(address, tuple(found[1].addresses)):
             return None
         if (certificate or "") != found[1].hsa_id.strip().upper() or certificate == "":
             return None
@@ -174,30 +157,6 @@ class Connections:
     def certificate(self, hsa_id: str) -> System | None:
         """The system whose verified client certificate bears this HSA-id, or None."""
         return self._certificates.get(hsa_id.strip().upper()) if hsa_id.strip() else None
-
-    def consumer(self, secret: str) -> Subject | None:
-        """The national consumer that holds a bearer token, or None."""
-        return self._consumer_tokens.get(hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest())
-
-    def certified_consumer(self, hsa_id: str) -> Subject | None:
-        """The national consumer whose verified client certificate bears this HSA-id, or None."""
-        return self._consumer_certificates.get(hsa_id.strip().upper()) if hsa_id.strip() else None
-
-    def sources(self, logical_address: str) -> Mapping[str, frozenset[str]]:
-        """Units by provider that a source system (HSA-id, upper case) serves; empty = it is none of ours."""
-        return self._sources.get(logical_address, {})
-
-    def source_systems(self) -> Sequence[str]:
-        """HSA-ids of every source system that is answered for."""
-        return sorted(self._sources)
-
-    def is_source(self, logical_address: str, provider: str, unit: str) -> bool:
-        """Whether that source system made what this unit of this provider has."""
-        return unit in self.sources(logical_address).get(provider, frozenset())
-
-    def release_of(self, provider_hsa_id: str) -> ReleaseSettings:
-        """The provider's rule of what patients may read, the closed one for who is not known."""
-        return self._releases.get(provider_hsa_id, ReleaseSettings())
 
     def text_sender(self, subject: Subject) -> Sender | None:
         """What a system with a bearer token sends texts as; None = it sends none."""
@@ -249,8 +208,8 @@ class Connections:
         `certificate`: as for `dicom_peer`. Who has an HSA-id in the settings must show it, and who has none can not
         come by TLS.
         """
-        found = self._hl7_sources.get((application, facility)) or self._hl7_sources.get((application, ""))
-        if found is None or not _called_from(address, found[1].addresses) or not found[0].texts_in:
+        found = self._sources.get((application, facility)) or self._sources.get((application, ""))
+        if found is None or not _called_from(address, tuple(found[1].addresses)) or not found[0].texts_in:
             return None
         if (certificate or "") != found[1].hsa_id.strip().upper() or certificate == "":
             return None
@@ -264,7 +223,7 @@ class Connections:
         """
         parts = name.split("/")
         application = parts[1] if len(parts) == 3 else ""
-        for provider, source in self._hl7_sources.values():
+        for provider, source in self._sources.values():
             if provider.hsa_id == provider_hsa_id and source.application == application:
                 return _sender(provider, source.application, source.unit, False), source.profile
         systems = [_system(provider, peer) for provider, peer in self._peers.values()]
@@ -275,7 +234,7 @@ class Connections:
 
     def hl7_profiles(self) -> list[str]:
         """Names of the profiles that the known HL7 sources use, so that they can be read at start."""
-        return sorted({source.profile for _, source in self._hl7_sources.values()})
+        return sorted({source.profile for _, source in self._sources.values()})
 
     def sender_for(self, subject: Subject) -> Sender | None:
         """As whom somebody of a connected provider sends, None without an assignment at one."""
@@ -306,7 +265,8 @@ class Connections:
         return provider_hsa_id
 
 
-def _called_from(address: str, allowed: Sequence[str]) -> bool:
+@lru_cache(maxsize=1_024)
+def _called_from(address: str, allowed: tuple[str, ...]) -> bool:
     try:
         remote = ipaddress.ip_address(address)
     except ValueError:

@@ -12,6 +12,7 @@ from typing import Final
 
 import imagecodecs
 import numpy as np
+from PIL import Image
 
 from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotSupported
 from samsyn.limits import DECODE_MEMORY_BYTES, DECODE_TIMEOUT_S
@@ -89,6 +90,7 @@ def _write(descriptor: int, head: bytes, body: bytes) -> None:
 
 def _warm_up() -> None:
     """Loads every codec once: afterwards no file may be opened, and the first picture is not slow."""
+    Image.preinit()  # Pillow loads its formats when the first is asked for, which the fence would not let it
     grey = np.zeros((16, 16), np.uint8)
     imagecodecs.jpeg8_decode(imagecodecs.jpeg8_encode(grey, level=90))
     imagecodecs.ljpeg_decode(imagecodecs.ljpeg_encode(grey))

@@ -3,6 +3,7 @@
 Stored values of at most 16 bits go through one table that composes all steps, so a frame costs one lookup.
 """
 
+import io
 import math
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
@@ -10,6 +11,7 @@ from typing import Any, Final, TypeAlias
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from samsyn.errors import BadInput, DamagedData, NotSupported
 from samsyn.model.imaging import PixelLayout
@@ -51,14 +53,26 @@ def picture_of(
 
 
 def encoded(picture: Bytes, options: PictureOptions) -> Picture:
-    """JPEG (4:4:4, so that coloured text stays sharp) or PNG of an 8-bit picture."""
+    """JPEG (4:4:4, so that coloured text stays sharp), PNG or GIF of an 8-bit picture."""
     if options.format is PictureFormat.PNG:
         data = imagecodecs.png_encode(picture, level=1)
+    elif options.format is PictureFormat.GIF:
+        data = _gif(picture)
     else:
         if not 1 <= options.quality <= 100:
             raise BadInput("JPEG quality is 1 to 100")
         data = imagecodecs.jpeg8_encode(picture, level=options.quality, subsampling="444")
     return Picture(bytes(data), options.format.value, width=picture.shape[1], height=picture.shape[0])
+
+
+def _gif(picture: Bytes) -> bytes:
+    """All 256 greys, or the 256 colours that fit the picture best."""
+    made = Image.fromarray(picture)
+    if made.mode != "L":
+        made = made.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    written = io.BytesIO()
+    made.save(written, "GIF", optimize=False, interlace=False)
+    return written.getvalue()
 
 
 def eight_bits(

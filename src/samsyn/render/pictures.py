@@ -137,6 +137,12 @@ class Pictures:
         frame = await self._frame(view, instance, number, header)
         return await self._children.picture(frame, values, options, urgent)
 
+    async def frame_time_ms(self, view: View, instance: StoredInstance) -> float | None:
+        """How long each frame of a clip is shown, as the header says; None = it says nothing. NotFound: hidden."""
+        self._retriever.check(view, instance)
+        header = await self._header_if_readable(view, instance)
+        return header.frame_time_ms if header is not None else None
+
     async def trace(self, view: View, instance: StoredInstance) -> Picture:
         """An ECG drawn as on paper, 25 mm/s and 10 mm/mV. Errors as `rendered`."""
         return await self.rendered(view, instance, 1, PictureOptions(PictureFormat.PNG))

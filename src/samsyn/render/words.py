@@ -85,6 +85,8 @@ class PictureFormat(Enum):
 
     JPEG = "image/jpeg"
     PNG = "image/png"
+    GIF = "image/gif"
+    """One picture of a clip, in at most 256 colours of its own."""
 
 
 @dataclass(frozen=True, slots=True)

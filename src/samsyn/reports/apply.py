@@ -43,6 +43,8 @@ def claims_of(event: Event) -> tuple[PatientClaim, tuple[tuple[SentIdentifier, .
     """The person whom an event is about, and the identifiers of everybody else whom it names."""
     if isinstance(event, PatientMerge):
         return event.survivor, tuple((each,) for each in event.subsumed)
+    if isinstance(event, PatientUpdate):
+        return event.patient, tuple(each.identifiers for each in event.guardians or ())
     if isinstance(event, PatientLink):
         return event.one, (event.other.identifiers,)
     if isinstance(event, IdentifierMove):
@@ -61,7 +63,9 @@ def apply(transaction: Transaction, resolved: Resolved, sender: Sender, message_
     event, told = resolved.event, resolved.told
     word = Word(told, sender.name, message_key=message_key)
     if isinstance(event, PatientUpdate):
-        return (people.update(transaction, event, resolved.identifier, told),)
+        key = people.update(transaction, event, resolved.identifier, told)
+        people.tell_guardians(transaction, event, key, resolved.others, word)
+        return (key,)
     if isinstance(event, PatientMerge):
         key = people.merge(transaction, event, resolved.identifier, resolved.others, word)
         referrals.refold(transaction, key)
@@ -102,12 +106,7 @@ def _file_text(
     transaction: Transaction, event: TextEvent, resolved: Resolved, sender: Sender, message_key: int
 ) -> int:
     told = resolved.told
-    present = registry.find(transaction, resolved.identifier)
-    if present is not None:
-        people.check(transaction, event.patient, present, sender)
-    sent_for = people.person(
-        transaction, event.patient, resolved.identifier, DemographicsOrigin.REFERRAL, told
-    )
+    sent_for = people.of_text(transaction, event.patient, resolved.identifier, sender, told)
     visit = visits.visit_of(event.patient, sender)
     by_visit = visits.owner_of_text(transaction, visit, sent_for)
     key, correction = corrections.owner_of_text(transaction, *_number(event, sender), by_visit)

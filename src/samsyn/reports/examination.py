@@ -134,7 +134,7 @@ def _in_force(shown: Rows, every: Rows) -> Rows:
     seen = {row["report_key"] for row in shown}
     withheld = {
         (each.version.provider, each.version.accession or each.version.filler_id)
-        for arrangement in by_report(_report(row) for row in every)
+        for arrangement in by_report(version_of(row) for row in every)
         for each in arrangement.shown
         if each.version.version_key not in seen
     }
@@ -215,7 +215,7 @@ def _examination(
     vidimeringar: tuple[Vidimering, ...],
     measurements: Sequence[Row],
 ) -> Examination:
-    versions = tuple(_report(row) for row in reports)
+    versions = tuple(version_of(row) for row in reports)
     keys = {version.version_key for version in versions}
     uids = {row["study_uid"] for row in studies}
     orders = tuple(_referral(row) for row in referrals)
@@ -305,7 +305,8 @@ def _referral(row: Row) -> Referral:
     )
 
 
-def _report(row: Row) -> ReportVersion:
+def version_of(row: Row) -> ReportVersion:
+    """The version that a row of the index is; the caller has read the row through a View, or tells no text of it."""
     return ReportVersion(
         version_key=row["report_key"],
         provider=row["provider"],

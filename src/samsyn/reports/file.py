@@ -69,8 +69,11 @@ class Filing:
             self._profiles[name] = load_profile(name).knowing_units(self._units)
         return self._profiles[name]
 
-    async def file_message(self, sender: Sender, profile: str, raw: bytes, session_id: str = "") -> Filed:
-        """Takes one message of a known source and returns when its fate is durable.
+    async def file_message(
+        self, sender: Sender, profile: str, raw: bytes, session_id: str = "", header: Header | None = None
+    ) -> Filed:
+        """Takes one message of a known source and returns when its fate is durable. `header` = `peek(raw)`, for who
+        has it already.
 
         Outcome "stored": every event of it is filed, or "already-stored": the same bytes under the same control
         id came before, nothing is done twice. "held": the bytes are kept aside with the reason (BadInput,
@@ -78,7 +81,8 @@ class Filing:
         message is filed and its case settled. Raises NotSupported and LimitExceeded (nothing kept),
         OutOfResources and StoreFailed (nothing kept, a retry helps).
         """
-        return await self._take(sender, peek(raw), raw, session_id, lambda: self._read(sender, profile, raw))
+        header = header or peek(raw)
+        return await self._take(sender, header, raw, session_id, lambda: self._read(sender, profile, raw))
 
     async def file_resource(self, sender: Sender, raw: bytes, session_id: str = "") -> Filed:
         """Takes a FHIR DiagnosticReport, or a transaction Bundle of them as a whole; outcomes as `file_message`."""
@@ -141,11 +145,8 @@ class Filing:
 
         def decide(transaction: Transaction) -> tuple[Verdict, str]:
             digest = transaction.body_sha256
-            known = transaction.one(
-                "SELECT digest, received, answer FROM message WHERE source = ? AND control_id = ?",
-                source,
-                header.control_id,
-            )
+            waiting = {"sop_uid": _held_name(source), "sha256": digest}
+            known, is_held = _before(transaction, source, header.control_id, waiting)
             if known is not None:
                 if known[0] != digest:
                     raise Conflict("MSH-10: this control id was used for another message; each needs its own")
@@ -167,8 +168,7 @@ class Filing:
                 outcome=verdict.code.value,
                 answer=verdict.sentence,
             )
-            waiting = {"sop_uid": _held_name(source), "sha256": digest}
-            if transaction.one("SELECT 1 FROM held WHERE sop_uid = ? AND sha256 = ?", *waiting.values()):
+            if is_held:
                 transaction.update("held", waiting, settled=transaction.time)
             return verdict, transaction.time
 
@@ -223,6 +223,26 @@ class Filing:
         committed = await self._store.commit(decide, raw)
         self.held += 1
         return Filed(committed.receipt, verdict, datetime.fromisoformat(committed.value))
+
+
+def _before(
+    transaction: Transaction, source: str, control_id: str, waiting: dict[str, str]
+) -> tuple[tuple[str, str, str] | None, bool]:
+    """(digest, received, answer) of the message that had this control id, None when none had; and whether these very
+    bytes are held."""
+    known, is_held = None, False
+    for digest, received, answer in transaction.all(
+        "SELECT digest, received, answer FROM message WHERE source = ? AND control_id = ?"
+        " UNION ALL SELECT NULL, NULL, NULL FROM held WHERE sop_uid = ? AND sha256 = ?",
+        source,
+        control_id,
+        *waiting.values(),
+    ):
+        if digest is None:
+            is_held = True
+        else:
+            known = (digest, received, answer)
+    return known, is_held
 
 
 def source_name(sender: Sender, header: Header) -> str:

@@ -2,7 +2,8 @@
 
 from datetime import date
 
-from samsyn.errors import IdentityConflict, UnknownIssuer
+from samsyn.access.guardians import Told, between, tell_of_child
+from samsyn.errors import BadInput, IdentityConflict, UnknownIssuer
 from samsyn.hl7v2.meaning import (
     IdentifierMove,
     PatientClaim,
@@ -67,19 +68,54 @@ def update(transaction: Transaction, event: PatientUpdate, identifier: PatientId
     return key
 
 
-def check(transaction: Transaction, claim: PatientClaim, key: int, sender: Sender) -> None:
+def tell_guardians(
+    transaction: Transaction,
+    event: PatientUpdate,
+    child_key: int,
+    guardians: tuple[PatientIdentifier, ...],
+    word: links.Word,
+) -> None:
+    """The source's word on who is the child's guardian; somebody who is not known yet becomes known by the number.
+
+    BadInput: the message names one guardian twice.
+    """
+    if event.guardians is None:
+        return
+    if len(guardians) != len(event.guardians):
+        raise BadInput("NK1: names one guardian twice")
+    told = [
+        Told(by_number(transaction, identifier), *between(claim.starts, claim.ends))
+        for claim, identifier in zip(event.guardians, guardians, strict=True)
+    ]
+    tell_of_child(transaction, f"adt:{word.source}", child_key, told, word.told)
+
+
+def of_text(
+    transaction: Transaction, claim: PatientClaim, identifier: PatientIdentifier, sender: Sender, told: str
+) -> int:
+    """The key of the person whom a text is about, made when new. IdentityConflict: as `_check`."""
+    known = registry.look(transaction, identifier)
+    origin = DemographicsOrigin.REFERRAL
+    if known is None:
+        return registry.make(transaction, identifier, claim.demographics, origin, told)
+    _check(transaction, claim, known, sender)
+    registry.update_demographics(transaction, known, claim.demographics, origin, told)
+    return known.key
+
+
+def _check(transaction: Transaction, claim: PatientClaim, person: registry.Known, sender: Sender) -> None:
     """Compares what a text says about its patient with what is known about the number.
 
     IdentityConflict: it is hardly the same person. Smaller differences are noted for the steward, once for
     a system and a person.
     """
-    found = findings.agreement(transaction, key, claim.demographics)
+    found = findings.agreement_with(transaction, person, claim.demographics)
     if found.agreement is Agreement.CONTRADICTS:
         raise IdentityConflict("PID-5, PID-7: another person is known under this number")
     if found.fields:
-        reference = f"texts:{sender.name}:{key}"
+        reference = f"texts:{sender.name}:{person.key}"
         owner = (sender.provider, sender.unit)
-        findings.note(transaction, FindingKind.TEXT_HEADER, reference, key, owner, found.fields)
+        findings.note(transaction, FindingKind.TEXT_HEADER, reference, person.key, owner, found.fields)
 
 
 def _note_replacement(

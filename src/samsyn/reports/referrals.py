@@ -59,14 +59,17 @@ _ORDER = [status.value for status in ReferralStatus]
 
 Number = tuple[str, str]
 """(issuer, accession number)."""
+_NO_NUMBER: Number = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
 class _Told:
     """One stored event. `content` holds what the message told, empty texts left out."""
 
+    event_key: int
     patient_key: int
     placer: str
+    number: Number
     told: str
     content: dict[str, Any]
     message_key: int
@@ -107,8 +110,7 @@ def add_order(
     }
     issuer = event.accession_issuer or sender.accession_issuer
     number = (issuer, referral.accession) if referral.accession else None
-    _keep(transaction, patient_key, referral.placer_id, number, told, content, visit, message_key)
-    _fold_around(transaction, patient_key, referral.placer_id, number)
+    _tell(transaction, patient_key, referral.placer_id, number, told, content, visit, message_key)
 
 
 def add_answer(
@@ -126,9 +128,8 @@ def add_answer(
     answered = event.status in (ReportStatus.FINAL, ReportStatus.CORRECTION, ReportStatus.ADDENDUM)
     content = {"status": ReferralStatus.REPORTED.value} if answered else {}
     issuer = event.accession_issuer or sender.accession_issuer
-    number = (issuer, event.accession)
-    _keep(transaction, patient_key, event.placer_id, number, told, content, visit, message_key)
-    _fold_around(transaction, patient_key, event.placer_id, number)
+    number = (issuer, event.accession) if event.accession else None
+    _tell(transaction, patient_key, event.placer_id, number, told, content, visit, message_key)
 
 
 def add_booked(
@@ -145,8 +146,7 @@ def add_booked(
     content = {"status": ReferralStatus.ORDERED.value, "booked": NOT_BOOKED}
     if booked is not None:
         content = {"status": ReferralStatus.SCHEDULED.value, "booked": booked.isoformat()}
-    _keep(transaction, patient_key, placer, number, told, content, visit, message_key)
-    _fold_around(transaction, patient_key, placer, number)
+    _tell(transaction, patient_key, placer, number, told, content, visit, message_key)
 
 
 def refold(transaction: Transaction, patient_key: int) -> None:
@@ -172,14 +172,39 @@ def refold(transaction: Transaction, patient_key: int) -> None:
         _fold_placer(transaction, persons, placer)
 
 
-def _fold_around(transaction: Transaction, patient_key: int, placer: str, number: Number | None) -> None:
-    """Brings the rows up to date that one new event can change."""
+def _tell(
+    transaction: Transaction,
+    patient_key: int,
+    placer: str,
+    number: Number | None,
+    told: str,
+    content: dict[str, Any],
+    visit: Visit,
+    message_key: int,
+) -> None:
+    """Keeps the event and brings the rows up to date that it can change."""
     persons = _persons(transaction, patient_key)
-    numbers = {number} if number is not None else _numbers_under(transaction, persons, placer)
-    for each in sorted(numbers):
-        _fold_number(transaction, persons, each)
+    own = number or _NO_NUMBER
+    around = _around(transaction, persons, placer, number)
+    kept = _keep(transaction, around, patient_key, placer, own, told, content, visit, message_key)
+    around = sorted((*around, kept), key=lambda each: (each.patient_key, each.event_key))
+    rows = _rows(transaction, persons, placer, number)
+    if number is None:
+        for each in sorted({event.number for event in around} - {_NO_NUMBER}):
+            _fold_number(transaction, persons, each)
+    else:
+        events = [event for event in around if event.number == number]
+        for other in sorted({event.placer for event in events if event.placer}):
+            if other == placer:
+                events += [each for each in around if each.placer == placer and each.number == _NO_NUMBER]
+            else:
+                events += _told(transaction, persons, "placer_id = ? AND accession = ''", other)
+        _write(transaction, [row for row in rows if row["accession"]], events, number)
     if placer:
-        _fold_placer(transaction, persons, placer)
+        under = [event for event in around if event.placer == placer]
+        if any(event.number != _NO_NUMBER for event in under):
+            under = []  # the row of the placer's number goes when the first accession number has come
+        _write(transaction, [row for row in rows if not row["accession"]], under, _NO_NUMBER)
 
 
 def _fold_number(transaction: Transaction, persons: list[int], number: Number) -> None:
@@ -193,86 +218,101 @@ def _fold_number(transaction: Transaction, persons: list[int], number: Number) -
 
 def _fold_placer(transaction: Transaction, persons: list[int], placer: str) -> None:
     """The row of a placer number that has no accession number yet; it goes when the first one has come."""
-    events: list[_Told] = []
-    if not _numbers_under(transaction, persons, placer):
-        events = _told(transaction, persons, "placer_id = ? AND accession = ''", placer)
+    events = _told(transaction, persons, "placer_id = ?", placer)
+    if any(event.number != _NO_NUMBER for event in events):
+        events = []
     present = _present(transaction, persons, "placer_id = ? AND accession = ''", placer)
-    _write(transaction, present, events, ("", ""))
+    _write(transaction, present, events, _NO_NUMBER)
 
 
 def _persons(transaction: Transaction, patient_key: int) -> list[int]:
     return sorted(registry.closure(transaction, patient_key))
 
 
-def _numbers_under(transaction: Transaction, persons: list[int], placer: str) -> set[Number]:
-    """The accession numbers that a placer number became."""
-    return {
-        (issuer, accession)
-        for person in persons
-        for issuer, accession in transaction.all(
-            "SELECT DISTINCT accession_issuer, accession FROM referral_event"
-            " WHERE patient_key = ? AND placer_id = ? AND accession <> ''",
-            person,
-            placer,
-        )
-    }
-
-
 def _keep(
     transaction: Transaction,
+    around: list[_Told],
     patient_key: int,
     placer: str,
-    number: Number | None,
+    number: Number,
     told: str,
     content: dict[str, Any],
     visit: Visit,
     message_key: int,
-) -> None:
-    """Adds the event; one that says the same of the same referral again only becomes later."""
+) -> _Told:
+    """The event, added; one that says the same of the same referral again only becomes later, and leaves `around`."""
     said = {key: value for key, value in content.items() if value not in ("", None)}
-    issuer, accession = number or ("", "")
     text = orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode()
-    same = transaction.one(
-        "SELECT event_key, told FROM referral_event WHERE patient_key = ? AND placer_id = ? AND accession = ?"
-        " AND accession_issuer = ? AND content = ?",
-        patient_key,
-        placer,
-        accession,
-        issuer,
-        text,
-    )
-    if same is not None:
-        if told > same[1]:
-            transaction.update("referral_event", {"event_key": same[0]}, told=told)
-        return
+    for place, same in enumerate(around):
+        if (same.patient_key, same.placer, same.number, same.order[2]) == (patient_key, placer, number, text):
+            del around[place]
+            if told > same.told:
+                transaction.update("referral_event", {"event_key": same.event_key}, told=told)
+                return _event(same.event_key, patient_key, placer, number, told, text, same.message_key)
+            return same
+    key = transaction.next_key("referral_event")
     transaction.insert(
         "referral_event",
-        event_key=transaction.next_key("referral_event"),
+        event_key=key,
         patient_key=patient_key,
         placer_id=placer,
-        accession_issuer=issuer,
-        accession=accession,
+        accession_issuer=number[0],
+        accession=number[1],
         told=told,
         content=text,
         visit=visit.visit,
         account=visit.account,
         message_key=message_key,
     )
+    return _event(key, patient_key, placer, number, told, text, message_key)
+
+
+_EVENTS = (
+    "SELECT event_key, patient_key, placer_id, accession_issuer, accession, told, content, message_key"
+    " FROM referral_event WHERE patient_key = ?"
+)
+
+
+def _around(transaction: Transaction, persons: list[int], placer: str, number: Number | None) -> list[_Told]:
+    """The kept events that one more under this placer number and accession number belongs with."""
+    under = f"{_EVENTS} AND placer_id = ?"
+    with_number = f"{_EVENTS} AND accession = ? AND accession_issuer = ?"
+    rows: list[tuple[Any, ...]] = []
+    for person in persons:
+        if number is None:
+            rows += transaction.all(under, person, placer)
+        elif not placer:
+            rows += transaction.all(with_number, person, number[1], number[0])
+        else:
+            rows += transaction.all(
+                f"{with_number} UNION ALL {under} AND NOT (accession = ? AND accession_issuer = ?)",
+                *(person, number[1], number[0]),
+                *(person, placer, number[1], number[0]),
+            )
+    return [_from_row(row) for row in rows]
 
 
 def _told(transaction: Transaction, persons: list[int], where: str, *values: str) -> list[_Told]:
     """Kept events; `where` is one of this module's constants."""
-    events = []
-    sql = (
-        "SELECT patient_key, placer_id, told, content, message_key FROM referral_event"  # noqa: S608
-        f" WHERE patient_key = ? AND {where}"
-    )
-    for person in persons:
-        for key, placer, told, text, message in transaction.all(sql, person, *values):
-            content = orjson.loads(text)
-            stage = _ORDER.index(content["status"]) if "status" in content else -1
-            events.append(_Told(key, placer, told, content, message, (told, stage, text)))
-    return events
+    return [
+        _from_row(row)
+        for person in persons
+        for row in transaction.all(f"{_EVENTS} AND {where}", person, *values)
+    ]
+
+
+def _from_row(row: tuple[Any, ...]) -> _Told:
+    event_key, patient_key, placer, issuer, accession, told, text, message_key = row
+    return _event(event_key, patient_key, placer, (issuer, accession), told, text, message_key)
+
+
+def _event(
+    event_key: int, patient_key: int, placer: str, number: Number, told: str, text: str, message_key: int
+) -> _Told:
+    content = orjson.loads(text)
+    stage = _ORDER.index(content["status"]) if "status" in content else -1
+    number = number if number[1] else _NO_NUMBER
+    return _Told(event_key, patient_key, placer, number, told, content, message_key, (told, stage, text))
 
 
 def _folded(events: list[_Told], number: Number) -> dict[str, Any]:
@@ -312,12 +352,32 @@ def _day(moment: str) -> int | None:
 
 def _present(transaction: Transaction, persons: list[int], where: str, *values: str) -> list[dict[str, Any]]:
     """Rows as they stand; `where` is one of this module's constants."""
-    sql = f"SELECT {', '.join(_COLUMNS)} FROM referral WHERE patient_key = ? AND {where}"  # noqa: S608
-    return [
-        dict(zip(_COLUMNS, row, strict=True))
-        for person in persons
-        for row in transaction.all(sql, person, *values)
-    ]
+    sql = f"{_ROWS} AND {where}"
+    return [_row(row) for person in persons for row in transaction.all(sql, person, *values)]
+
+
+def _rows(
+    transaction: Transaction, persons: list[int], placer: str, number: Number | None
+) -> list[dict[str, Any]]:
+    """The rows of the accession number and the one of the placer number without any."""
+    with_number, under = (
+        f"{_ROWS} AND accession_issuer = ? AND accession = ?",
+        f"{_ROWS} AND placer_id = ? AND accession = ''",
+    )
+    rows: list[tuple[Any, ...]] = []
+    for person in persons:
+        if number is None:
+            rows += transaction.all(under, person, placer)
+        else:
+            rows += transaction.all(f"{with_number} UNION ALL {under}", person, *number, person, placer)
+    return [_row(row) for row in rows]
+
+
+_ROWS = f"SELECT {', '.join(_COLUMNS)} FROM referral WHERE patient_key = ?"  # noqa: S608 - constants
+
+
+def _row(row: tuple[Any, ...]) -> dict[str, Any]:
+    return dict(zip(_COLUMNS, row, strict=True))
 
 
 def _write(

@@ -25,13 +25,13 @@ def add(
     result_time = event.result_time.isoformat() if event.result_time else None
     same = transaction.one(
         "SELECT 1 FROM report WHERE patient_key = ? AND accession = ? AND accession_issuer = ? AND filler_id = ?"
-        " AND status = ? AND result_time IS ? AND text = ? AND author = ? AND signer = ? AND provider = ?",
+        " AND status = ? AND COALESCE(result_time, '') = ? AND text = ? AND author = ? AND signer = ? AND provider = ?",
         patient_key,
         event.accession,
         issuer,
         event.filler_id,
         event.status.value,
-        result_time,
+        result_time or "",
         event.text,
         event.author,
         event.signer,

@@ -107,9 +107,11 @@ class Retriever:
     async def _study(
         self, study_uid: str, study_key: int, count: int
     ) -> tuple[list[StoredInstance], dict[str, StoredInstance]]:
-        if self._layout != self._store.layout:
-            self._layout = self._store.layout
+        layout = self._store.layout
+        if self._layout != layout:
+            self._layout = layout
             self._studies.clear()
+            self._tables.clear()
         cached = self._studies.get(study_uid)
         if cached is None or len(cached[0]) != count:
             found = await self._store.read(

@@ -225,6 +225,10 @@ class LoginSettings(Section):
         description="What the identity provider calls its claims, where it is not the national name.",
     )
 
+    guardian_file: Path | None = Field(
+        default=None, description="Who is whose guardian (CSV, docs/login.md); read again when it changes."
+    )
+
     @model_validator(mode="after")
     def _is_whole(self) -> "LoginSettings":
         if self.provider == "oidc" and not self.issuer:
@@ -299,6 +303,9 @@ class NationalSettings(Section):
     blocking_address: TlsAddress = Field(default="", description="The blocking service (version 4).")
     consent_address: TlsAddress = Field(default="", description="The consent service (version 2).")
     relation_address: TlsAddress = Field(default="", description="The patient relation service (version 1).")
+    hsa_address: TlsAddress = Field(
+        default="", description="The staff directory: assignments come from it, no longer from claims."
+    )
     logical_address: str = Field(
         default="SE165565594230-1000", description="Logical address in every call's header."
     )
@@ -513,12 +520,14 @@ class Settings(Section):
         ]
         _refuse_doubles(clients, "client id")
         certified = [each.hsa_id.strip().upper() for p in self.provider for each in p.certificate]
-        certified += [each.hsa_id.strip().upper() for each in self.consumer if each.hsa_id]
+        certified += sorted({each.hsa_id.strip().upper() for each in self.consumer if each.hsa_id})
         _refuse_doubles(certified, "certificate HSA-id")
         if certified and not self.http_tls.is_on:
             raise ValueError(f"{certified[0]} comes by TLS, but [http_tls] has no certificate")
         tokens = [token.sha256 for p in self.provider for token in p.token]
-        _refuse_doubles(tokens + [each.sha256 for each in self.consumer if each.sha256], "token")
+        _refuse_doubles(tokens + sorted({each.sha256 for each in self.consumer if each.sha256}), "token")
+        behind = [f"{each.hsa_id}{each.sha256} {each.original}".upper() for each in self.consumer]
+        _refuse_doubles(behind, "consumer")
         return self
 
 

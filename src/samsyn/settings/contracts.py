@@ -46,6 +46,11 @@ class ConsumerSettings(Section):
     sha256: str = Field(
         default="", pattern="^([0-9a-f]{64})?$", description="SHA-256 of its bearer token, instead."
     )
+    original: str = Field(
+        default="",
+        description="HSA-id of the consumer behind it, where it is a service platform (tjänsteplattform) that names"
+        " him; empty = itself, and whoever behind it has no [[consumer]] of his own.",
+    )
     serves: Literal["care", "patients"] = Field(
         description="care = staff elsewhere, by their own relation, consent and block rules; patients = the patient"
         " reads, and gets what is approved for patients alone."

@@ -32,6 +32,12 @@ class DamagedPlaces:
     def __len__(self) -> int:
         return sum(len(places) for places in self._by_segment.values())
 
+    def replace(self, bodies: list[DamagedBody]) -> None:
+        """From now on exactly these are marked."""
+        fresh = DamagedPlaces(bodies)
+        with self._lock:
+            self._by_segment = fresh._by_segment
+
     def add(self, segment: int, offset: int, length: int) -> None:
         """From now on reads of these bytes are refused."""
         with self._lock:

@@ -87,6 +87,7 @@ class Journal:
         self._second_copy = second_copy
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._files = OpenFiles(_OPEN_FILES)
+        self._paths: dict[int, Path] = {}
         self._numbers = sorted(int(path.stem) for path in folder.glob("*.journal"))
         if not self._numbers:
             self._create(1)
@@ -96,7 +97,10 @@ class Journal:
         self._open_last()
 
     def _path(self, segment: int) -> Path:
-        return self._folder / f"{segment:08d}.journal"
+        path = self._paths.get(segment)
+        if path is None:
+            path = self._paths[segment] = self._folder / f"{segment:08d}.journal"
+        return path
 
     def _create(self, segment: int) -> None:
         descriptor = os.open(self._path(segment), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -3,7 +3,12 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from samsyn.errors import OutOfResources
 from samsyn.store.journal import Position, ReplayedRecord
+
+
+class NumberTaken(OutOfResources):
+    """A batch found its segment's number taken by bytes of an unknown outcome; with the next number it may be put."""
 
 
 class AnyJournal(Protocol):
@@ -25,8 +30,9 @@ class AnyJournal(Protocol):
         """Makes ready for the next batch when nothing waits; whether there was something to do. StoreFailed."""
 
     def append(self, parts: Sequence[bytes | bytearray | memoryview]) -> None:
-        """Makes the parts durable at the end. OutOfResources: they are not, later calls may work. StoreFailed: nothing
-        may be acknowledged and nothing more written."""
+        """Makes the parts durable at the end. NumberTaken: they are not, and the same decisions may be made at once
+        for the next segment. OutOfResources: they are not, later calls may work. StoreFailed: nothing may be
+        acknowledged and nothing more written."""
 
     def take_back(self, end: Position) -> None:
         """Undoes what was appended after `end`, of which nothing was acknowledged. StoreFailed: it can not."""

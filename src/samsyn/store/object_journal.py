@@ -16,9 +16,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from samsyn.errors import Conflict, DamagedData, OutOfResources
+from samsyn.errors import Conflict, DamagedData
 from samsyn.store import records
 from samsyn.store.journal import Position, ReplayedRecord, replayed
+from samsyn.store.journal_port import NumberTaken
 from samsyn.store.objects.port import Objects
 from samsyn.store.objects.sparse import SPARSE, SparseSegments
 
@@ -73,15 +74,13 @@ class ObjectJournal:
         return False
 
     def append(self, parts: Sequence[bytes | bytearray | memoryview]) -> None:
-        """Puts the batch; durable when this returns. OutOfResources also when the number turns out to be taken: what
-        lies there is left over from a batch whose outcome nobody heard."""
+        """Puts the batch; durable when this returns. NumberTaken: what lies there is left over from a batch whose
+        outcome nobody heard."""
         self._size = sum(len(part) for part in parts)  # whatever comes now, this number is used up
         try:
             self._objects.put_new(name_of(self._segment), parts)
         except Conflict as taken:
-            raise OutOfResources(
-                f"journal segment {self._segment} is taken; the next number is free"
-            ) from taken
+            raise NumberTaken(f"journal segment {self._segment} is taken") from taken
 
     def take_back(self, end: Position) -> None:
         """Nothing has to be done: what was put is left over as soon as the next batch is there."""

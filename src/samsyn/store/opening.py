@@ -1,6 +1,8 @@
 """A store as the settings say: where its truth lies, and which database keeps its index."""
 
+import hmac
 from pathlib import Path
+from typing import Final
 
 from samsyn import limits
 from samsyn.clock import Clock
@@ -12,7 +14,11 @@ from samsyn.store.index.postgresql.index import PostgresIndex
 from samsyn.store.objects.port import Objects
 from samsyn.store.objects.s3 import S3Objects
 from samsyn.store.objects.sealed import SealedObjects
+from samsyn.store.shared.port import SharedState
+from samsyn.store.shared.postgresql import PostgresState
 from samsyn.store.store import Store
+
+_SECRET_CHARACTERS: Final = 32
 
 
 def open_store(values: Settings, clock: Clock) -> Store:
@@ -29,8 +35,40 @@ def open_index(values: Settings) -> Index | None:
         return None
     index = values.index
     # With one journal for all nodes there is one place up to which it counts, whoever wrote last.
-    journal = "shared" if values.node.durability == "object-store" else values.node.name
-    return PostgresIndex(index.address, journal, secret_in(index.password_file) or None, index.schema_name)
+    is_shared = values.node.durability == "object-store"
+    return PostgresIndex(
+        index.address,
+        "shared" if is_shared else values.node.name,
+        secret_in(index.password_file) or None,
+        index.schema_name,
+        shares_journal=is_shared,
+    )
+
+
+def drop_index(values: Settings) -> None:
+    """Takes the index's schema away from the database, with what nodes shared beside it. Nobody may have it open."""
+    index = open_index(values)
+    if isinstance(index, PostgresIndex):
+        index.drop()
+        index.close()
+
+
+def open_shared(values: Settings) -> SharedState | None:
+    """What the nodes of the settings share beside the record; None = there is one node."""
+    if values.index.kind == "sqlite":
+        return None
+    index = values.index
+    return PostgresState(index.address, secret_in(index.password_file) or None, index.schema_name)
+
+
+def shared_key(values: Settings, use: str) -> bytes:
+    """32 bytes for one use that follow from the nodes' secret; empty where there is one node."""
+    if values.node.secret_file is None:
+        return b""
+    secret = secret_in(values.node.secret_file)
+    if len(secret) < _SECRET_CHARACTERS:
+        raise ConfigurationError(f"[node] secret_file {values.node.secret_file} holds no 32 characters")
+    return hmac.digest(secret.encode(), f"samsyn {use}".encode(), "sha256")
 
 
 def open_objects(values: ObjectsSettings) -> Objects | None:

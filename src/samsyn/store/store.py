@@ -1,6 +1,7 @@
 """The store as rooms see it: commit, read, body."""
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import threading
@@ -13,7 +14,7 @@ from samsyn.clock import Clock
 from samsyn.errors import ConfigurationError, DamagedData, OutOfResources
 from samsyn.model.imaging import BodyLocation, StoredInstance
 from samsyn.store import damage, replay
-from samsyn.store.index import settled_rows
+from samsyn.store.index import settled_rows, version_rows
 from samsyn.store.index.port import Index, IndexAway, IndexConnection
 from samsyn.store.index.sqlite import SqliteIndex
 from samsyn.store.objects.manifest import FrameTable
@@ -78,14 +79,19 @@ class Store:
         self.objects = places.series
         self.objects_changing = asyncio.Lock()
         """Held by whoever gives a series object a new version: settling, or the scrub that mends one."""
-        self.layout = 0
-        """Grows when places in the journal stop being readable: what was kept of places must be asked for anew."""
+        self._given_back = 0
         self.journal = places.journal
         """For those who look after what lies on disk (scrub, settling); rooms read through the functions here."""
         self._index = self._index_kind.open_writer(self.objects)
         self.replayed += replay.bring_up_to_date(self._index_kind, self._index, self.journal)[0]
+        self._damage_seen = version_rows.places(self._index)
         self.damaged = damage.DamagedPlaces(damage.marked(self._index))
         self._writer = Writer(self.journal, self._index_kind, self._index, self._clock)
+
+    @property
+    def layout(self) -> tuple[int, int]:
+        """Differs as soon as any node has changed where bytes lie: what was kept of places must be asked for anew."""
+        return self._given_back, self.peek(version_rows.places)
 
     def start(self) -> None:
         """Begins to take commits."""
@@ -95,6 +101,15 @@ class Store:
     def _checkpoint_loop(self) -> None:
         while not self._stopping.wait(_CHECKPOINT_EVERY_S):
             self._index_kind.tidy()
+            with contextlib.suppress(OutOfResources):
+                self._follow_damage()
+
+    def _follow_damage(self) -> None:
+        """Takes up what another node's scrub has marked or mended."""
+        found = self._ask(version_rows.places)
+        if found != self._damage_seen:
+            self.damaged.replace(self._ask(damage.marked))
+            self._damage_seen = found
 
     @property
     def healthy(self) -> bool:
@@ -164,7 +179,7 @@ class Store:
         try:
             self.journal.give_back(segment, places)
         finally:
-            self.layout += 1
+            self._given_back += 1
 
     def bodies(self, places: Sequence[BodyLocation]) -> list[memoryview | DamagedData]:
         """Several bodies in the order given, a fault in the place of one that can not be read. Those that lie

@@ -21,7 +21,7 @@ from samsyn.errors import Conflict, LimitExceeded, OutOfResources, SamsynError, 
 from samsyn.model.sender import Receipt
 from samsyn.store.index.port import Index, IndexAway, IndexConnection, IndexFault, NoRoom, Reached, RuleBroken
 from samsyn.store.journal import Position
-from samsyn.store.journal_port import AnyJournal
+from samsyn.store.journal_port import AnyJournal, NumberTaken
 from samsyn.store.records import FRAME, encode_frame, encode_header
 from samsyn.store.transaction import Transaction
 
@@ -35,6 +35,8 @@ _IDLE_S: Final = 0.25
 """The disk is left alone for this long after the last record before pages are prepared."""
 _ASK_AGAIN_S: Final = 0.2
 _BATCH_BYTES: Final = 32 * limits.MIB
+_NUMBERS_TRIED: Final = 8
+"""Segments' numbers that may be taken in a row: each is what a node left that was lost in the middle of a put."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,19 @@ class Writer:
             for item in batch:
                 item.answer = self._failure
             return
+        for _ in range(_NUMBERS_TRIED):
+            try:
+                self._attempt(batch)
+                return
+            except NumberTaken as taken:
+                self._undo(batch, taken)
+        log.warning("store-failed", extra={"error": "NumberTaken"})
+
+    def _attempt(self, batch: list[_Item]) -> None:
+        """Decides and writes the batch; every item has its answer then. NumberTaken: nothing was written, and all is
+        to be decided anew."""
+        for item in batch:
+            item.answer = None
         before = self._journal.end
         try:
             self._begin()
@@ -166,6 +181,8 @@ class Writer:
                 self.commits += 1
             self._index.execute("COMMIT")
             self._reached = reached
+        except NumberTaken:
+            raise
         except OutOfResources as refusal:
             self._undo(batch, refusal)
         except IndexAway as problem:

@@ -58,9 +58,12 @@ class PersonLoggedIn:
     name: str
 
 
-def subject_of(claims: Mapping[str, Any], names: ClaimNames) -> Subject | PersonLoggedIn:
+def subject_of(
+    claims: Mapping[str, Any], names: ClaimNames, *, needs_assignment: bool = True
+) -> Subject | PersonLoggedIn:
     """The member of staff with the chosen assignment, or a private person.
 
+    `needs_assignment` False: assignments come from elsewhere, so a member of staff may come without one.
     NotAuthenticated: neither an employee with a complete assignment nor a person; an HSA-id that is none; an
     unknown purpose. Nothing is guessed and no default right is given.
     """
@@ -75,7 +78,7 @@ def subject_of(claims: Mapping[str, Any], names: ClaimNames) -> Subject | Person
         SubjectKind.STAFF,
         employee,
         name,
-        _assignment(claims, names),
+        _assignment(claims, names) if needs_assignment or _tells_assignment(claims, names) else None,
         roles=_roles(claims, names),
         protected=_protected(claims, names),
     )
@@ -84,6 +87,10 @@ def subject_of(claims: Mapping[str, Any], names: ClaimNames) -> Subject | Person
 def patient(person: PersonLoggedIn, patient_key: int) -> Subject:
     """The private person as reader of the own record, once the house has told who it is."""
     return Subject(SubjectKind.PATIENT, f"patient-{patient_key}", person.name, None, patient_key=patient_key)
+
+
+def _tells_assignment(claims: Mapping[str, Any], names: ClaimNames) -> bool:
+    return all(_text(claims, name) for name in (names.commission, names.unit, names.provider))
 
 
 def _assignment(claims: Mapping[str, Any], names: ClaimNames) -> Assignment:

@@ -1,16 +1,18 @@
 """The log-in desk: proof from the identity provider, session, audit entry; in that order, every time."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from samsyn.access.authentication.claims import PersonLoggedIn, patient
+from samsyn.access.authentication.directory import StaffDirectory
 from samsyn.access.authentication.oidc import Begun, LoggedIn, RelyingParty
 from samsyn.access.authentication.saml.party import SamlParty, ends_session
 from samsyn.access.authentication.sessions import Session, Sessions
 from samsyn.access.events import Event, entry
 from samsyn.access.view import Gatekeeper
-from samsyn.errors import NotAuthenticated, NotSupported
-from samsyn.model.subject import Subject
+from samsyn.errors import NotAuthenticated, NotFound, NotSupported
+from samsyn.model.subject import Assignment, Subject
 
 _DOOR: Final = "login"
 """How refused log-ins stand in the audit journal."""
@@ -30,11 +32,14 @@ class LoginDesk:
         sessions: Sessions,
         gatekeeper: Gatekeeper,
         find_patient: FindPatient,
+        directory: StaffDirectory | None = None,
     ) -> None:
+        """`directory`: where assignments come from, when not from the identity provider's claims."""
         self._sign_on = sign_on
         self._sessions = sessions
         self._gatekeeper = gatekeeper
         self._find_patient = find_patient
+        self._directory = directory
 
     @property
     def identity_provider(self) -> str:
@@ -123,11 +128,11 @@ class LoginDesk:
     ) -> tuple[str, Session]:
         try:
             proved = await prove()
-            subject = await self._subject(proved.who)
+            subject, choices = await self._subject(proved.who)
         except NotAuthenticated as refusal:
             await self._gatekeeper.refusals.record(_DOOR, refusal, address=address)
             raise
-        secret, session = self._sessions.open(subject, proved.id_token)
+        secret, session = self._sessions.open(subject, proved.id_token, choices)
         try:
             await self._gatekeeper.record(
                 entry(session.subject, Event.LOGIN, details=names_told(session.subject))
@@ -150,13 +155,52 @@ class LoginDesk:
             await self._gatekeeper.record(entry(session.subject, Event.LOGOUT))
         return session
 
-    async def _subject(self, who: Subject | PersonLoggedIn) -> Subject:
+    async def choose(self, secret: str, commission: str) -> tuple[str, Session]:
+        """Chooses one of the assignments that the session offers: a new session with a new secret.
+
+        NotFound: none of them, or one that has ended meanwhile.
+        """
+        session = self._sessions.find(secret)
+        chosen = [each for each in session.choices if each.hsa_id == commission] if session else []
+        if session is None or not chosen or (chosen[0].ends and chosen[0].ends <= self._sessions.now()):
+            raise NotFound
+        subject = replace(session.subject, assignment=chosen[0])
+        opened = self._sessions.rotate(secret, subject)
+        if opened is None:
+            raise NotFound
+        try:
+            told = names_told(opened[1].subject)
+            await self._gatekeeper.record(entry(opened[1].subject, Event.CHOOSE_ASSIGNMENT, details=told))
+        except BaseException:
+            self._sessions.close(opened[0])
+            raise
+        return opened
+
+    async def _subject(self, who: Subject | PersonLoggedIn) -> tuple[Subject, tuple[Assignment, ...]]:
+        """Who it is, and the assignments of which one is still to be chosen."""
         if isinstance(who, Subject):
-            return who
+            return await self._with_assignment(who) if self._directory is not None else (who, ())
         key = await self._find_patient(who.number)
         if key is None:
             raise NotAuthenticated("nothing is known about this person")
-        return patient(who, key)
+        return patient(who, key), ()
+
+    async def _with_assignment(self, who: Subject) -> tuple[Subject, tuple[Assignment, ...]]:
+        """The directory's word takes the place of the claims': what was chosen there must be in force here."""
+        assert self._directory is not None
+        told = await self._directory.credentials(who.hsa_id, self._sessions.now())
+        if told is None or not told.assignments:
+            raise NotAuthenticated("the directory has no assignment in force for the employee")
+        known = {each.hsa_id: each for each in told.assignments}
+        wanted = who.assignment
+        if wanted is not None and wanted.hsa_id not in known:
+            raise NotAuthenticated("the chosen assignment is not in force in the directory")
+        one = known[wanted.hsa_id] if wanted else told.assignments[0] if len(known) == 1 else None
+        protected = who.protected or told.protected
+        subject = replace(
+            who, name=told.name or who.name, assignment=one, roles=told.roles, protected=protected
+        )
+        return subject, () if one else told.assignments
 
 
 def names_told(subject: Subject) -> dict[str, str]:

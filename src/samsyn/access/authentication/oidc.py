@@ -8,7 +8,6 @@ import base64
 import hashlib
 import hmac
 import json
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -22,6 +21,7 @@ from joserfc.jwk import KeySet
 from samsyn import limits
 from samsyn.access.authentication.claims import ClaimNames, PersonLoggedIn, subject_of
 from samsyn.access.authentication.tokens import digest, new_secret
+from samsyn.access.waiting import WaitingRooms
 from samsyn.clock import Clock
 from samsyn.errors import NotAuthenticated, OutOfResources
 from samsyn.model.subject import Subject
@@ -48,6 +48,8 @@ class Registration:
     assurance: frozenset[str] = frozenset({"http://id.sambi.se/loa/loa3"})
     """Levels of assurance (`acr`) that are strong enough: LoA3 for everybody."""
     claims: ClaimNames = field(default_factory=ClaimNames)
+    assignments_elsewhere: bool = False
+    """Whether assignments come from the staff directory, so that claims need not have one."""
     scope: str = "openid profile commission"
 
 
@@ -69,10 +71,10 @@ class LoggedIn:
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    binding: bytes
+    binding: str
+    """Hash of the browser's secret, in hexadecimal digits."""
     nonce: str
     verifier: str
-    begun: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +87,20 @@ class _Provider:
 class RelyingParty:
     """Logs people in through one identity provider. Every refusal is a NotAuthenticated that says the rule."""
 
-    def __init__(self, registration: Registration, http: httpx.AsyncClient, clock: Clock) -> None:
+    def __init__(
+        self,
+        registration: Registration,
+        http: httpx.AsyncClient,
+        clock: Clock,
+        rooms: WaitingRooms | None = None,
+    ) -> None:
+        """`rooms`: where log-ins under way wait; None = in this process."""
         self._registration = registration
         self._http = http
         self._clock = clock
-        self._pending: OrderedDict[str, _Pending] = OrderedDict()
+        self._pending = (rooms or WaitingRooms(clock)).room(
+            "oidc", _Pending, limits.LOGIN_SECONDS, limits.MAX_PENDING_LOGINS
+        )
         self._provider: _Provider | None = None
 
     @property
@@ -105,7 +116,7 @@ class RelyingParty:
         """
         provider = await self._known_provider()
         state, nonce, verifier, binding = (new_secret() for _ in range(4))
-        self._remember(state, _Pending(digest(binding), nonce, verifier, self._clock.monotonic()))
+        self._pending.put(state, _Pending(digest(binding).hex(), nonce, verifier))
         asked = {
             "response_type": "code",
             "client_id": self._registration.client_id,
@@ -125,16 +136,18 @@ class RelyingParty:
 
     async def finish(self, *, state: str, code: str, binding: str, issuer: str = "") -> LoggedIn:
         """Ends a log-in with what the browser brought back (`issuer`: RFC 9207's `iss`, when it was sent)."""
-        pending = self._pending.pop(state, None)
-        if pending is None or self._clock.monotonic() - pending.begun > limits.LOGIN_SECONDS:
+        pending = self._pending.take(state)
+        if pending is None:
             raise NotAuthenticated("no such log-in under way")
-        if not hmac.compare_digest(digest(binding), pending.binding):
+        if not hmac.compare_digest(digest(binding).hex(), pending.binding):
             raise NotAuthenticated("the log-in was begun in another browser")
         if issuer and issuer != self._registration.issuer:
             raise NotAuthenticated("the answer comes from another issuer")
         id_token = await self._redeem(code, pending.verifier)
         claims = await self._verified(id_token, pending.nonce)
-        return LoggedIn(subject_of(claims, self._registration.claims), id_token)
+        own = self._registration
+        who = subject_of(claims, own.claims, needs_assignment=not own.assignments_elsewhere)
+        return LoggedIn(who, id_token)
 
     async def logout_address(self, id_token: str) -> str:
         """Where the browser goes so that the provider ends its session too; "" when it has no such place."""
@@ -178,11 +191,6 @@ class RelyingParty:
         if not isinstance(value, str) or not value:
             raise NotAuthenticated("the logout token names nobody")
         return lambda id_token: _payload(id_token).get(name) == value
-
-    def _remember(self, state: str, pending: _Pending) -> None:
-        self._pending[state] = pending
-        while len(self._pending) > limits.MAX_PENDING_LOGINS:
-            self._pending.popitem(last=False)
 
     async def _redeem(self, code: str, verifier: str) -> str:
         provider = await self._known_provider()

@@ -11,7 +11,7 @@ from samsyn import limits
 from samsyn.access.authentication.tokens import digest, new_secret
 from samsyn.clock import Clock
 from samsyn.errors import NotAllowed
-from samsyn.model.subject import Subject
+from samsyn.model.subject import Assignment, Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class Session:
     """Goes into every form of the session's pages and comes back with it."""
     id_token: str = field(repr=False)
     """The identity provider's proof, to be given back to it at log-out."""
+    choices: tuple[Assignment, ...] = field(default=(), repr=False)
+    """The assignments of which one is still to be chosen; until then the subject has none."""
 
     def check_form(self, sent: str) -> None:
         """NotAllowed when a form does not carry this session's token (cross-site request forgery)."""
@@ -46,15 +48,20 @@ class Sessions:
         self._ended = ended
         self._kept: OrderedDict[bytes, _Kept] = OrderedDict()
 
-    def open(self, subject: Subject, id_token: str = "") -> tuple[str, Session]:
+    def open(
+        self, subject: Subject, id_token: str = "", choices: tuple[Assignment, ...] = ()
+    ) -> tuple[str, Session]:
         """A new session and its secret, which goes into the browser's cookie and is kept nowhere else."""
         secret = new_secret()
         named = replace(subject, session_id=secrets.token_hex(16))
-        session = Session(named, self._clock.now(), new_secret(), id_token)
+        session = Session(named, self._clock.now(), new_secret(), id_token, choices)
+        self._keep(secret, session)
+        return secret, session
+
+    def _keep(self, secret: str, session: Session) -> None:
         now = self._clock.monotonic()
         self._kept[digest(secret)] = _Kept(session, now, now)
         self._end_old(now)
-        return secret, session
 
     def find(self, secret: str) -> Session | None:
         """The session, which counts as used now; None when it is unknown, idle or too old."""
@@ -69,6 +76,10 @@ class Sessions:
         kept.used = now
         self._kept.move_to_end(key)
         return kept.session
+
+    def now(self) -> datetime:
+        """The time that sessions go by."""
+        return self._clock.now()
 
     def look(self, secret: str) -> Session | None:
         """The same without counting as use: what a page asks by itself must not keep a left workstation open."""
@@ -87,10 +98,9 @@ class Sessions:
 
         The choices made in the old one are not carried over: they belong to its assignment.
         """
-        session = self.find(secret)
+        session = self.close(secret)
         if session is None:
             return None
-        self._end(digest(secret))
         return self.open(subject or session.subject, id_token or session.id_token)
 
     def close(self, secret: str) -> Session | None:

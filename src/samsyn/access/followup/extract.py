@@ -77,6 +77,8 @@ class ExtractLine:
     """A computer system, no person."""
     is_patient: bool
     """The patient himself."""
+    is_guardian: bool
+    """A private person who stands in for the patient (vårdnadshavare)."""
     staff: str
     """The reader's name, "" where it is not given out."""
 
@@ -132,9 +134,11 @@ class Extracts:
         found = await self._store.read(partial(_entries, patient_key=patient_key, provider=provider))
         complete = len(found) <= limits.MAX_EXTRACT_ROWS
         told = [each for each in found[: limits.MAX_EXTRACT_ROWS] if each.event in DONE]
-        return Extract(self._clock.now(), tuple(self._lines(told)), complete)
+        keys = await self._store.read(partial(patient_rows.closure_of, key=patient_key))
+        himself = frozenset(f"patient-{key}" for key in keys)
+        return Extract(self._clock.now(), tuple(self._lines(told, himself)), complete)
 
-    def _lines(self, newest_first: list[LogEntry]) -> Iterable[ExtractLine]:
+    def _lines(self, newest_first: list[LogEntry], himself: frozenset[str]) -> Iterable[ExtractLine]:
         groups: dict[tuple[date, str, str], list[LogEntry]] = {}
         for each in newest_first:
             day = each.time.astimezone(STOCKHOLM).date()
@@ -142,6 +146,7 @@ class Extracts:
         for (day, _, unit), entries in groups.items():
             entries.reverse()
             named = entries[0].provider in self._names_given_by
+            private = entries[0].purpose == Purpose.OWN_RECORD
             yield ExtractLine(
                 day=day,
                 first=entries[0].time,
@@ -152,7 +157,8 @@ class Extracts:
                 purpose=entries[0].purpose,
                 is_emergency=any(each.activity == Activity.EMERGENCY for each in entries),
                 is_system=entries[0].is_system,
-                is_patient=entries[0].purpose == Purpose.OWN_RECORD,
+                is_patient=private and entries[0].actor in himself,
+                is_guardian=private and entries[0].actor not in himself,
                 staff=entries[0].actor_name if named else "",
             )
 

@@ -8,6 +8,7 @@ import httpx
 from samsyn import limits
 from samsyn.access.national.consent import ConsentContract
 from samsyn.access.national.copies import GrantCopy, Pace
+from samsyn.access.national.directory import HsaDirectory
 from samsyn.access.national.elements import actor_of
 from samsyn.access.national.grants import GrantContract
 from samsyn.access.national.relation import RelationContract
@@ -53,12 +54,21 @@ class ConnectedMasters:
         if self._copies:
             self._telling.start()
 
-    async def stop(self) -> None:
-        """Ends both, and the connections."""
+    async def follow(self) -> None:
+        """Takes up how old the copies are: another node may be the one that reads."""
+        for copy in self._copies.values():
+            await copy.follow()
+
+    async def pause(self) -> None:
+        """Leaves off reading and telling until the next start."""
         if self._copies:
             await self._telling.stop()
         for copy in self._copies.values():
             await copy.stop()
+
+    async def stop(self) -> None:
+        """Ends both, and the connections."""
+        await self.pause()
         for contract in self._contracts.values():
             await contract.close()
 
@@ -143,6 +153,11 @@ def connected_masters(
     masters = ConnectedMasters(store, clock, registers, contracts, providers, pace)
     registers.connect(masters)
     return masters
+
+
+def staff_directory(national: NationalSettings) -> HsaDirectory | None:
+    """The staff directory; None: assignments come from the identity provider. ConfigurationError: certificates."""
+    return HsaDirectory(_client(national, national.hsa_address)) if national.hsa_address else None
 
 
 def _client(national: NationalSettings, address: str) -> SoapClient:

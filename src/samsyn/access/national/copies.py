@@ -87,18 +87,23 @@ class GrantCopy:
 
     async def start(self) -> None:
         """Takes up the copy of the last run, and begins to read."""
+        await self.follow()
+        self._task = asyncio.create_task(self._read_for_ever(), name=f"national-{self.register.value}")
+
+    async def follow(self) -> None:
+        """Takes up how old the copy is: another node may be the one that reads."""
         for provider in self._providers:
             state = await self._state(provider)
             if state is not None:
                 self._read_at[provider] = datetime.fromisoformat(state.read_at)
-        self._task = asyncio.create_task(self._read_for_ever(), name=f"national-{self.register.value}")
 
     async def stop(self) -> None:
-        """Ends the reading."""
+        """Ends the reading, until the next start."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+            self._task = None
 
     async def read(self, provider: str) -> GrantReading:
         """Reads one provider's grants. OutOfResources, LimitExceeded: the copy stays as it was and grows older."""

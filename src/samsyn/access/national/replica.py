@@ -73,16 +73,26 @@ class BlockReplica:
         """Takes up the copy of the last run, and begins to read."""
         if self._client is None:
             return
-        state = await self._state()
-        self._read_at = datetime.fromisoformat(state.read_at) if state else None
+        await self.follow()
         self._task = asyncio.create_task(self._read_for_ever(), name="national-blocks")
 
-    async def stop(self) -> None:
-        """Ends the reading."""
+    async def follow(self) -> None:
+        """Takes up how old the copy is: another node may be the one that reads."""
+        if self._client is not None:
+            state = await self._state()
+            self._read_at = datetime.fromisoformat(state.read_at) if state else None
+
+    async def pause(self) -> None:
+        """Ends the reading until the next start."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+            self._task = None
+
+    async def stop(self) -> None:
+        """Ends the reading."""
+        await self.pause()
         if self._client is not None:
             await self._client.close()
 

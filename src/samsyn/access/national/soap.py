@@ -21,6 +21,10 @@ _SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 _REGISTRY: Final = "urn:riv:itintegration:registry:1"
 
 
+class SoapFault(OutOfResources):
+    """The service answers with a fault: it has understood that it was asked, and will not."""
+
+
 class SoapClient:
     """Calls one national service.
 
@@ -80,14 +84,16 @@ class SoapClient:
         return bytes(answer)
 
 
-def tls(certificate_file: Path | None, key_file: Path | None, ca_file: Path | None) -> ssl.SSLContext:
+def tls(
+    certificate_file: Path | None, key_file: Path | None, ca_file: Path | None, section: str = "national"
+) -> ssl.SSLContext:
     """Our function certificate (SITHS) and whom we trust. ConfigurationError: a file that can not be used."""
     try:
         context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
         if certificate_file is not None:
             context.load_cert_chain(certificate_file, key_file)
     except (OSError, ssl.SSLError) as problem:
-        raise ConfigurationError(f"[national] certificate files: {problem}") from problem
+        raise ConfigurationError(f"[{section}] certificate files: {problem}") from problem
     return context
 
 
@@ -106,5 +112,5 @@ def _body(data: bytes) -> Element:
         raise OutOfResources("the national service answers nonsense")
     answer = bodies[0][0]
     if answer.tag == f"{{{_SOAP}}}Fault":
-        raise OutOfResources("the national service answers with a fault")
+        raise SoapFault("the national service answers with a fault")
     return answer

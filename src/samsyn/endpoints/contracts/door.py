@@ -4,6 +4,7 @@ Who calls is told by the client certificate or a bearer token, like at every oth
 invalid request is an answer with INVALID_REQUEST; everything else that goes wrong is a SOAP fault with a log id.
 """
 
+import asyncio
 import logging
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -48,6 +49,7 @@ from samsyn.model.subject import Subject, SubjectKind
 from samsyn.patients.identifiers import kind_of, preference
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
+from samsyn.providers.contracts import ContractPartners
 from samsyn.reports.examination import Examination, History
 from samsyn.reports.order import by_report
 from samsyn.reports.release import released_at
@@ -55,6 +57,8 @@ from samsyn.reports.vidimering import vidimerad
 
 log = logging.getLogger(__name__)
 
+_ORIGINAL: Final = "x-rivta-original-serviceconsumer-hsaid"
+"""Names the consumer behind a service platform (RIV-TA)."""
 _XML: Final = "text/xml; charset=utf-8"
 _FAULTS: Final[Mapping[type[SamsynError], tuple[int, str]]] = MappingProxyType(
     {
@@ -78,6 +82,7 @@ class ContractDependencies:
     lookup: PatientLookup
     history: History
     connections: Connections
+    partners: ContractPartners
     clock: Clock
     base: str
     """Address under which this door is reached, for the WSDL."""
@@ -122,6 +127,7 @@ class _Door:
         subject: Subject | None = None
         try:
             subject = self._needs.identify(request.scope)
+            subject = self._needs.partners.behind(subject, request.headers.get(_ORIGINAL, ""))
             element = await self._answer(request, subject, log_id)
             return Response(answer_with(element), media_type=_XML)
         except InvalidRequest as refusal:
@@ -145,7 +151,7 @@ class _Door:
         if action and action != ACTION:
             raise BadInput("SOAPAction names another operation")
         asked = self._form.question(call_in(await _body(request)))
-        if not self._needs.connections.sources(asked.source):
+        if not self._needs.partners.sources(asked.source):
             raise InvalidRequest("LogicalAddress is no source system that is answered for here")
         found: list[tuple[Told, Patient]] = []
         hidden = False
@@ -179,27 +185,29 @@ class _Door:
     async def _told(self, view: View, asked: Asked) -> list[Told]:
         """What the View shows of the person and the source created, written down as opened before it is told."""
         found: list[Told] = []
+        opened: list[tuple[str, str, Item]] = []
         for examination in await self._needs.history.examinations(view):
             for told, item in self._reports(examination, asked):
                 if view.subject.kind is SubjectKind.PATIENT and not told.approved:
                     continue
-                await self._needs.gatekeeper.record_opening(view, document_id(told.current), "report", item)
+                opened.append((document_id(told.current), "report", item))
                 if examination.referral_item is not None:
-                    await self._needs.gatekeeper.record_opening(
-                        view, examination.reference, "referral", examination.referral_item
-                    )
+                    opened.append((examination.reference, "referral", examination.referral_item))
                 found.append(told)
+        record = self._needs.gatekeeper.record_opening
+        # Together, so that they share the disk's syncs.
+        await asyncio.gather(*(record(view, name, kind, item) for name, kind, item in opened))
         return found
 
     def _reports(self, examination: Examination, asked: Asked) -> Iterable[tuple[Told, Item]]:
-        connections, shown = self._needs.connections, examination.report_item
+        partners, shown = self._needs.partners, examination.report_item
         if shown is None:
             return
         for arrangement in by_report(examination.reports):
             current = arrangement.current
-            if current is None or not connections.is_source(asked.source, current.provider, current.unit):
+            if current is None or not partners.is_source(asked.source, current.provider, current.unit):
                 continue
-            rule = connections.release_of(current.provider)
+            rule = partners.release_of(current.provider)
             released = released_at(
                 rule,
                 self._needs.gatekeeper.registers.policy,

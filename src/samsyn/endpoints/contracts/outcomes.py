@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import Final
 
@@ -20,7 +21,14 @@ from samsyn.endpoints.contracts.names import CORE, RESPONDER
 from samsyn.exchange.auditing.storelog import xml_text
 from samsyn.model.imaging import StudySummary
 from samsyn.model.patient import PatientIdentifier
-from samsyn.model.texts import Referral, ReferralStatus, ReportStatus, ReportVersion, Vidimering
+from samsyn.model.texts import (
+    MeasuredValue,
+    Referral,
+    ReferralStatus,
+    ReportStatus,
+    ReportVersion,
+    Vidimering,
+)
 from samsyn.reports.examination import Examination
 from samsyn.reports.order import Arrangement, Role
 
@@ -50,6 +58,19 @@ _STATUS: Final = MappingProxyType(
     }
 )
 """KV åtgärdsstatus for what a referral's status says about the examination."""
+_KAP_TOTAL: Final = "Dose Area Product Total"
+"""PS3.16 TID 10002, (113722, DCM)."""
+_KAP_UNITS: Final = MappingProxyType(
+    {
+        "Gy.m2": Decimal(1),
+        "dGy.cm2": Decimal("0.00001"),
+        "cGy.cm2": Decimal("0.000001"),
+        "Gy.cm2": Decimal("0.0001"),
+        "mGy.cm2": Decimal("0.0000001"),
+        "uGy.m2": Decimal("0.000001"),
+    }
+)
+"""UCUM unit to Gy*m2."""
 _ANNULLED: Final = "Svaret är makulerat."
 _NO_TEXT: Final = "Svaret saknar text."
 
@@ -112,6 +133,24 @@ def report_text(arrangement: Arrangement) -> str:
     return "\n\n".join(part for part in parts if part) or _NO_TEXT
 
 
+def dose_area_products(measurements: Sequence[MeasuredValue]) -> list[str]:
+    """KAP of each study in Gy*m2, the contract's unit. Only totals: what is told is added up by who reads it.
+
+    What is no number, or of a unit that is not known here, is not told.
+    """
+    found: dict[str, str] = {}
+    for each in measurements:
+        factor = _KAP_UNITS.get(each.unit)
+        if each.name == _KAP_TOTAL and factor is not None and each.study_uid not in found:
+            try:
+                value = Decimal(each.value) * factor
+            except InvalidOperation:
+                continue
+            if value.is_finite() and value >= 0:
+                found[each.study_uid] = f"{value.normalize():f}"
+    return list(found.values())
+
+
 def type_of_result(arrangement: Arrangement) -> str:
     """PREL, DEF or TILL; of an annulled answer what it was before."""
     standing = arrangement.standing
@@ -166,6 +205,10 @@ def _body(body: Element, told: Told, source: str, name: UnitName) -> None:
     _add(body, "resultReport", report_text(arrangement))
     if arrangement.standing is ReportStatus.CORRECTION and told.current.reason:
         _add(body, "resultComment", told.current.reason)
+    for value in dose_area_products(told.examination.measurements):
+        dose = _add(body, "radiationDose")
+        _add(dose, "value", value)
+        _add(dose, "unit", "Gy*m2")
     for study in told.examination.studies:
         if study.provider == told.current.provider and study.date:
             _recording(_add(body, "imageRecording"), told, study, source, name)

@@ -36,7 +36,9 @@ from samsyn.endpoints.dicomweb.storing.correcting import Correcting
 from samsyn.endpoints.dicomweb.storing.stow import Stow
 from samsyn.endpoints.dicomweb.target import Target, target_of
 from samsyn.endpoints.dicomweb.wado_uri import parse_uri_request
+from samsyn.endpoints.dicomweb.workitems.worklist import Worklist
 from samsyn.errors import BadInput, LimitExceeded, NotAllowed, NotAuthenticated, NotFound, SamsynError
+from samsyn.exchange.sending import Sending
 from samsyn.ingest.amendments import Amendments
 from samsyn.ingest.receive import Intake
 from samsyn.ingest.rejections import Rejections
@@ -62,7 +64,7 @@ _REPRESENTATIONS = frozenset({"metadata", "rendered", "thumbnail", "bulkdata"})
 
 
 class DicomwebDoor:
-    """STOW-RS, QIDO-RS and WADO-RS."""
+    """STOW-RS, QIDO-RS, WADO-RS and UPS-RS."""
 
     def __init__(
         self,
@@ -79,6 +81,7 @@ class DicomwebDoor:
         rejections: Rejections,
         corrections: Amendments,
         changes: Changes,
+        sending: Sending,
         origins: tuple[str, ...] = (),
     ) -> None:
         """`origins`: whose pages may call the door from a browser."""
@@ -94,6 +97,7 @@ class DicomwebDoor:
         self._stow = Stow(intake)
         self._feed = Feed(self._readers, gatekeeper, changes)
         self._correcting = Correcting(self._readers, corrections)
+        self._worklist = Worklist(self._readers, sending)
         self._deletion = Deletion(self._readers, rejections)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -145,6 +149,8 @@ class DicomwebDoor:
                 scope["query_string"],
                 f"correct-{token_hex(8)}",
             )
+        if target.form.startswith("workitems"):
+            return await self._work(scope, receive, headers, target, method)
         if method == "POST":
             return await self._store(scope, receive, headers, target)
         reader = replace(self._readers.reader_of(scope, headers), with_rejected=with_rejected)
@@ -170,6 +176,21 @@ class DicomwebDoor:
             return Answer(204, headers=preflight)
         allowed = (b"allow", ", ".join(resource.methods).encode())
         return _capabilities(asked(scope, headers, _base(scope, headers)), (allowed,))
+
+    async def _work(
+        self, scope: Scope, receive: Receive, headers: Headers, target: Target, method: str
+    ) -> Answer:
+        reader = self._readers.reader_of(scope, headers)
+        if target.form == "workitems/cancelrequest":
+            return await self._worklist.cancel(reader, target.study_uid)
+        base = _base(scope, headers)
+        if method == "POST":
+            kind = headers.get(b"content-type", b"").decode("latin-1")
+            return await self._worklist.create(reader, kind, _body(receive), scope["query_string"], base)
+        wanted = asked(scope, headers, base)
+        if target.depth:
+            return await self._worklist.retrieve(reader, target.study_uid, wanted)
+        return await self._worklist.search(reader, wanted)
 
     async def _store(self, scope: Scope, receive: Receive, headers: Headers, target: Target) -> Answer:
         system = self._readers.system_of(scope, headers)

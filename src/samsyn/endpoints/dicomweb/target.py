@@ -19,6 +19,7 @@ class Target:
     depth: int
     """How many values stand between them."""
     study_uid: str = ""
+    """The first UID of the path: of a study, or of a workitem."""
     series_uid: str = ""
     sop_instance_uid: str = ""
     frames: tuple[int, ...] = ()

@@ -171,7 +171,8 @@ class Hl7Door:
             else:
                 deadline = None
             patience = deadline - now if deadline is not None else limits.IDLE_MLLP_TIMEOUT_S
-            data = await asyncio.wait_for(connection.reader.read(_READ_BYTES), max(patience, 0.0))
+            async with asyncio.timeout(max(patience, 0.0)):
+                data = await connection.reader.read(_READ_BYTES)
             if not data:
                 return
             blocks.feed(data)
@@ -190,7 +191,9 @@ class Hl7Door:
             told = await self._batch(connection, raw) if is_batch(raw) else await self._one(connection, raw)
             for answer in told:
                 connection.writer.write(framed(answer))
-            await asyncio.wait_for(connection.writer.drain(), limits.HL7_MESSAGE_TIMEOUT_S)
+            if connection.writer.transport.get_write_buffer_size():
+                async with asyncio.timeout(limits.HL7_MESSAGE_TIMEOUT_S):
+                    await connection.writer.drain()
         finally:
             connection.busy = False
             connection.active = self._clock.monotonic()
@@ -245,7 +248,7 @@ class Hl7Door:
                 )
             connection.known = True
             session = f"mllp-{connection.number}"
-            filed = await self._filing.file_message(source.sender, source.profile, raw, session)
+            filed = await self._filing.file_message(source.sender, source.profile, raw, session, header)
         except SamsynError as refusal:
             if self._refusals is not None:
                 claimed = f"{header.sending_application}|{header.sending_facility}"

@@ -9,9 +9,11 @@ from samsyn.access.authentication.sessions import Sessions
 from samsyn.access.authentication.smart.authority import SmartAuthority
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
+from samsyn.access.guardians import Guardians
 from samsyn.access.lift_requests import LiftRequests
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
+from samsyn.access.waiting import WaitingRooms
 from samsyn.clock import Clock
 from samsyn.exchange.sending import Sending
 from samsyn.patients.lookup import PatientLookup
@@ -46,6 +48,7 @@ class ViewerDependencies:
     sending: Sending
     review: LogReview
     extracts: Extracts
+    guardians: Guardians
     connections: Connections
     work_lists: WorkLists
     decisions: Decisions
@@ -53,5 +56,9 @@ class ViewerDependencies:
     joining: Joining
     clock: Clock
     smart: SmartAuthority
+    rooms: WaitingRooms
+    """Where calls of record systems wait for their browser."""
+    ticket_key: bytes
+    """What the tickets of persons rest on, the same on all nodes; empty = a key of this process."""
     static_folder: Path
     version: str

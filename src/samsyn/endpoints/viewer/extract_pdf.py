@@ -36,6 +36,7 @@ class LineShown:
     who: str
     is_emergency: bool
     is_patient: bool
+    """A private person: the patient himself or a guardian; then unit and reader are one."""
 
 
 def lines_in_words(extract: Extract, words: Words, names: Connections) -> list[LineShown]:
@@ -47,8 +48,9 @@ def _line(line: ExtractLine, words: Words, names: Connections) -> LineShown:
     begins, ends = (each.astimezone(STOCKHOLM).strftime("%H:%M") for each in (line.first, line.last))
     provider = names.provider_name(line.provider) if line.provider else ""
     unit = names.unit_name(line.provider, line.unit) if line.unit else provider
-    if line.is_patient:
-        who, unit, provider = words("extract.you"), words("extract.you"), ""
+    if line.is_patient or line.is_guardian:
+        who = words("extract.you" if line.is_patient else "extract.guardian")
+        unit, provider = who, ""
     else:
         who = line.staff or words("extract.a_system" if line.is_system else "extract.staff")
     return LineShown(
@@ -60,7 +62,7 @@ def _line(line: ExtractLine, words: Words, names: Connections) -> LineShown:
         purpose=line.purpose,
         who=who,
         is_emergency=line.is_emergency,
-        is_patient=line.is_patient,
+        is_patient=line.is_patient or line.is_guardian,
     )
 
 

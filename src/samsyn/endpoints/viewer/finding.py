@@ -78,6 +78,8 @@ class Finding:
 
     async def start(self, visit: Visit) -> Response:
         """The search field, with the patients that are open already; other duties begin at their own page."""
+        if visit.session.choices:
+            return go_to("/assignment/choose")
         if not visit.subject.reads_for_care and BLOCK_ADMINISTRATOR in visit.subject.roles:
             return go_to("/blocks")
         if not visit.subject.reads_for_care and STEWARD in visit.subject.roles:

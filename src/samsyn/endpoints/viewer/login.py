@@ -45,6 +45,8 @@ class Login:
             Route("/login/saml/metadata", anybody(self.metadata), methods=["GET"]),
             Route("/logout", staff(self.leave), methods=["POST"]),
             Route("/assignment", staff(self.change), methods=["POST"]),
+            Route("/assignment/choose", staff(self.ask_assignment), methods=["GET"]),
+            Route("/assignment/choose", staff(self.choose_assignment), methods=["POST"]),
             Route("/language", anybody(self.language), methods=["POST"]),
         ]
 
@@ -71,8 +73,10 @@ class Login:
                 before=session_secret(request.scope),
                 address=_caller(request),
             )
-        except (NotAuthenticated, OutOfResources):
+        except NotAuthenticated:
             return self._page(request, "failed", 403)
+        except OutOfResources:
+            return self._page(request, "failed", 503)
         return self._logged_in(request, secret)
 
     async def told_to_end(self, request: Request) -> Response:
@@ -107,6 +111,8 @@ class Login:
             )
         except NotAuthenticated:
             return self._page(request, "failed", 403)
+        except OutOfResources:
+            return self._page(request, "failed", 503)
         return self._logged_in(request, secret)
 
     async def asked_to_end(self, request: Request) -> Response:
@@ -147,6 +153,19 @@ class Login:
     async def change(self, visit: Visit) -> Response:
         """Another assignment is another log-in; the present session lasts until that has succeeded."""
         return await self._begin(visit.request, choose_again=True)
+
+    async def ask_assignment(self, visit: Visit) -> Response:
+        """The assignments that the directory has in force; what was already chosen is changed by a new log-in."""
+        if not visit.session.choices:
+            return go_to("/")
+        return self._visits.show(visit, "assignment.html", "login", {"choices": visit.session.choices})
+
+    async def choose_assignment(self, visit: Visit) -> Response:
+        """The chosen assignment makes a new session."""
+        secret, _ = await self._deps.desk.choose(
+            session_secret(visit.request.scope), visit.form.text("assignment")
+        )
+        return self._logged_in(visit.request, secret)
 
     async def language(self, request: Request) -> Response:
         """Remembers the chosen language in this browser and goes back."""

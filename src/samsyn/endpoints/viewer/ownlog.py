@@ -6,7 +6,7 @@ import orjson
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from samsyn.access.followup.extract import Extract
+from samsyn.access.followup.extract import Extract, ExtractLine
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.extract_pdf import extract_pdf, lines_in_words
 from samsyn.endpoints.viewer.secure import PAGE_HEADERS
@@ -87,12 +87,18 @@ class OwnLog:
                     "done": list(line.done),
                     "purpose": line.purpose,
                     "emergency": line.is_emergency,
-                    "by": "patient" if line.is_patient else "system" if line.is_system else "staff",
+                    "by": _by(line),
                     **({"staff": line.staff} if line.staff else {}),
                 }
                 for line in extract.lines
             ],
         }
+
+
+def _by(line: ExtractLine) -> str:
+    if line.is_patient or line.is_guardian:
+        return "patient" if line.is_patient else "guardian"
+    return "system" if line.is_system else "staff"
 
 
 def _download(content: bytes, kind: str, name: str) -> Response:

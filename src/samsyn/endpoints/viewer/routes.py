@@ -15,6 +15,7 @@ from samsyn.endpoints.viewer.language import Languages
 from samsyn.endpoints.viewer.launch import LaunchPages
 from samsyn.endpoints.viewer.login import Login
 from samsyn.endpoints.viewer.logreview import LogReviewPages
+from samsyn.endpoints.viewer.mine import MyRecord
 from samsyn.endpoints.viewer.ohif import DiagnosticViewer
 from samsyn.endpoints.viewer.ownlog import OwnLog
 from samsyn.endpoints.viewer.pages import Pages
@@ -26,6 +27,7 @@ from samsyn.endpoints.viewer.reveal import Reveal
 from samsyn.endpoints.viewer.send_pages import SendPages
 from samsyn.endpoints.viewer.series import SeriesLists
 from samsyn.endpoints.viewer.smart import SmartPages
+from samsyn.endpoints.viewer.steward_guardians import StewardGuardians
 from samsyn.endpoints.viewer.steward_joining import StewardJoining
 from samsyn.endpoints.viewer.stewarding import Stewarding
 from samsyn.endpoints.viewer.tickets import Tickets
@@ -44,7 +46,7 @@ def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
     pages = Pages(languages, assets, deps.version, login.provider == "demo", deps.desk.identity_provider)
     marks = Marks()
     visits = Visits(deps, pages, marks)
-    tickets = Tickets()
+    tickets = Tickets(deps.ticket_key)
     series = SeriesLists(deps, languages)
     sending = SendPages(deps, visits)
     reveal = Reveal(deps, visits)
@@ -57,8 +59,8 @@ def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
         *sending.routes(),
         *reveal.routes(),
         *Grounds(deps, visits).routes(),
-        *LaunchPages(deps, visits, Launches(deps.clock)).routes(),
         *SmartPages(deps, visits).routes(),
+        *LaunchPages(deps, visits, Launches(deps.rooms)).routes(),
         *LiftDesk(deps, visits, tickets, marks).routes(),
         *PersonRegister(deps, visits).routes(),
         *PicturePages(deps, visits, series, diagnostic.is_installed).routes(),
@@ -66,6 +68,8 @@ def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
         *Stewarding(deps, visits).routes(),
         *LogReviewPages(deps, visits).routes(),
         *OwnLog(deps, visits).routes(),
+        *MyRecord(deps, visits).routes(),
+        *StewardGuardians(deps, visits).routes(),
         *StewardJoining(deps, visits).routes(),
         *PublicPages(deps, visits, assets).routes(),
     ]

@@ -8,10 +8,11 @@ from samsyn.errors import NotFound
 
 
 class Tickets:
-    """Names persons for one session each; the key lives as long as the process."""
+    """Names persons for one session each."""
 
-    def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
+    def __init__(self, key: bytes = b"") -> None:
+        """`key`: what the tickets rest on, the same on all nodes; empty = one that lives as long as the process."""
+        self._key = key or secrets.token_bytes(32)
 
     def ticket(self, session_id: str, patient_key: int) -> str:
         """What goes into the form; worthless in every other session."""

@@ -115,12 +115,16 @@ class Outbox:
 
     async def stop(self) -> None:
         """Ends; what was not answered is sent again after the next start."""
+        await self.pause()
+        await self._receiver.close()
+
+    async def pause(self) -> None:
+        """Leaves off until the next start; another node may go on."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
-        await self._receiver.close()
 
     async def _run(self) -> None:
         pause = self._first_pause_s

@@ -78,6 +78,9 @@ class Notifier:
         self._connections = connections
         self._feed = feed
         self._speech = speech
+        self._http = httpx.AsyncClient(
+            trust_env=False, timeout=limits.NOTIFICATION_TIMEOUT_S, follow_redirects=False
+        )
         self._states: dict[str, _State] = {}
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -88,10 +91,6 @@ class Notifier:
 
     def start(self) -> None:
         """Begins on the running event loop, at the places that are durable: another node may have told meanwhile."""
-        self._states.clear()
-        self._http = httpx.AsyncClient(
-            trust_env=False, timeout=limits.NOTIFICATION_TIMEOUT_S, follow_redirects=False
-        )
         self._task = asyncio.create_task(self._run(), name="subscriptions")
 
     async def stop(self) -> None:
@@ -100,6 +99,13 @@ class Notifier:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._task = None
+        self._under_way.clear()
+        self._states.clear()
+
+    async def close(self) -> None:
+        """Ends for good."""
+        await self.stop()
         await self._http.aclose()
 
     async def _run(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from samsyn.errors import BadInput
 from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, BadMessage
-from samsyn.hl7v2.meaning import PatientClaim, SentIdentifier
+from samsyn.hl7v2.meaning import GuardianClaim, PatientClaim, SentIdentifier
 from samsyn.hl7v2.parsing import Segment
 from samsyn.hl7v2.paths import Path, first_of
 from samsyn.hl7v2.profile import Condition, PatientRules
@@ -79,6 +79,33 @@ def _demographics(
     )
 
 
+def read_guardians(
+    segments: Sequence[Segment], rules: PatientRules, notes: list[str]
+) -> tuple[GuardianClaim, ...] | None:
+    """NK1 (next of kin, v2.5.1 3.4.5) whose relationship the profile takes for guardianship: NK1-33 identifies,
+    NK1-8 and NK1-9 bound. None: the profile does not take any, or the message has no NK1."""
+    if not rules.guardians or not any(segment.name == "NK1" for segment in segments):
+        return None
+    found = []
+    for segment in segments:
+        if segment.name != "NK1" or segment.text(3).upper() not in rules.guardians:
+            continue
+        identifiers = tuple(read_identifiers(segment, 33, rules))
+        if not identifiers:
+            notes.append("NK1-33: a guardian without a number, left out")
+            continue
+        found.append(GuardianClaim(identifiers, _day(segment, 8, notes), _day(segment, 9, notes)))
+    return tuple(found)
+
+
+def _day(segment: Segment, field: int, notes: list[str]) -> str:
+    try:
+        point = read_time(segment.text(field))
+    except BadInput as error:
+        raise segment.fault(field, error.detail) from None
+    return point.date if point is not None and point.precision >= Precision.DAY else ""
+
+
 def _name(pid: Segment) -> str:
     """PID-5 as DICOM PN, `Family^Given^Middle`; the legal name when several were sent."""
     chosen = 1
@@ -88,7 +115,7 @@ def _name(pid: Segment) -> str:
             break
     parts = [pid.text(5, 1, 1, chosen), pid.text(5, 2, 0, chosen), pid.text(5, 3, 0, chosen)]
     # A caret or equals sign inside a name would move its parts when it is written as PN.
-    plain = [" ".join(_PN_MARKS.sub(" ", part).split()) for part in parts]
+    plain = [part if part.isalpha() else " ".join(_PN_MARKS.sub(" ", part).split()) for part in parts]
     return "^".join(plain).rstrip("^")[:_LONGEST_NAME]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import lru_cache
 
 from samsyn.errors import LimitExceeded
 from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, TABLE_VALUE_NOT_FOUND, BadMessage
@@ -108,24 +108,25 @@ def _signer(status: ReportStatus, own: Sequence[Segment], rules: ReportRules) ->
     return staff_names(rules.signer, own, everyone=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TextLines:
     """The OBX that hold report text, deleted ones too, each with what it is about."""
 
     segments: list[Segment]
     kinds: list[str]
+    words: list[str]
+    """OBX-11 of each."""
 
-    @cached_property
-    def words(self) -> list[str]:
-        """OBX-11 of each."""
-        return [segment.code(11) for segment in self.segments]
+
+@lru_cache(maxsize=64)
+def _upper(words: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(word.upper() for word in words)
 
 
 def text_lines(segments: Segments, rules: ReportRules, notes: list[str]) -> TextLines:
     """Every OBX that holds report text; what is listed and holds none is noted."""
-    listed = {word.upper() for word in rules.text_codes}
-    passed = {word.upper() for word in rules.not_text}
-    found = TextLines([], [])
+    listed, passed = _upper(rules.text_codes), _upper(rules.not_text)
+    found = TextLines([], [], [])
     for segment in segments.named("OBX"):
         kind = segment.kind
         if kind not in listed if listed else kind in passed:
@@ -137,6 +138,7 @@ def text_lines(segments: Segments, rules: ReportRules, notes: list[str]) -> Text
         else:
             place = f"OBX[{segment.sequence}]" if segment.sequence > 1 else "OBX"
             notes.append(f"{place}-2: a value of type {type_word[:3]} is not read as report text")
+    found.words.extend([segment.code(11) for segment in found.segments])
     return found
 
 

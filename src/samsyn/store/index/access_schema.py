@@ -9,6 +9,12 @@ CREATE TABLE lift_request(request_id TEXT PRIMARY KEY, patient_key INTEGER, owne
 CREATE INDEX lift_request_by_owner ON lift_request(owner, asked);
 CREATE INDEX lift_request_by_asker ON lift_request(employee, asked);
 CREATE INDEX lift_request_by_patient ON lift_request(patient_key);
+CREATE TABLE guardianship(guardianship_id TEXT PRIMARY KEY, child_key INTEGER, guardian_key INTEGER, starts TEXT,
+  ends TEXT, source TEXT, ended TEXT);
+CREATE TABLE guardians_told(source TEXT, child_key INTEGER, told TEXT, PRIMARY KEY(source, child_key))
+  WITHOUT ROWID;
+CREATE INDEX guardianship_by_guardian ON guardianship(guardian_key);
+CREATE INDEX guardianship_by_child ON guardianship(child_key);
 CREATE TABLE national_block(block_id TEXT PRIMARY KEY, issuer TEXT, number TEXT, kind TEXT, provider TEXT,
   unit TEXT, first_day INTEGER, last_day INTEGER);
 CREATE INDEX national_block_by_number ON national_block(number, issuer);

@@ -82,7 +82,8 @@ def texts_alone(connection: IndexConnection, provider: str, keys: Collection[int
         "SELECT accession_issuer, accession, MAX(begins) AS day, MAX(procedure_text) AS title, MAX(unit) AS unit,"
         f" COUNT(*) AS versions FROM report WHERE provider = ? AND patient_key IN ({_marks(keys)})"
         " AND accession <> '' AND NOT EXISTS (SELECT 1 FROM study AS s WHERE s.accession = report.accession"
-        f" AND s.accession_issuer = report.accession_issuer AND s.patient_key IN ({_marks(keys)}))"
+        f" AND s.accession <> '' AND s.accession_issuer = report.accession_issuer"
+        f" AND s.patient_key IN ({_marks(keys)}))"
         " GROUP BY accession_issuer, accession ORDER BY day DESC",
         (provider, *sorted(keys), *sorted(keys)),
     ).fetchall()

@@ -6,11 +6,6 @@ from samsyn.model.patient import PatientIdentifier
 from samsyn.store.index.port import IndexConnection
 
 
-def last_event(connection: IndexConnection) -> int:
-    """Number of the latest word about who is one person with whom; 0 before the first."""
-    return int(connection.execute("SELECT COALESCE(MAX(event_key), 0) FROM identity_event").fetchone()[0])
-
-
 def keys_by_words(connection: IndexConnection, words: Sequence[str], birth: str, limit: int) -> list[int]:
     """Persons whose names have a word that begins with each of the words, by name.
 

@@ -18,6 +18,7 @@ CREATE TABLE sent_identity(study_key INTEGER PRIMARY KEY, patient_id TEXT, issue
 CREATE TABLE finding(finding_key INTEGER PRIMARY KEY, kind TEXT, reference TEXT, patient_key INTEGER,
   provider TEXT, unit TEXT, detail TEXT, found TEXT, settled TEXT, settled_by TEXT, note TEXT,
   UNIQUE(reference, kind));
+CREATE INDEX finding_by_reference ON finding(reference);
 CREATE INDEX finding_open ON finding(provider, found) WHERE settled = '';
 CREATE TABLE held_identity(held_key INTEGER PRIMARY KEY, patient_id TEXT, issuer TEXT, name TEXT,
   birth_date TEXT, sex TEXT, accession TEXT, patient_key INTEGER, other_key INTEGER);
@@ -31,7 +32,7 @@ CREATE TABLE correction(correction_key INTEGER PRIMARY KEY, study_uid TEXT, seri
   ended TEXT);
 CREATE INDEX correction_by_study ON correction(study_uid);
 CREATE INDEX correction_by_split ON correction(split_uid) WHERE split_uid <> '';
-CREATE INDEX correction_by_accession ON correction(accession) WHERE accession <> '';
+CREATE INDEX correction_by_accession ON correction(accession);
 CREATE TABLE original_body(correction_key INTEGER, sop_uid TEXT, segment INTEGER, body_offset INTEGER,
   length INTEGER, sha256 TEXT, pixel_offset INTEGER, pixel_length INTEGER,
   PRIMARY KEY(sop_uid, correction_key)) WITHOUT ROWID;
@@ -44,8 +45,9 @@ CREATE TABLE sent_for(sop_uid TEXT PRIMARY KEY, patient_key INTEGER, study_uid T
 CREATE INDEX sent_for_by_study ON sent_for(study_uid);
 CREATE TABLE examination_join(join_key INTEGER PRIMARY KEY, patient_key INTEGER, study_uid TEXT, one TEXT,
   other TEXT, act_key INTEGER, made TEXT, ended TEXT);
+CREATE INDEX examination_join_by_study ON examination_join(study_uid);
 CREATE INDEX examination_join_by_patient ON examination_join(patient_key) WHERE ended = '';
-CREATE INDEX report_by_study ON report(study_uid) WHERE study_uid <> '';
+CREATE INDEX report_by_study ON report(study_uid);
 """
 
 IDENTITY_KEYS: Final = {

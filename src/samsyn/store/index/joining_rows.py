@@ -14,21 +14,22 @@ def unjoined(connection: IndexConnection, provider: str, first_day: int, limit: 
         " AND j.ended = '' AND j.patient_key = study.patient_key)"
         " AND (study.accession = '' OR NOT EXISTS (SELECT 1 FROM report AS r WHERE r.accession = study.accession"
         " AND r.accession_issuer = study.accession_issuer AND r.patient_key IN ("
-        + _same_person("study")
+        + _same_person("study.patient_key")
         + ")))"
         " AND (study.accession = '' OR NOT EXISTS (SELECT 1 FROM referral AS o WHERE o.accession ="
         " study.accession AND o.accession_issuer = study.accession_issuer AND o.patient_key IN ("
-        + _same_person("study")
+        + _same_person("study.patient_key")
         + "))) ORDER BY study.study_date, study.study_key LIMIT ?",
         (provider, str(first_day), limit),
     ).fetchall()
 
 
-def _same_person(table: str) -> str:
-    """Keys of the person of the row and of everybody linked to him."""
+def _same_person(key: str) -> str:
+    """Keys of the person whose key `key` is (SQL, or ? twice) and of everybody linked to him, each by its index."""
+    root = f"(SELECT COALESCE(own.merged_into, own.patient_key) FROM patient AS own WHERE own.patient_key = {key})"
     return (
-        f"SELECT p.patient_key FROM patient AS p, patient AS own WHERE own.patient_key = {table}.patient_key"
-        " AND COALESCE(p.merged_into, p.patient_key) = COALESCE(own.merged_into, own.patient_key)"
+        f"SELECT p.patient_key FROM patient AS p WHERE p.patient_key = {root}"
+        f" UNION ALL SELECT p.patient_key FROM patient AS p WHERE p.merged_into = {root}"
     )
 
 
@@ -44,12 +45,12 @@ def texts_near(
     return connection.execute(
         "SELECT accession_issuer, accession, begins AS day, procedure_text AS title, status, 'report' AS kind"
         f" FROM report WHERE patient_key IN ({marks}) AND provider = ? AND begins BETWEEN ? AND ? AND accession <> ''"
-        " AND NOT EXISTS (SELECT 1 FROM study AS s WHERE s.accession = report.accession AND s.accession_issuer ="
-        " report.accession_issuer)"
+        " AND NOT EXISTS (SELECT 1 FROM study AS s WHERE s.accession = report.accession AND s.accession <> ''"
+        " AND s.accession_issuer = report.accession_issuer)"
         " UNION SELECT accession_issuer, accession, begins AS day, procedure_text AS title, status, 'referral' AS"
         f" kind FROM referral WHERE patient_key IN ({marks}) AND performer_provider = ? AND begins BETWEEN ? AND ?"
-        " AND accession <> '' AND NOT EXISTS (SELECT 1 FROM study AS s WHERE s.accession = referral.accession AND"
-        " s.accession_issuer = referral.accession_issuer)",
+        " AND accession <> '' AND NOT EXISTS (SELECT 1 FROM study AS s WHERE s.accession = referral.accession"
+        " AND s.accession <> '' AND s.accession_issuer = referral.accession_issuer)",
         [*values, *values],
     ).fetchall()
 
@@ -60,9 +61,8 @@ def elsewhere(connection: IndexConnection, issuer: str, accession: str, key: int
         return None
     row = connection.execute(
         "SELECT r.patient_key FROM report AS r WHERE r.accession = ? AND r.accession_issuer = ?"
-        " AND r.patient_key NOT IN (SELECT p.patient_key FROM patient AS p, patient AS own WHERE own.patient_key = ?"
-        " AND COALESCE(p.merged_into, p.patient_key) = COALESCE(own.merged_into, own.patient_key)) LIMIT 1",
-        (accession, issuer, key),
+        f" AND r.patient_key NOT IN ({_same_person('?')}) LIMIT 1",
+        (accession, issuer, key, key),
     ).fetchone()
     return int(row[0]) if row else None
 
@@ -72,8 +72,7 @@ def alike(connection: IndexConnection, provider: str, first_day: int, limit: int
 
     The same accession number, or times at most ten minutes apart; at least one is the provider's.
     """
-    minutes = "(substr({0}.study_time, 1, 2) * 60 + substr({0}.study_time, 3, 2))"
-    near = f"abs({minutes.format('a')} - {minutes.format('b')}) <= 10"
+    near = f"abs({_minutes('a.study_time')} - {_minutes('b.study_time')}) <= 10"
     return connection.execute(
         "SELECT a.study_uid AS one_uid, b.study_uid AS other_uid, a.provider AS one_provider, b.provider AS"
         " other_provider, a.patient_key, a.study_date, a.modalities, a.description AS one_title, b.description AS"
@@ -85,9 +84,16 @@ def alike(connection: IndexConnection, provider: str, first_day: int, limit: int
         " WHERE a.study_date >= ? AND a.modalities <> '' AND (a.provider = ? OR b.provider = ?)"
         " AND COALESCE(pa.merged_into, pa.patient_key) = COALESCE(pb.merged_into, pb.patient_key)"
         " AND ((a.accession <> '' AND a.accession = b.accession AND a.accession_issuer <> b.accession_issuer)"
-        f" OR (length(a.study_time) >= 4 AND length(b.study_time) >= 4 AND {near}))"
+        f" OR {near})"
         " AND NOT EXISTS (SELECT 1 FROM finding AS f WHERE f.kind = 'duplicate' AND f.settled <> ''"
         " AND f.reference = a.study_uid || ' ' || b.study_uid)"
         " ORDER BY a.study_date, a.study_key LIMIT ?",
         (str(first_day), provider, provider, limit),
     ).fetchall()
+
+
+def _minutes(column: str) -> str:
+    """Minutes of the day that a TM column tells, NULL when it does not begin with four digits."""
+    digits = " AND ".join(f"substr({column}, {place}, 1) BETWEEN '0' AND '9'" for place in range(1, 5))
+    hours, minutes = (f"CAST(substr({column}, {place}, 2) AS INTEGER)" for place in (1, 3))
+    return f"(CASE WHEN {digits} THEN {hours} * 60 + {minutes} END)"

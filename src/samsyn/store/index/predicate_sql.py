@@ -60,7 +60,7 @@ def _any_span(spans: tuple[Span, ...], table: str) -> tuple[str, list[object]]:
     else:
         middle = len(spans) // 2
         pieces = [_any_span(spans[:middle], table), _any_span(spans[middle:], table)]
-    return _with_word(pieces, " OR ", "0")
+    return _with_word(pieces, " OR ", "FALSE")
 
 
 def _overlaps(first: int | None, last: int | None, table: str) -> tuple[str, list[object]]:

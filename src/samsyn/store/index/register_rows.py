@@ -72,7 +72,11 @@ def lifts_of(ask: Ask, keys: Collection[int], now: str) -> tuple[Lift, ...]:
 
 def blocks_at(ask: Ask, provider: str, now: str) -> tuple[Block, ...]:
     """Blocks in force at one provider, for its block administrator."""
-    rows = ask(f"{_BLOCK} WHERE provider = ? AND (ended IS NULL OR ended > ?) ORDER BY rowid", provider, now)
+    rows = ask(
+        f"{_BLOCK} WHERE provider = ? AND (ended IS NULL OR ended > ?) ORDER BY first_day, block_id",
+        provider,
+        now,
+    )
     return tuple(_block(row) for row in rows)
 
 

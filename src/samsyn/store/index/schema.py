@@ -9,12 +9,14 @@ from samsyn.store.index.access_schema import ACCESS_SCHEMA
 from samsyn.store.index.audit_schema import AUDIT_KEYS, AUDIT_SCHEMA
 from samsyn.store.index.change_schema import CHANGE_SCHEMA
 from samsyn.store.index.correction_schema import CORRECTION_SCHEMA
+from samsyn.store.index.engagement_schema import ENGAGEMENT_SCHEMA
 from samsyn.store.index.exchange_schema import EXCHANGE_SCHEMA
 from samsyn.store.index.identity_schema import IDENTITY_KEYS, IDENTITY_SCHEMA
 from samsyn.store.index.settled_schema import SETTLED_SCHEMA
 from samsyn.store.index.subscription_schema import SUBSCRIPTION_SCHEMA
 from samsyn.store.index.text_schema import TEXT_KEYS, TEXT_SCHEMA
 from samsyn.store.index.upkeep_schema import UPKEEP_SCHEMA
+from samsyn.store.index.version_schema import VERSION_SCHEMA
 
 _CORE: Final = """
 CREATE TABLE journal_state(one INTEGER PRIMARY KEY CHECK(one = 1), segment INTEGER, end_offset INTEGER,
@@ -69,7 +71,7 @@ CREATE TABLE referral(referral_key INTEGER PRIMARY KEY, patient_key INTEGER, pro
   referrer TEXT, performer_provider TEXT, performer_unit TEXT, booked TEXT, changed TEXT, message_key INTEGER,
   preliminary INTEGER GENERATED ALWAYS AS (0) VIRTUAL);
 CREATE INDEX referral_by_patient ON referral(patient_key, placer_id, accession, provider, unit, begins, ends);
-CREATE INDEX referral_by_accession ON referral(accession) WHERE accession <> '';
+CREATE INDEX referral_by_accession ON referral(accession);
 CREATE INDEX referral_by_placer ON referral(placer_id);
 CREATE TABLE referral_event(event_key INTEGER PRIMARY KEY, patient_key INTEGER, placer_id TEXT,
   accession_issuer TEXT, accession TEXT, told TEXT, content TEXT, visit TEXT, account TEXT,
@@ -84,7 +86,7 @@ CREATE TABLE report(report_key INTEGER PRIMARY KEY, patient_key INTEGER, provide
   message_key INTEGER,
   preliminary INTEGER GENERATED ALWAYS AS (CASE WHEN status = 'preliminary' THEN 1 ELSE 0 END) VIRTUAL);
 CREATE INDEX report_by_patient ON report(patient_key, provider, unit, begins, ends);
-CREATE INDEX report_by_accession ON report(accession) WHERE accession <> '';
+CREATE INDEX report_by_accession ON report(accession);
 
 CREATE TABLE message(message_key INTEGER PRIMARY KEY, source TEXT, control_id TEXT, kind TEXT, digest TEXT,
   received TEXT, segment INTEGER, body_offset INTEGER, length INTEGER, sha256 TEXT, outcome TEXT, answer TEXT,
@@ -131,7 +133,9 @@ SCHEMA: Final = (
     + SETTLED_SCHEMA
     + CORRECTION_SCHEMA
     + CHANGE_SCHEMA
+    + ENGAGEMENT_SCHEMA
     + SUBSCRIPTION_SCHEMA
+    + VERSION_SCHEMA
 )
 SCHEMA_VERSION: Final = zlib.crc32(SCHEMA.encode()) & 0x7FFFFFFF
 """Follows from the tables: an index that was made with others is made anew from the journal."""

@@ -17,7 +17,9 @@ from samsyn.errors import ConfigurationError
 from samsyn.settings import LoginSettings
 
 
-def saml_sides(login: LoginSettings, address: str) -> tuple[OurSide, IdentityProvider]:
+def saml_sides(
+    login: LoginSettings, address: str, assignments_elsewhere: bool = False
+) -> tuple[OurSide, IdentityProvider]:
     """We and the identity provider. ConfigurationError: a file that can not be read, or a key that is not RSA."""
     try:
         key = load_pem_private_key(_read(login.key_file, "key_file"), password=None)
@@ -34,6 +36,7 @@ def saml_sides(login: LoginSettings, address: str) -> tuple[OurSide, IdentityPro
         certificate=certificate,
         assurance=frozenset({login.assurance}),
         claims=renamed(NATIONAL_NAMES, login.claims),
+        assignments_elsewhere=assignments_elsewhere,
     )
     return own, identity_provider(_read(login.metadata_file, "metadata_file"))
 

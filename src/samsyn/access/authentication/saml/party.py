@@ -7,7 +7,6 @@ log-in does it become a session.
 
 import hmac
 import json
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from samsyn.access.authentication.saml.response import Asserted, asserted
 from samsyn.access.authentication.saml.settled import IdentityProvider, OurSide, our_metadata
 from samsyn.access.authentication.saml.xml import decoded
 from samsyn.access.authentication.tokens import digest, new_secret
+from samsyn.access.waiting import WaitingRooms
 from samsyn.clock import Clock
 from samsyn.errors import NotAuthenticated
 
@@ -26,27 +26,29 @@ from samsyn.errors import NotAuthenticated
 @dataclass(frozen=True, slots=True)
 class _Pending:
     request_id: str
-    binding: bytes
-    begun: float
+    binding: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     logged_in: LoggedIn
-    binding: bytes
-    since: float
+    binding: str
 
 
 class SamlParty:
     """Our side of SAML 2.0 web SSO with one identity provider."""
 
-    def __init__(self, own: OurSide, provider: IdentityProvider, clock: Clock) -> None:
+    def __init__(
+        self, own: OurSide, provider: IdentityProvider, clock: Clock, rooms: WaitingRooms | None = None
+    ) -> None:
+        """`rooms`: where log-ins under way wait; None = in this process."""
         self._own = own
         self._provider = provider
         self._clock = clock
-        self._pending: OrderedDict[str, _Pending] = OrderedDict()
-        self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
-        self._used: OrderedDict[str, float] = OrderedDict()
+        rooms, most = rooms or WaitingRooms(clock), limits.MAX_PENDING_LOGINS
+        self._pending = rooms.room("saml-pending", _Pending, limits.LOGIN_SECONDS, most)
+        self._waiting = rooms.room("saml-waiting", _Waiting, limits.CODE_SECONDS, most)
+        self._used = rooms.room("saml-used", str, limits.SAML_MESSAGE_S * 2, most)
 
     @property
     def address(self) -> str:
@@ -61,8 +63,7 @@ class SamlParty:
     async def begin(self, *, choose_again: bool = False, language: str = "") -> Begun:
         """Where the browser goes with a signed AuthnRequest; `language` can not be asked for in SAML."""
         request_id, state, binding = f"_{new_secret()}", new_secret(), new_secret()
-        self._pending[state] = _Pending(request_id, digest(binding), self._clock.monotonic())
-        _bound(self._pending, limits.MAX_PENDING_LOGINS)
+        self._pending.put(state, _Pending(request_id, digest(binding).hex()))
         request = messages.authn_request(
             self._own, self._provider, request_id, self._clock.now(), choose_again
         )
@@ -74,27 +75,26 @@ class SamlParty:
 
         NotAuthenticated, NotSupported: refused; the log-in under way can not be tried a second time.
         """
-        pending = self._pending.pop(relay_state, None)
-        now = self._clock.monotonic()
-        if pending is None or now - pending.begun > limits.LOGIN_SECONDS:
+        pending = self._pending.take(relay_state)
+        if pending is None:
             raise NotAuthenticated("no such log-in under way")
         told = asserted(
             self._own, self._provider, decoded(saml_response), pending.request_id, self._clock.now()
         )
         self._use_once(told)
-        who = subject_of(told.attributes, self._own.claims)
+        elsewhere = self._own.assignments_elsewhere
+        who = subject_of(told.attributes, self._own.claims, needs_assignment=not elsewhere)
         logged_in = LoggedIn(who, json.dumps({"name_id": told.name_id, "index": told.session_index}))
         ticket = new_secret()
-        self._waiting[ticket] = _Waiting(logged_in, pending.binding, now)
-        _bound(self._waiting, limits.MAX_PENDING_LOGINS)
+        self._waiting.put(ticket, _Waiting(logged_in, pending.binding))
         return ticket
 
     def fetch(self, ticket: str, binding: str) -> LoggedIn:
         """What waits under the secret, once, for the browser that began the log-in."""
-        waiting = self._waiting.pop(ticket, None)
-        if waiting is None or self._clock.monotonic() - waiting.since > limits.CODE_SECONDS:
+        waiting = self._waiting.take(ticket)
+        if waiting is None:
             raise NotAuthenticated("no such log-in under way")
-        if not hmac.compare_digest(digest(binding), waiting.binding):
+        if not hmac.compare_digest(digest(binding).hex(), waiting.binding):
             raise NotAuthenticated("the log-in was begun in another browser")
         return waiting.logged_in
 
@@ -126,12 +126,8 @@ class SamlParty:
 
     def _use_once(self, told: Asserted) -> None:
         """An assertion works once (SAML profiles 4.1.4.5); its id is remembered longer than it may be used."""
-        now = self._clock.monotonic()
-        while self._used and now - next(iter(self._used.values())) > limits.SAML_MESSAGE_S * 2:
-            self._used.popitem(last=False)
-        if not told.assertion_id or told.assertion_id in self._used:
+        if not told.assertion_id or not self._used.once(told.assertion_id, ""):
             raise NotAuthenticated("the assertion has been used before")
-        self._used[told.assertion_id] = now
 
 
 def ends_session(id_token: str, wanted: messages.LogoutAsked) -> bool:
@@ -143,8 +139,3 @@ def ends_session(id_token: str, wanted: messages.LogoutAsked) -> bool:
     if not isinstance(proof, dict) or proof.get("name_id") != wanted.name_id:
         return False
     return not wanted.session_indexes or proof.get("index") in wanted.session_indexes
-
-
-def _bound(kept: OrderedDict[str, _Pending] | OrderedDict[str, _Waiting], most: int) -> None:
-    while len(kept) > most:
-        kept.popitem(last=False)

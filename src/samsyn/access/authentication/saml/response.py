@@ -16,10 +16,11 @@ from signxml.verifier import SignatureConfiguration, XMLVerifier
 
 from samsyn import limits
 from samsyn.access.authentication.saml import xml
+from samsyn.access.authentication.saml.encrypted import opened
 from samsyn.access.authentication.saml.messages import SUCCESS, check_envelope, moment
 from samsyn.access.authentication.saml.settled import IdentityProvider, OurSide
 from samsyn.access.authentication.saml.xml import NAMESPACES, SAML, SAMLP, Element
-from samsyn.errors import NotAuthenticated, NotSupported
+from samsyn.errors import NotAuthenticated
 
 _BEARER: Final = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
 _METHODS: Final = frozenset(
@@ -51,13 +52,15 @@ class Asserted:
 def asserted(
     own: OurSide, provider: IdentityProvider, data: bytes, in_response_to: str, now: datetime
 ) -> Asserted:
-    """What a response vouches for. NotAuthenticated with the rule that it broke; NotSupported: encrypted."""
+    """What a response vouches for. NotAuthenticated with the rule that it broke; NotSupported: encrypted in a way that
+    is not opened."""
     root = xml.read(data)
     if root.tag != f"{{{SAMLP}}}Response":
         raise NotAuthenticated("no SAML response")
     if root.findall(".//saml:EncryptedAssertion", NAMESPACES):
-        raise NotSupported("encrypted assertions")
-    assertion = _signed_assertion(root, provider, now)
+        assertion = _signed_encrypted(root, own, provider, now)
+    else:
+        assertion = _signed_assertion(root, provider, now)
     check_envelope(root, provider, own.acs, now)
     if root.get("InResponseTo") != in_response_to:
         raise NotAuthenticated("the SAML response answers another request")
@@ -88,6 +91,30 @@ def _signed_assertion(root: Element, provider: IdentityProvider, now: datetime) 
     if believed is None or believed.get("ID") != assertion.get("ID"):
         raise NotAuthenticated("the signature covers something else")
     return believed
+
+
+def _signed_encrypted(root: Element, own: OurSide, provider: IdentityProvider, now: datetime) -> Element:
+    """The one assertion out of its envelope, as the signature inside, or the one over the whole response, covers it.
+
+    Where the response is signed, what is opened is what that signature gives back.
+    """
+    sealed = root.findall(".//saml:EncryptedAssertion", NAMESPACES)
+    if len(sealed) != 1 or sealed[0].getparent() is not root or root.findall(".//saml:Assertion", NAMESPACES):
+        raise NotAuthenticated("the SAML response should have one assertion")
+    on_response = root.findall("ds:Signature", NAMESPACES)
+    if len(on_response) > 1 or len(root.findall(".//ds:Signature", NAMESPACES)) != len(on_response):
+        raise NotAuthenticated("the SAML response is not signed where it should")
+    if on_response:
+        sealed = [xml.one(_verified(root, provider, now), "saml:EncryptedAssertion")]
+    assertion = opened(sealed[0], own)
+    on_assertion = assertion.findall("ds:Signature", NAMESPACES)
+    if len(on_assertion) > 1 or len(assertion.findall(".//ds:Signature", NAMESPACES)) != len(on_assertion):
+        raise NotAuthenticated("the assertion is not signed where it should")
+    if on_assertion:
+        return _verified(assertion, provider, now)
+    if not on_response:
+        raise NotAuthenticated("nobody has signed the encrypted assertion")
+    return assertion
 
 
 def _verified(element: Element, provider: IdentityProvider, now: datetime) -> Element:

@@ -16,6 +16,13 @@ from samsyn.errors import ConfigurationError, NotAuthenticated
 
 REDIRECT: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
 POST: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
+OPENED: Final = (
+    "http://www.w3.org/2009/xmlenc11#aes256-gcm",
+    "http://www.w3.org/2009/xmlenc11#aes128-gcm",
+    "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p",
+    "http://www.w3.org/2009/xmlenc11#rsa-oaep",
+)
+"""How an assertion may be encrypted for us, as our metadata say it (SAML metadata 2.4.1.1)."""
 _PREFIX: Final = "http://sambi.se/attributes/1/"
 NATIONAL_NAMES: Final = ClaimNames(
     employee=f"{_PREFIX}employeeHsaId",
@@ -62,6 +69,8 @@ class OurSide:
     assurance: frozenset[str] = frozenset({"http://id.sambi.se/loa/loa3"})
     """Authentication contexts that are strong enough: LoA3 for everybody."""
     claims: ClaimNames = NATIONAL_NAMES
+    assignments_elsewhere: bool = False
+    """Whether assignments come from the staff directory, so that attributes need not have one."""
 
 
 def identity_provider(metadata: bytes) -> IdentityProvider:
@@ -107,10 +116,13 @@ def our_metadata(own: OurSide) -> bytes:
         WantAssertionsSigned="true",
         protocolSupportEnumeration=SAMLP,
     )
-    key = etree.SubElement(role, f"{{{METADATA}}}KeyDescriptor", use="signing")
-    data = etree.SubElement(etree.SubElement(key, f"{{{xml.DSIG}}}KeyInfo"), f"{{{xml.DSIG}}}X509Data")
     der = base64.b64encode(own.certificate.public_bytes(Encoding.DER)).decode("ascii")
-    etree.SubElement(data, f"{{{xml.DSIG}}}X509Certificate").text = der
+    for use in ("signing", "encryption"):
+        key = etree.SubElement(role, f"{{{METADATA}}}KeyDescriptor", use=use)
+        data = etree.SubElement(etree.SubElement(key, f"{{{xml.DSIG}}}KeyInfo"), f"{{{xml.DSIG}}}X509Data")
+        etree.SubElement(data, f"{{{xml.DSIG}}}X509Certificate").text = der
+        for algorithm in OPENED if use == "encryption" else ():
+            etree.SubElement(key, f"{{{METADATA}}}EncryptionMethod", Algorithm=algorithm)
     etree.SubElement(role, f"{{{METADATA}}}SingleLogoutService", Binding=REDIRECT, Location=own.log_out)
     name_id = etree.SubElement(role, f"{{{METADATA}}}NameIDFormat")
     name_id.text = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"

@@ -8,6 +8,7 @@ import base64
 import binascii
 import re
 import zlib
+from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 from lxml import etree
@@ -99,7 +100,12 @@ def deflated(data: bytes) -> str:
 
 def one(parent: Element, path: str) -> Element:
     """The one child that is there. NotAuthenticated: none, or several."""
-    found = parent.findall(path, NAMESPACES)
+    return one_of(parent, path, NAMESPACES)
+
+
+def one_of(parent: Element, path: str, namespaces: Mapping[str, str]) -> Element:
+    """The same with other name spaces."""
+    found = parent.findall(path, namespaces)
     if len(found) != 1:
         raise NotAuthenticated(f"the SAML message should have one {path}")
     return found[0]

@@ -12,6 +12,7 @@ from samsyn.endpoints.dicomweb.feed import PARAMETERS as FEED_PARAMETERS
 from samsyn.endpoints.dicomweb.offer.resources import RESOURCES, Resource
 from samsyn.endpoints.dicomweb.pictures.options import PARAMETERS as PICTURE_PARAMETERS
 from samsyn.endpoints.dicomweb.wado_uri import PARAMETERS as URI_PARAMETERS
+from samsyn.endpoints.dicomweb.workitems.worklist import PARAMETERS as WORK_PARAMETERS
 from samsyn.model.rejection import REJECTION_CODES
 from samsyn.search.keys import ITEM_KEYS, KEYS, is_matched
 from samsyn.search.query import Level
@@ -65,6 +66,8 @@ def parameters_of(resource: Resource) -> Mapping[str, str]:
             return PICTURE_PARAMETERS
         case "feed":
             return {**_ACCEPT, **FEED_PARAMETERS}
+        case "work":
+            return {**_ACCEPT, **WORK_PARAMETERS}
         case "uri":
             return URI_PARAMETERS
         case _:

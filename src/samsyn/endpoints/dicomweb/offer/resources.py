@@ -10,7 +10,13 @@ INSTANCE: Final = "studies/series/instances"
 FRAMES: Final = f"{INSTANCE}/frames"
 
 _NAMES: Final = MappingProxyType(
-    {"studies": "{study}", "series": "{series}", "instances": "{instance}", "frames": "{frames}"}
+    {
+        "studies": "{study}",
+        "series": "{series}",
+        "instances": "{instance}",
+        "frames": "{frames}",
+        "workitems": "{workitem}",
+    }
 )
 _OBJECTS: Final = ('multipart/related; type="application/dicom"', "application/zip")
 _DATA_SETS: Final = (
@@ -19,6 +25,7 @@ _DATA_SETS: Final = (
     'multipart/related; type="application/dicom+xml"',
 )
 _PICTURES: Final = ("image/jpeg", "image/png")
+_MODEL: Final = ("application/dicom+json",)
 _STORED: Final = tuple(
     f'multipart/related; type="application/{kind}"' for kind in ("dicom", "dicom+json", "dicom+xml")
 )
@@ -40,7 +47,7 @@ class Resource:
     is_deleted: bool = False
     """Whether DELETE takes back what the address names."""
     parameters: str = ""
-    """Which table of query parameters holds: search, picture, uri, feed or "" for none but accept."""
+    """Which table of query parameters holds: search, picture, uri, feed, work or "" for none but accept."""
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -74,6 +81,9 @@ def _table() -> tuple[Resource, ...]:
             "wado", 0, "one instance by parameters (WADO-URI)", single[:1] + _PICTURES, parameters="uri"
         ),
         Resource("changes", 0, "what happened, in order", ("application/json",), parameters="feed"),
+        Resource("workitems", 0, "work: search, or ask for some", _DATA_SETS, _MODEL, parameters="work"),
+        Resource("workitems", 1, "one workitem", _DATA_SETS),
+        Resource("workitems/cancelrequest", 1, "ends the work on a workitem", (), _MODEL),
         _search("studies", 0, "studies", _STORED),
         _search("series", 0, "series"),
         _search("instances", 0, "instances"),
@@ -106,7 +116,9 @@ def _table() -> tuple[Resource, ...]:
     for form, depth, name in roots:
         if form != FRAMES:
             found.append(Resource(f"{form}/metadata", depth, f"metadata of {name}", _DATA_SETS))
-        shown = _PICTURES if form == FRAMES else (*_PICTURES, "application/pdf", "video/* as stored")
+        shown: tuple[str, ...] = (*_PICTURES, "image/gif")
+        if form != FRAMES:
+            shown = (*shown, "application/pdf", "video/* as stored")
         found.append(Resource(f"{form}/rendered", depth, f"a picture of {name}", shown, parameters="picture"))
         found.append(
             Resource(

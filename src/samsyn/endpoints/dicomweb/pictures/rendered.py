@@ -12,9 +12,10 @@ from samsyn.endpoints.dicomweb.frames import Decoding, Frames, frame_count
 from samsyn.endpoints.dicomweb.negotiation import Offer, choose, choose_plain
 from samsyn.endpoints.dicomweb.parts import content_of, single_part
 from samsyn.endpoints.dicomweb.pictures.options import PictureWish
-from samsyn.errors import NotFound, NotSupported
-from samsyn.limits import THUMBNAIL_SIDE
+from samsyn.errors import LimitExceeded, NotFound, NotSupported
+from samsyn.limits import MAX_CLIP_FRAMES, THUMBNAIL_SIDE
 from samsyn.model.imaging import StoredInstance
+from samsyn.render import clip
 from samsyn.render.pictures import best_of
 from samsyn.render.words import Picture, PictureFormat, PictureOptions
 from samsyn.retrieve.retrieve import Retriever
@@ -22,10 +23,12 @@ from samsyn.wire.multipart import closing, part_head
 
 _RENDERED_KINDS = (PictureFormat.JPEG.value, PictureFormat.PNG.value)
 _RENDERED_OFFERS = tuple(Offer(kind, "") for kind in _RENDERED_KINDS)
+_CLIP_KINDS = (*_RENDERED_KINDS, PictureFormat.GIF.value)
+_USUAL_FRAME_MS = 100.0
+"""For clips whose header tells no time."""
 _NO_PICTURE = "The object has no picture."
 _ONLY_PICTURES = (
-    "A picture is sent as image/jpeg or image/png, several in multipart/related;"
-    " a clip of frames is not made."
+    "A picture is sent as image/jpeg or image/png, several in multipart/related, a clip as image/gif."
 )
 _PDF = "application/pdf"
 _PDF_CLASS = "1.2.840.10008.5.1.4.1.1.104.1"
@@ -39,6 +42,10 @@ class Pictures(Decoding, Protocol):
         self, view: View, instance: StoredInstance, number: int, options: PictureOptions
     ) -> Picture:
         """Frame `number` (from 1) as a picture."""
+        ...
+
+    async def frame_time_ms(self, view: View, instance: StoredInstance) -> float | None:
+        """How long each frame of a clip is shown; None = the header says nothing."""
         ...
 
     async def thumbnail(self, view: View, instance: StoredInstance, number: int = 0) -> Picture:
@@ -70,12 +77,15 @@ class Rendered:
         One part: the frame that is named, else the first of the instance that shows the study or series best. An
         ECG is drawn, as PNG. A video and a PDF are their own rendered form (PS3.18 table 8.7.4-1) and go out as
         they are, by byte ranges too. Multipart, asked for by name or by several frame numbers: every frame, one
-        part each. 406 for what has no picture (other documents).
+        part each. image/gif: the frames that are named, else all of that instance, as a clip that moves. 406 for
+        what has no picture (other documents). LimitExceeded: MAX_CLIP_FRAMES.
         """
         shown = best_of(instances)
         own = _own_form(shown)
         if own and not numbers and not asked.accepted[0].multipart:
             return await self._as_it_is(view, shown, own, asked, wish)
+        if choose_plain(asked.accepted, _CLIP_KINDS) == PictureFormat.GIF.value:
+            return await self._clip(view, shown, numbers, asked, wish)
         chosen = choose(asked.accepted, _RENDERED_OFFERS, single=len(numbers) < 2)
         if chosen is None:
             return plain_refusal(406, _ONLY_PICTURES)
@@ -140,6 +150,49 @@ class Rendered:
                 continue
             yield part_head(boundary, picture.media_type) + picture.data
         yield closing(boundary)
+
+    async def _clip(
+        self,
+        view: View,
+        instance: StoredInstance,
+        numbers: tuple[int, ...],
+        asked: Asked,
+        wish: PictureWish,
+    ) -> Answer:
+        """The frames one after the other, made while they are sent (PS3.18 table 8.7.4-1: multi-frame)."""
+        wanted = numbers or range(1, frame_count(instance) + 1)
+        if len(wanted) > MAX_CLIP_FRAMES:
+            raise LimitExceeded("MAX_CLIP_FRAMES")
+        for number in numbers:
+            _number(instance, (number,))
+        options = wish.in_format(PictureFormat.GIF)
+        tag = entity_tag(view, "clip", instance.sha256, tuple(wanted), options)
+        if asked.has(tag):
+            await self._gatekeeper.record_opening(view, instance.study_uid, "images")
+            return not_modified(tag)
+        try:
+            first = await self._pictures.rendered(view, instance, wanted[0], options)
+        except NotSupported:
+            return plain_refusal(406, _NO_PICTURE)
+        shown_ms = await self._pictures.frame_time_ms(view, instance) or _USUAL_FRAME_MS
+        await self._gatekeeper.record_opening(view, instance.study_uid, "images")
+        body = self._moving(view, instance, wanted, first, options, shown_ms)
+        return Answer(200, body, first.media_type.encode(), wish.headers(), tag=tag)
+
+    async def _moving(
+        self,
+        view: View,
+        instance: StoredInstance,
+        numbers: Sequence[int],
+        first: Picture,
+        options: PictureOptions,
+        shown_ms: float,
+    ) -> AsyncIterator[bytes]:
+        yield clip.beginning(first.data) + clip.picture(first.data, shown_ms)
+        for number in numbers[1:]:
+            made = await self._pictures.rendered(view, instance, number, options)
+            yield clip.picture(made.data, shown_ms)
+        yield clip.TRAILER
 
     async def _as_it_is(
         self, view: View, instance: StoredInstance, kind: str, asked: Asked, wish: PictureWish

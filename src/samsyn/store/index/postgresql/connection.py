@@ -147,6 +147,9 @@ class PostgresConnection:
             self._let_go()
             self._told(True)
             raise
+        except IndexFault as problem:
+            problem.add_note(told.sql)
+            raise
         self._told(False)
         return found
 

@@ -13,7 +13,8 @@ from samsyn.store.index.postgresql.dialect import expression, translated
 _KINDS: Final = {"INTEGER": "BIGINT", "TEXT": 'TEXT COLLATE "C"', "BLOB": "BYTEA"}
 _INDEX: Final = re.compile(r"CREATE (UNIQUE )?INDEX (\w+) ON (\w+)\((.*?)\)(?: WHERE (.*))?$", re.DOTALL)
 _TRIGGER: Final = re.compile(
-    r"CREATE TRIGGER (\w+) (AFTER (?:INSERT|UPDATE OF [\w, ]+)) ON (\w+)\s*(?:WHEN (.*?))?\s*BEGIN\s(.*)END\s*$",
+    r"CREATE TRIGGER (\w+) (AFTER (?:INSERT|DELETE|UPDATE(?: OF [\w, ]+)?)) ON (\w+)\s*(?:WHEN (.*?))?\s*"
+    r"BEGIN\s(.*)END\s*$",
     re.DOTALL,
 )
 _PARTITIONED: Final = {"audit": "RANGE (sequence)"}

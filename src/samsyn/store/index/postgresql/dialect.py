@@ -22,6 +22,9 @@ _ENDS_ORDER: Final = frozenset({"limit", "offset", "union", "except", "intersect
 _BEFORE_SIGN: Final = frozenset(
     {"and", "or", "not", "where", "on", "by", "when", "then", "else", "select", "case", "having", "between"}
 )
+_BEFORE_TABLE: Final = frozenset({"from", "join", "update", "into", ","})
+_AFTER_IS: Final = frozenset({"null", "true", "false", "distinct", "unknown"})
+_JSON_NAME: Final = re.compile(r"json_extract\((\w+), '\$\.(\w+)'\)")
 _JSON_PLACE: Final = re.compile(r"json_extract\((\w+), '\$\[(\d+)\]'\)")
 
 
@@ -52,11 +55,12 @@ def expression(sql: str) -> str:
     pieces = _TOKEN.findall(sql)
     pieces = _numbered(pieces)
     pieces = _without_signs(pieces)
+    pieces = _with_comparisons(pieces)
     pieces = _with_names(pieces)
     pieces = _with_casts(pieces)
     pieces = _with_json(pieces)
     pieces = _with_empty_lists(pieces)
-    return "".join(_ordered(pieces))
+    return "".join(_ordered(pieces, _named(pieces)))
 
 
 def _numbered(pieces: Sequence[str]) -> list[str]:
@@ -117,6 +121,22 @@ def _without_signs(pieces: list[str]) -> list[str]:
     return found
 
 
+def _with_comparisons(pieces: list[str]) -> list[str]:
+    """SQLite's IS and IS NOT compare any two values, NULL like another."""
+    found = list(pieces)
+    for place, piece in enumerate(pieces):
+        if piece.lower() != "is":
+            continue
+        after = _solid(pieces, place, 1)
+        is_not = pieces[after].lower() == "not"
+        value = pieces[_solid(pieces, after, 1) if is_not else after].lower()
+        if value not in _AFTER_IS:
+            found[place] = "IS" if is_not else "IS NOT DISTINCT FROM"
+            if is_not:
+                found[after] = "DISTINCT FROM"
+    return found
+
+
 def _with_names(pieces: list[str]) -> list[str]:
     found = list(pieces)
     for place, piece in enumerate(pieces):
@@ -148,6 +168,7 @@ def _with_json(pieces: list[str]) -> list[str]:
         return pieces
     text = re.sub(r"json_each\((\$\d+)\)", r"jsonb_array_elements(\1::text::jsonb) AS json_each(value)", text)
     text = _JSON_PLACE.sub(r"(\1 ->> \2)", text)
+    text = _JSON_NAME.sub(r"(\1::jsonb ->> '\2')", text)
     return _TOKEN_OF_OURS.findall(text)
 
 
@@ -176,7 +197,7 @@ def _with_empty_lists(pieces: list[str]) -> list[str]:
     return found
 
 
-def _ordered(pieces: list[str]) -> Iterator[str]:
+def _ordered(pieces: list[str], named: dict[str, tables.Table]) -> Iterator[str]:
     """Every ORDER BY with NULL where SQLite has it."""
     place = 0
     while place < len(pieces):
@@ -186,7 +207,7 @@ def _ordered(pieces: list[str]) -> Iterator[str]:
             end = _end_of_order(pieces, after + 1)
             yield from pieces[place + 1 : after + 1]
             terms = _parts(pieces[after + 1 : end])
-            yield ",".join(_term("".join(_ordered(term))) for term in terms)
+            yield ",".join(_term("".join(_ordered(term, named)), named) for term in terms)
             place = end
         else:
             place += 1
@@ -201,26 +222,42 @@ def _end_of_order(pieces: Sequence[str], start: int) -> int:
     return len(pieces)
 
 
-def _term(term: str) -> str:
+def _term(term: str, named: dict[str, tables.Table]) -> str:
     told = term.rstrip()
     rest = term[len(told) :]
     column, _, direction = told.strip().rpartition(" ")
     if direction.upper() not in ("ASC", "DESC"):
         column, direction = told.strip(), "ASC"
-    if column.rpartition(".")[2] in _never_null():
+    if _is_never_null(column, named):
         return term
     return f"{told} NULLS {'LAST' if direction.upper() == 'DESC' else 'FIRST'}{rest}"
 
 
-@lru_cache(maxsize=1)
-def _never_null() -> frozenset[str]:
-    """Columns that are a key or required in every table that has them."""
-    always: dict[str, bool] = {}
-    for table in tables.whole().tables.values():
-        for column in table.columns:
-            is_set = column.required or column.name in table.key
-            always[column.name] = always.get(column.name, True) and is_set
-    return frozenset(name for name, is_set in always.items() if is_set)
+def _named(pieces: Sequence[str]) -> dict[str, tables.Table]:
+    """The tables that a statement reads, by the names that it gives them; none when one is joined loosely, since its
+    columns may be NULL whatever the schema says."""
+    known, found = tables.whole().tables, {}
+    for place, piece in enumerate(pieces):
+        if piece.lower() == "left":
+            return {}
+        before = _solid(pieces, place, -1)
+        if piece not in known or before < 0 or pieces[before].lower() not in _BEFORE_TABLE:
+            continue
+        after = _solid(pieces, place, 1)
+        if after < len(pieces) and pieces[after].lower() == "as":
+            found[pieces[_solid(pieces, after, 1)]] = known[piece]
+        else:
+            found[piece] = known[piece]
+    return found
+
+
+def _is_never_null(column: str, named: dict[str, tables.Table]) -> bool:
+    table, _, name = column.rpartition(".")
+    of = [named[table]] if table in named else [] if table else list(named.values())
+    having = [each for each in of if any(one.name == name for one in each.columns)]
+    return bool(having) and all(
+        name in each.key or any(one.name == name and one.required for one in each.columns) for each in having
+    )
 
 
 def _insert(pieces: list[str]) -> Translated:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
@@ -10,6 +11,7 @@ import asyncpg
 import orjson
 
 from samsyn import limits
+from samsyn.errors import ConfigurationError
 from samsyn.store.index.port import IndexConnection, IndexFault, Reached
 from samsyn.store.index.postgresql import ddl
 from samsyn.store.index.postgresql.connection import PostgresConnection, faults_told
@@ -37,17 +39,25 @@ class PostgresIndex:
     """
 
     def __init__(
-        self, url: str, node: str = "1", password: str | None = None, schema: str = "samsyn"
+        self,
+        url: str,
+        node: str = "1",
+        password: str | None = None,
+        schema: str = "samsyn",
+        *,
+        shares_journal: bool = False,
     ) -> None:
+        """`shares_journal`: several processes go by the name `node`, since one journal is that of all."""
         self._url = url
         self._node = node
+        self._shares_journal = shares_journal
         self._password = password
         self._schema = schema
         self._helper = ThreadPoolExecutor(1, thread_name_prefix="index-helper")
         self._is_away = False
         self._audit_partition = 0
 
-    async def _connect(self, schema: str, *, reads_only: bool) -> asyncpg.Connection:
+    async def _connect(self, schema: str, *, reads_only: bool, holds: bool = False) -> asyncpg.Connection:
         settings = {
             "search_path": f'"{schema}"',
             "application_name": f"samsyn {self._node}",
@@ -65,11 +75,17 @@ class PostgresIndex:
         await connection.set_type_codec(
             "numeric", schema="pg_catalog", encoder=str, decoder=_number, format="text"
         )
+        if holds:
+            await connection.execute(f"SELECT pg_advisory_lock_shared({_lock_of(self._schema)})")
         return connection
 
-    def _opened(self, objects: SeriesObjects, schema: str, *, reads_only: bool) -> PostgresConnection:
+    def _opened(self, objects: SeriesObjects, *, reads_only: bool) -> PostgresConnection:
+        """A connection that keeps others from putting a fresh index in the place of this one."""
         return PostgresConnection(
-            lambda: self._connect(schema, reads_only=reads_only), self._helper, objects, self._told
+            lambda: self._connect(self._schema, reads_only=reads_only, holds=True),
+            self._helper,
+            objects,
+            self._told,
         )
 
     def _told(self, is_away: bool) -> None:
@@ -105,11 +121,11 @@ class PostgresIndex:
     def open_writer(self, objects: SeriesObjects) -> PostgresConnection:
         """A connection that changes the index; makes the tables when there are none."""
         self._make_tables(self._schema)
-        return self._opened(objects, self._schema, reads_only=False)
+        return self._opened(objects, reads_only=False)
 
     def open_reader(self, objects: SeriesObjects) -> PostgresConnection:
         """A connection that can only read."""
-        return self._opened(objects, self._schema, reads_only=True)
+        return self._opened(objects, reads_only=True)
 
     def reached(self, connection: IndexConnection) -> Reached:
         """How far all nodes together have come, and this node's journal."""
@@ -118,6 +134,9 @@ class PostgresIndex:
     def begin(self, connection: IndexConnection, known: Reached) -> Reached:
         """Opens a transaction; until its end every other node waits at this place."""
         connection.execute("BEGIN")
+        if self._shares_journal:
+            # What the statement that waits for the row sees of other rows is from before the wait.
+            connection.execute("SELECT 1 FROM cluster_state FOR UPDATE").fetchone()
         found = self._reached(connection, " FOR UPDATE OF cluster_state")
         wanted = found.keys.get("audit", 0) // AUDIT_PARTITION_ENTRIES + 1
         while self._audit_partition < wanted:
@@ -162,11 +181,20 @@ class PostgresIndex:
             self._is_away = not self._do(self._schema, ask)
 
     def make_anew(self, objects: SeriesObjects, fill: Callable[[IndexConnection], T]) -> T:
-        """A fresh schema, filled by the function and put in the old one's place in one step."""
+        """A fresh schema, filled by the function and put in the old one's place in one step.
+
+        ConfigurationError: other nodes have the index open.
+        """
         fresh = f"{self._schema}_new"
-        connection = self._opened(objects, fresh, reads_only=False)
+        connection = PostgresConnection(
+            lambda: self._connect(fresh, reads_only=False), self._helper, objects, self._told
+        )
         self._audit_partition = 0
         try:
+            if not connection.execute(f"SELECT pg_try_advisory_lock({_lock_of(self._schema)})").fetchone()[0]:
+                raise ConfigurationError(
+                    "the index has to be made anew, and other nodes have it open: stop them first"
+                )
             connection.execute(f'DROP SCHEMA IF EXISTS "{fresh}" CASCADE')
             self._make_tables(fresh)
             found = fill(connection)
@@ -203,6 +231,11 @@ class PostgresIndex:
     def close(self) -> None:
         """Ends the helper thread."""
         self._helper.shutdown(wait=True)
+
+
+def _lock_of(schema: str) -> int:
+    """Number of the advisory lock that every connection of a node shares, and that a rebuild has alone."""
+    return int.from_bytes(hashlib.sha256(f"samsyn index {schema}".encode()).digest()[:7], "big")
 
 
 def _number(text: str) -> int | float:

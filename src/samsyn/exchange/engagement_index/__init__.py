@@ -1,0 +1,1 @@
+"""Telling the engagement index (engagemangsindex) who has reports here: itintegration:engagementindex:Update 1.0."""

@@ -1,0 +1,68 @@
+"""What a person's reports mean for the engagement index: that they are there, whose, and when they last changed.
+
+No text leaves here, so that no View is needed for telling others that there is something (SVOD 2:4-5).
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from samsyn.access.facts import Policy
+from samsyn.model.predicate import Everything
+from samsyn.reports.examination import version_of
+from samsyn.reports.order import arrange
+from samsyn.reports.release import released_at
+from samsyn.reports.vidimering import words_about
+from samsyn.settings.contracts import ReleaseSettings
+from samsyn.store.index import examination_rows
+from samsyn.store.index.port import IndexConnection, Row
+
+
+@dataclass(frozen=True, slots=True)
+class EngagedReport:
+    """One report of a person, without anything that it says."""
+
+    provider: str
+    unit: str
+    mark: str
+    """Changes whenever another text stands there."""
+    changed: datetime
+    """When it last became what it is: a version, an annulment or a vidimering came."""
+    released: datetime | None
+    """From when the patient may read it; None = not as it stands now."""
+
+
+def reports_of(
+    connection: IndexConnection,
+    keys: frozenset[int],
+    release_of: Callable[[str], ReleaseSettings],
+    policy: Policy,
+) -> list[EngagedReport]:
+    """Every report with a known owner of these persons, annulled ones included: the contract tells those too."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in examination_rows.reports(connection, Everything(), keys):
+        if row["provider"] and row["unit"]:
+            groups.setdefault((row["provider"], row["accession"] or row["filler_id"]), []).append(row)
+    found: list[EngagedReport] = []
+    for (provider, _), rows in sorted(groups.items()):
+        arrangement = arrange(version_of(row) for row in rows)
+        current = arrangement.current
+        if current is None:
+            continue
+        words = words_about(connection, (row["report_key"] for row in rows))
+        rule = release_of(provider)
+        last_day = max((row["ends"] for row in rows if row["ends"]), default=None)
+        moments = [datetime.fromisoformat(row["received"]) for row in rows]
+        moments += [each.noted for each in words if rule.after_vidimering]
+        keys_shown = [f"{each.role}{each.version.version_key}" for each in arrangement.shown]
+        found.append(
+            EngagedReport(
+                provider,
+                current.unit,
+                hashlib.sha256(" ".join(sorted(keys_shown)).encode()).hexdigest()[:16],
+                max(moments),
+                released_at(rule, policy, arrangement, words, last_day),
+            )
+        )
+    return found

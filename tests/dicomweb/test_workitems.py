@@ -1,0 +1,156 @@
+"""UPS-RS: sending that is asked for, followed and cancelled by workitems."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from samsyn.clock import SystemClock
+from samsyn.exchange.sending import SEND_JOB
+from samsyn.jobs.queue import Worker
+from tests.dicomweb.house import CT, House, image_file, store
+from tests.dimse.peers import Peer
+
+SINK_PORT = 11199
+"""The move destination that the scratch region knows."""
+MODEL = {"Content-Type": "application/dicom+json"}
+
+
+def element(vr: str, value: object) -> dict[str, object]:
+    return {"vr": vr, "Value": [value]}
+
+
+def workitem(
+    study: str = "2.25.10", destination: str = "SINK", series: str = "", **more: Any
+) -> dict[str, Any]:
+    asked = {"0020000D": element("UI", study)}
+    if series:
+        asked["0020000E"] = element("UI", series)
+    storage = element("SQ", {"21000140": element("AE", destination)})
+    return {
+        "00404021": element("SQ", asked),
+        "00404070": element("SQ", {"00404071": storage}),
+        "00741000": element("CS", "SCHEDULED"),
+        **more,
+    }
+
+
+async def create(client: httpx.AsyncClient, model: Any, uid: str = "") -> httpx.Response:
+    return await client.post(f"/workitems{f'?{uid}' if uid else ''}", json=[model], headers=MODEL)
+
+
+def state_of(model: dict[str, Any]) -> str:
+    return str(model["00741000"]["Value"][0])
+
+
+@pytest.fixture
+async def full(house: House) -> House:
+    async with house.client() as client:
+        await store(client, [image_file(number) for number in (1, 2, 3)])
+    return house
+
+
+async def test_what_is_asked_for_arrives_and_the_workitem_tells_how_far_it_is(full: House) -> None:
+    async with full.client() as client, Peer("SINK", [CT], SINK_PORT) as sink:
+        made = await create(client, workitem())
+        assert (made.status_code, made.content) == (201, b"")
+        address = made.headers["location"].removeprefix("http://samsyn.test/dicomweb")
+        [before] = (await client.get(address)).json()
+        assert state_of(before) == "SCHEDULED"
+        assert before["00404021"]["Value"][0]["0020000D"]["Value"] == ["2.25.10"]
+        worker = Worker(full.store, SystemClock(), {SEND_JOB: full.sending.work})
+        worker.start()
+        async with asyncio.timeout(20):
+            while state_of((await client.get(address)).json()[0]) != "COMPLETED":
+                await asyncio.sleep(0.05)
+        await worker.stop()
+        assert sink.arrived.qsize() == 3
+        [after] = (await client.get(address)).json()
+        progress = after["00741002"]["Value"][0]
+        assert progress["00741004"]["Value"] == ["100"]
+        assert progress["00741006"]["Value"] == ["3 of 3 instances sent"]
+        late = await client.post(f"{address}/cancelrequest")
+        assert late.status_code == 409
+        assert "already COMPLETED" in late.headers["warning"]
+
+
+async def test_the_asker_may_name_the_workitem_once(full: House) -> None:
+    async with full.client() as client:
+        assert (
+            (await create(client, workitem(), "2.25.77")).headers["location"].endswith("/workitems/2.25.77")
+        )
+        assert (await create(client, workitem(), "2.25.77")).status_code == 409
+        assert (await create(client, workitem(), "no.uid")).status_code == 400
+        [model] = (await client.get("/workitems/2.25.77")).json()
+        assert model["00080018"]["Value"] == ["2.25.77"]
+
+
+async def test_workitems_are_found_by_their_state_and_cancelled(full: House) -> None:
+    async with full.client() as client:
+        assert (await client.get("/workitems")).status_code == 204
+        for uid in ("2.25.71", "2.25.72"):
+            await create(client, workitem(), uid)
+        cancelled = await client.post("/workitems/2.25.71/cancelrequest")
+        assert cancelled.status_code == 202
+        again = await client.post("/workitems/2.25.71/cancelrequest")
+        assert again.status_code == 409
+        assert "already in the requested state" in again.headers["warning"]
+
+        async def found(query: str) -> list[str]:
+            answer = await client.get(f"/workitems{query}")
+            return [m["00080018"]["Value"][0] for m in answer.json()] if answer.status_code == 200 else []
+
+        assert await found("?ProcedureStepState=CANCELED") == ["2.25.71"]
+        assert await found("?00741000=SCHEDULED") == ["2.25.72"]
+        assert await found("?ProcedureStepState=COMPLETED") == []
+        assert await found("") == ["2.25.72", "2.25.71"]
+        assert await found("?limit=1&offset=1") == ["2.25.71"]
+        assert (await client.get("/workitems?PatientName=x")).status_code == 400
+        xml = await client.get(
+            "/workitems/2.25.71", headers={"Accept": 'multipart/related; type="application/dicom+xml"'}
+        )
+        assert (xml.status_code, b"CANCELED" in xml.content) == (200, True)
+
+
+async def test_nobody_else_sees_or_ends_a_workitem(full: House) -> None:
+    async with full.client() as client:
+        await create(client, workitem(), "2.25.71")
+    async with full.client("KLARAWEB") as other:
+        assert (await other.get("/workitems")).status_code == 204
+        assert (await other.get("/workitems/2.25.71")).status_code == 404
+        assert (await other.post("/workitems/2.25.71/cancelrequest")).status_code == 404
+        hidden = await create(other, workitem())
+        absent = await create(other, workitem("2.25.9999"))
+        assert (hidden.status_code, hidden.content) == (absent.status_code, absent.content)
+        assert (
+            hidden.status_code == 403
+        )  # nothing is sent to another provider's archive, whatever there is to send
+    async with full.client("") as nobody:
+        assert (await nobody.get("/workitems")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("model", "status"),
+    [
+        (workitem(destination="NOBODY"), 403),
+        (workitem(destination=""), 400),
+        (workitem(study="1..2"), 400),
+        (workitem(**{"00741000": element("CS", "COMPLETED")}), 400),
+        (workitem(**{"00404021": {"vr": "SQ"}}), 400),
+        (workitem(**{"00404021": {"vr": "SQ", "Value": "x"}}), 400),
+        (workitem(**{"00404070": element("SQ", {"00404072": element("SQ", {})})}), 400),
+        (workitem(series="2.25.404"), 404),
+        ({}, 400),
+    ],
+)
+async def test_what_can_not_be_done_is_refused_and_leaves_no_work(
+    full: House, model: Any, status: int
+) -> None:
+    async with full.client() as client:
+        refused = await create(client, model)
+        assert (refused.status_code, refused.headers["content-type"]) == (status, "application/json")
+        assert (await client.get("/workitems")).status_code == 204
+        assert (await client.post("/workitems", content=b"[]", headers=MODEL)).status_code == 400
+        other = {"Content-Type": "application/dicom+xml"}
+        assert (await client.post("/workitems", content=b"<x/>", headers=other)).status_code == 415

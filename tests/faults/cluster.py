@@ -1,0 +1,80 @@
+"""A whole cluster on loopback for fault tests: PostgreSQL, an object store, two nodes, a browser."""
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from samsyn_demo.cluster import database_server, object_server
+from samsyn_demo.cluster.nodes import Node, Shared, make_node
+from samsyn_demo.region import REGION
+from tests.faults.test_kill import TOKEN
+
+BENCH = f"""
+[[provider]]
+hsa_id = "SE9990000009-0001"
+name = "Provhuset"
+local_issuer = "2.25.9990000001.1"
+[[provider.unit]]
+hsa_id = "SE9990000009-1001"
+name = "Röntgen"
+[[provider.dicom_peer]]
+ae_title = "BENCH"
+[[provider.hl7_source]]
+application = "NORDRIS"
+[[provider.token]]
+name = "checker"
+sha256 = "{hashlib.sha256(TOKEN.encode()).hexdigest()}"
+"""
+
+
+@dataclass
+class Cluster:
+    shared: Shared
+    nodes: tuple[Node, Node]
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        """What the database says."""
+
+        async def asked() -> list[tuple[Any, ...]]:
+            connection = await asyncpg.connect(self.shared.database.address)
+            try:
+                return [tuple(row) for row in await connection.fetch(sql)]
+            finally:
+                await connection.close()
+
+        return asyncio.run(asked())
+
+
+@contextmanager
+def a_cluster(folder: Path, durability: str = "object-store") -> Iterator[Cluster]:
+    """Two nodes that run; everything is ended behind them."""
+    if not (database_server.is_installed() and object_server.is_installed()):
+        pytest.skip("PostgreSQL and SeaweedFS are not installed (requirements-dev)")
+    objects = object_server.start(folder / "objects")
+    try:
+        database = database_server.start(folder / "database")
+        try:
+            tokens = {each.stow_client: secrets.token_urlsafe(32) for each in REGION if each.stow_client}
+            shared = Shared(folder, database, objects, tokens, durability=durability, more=BENCH)
+            one, two = make_node(shared, "one"), make_node(shared, "two")
+            try:
+                one.start()
+                two.start()
+                yield Cluster(shared, (one, two))
+                one.stop()
+                two.stop()
+            finally:
+                one.kill()
+                two.kill()
+        finally:
+            database.stop()
+    finally:
+        objects.stop()

@@ -1,0 +1,97 @@
+"""A node is lost while both are sent to: what either has acknowledged is there through the other one, work goes on, and
+nobody has to log in again (DESIGN 2, promise 11)."""
+
+import os
+import random
+import threading
+import time
+
+import pytest
+
+from samsyn_demo.cluster.browser import is_in, logged_in
+from samsyn_demo.cluster.nodes import Node
+from tests.faults.cluster import Cluster, a_cluster
+from tests.faults.test_kill import Ledger, check, lost_reports, report_until_cut, store_until_cut
+
+SEED = int(os.environ.get("SAMSYN_SEED", "20261126"))
+SECONDS = float(os.environ.get("SAMSYN_CLUSTER_SECONDS", "4"))
+
+
+class Load:
+    """Senders of images and texts to one node, until they are cut off or told to stop."""
+
+    def __init__(self, node: Node, source: random.Random, first: int, ledger: Ledger) -> None:
+        self.stop = threading.Event()
+        ports, seeds = node.ports, [random.Random(source.random()) for _ in range(3)]
+        self.threads = [
+            threading.Thread(
+                target=store_until_cut, args=(ports.dicom, seeds[number], first + number, ledger, self.stop)
+            )
+            for number in range(3)
+        ]
+        self.threads.append(
+            threading.Thread(target=report_until_cut, args=(ports.mllp, first, ledger, self.stop))
+        )
+        for thread in self.threads:
+            thread.start()
+
+    def ended(self) -> None:
+        self.stop.set()
+        for thread in self.threads:
+            thread.join(60)
+            assert not thread.is_alive()
+
+
+def acknowledged(ledger: Ledger) -> int:
+    return sum(len(study) for study in ledger.instances.values())
+
+
+def until(holds, seconds: float) -> float:  # type: ignore[no-untyped-def]
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < seconds, "it did not happen in time"
+        time.sleep(0.1)
+    return time.monotonic() - began
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+    with a_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.mark.slow
+def test_a_lost_node_takes_nothing_with_it(cluster: Cluster) -> None:
+    one, two = cluster.nodes
+    ledger, source = Ledger(), random.Random(SEED)
+    browser = logged_in(one.http)
+    assert is_in(browser, two.http)
+    loads = [Load(one, source, 100, ledger), Load(two, source, 200, ledger)]
+    time.sleep(SECONDS)
+    before = acknowledged(ledger)
+    one.kill()
+    killed = time.monotonic()
+    until(lambda: acknowledged(ledger) > before + 20, 30)
+    resumed = time.monotonic() - killed
+    time.sleep(SECONDS / 2)
+    for load in loads:
+        load.ended()
+
+    assert is_in(browser, two.http)
+    lost, texts = check(two.http, ledger, set(ledger.instances)), lost_reports(two.http, ledger)
+    lease = cluster.shared.lease_s
+    duties = "SELECT value FROM samsyn_shared.shared_state WHERE kind = 'duty' AND until > now()"
+    until(lambda: {row[0].partition(".")[0] for row in cluster.ask(duties)} == {"two"}, 3 * lease)
+    taken_over = time.monotonic() - killed
+    until(lambda: cluster.ask("SELECT count(*) FROM samsyn.job WHERE state = 'ready'") == [(0,)], 90)
+    print(
+        f"\nnode lost (seed {SEED}): {acknowledged(ledger)} instances and {len(ledger.reports)} messages"
+        f" acknowledged by two nodes, {lost} and {texts} lost; the other node went on after {resumed:.1f} s, had all"
+        f" duties {taken_over:.1f} s after the loss (leases of {lease:.0f} s), and no job is left"
+    )
+    assert acknowledged(ledger) > 100
+    assert (lost, texts) == (0, 0)
+
+    one.start()
+    assert check(one.http, ledger, set(ledger.instances)) == 0
+    assert is_in(browser, one.http)

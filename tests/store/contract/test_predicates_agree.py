@@ -1,0 +1,42 @@
+"""What a View may see is the same set in memory, in SQLite and in PostgreSQL, always."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from samsyn.model.predicate import Item, Predicate, holds
+from samsyn.store.index.predicate_sql import compile_predicate
+from tests.store.contract.conftest import Both
+from tests.store.test_predicates import ITEMS, PREDICATES
+
+pytestmark = [pytest.mark.slow, pytest.mark.hypothesis]
+
+
+@settings(max_examples=300)
+@given(PREDICATES, st.lists(ITEMS, min_size=1, max_size=8))
+def test_memory_sqlite_and_postgresql_agree(both: Both, predicate: Predicate, items: list[Item]) -> None:
+    condition, parameters = compile_predicate(predicate, "report")
+    wanted = {number for number, item in enumerate(items) if holds(predicate, item)}
+    for connection in both:
+        connection.execute("BEGIN IMMEDIATE")
+        for number, item in enumerate(items):
+            connection.execute(
+                "INSERT INTO report(report_key, patient_key, provider, unit, begins, ends, status)"
+                " VALUES(?, ?, ?, ?, ?, ?, ?)",
+                (
+                    number,
+                    item.patient_key,
+                    item.provider,
+                    item.unit,
+                    item.begins,
+                    item.ends,
+                    "preliminary" if item.preliminary else "final",
+                ),
+            )
+        rows = connection.execute(f"SELECT report_key FROM report WHERE {condition}", parameters).fetchall()
+        refused = connection.execute(
+            f"SELECT report_key FROM report WHERE NOT {condition}", parameters
+        ).fetchall()
+        connection.execute("ROLLBACK")
+        assert {row[0] for row in rows} == wanted
+        assert {row[0] for row in refused} == set(range(len(items))) - wanted

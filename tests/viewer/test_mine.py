@@ -1,0 +1,109 @@
+"""A private person's own page and a guardian's: what it shows of the child, that it is written down, when it ends."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from samsyn_demo.people import BY_KEY
+from tests.viewer.house import House, a_house
+from tests.viewer.test_pages import post, visible
+
+pytestmark = pytest.mark.slow
+
+CHILD, MOTHER = BY_KEY["ytterberg"], BY_KEY["soderberg"]
+
+
+@pytest_asyncio.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with a_house(tmp_path) as opened:
+        await opened.fill(["ytterberg", "soderberg"])
+        yield opened
+
+
+async def registered(house: House) -> None:
+    async with house.logged_in("steward") as steward:
+        page = await steward.get("/steward/guardians")
+        found = await post(steward, page, "/steward/guardians", number=CHILD.hyphened)
+        address = found.headers["location"]
+        page = await steward.get(address)
+        assert "Ingen vårdnadshavare är registrerad" in visible(page)
+        answer = await post(
+            steward, page, f"{address}/register", number=MOTHER.number, last="", reason="Personbevis"
+        )
+        assert answer.headers["location"] == address
+        assert "Registrerad av förvaltare" in visible(await steward.get(address))
+
+
+async def test_a_guardian_reads_the_childs_answers_and_the_childs_log_says_so(house: House) -> None:
+    await registered(house)
+    async with await house.as_patient("soderberg") as mother:
+        page = await mother.get("/mine/record")
+        assert "Barn som du är vårdnadshavare för" in visible(page)
+        child = re.search(r'href="(/mine/record/[^"/]+)">Viggo', page.text)
+        assert child is not None, page.text
+        page = await mother.get(child[1])
+        assert "Ditt barns undersökningar" in visible(page)
+        entries = re.findall(r'href="(/mine/record/[^"]+/e/[^"]+)"', page.text)
+        assert entries
+        answers = [await mother.get(entry) for entry in entries]
+        assert all(answer.status_code == 200 for answer in answers)
+        assert any("Signerat av" in visible(answer) for answer in answers)
+        for answer in (page, *answers):
+            assert CHILD.number not in str(answer.url)
+    async with await house.as_patient("ytterberg") as himself:
+        assert "En vårdnadshavare" in visible(await himself.get("/mine/log"))
+        lines = (await himself.get("/mine/log.json")).json()["lines"]
+        assert "guardian" in {line["by"] for line in lines}
+    written = [event for event, _ in await house.audited()]
+    assert {"REGISTER_GUARDIAN", "OPEN_REPORT", "OWN_RECORD"} <= set(written)
+
+
+async def test_without_the_register_and_after_its_end_there_is_no_child(house: House) -> None:
+    async with await house.as_patient("soderberg") as mother:
+        assert "Barn som du" not in visible(await mother.get("/mine/record"))
+        await registered(house)
+        page = await mother.get("/mine/record")
+        child = re.search(r'href="(/mine/record/[^"/]+)">Viggo', page.text)
+        assert child is not None
+        async with house.logged_in("steward") as steward:
+            found = await post(
+                steward, await steward.get("/steward/guardians"), "/steward/guardians", number=CHILD.number
+            )
+            address = found.headers["location"]
+            listed = await steward.get(address)
+            row = re.search(r'name="row" value="([^"]+)"', listed.text)
+            assert row is not None
+            await post(steward, listed, f"{address}/end", row=row[1], reason="Ny dom")
+        assert (await mother.get(child[1])).status_code == 404
+        assert "Viggo" not in (await mother.get("/mine/record")).text
+
+
+async def test_the_pages_are_for_whom_they_are_for(house: House) -> None:
+    async with house.logged_in("gp") as gp:
+        assert (await gp.get("/mine/record")).status_code == 403
+        assert (await gp.get("/steward/guardians")).status_code == 403
+    async with await house.as_patient("soderberg") as mother:
+        assert (await mother.get("/steward/guardians")).status_code == 403
+        assert (await mother.get("/mine/record/made-up")).status_code == 404
+
+
+async def test_a_wrong_number_and_a_missing_reason_are_said(house: House) -> None:
+    async with house.logged_in("steward") as steward:
+        page = await steward.get("/steward/guardians")
+        answer = await post(steward, page, "/steward/guardians", number="199001012385")
+        assert answer.status_code == 400
+        found = await post(steward, page, "/steward/guardians", number=CHILD.number)
+        address = found.headers["location"]
+        page = await steward.get(address)
+        for fields in (
+            {"number": "199001012385", "last": "", "reason": "Personbevis"},
+            {"number": CHILD.number, "last": "", "reason": "Personbevis"},
+            {"number": MOTHER.number, "last": "2001-01-01", "reason": "Personbevis"},
+            {"number": MOTHER.number, "last": "", "reason": ""},
+        ):
+            answer = await post(steward, page, f"{address}/register", **fields)
+            assert answer.status_code == 400, fields
+        assert "Ingen vårdnadshavare är registrerad" in visible(await steward.get(address))

@@ -23,11 +23,17 @@ from samsyn.access.authentication.shared_sessions import SharedSessions
 from samsyn.access.authentication.sign_on import sign_on
 from samsyn.access.authentication.smart.registered import smart_authority
 from samsyn.access.authentication.tokens import Tokens
+from samsyn.access.followup.elsewhere import Elsewhere
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
 from samsyn.access.guardians import Guardians
 from samsyn.access.lift_requests import LiftRequests
-from samsyn.access.national.connected import block_replica, connected_masters, staff_directory
+from samsyn.access.national.connected import (
+    access_logs,
+    block_replica,
+    connected_masters,
+    staff_directory,
+)
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.shared_opened import SharedChoices, SharedOpened
 from samsyn.access.view import Gatekeeper
@@ -146,6 +152,7 @@ class Server:
             undo.push_async_callback(self._notifier.close)
             await self._blocks.follow()
             await self._masters.follow()
+            await self._exchange.prefetching.begin()
             await self._duties.start(self._all_duties())
             undo.push_async_callback(self._duties.stop)
             await self._children.start()
@@ -236,7 +243,9 @@ class Server:
             leases=self._leases,
         )
         self._review = LogReview(store, clock)
-        self._extracts = Extracts(store, clock, self._connections.naming_providers())
+        naming = self._connections.naming_providers()
+        self._extracts = Extracts(store, clock, naming)
+        self._elsewhere = Elsewhere(store, clock, access_logs(national), naming)
         self._anchoring = make_anchoring(self._settings.audit, store, clock)
         self._outboxes = make_outboxes(self._settings, store, clock, self._connections)
         policy = self._gatekeeper.registers.policy
@@ -343,16 +352,8 @@ class Server:
         return routes
 
     def _compartments(self) -> Compartments:
-        return Compartments(
-            f"{self._base}/fhir",
-            self._gatekeeper,
-            self._lookup,
-            self._history,
-            self._finder,
-            self._retriever,
-            self._connections,
-            Measured(self._retriever),
-        )
+        rooms = (self._gatekeeper, self._lookup, self._history, self._finder, self._retriever)
+        return Compartments(f"{self._base}/fhir", *rooms, self._connections, Measured(self._retriever))
 
     def _contracts(self) -> list[Route]:
         callers = Identification(
@@ -391,6 +392,7 @@ class Server:
             sending=self._exchange.sending,
             review=self._review,
             extracts=self._extracts,
+            elsewhere=self._elsewhere,
             guardians=Guardians(self._store, self._clock, self._gatekeeper.registers),
             connections=self._connections,
             work_lists=WorkLists(self._store, self._clock),
@@ -465,6 +467,7 @@ class Server:
         await self._notifier.close()
         await self._children.stop()
         await self._outbound.aclose()
+        await self._elsewhere.close()
         if self._directory is not None:
             await self._directory.close()
         await asyncio.gather(*(outbox.stop() for outbox in self._outboxes))
@@ -535,10 +538,7 @@ class Server:
                 "audit_anchor_failures_total", "Anchors that could not be kept", self._anchoring.failures
             ),
             *(Reading(*each) for each in (*self._exchange.readings(), *self._engagements.readings())),
-            Reading("subscription_events_total", "Events told to FHIR subscribers", self._notifier.told),
-            Reading(
-                "subscription_failures_total", "Calls that a subscriber did not take", self._notifier.failures
-            ),
+            *(Reading(*each) for each in self._notifier.readings()),
             Reading("jobs_done_total", "Jobs finished", worker.done),
             Reading(
                 "national_blocks_age_seconds", "Age of the copy of blocks; -1: none", self._blocks.age_s()

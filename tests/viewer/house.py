@@ -25,6 +25,7 @@ from samsyn.access.authentication.oidc import Registration, RelyingParty
 from samsyn.access.authentication.sessions import Sessions
 from samsyn.access.authentication.smart.registered import smart_authority
 from samsyn.access.authentication.tokens import Tokens
+from samsyn.access.followup.elsewhere import Elsewhere
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
 from samsyn.access.guardians import Guardians
@@ -137,6 +138,7 @@ class House:
             history=History(self.store),
             sending=self.exchange.sending,
             review=LogReview(self.store, self.clock),
+            elsewhere=Elsewhere(self.store, self.clock, None),
             guardians=Guardians(self.store, self.clock, self.gatekeeper.registers),
             extracts=Extracts(self.store, self.clock, self.connections.naming_providers()),
             connections=self.connections,

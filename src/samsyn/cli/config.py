@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from samsyn import settings
 from samsyn.settings.contracts import ConsumerSettings, ReleaseSettings, SourceSystemSettings
+from samsyn.settings.receivers import Hl7ReceiverSettings
 from samsyn.settings.smart import AppSettings, BackendSettings
 
 
@@ -52,6 +53,7 @@ def annotated(values: settings.Settings) -> str:
             settings.UnitSettings,
             settings.DicomPeerSettings,
             SourceSystemSettings,
+            Hl7ReceiverSettings,
             ReleaseSettings,
             ConsumerSettings,
             BackendSettings,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+from samsyn.hl7v2.corrections import Addressee
 from samsyn.model.organisation import CareProvider, CareUnit
 from samsyn.model.sender import Sender
 from samsyn.model.subject import Assignment, Purpose, Right, Subject, SubjectKind
@@ -70,6 +71,19 @@ class Hl7Source:
 
     sender: Sender
     profile: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hl7Receiver:
+    """A system of a provider that is told of corrections, and as whom it reads what it is told."""
+
+    name: str
+    host: str
+    port: int
+    tls: bool
+    addressee: Addressee
+    provider: str
+    subject: Subject
 
 
 class Connections:
@@ -231,6 +245,23 @@ class Connections:
             if (system.sender.provider, system.sender.name) == (provider_hsa_id, name):
                 return system.sender, ""
         return None
+
+    def hl7_receivers(self, provider_hsa_id: str) -> list[Hl7Receiver]:
+        """The systems of the provider that are told of its stewards' corrections."""
+        return [
+            Hl7Receiver(
+                each.name,
+                each.host,
+                each.port,
+                each.tls,
+                Addressee(each.application, each.facility),
+                provider.hsa_id,
+                _subject(provider, _sender(provider, each.name, "", False), False),
+            )
+            for provider in self._settings.provider
+            if provider.hsa_id == provider_hsa_id
+            for each in provider.hl7_receiver
+        ]
 
     def hl7_profiles(self) -> list[str]:
         """Names of the profiles that the known HL7 sources use, so that they can be read at start."""

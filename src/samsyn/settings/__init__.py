@@ -31,8 +31,10 @@ from samsyn.settings.contracts import (
     SourceSystemSettings,
 )
 from samsyn.settings.places import explain
+from samsyn.settings.prefetch import PrefetchSettings
+from samsyn.settings.receivers import Hl7ReceiverSettings
 from samsyn.settings.section import Section, is_loopback, outgoing_address
-from samsyn.settings.smart import AppSettings, BackendSettings
+from samsyn.settings.smart import AppSettings, BackendSettings, NotifyAddresses
 
 __all__ = ["Section", "is_loopback"]
 
@@ -303,6 +305,9 @@ class NationalSettings(Section):
     blocking_address: TlsAddress = Field(default="", description="The blocking service (version 4).")
     consent_address: TlsAddress = Field(default="", description="The consent service (version 2).")
     relation_address: TlsAddress = Field(default="", description="The patient relation service (version 1).")
+    access_log_address: TlsAddress = Field(
+        default="", description="GetAccessLogsForPatient (version 2), for the patient's extract."
+    )
     hsa_address: TlsAddress = Field(
         default="", description="The staff directory: assignments come from it, no longer from claims."
     )
@@ -377,23 +382,6 @@ class Hl7SourceSettings(Section):
     )
 
 
-def _notifiable(address: str) -> str:
-    place = urlsplit(address)
-    safe = place.scheme == "https" or (place.scheme == "http" and is_loopback(place.hostname or ""))
-    if not safe or not place.hostname or place.username or place.query or place.fragment:
-        raise ValueError(f"{address} is no https address (or http on loopback) without user and query")
-    return address
-
-
-NotifyAddresses: TypeAlias = Annotated[
-    tuple[Annotated[str, AfterValidator(_notifiable)], ...],
-    Field(
-        description="Where FHIR subscriptions of this system may notify: addresses whose host and port must be the"
-        " same and whose path must begin the endpoint's. Empty = it can not subscribe."
-    ),
-]
-
-
 class TokenSettings(Section):
     """A system that calls the HTTP doors with a bearer token; only the token's SHA-256 is kept here."""
 
@@ -451,6 +439,8 @@ class ProviderSettings(Section):
     certificate: tuple[CertificateSettings, ...] = ()
     backend: tuple[BackendSettings, ...] = ()
     source_system: tuple[SourceSystemSettings, ...] = ()
+    prefetch: tuple[PrefetchSettings, ...] = ()
+    hl7_receiver: tuple[Hl7ReceiverSettings, ...] = ()
     release: ReleaseSettings = ReleaseSettings()
 
     @model_validator(mode="after")
@@ -461,10 +451,19 @@ class ProviderSettings(Section):
         named = {each.unit for each in self.dicom_peer} | {each.unit for each in self.hl7_source}
         named |= {each.unit for each in self.certificate} | {each.unit for each in self.backend}
         named |= {unit for source in self.source_system for unit in source.units}
-        named |= {*self.release.excluded_units}
+        named |= {*self.release.excluded_units} | {unit for rule in self.prefetch for unit in rule.units}
         unknown = (named | {each.unit for each in self.token}) - known
         if unknown:
             raise ValueError(f"provider {self.hsa_id} has no unit {', '.join(sorted(unknown))}")
+        archives = {peer.ae_title for peer in self.dicom_peer if peer.host}
+        nowhere = {rule.to for rule in self.prefetch} - archives
+        if nowhere:
+            raise ValueError(
+                f"provider {self.hsa_id} has no dicom_peer with a host named {', '.join(sorted(nowhere))},"
+                " which [[provider.prefetch]] sends to"
+            )
+        if self.prefetch and not self.reading:
+            raise ValueError(f"provider {self.hsa_id} does not read, so nothing is prefetched for it")
         return self
 
 
@@ -513,6 +512,11 @@ class Settings(Section):
             and self.objects.kind == "s3"
         ):
             raise ValueError("[node] durability = 'own-journal' needs [index] kind = 'postgresql'")
+        receivers = [each.name for p in self.provider for each in p.hl7_receiver]
+        _refuse_doubles(receivers, "receiver")
+        to_tls = [each.name for p in self.provider for each in p.hl7_receiver if each.tls]
+        if to_tls and not self.mllp_tls.is_on:
+            raise ValueError(f"{to_tls[0]} needs TLS, but [mllp_tls] has no certificate")
         _refuse_doubles([peer.ae_title for p in self.provider for peer in p.dicom_peer], "AE title")
         _refuse_doubles([p.hsa_id for p in self.provider], "provider HSA-id")
         clients = [each.client_id for each in self.app] + [

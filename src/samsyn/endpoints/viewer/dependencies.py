@@ -7,6 +7,7 @@ from samsyn.access.administration import RegisterAdministration
 from samsyn.access.authentication.desk import LoginDesk
 from samsyn.access.authentication.sessions import Sessions
 from samsyn.access.authentication.smart.authority import SmartAuthority
+from samsyn.access.followup.elsewhere import Elsewhere
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
 from samsyn.access.guardians import Guardians
@@ -49,6 +50,7 @@ class ViewerDependencies:
     review: LogReview
     extracts: Extracts
     guardians: Guardians
+    elsewhere: Elsewhere
     connections: Connections
     work_lists: WorkLists
     decisions: Decisions

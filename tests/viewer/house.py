@@ -172,6 +172,7 @@ class House:
             Rejections(self.retriever, self.intake, self.clock),
             Amendments(self.store, self.retriever, self.clock),
             Changes(self.store, self.clock),
+            self.exchange.sending,
         )
         self.application = Starlette(
             routes=[Mount("/dicomweb", dicomweb), *idp.routes(), *viewer_routes(self.deps)]

@@ -57,10 +57,10 @@ class ViewerDependencies:
     mover: Mover
     joining: Joining
     clock: Clock
-    smart: SmartAuthority
     rooms: WaitingRooms
     """Where calls of record systems wait for their browser."""
     ticket_key: bytes
     """What the tickets of persons rest on, the same on all nodes; empty = a key of this process."""
+    smart: SmartAuthority
     static_folder: Path
     version: str

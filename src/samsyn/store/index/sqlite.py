@@ -27,6 +27,7 @@ class SqliteConnection(sqlite3.Connection):
     """A connection that raises the faults of the port, and knows where the series objects are."""
 
     objects: SeriesObjects
+    nests_savepoints = False
     undoes_failed_statement = True
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:

@@ -35,8 +35,8 @@ from samsyn.settings.national import NationalSettings
 from samsyn.settings.places import explain
 from samsyn.settings.prefetch import PrefetchSettings
 from samsyn.settings.receivers import Hl7ReceiverSettings
-from samsyn.settings.section import Section, is_loopback
-from samsyn.settings.smart import AppSettings, BackendSettings
+from samsyn.settings.section import Section, is_loopback, outgoing_address
+from samsyn.settings.smart import AppSettings, BackendSettings, NotifyAddresses
 
 __all__ = ["AtnaSettings", "AuditSettings", "Section", "StoreLogSettings", "is_loopback"]
 
@@ -281,23 +281,6 @@ class Hl7SourceSettings(Section):
     hsa_id: str = Field(
         default="", description="HSA-id in its client certificate: then it may come by TLS only."
     )
-
-
-def _notifiable(address: str) -> str:
-    place = urlsplit(address)
-    safe = place.scheme == "https" or (place.scheme == "http" and is_loopback(place.hostname or ""))
-    if not safe or not place.hostname or place.username or place.query or place.fragment:
-        raise ValueError(f"{address} is no https address (or http on loopback) without user and query")
-    return address
-
-
-NotifyAddresses: TypeAlias = Annotated[
-    tuple[Annotated[str, AfterValidator(_notifiable)], ...],
-    Field(
-        description="Where FHIR subscriptions of this system may notify: addresses whose host and port must be the"
-        " same and whose path must begin the endpoint's. Empty = it can not subscribe."
-    ),
-]
 
 
 class TokenSettings(Section):

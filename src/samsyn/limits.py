@@ -213,6 +213,16 @@ OBJECT_RETRY_S: Final = 10.0
 """After this time from the first attempt nothing is repeated: the sender shall hear of it."""
 
 # -- several nodes ---------------------------------------------------------------------------------------
+NODE_SEGMENT_BYTES: Final = 32 * MIB
+"""A segment of a node's own journal goes to the object store at this size: a second of a fast line."""
+NODE_SEGMENT_S: Final = 2.0
+"""After so long without a record it goes there as it is: what a lost node keeps from the others is this young."""
+INNER_DOOR_BYTES: Final = 8 * MIB
+"""One answer from node to node."""
+INNER_DOOR_S: Final = 5.0
+"""One question from node to node; a reader waits for it."""
+INNER_CLOCK_S: Final = 60.0
+"""How far the clocks of two nodes may be apart for a question to count."""
 SHARED_ANSWER_S: Final = 5.0
 """One question about what nodes share (a session, a lease): a healthy database needs a millisecond, a reader waits."""
 INDEX_CONNECT_S: Final = 5.0

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import secrets
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -48,6 +47,7 @@ from samsyn.endpoints.hl7.listener import Hl7Door
 from samsyn.endpoints.http_listener.protocols import PreferredProtocol
 from samsyn.endpoints.http_listener.serving import Front, HttpServer, listening, serve
 from samsyn.endpoints.http_listener.systems import CertificateProtocol, SystemsOnly, tls_context
+from samsyn.endpoints.inner.door import inner_routes
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
 from samsyn.exchange.auditing.receivers import delivery_figures, make_outboxes
@@ -60,7 +60,8 @@ from samsyn.ingest.amendments import Amendments
 from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
 from samsyn.ingest.rejections import Rejections
-from samsyn.jobs.leases import Duties, Duty, Leases, duty_of
+from samsyn.jobs.leases import Duty, duty_of
+from samsyn.jobs.node import Node
 from samsyn.jobs.queue import Job, Later, Worker
 from samsyn.model.patient import Demographics, DemographicsOrigin
 from samsyn.model.subject import Subject
@@ -87,6 +88,7 @@ from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 from samsyn.settings import Settings
 from samsyn.store.documents import Documents
+from samsyn.store.node_journal import NodeJournal
 from samsyn.store.opening import open_shared, open_store, shared_key
 from samsyn.store.transaction import Transaction
 from samsyn.store.upkeep.give_back import GivingBack
@@ -145,8 +147,8 @@ class Server:
             undo.push_async_callback(self._notifier.close)
             await self._blocks.follow()
             await self._masters.follow()
-            await self._duties.start(self._all_duties())
-            undo.push_async_callback(self._duties.stop)
+            await self._node.start(self._base, self._all_duties())
+            undo.push_async_callback(self._node.stop)
             await self._children.start()
             undo.push_async_callback(self._children.stop)
             await self._hl7.start()
@@ -180,19 +182,15 @@ class Server:
         ]
 
     def _open_store(self) -> None:
-        self._shared = open_shared(self._settings)
-        node = self._settings.node
-        owner = f"{node.name}.{secrets.token_hex(4)}"
-        self._leases = Leases(self._shared, owner, node.lease_s) if self._shared is not None else None
-        self._duties = Duties(self._leases, self._clock)
-        self._store = open_store(self._settings, self._clock)
+        self._node = Node(open_shared(self._settings), self._settings.node, self._clock)
+        self._store = open_store(self._settings, self._clock, self._node.shared)
         self._store.start()
         if self._store.replayed:
             log.info("journal-replayed", extra={"count": self._store.replayed})
         self._documents = Documents(self._store, self._executor, self._clock)
 
     def _make_rooms(self) -> None:
-        store, clock, shared = self._store, self._clock, self._shared
+        store, clock, shared = self._store, self._clock, self._node.shared
         self._connections = Connections(self._settings)
         self._partners = ContractPartners(self._settings)
         self._gatekeeper = Gatekeeper(
@@ -232,7 +230,7 @@ class Server:
                 LATE_OBJECT: self._mover.file_late,
                 REPORT_DOCUMENT: DocumentFiling(store).work,
             },
-            leases=self._leases,
+            leases=self._node.leases,
         )
         self._review = LogReview(store, clock)
         self._extracts = Extracts(store, clock, self._connections.naming_providers())
@@ -250,7 +248,7 @@ class Server:
             self._gatekeeper,
             self._retriever,
             self._transcoder,
-            leases=self._leases,
+            leases=self._node.leases,
         )
         self._opened = SharedOpened(shared) if shared is not None else OpenedPatients()
         self._tokens = Tokens()
@@ -331,6 +329,8 @@ class Server:
         ]
         routes.extend(self._contracts())
         routes.extend(viewer_routes(self._viewer()))
+        if isinstance(self._store.journal, NodeJournal):
+            routes.extend(inner_routes(self._store.journal.own_bytes, shared_key(self._settings, "inner")))
         if self._settings.login.provider == "demo":
             own = frozenset({f"{self._address}/login/callback", f"{self._address}/login"})
             clients = {self._settings.login.client_id: own}
@@ -449,7 +449,7 @@ class Server:
         for server, _ in self._listeners:
             server.should_exit = True
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
-        await self._duties.stop()
+        await self._node.stop()
         await self._blocks.stop()
         await self._engagements.close()
         await self._masters.stop()
@@ -468,8 +468,7 @@ class Server:
 
     def _close_store(self) -> None:
         self._store.close()
-        if self._shared is not None:
-            self._shared.close()
+        self._node.close()
 
     async def _stop_http(self) -> None:
         for _, task in self._listeners:
@@ -492,7 +491,9 @@ class Server:
     def _readings(self) -> list[Reading]:
         store, intake, worker = self._store, self._intake, self._worker
         return [
-            Reading("duties", "Works that run once in the cluster and now here", len(self._duties.running)),
+            Reading(
+                "duties", "Works that run once in the cluster and now here", len(self._node.duties.running)
+            ),
             Reading("store_records_total", "Journal records written", store.records),
             Reading("store_syncs_total", "Disk syncs of the journal", store.syncs),
             Reading("store_replayed", "Journal records replayed at start", store.replayed),

@@ -14,6 +14,8 @@ from samsyn.store.index.postgresql.index import PostgresIndex
 from samsyn.store.objects.port import Objects
 from samsyn.store.objects.s3 import S3Objects
 from samsyn.store.objects.sealed import SealedObjects
+from samsyn.store.peers import Peers
+from samsyn.store.places import OwnJournal
 from samsyn.store.shared.port import SharedState
 from samsyn.store.shared.postgresql import PostgresState
 from samsyn.store.store import Store
@@ -21,12 +23,21 @@ from samsyn.store.store import Store
 _SECRET_CHARACTERS: Final = 32
 
 
-def open_store(values: Settings, clock: Clock) -> Store:
-    """The store, up to date with its journal. ConfigurationError, DamagedData; OutOfResources: the object store does
-    not answer."""
+def open_store(values: Settings, clock: Clock, shared: SharedState | None = None) -> Store:
+    """The store, up to date with its journal. `shared`: what the nodes share, needed for a node's own journal.
+
+    ConfigurationError, DamagedData; OutOfResources: the object store does not answer.
+    """
     data = values.data
-    remote = open_objects(values.objects)
-    return Store(data.folder, clock, data.second_copy, open_index(values), remote)
+    remote, index = open_objects(values.objects), open_index(values)
+    return Store(data.folder, clock, data.second_copy, index, remote, own_journal(values, shared))
+
+
+def own_journal(values: Settings, shared: SharedState | None) -> OwnJournal | None:
+    """That the node syncs to its own disk, where the settings say so."""
+    if values.node.durability != "own-journal" or shared is None:
+        return None
+    return OwnJournal(values.node.number, Peers(shared, shared_key(values, "inner")))
 
 
 def open_index(values: Settings) -> Index | None:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import samsyn
 from samsyn import limits, settings
-from samsyn.errors import ConfigurationError
+from samsyn.errors import ConfigurationError, OutOfResources
 from samsyn.exchange.security import listener_context
 from samsyn.settings import Settings
 from samsyn.store.index import engagement_rows, upkeep_rows
+from samsyn.store.index.port import FAULTS
+from samsyn.store.opening import open_index, open_objects, shared_key
 
 
 def run(config: Path | None) -> int:
@@ -30,6 +32,7 @@ def run(config: Path | None) -> int:
         *_tls(values),
         *_disk(values),
         *_damage(values),
+        *_elsewhere(values),
         *_engagements(values),
         *_parts(),
         *_providers(values),
@@ -80,6 +83,10 @@ def _secrets(values: Settings) -> Iterator[str]:
         ("[audit] anchor_key_file", values.audit.anchor_key_file),
         ("[storelog] key_file", values.storelog.key_file),
         ("[atna] key_file", values.atna.key_file),
+        ("[index] password_file", values.index.password_file),
+        ("[objects] access_key_file", values.objects.access_key_file),
+        ("[objects] secret_key_file", values.objects.secret_key_file),
+        ("[node] secret_file", values.node.secret_file),
         ("[engagement_index] key_file", values.engagement_index.key_file),
     ):
         if file is None:
@@ -153,6 +160,28 @@ def _engagements(values: Settings) -> Iterator[str]:
             f"{waiting} persons' changes wait for the engagement index: is [engagement_index] address right, and"
             " does it answer?"
         )
+
+
+def _elsewhere(values: Settings) -> Iterator[str]:
+    """What does not lie on this machine: the object store is written to and read, the database is asked."""
+    try:
+        objects = open_objects(values.objects)
+        shared_key(values, "check")
+    except (ConfigurationError, OutOfResources) as problem:
+        yield f"{problem.detail}; see [objects] and [node]"
+    else:
+        if objects is not None:
+            objects.close()
+    index = None
+    try:
+        index = open_index(values)
+        if index is not None and not index.is_of_this_version():
+            yield "[index] the database holds an index of another version: run `samsyn index rebuild`"
+    except (ConfigurationError, *FAULTS) as problem:
+        yield f"[index] {problem}"
+    finally:
+        if index is not None:
+            index.close()
 
 
 def _ports(values: Settings) -> Iterator[str]:

@@ -11,7 +11,7 @@ import json
 import shutil
 from pathlib import Path
 
-from bench import access_cost, reading, searching, storing, texts
+from bench import access_cost, at_rest, reading, searching, storing, texts
 from bench.measure import Bench, table
 
 FOLDER = Path(__file__).resolve().parent.parent / "build" / "bench"
@@ -27,6 +27,7 @@ CASES = {
     "search": searching.search,
     "find": searching.find,
     "memory": storing.memory,
+    "at_rest": at_rest.at_rest,
     "access_cost": access_cost.access_cost,
     "hl7": texts.hl7,
 }

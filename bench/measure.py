@@ -32,7 +32,7 @@ class Row:
     @property
     def lower_is_better(self) -> bool:
         """Times are better low, rates high."""
-        return self.unit in ("ms", "MiB", "ratio")
+        return self.unit in ("ms", "MiB", "ratio", "bytes", "files")
 
     def median(self, name: str) -> float | None:
         """The median over the rounds, None when this server was not measured here."""
@@ -157,6 +157,7 @@ class Bench:
         least: int,
         count: int,
         fresh: bool = False,
+        headers: dict[str, str] | None = None,
     ) -> dict[str, Any]:
         """Asks over HTTP until `count` answers or `seconds`; `fresh` = a new connection for each request."""
         job = {
@@ -164,7 +165,7 @@ class Bench:
             "host": server.host,
             "port": server.http_port,
             "paths": [server.web_path + path for path in paths],
-            "headers": {"Accept": accept, **server.headers},
+            "headers": {"Accept": accept, **server.headers, **(headers or {})},
             "clients": clients,
             "seconds": seconds,
             "least_bytes": least,

@@ -41,31 +41,50 @@ def frames(bench: Bench) -> None:
 
 
 def metadata(bench: Bench) -> None:
-    """Metadata of a series of 500: asked for at once, asked for first when it has rested, and again."""
-    title = "Metadata of 500 instances"
+    """Metadata of a series of 500 and of 2,000: asked for first when it has rested, and again, plain and in gzip."""
+    for count, goal in ((500, "<= 10 ms"), (2_000, "<= 25 ms")):
+        _metadata_of(bench, bench.scaled(count), goal)
+
+
+def _metadata_of(bench: Bench, count: int, goal: str) -> None:
+    title = f"Metadata of {count:,} instances"
     at_once = bench.row(f"{title}, just stored", "ms")
-    first = bench.row(f"{title}, first request after 10 s", "ms", "10 x")
-    again = bench.row(f"{title}, later requests", "ms", "10 x")
+    first = bench.row(f"{title}, first request after 10 s", "ms", goal)
+    again = bench.row(f"{title}, later requests", "ms", goal)
+    packed = bench.row(f"{title}, later requests, in gzip", "ms", "<= 10 ms")
+    least = 800 * count
     paths: dict[str, str] = {}
     for row, rest_s in ((at_once, 0.0), (first, 10.0)):
-        sop_uid = bench.fill("MR", 1, 500)[0][0].sop_uid
+        sop_uid = bench.fill("MR", 1, count)[0][0].sop_uid
         time.sleep(rest_s)
         paths = {server.name: f"{bench.series(server, sop_uid)}/metadata" for server in bench.readers}
         for server in bench.readers:
-            told = bench.read(server, [paths[server.name]], JSON, 1, 120, 400_000, 1)
+            told = bench.read(server, [paths[server.name]], JSON, 1, 120, least, 1)
             row.values[server.name].append(told["first_ms"])
     for server in bench.readers:
         found = len(json.loads(servers.get(server, paths[server.name], JSON)))
-        if found != 500:
-            raise SystemExit(f"{server.name} tells {found} of 500 instances")
+        if found != count:
+            raise SystemExit(f"{server.name} tells {found} of {count} instances")
     for turn in range(bench.rounds):
         for server in turned(bench.readers, turn):
+            for row, coding, size in ((again, "identity", least), (packed, "gzip", count)):
 
-            def work(server: Server = server) -> tuple[float, float]:
-                told = bench.read(server, [paths[server.name]], JSON, 1, 60, 400_000, 8)
-                return told["p50_ms"], told["count"]
+                def work(
+                    server: Server = server, coding: str = coding, size: int = size
+                ) -> tuple[float, float]:
+                    told = bench.read(
+                        server,
+                        [paths[server.name]],
+                        JSON,
+                        1,
+                        60,
+                        size,
+                        8,
+                        headers={"Accept-Encoding": coding},
+                    )
+                    return told["p50_ms"], told["count"]
 
-            bench.measured(again, server, work)
+                bench.measured(row, server, work)
 
 
 def first_frame(bench: Bench) -> None:

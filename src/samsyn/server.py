@@ -6,7 +6,6 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -20,12 +19,19 @@ from samsyn.access.authentication.identification import Identification
 from samsyn.access.authentication.sessions import Sessions
 from samsyn.access.authentication.shared_sessions import SharedSessions
 from samsyn.access.authentication.sign_on import sign_on
+from samsyn.access.authentication.smart.registered import smart_authority
 from samsyn.access.authentication.tokens import Tokens
+from samsyn.access.followup.elsewhere import Elsewhere
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
 from samsyn.access.guardians import Guardians
 from samsyn.access.lift_requests import LiftRequests
-from samsyn.access.national.connected import block_replica, connected_masters, staff_directory
+from samsyn.access.national.connected import (
+    access_logs,
+    block_replica,
+    connected_masters,
+    staff_directory,
+)
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.shared_opened import SharedChoices, SharedOpened
 from samsyn.access.view import Gatekeeper
@@ -63,12 +69,10 @@ from samsyn.ingest.rejections import Rejections
 from samsyn.jobs.leases import Duty, duty_of
 from samsyn.jobs.node import Node
 from samsyn.jobs.queue import Job, Later, Worker
-from samsyn.model.patient import Demographics, DemographicsOrigin
 from samsyn.model.subject import Subject
-from samsyn.patients import registry
+from samsyn.patients import invented
 from samsyn.patients.corrections import LATE_OBJECT
 from samsyn.patients.guardian_file import GuardianFile
-from samsyn.patients.identifiers import identify
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
 from samsyn.providers.contracts import ContractPartners
@@ -90,7 +94,6 @@ from samsyn.settings import Settings
 from samsyn.store.documents import Documents
 from samsyn.store.node_journal import NodeJournal
 from samsyn.store.opening import open_shared, open_store, shared_key
-from samsyn.store.transaction import Transaction
 from samsyn.store.upkeep.give_back import GivingBack
 from samsyn.store.upkeep.scrub import Scrub
 from samsyn.store.upkeep.settle import Settling
@@ -148,6 +151,7 @@ class Server:
             undo.push_async_callback(self._notifier.close)
             await self._blocks.follow()
             await self._masters.follow()
+            await self._exchange.prefetching.begin()
             await self._node.start(self._base, self._all_duties())
             undo.push_async_callback(self._node.stop)
             await self._children.start()
@@ -235,7 +239,9 @@ class Server:
             leases=self._node.leases,
         )
         self._review = LogReview(store, clock)
-        self._extracts = Extracts(store, clock, self._connections.naming_providers())
+        naming = self._connections.naming_providers()
+        self._extracts = Extracts(store, clock, naming)
+        self._elsewhere = Elsewhere(store, clock, access_logs(national), naming)
         self._anchoring = make_anchoring(self._settings.audit, store, clock)
         self._outboxes = make_outboxes(self._settings, store, clock, self._connections)
         policy = self._gatekeeper.registers.policy
@@ -265,6 +271,8 @@ class Server:
         self._desk = LoginDesk(
             party, self._sessions, self._gatekeeper, self._patient_by_number, self._directory
         )
+        subjects, fhir = self._connections.backends(), f"{self._base}/fhir"
+        self._smart = smart_authority(self._settings, subjects, clock, fhir, self._address)
         self._identification = Identification(
             self._sessions, self._tokens, self._system_subject, self._certified_subject
         )
@@ -326,6 +334,7 @@ class Server:
                     dicomweb=f"{self._base}/dicomweb",
                     filing=self._filing,
                     subscriptions=SubscriptionRegister(self._store, self._clock, self._connections),
+                    smart=self._smart,
                 )
             ),
         ]
@@ -389,6 +398,7 @@ class Server:
             sending=self._exchange.sending,
             review=self._review,
             extracts=self._extracts,
+            elsewhere=self._elsewhere,
             guardians=Guardians(self._store, self._clock, self._gatekeeper.registers),
             connections=self._connections,
             work_lists=WorkLists(self._store, self._clock),
@@ -405,6 +415,7 @@ class Server:
             clock=self._clock,
             rooms=self._rooms,
             ticket_key=shared_key(self._settings, "tickets"),
+            smart=self._smart,
             static_folder=Path(__file__).with_name("static"),
             version=__version__,
         )
@@ -423,6 +434,7 @@ class Server:
         """What a session had opened is closed with it."""
         self._gatekeeper.forget_session(session_id)
         self._opened.forget(session_id)
+        self._smart.forget_session(session_id)
 
     def _system_subject(self, token: str) -> Subject | None:
         system = self._connections.token(token)
@@ -461,6 +473,7 @@ class Server:
         await self._notifier.close()
         await self._children.stop()
         await self._outbound.aclose()
+        await self._elsewhere.close()
         if self._directory is not None:
             await self._directory.close()
         await asyncio.gather(*(outbox.stop() for outbox in self._outboxes))
@@ -545,40 +558,10 @@ class Server:
         ]
 
     async def add_test_persons(self, persons: Sequence[tuple[str, str, str, str]], booked: int) -> None:
-        """Files invented persons (number, name, birth date, sex) as a patient register would.
-
-        The first `booked` of them have a booking at every demo unit, and so a care relation for a day.
-        """
-        now = self._clock.now()
-
-        def decide(transaction: Transaction) -> None:
-            for place, (number, name, birth_date, sex) in enumerate(persons):
-                identifier = identify(number, "", "", now.date())
-                known = Demographics(name, birth_date, sex)
-                key = registry.find_or_make(transaction, identifier, known, DemographicsOrigin.ADT)
-                if place < booked:
-                    self._book(transaction, key, now + timedelta(days=1))
-
-        await self._store.commit(decide)
-
-    def _book(self, transaction: Transaction, patient_key: int, ends: datetime) -> None:
-        units = {
-            (each.provider_hsa_id, each.unit_hsa_id)
-            for persona in self._personas()
-            for each in persona.assignments
-        }
-        for provider, unit in sorted(units):
-            transaction.replace(
-                "care_relation",
-                relation_id=f"booking:{unit}:{patient_key}",
-                patient_key=patient_key,
-                provider=provider,
-                unit=unit,
-                employee="",
-                starts=transaction.time,
-                ends=ends.isoformat(),
-                source="booking",
-            )
+        """See invented.add; they are booked at every demo unit."""
+        assigned = (each for persona in self._personas() for each in persona.assignments)
+        units = ((each.provider_hsa_id, each.unit_hsa_id) for each in assigned)
+        await invented.add(self._store, self._clock, persons, booked, units)
 
     def issue_persona_tokens(self) -> dict[str, str]:
         """A fresh bearer token for each demo persona."""

@@ -183,6 +183,7 @@ async def test_the_same_registration_again_is_one(there: Connected) -> None:
     assert await there.chosen() == EVERYTHING
 
 
+@pytest.mark.slow
 async def test_a_withdrawal_closes_here_at_once_and_is_told_when_the_register_is_back(
     there: Connected,
 ) -> None:
@@ -302,6 +303,7 @@ async def test_an_emergency_from_the_register_demands_the_second_attestation(the
     assert view.names.providers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ground", [Ground.EMERGENCY, Ground.INCAPACITY])
 async def test_danger_does_not_wait_for_the_register(there: Connected, ground: Ground) -> None:
     there.consents.answer = fault()

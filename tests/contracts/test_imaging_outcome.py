@@ -12,6 +12,7 @@ import pytest
 from samsyn import limits
 from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.contracts.outcomes import dose_area_products
+from samsyn.model.subject import Subject, SubjectKind
 from samsyn.model.texts import MeasuredValue
 from samsyn.patients import links, registry
 from samsyn.patients.identifiers import identify
@@ -371,3 +372,38 @@ def test_a_thousand_reports_are_told_within_the_contracts_time_to_ten_at_once(
     assert {each.result("resultCode") for each in answers} == {"INFO"}
     print(f"ten answers of {limits.MAX_IMAGING_OUTCOMES} reports each, asked for at once: {took:.1f} s")
     assert took < 27
+
+
+# -- each provider's own rule
+
+
+@pytest.mark.parametrize(
+    ("release", "told"),
+    [
+        ({"when": "signed", "days": 14}, 1),
+        ({"when": "signed", "days": 0}, 1),
+        ({"when": "signed", "days": 30}, 0),
+        ({"when": "never"}, 0),
+        ({"when": "signed", "excluded_units": ["SE9990000001-1001"]}, 0),
+        ({"when": "signed", "after_vidimering": True}, 0),
+    ],
+)
+def test_a_consumer_for_patients_gets_what_the_provider_has_approved_and_care_gets_the_flag(
+    tmp_path: Path, release: dict[str, object], told: int
+) -> None:
+    with staged(tmp_path / "data", {"providers": {"SE9990000001-0001": {"release": release}}}) as stage:
+        stage.report(**recent(20))
+        assert len(stage.ask(token="JOURNALEN").outcomes) == told
+        flag = stage.ask().text("imagingOutcomeHeader/approvedForPatient")
+        assert flag == ("true" if told else "false")
+
+
+def test_another_patients_record_is_not_opened_by_asking_for_it_as_a_person(stage: Stage) -> None:
+    """A patient who is logged in here reads himself alone, at this door too."""
+    stage.report(**recent(20))
+    stage.report(person=pid(f"{AGDA}^^^PNR", "Testperson^Agda", "19900101", "F"), **recent(20, "ACC9"))
+    token = stage.made.server._tokens.issue(
+        Subject(SubjectKind.PATIENT, "patient-1", "Tolvan", None, patient_key=1)
+    )
+    assert len(stage.ask(token=token).outcomes) == 1
+    assert stage.ask(AGDA, token=token).outcomes == []

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pydicom
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from samsyn.hl7v2.interpret import read_message
@@ -214,6 +214,9 @@ def test_the_special_cases_of_identity_are_told(
 
 @given(text=st.text(st.characters(codec="iso8859-1", exclude_categories=("Cc",)), min_size=1, max_size=80))
 def test_every_sign_of_a_text_comes_through(text: str) -> None:
+    assume(
+        "Ã" not in text
+    )  # with another sign after it, it is a Swedish letter in UTF-8, and refused for that
     profile = load_profile("standard")
     examination = replace(EXAMPLE, case=replace(EXAMPLE.case, question=text))
     event = read_message(

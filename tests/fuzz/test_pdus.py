@@ -29,7 +29,7 @@ AT_ONCE = 16
 """Broken peers at the same time."""
 ANSWERED_WITHIN_S = 0.3
 """So long a broken peer waits for the answer to its request: there may come none."""
-CLOSED_WITHIN_S = 30.0
+CLOSED_WITHIN_S = 60.0
 """A peer that has said its last is closed by then: ARTIM and whatever was being answered."""
 MIB = 1024 * 1024
 

@@ -320,6 +320,24 @@ class Retriever:
             return document
         return await asyncio.to_thread(masked, document)
 
+    async def metadata_compressed(
+        self, view: View, study_uid: str, series_uid: str, base: str
+    ) -> bytes | None:
+        """What `metadata` gives with `base` for BASE_MARK, in gzip, where that is kept ready: of one series of which
+        this reader sees everything as it is. None = it is not."""
+        instances = await self.instances(view, study_uid, series_uid)
+        item = self.item_of(view, study_uid)
+        uids = {instance.series_uid for instance in instances}
+        if len(uids) > 1 or self.amendments_of(view, study_uid) or self._rejected(view, item, study_uid):
+            return None
+        if not sees_protected(view.subject) and self._store.peek(
+            partial(_is_protected, key=item.patient_key)
+        ):
+            return None
+        uid = uids.pop()
+        key = self._store.peek(lambda connection: instance_rows.series_key(connection, uid))
+        return await self._documents.compressed(uid, key, len(instances), base)
+
     async def _metadata(self, view: View, study_uid: str, series_uid: str, sop_instance_uid: str) -> bytes:
         instances = await self.instances(view, study_uid, series_uid, sop_instance_uid)
         if sop_instance_uid:

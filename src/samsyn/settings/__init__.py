@@ -31,7 +31,10 @@ from samsyn.settings.contracts import (
     SourceSystemSettings,
 )
 from samsyn.settings.places import explain
+from samsyn.settings.prefetch import PrefetchSettings
+from samsyn.settings.receivers import Hl7ReceiverSettings
 from samsyn.settings.section import Section, is_loopback, outgoing_address
+from samsyn.settings.smart import AppSettings, BackendSettings
 
 __all__ = ["Section", "is_loopback"]
 
@@ -302,6 +305,9 @@ class NationalSettings(Section):
     blocking_address: TlsAddress = Field(default="", description="The blocking service (version 4).")
     consent_address: TlsAddress = Field(default="", description="The consent service (version 2).")
     relation_address: TlsAddress = Field(default="", description="The patient relation service (version 1).")
+    access_log_address: TlsAddress = Field(
+        default="", description="GetAccessLogsForPatient (version 2), for the patient's extract."
+    )
     hsa_address: TlsAddress = Field(
         default="", description="The staff directory: assignments come from it, no longer from claims."
     )
@@ -448,7 +454,10 @@ class ProviderSettings(Section):
     hl7_source: tuple[Hl7SourceSettings, ...] = ()
     token: tuple[TokenSettings, ...] = ()
     certificate: tuple[CertificateSettings, ...] = ()
+    backend: tuple[BackendSettings, ...] = ()
     source_system: tuple[SourceSystemSettings, ...] = ()
+    prefetch: tuple[PrefetchSettings, ...] = ()
+    hl7_receiver: tuple[Hl7ReceiverSettings, ...] = ()
     release: ReleaseSettings = ReleaseSettings()
 
     @model_validator(mode="after")
@@ -457,12 +466,21 @@ class ProviderSettings(Section):
             raise ValueError(f"provider {self.hsa_id} needs at least one [[provider.unit]]")
         known = {"", *(unit.hsa_id for unit in self.unit)}
         named = {each.unit for each in self.dicom_peer} | {each.unit for each in self.hl7_source}
-        named |= {each.unit for each in self.certificate}
+        named |= {each.unit for each in self.certificate} | {each.unit for each in self.backend}
         named |= {unit for source in self.source_system for unit in source.units}
-        named |= {*self.release.excluded_units}
+        named |= {*self.release.excluded_units} | {unit for rule in self.prefetch for unit in rule.units}
         unknown = (named | {each.unit for each in self.token}) - known
         if unknown:
             raise ValueError(f"provider {self.hsa_id} has no unit {', '.join(sorted(unknown))}")
+        archives = {peer.ae_title for peer in self.dicom_peer if peer.host}
+        nowhere = {rule.to for rule in self.prefetch} - archives
+        if nowhere:
+            raise ValueError(
+                f"provider {self.hsa_id} has no dicom_peer with a host named {', '.join(sorted(nowhere))},"
+                " which [[provider.prefetch]] sends to"
+            )
+        if self.prefetch and not self.reading:
+            raise ValueError(f"provider {self.hsa_id} does not read, so nothing is prefetched for it")
         return self
 
 
@@ -487,6 +505,7 @@ class Settings(Section):
     engagement_index: EngagementIndexSettings = EngagementIndexSettings()
     provider: tuple[ProviderSettings, ...] = ()
     consumer: tuple[ConsumerSettings, ...] = ()
+    app: tuple[AppSettings, ...] = ()
 
     @model_validator(mode="after")
     def _is_safe(self) -> "Settings":
@@ -510,8 +529,17 @@ class Settings(Section):
             and self.objects.kind == "s3"
         ):
             raise ValueError("[node] durability = 'own-journal' needs [index] kind = 'postgresql'")
+        receivers = [each.name for p in self.provider for each in p.hl7_receiver]
+        _refuse_doubles(receivers, "receiver")
+        to_tls = [each.name for p in self.provider for each in p.hl7_receiver if each.tls]
+        if to_tls and not self.mllp_tls.is_on:
+            raise ValueError(f"{to_tls[0]} needs TLS, but [mllp_tls] has no certificate")
         _refuse_doubles([peer.ae_title for p in self.provider for peer in p.dicom_peer], "AE title")
         _refuse_doubles([p.hsa_id for p in self.provider], "provider HSA-id")
+        clients = [each.client_id for each in self.app] + [
+            b.client_id for p in self.provider for b in p.backend
+        ]
+        _refuse_doubles(clients, "client id")
         certified = [each.hsa_id.strip().upper() for p in self.provider for each in p.certificate]
         certified += sorted({each.hsa_id.strip().upper() for each in self.consumer if each.hsa_id})
         _refuse_doubles(certified, "certificate HSA-id")

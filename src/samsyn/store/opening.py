@@ -46,14 +46,8 @@ def open_index(values: Settings) -> Index | None:
         return None
     index = values.index
     # With one journal for all nodes there is one place up to which it counts, whoever wrote last.
-    is_shared = values.node.durability == "object-store"
-    return PostgresIndex(
-        index.address,
-        "shared" if is_shared else values.node.name,
-        secret_in(index.password_file) or None,
-        index.schema_name,
-        shares_journal=is_shared,
-    )
+    journal = "shared" if values.node.durability == "object-store" else values.node.name
+    return PostgresIndex(index.address, journal, secret_in(index.password_file) or None, index.schema_name)
 
 
 def drop_index(values: Settings) -> None:

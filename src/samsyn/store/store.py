@@ -15,7 +15,7 @@ from samsyn.errors import ConfigurationError, DamagedData, OutOfResources
 from samsyn.model.imaging import BodyLocation, StoredInstance
 from samsyn.store import damage, replay
 from samsyn.store.index import settled_rows, version_rows
-from samsyn.store.index.port import Index, IndexAway, IndexConnection
+from samsyn.store.index.port import FAULTS, Index, IndexAway, IndexConnection
 from samsyn.store.index.sqlite import SqliteIndex
 from samsyn.store.objects.manifest import FrameTable
 from samsyn.store.objects.port import Objects
@@ -107,7 +107,7 @@ class Store:
     def _checkpoint_loop(self) -> None:
         while not self._stopping.wait(_CHECKPOINT_EVERY_S):
             self._index_kind.tidy()
-            with contextlib.suppress(OutOfResources):
+            with contextlib.suppress(OutOfResources, *FAULTS):
                 self._follow_damage()
 
     def _follow_damage(self) -> None:

@@ -16,7 +16,7 @@ _NOT_KEPT = ((b"cache-control", b"private, no-store"), (b"x-content-type-options
 _ASKED_AGAIN = (
     (b"cache-control", b"private, max-age=0, must-revalidate"),
     (b"x-content-type-options", b"nosniff"),
-    (b"vary", b"Accept, Authorization, Cookie"),
+    (b"vary", b"Accept, Accept-Encoding, Authorization, Cookie"),
 )
 """What has an entity tag may be kept by the reader's own program, which asks before every use: a kept answer
 never outlives the View, since the question is decided like the first one."""

@@ -25,6 +25,8 @@ class Asked:
     if_none_match: bytes = b""
     if_range: bytes = b""
     range: bytes = b""
+    takes_gzip: bool = False
+    """Whether the answer may be compressed (Accept-Encoding, RFC 9110 12.5.3)."""
 
     def has(self, tag: bytes) -> bool:
         """Whether the client holds what has this entity tag (If-None-Match, RFC 9110 13.1.2: weak comparison)."""
@@ -57,7 +59,16 @@ def asked(scope: Mapping[str, object], headers: Mapping[bytes, bytes], base: str
         headers.get(b"if-none-match", b""),
         headers.get(b"if-range", b""),
         headers.get(b"range", b""),
+        _takes_gzip(headers.get(b"accept-encoding", b"")),
     )
+
+
+def _takes_gzip(field: bytes) -> bool:
+    for part in field.lower().split(b","):
+        coding, _, weight = part.partition(b";")
+        if coding.strip() == b"gzip":
+            return weight.replace(b" ", b"").rstrip(b"0.") != b"q="
+    return False
 
 
 def entity_tag(view: View, *identity: object, weak: bool = False) -> bytes:

@@ -171,6 +171,12 @@ class Objects:
         await self._gatekeeper.record_opening(view, target.study_uid, "metadata")
         if asked.has(tag):
             return not_modified(tag)
+        if asked.takes_gzip and form == "json" and not target.sop_instance_uid:
+            packed = await self._retriever.metadata_compressed(
+                view, target.study_uid, target.series_uid, asked.base
+            )
+            if packed is not None:
+                return Answer(200, packed, DICOM_JSON, ((b"content-encoding", b"gzip"),), tag=tag)
         document = await self._retriever.metadata(
             view, target.study_uid, target.series_uid, target.sop_instance_uid
         )

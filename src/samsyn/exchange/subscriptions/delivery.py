@@ -78,9 +78,6 @@ class Notifier:
         self._connections = connections
         self._feed = feed
         self._speech = speech
-        self._http = httpx.AsyncClient(
-            trust_env=False, timeout=limits.NOTIFICATION_TIMEOUT_S, follow_redirects=False
-        )
         self._states: dict[str, _State] = {}
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -90,7 +87,11 @@ class Notifier:
         """Calls that were not taken since start, for metrics."""
 
     def start(self) -> None:
-        """Begins on the running event loop."""
+        """Begins on the running event loop, at the places that are durable: another node may have told meanwhile."""
+        self._states.clear()
+        self._http = httpx.AsyncClient(
+            trust_env=False, timeout=limits.NOTIFICATION_TIMEOUT_S, follow_redirects=False
+        )
         self._task = asyncio.create_task(self._run(), name="subscriptions")
 
     async def stop(self) -> None:

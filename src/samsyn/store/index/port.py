@@ -74,6 +74,8 @@ class IndexConnection(Protocol):
     objects: SeriesObjects
     """The series objects beside the index."""
 
+    nests_savepoints: bool
+    """Whether a savepoint that is not needed any more is left to the end of the transaction: a question less."""
     undoes_failed_statement: bool
     """Whether a statement that fails leaves the transaction as it was before it; otherwise a savepoint has to."""
 

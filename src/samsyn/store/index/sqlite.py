@@ -4,6 +4,7 @@ synchronous=NORMAL keeps the file consistent over a power cut but may lose the l
 replayed from the journal, which was synced before each of them.
 """
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Callable
@@ -26,6 +27,7 @@ class SqliteConnection(sqlite3.Connection):
     """A connection that raises the faults of the port, and knows where the series objects are."""
 
     objects: SeriesObjects
+    nests_savepoints = False
     undoes_failed_statement = True
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
@@ -45,6 +47,7 @@ class SqliteIndex:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._log = path.with_name(path.name + "-wal")
 
     def is_of_this_version(self) -> bool:
         """Whether the file is new or has the tables that this program needs; False also for what is no index."""
@@ -78,8 +81,19 @@ class SqliteIndex:
 
     def begin(self, connection: IndexConnection, known: Reached) -> Reached:
         """Opens a transaction; this process alone writes, and knows what it noted."""
+        self._keep_log_short(connection)
         connection.execute("BEGIN IMMEDIATE")
         return known
+
+    def _keep_log_short(self, connection: IndexConnection) -> None:
+        """Lets the write-ahead log begin from its start again when it has grown long.
+
+        `tidy` alone never gets there in a long burst, since the log goes on growing while it works. The writer has
+        then only the rest to move, and whoever reads an older state just now only puts it off to the next time.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            if self._log.stat().st_size > limits.INDEX_LOG_BYTES:
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def note(self, connection: IndexConnection, reached: Reached) -> None:
         """Notes in the open transaction how far the index has come with it."""
@@ -144,6 +158,7 @@ def open_writer(path: Path, objects: SeriesObjects) -> SqliteConnection:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA wal_autocheckpoint=0")
+    connection.execute(f"PRAGMA journal_size_limit={limits.INDEX_LOG_BYTES // 4}")
     connection.execute("PRAGMA cache_size=-65536")
     # What a savepoint may have to undo is some pages; in a temporary file they cost thirty calls for each record.
     connection.execute("PRAGMA temp_store=MEMORY")

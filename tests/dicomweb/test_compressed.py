@@ -1,0 +1,95 @@
+"""Metadata of a series go out ready-compressed to who takes gzip, and say what they say otherwise."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from samsyn import limits
+from samsyn.endpoints.dicomweb.asked import _takes_gzip
+from tests.dicomweb.house import House, image_file, store
+
+pytestmark = pytest.mark.usefixtures("house")
+STUDY = "/studies/2.25.10"
+SERIES = f"{STUDY}/series/2.25.11"
+
+
+async def asked(house: House, path: str, coding: str, **headers: str) -> tuple[dict[str, str], bytes]:
+    """Header fields and the bytes as they went over the wire."""
+    async with (
+        house.client(**{"Accept-Encoding": coding, **headers}) as client,
+        client.stream("GET", path) as answer,
+    ):
+        assert answer.status_code == 200
+        content = b"".join([piece async for piece in answer.aiter_raw()])
+        assert int(answer.headers["content-length"]) == len(content)
+        return dict(answer.headers), content
+
+
+def kept(house: House) -> list[Path]:
+    return sorted((house.store.folder / "derived" / "metadata").rglob("*.gz"))
+
+
+@pytest.mark.parametrize("path", [STUDY, SERIES])
+async def test_who_takes_gzip_gets_the_same_metadata_compressed(house: House, path: str) -> None:
+    async with house.client() as client:
+        await store(client, [image_file(n) for n in range(1, 20)])
+    _, plain = await asked(house, f"{path}/metadata", "identity")
+    for _ in range(2):
+        headers, packed = await asked(house, f"{path}/metadata", "br, gzip;q=0.5")
+        assert headers["content-encoding"] == "gzip"
+        assert "Accept-Encoding" in headers["vary"]
+        assert gzip.decompress(packed) == plain
+        assert len(packed) < len(plain) / 4
+    assert len(kept(house)) == 1
+
+
+async def test_what_came_later_is_in_it(house: House) -> None:
+    async with house.client() as client:
+        await store(client, [image_file(1)])
+        await asked(house, f"{SERIES}/metadata", "gzip")
+        await store(client, [image_file(2)])
+    _, packed = await asked(house, f"{SERIES}/metadata", "gzip")
+    assert b"2.25.1002" in gzip.decompress(packed)
+
+
+async def test_several_series_or_one_instance_go_out_as_they_are(house: House) -> None:
+    async with house.client() as client:
+        await store(client, [image_file(1), image_file(2, SeriesInstanceUID="2.25.12")])
+    for path in (STUDY, f"{SERIES}/instances/2.25.1001"):
+        headers, _ = await asked(house, f"{path}/metadata", "gzip")
+        assert "content-encoding" not in headers
+
+
+async def test_what_is_taken_back_is_in_no_compressed_answer(house: House) -> None:
+    async with house.client() as client:
+        await store(client, [image_file(1), image_file(2)])
+    await asked(house, f"{SERIES}/metadata", "gzip")
+    async with house.client("NORDSTEWARD") as steward:
+        gone = await steward.delete(f"{SERIES}/instances/2.25.1001")
+        assert gone.status_code in (200, 202, 204), gone.text
+    headers, content = await asked(house, f"{SERIES}/metadata", "gzip")
+    assert "content-encoding" not in headers
+    assert b"2.25.1001" not in content
+    assert b"2.25.1002" in content
+
+
+async def test_a_client_that_invents_names_of_the_service_fills_no_disk(house: House) -> None:
+    async with house.client() as client:
+        await store(client, [image_file(1)])
+    for number in range(limits.MAX_KEPT_BASES + 5):
+        headers, content = await asked(house, f"{SERIES}/metadata", "gzip", Host=f"name{number}.test")
+        is_kept = number < limits.MAX_KEPT_BASES
+        assert ("content-encoding" in headers) is is_kept
+        told = gzip.decompress(content) if is_kept else content
+        assert f"http://name{number}.test/dicomweb/".encode() in told
+    assert len(kept(house)) == limits.MAX_KEPT_BASES
+
+
+@pytest.mark.parametrize(
+    ("field", "takes"),
+    [(b"", False), (b"gzip", True), (b"br, GZIP ; q=0.1", True), (b"gzip;q=0", False), (b"gzip; q=0.000", False),
+     (b"x-gzip", False), (b"*", False), (b"identity;q=1, gzip;q=1.0", True)],
+)  # fmt: skip
+def test_accept_encoding_is_read_with_its_weights(field: bytes, takes: bool) -> None:
+    assert _takes_gzip(field) is takes

@@ -180,5 +180,5 @@ secret_file = "{file.parent / "shared"}"
     file.write_text(more + file.read_text())
     found = said(file, capsys)
     assert "see [objects] and [node]" in found
-    assert "[index] PostgreSQL can not be reached" in found
+    assert "address and password_file" in found
     assert f"chmod 600 {file.parent / 'shared'}" in found

@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from samsyn.errors import ConfigurationError
-from samsyn.settings.cluster import IndexSettings, NodeSettings, ObjectsSettings
+from samsyn.settings.cluster import IndexSettings, NodeSettings, ObjectsSettings, refuse_unsafe
 from samsyn.settings.contracts import (
     ConsumerSettings,
     EngagementIndexSettings,
@@ -517,23 +517,7 @@ class Settings(Section):
         by_tls = [source.application for p in self.provider for source in p.hl7_source if source.hsa_id]
         if by_tls and not self.mllp_tls.is_on:
             raise ValueError(f"{by_tls[0]} needs TLS, but [mllp_tls] has no certificate")
-        if self.index.kind == "postgresql" and not (self.node.name and self.node.secret_file):
-            raise ValueError("nodes that share an index need [node] name and secret_file")
-        if self.index.kind == "postgresql" and self.objects.kind == "folder":
-            raise ValueError(
-                "nodes that share an index need [objects] kind = 's3': bytes must not end with a node"
-            )
-        if (
-            self.node.durability == "own-journal"
-            and self.index.kind == "sqlite"
-            and self.objects.kind == "s3"
-        ):
-            raise ValueError("[node] durability = 'own-journal' needs [index] kind = 'postgresql'")
-        receivers = [each.name for p in self.provider for each in p.hl7_receiver]
-        _refuse_doubles(receivers, "receiver")
-        to_tls = [each.name for p in self.provider for each in p.hl7_receiver if each.tls]
-        if to_tls and not self.mllp_tls.is_on:
-            raise ValueError(f"{to_tls[0]} needs TLS, but [mllp_tls] has no certificate")
+        refuse_unsafe(self.index, self.objects, self.node)
         _refuse_doubles([peer.ae_title for p in self.provider for peer in p.dicom_peer], "AE title")
         _refuse_doubles([p.hsa_id for p in self.provider], "provider HSA-id")
         clients = [each.client_id for each in self.app] + [

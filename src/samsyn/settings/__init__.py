@@ -518,6 +518,11 @@ class Settings(Section):
         if by_tls and not self.mllp_tls.is_on:
             raise ValueError(f"{by_tls[0]} needs TLS, but [mllp_tls] has no certificate")
         refuse_unsafe(self.index, self.objects, self.node)
+        receivers = [each.name for p in self.provider for each in p.hl7_receiver]
+        _refuse_doubles(receivers, "receiver")
+        to_tls = [each.name for p in self.provider for each in p.hl7_receiver if each.tls]
+        if to_tls and not self.mllp_tls.is_on:
+            raise ValueError(f"{to_tls[0]} needs TLS, but [mllp_tls] has no certificate")
         _refuse_doubles([peer.ae_title for p in self.provider for peer in p.dicom_peer], "AE title")
         _refuse_doubles([p.hsa_id for p in self.provider], "provider HSA-id")
         clients = [each.client_id for each in self.app] + [

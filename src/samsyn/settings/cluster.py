@@ -116,5 +116,6 @@ def refuse_unsafe(index: IndexSettings, objects: ObjectsSettings, node: NodeSett
         raise ValueError(
             "nodes that share an index need [objects] kind = 's3': bytes must not end with a node"
         )
-    if node.durability == "own-journal" and not (index.kind == "postgresql" and node.number):
+    own = node.durability == "own-journal" and objects.kind == "s3"
+    if own and not (index.kind == "postgresql" and node.number):
         raise ValueError("[node] durability = 'own-journal' needs [index] kind = 'postgresql' and a number")

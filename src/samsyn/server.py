@@ -97,6 +97,7 @@ from samsyn.store.opening import open_shared, open_store, shared_key
 from samsyn.store.upkeep.give_back import GivingBack
 from samsyn.store.upkeep.scrub import Scrub
 from samsyn.store.upkeep.settle import Settling
+from samsyn.store.upkeep.sweep import Sweeping
 
 log = logging.getLogger(__name__)
 
@@ -183,6 +184,7 @@ class Server:
             duty_of("scrub", self._scrub),
             duty_of("settling", self._settling),
             duty_of("giving-back", self._giving_back),
+            duty_of("sweeping", Sweeping(self._store, self._clock)),
         ]
 
     def _open_store(self) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import samsyn
 from samsyn import limits, settings
-from samsyn.errors import ConfigurationError
+from samsyn.errors import ConfigurationError, OutOfResources
 from samsyn.exchange.security import listener_context
 from samsyn.settings import Settings
 from samsyn.store.index import engagement_rows, upkeep_rows
 from samsyn.store.index.port import FAULTS, IndexConnection
-from samsyn.store.opening import asking, index_complaints
+from samsyn.store.opening import asking, index_complaints, open_objects, shared_key
 
 
 def run(config: Path | None) -> int:
@@ -32,6 +32,7 @@ def run(config: Path | None) -> int:
         *_tls(values),
         *_disk(values),
         *_index(values),
+        *_elsewhere(values),
         *_parts(),
         *_providers(values),
     ]
@@ -81,6 +82,10 @@ def _secrets(values: Settings) -> Iterator[str]:
         ("[audit] anchor_key_file", values.audit.anchor_key_file),
         ("[storelog] key_file", values.storelog.key_file),
         ("[atna] key_file", values.atna.key_file),
+        ("[index] password_file", values.index.password_file),
+        ("[objects] access_key_file", values.objects.access_key_file),
+        ("[objects] secret_key_file", values.objects.secret_key_file),
+        ("[node] secret_file", values.node.secret_file),
         ("[engagement_index] key_file", values.engagement_index.key_file),
     ):
         if file is None:
@@ -166,6 +171,18 @@ def _engagements(values: Settings, connection: IndexConnection | None) -> Iterat
             f"{waiting} persons' changes wait for the engagement index: is [engagement_index] address right, and"
             " does it answer?"
         )
+
+
+def _elsewhere(values: Settings) -> Iterator[str]:
+    """The object store is written to and read."""
+    try:
+        objects = open_objects(values.objects)
+        shared_key(values, "check")
+    except (ConfigurationError, OutOfResources) as problem:
+        yield f"{problem.detail}; see [objects] and [node]"
+    else:
+        if objects is not None:
+            objects.close()
 
 
 def _ports(values: Settings) -> Iterator[str]:

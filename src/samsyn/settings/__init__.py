@@ -24,7 +24,7 @@ from pydantic_core import PydanticCustomError
 
 from samsyn.errors import ConfigurationError
 from samsyn.settings.auditing import AtnaSettings, AuditSettings, StoreLogSettings
-from samsyn.settings.cluster import IndexSettings, NodeSettings, ObjectsSettings
+from samsyn.settings.cluster import IndexSettings, NodeSettings, ObjectsSettings, refuse_unsafe
 from samsyn.settings.contracts import (
     ConsumerSettings,
     EngagementIndexSettings,
@@ -35,7 +35,7 @@ from samsyn.settings.national import NationalSettings
 from samsyn.settings.places import explain
 from samsyn.settings.prefetch import PrefetchSettings
 from samsyn.settings.receivers import Hl7ReceiverSettings
-from samsyn.settings.section import Section, is_loopback, outgoing_address
+from samsyn.settings.section import Section, is_loopback
 from samsyn.settings.smart import AppSettings, BackendSettings, NotifyAddresses
 
 __all__ = ["AtnaSettings", "AuditSettings", "Section", "StoreLogSettings", "is_loopback"]
@@ -401,18 +401,7 @@ class Settings(Section):
         by_tls = [source.application for p in self.provider for source in p.hl7_source if source.hsa_id]
         if by_tls and not self.mllp_tls.is_on:
             raise ValueError(f"{by_tls[0]} needs TLS, but [mllp_tls] has no certificate")
-        if self.index.kind == "postgresql" and not (self.node.name and self.node.secret_file):
-            raise ValueError("nodes that share an index need [node] name and secret_file")
-        if self.index.kind == "postgresql" and self.objects.kind == "folder":
-            raise ValueError(
-                "nodes that share an index need [objects] kind = 's3': bytes must not end with a node"
-            )
-        if (
-            self.node.durability == "own-journal"
-            and self.index.kind == "sqlite"
-            and self.objects.kind == "s3"
-        ):
-            raise ValueError("[node] durability = 'own-journal' needs [index] kind = 'postgresql'")
+        refuse_unsafe(self.index, self.objects, self.node)
         receivers = [each.name for p in self.provider for each in p.hl7_receiver]
         _refuse_doubles(receivers, "receiver")
         to_tls = [each.name for p in self.provider for each in p.hl7_receiver if each.tls]

@@ -136,12 +136,12 @@ def shared_server() -> Server:
     return server
 
 
-def postgresql_of(folder: Path, server: Server | None = None, node: str = "1") -> "PostgresIndex":
+def postgresql_of(folder: Path, server: Server | None = None, journal: str = "1") -> "PostgresIndex":
     """The index in PostgreSQL that belongs to a data folder."""
     from samsyn.store.index.postgresql.index import PostgresIndex
 
     name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
-    return PostgresIndex((server or shared_server()).url, node, schema=f"test_{name}")
+    return PostgresIndex((server or shared_server()).url, journal, schema=f"test_{name}")
 
 
 def index_of(folder: Path) -> Index | None:

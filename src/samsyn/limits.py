@@ -51,6 +51,8 @@ MAX_OUTGOING_PER_PEER: Final = 4
 """Associations that we open to one destination at the same time: a small PACS takes no more."""
 OUTGOING_KEPT_S: Final = 10.0
 """An association that is not needed any more is kept so long for the next that wants the same."""
+MAX_HL7_ANSWER_BYTES: Final = 64 * KIB
+"""One acknowledgement of a receiver: MSH, MSA and some ERR are some hundred bytes."""
 MAX_OUTGOING_PAUSE_S: Final = 60.0
 """Longest pause before a destination that could not be reached is tried again (doubled from 2 s)."""
 MAX_OUTGOING_JOBS: Final = 8
@@ -65,6 +67,10 @@ MAX_COMMITMENT_BYTES: Final = 64 * MIB
 """What these requests may take up together: some half a million instances."""
 MAX_COMMITMENTS_AT_WORK: Final = 2
 """Of these, how many are looked at or delivered at once: each may read a whole study again."""
+MAX_PREFETCHED_BOOKINGS: Final = 2_000
+"""Bookings of one provider that a look for prefetching takes, the nearest first: a large hospital's two days."""
+MAX_PRIORS: Final = 500
+"""Studies of one person that prefetching chooses from, the newest first."""
 MAX_TRANSFERS: Final = 200
 """Transfers of one reader that are not finished: a demonstration round is some dozens."""
 MAX_TRANSFER_INSTANCES: Final = 50_000
@@ -219,6 +225,16 @@ OBJECT_RETRY_S: Final = 10.0
 """After this time from the first attempt nothing is repeated: the sender shall hear of it."""
 
 # -- several nodes ---------------------------------------------------------------------------------------
+NODE_SEGMENT_BYTES: Final = 32 * MIB
+"""A segment of a node's own journal goes to the object store at this size: a second of a fast line."""
+NODE_SEGMENT_S: Final = 2.0
+"""After so long without a record it goes there as it is: what a lost node keeps from the others is this young."""
+INNER_DOOR_BYTES: Final = 8 * MIB
+"""One answer from node to node."""
+INNER_DOOR_S: Final = 5.0
+"""One question from node to node; a reader waits for it."""
+INNER_CLOCK_S: Final = 60.0
+"""How far the clocks of two nodes may be apart for a question to count."""
 SHARED_ANSWER_S: Final = 5.0
 """One question about what nodes share (a session, a lease): a healthy database needs a millisecond, a reader waits."""
 INDEX_CONNECT_S: Final = 5.0
@@ -334,6 +350,18 @@ GUARDIAN_FILE_S: Final = 60.0
 """It is looked so often whether the file of guardians has changed."""
 MAX_GUARDIAN_FILE_BYTES: Final = 64 * MIB
 """The file of guardians: a million lines, more than a region has children."""
+ACCESS_LOG_TIMEOUT_S: Final = 17.0
+"""One call to the national log service: it answers within fifteen seconds, be it that the report is being made."""
+ACCESS_LOG_WAIT_S: Final = 20.0
+"""How long a page waits for the national log service's report altogether."""
+ACCESS_LOG_DAYS: Final = 548
+"""Eighteen months: so long the national log service keeps accesses at hand (TKB 2.0.8, 4.4.2)."""
+ACCESS_LOG_QUEUED_S: Final = 24 * 3600
+"""A report that is being made is asked for again during a day; then a new one is asked for."""
+MAX_ACCESS_LOG_PARTS: Final = 64
+"""Parts into which the time is divided when the service has more than it tells at once (10,000)."""
+MAX_QUEUED_REPORTS: Final = 1_000
+"""Reports being made that are remembered; the oldest are forgotten and asked for anew."""
 LIFT_REQUEST_HOURS: Final = 24
 """A request to lift a block can be answered for this long: as long as the emergency that it rests on."""
 MAX_REQUEST_CHARACTERS: Final = 500
@@ -441,6 +469,16 @@ MAX_SOAP_ELEMENTS: Final = 2_000
 MAX_IMAGING_OUTCOMES: Final = 1_000
 """Reports in one answer of GetImagingOutcome, the newest ones: within its 27 s, and more than anybody has at one
 source."""
+MAX_SCOPES: Final = 100
+"""SMART scopes of one request: an app that names every kind for itself has some thirty."""
+SMART_TOKEN_S: Final = 3_600
+"""Life of an app's token, s; it ends before with the log-in session that it belongs to."""
+BACKEND_TOKEN_S: Final = 300
+"""Life of a server's token, s: the guide's longest; a server asks for a new one."""
+ASSERTION_S: Final = 300
+"""Longest life of a server's signed assertion, s (SMART Backend Services)."""
+MAX_SMART_TOKENS: Final = 100_000
+"""Tokens of apps and servers that are alive at once; the oldest gives way."""
 MAX_OPENED_PATIENTS: Final = 20
 """Patients that one session holds open at once; nobody has a larger round, and the oldest is dropped."""
 MAX_SESSIONS_WITH_PATIENTS: Final = 10_000

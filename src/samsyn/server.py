@@ -3,11 +3,9 @@
 import asyncio
 import contextlib
 import logging
-import secrets
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -21,12 +19,19 @@ from samsyn.access.authentication.identification import Identification
 from samsyn.access.authentication.sessions import Sessions
 from samsyn.access.authentication.shared_sessions import SharedSessions
 from samsyn.access.authentication.sign_on import sign_on
+from samsyn.access.authentication.smart.registered import smart_authority
 from samsyn.access.authentication.tokens import Tokens
+from samsyn.access.followup.elsewhere import Elsewhere
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
 from samsyn.access.guardians import Guardians
 from samsyn.access.lift_requests import LiftRequests
-from samsyn.access.national.connected import block_replica, connected_masters, staff_directory
+from samsyn.access.national.connected import (
+    access_logs,
+    block_replica,
+    connected_masters,
+    staff_directory,
+)
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.shared_opened import SharedChoices, SharedOpened
 from samsyn.access.view import Gatekeeper
@@ -48,6 +53,7 @@ from samsyn.endpoints.hl7.listener import Hl7Door
 from samsyn.endpoints.http_listener.protocols import PreferredProtocol
 from samsyn.endpoints.http_listener.serving import Front, HttpServer, listening, serve
 from samsyn.endpoints.http_listener.systems import CertificateProtocol, SystemsOnly, tls_context
+from samsyn.endpoints.inner.door import inner_routes
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_routes
 from samsyn.exchange.auditing.receivers import delivery_figures, make_outboxes
@@ -60,14 +66,13 @@ from samsyn.ingest.amendments import Amendments
 from samsyn.ingest.filing import REPORT_DOCUMENT, SERIES_DOCUMENT, SERIES_QUIET_S
 from samsyn.ingest.receive import Intake
 from samsyn.ingest.rejections import Rejections
-from samsyn.jobs.leases import Duties, Duty, Leases, duty_of
+from samsyn.jobs.leases import Duty, duty_of
+from samsyn.jobs.node import Node
 from samsyn.jobs.queue import Job, Later, Worker
-from samsyn.model.patient import Demographics, DemographicsOrigin
 from samsyn.model.subject import Subject
-from samsyn.patients import registry
+from samsyn.patients import invented
 from samsyn.patients.corrections import LATE_OBJECT
 from samsyn.patients.guardian_file import GuardianFile
-from samsyn.patients.identifiers import identify
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
 from samsyn.providers.contracts import ContractPartners
@@ -87,8 +92,8 @@ from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 from samsyn.settings import Settings
 from samsyn.store.documents import Documents
+from samsyn.store.node_journal import NodeJournal
 from samsyn.store.opening import open_shared, open_store, shared_key
-from samsyn.store.transaction import Transaction
 from samsyn.store.upkeep.give_back import GivingBack
 from samsyn.store.upkeep.scrub import Scrub
 from samsyn.store.upkeep.settle import Settling
@@ -145,8 +150,9 @@ class Server:
             undo.push_async_callback(self._notifier.close)
             await self._blocks.follow()
             await self._masters.follow()
-            await self._duties.start(self._all_duties())
-            undo.push_async_callback(self._duties.stop)
+            await self._exchange.prefetching.begin()
+            await self._node.start(self._base, self._all_duties())
+            undo.push_async_callback(self._node.stop)
             await self._children.start()
             undo.push_async_callback(self._children.stop)
             await self._hl7.start()
@@ -180,19 +186,15 @@ class Server:
         ]
 
     def _open_store(self) -> None:
-        self._shared = open_shared(self._settings)
-        node = self._settings.node
-        owner = f"{node.name}.{secrets.token_hex(4)}"
-        self._leases = Leases(self._shared, owner, node.lease_s) if self._shared is not None else None
-        self._duties = Duties(self._leases, self._clock)
-        self._store = open_store(self._settings, self._clock)
+        self._node = Node(open_shared(self._settings), self._settings.node, self._clock)
+        self._store = open_store(self._settings, self._clock, self._node.shared)
         self._store.start()
         if self._store.replayed:
             log.info("journal-replayed", extra={"count": self._store.replayed})
         self._documents = Documents(self._store, self._executor, self._clock)
 
     def _make_rooms(self) -> None:
-        store, clock, shared = self._store, self._clock, self._shared
+        store, clock, shared = self._store, self._clock, self._node.shared
         self._connections = Connections(self._settings)
         self._partners = ContractPartners(self._settings)
         self._gatekeeper = Gatekeeper(
@@ -232,10 +234,12 @@ class Server:
                 LATE_OBJECT: self._mover.file_late,
                 REPORT_DOCUMENT: DocumentFiling(store).work,
             },
-            leases=self._leases,
+            leases=self._node.leases,
         )
         self._review = LogReview(store, clock)
-        self._extracts = Extracts(store, clock, self._connections.naming_providers())
+        naming = self._connections.naming_providers()
+        self._extracts = Extracts(store, clock, naming)
+        self._elsewhere = Elsewhere(store, clock, access_logs(national), naming)
         self._anchoring = make_anchoring(self._settings.audit, store, clock)
         self._outboxes = make_outboxes(self._settings, store, clock, self._connections)
         policy = self._gatekeeper.registers.policy
@@ -250,7 +254,7 @@ class Server:
             self._gatekeeper,
             self._retriever,
             self._transcoder,
-            leases=self._leases,
+            leases=self._node.leases,
         )
         self._opened = SharedOpened(shared) if shared is not None else OpenedPatients()
         self._tokens = Tokens()
@@ -259,6 +263,8 @@ class Server:
         self._rooms = WaitingRooms(clock, shared)
         self._outbound = httpx.AsyncClient(trust_env=False, timeout=10.0)
         login = self._settings.login
+        subjects, fhir = self._connections.backends(), f"{self._base}/fhir"
+        self._smart = smart_authority(self._settings, subjects, self._rooms, clock, fhir, self._address)
         self._directory, demo = staff_directory(national), self._base + DEMO_IDP_PATH
         elsewhere = self._directory is not None
         party = sign_on(login, self._address, demo, self._outbound, clock, self._rooms, elsewhere)
@@ -326,11 +332,14 @@ class Server:
                     dicomweb=f"{self._base}/dicomweb",
                     filing=self._filing,
                     subscriptions=SubscriptionRegister(self._store, self._clock, self._connections),
+                    smart=self._smart,
                 )
             ),
         ]
         routes.extend(self._contracts())
         routes.extend(viewer_routes(self._viewer()))
+        if isinstance(self._store.journal, NodeJournal):
+            routes.extend(inner_routes(self._store.journal.own_bytes, shared_key(self._settings, "inner")))
         if self._settings.login.provider == "demo":
             own = frozenset({f"{self._address}/login/callback", f"{self._address}/login"})
             clients = {self._settings.login.client_id: own}
@@ -339,16 +348,8 @@ class Server:
         return routes
 
     def _compartments(self) -> Compartments:
-        return Compartments(
-            f"{self._base}/fhir",
-            self._gatekeeper,
-            self._lookup,
-            self._history,
-            self._finder,
-            self._retriever,
-            self._connections,
-            Measured(self._retriever),
-        )
+        rooms = (self._gatekeeper, self._lookup, self._history, self._finder, self._retriever)
+        return Compartments(f"{self._base}/fhir", *rooms, self._connections, Measured(self._retriever))
 
     def _contracts(self) -> list[Route]:
         callers = Identification(
@@ -387,6 +388,7 @@ class Server:
             sending=self._exchange.sending,
             review=self._review,
             extracts=self._extracts,
+            elsewhere=self._elsewhere,
             guardians=Guardians(self._store, self._clock, self._gatekeeper.registers),
             connections=self._connections,
             work_lists=WorkLists(self._store, self._clock),
@@ -401,6 +403,7 @@ class Server:
                 self._mover,
             ),
             clock=self._clock,
+            smart=self._smart,
             rooms=self._rooms,
             ticket_key=shared_key(self._settings, "tickets"),
             static_folder=Path(__file__).with_name("static"),
@@ -421,6 +424,7 @@ class Server:
         """What a session had opened is closed with it."""
         self._gatekeeper.forget_session(session_id)
         self._opened.forget(session_id)
+        self._smart.forget_session(session_id)
 
     def _system_subject(self, token: str) -> Subject | None:
         system = self._connections.token(token)
@@ -449,7 +453,7 @@ class Server:
         for server, _ in self._listeners:
             server.should_exit = True
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
-        await self._duties.stop()
+        await self._node.stop()
         await self._blocks.stop()
         await self._engagements.close()
         await self._masters.stop()
@@ -459,6 +463,7 @@ class Server:
         await self._notifier.close()
         await self._children.stop()
         await self._outbound.aclose()
+        await self._elsewhere.close()
         if self._directory is not None:
             await self._directory.close()
         await asyncio.gather(*(outbox.stop() for outbox in self._outboxes))
@@ -468,8 +473,7 @@ class Server:
 
     def _close_store(self) -> None:
         self._store.close()
-        if self._shared is not None:
-            self._shared.close()
+        self._node.close()
 
     async def _stop_http(self) -> None:
         for _, task in self._listeners:
@@ -492,7 +496,9 @@ class Server:
     def _readings(self) -> list[Reading]:
         store, intake, worker = self._store, self._intake, self._worker
         return [
-            Reading("duties", "Works that run once in the cluster and now here", len(self._duties.running)),
+            Reading(
+                "duties", "Works that run once in the cluster and now here", len(self._node.duties.running)
+            ),
             Reading("store_records_total", "Journal records written", store.records),
             Reading("store_syncs_total", "Disk syncs of the journal", store.syncs),
             Reading("store_replayed", "Journal records replayed at start", store.replayed),
@@ -529,10 +535,7 @@ class Server:
                 "audit_anchor_failures_total", "Anchors that could not be kept", self._anchoring.failures
             ),
             *(Reading(*each) for each in (*self._exchange.readings(), *self._engagements.readings())),
-            Reading("subscription_events_total", "Events told to FHIR subscribers", self._notifier.told),
-            Reading(
-                "subscription_failures_total", "Calls that a subscriber did not take", self._notifier.failures
-            ),
+            *(Reading(*each) for each in self._notifier.readings()),
             Reading("jobs_done_total", "Jobs finished", worker.done),
             Reading(
                 "national_blocks_age_seconds", "Age of the copy of blocks; -1: none", self._blocks.age_s()
@@ -542,40 +545,10 @@ class Server:
         ]
 
     async def add_test_persons(self, persons: Sequence[tuple[str, str, str, str]], booked: int) -> None:
-        """Files invented persons (number, name, birth date, sex) as a patient register would.
-
-        The first `booked` of them have a booking at every demo unit, and so a care relation for a day.
-        """
-        now = self._clock.now()
-
-        def decide(transaction: Transaction) -> None:
-            for place, (number, name, birth_date, sex) in enumerate(persons):
-                identifier = identify(number, "", "", now.date())
-                known = Demographics(name, birth_date, sex)
-                key = registry.find_or_make(transaction, identifier, known, DemographicsOrigin.ADT)
-                if place < booked:
-                    self._book(transaction, key, now + timedelta(days=1))
-
-        await self._store.commit(decide)
-
-    def _book(self, transaction: Transaction, patient_key: int, ends: datetime) -> None:
-        units = {
-            (each.provider_hsa_id, each.unit_hsa_id)
-            for persona in self._personas()
-            for each in persona.assignments
-        }
-        for provider, unit in sorted(units):
-            transaction.replace(
-                "care_relation",
-                relation_id=f"booking:{unit}:{patient_key}",
-                patient_key=patient_key,
-                provider=provider,
-                unit=unit,
-                employee="",
-                starts=transaction.time,
-                ends=ends.isoformat(),
-                source="booking",
-            )
+        """See invented.add; they are booked at every demo unit."""
+        assigned = (each for persona in self._personas() for each in persona.assignments)
+        units = ((each.provider_hsa_id, each.unit_hsa_id) for each in assigned)
+        await invented.add(self._store, self._clock, persons, booked, units)
 
     def issue_persona_tokens(self) -> dict[str, str]:
         """A fresh bearer token for each demo persona."""

@@ -136,3 +136,35 @@ async def test_the_list_is_filtered_while_one_types_and_keys_walk_through_it(hou
         await page.keyboard.press("?")
         await page.wait_for_selector("kbd")
         assert seen.troubles == []
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+async def test_the_private_persons_and_the_guardians_pages(house: House, size: str) -> None:
+    await house.fill(["ytterberg", "soderberg"])
+    async with a_browser(house.base, size) as seen:
+        page = seen.page
+        await page.goto(f"{house.base}/login")
+        await page.click('a[href="/login/start"]')
+        await page.click('button:has-text("Birger Lundvall")')
+        await page.wait_for_load_state()
+        await _go(seen, f"{house.base}/steward/guardians", "guardians, start")
+        await page.fill("#number", PEOPLE["ytterberg"].number)
+        await page.press("#number", "Enter")
+        await page.wait_for_selector("#last")
+        await page.fill("#number", PEOPLE["soderberg"].number)
+        await page.fill("#reason", "Personbevis")
+        await page.click("form[action$='/register'] button")
+        await page.wait_for_selector("input[name='row']", state="attached")
+        await seen.check("guardians, one")
+        await page.context.clear_cookies()
+        await page.goto(f"{house.base}/login")
+        await page.click('a[href="/login/start"]')
+        await page.click('button:has-text("Josefin Söderberg")')
+        await page.wait_for_load_state()
+        await _go(seen, f"{house.base}/mine/record", "own record")
+        await page.click("a:has-text('Viggo')")
+        await page.wait_for_selector("a.title")
+        await seen.check("the child's record")
+        await page.click("a.title >> nth=0")
+        await page.wait_for_selector(".report")
+        await seen.check("the child's examination")

@@ -8,10 +8,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
 from samsyn import limits
 from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.contracts.outcomes import dose_area_products
+from samsyn.endpoints.viewer.extract_pdf import lines_in_words
+from samsyn.model.subject import Subject, SubjectKind
 from samsyn.model.texts import MeasuredValue
 from samsyn.patients import links, registry
 from samsyn.patients.identifiers import identify
@@ -120,6 +123,32 @@ def test_images_without_a_report_make_no_outcome(stage: Stage) -> None:
 def test_a_person_nobody_knows_is_answered_like_one_about_whom_nothing_is_shown(stage: Stage) -> None:
     answer = stage.ask(AGDA)
     assert (answer.status, answer.outcomes, answer.result("resultCode")) == (200, [], "OK")
+
+
+def test_a_recording_has_its_own_id_and_a_text_without_a_code_and_no_care_unit_of_its_own(
+    stage: Stage,
+) -> None:
+    stage.order()
+    stage.image()
+    stage.report()
+    answer = stage.ask()
+    recording = answer.outcomes[0].find(".//c:imageRecording", SPACES)
+    assert answer.text("recordingId/root", recording) == NORD_SYSTEM
+    assert answer.text("recordingId/extension", recording) == "2.25.10"
+    (activity,) = recording.findall("c:examinationActivity", SPACES)
+    assert [etree.QName(each).localname for each in activity] == ["originalText"]
+    names = {etree.QName(each).localname for each in recording.iter()}
+    assert not names & {"healthcareProfessionalCareUnitHSAId", "healthcareProfessionalCareGiverHSAId"}
+    assert answer.text("imagingOutcomeHeader/documentTime") == "20240315000000"
+    forms().assertValid(answer.body)
+
+
+def test_what_belongs_to_another_provider_is_not_told_as_a_recording_of_this_one(stage: Stage) -> None:
+    stage.image()
+    stage.report(sender=KLARA_RIS)
+    answer = stage.ask(source=KLARA_SYSTEM)
+    assert len(answer.outcomes) == 1
+    assert answer.outcomes[0].find(".//c:imageRecording", SPACES) is None
 
 
 # -- the question
@@ -270,6 +299,19 @@ def test_what_is_told_is_written_down_with_who_asked(stage: Stage) -> None:
     assert {("SEARCH_PATIENT", "OVERSIKT", 1), ("OWN_RECORD", "JOURNALEN", 1)} <= rows
 
 
+def test_the_patients_log_extract_names_the_consumer_and_takes_it_for_nobodys_guardian(stage: Stage) -> None:
+    stage.report()
+    stage.ask()
+    stage.ask(token="JOURNALEN")
+    himself = Subject(SubjectKind.PATIENT, "patient-1", "Tolvan", None, "s", patient_key=1)
+    extract = stage.do(stage.made.server._extracts.own(himself))
+    lines = {each.consumer: each for each in extract.lines if "report" in each.done}
+    assert set(lines) == {"OVERSIKT", "JOURNALEN"}
+    assert all(each.is_system and not each.is_guardian and not each.is_patient for each in lines.values())
+    shown = lines_in_words(extract, str, stage.made.server._connections)
+    assert {"OVERSIKT", "JOURNALEN"} <= {each.unit for each in shown}
+
+
 def test_a_consumer_is_known_at_no_other_door(stage: Stage) -> None:
     import http.client
 
@@ -371,3 +413,38 @@ def test_a_thousand_reports_are_told_within_the_contracts_time_to_ten_at_once(
     assert {each.result("resultCode") for each in answers} == {"INFO"}
     print(f"ten answers of {limits.MAX_IMAGING_OUTCOMES} reports each, asked for at once: {took:.1f} s")
     assert took < 27
+
+
+# -- each provider's own rule
+
+
+@pytest.mark.parametrize(
+    ("release", "told"),
+    [
+        ({"when": "signed", "days": 14}, 1),
+        ({"when": "signed", "days": 0}, 1),
+        ({"when": "signed", "days": 30}, 0),
+        ({"when": "never"}, 0),
+        ({"when": "signed", "excluded_units": ["SE9990000001-1001"]}, 0),
+        ({"when": "signed", "after_vidimering": True}, 0),
+    ],
+)
+def test_a_consumer_for_patients_gets_what_the_provider_has_approved_and_care_gets_the_flag(
+    tmp_path: Path, release: dict[str, object], told: int
+) -> None:
+    with staged(tmp_path / "data", {"providers": {"SE9990000001-0001": {"release": release}}}) as stage:
+        stage.report(**recent(20))
+        assert len(stage.ask(token="JOURNALEN").outcomes) == told
+        flag = stage.ask().text("imagingOutcomeHeader/approvedForPatient")
+        assert flag == ("true" if told else "false")
+
+
+def test_another_patients_record_is_not_opened_by_asking_for_it_as_a_person(stage: Stage) -> None:
+    """A patient who is logged in here reads himself alone, at this door too."""
+    stage.report(**recent(20))
+    stage.report(person=pid(f"{AGDA}^^^PNR", "Testperson^Agda", "19900101", "F"), **recent(20, "ACC9"))
+    token = stage.made.server._tokens.issue(
+        Subject(SubjectKind.PATIENT, "patient-1", "Tolvan", None, patient_key=1)
+    )
+    assert len(stage.ask(token=token).outcomes) == 1
+    assert stage.ask(AGDA, token=token).outcomes == []

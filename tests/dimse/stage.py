@@ -105,7 +105,7 @@ class Stage:
         )
         self.pool, self.sending, self.notices = exchange.pool, exchange.sending, exchange.notices
         self.exchange = exchange.worker
-        self.corrections = exchange.corrections
+        self.corrections, self.prefetching = exchange.corrections, exchange.prefetching
         self.door = DicomDoor(
             values.dicom,
             values.dicom_tls,

@@ -238,6 +238,11 @@ DOORS: tuple[Door, ...] = (
     Door("FHIR ImagingStudy", "token", _fhir("ImagingStudy")),
     Door("FHIR DiagnosticReport", "token", _fhir("DiagnosticReport"), "report"),
     Door("SOAP GetImagingOutcome", "token", _contract, "report", is_contract=True),
+    Door(
+        "FHIR studies by number",
+        "token",
+        lambda target, handle: Question(f"/fhir/ImagingStudy?patient.identifier={target.patient_id}"),
+    ),
     Door("FHIR Observation", "token", _fhir("Observation")),
     Door(
         "FHIR reads a measurement",

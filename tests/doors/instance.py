@@ -82,7 +82,8 @@ class Instance:
 
     def __init__(self, folder: Path, sink_port: int = 0, changes: dict[str, Any] | None = None) -> None:
         """`changes`: other sections of the settings; "certificates": those of Linden's and Nord's systems; "notify":
-        where systems with a token may be notified, by their names."""
+        where systems with a token may be notified, by their names; "backend": a provider's servers by its HSA-id;
+        "providers": what else is set for a provider."""
         made = scratch.make(folder, shared_server().url if ON_POSTGRESQL else "")
         values = made.settings.model_dump()
         given = dict(changes or {})
@@ -90,10 +91,14 @@ class Instance:
             next(each for each in values["provider"] if each["hsa_id"] == provider)["certificate"] = (
                 certificates
             )
+        for hsa_id, more in given.pop("providers", {}).items():
+            next(each for each in values["provider"] if each["hsa_id"] == hsa_id).update(more)
         for provider in values["provider"]:
             for token in provider["token"]:
                 token["notify"] = given.get("notify", {}).get(token["name"], ())
         given.pop("notify", None)
+        for provider, backends in given.pop("backend", {}).items():
+            next(each for each in values["provider"] if each["hsa_id"] == provider)["backend"] = backends
         values |= given
         for provider in values["provider"]:
             for peer in provider["dicom_peer"]:

@@ -1,10 +1,13 @@
 """A node is lost while both are sent to: what either has acknowledged is there through the other one, work goes on, and
 nobody has to log in again (DESIGN 2, promise 11)."""
 
+import http.client
 import os
 import random
 import threading
 import time
+import urllib.error
+from collections import Counter
 
 import pytest
 
@@ -54,6 +57,16 @@ def until(holds, seconds: float) -> float:  # type: ignore[no-untyped-def]
     return time.monotonic() - began
 
 
+def outcome_of(base: str, ledger: Ledger, study: str) -> str:
+    """What a reader gets who asks for a study: "whole" only when every acknowledged instance is in it."""
+    try:
+        return "whole" if check(base, ledger, {study}) == 0 else "instances are missing"
+    except urllib.error.HTTPError as refused:
+        return str(refused.code)
+    except (http.client.IncompleteRead, ValueError):
+        return "cut off"
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
     with a_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
@@ -95,3 +108,32 @@ def test_a_lost_node_takes_nothing_with_it(cluster: Cluster) -> None:
     one.start()
     assert check(one.http, ledger, set(ledger.instances)) == 0
     assert is_in(browser, one.http)
+
+
+@pytest.mark.slow
+def test_what_a_lost_node_has_on_its_own_disk_is_told_as_away_and_is_back_with_it(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with a_cluster(tmp_path_factory.mktemp("own"), "own-journal") as cluster:
+        one, two = cluster.nodes
+        ledger, source = Ledger(), random.Random(SEED)
+        loads = [Load(one, source, 100, ledger), Load(two, source, 200, ledger)]
+        time.sleep(SECONDS)
+        both = set(ledger.instances)
+        assert check(two.http, ledger, both) == 0  # bytes that one alone has come over the inner door
+        one.kill()
+        time.sleep(SECONDS / 2)
+        for load in loads:
+            load.ended()
+        told = Counter(outcome_of(two.http, ledger, study) for study in ledger.instances)
+        one.start()
+        lost, texts = check(two.http, ledger, set(ledger.instances)), lost_reports(two.http, ledger)
+        print(
+            f"\nnode with its own journal lost (seed {SEED}): {acknowledged(ledger)} instances and"
+            f" {len(ledger.reports)} messages acknowledged; while it was away of {len(ledger.instances)}"
+            f" studies {told['whole']} were read whole, {told['503']} answered 503 and {told['cut off']} were cut off;"
+            f" with its disk back {lost} and {texts} lost"
+        )
+        assert told.keys() <= {"whole", "503", "cut off"}
+        assert told["whole"] > 0
+        assert (lost, texts) == (0, 0)

@@ -272,3 +272,20 @@ def test_answers_are_json_or_refused(radiologist: Reader, accept: str, status: i
     )
     assert answer.status_code == status
     assert radiologist.http.get("/metadata", params={"_format": "xml"}).status_code == 406
+
+
+def test_the_patient_may_be_named_by_number_in_any_search(radiologist: Reader, reader_of: Any) -> None:
+    handle = radiologist.handle(TOLVAN)
+    for kind in ("ImagingStudy", "DiagnosticReport", "DocumentReference"):
+        by_handle = radiologist.get(f"/{kind}", patient=handle)
+        by_number = radiologist.get(f"/{kind}", **{"patient.identifier": f"{PERSONNUMMER}|{TOLVAN}"})
+        assert by_number["entry"] == by_handle["entry"]
+        assert TOLVAN not in str(by_number["link"])
+    foreign = reader_of("LINDENWEB")
+    hidden = foreign.get("/ImagingStudy", **{"patient.identifier": TOLVAN})
+    unknown = foreign.get("/ImagingStudy", **{"patient.identifier": "199001012386"})
+    assert hidden == unknown
+    assert hidden["total"] == 0
+    radiologist.get("/ImagingStudy", 400, patient=handle, **{"patient.identifier": TOLVAN})
+    radiologist.get("/ImagingStudy", 400, **{"patient.identifier": TOLVAN, "colour": "red"})
+    radiologist.get("/ImagingStudy", 400, **{"patient.identifier": "urn:oid:x|1"})

@@ -36,10 +36,17 @@ def sent(running: Running, study: str, accession: str, raw: bytes) -> None:
     association.release()
 
 
+def report_tag(radiologist: Reader, whose: str) -> str:
+    (report,) = radiologist.found("/DiagnosticReport", patient=whose, identifier="NORD1")
+    return str(radiologist.http.get(f"/DiagnosticReport/{report['id']}").headers["etag"])
+
+
 @pytest.fixture(scope="module")
-def handle(house: Running, radiologist: Reader) -> str:
-    """Tolvan's id, with a measurement report and a dose report in the study at Nordsjukhuset."""
+def told(house: Running, radiologist: Reader) -> tuple[str, str, str]:
+    """Tolvan's id, with a measurement report and a dose report in the study at Nordsjukhuset; and the entity tag of its
+    report before and after they came."""
     found = radiologist.handle(TOLVAN)
+    before = report_tag(radiologist, found)
     (study,) = [
         each["identifier"][0]["value"].removeprefix("urn:oid:")
         for each in radiologist.found("/ImagingStudy", patient=found, identifier="NORD1")
@@ -47,7 +54,12 @@ def handle(house: Running, radiologist: Reader) -> str:
     measures = part(("126010", "DCM", "Imaging Measurements"), lesion())
     sent(house, study, "NORD1", report(measures, sop_class=COMPREHENSIVE))
     sent(house, study, "NORD1", dose_report())
-    return found
+    return found, before, report_tag(radiologist, found)
+
+
+@pytest.fixture(scope="module")
+def handle(told: tuple[str, str, str]) -> str:
+    return told[0]
 
 
 def by_code(observations: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -72,6 +84,12 @@ def test_measurements_keep_their_codes_and_ucum_units(radiologist: Reader, handl
     }
     assert values["113830"]["value"] == 6.1
     assert values["113838"]["code"] == "mGy.cm"
+
+
+def test_a_report_has_another_tag_when_results_have_come(told: tuple[str, str, str]) -> None:
+    _, before, after = told
+    assert before != after
+    assert before.partition("-")[0] == after.partition("-")[0]
 
 
 def test_the_report_tells_its_results_and_they_come_along(radiologist: Reader, handle: str) -> None:

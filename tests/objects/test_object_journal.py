@@ -1,6 +1,8 @@
 """A store whose journal and series lie in an object store: what is acknowledged is there for any node that comes."""
 
 import asyncio
+import os
+import random
 import secrets
 import sqlite3
 from collections.abc import Callable
@@ -28,6 +30,8 @@ from tests.objects.fault_proxy import Fault, FaultProxy
 from tests.store.test_settling import all_tables, answers, sent
 from tests.store.test_store import add_message, rows
 
+SEED = int(os.environ.get("SAMSYN_SEED", "20261126"))
+ATTEMPTS = int(os.environ.get("SAMSYN_OBJECT_FAULTS", "60"))
 PIXELS = bytes(range(256)) * 250
 Opening = Callable[[], Objects]
 
@@ -207,3 +211,46 @@ async def test_bytes_that_can_not_be_had_just_now_are_no_damage(
     proxy.forget()
     assert store.body(*where) == b"one" * 1000
     store.close()
+
+
+@pytest.mark.slow
+async def test_under_faults_of_every_kind_what_was_acknowledged_is_there_and_nothing_else_is_wrong(
+    tmp_path: Path, behind_proxy: S3Objects, proxy: FaultProxy
+) -> None:
+    source = random.Random(SEED)
+    store = started(tmp_path / "one", SealedObjects(behind_proxy, 0))
+    acknowledged: dict[str, bytes] = {}
+    refused = 0
+    kinds = [
+        Fault("status", 500),
+        Fault("status", 503),
+        Fault("hang-up"),
+        Fault("lost-answer"),
+        Fault("cut", 40),
+        Fault("shorter", 10),
+        Fault("flip-request", 7_000),
+        Fault("flip-answer", 100),
+    ]
+    for number in range(ATTEMPTS):
+        body = source.randbytes(source.randint(1, 60_000))
+        proxy.tell(*source.choices(kinds, k=source.choice((0, 0, 1, 2, 9))))
+        try:
+            await store.commit(add_message(str(number)), body)
+        except OutOfResources:
+            refused += 1
+        else:
+            acknowledged[str(number)] = body
+        proxy.forget()
+    assert store.healthy
+    store.close()
+    other = started(tmp_path / "two", SealedObjects(behind_proxy, 0))
+    found = {row[1]: row[2] for row in rows(other)}
+    lost = sum(found.get(name) != body for name, body in acknowledged.items())
+    other.close()
+    print(
+        f"\n{ATTEMPTS} batches under faults of the object store (seed {SEED}): {len(acknowledged)} acknowledged,"
+        f" {refused} refused, {lost} lost, {len(found) - len(acknowledged)} there whose sender was refused"
+    )
+    assert lost == 0
+    assert len(acknowledged) > ATTEMPTS // 3
+    assert refused > 0

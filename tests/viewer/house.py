@@ -23,7 +23,9 @@ from samsyn.access.authentication.desk import LoginDesk
 from samsyn.access.authentication.identification import Identification
 from samsyn.access.authentication.oidc import Registration, RelyingParty
 from samsyn.access.authentication.sessions import Sessions
+from samsyn.access.authentication.smart.registered import smart_authority
 from samsyn.access.authentication.tokens import Tokens
+from samsyn.access.followup.elsewhere import Elsewhere
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
 from samsyn.access.guardians import Guardians
@@ -136,6 +138,7 @@ class House:
             history=History(self.store),
             sending=self.exchange.sending,
             review=LogReview(self.store, self.clock),
+            elsewhere=Elsewhere(self.store, self.clock, None),
             guardians=Guardians(self.store, self.clock, self.gatekeeper.registers),
             extracts=Extracts(self.store, self.clock, self.connections.naming_providers()),
             connections=self.connections,
@@ -146,6 +149,9 @@ class House:
                 self.store, self.clock, self.intake, self.filing, self.connections.sender_again, self.mover
             ),
             clock=self.clock,
+            smart=smart_authority(
+                self.settings, {}, WaitingRooms(self.clock), self.clock, f"{self.base}/fhir", self.base
+            ),
             rooms=WaitingRooms(self.clock),
             ticket_key=b"",
             static_folder=STATIC,
@@ -166,6 +172,7 @@ class House:
             Rejections(self.retriever, self.intake, self.clock),
             Amendments(self.store, self.retriever, self.clock),
             Changes(self.store, self.clock),
+            self.exchange.sending,
         )
         self.application = Starlette(
             routes=[Mount("/dicomweb", dicomweb), *idp.routes(), *viewer_routes(self.deps)]

@@ -76,7 +76,9 @@ async def test_without_the_register_and_after_its_end_there_is_no_child(house: H
             listed = await steward.get(address)
             row = re.search(r'name="row" value="([^"]+)"', listed.text)
             assert row is not None
+            assert (await mother.get(f"{child[1]}/pulse")).status_code == 204
             await post(steward, listed, f"{address}/end", row=row[1], reason="Ny dom")
+        assert (await mother.get(f"{child[1]}/pulse")).status_code == 404, "an open page closes"
         assert (await mother.get(child[1])).status_code == 404
         assert "Viggo" not in (await mother.get("/mine/record")).text
 

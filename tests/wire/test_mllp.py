@@ -44,6 +44,18 @@ def test_a_byte_at_a_time_gives_the_message_at_its_last_byte() -> None:
     assert not reader.inside_block
 
 
+def test_more_may_come_before_the_first_message_is_taken() -> None:
+    reader = BlockReader()
+    reader.feed(framed(b"first"))
+    assert reader.inside_block
+    reader.feed(framed(b"second"))
+    reader.feed(b"\x0bthi")
+    assert [reader.next_block(), reader.next_block(), reader.next_block()] == [b"first", b"second", None]
+    reader.feed(b"rd\x1c\r")
+    assert reader.next_block() == b"third"
+    assert not reader.inside_block
+
+
 def test_line_ends_between_blocks_are_tolerated() -> None:
     reader = BlockReader()
     reader.feed(framed(b"a") + b"\n\r\n" + framed(b"b") + b"\r\n")

@@ -12,13 +12,15 @@ from datetime import UTC, datetime, timedelta
 from samsyn import limits
 from samsyn.access import duties
 from samsyn.access.events import Event, entry
-from samsyn.access.registers import Registers, new_id, utc_text
+from samsyn.access.facts import Choices
+from samsyn.access.registers import Registers, new_id, read_facts, utc_text
+from samsyn.access.rules import stands_for
 from samsyn.audit import journal as audit
 from samsyn.clock import STOCKHOLM, Clock
 from samsyn.errors import BadInput, NotFound
 from samsyn.model.audit import AuditEntry
 from samsyn.model.registers import Guardianship
-from samsyn.model.subject import Subject, SubjectKind
+from samsyn.model.subject import Purpose, Subject, SubjectKind
 from samsyn.store.index import guardian_rows, patient_rows, register_rows
 from samsyn.store.index.register_rows import Ask
 from samsyn.store.store import Store
@@ -53,6 +55,18 @@ class Guardians:
         def question(ask: Ask) -> tuple[int, ...]:
             found = guardian_rows.children_of(ask, patient_rows.closure(ask, key), now)
             return tuple(dict.fromkeys(each.child_key for each in found))
+
+        return await self._store.read(lambda connection: question(register_rows.asking(connection)))
+
+    async def stands_for(self, subject: Subject, patient_key: int) -> bool:
+        """Whether the private person is that person, or the guardian of the young child that he is, now. Open pages
+        ask this every other second, so it opens nothing and is not written down."""
+        now = self._clock.now()
+
+        def question(ask: Ask) -> bool:
+            keys = patient_rows.closure(ask, patient_key)
+            policy, purpose = self._registers.policy, Purpose.OWN_RECORD
+            return stands_for(read_facts(ask, subject, purpose, keys, now, Choices(), policy, True))
 
         return await self._store.read(lambda connection: question(register_rows.asking(connection)))
 

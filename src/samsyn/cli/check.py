@@ -14,6 +14,8 @@ from samsyn.errors import ConfigurationError
 from samsyn.exchange.security import listener_context
 from samsyn.settings import Settings
 from samsyn.store.index import engagement_rows, upkeep_rows
+from samsyn.store.index.port import FAULTS, IndexConnection
+from samsyn.store.opening import asking, index_complaints
 
 
 def run(config: Path | None) -> int:
@@ -29,8 +31,7 @@ def run(config: Path | None) -> int:
         *_anchors(values),
         *_tls(values),
         *_disk(values),
-        *_damage(values),
-        *_engagements(values),
+        *_index(values),
         *_parts(),
         *_providers(values),
     ]
@@ -127,8 +128,20 @@ def _disk(values: Settings) -> Iterator[str]:
         )
 
 
-def _damage(values: Settings) -> Iterator[str]:
-    count = upkeep_rows.damage_count(values.data.folder / "index.sqlite")
+def _index(values: Settings) -> list[str]:
+    """The index's database, and what stands in it. A file that can not be read is made anew at the next start."""
+    found = index_complaints(values)
+    if found:
+        return found
+    try:
+        with asking(values) as connection:
+            return [*_damage(connection), *_engagements(values, connection)]
+    except FAULTS:
+        return [*_engagements(values, None)]
+
+
+def _damage(connection: IndexConnection | None) -> Iterator[str]:
+    count = upkeep_rows.damage_count(connection) if connection is not None else 0
     if count:
         yield (
             f"{count} stored bodies are damaged and not served: stop the service, run `samsyn scrub` to have them"
@@ -136,13 +149,13 @@ def _damage(values: Settings) -> Iterator[str]:
         )
 
 
-def _engagements(values: Settings) -> Iterator[str]:
+def _engagements(values: Settings, connection: IndexConnection | None) -> Iterator[str]:
     """A source system that nobody is told of is never asked."""
     if not values.engagement_index.address:
         return
     if not any(provider.source_system for provider in values.provider):
         yield "[engagement_index] is set but no provider has a source_system: nothing would be told"
-    waiting, refused = engagement_rows.counts(values.data.folder / "index.sqlite")
+    waiting, refused = engagement_rows.counts(connection) if connection is not None else (0, 0)
     if refused:
         yield (
             f"the engagement index has refused {refused} engagements: look for engagement-refused in the log;"

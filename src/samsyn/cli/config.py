@@ -8,6 +8,8 @@ from pydantic import BaseModel
 
 from samsyn import settings
 from samsyn.settings.contracts import ConsumerSettings, ReleaseSettings, SourceSystemSettings
+from samsyn.settings.receivers import Hl7ReceiverSettings
+from samsyn.settings.smart import AppSettings, BackendSettings
 
 
 def run(config: Path | None) -> None:
@@ -51,12 +53,17 @@ def annotated(values: settings.Settings) -> str:
             settings.UnitSettings,
             settings.DicomPeerSettings,
             SourceSystemSettings,
+            Hl7ReceiverSettings,
             ReleaseSettings,
             ConsumerSettings,
+            BackendSettings,
+            AppSettings,
         ):
             lines += [f"# {kind.__name__.removesuffix('Settings')}: " + ", ".join(kind.model_fields)]
     for consumer in values.consumer:
         lines += ["", *_section("[[consumer]]", consumer)]
+    for app in values.app:
+        lines += ["", *_section("[[app]]", app)]
     return "\n".join(lines) + "\n"
 
 

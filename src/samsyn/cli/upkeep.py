@@ -11,7 +11,7 @@ from samsyn.clock import SystemClock
 from samsyn.errors import ConfigurationError
 from samsyn.settings import Settings
 from samsyn.store import replay
-from samsyn.store.opening import open_index, open_objects, open_store
+from samsyn.store.opening import open_index, open_objects, open_shared, open_store, own_journal
 from samsyn.store.replay import Progress
 from samsyn.store.store import lock
 from samsyn.store.upkeep.scrub import Scrub, Scrubbed
@@ -23,11 +23,14 @@ def rebuild(config: Path | None, data: Path | None) -> int:
     values.data.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = lock(values.data.folder)
     began = time.monotonic()
-    index, remote = open_index(values), open_objects(values.objects)
+    index, remote, shared = open_index(values), open_objects(values.objects), open_shared(values)
+    own = own_journal(values, shared)
     try:
-        records, damaged = replay.rebuild(values.data.folder, values.data.second_copy, _tell, index, remote)
+        records, damaged = replay.rebuild(
+            values.data.folder, values.data.second_copy, _tell, index, remote, own
+        )
     finally:
-        for each in (index, remote):
+        for each in (index, remote, shared):
             if each is not None:
                 each.close()
         os.close(descriptor)
@@ -50,12 +53,16 @@ def _tell(progress: Progress) -> None:
 def scrub(config: Path | None, data: Path | None, mib_per_s: float) -> int:
     """Reads everything again; 0 = whole (or mended), 1 = damage is left."""
     clock = SystemClock()
-    store = open_store(_settings(config, data), clock)
+    values = _settings(config, data)
+    shared = open_shared(values)
+    store = open_store(values, clock, shared)
     store.start()
     try:
         seen = asyncio.run(Scrub(store, clock, mib_per_s=mib_per_s).whole_pass())
     finally:
         store.close()
+        if shared is not None:
+            shared.close()
     _print(seen)
     return 1 if seen.damaged else 0
 

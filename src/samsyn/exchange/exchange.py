@@ -7,12 +7,15 @@ from samsyn.exchange.announcing import CorrectionNotices, work_of
 from samsyn.exchange.availability import AVAILABILITY_JOB, AvailabilityNotices
 from samsyn.exchange.commitment import STORAGE_COMMITMENT_JOB, Commitments
 from samsyn.exchange.pool import AssociationPool
+from samsyn.exchange.prefetch import PREFETCH_JOB, Prefetching
 from samsyn.exchange.security import caller_context
 from samsyn.exchange.sending import SEND_JOB, Sending
+from samsyn.exchange.text_notices import TextNotices
 from samsyn.jobs.leases import Leases
 from samsyn.jobs.queue import Patience, Worker
 from samsyn.providers.connections import Connections
 from samsyn.render.transcoding import Transcoder
+from samsyn.reports.examination import History
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.settings import Settings
 from samsyn.store.store import Store
@@ -50,8 +53,14 @@ class Exchange:
         self.sending = Sending(
             store, clock, retriever, transcoder, gatekeeper, connections, self.pool, self._wake
         )
+        self.prefetching = Prefetching(
+            store, clock, gatekeeper, connections, settings.provider, self.sending, self._wake
+        )
         self.corrections = CorrectionNotices(
             store, clock, connections, self.pool, self.notices.series_complete
+        )
+        self.texts = TextNotices(
+            store, connections, gatekeeper, History(store), caller_context(settings.mllp_tls, "mllp_tls")
         )
         self.worker = Worker(
             store,
@@ -60,7 +69,9 @@ class Exchange:
                 STORAGE_COMMITMENT_JOB: self.commitments.work,
                 SEND_JOB: self.sending.work,
                 AVAILABILITY_JOB: self.notices.work,
+                PREFETCH_JOB: self.prefetching.work,
                 **work_of(self.corrections),
+                **self.texts.work_by_kind(),
             },
             limits.MAX_OUTGOING_JOBS,
             patience,
@@ -81,7 +92,9 @@ class Exchange:
         return [
             ("commitments_total", "Answers to storage commitment delivered", self.commitments.answered),
             ("instances_sent_total", "Instances sent to other archives", self.sending.sent),
+            ("prefetches_total", "Transfers asked for by prefetching", self.prefetching.asked),
             ("rejection_notes_total", "Rejection notes delivered", self.corrections.sent),
+            ("hl7_corrections_total", "HL7 messages about corrections accepted", self.texts.told),
             ("notices_total", "Notifications of availability delivered", self.notices.told),
             ("dicom_opened_total", "DICOM associations that we opened", self.pool.opened),
             ("dicom_unreachable_total", "Attempts to open one that failed", self.pool.failed),

@@ -20,9 +20,9 @@ def listener_context(settings: TlsListenerSettings, section: str = "dicom_tls") 
     return _context(settings, ssl.PROTOCOL_TLS_SERVER, section)
 
 
-def caller_context(settings: TlsListenerSettings) -> ssl.SSLContext | None:
+def caller_context(settings: TlsListenerSettings, section: str = "dicom_tls") -> ssl.SSLContext | None:
     """The context with which we call peers by TLS, showing our certificate and checking theirs and its name."""
-    return _context(settings, ssl.PROTOCOL_TLS_CLIENT)
+    return _context(settings, ssl.PROTOCOL_TLS_CLIENT, section)
 
 
 def _context(settings: TlsListenerSettings, side: Any, section: str = "dicom_tls") -> ssl.SSLContext | None:

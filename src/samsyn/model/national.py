@@ -58,3 +58,34 @@ class NationalGrant:
     """HSA-id of the one person it is for; "" = the whole unit."""
     starts: datetime
     ends: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessElsewhere:
+    """One access to a patient's information that another system has told the national log service of."""
+
+    provider: str
+    provider_name: str
+    unit: str
+    unit_name: str
+    at: datetime
+    user: str
+    """HSA-id."""
+    user_name: str
+    purpose: str
+    resource: str
+    """What kind of information it was, in the word of whoever told it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessReport:
+    """An answer of the log service. Exactly one of the first three holds."""
+
+    is_ready: bool
+    is_too_much: bool
+    """More than the service tells at once: ask for fewer days."""
+    queued: str
+    """The report is being made and is fetched under this id; "" when it is not."""
+    wait_s: float = 0.0
+    """How long the service thinks that it takes."""
+    accesses: tuple[AccessElsewhere, ...] = ()

@@ -16,6 +16,12 @@ LATE_OBJECT = "late-object"
 ANNOUNCE_CORRECTION = "announce-correction"
 """Kind of the job that tells other systems of a correction; its name is the correction's key."""
 
+ANNOUNCE_TEXTS = "announce-texts"
+"""Kind of the job that tells a provider's HL7 systems of texts that were given to another person, or back."""
+
+ANNOUNCE_LINK = "announce-link"
+"""Kind of the job that tells them that two numbers are one person, or are not."""
+
 _TEXTS = {"report": "report_key", "referral_event": "event_key", "booking_event": "event_key"}
 
 

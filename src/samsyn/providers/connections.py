@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+from samsyn.hl7v2.corrections import Addressee
 from samsyn.model.organisation import CareProvider, CareUnit
 from samsyn.model.sender import Sender
 from samsyn.model.subject import Assignment, Purpose, Right, Subject, SubjectKind
@@ -70,6 +71,19 @@ class Hl7Source:
 
     sender: Sender
     profile: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hl7Receiver:
+    """A system of a provider that is told of corrections, and as whom it reads what it is told."""
+
+    name: str
+    host: str
+    port: int
+    tls: bool
+    addressee: Addressee
+    provider: str
+    subject: Subject
 
 
 class Connections:
@@ -183,6 +197,23 @@ class Connections:
                         return Subscriber(_system(provider, each).subject, each.notify)
         return None
 
+    def backends(self) -> dict[str, Subject]:
+        """What each registered server (SMART Backend Services) reads as, by its client id."""
+        return {
+            each.client_id: _subject(provider, _sender(provider, each.name, each.unit, False), False)
+            for provider in self._settings.provider
+            if provider.reading
+            for each in provider.backend
+        }
+
+    def may_launch(self, subject: Subject) -> bool:
+        """Whether it is a known system that reads, of a provider whose staff may be sent to an app."""
+        own = subject.assignment
+        return own is not None and any(
+            provider.hsa_id == own.provider_hsa_id and provider.reading
+            for provider in self._settings.provider
+        )
+
     def hl7_source(
         self, application: str, facility: str, address: str, certificate: str | None = None
     ) -> Hl7Source | None:
@@ -214,6 +245,23 @@ class Connections:
             if (system.sender.provider, system.sender.name) == (provider_hsa_id, name):
                 return system.sender, ""
         return None
+
+    def hl7_receivers(self, provider_hsa_id: str) -> list[Hl7Receiver]:
+        """The systems of the provider that are told of its stewards' corrections."""
+        return [
+            Hl7Receiver(
+                each.name,
+                each.host,
+                each.port,
+                each.tls,
+                Addressee(each.application, each.facility),
+                provider.hsa_id,
+                _subject(provider, _sender(provider, each.name, "", False), False),
+            )
+            for provider in self._settings.provider
+            if provider.hsa_id == provider_hsa_id
+            for each in provider.hl7_receiver
+        ]
 
     def hl7_profiles(self) -> list[str]:
         """Names of the profiles that the known HL7 sources use, so that they can be read at start."""

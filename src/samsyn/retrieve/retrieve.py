@@ -255,7 +255,7 @@ class Retriever:
         if number > len(table):
             raise NotFound
         ranges = table[number - 1]
-        if sum(length for _, length in ranges) <= _SMALL_READ:
+        if self._store.reads_at_once and sum(length for _, length in ranges) <= _SMALL_READ:
             return self._read_ranges(instance, ranges)
         return await asyncio.to_thread(self._read_ranges, instance, ranges)
 

@@ -80,6 +80,16 @@ class NodeSettings(Section):
         pattern=r"^([a-z0-9][a-z0-9-]{0,31})?$",
         description="Name of this node, of its own among the nodes and the same after each restart.",
     )
+    number: int = Field(
+        default=0,
+        ge=0,
+        le=999,
+        description="own-journal: number of this node, 1 to 999, of its own among the nodes and never another's.",
+    )
+    inner_address: Annotated[str, AfterValidator(outgoing_address)] = Field(
+        default="",
+        description="own-journal: address at which the other nodes reach this one's web listener; empty = loopback.",
+    )
     secret_file: Path | None = Field(
         default=None,
         description="File with a secret of 32 characters or more that all nodes share: it names patients in forms.",

@@ -20,6 +20,7 @@ from samsyn import limits
 from samsyn.errors import DamagedData, OutOfResources, StoreFailed
 from samsyn.store import records
 from samsyn.store.direct_file import DirectFile, block_border
+from samsyn.store.durable import sync_folder
 from samsyn.store.holes import is_sparse, make_hole
 from samsyn.store.open_files import OpenFiles
 from samsyn.store.records import FRAME, RecordHeader
@@ -78,19 +79,27 @@ def _reading(descriptor: int) -> Callable[[int, int], bytes]:
 class Journal:
     """Segment files in one folder. `append` from one thread only; `read` from any."""
 
-    def __init__(self, folder: Path, second_copy: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        second_copy: Path | None = None,
+        first: int = 1,
+        segment_bytes: int = 0,
+    ) -> None:
         """Opens (and makes, privately) the folder; does not look for torn records yet: see `replay`.
 
-        `second_copy`: a data folder that somebody keeps as a copy of this one, to mend rot from.
+        `second_copy`: a data folder that somebody keeps as a copy of this one, to mend rot from. `first`: number of
+        the first segment of all; `segment_bytes`: where one is closed, 0 = limits.SEGMENT_BYTES.
         """
         self._folder = folder
+        self._own_size = segment_bytes
         self._second_copy = second_copy
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._files = OpenFiles(_OPEN_FILES)
         self._paths: dict[int, Path] = {}
         self._numbers = sorted(int(path.stem) for path in folder.glob("*.journal"))
         if not self._numbers:
-            self._create(1)
+            self._create(first)
         self._given_back: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {}
         """Ends and begins of what this process gave back, by segment, for readers with older places."""
         self._sparse = {number for number in self._numbers[:-1] if is_sparse(os.stat(self._path(number)))}
@@ -124,10 +133,20 @@ class Journal:
         """Where the next record will start."""
         return Position(self._segment, self._end)
 
+    def start(self) -> None:
+        """Nothing runs in the background."""
+
     def roll_if_full(self, behind: int = 0) -> None:
         """Starts a new segment when the present one has reached its size; nobody else's numbers matter here."""
-        if self._end < limits.SEGMENT_BYTES:
-            return
+        if self._end >= self._segment_bytes:
+            self.roll()
+
+    @property
+    def _segment_bytes(self) -> int:
+        return self._own_size or limits.SEGMENT_BYTES
+
+    def roll(self) -> None:
+        """Starts a new segment."""
         self._writer.cut(self._end)
         self._writer.sync()
         self._prepared = self._end
@@ -146,7 +165,7 @@ class Journal:
         self._wanted = max(self._wanted, min(2 * self._burst, limits.PREPARED_BYTES))
         self._burst = 0
         start = block_border(max(self._prepared, self._end))
-        if start - self._end >= self._wanted or start + _PREPARED_AT_ONCE > limits.SEGMENT_BYTES:
+        if start - self._end >= self._wanted or start + _PREPARED_AT_ONCE > self._segment_bytes:
             return False
         if self.free_bytes() < 2 * limits.DISK_RESERVE_BYTES + _PREPARED_AT_ONCE:
             return False
@@ -262,6 +281,26 @@ class Journal:
     def segments(self) -> list[int]:
         """Numbers of the segment files, in order."""
         return list(self._numbers)
+
+    def has(self, segment: int) -> bool:
+        """Whether the segment lies in this folder."""
+        return segment in self._numbers
+
+    def drop(self, segment: int) -> None:
+        """Takes a closed segment away, which lies safely elsewhere."""
+        if segment == self._segment:
+            raise ValueError("the segment that is written to stays")
+        self._numbers.remove(segment)
+        self._path(segment).unlink()
+        self._files.drop(segment)
+        sync_folder(self._folder)
+
+    def cut_behind(self, end: Position) -> None:
+        """Cuts off what lies behind a place of the last segment and counts no more; it is kept beside the segment."""
+        if end.segment != self._segment:
+            raise DamagedData(f"journal segment {end.segment} has records that the index knows nothing of")
+        self._keep_aside(end.offset, self._end)
+        self._cut(end.offset)
 
     def path(self, segment: int) -> Path:
         """The file of a segment."""

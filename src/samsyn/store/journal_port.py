@@ -22,6 +22,9 @@ class AnyJournal(Protocol):
     def segments(self) -> list[int]:
         """Numbers of the segments, in order."""
 
+    def start(self) -> None:
+        """Begins what runs in the background, once the store takes commits."""
+
     def roll_if_full(self, behind: int = 0) -> None:
         """Moves on to a new segment when the present one takes no more. `behind`: the highest segment that the index
         knows of; a journal that nodes share goes on behind it."""

@@ -64,6 +64,9 @@ class ObjectJournal:
         numbers = {_number(each.name) for each in self._objects.names(JOURNAL)}
         return sorted(numbers | {_number(each.name) for each in self._objects.names(SPARSE)})
 
+    def start(self) -> None:
+        """Nothing runs in the background."""
+
     def roll_if_full(self, behind: int = 0) -> None:
         """A segment takes one batch; the next one has a higher number than any that is known or was tried here."""
         own = self._segment if self._size else self._segment - 1
@@ -106,14 +109,21 @@ class ObjectJournal:
     def replay(self, start: Position, sequence: int = 0) -> Iterator[ReplayedRecord]:
         """Every record of every batch that counts, from `start` on; from here on the next batch comes behind all.
 
-        DamagedData: a header is broken, or a batch is missing between two others.
+        DamagedData: a header is broken, a batch is missing between two others, or the last one can not be read: whether
+        that one was acknowledged nobody can tell.
         """
         waiting: _Batch | None = None
+        damaged: DamagedData | None = None
         for number in self._behind(start.segment):
             self.roll_if_full(number)
-            batch = self._batch(number, start.offset if number == start.segment else 0)
+            try:
+                batch = self._batch(number, start.offset if number == start.segment else 0)
+            except DamagedData as problem:
+                damaged = problem  # left over, if the next one goes on without it
+                continue
             if batch is None or batch.first <= sequence:
                 continue
+            damaged = None
             if waiting is not None and waiting.first < batch.first:
                 for record in self._records(waiting, sequence):
                     sequence = record.header.sequence
@@ -121,6 +131,8 @@ class ObjectJournal:
             waiting = batch
         if waiting is not None:
             yield from self._records(waiting, sequence)
+        if damaged is not None:
+            raise damaged
 
     def _behind(self, segment: int) -> list[int]:
         """Numbers from this one on, in order."""

@@ -1,6 +1,8 @@
 """A store as the settings say: where its truth lies, and which database keeps its index."""
 
 import hmac
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -9,11 +11,15 @@ from samsyn.clock import Clock
 from samsyn.errors import ConfigurationError
 from samsyn.settings import Settings
 from samsyn.settings.cluster import ObjectsSettings
-from samsyn.store.index.port import Index
+from samsyn.store.index.port import Index, IndexConnection, IndexFault
 from samsyn.store.index.postgresql.index import PostgresIndex
+from samsyn.store.index.sqlite import SqliteIndex
 from samsyn.store.objects.port import Objects
 from samsyn.store.objects.s3 import S3Objects
 from samsyn.store.objects.sealed import SealedObjects
+from samsyn.store.objects.series_objects import SeriesObjects
+from samsyn.store.peers import Peers
+from samsyn.store.places import OwnJournal
 from samsyn.store.shared.port import SharedState
 from samsyn.store.shared.postgresql import PostgresState
 from samsyn.store.store import Store
@@ -21,12 +27,21 @@ from samsyn.store.store import Store
 _SECRET_CHARACTERS: Final = 32
 
 
-def open_store(values: Settings, clock: Clock) -> Store:
-    """The store, up to date with its journal. ConfigurationError, DamagedData; OutOfResources: the object store does
-    not answer."""
+def open_store(values: Settings, clock: Clock, shared: SharedState | None = None) -> Store:
+    """The store, up to date with its journal. `shared`: what the nodes share, needed for a node's own journal.
+
+    ConfigurationError, DamagedData; OutOfResources: the object store does not answer.
+    """
     data = values.data
-    remote = open_objects(values.objects)
-    return Store(data.folder, clock, data.second_copy, open_index(values), remote)
+    remote, index = open_objects(values.objects), open_index(values)
+    return Store(data.folder, clock, data.second_copy, index, remote, own_journal(values, shared))
+
+
+def own_journal(values: Settings, shared: SharedState | None) -> OwnJournal | None:
+    """That the node syncs to its own disk, where the settings say so."""
+    if values.node.durability != "own-journal" or shared is None:
+        return None
+    return OwnJournal(values.node.number, Peers(shared, shared_key(values, "inner")))
 
 
 def open_index(values: Settings) -> Index | None:
@@ -35,14 +50,40 @@ def open_index(values: Settings) -> Index | None:
         return None
     index = values.index
     # With one journal for all nodes there is one place up to which it counts, whoever wrote last.
-    is_shared = values.node.durability == "object-store"
-    return PostgresIndex(
-        index.address,
-        "shared" if is_shared else values.node.name,
-        secret_in(index.password_file) or None,
-        index.schema_name,
-        shares_journal=is_shared,
-    )
+    journal = "shared" if values.node.durability == "object-store" else values.node.name
+    return PostgresIndex(index.address, journal, secret_in(index.password_file) or None, index.schema_name)
+
+
+@contextmanager
+def asking(values: Settings) -> Iterator[IndexConnection | None]:
+    """A reader of the index, which a service may have open; None where there is no index of this program yet.
+
+    IndexFault: the database can not be asked.
+    """
+    index: Index = open_index(values) or SqliteIndex(values.data.folder / "index.sqlite")
+    objects = SeriesObjects(values.data.folder / "objects")
+    try:
+        if index.is_there() and index.is_of_this_version():
+            with closing(index.open_reader(objects)) as connection:
+                yield connection
+        else:
+            yield None
+    finally:
+        index.close()
+        objects.close()
+
+
+def index_complaints(values: Settings) -> list[str]:
+    """What keeps the database of the settings from being used, in sentences for the operator."""
+    index = open_index(values)
+    if not isinstance(index, PostgresIndex):
+        return []
+    try:
+        return index.complaints()
+    except IndexFault as problem:
+        return [f"{problem}: look at [index] address and password_file, and whether the database runs"]
+    finally:
+        index.close()
 
 
 def drop_index(values: Settings) -> None:

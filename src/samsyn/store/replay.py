@@ -13,7 +13,7 @@ from samsyn.store.index.sqlite import SqliteIndex
 from samsyn.store.journal import ReplayedRecord
 from samsyn.store.journal_port import AnyJournal
 from samsyn.store.objects.port import Objects
-from samsyn.store.places import open_places
+from samsyn.store.places import OwnJournal, open_places
 
 _COMMIT_EVERY = 10_000
 
@@ -113,6 +113,7 @@ def rebuild(
     told: Told | None = None,
     index: Index | None = None,
     remote: Objects | None = None,
+    own: OwnJournal | None = None,
 ) -> tuple[int, int]:
     """Makes the index of a data folder anew from its journal; (records, damaged bodies, which it marks).
 
@@ -120,7 +121,7 @@ def rebuild(
     is whole and durable. DamagedData: a record's header is broken; the old index is left as it was.
     """
     kind = index or SqliteIndex(folder / "index.sqlite")
-    places = open_places(folder, second_copy, remote)
+    places = open_places(folder, second_copy, remote, own)
     try:
         return kind.make_anew(
             places.series,

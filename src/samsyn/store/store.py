@@ -15,11 +15,11 @@ from samsyn.errors import ConfigurationError, DamagedData, OutOfResources
 from samsyn.model.imaging import BodyLocation, StoredInstance
 from samsyn.store import damage, replay
 from samsyn.store.index import settled_rows, version_rows
-from samsyn.store.index.port import Index, IndexAway, IndexConnection
+from samsyn.store.index.port import FAULTS, Index, IndexAway, IndexConnection, IndexFault
 from samsyn.store.index.sqlite import SqliteIndex
 from samsyn.store.objects.manifest import FrameTable
 from samsyn.store.objects.port import Objects
-from samsyn.store.places import open_places
+from samsyn.store.places import OwnJournal, open_places
 from samsyn.store.transaction import Transaction
 from samsyn.store.writer import Body, Committed, Writer
 
@@ -45,14 +45,19 @@ class Store:
         second_copy: Path | None = None,
         index: Index | None = None,
         remote: Objects | None = None,
+        own: OwnJournal | None = None,
     ) -> None:
         """`second_copy`: a data folder that somebody keeps as a copy of this one, to mend rot from. `index`: which
         database keeps the index, None = the folder's own file. `remote`: where journal and series objects lie, None =
-        in the folder. Both are closed with the store."""
+        in the folder; `own`: that the journal's latest records lie in the folder all the same. All are closed with
+        the store."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder = folder
         self.second_copy = second_copy
         self._remote = remote
+        self.reads_at_once = remote is None
+        """Whether a small body is read faster than a thread is switched to: it lies on this machine."""
+        self._own = own
         self._clock = clock
         self._index_kind = index or SqliteIndex(folder / "index.sqlite")
         self.replayed = 0
@@ -60,6 +65,9 @@ class Store:
         self._lock = lock(folder)
         try:
             self._open()
+        except IndexFault as problem:
+            os.close(self._lock)
+            raise ConfigurationError(f"the index can not be used: {problem}") from problem
         except BaseException:
             os.close(self._lock)
             raise
@@ -73,9 +81,9 @@ class Store:
     def _open(self) -> None:
         if not self._index_kind.is_of_this_version():
             self.replayed, _ = replay.rebuild(
-                self.folder, self.second_copy, index=self._index_kind, remote=self._remote
+                self.folder, self.second_copy, index=self._index_kind, remote=self._remote, own=self._own
             )
-        places = open_places(self.folder, self.second_copy, self._remote)
+        places = open_places(self.folder, self.second_copy, self._remote, self._own)
         self.objects = places.series
         self.objects_changing = asyncio.Lock()
         """Held by whoever gives a series object a new version: settling, or the scrub that mends one."""
@@ -96,12 +104,13 @@ class Store:
     def start(self) -> None:
         """Begins to take commits."""
         self._writer.start()
+        self.journal.start()
         self._checkpoints.start()
 
     def _checkpoint_loop(self) -> None:
         while not self._stopping.wait(_CHECKPOINT_EVERY_S):
             self._index_kind.tidy()
-            with contextlib.suppress(OutOfResources):
+            with contextlib.suppress(OutOfResources, *FAULTS):
                 self._follow_damage()
 
     def _follow_damage(self) -> None:

@@ -131,14 +131,15 @@ class Transaction:
         if self._waiting is not None:
             operation, self._waiting = self._waiting, None
             operations.apply(self._connection, operation, *self._place)
-        if self._has_savepoint:
+        if self._has_savepoint and not self._connection.nests_savepoints:
             self._connection.execute("RELEASE record")
 
     def undo(self) -> None:
         """After a refusal: nothing of this record is left, and a replay hands out the same keys."""
         if self._has_savepoint:
             self._connection.execute("ROLLBACK TO record")
-            self._connection.execute("RELEASE record")
+            if not self._connection.nests_savepoints:
+                self._connection.execute("RELEASE record")
         for table, before in reversed(self._taken):
             self._keys[table] = before
 

@@ -127,7 +127,7 @@ class Writer:
                 return self._queue.get(timeout=_IDLE_S)
             except queue.Empty:
                 try:
-                    while self._queue.empty() and self._journal.prepare():
+                    while self._in_doubt is None and self._queue.empty() and self._journal.prepare():
                         pass
                 except StoreFailed as problem:
                     self._failure = problem

@@ -30,18 +30,26 @@ class BlockReader:
         self._inside = False
         self._searched = 0
         self._fault: BadInput | LimitExceeded | None = None
+        self._whole: bytes | None = None
         self.refused_beginning = b""
         """First bytes of a message that was refused for its size, so that the refusal can name it."""
 
     @property
     def inside_block(self) -> bool:
         """Whether a block has begun and not ended: the whole-message deadline runs."""
-        return self._inside or bool(self._buffer.strip(_BETWEEN))
+        return self._inside or self._whole is not None or bool(self._buffer.strip(_BETWEEN))
 
     def feed(self, data: bytes) -> None:
         """Take bytes as they came from the connection, in any portions."""
-        if self._fault is None:
-            self._buffer += data
+        if self._fault is not None:
+            return
+        if self._whole is not None:
+            self._buffer += b"\x0b%b\x1c\r" % self._whole
+            self._whole = None
+        elif not self._buffer and not self._inside and self._is_one_block(data):
+            self._whole = data[1:-2]  # the usual case: what has come is one message
+            return
+        self._buffer += data
 
     def next_block(self) -> bytes | None:
         """The next whole message without its frame, or None when more bytes are needed.
@@ -51,6 +59,9 @@ class BlockReader:
         """
         if self._fault is not None:
             raise self._fault
+        if self._whole is not None:
+            whole, self._whole = self._whole, None
+            return whole
         if not self._inside and not self._begin():
             return None
         return self._finish()
@@ -61,6 +72,16 @@ class BlockReader:
             self._fail(BadInput("the connection ended inside an MLLP block, before FS CR"))
         if self._fault is not None:
             raise self._fault
+
+    def _is_one_block(self, data: bytes) -> bool:
+        end = len(data) - 2
+        return (
+            0 < end <= self._max_bytes
+            and data[0] == START_BLOCK
+            and data[-1] == CARRIAGE_RETURN
+            and data.find(END_BLOCK) == end
+            and data.find(START_BLOCK, 1) < 0
+        )
 
     def _begin(self) -> bool:
         """Skip line ends, take VT; False when nothing has come yet."""

@@ -43,7 +43,7 @@ class Balancer:
             node = await self._connected()
             if node is not None:
                 both = asyncio.gather(_carry(reader, node[1]), _carry(node[0], writer))
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, asyncio.CancelledError):
                     await both
                 node[1].close()
         finally:

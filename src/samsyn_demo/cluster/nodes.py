@@ -44,6 +44,11 @@ class Shared:
         region = region.replace('[login]\nprovider = "demo"\n', self.login)
         return "\n".join((self._sections(name), region, self.more))
 
+    @staticmethod
+    def _number(name: str) -> int:
+        """A number for each name that is used here."""
+        return 1 + ("one", "two", "checker").index(name)
+
     def _sections(self, name: str) -> str:
         keys = {
             "cluster.secret": secrets.token_urlsafe(_SECRET_BYTES),
@@ -70,6 +75,7 @@ secret_key_file = "{self.folder / "secret.key"}"
 [node]
 name = "{name}"
 secret_file = "{self.folder / "cluster.secret"}"
+number = {self._number(name)}
 durability = "{self.durability}"
 lease_s = {self.lease_s}
 """

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samsyn.model.predicate import Item, Predicate, holds
+from samsyn.store.index.port import IndexConnection
 from samsyn.store.index.predicate_sql import compile_predicate
 from tests.store.contract.conftest import Both
 from tests.store.test_predicates import ITEMS, PREDICATES
@@ -19,24 +20,33 @@ def test_memory_sqlite_and_postgresql_agree(both: Both, predicate: Predicate, it
     wanted = {number for number, item in enumerate(items) if holds(predicate, item)}
     for connection in both:
         connection.execute("BEGIN IMMEDIATE")
-        for number, item in enumerate(items):
-            connection.execute(
-                "INSERT INTO report(report_key, patient_key, provider, unit, begins, ends, status)"
-                " VALUES(?, ?, ?, ?, ?, ?, ?)",
-                (
-                    number,
-                    item.patient_key,
-                    item.provider,
-                    item.unit,
-                    item.begins,
-                    item.ends,
-                    "preliminary" if item.preliminary else "final",
-                ),
+        try:
+            for number, item in enumerate(items):
+                add(connection, number, item)
+            seen, hidden = (
+                {
+                    row[0]
+                    for row in connection.execute(f"SELECT report_key FROM report WHERE {sql}", parameters)
+                }
+                for sql in (condition, f"NOT {condition}")
             )
-        rows = connection.execute(f"SELECT report_key FROM report WHERE {condition}", parameters).fetchall()
-        refused = connection.execute(
-            f"SELECT report_key FROM report WHERE NOT {condition}", parameters
-        ).fetchall()
-        connection.execute("ROLLBACK")
-        assert {row[0] for row in rows} == wanted
-        assert {row[0] for row in refused} == set(range(len(items))) - wanted
+        finally:
+            connection.execute("ROLLBACK")
+        assert seen == wanted
+        assert hidden == set(range(len(items))) - wanted
+
+
+def add(connection: IndexConnection, number: int, item: Item) -> None:
+    connection.execute(
+        "INSERT INTO report(report_key, patient_key, provider, unit, begins, ends, status, received)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, '')",
+        (
+            number,
+            item.patient_key,
+            item.provider,
+            item.unit,
+            item.begins,
+            item.ends,
+            "preliminary" if item.preliminary else "final",
+        ),
+    )

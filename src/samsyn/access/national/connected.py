@@ -6,6 +6,7 @@ from datetime import timedelta
 import httpx
 
 from samsyn import limits
+from samsyn.access.national.accesslogs import NationalAccessLogs
 from samsyn.access.national.consent import ConsentContract
 from samsyn.access.national.copies import GrantCopy, Pace
 from samsyn.access.national.directory import HsaDirectory
@@ -19,7 +20,7 @@ from samsyn.access.registers import Registers
 from samsyn.clock import Clock
 from samsyn.model.national import NationalGrant, Register
 from samsyn.model.subject import Subject
-from samsyn.settings import NationalSettings
+from samsyn.settings.national import NationalSettings
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
@@ -153,6 +154,15 @@ def connected_masters(
     masters = ConnectedMasters(store, clock, registers, contracts, providers, pace)
     registers.connect(masters)
     return masters
+
+
+def access_logs(national: NationalSettings) -> NationalAccessLogs | None:
+    """The national log service's reports; None: not connected. ConfigurationError: certificates."""
+    return (
+        NationalAccessLogs(_client(national, national.access_log_address))
+        if national.access_log_address
+        else None
+    )
 
 
 def staff_directory(national: NationalSettings) -> HsaDirectory | None:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from samsyn import limits
 from samsyn.endpoints.fhir import bundles
-from samsyn.endpoints.fhir.common import Resource
+from samsyn.endpoints.fhir.common import Resource, mark
 from samsyn.errors import (
     BadInput,
     LimitExceeded,
@@ -68,19 +68,30 @@ def takes_json(request: Request) -> bool:
 
 def conditional(request: Request, state: Resource) -> Response:
     """The resource, or 304 when the asker has this state (R4 3.1.0.1.3)."""
-    headers = {"ETag": bundles.etag(state)}
+    tag = _content_tag(state)
+    headers = {"ETag": tag}
     updated = state["meta"].get("lastUpdated")
     if updated:
         headers["Last-Modified"] = format_datetime(datetime.fromisoformat(updated))
     known = request.headers.get("if-none-match")
     since = request.headers.get("if-modified-since")
-    has_it = known is not None and bundles.etag(state) in [each.strip() for each in known.split(",")]
+    has_it = known is not None and tag in [each.strip() for each in known.split(",")]
     if known is None and since and updated:
         with contextlib.suppress(ValueError):
             has_it = datetime.fromisoformat(updated) <= parsedate_to_datetime(since)
     if has_it:
         return Response(status_code=304, headers={**PRIVATE, **headers})
     return json_answer(state, 200, headers)
+
+
+def _content_tag(state: Resource) -> str:
+    """The entity tag of what is given: a report's version with a mark of its content, since studies and measurements
+    that come later are linked in it without another version."""
+    version = str(state["meta"]["versionId"])
+    if not version.isdecimal():
+        return bundles.etag(state)
+    content = orjson.dumps(state, option=orjson.OPT_SORT_KEYS).decode()
+    return f'W/"{version}-{mark(content)[:8]}"'
 
 
 def refusal_answer(refusal: SamsynError, method: str) -> Response:
@@ -91,6 +102,8 @@ def refusal_answer(refusal: SamsynError, method: str) -> Response:
     headers = {}
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="samsyn"'
+    if isinstance(refusal, NotAllowed) and "scope" in refusal.detail:
+        headers["WWW-Authenticate"] = 'Bearer realm="samsyn", error="insufficient_scope"'
     if isinstance(refusal, NotSupported) and method not in ("GET", "HEAD"):
         status, headers["Allow"] = 405, "GET, HEAD"
     return json_answer(bundles.outcome(code, sentence), status, headers)

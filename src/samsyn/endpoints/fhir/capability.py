@@ -25,6 +25,23 @@ def capability(base: str) -> Resource:
         "rest": [
             {
                 "mode": "server",
+                "security": {
+                    "cors": False,
+                    "service": [
+                        {
+                            "coding": [
+                                {
+                                    "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+                                    "code": "SMART-on-FHIR",
+                                    "display": "SMART-on-FHIR",
+                                }
+                            ],
+                            "text": "SMART App Launch, Backend Services: see .well-known/smart-configuration",
+                        }
+                    ],
+                    "description": "Bearer tokens, client certificates, or the session of the pages. Scopes only narrow"
+                    " what the law lets the reader see.",
+                },
                 "resource": [
                     *(_searched(kind) for kind in (*KINDS, *GLOBAL_KINDS)),
                     {

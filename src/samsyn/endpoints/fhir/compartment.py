@@ -1,6 +1,6 @@
 """All resources of one patient under one View, made when they are asked for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -78,7 +78,9 @@ class Compartment:
         retriever: Retriever,
         connections: Connections,
         measured: Measured,
+        keeps: Callable[[str, Resource], bool] | None = None,
     ) -> None:
+        """`keeps`: what a token leaves of it, None = everything."""
         self.handle = handle
         self.view = view
         self._base = base
@@ -88,12 +90,14 @@ class Compartment:
         self._retriever = retriever
         self._connections = connections
         self._measured = measured
+        self._keeps = keeps
         self._made: dict[str, list[Held]] = {}
 
     async def of(self, kind: str) -> list[Held]:
         """The resources of one kind, the newest examination first."""
         if kind not in self._made:
-            self._made[kind] = [held.versioned() for held in await self._make(kind)]
+            made = [held.versioned() for held in await self._make(kind)]
+            self._made[kind] = made if self._keeps is None else _kept(made, kind, self._keeps)
         return self._made[kind]
 
     async def find(self, kind: str, identity: str) -> Held:
@@ -252,6 +256,15 @@ class Compartment:
                 item = examination.report_item if opening == "report" else examination.referral_item
                 if item is not None:
                     await gatekeeper.record_opening(self.view, examination.reference, opening, item)
+
+
+def _kept(made: Sequence[Held], kind: str, keeps: Callable[[str, Resource], bool]) -> list[Held]:
+    """Those whose present state a token leaves, with as much of their history as it leaves."""
+    return [
+        replace(held, states=tuple(state for state in held.states if keeps(kind, state)))
+        for held in made
+        if keeps(kind, held.resource)
+    ]
 
 
 def _by_report(versions: Sequence[ReportVersion]) -> list[list[ReportVersion]]:

@@ -1,9 +1,11 @@
 """Opening one patient's resources for a reader: the View, its audit entries, and what it shows."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from samsyn.access.view import Gatekeeper
 from samsyn.endpoints.fhir.compartment import Compartment
+from samsyn.endpoints.fhir.narrowing import Keeps
 from samsyn.model.subject import Subject
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
@@ -26,10 +28,17 @@ class Compartments:
     connections: Connections
     measured: Measured
 
-    async def open(self, subject: Subject, handle: str, door: str) -> Compartment:
+    async def open(
+        self,
+        subject: Subject,
+        handle: str,
+        door: str,
+        narrowed: Callable[[frozenset[int]], Keeps] | None = None,
+    ) -> Compartment:
         """The patient's resources under the subject's View, which is in the audit journal before it is given.
 
-        `handle`: Patient/id or the id alone. NotFound: it is nobody's.
+        `handle`: Patient/id or the id alone. `narrowed`: what a token leaves of the person with these keys.
+        NotFound: it is nobody's.
         """
         handle = handle.rpartition("/")[2]
         key = self.lookup.key_of(handle)
@@ -49,4 +58,5 @@ class Compartments:
             self.retriever,
             self.connections,
             self.measured,
+            narrowed(keys) if narrowed is not None else None,
         )

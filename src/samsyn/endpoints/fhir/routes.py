@@ -11,6 +11,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from samsyn import limits
+from samsyn.access.authentication.identification import CERTIFICATE
+from samsyn.access.authentication.smart.authority import SmartAuthority
+from samsyn.access.authentication.smart.words import Granted
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
 from samsyn.access.view import Gatekeeper
@@ -32,6 +35,7 @@ from samsyn.endpoints.fhir.capability import GLOBAL_KINDS, capability
 from samsyn.endpoints.fhir.common import Resource, handle_in, issuer_of
 from samsyn.endpoints.fhir.compartment import KINDS, Compartment, Held
 from samsyn.endpoints.fhir.filing import file_report
+from samsyn.endpoints.fhir.narrowing import EITHER, READ, SEARCH, Caller, Narrowing
 from samsyn.endpoints.fhir.opening import Compartments
 from samsyn.endpoints.fhir.search import (
     CHOOSES_PATIENT,
@@ -43,6 +47,7 @@ from samsyn.endpoints.fhir.search import (
     shortened,
     understand,
 )
+from samsyn.endpoints.fhir.smart import SmartDependencies, smart_routes
 from samsyn.endpoints.fhir.subscription_routes import SubscriptionDependencies, subscription_routes
 from samsyn.errors import (
     BadInput,
@@ -85,12 +90,16 @@ class FhirDependencies:
     dicomweb: str
     filing: Filing
     subscriptions: SubscriptionRegister
+    smart: SmartAuthority
 
 
 def fhir_routes(needs: FhirDependencies) -> list[Route]:
     """Routes under /fhir."""
     door = _Door(needs)
     return [
+        *smart_routes(
+            SmartDependencies(needs.smart, needs.gatekeeper, needs.identify, needs.connections.may_launch)
+        ),
         Route("/fhir/metadata", door.guarded(door.capability)),
         Route("/fhir/DiagnosticReport", door.guarded(door.file), methods=["POST"]),
         Route("/fhir", door.guarded(door.file), methods=["POST"]),
@@ -154,12 +163,29 @@ class _Door:
             await self._note(refusal, request)
             return refusal_answer(refusal, "GET")
 
+    def _caller(self, request: Request, kind: str, letters: str) -> Caller:
+        """Who asks. An app's or server's token counts at this door only, and for what its scopes have."""
+        granted = self._granted(request)
+        if granted is None:
+            return Caller(self._needs.identify(request))
+        caller = Caller(granted.subject, Narrowing(granted))
+        caller.check(kind, letters)
+        return caller
+
+    def _granted(self, request: Request) -> Granted | None:
+        """What an app's or server's token stands for; where there is a client certificate, that alone counts."""
+        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or CERTIFICATE in request.scope:
+            return None
+        return self._needs.smart.find(secret.strip())
+
     async def _note(self, refusal: SamsynError, request: Request) -> None:
         """A refused log-in or act goes into the audit journal, with who it was if he could be told."""
         subject = None
         if isinstance(refusal, NotAllowed):
             with contextlib.suppress(SamsynError):
-                subject = self._needs.identify(request)
+                granted = self._granted(request)
+                subject = granted.subject if granted is not None else self._needs.identify(request)
         address = request.client.host if request.client else ""
         await self._needs.gatekeeper.refusals.record("fhir", refusal, subject=subject, address=address)
 
@@ -172,30 +198,55 @@ class _Door:
 
     async def unknown(self, request: Request) -> Response:
         """Whatever this door does not have: no such address, or no such method."""
-        self._needs.identify(request)
+        self._caller(request, "*", EITHER)
         raise NotFound if request.method in ("GET", "HEAD") else NotSupported("this service is read only")
 
     # -- searching
 
     async def search(self, request: Request) -> Response:
-        subject = self._needs.identify(request)
         kind = request.path_params["kind"]
+        caller = self._caller(request, kind, SEARCH)
         if kind not in KINDS and kind not in GLOBAL_KINDS:
             raise NotFound
-        asked = understand(kind, await parameters(request))
+        given, by_number = await self._chosen(caller, kind, await parameters(request))
+        if given is None:
+            # Nobody, or more than one: answered as for somebody of whom nothing is shown.
+            nobody = understand(kind, [("_id", "none")])
+            return json_answer(self._searchset(nobody, (), (), tells_query=False), 200)
+        asked = understand(kind, given)
         if kind == "Patient":
-            return json_answer(await self._patients(subject, asked), 200)
+            return json_answer(await self._patients(caller, asked), 200)
         if kind in GLOBAL_KINDS:
             found = [each for each in self._global[kind] if matches(asked, each)]
             return json_answer(self._searchset(asked, found, ()), 200)
-        compartment = await self._compartment(subject, _patient_asked_for(asked))
+        compartment = await self._compartment(caller, _patient_asked_for(asked), kind, SEARCH)
         held = {each.resource["id"]: each for each in await compartment.of(kind)}
         found = [each.resource for each in held.values() if matches(asked, each.resource)]
         page = self._page(asked, found)
-        included = await self._included(compartment, asked, page)
+        included = await self._included(caller, compartment, asked, page)
         if asked.summary != "count":
             await compartment.record(self._needs.gatekeeper, kind, [held[each["id"]] for each in page])
-        return json_answer(self._searchset(asked, found, included), 200)
+        told = bool(found) or not by_number
+        return json_answer(self._searchset(asked, found, included, tells_query=told), 200)
+
+    async def _chosen(
+        self, caller: Caller, kind: str, given: list[tuple[str, str]]
+    ) -> tuple[list[tuple[str, str]] | None, bool]:
+        """The parameters with `patient.identifier` (IHE ITI-67) put as `patient`, and whether it was there; None = it
+        names nobody, or more than one. No number stands in an address that we give."""
+        numbers = [value for name, value in given if name == "patient.identifier"]
+        if not numbers or kind == "Patient" or kind in GLOBAL_KINDS:
+            return given, False
+        if len(numbers) > 1 or any(name in CHOOSES_PATIENT for name, _ in given):
+            raise BadInput("a search is about one patient, who is named once")
+        rest = [(name, value) for name, value in given if name != "patient.identifier"]
+        understand(kind, rest)
+        found = await self._persons("identifier", numbers[0])
+        if len(found) == 1:
+            return [("patient", self._handle(found[0])), *rest], True
+        view = await self._needs.gatekeeper.open_view(caller.subject, frozenset())
+        await self._needs.gatekeeper.record_search(view, "fhir", frozenset())
+        return None, True
 
     @staticmethod
     def _page(asked: Asked, found: Sequence[Resource]) -> list[Resource]:
@@ -203,15 +254,22 @@ class _Door:
             return []
         return ordered(asked, found)[asked.offset : asked.offset + asked.count]
 
-    def _searchset(self, asked: Asked, found: Sequence[Resource], included: Iterable[Resource]) -> Resource:
+    def _searchset(
+        self,
+        asked: Asked,
+        found: Sequence[Resource],
+        included: Iterable[Resource],
+        *,
+        tells_query: bool = True,
+    ) -> Resource:
         page = [shortened(asked, each) for each in self._page(asked, found)]
-        links = page_links(self._base, asked, len(found), tells_query=asked.kind != "Patient")
+        links = page_links(self._base, asked, len(found), tells_query=tells_query and asked.kind != "Patient")
         return bundles.searchset(
             self._base, len(found), links, page, [shortened(asked, each) for each in included]
         )
 
     async def _included(
-        self, compartment: Compartment, asked: Asked, page: Sequence[Resource]
+        self, caller: Caller, compartment: Compartment, asked: Asked, page: Sequence[Resource]
     ) -> list[Resource]:
         """What _include and _revinclude ask for besides the page; texts among it are written down as opened."""
         there = {f"{each['resourceType']}/{each['id']}" for each in page}
@@ -235,28 +293,32 @@ class _Door:
             taken = [each for each in taken if f"{kind}/{each.resource['id']}" not in there]
             await compartment.record(self._needs.gatekeeper, kind, taken)
             found.update({f"{kind}/{each.resource['id']}": each.resource for each in taken})
-        for kind in GLOBAL_KINDS:
+        for kind in GLOBAL_KINDS if _may_read_global(caller) else ():
             found.update(
                 {name: each for each in self._global[kind] if (name := f"{kind}/{each['id']}") in wanted}
             )
         return list(found.values())[: limits.MAX_FHIR_PAGE]
 
-    async def _patients(self, subject: Subject, asked: Asked) -> Resource:
+    async def _patients(self, caller: Caller, asked: Asked) -> Resource:
         names = {name for name, modifier, _ in asked.filters if not modifier}
         if len(asked.filters) != 1 or not names <= {"identifier", "_id"}:
             raise BadInput("Patient is searched by one identifier, or by _id")
         ((name, _, value),) = asked.filters
         found = await self._persons(name, value)
         keys = frozenset(person.key for person in found)
-        view = await self._needs.gatekeeper.open_view(subject, keys)
+        view = await self._needs.gatekeeper.open_view(caller.subject, keys)
         await self._needs.gatekeeper.record_search(view, "fhir", keys)
         sought = value.rpartition("|")[2]
-        told = [await self._needs.gatekeeper.as_told(subject, person, sought) for person in found]
-        resources = [
-            _with_version(people.patient(self._handle(person), person))
-            for person in told
-            if person is not None
-        ]
+        told = [await self._needs.gatekeeper.as_told(caller.subject, person, sought) for person in found]
+        resources = []
+        narrowed = caller.narrowed("Patient", SEARCH)
+        for person in told:
+            if person is None:
+                continue
+            made = _with_version(people.patient(self._handle(person), person))
+            linked = await self._needs.lookup.linked(person.key)
+            if narrowed is None or narrowed(linked)("Patient", made):
+                resources.append(made)
         return self._searchset(asked, resources, ())
 
     async def _persons(self, name: str, value: str) -> list[Patient]:
@@ -278,14 +340,14 @@ class _Door:
 
     async def everything(self, request: Request) -> Response:
         """Patient/$everything: all that this reader may see of one patient."""
-        subject = self._needs.identify(request)
-        compartment = await self._compartment(subject, request.path_params["id"])
+        caller = self._caller(request, "Patient", READ)
+        compartment = await self._compartment(caller, request.path_params["id"], "Patient", READ)
         found: list[Resource] = []
         for kind in KINDS:
             held = await compartment.of(kind)
             await compartment.record(self._needs.gatekeeper, kind, held)
             found += [each.resource for each in held]
-        named = {name for each in found for name in _organizations_in(each)}
+        named = {name for each in found for name in _organizations_in(each) if _may_read_global(caller)}
         found += self._organizations(name.partition("/")[2] for name in named)
         if len(found) > limits.MAX_FHIR_EVERYTHING:
             raise LimitExceeded("MAX_FHIR_EVERYTHING: search each kind by itself, page by page")
@@ -310,28 +372,30 @@ class _Door:
         return json_answer(bundles.history(self._base, held), 200)
 
     async def _held(self, request: Request, kind: str, identity: str) -> Held:
-        subject = self._needs.identify(request)
+        caller = self._caller(request, kind, READ)
         if kind in GLOBAL_KINDS:
             for each in self._global[kind]:
                 if each["id"] == identity:
                     return Held((each,), None)
         if kind not in KINDS:
             raise NotFound
-        compartment = await self._compartment(subject, handle_in(identity))
+        compartment = await self._compartment(caller, handle_in(identity), kind, READ)
         held = await compartment.find(kind, identity)
         await compartment.record(self._needs.gatekeeper, kind, [held])
         return held
 
-    async def _compartment(self, subject: Subject, handle: str) -> Compartment:
-        return await self._needs.compartments.open(subject, handle, "fhir")
+    async def _compartment(self, caller: Caller, handle: str, kind: str, letters: str) -> Compartment:
+        narrowed = caller.narrowed(kind, letters)
+        return await self._needs.compartments.open(caller.subject, handle, "fhir", narrowed)
 
     # -- documents and manifests
 
     async def bundle(self, request: Request) -> Response:
         """A report as a document, or a study's manifest."""
-        subject = self._needs.identify(request)
+        caller = self._caller(request, "DocumentReference", READ)
+        caller.check_whole(KINDS)
         identity = request.path_params["id"]
-        compartment = await self._compartment(subject, handle_in(identity))
+        compartment = await self._compartment(caller, handle_in(identity), "DocumentReference", READ)
         for held in await compartment.of("DiagnosticReport"):
             if documents.report_document_id(compartment.handle, held.resource["id"]) == identity:
                 return await self._report_document(request, compartment, held)
@@ -370,9 +434,10 @@ class _Door:
 
     async def binary(self, request: Request) -> Response:
         """A study's manifest as a DICOM file, as itself or inside a Binary resource."""
-        subject = self._needs.identify(request)
+        caller = self._caller(request, "DocumentReference", READ)
+        caller.check_whole(KINDS)
         identity = request.path_params["id"]
-        compartment = await self._compartment(subject, handle_in(identity))
+        compartment = await self._compartment(caller, handle_in(identity), "DocumentReference", READ)
         examination, study = await self._manifest(compartment, identity, "kos")
         instances = await compartment.instances(study.study_uid)
         await self._needs.gatekeeper.record_opening(compartment.view, study.study_uid, "metadata")
@@ -426,6 +491,10 @@ def _manifest_header(person: Patient, study: StudySummary, institution: str, dic
         institution=institution[:64],
         retrieve_url=dicomweb,
     )
+
+
+def _may_read_global(caller: Caller) -> bool:
+    return caller.narrowing is None or any(caller.narrowing.may(kind, EITHER) for kind in GLOBAL_KINDS)
 
 
 def _may_hold(asked: Asked, kind: str, wanted: set[str]) -> bool:

@@ -16,6 +16,7 @@ from datetime import datetime
 from samsyn import limits
 from samsyn.access.refusals import Refusals
 from samsyn.clock import Clock
+from samsyn.endpoints.hl7.patience import Patience
 from samsyn.errors import BadInput, LimitExceeded, NotAuthenticated, SamsynError
 from samsyn.exchange.security import certificate_hsa_id, listener_context
 from samsyn.hl7v2.acknowledgement import Verdict, answers, batch_answer, verdict_on
@@ -43,7 +44,8 @@ class _Connection:
     """HSA-id in the verified client certificate, "" when it has none; None = without TLS."""
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
-    task: "asyncio.Task[None] | None" = None
+    task: "asyncio.Task[None]"
+    patience: Patience
     busy: bool = False
     known: bool = False
     active: float = 0.0
@@ -113,9 +115,9 @@ class Hl7Door:
         for server in (self._server, self._tls_server):
             if server is not None:
                 server.close()
-        tasks = [each.task for each in self._open if each.task is not None]
+        tasks = [each.task for each in self._open]
         for each in list(self._open):
-            if not each.busy and each.task is not None:
+            if not each.busy:
                 each.task.cancel()
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=_STOP_S)
@@ -126,13 +128,16 @@ class Hl7Door:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._count += 1
         address = (writer.get_extra_info("peername") or ("",))[0]
+        task = asyncio.current_task()
+        assert task is not None  # asyncio calls this as one
         connection = _Connection(
             self._count,
             address,
             _certificate(writer),
             reader,
             writer,
-            asyncio.current_task(),
+            task,
+            Patience(task),
             active=self._clock.monotonic(),
         )
         if len(self._open) >= limits.MAX_MLLP_CONNECTIONS and not self._make_room():
@@ -146,6 +151,7 @@ class Hl7Door:
             pass  # the peer went away, dripped, or we are stopping: nothing was half-filed
         finally:
             self._open.pop(connection, None)
+            connection.patience.close()
             writer.close()
             with contextlib.suppress(ConnectionError, TimeoutError, asyncio.CancelledError):
                 await asyncio.wait_for(writer.wait_closed(), limits.MLLP_LINGER_S)
@@ -157,22 +163,21 @@ class Hl7Door:
             return False
         longest = min(idle, key=lambda each: (each.known, each.active))
         self._open.pop(longest)
-        if longest.task is not None:
-            longest.task.cancel()
+        longest.task.cancel()
         return True
 
     async def _serve(self, connection: _Connection) -> None:
-        blocks = BlockReader(limits.MAX_HL7_MESSAGE_BYTES)
+        blocks, patience = BlockReader(limits.MAX_HL7_MESSAGE_BYTES), connection.patience
         deadline: float | None = None
         while not self._stopping:
-            now = self._clock.monotonic()
             if blocks.inside_block:
-                deadline = deadline or now + limits.HL7_MESSAGE_TIMEOUT_S
+                deadline = deadline or patience.in_s(limits.HL7_MESSAGE_TIMEOUT_S)
+                patience.lasts_until(deadline)
             else:
                 deadline = None
-            patience = deadline - now if deadline is not None else limits.IDLE_MLLP_TIMEOUT_S
-            async with asyncio.timeout(max(patience, 0.0)):
-                data = await connection.reader.read(_READ_BYTES)
+                patience.lasts_until(patience.in_s(limits.IDLE_MLLP_TIMEOUT_S))
+            data = await connection.reader.read(_READ_BYTES)
+            patience.rests()
             if not data:
                 return
             blocks.feed(data)

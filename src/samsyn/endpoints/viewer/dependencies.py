@@ -6,6 +6,8 @@ from pathlib import Path
 from samsyn.access.administration import RegisterAdministration
 from samsyn.access.authentication.desk import LoginDesk
 from samsyn.access.authentication.sessions import Sessions
+from samsyn.access.authentication.smart.authority import SmartAuthority
+from samsyn.access.followup.elsewhere import Elsewhere
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
 from samsyn.access.guardians import Guardians
@@ -48,6 +50,7 @@ class ViewerDependencies:
     review: LogReview
     extracts: Extracts
     guardians: Guardians
+    elsewhere: Elsewhere
     connections: Connections
     work_lists: WorkLists
     decisions: Decisions
@@ -58,5 +61,6 @@ class ViewerDependencies:
     """Where calls of record systems wait for their browser."""
     ticket_key: bytes
     """What the tickets of persons rest on, the same on all nodes; empty = a key of this process."""
+    smart: SmartAuthority
     static_folder: Path
     version: str

@@ -8,8 +8,9 @@ from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
+from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
+from samsyn.access.followup.elsewhere import ToldElsewhere
 from samsyn.access.followup.extract import Extract, ExtractLine
 from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.viewer.language import Words
@@ -47,7 +48,7 @@ def lines_in_words(extract: Extract, words: Words, names: Connections) -> list[L
 def _line(line: ExtractLine, words: Words, names: Connections) -> LineShown:
     begins, ends = (each.astimezone(STOCKHOLM).strftime("%H:%M") for each in (line.first, line.last))
     provider = names.provider_name(line.provider) if line.provider else ""
-    unit = names.unit_name(line.provider, line.unit) if line.unit else provider
+    unit = names.unit_name(line.provider, line.unit) if line.unit else provider or line.consumer
     if line.is_patient or line.is_guardian:
         who = words("extract.you" if line.is_patient else "extract.guardian")
         unit, provider = who, ""
@@ -66,10 +67,51 @@ def _line(line: ExtractLine, words: Words, names: Connections) -> LineShown:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class ElsewhereShown:
+    """One access that the national log service tells, in words."""
+
+    time: str
+    where: str
+    what: str
+    purpose: str
+
+
+def elsewhere_in_words(told: ToldElsewhere, words: Words, names: Connections) -> list[ElsewhereShown]:
+    """Every access with units' names; the reader's where the provider names its staff."""
+    return [
+        ElsewhereShown(
+            moment(each.at),
+            ", ".join(
+                dict.fromkeys(
+                    part
+                    for part in (
+                        each.unit_name or names.unit_name(each.provider, each.unit),
+                        each.provider_name or names.provider_name(each.provider),
+                        each.user_name,
+                    )
+                    if part
+                )
+            ),
+            each.resource,
+            each.purpose,
+        )
+        for each in told.accesses
+    ]
+
+
 def extract_pdf(
-    extract: Extract, patient: PatientShown, words: Words, names: Connections, provider: str
+    extract: Extract,
+    patient: PatientShown,
+    words: Words,
+    names: Connections,
+    provider: str,
+    elsewhere: ToldElsewhere | None = None,
 ) -> bytes:
-    """The extract as PDF bytes. `provider`: who hands it out; "" = the patient's own reading of everybody's."""
+    """The extract as PDF bytes. `provider`: who hands it out; "" = the patient's own reading of everybody's.
+
+    `elsewhere`: what the national log service tells, None = it was not asked.
+    """
     buffer = BytesIO()
     document = SimpleDocTemplate(
         buffer,
@@ -99,8 +141,30 @@ def extract_pdf(
         story.append(_paragraph(words("extract.empty"), _HEAD))
     if not extract.is_complete:
         story += [Spacer(1, 4 * mm), _paragraph(words("extract.more_exists"), _TEXT)]
+    if elsewhere is not None:
+        story += _elsewhere(elsewhere, words, names)
     document.build(story)
     return buffer.getvalue()
+
+
+def _elsewhere(told: ToldElsewhere, words: Words, names: Connections) -> list[Flowable]:
+    lines = elsewhere_in_words(told, words, names)
+    story: list[Flowable] = [
+        Spacer(1, 8 * mm),
+        _paragraph(words("extract.elsewhere"), _HEAD),
+        _paragraph(words(f"extract.elsewhere_{told.found.value}"), _TEXT),
+        Spacer(1, 3 * mm),
+    ]
+    if not told.is_complete:
+        story.append(_paragraph(words("extract.elsewhere_more"), _TEXT))
+    if lines:
+        heads = [_paragraph(words(f"extract.{name}"), _HEAD) for name in ("when", "where", "what", "why")]
+        rows = [
+            [_paragraph(text, _TEXT) for text in (line.time, line.where, line.what, line.purpose)]
+            for line in lines
+        ]
+        story.append(_ruled([heads, *rows]))
+    return story
 
 
 def _table(lines: list[LineShown], words: Words) -> Table:
@@ -117,6 +181,10 @@ def _table(lines: list[LineShown], words: Words) -> Table:
                 _paragraph(line.purpose, _TEXT),
             ]
         )
+    return _ruled(rows)
+
+
+def _ruled(rows: list[list[Paragraph]]) -> Table:
     table = Table(rows, colWidths=[32 * mm, 54 * mm, 58 * mm, 30 * mm], repeatRows=1)
     table.setStyle(
         TableStyle(

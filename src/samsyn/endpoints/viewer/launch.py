@@ -14,6 +14,8 @@ from starlette.routing import BaseRoute, Route
 
 from samsyn import limits
 from samsyn.access.authentication.identification import CERTIFICATE
+from samsyn.access.authentication.smart.authority import AFTER_COOKIE as APP_COOKIE
+from samsyn.access.authentication.smart.authority import CONTINUE_PATH
 from samsyn.access.events import Event, entry
 from samsyn.access.launches import Launch, Launches
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
@@ -125,6 +127,9 @@ class LaunchPages:
 
 
 def after_login(request: Request) -> str:
-    """Whereto a browser goes that has just logged in: on with its call, or to the start page."""
+    """Whereto a browser goes that has just logged in: on with its app or its call, or to the start page."""
+    app = request.cookies.get(APP_COOKIE, "")
+    if _TICKET.fullmatch(app):
+        return f"{CONTINUE_PATH}{app}"
     ticket = request.cookies.get(AFTER_COOKIE, "")
     return f"/launch/{ticket}" if _TICKET.fullmatch(ticket) else "/"

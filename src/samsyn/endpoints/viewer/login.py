@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from samsyn.access.authentication.identification import SESSION_COOKIE, session_secret
+from samsyn.access.authentication.smart.authority import AFTER_COOKIE as APP_COOKIE
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.language import COOKIE as LANGUAGE_COOKIE
 from samsyn.endpoints.viewer.language import LANGUAGES
@@ -134,7 +135,8 @@ class Login:
 
     def _logged_in(self, request: Request, secret: str) -> Response:
         answer = go_to(after_login(request))
-        answer.delete_cookie(AFTER_COOKIE, path="/login", httponly=True, samesite="lax")
+        for cookie in (AFTER_COOKIE, APP_COOKIE):
+            answer.delete_cookie(cookie, path="/login", httponly=True, samesite="lax")
         secure = request.url.scheme == "https"
         answer.set_cookie(SESSION_COOKIE, secret, path="/", httponly=True, samesite="lax", secure=secure)
         answer.delete_cookie(BINDING_COOKIE, path="/login", httponly=True, samesite="lax", secure=secure)

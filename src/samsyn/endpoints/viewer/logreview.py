@@ -125,9 +125,11 @@ class LogReviewPages:
         extract = await self._deps.extracts.on_request(visit.subject, patient.key)
         shown = patient_shown(patient, visit.words)
         own = visit.subject.assignment
-        pdf = extract_pdf(
-            extract, shown, visit.words, self._deps.connections, own.provider_name if own else ""
-        )
+        elsewhere = None
+        if self._deps.elsewhere.is_connected:
+            elsewhere = await self._deps.elsewhere.on_request(visit.subject, patient.key)
+        provider = own.provider_name if own else ""
+        pdf = extract_pdf(extract, shown, visit.words, self._deps.connections, provider, elsewhere)
         headers = {**PAGE_HEADERS, "Content-Disposition": 'attachment; filename="loggutdrag.pdf"'}
         return Response(pdf, media_type="application/pdf", headers=headers)
 

@@ -7,12 +7,15 @@ text that is opened is in the audit journal first, as the person's own reading.
 from dataclasses import dataclass
 from typing import Final
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from samsyn.access.authentication.identification import session_secret
 from samsyn.access.view import View
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.history import by_year, mark_of
+from samsyn.endpoints.viewer.pulse import NOT_KEPT
 from samsyn.endpoints.viewer.visits import Visit, Visits
 from samsyn.endpoints.viewer.wording import PatientShown, patient_shown
 from samsyn.errors import NotAllowed, NotFound
@@ -42,6 +45,7 @@ class MyRecord:
         return [
             Route("/mine/record", anybody_in(self.own), methods=["GET"]),
             Route("/mine/record/{handle}", anybody_in(self.of_person), methods=["GET"]),
+            Route("/mine/record/{handle}/pulse", self.pulse, methods=["GET"]),
             Route("/mine/record/{handle}/e/{mark}", anybody_in(self.examination), methods=["GET"]),
         ]
 
@@ -56,6 +60,19 @@ class MyRecord:
         handle = visit.path("handle")
         key = self._deps.opened.patient_key(visit.subject.session_id, handle)
         return await self._page(visit, handle, key)
+
+    async def pulse(self, request: Request) -> Response:
+        """204 while the open page may go on showing the person; 404 closes it, 401 when the session is over."""
+        session = self._deps.sessions.look(session_secret(request.scope))
+        if session is None:
+            return Response(status_code=401, headers=NOT_KEPT)
+        subject = session.subject
+        try:
+            key = self._deps.opened.look(subject.session_id, request.path_params["handle"])
+        except NotFound:
+            return Response(status_code=404, headers=NOT_KEPT)
+        stands = await self._deps.guardians.stands_for(subject, key)
+        return Response(status_code=204 if stands else 404, headers=NOT_KEPT)
 
     async def examination(self, visit: Visit) -> Response:
         """One examination with its answers."""
@@ -78,6 +95,7 @@ class MyRecord:
                 "handle_of": handle,
                 "entry": presentation.entry(examination, handle),
                 "reports": presentation.reports(examination, view),
+                "pulse": f"/mine/record/{handle}/pulse",
                 "pictures": sum(study.instance_count for study in examination.studies),
             }
             return self._visits.show(visit, "my_examination.html", _PAGE, values)
@@ -91,6 +109,7 @@ class MyRecord:
         values = {
             "me": self._shown(visit, patient),
             "handle_of": handle,
+            "pulse": f"/mine/record/{handle}/pulse",
             "is_own": key == visit.subject.patient_key,
             "years": by_year(presentation.entry(each, handle) for each in examinations),
             "count": len(examinations),

@@ -6,9 +6,10 @@ import orjson
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from samsyn.access.followup.elsewhere import ToldElsewhere
 from samsyn.access.followup.extract import Extract, ExtractLine
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
-from samsyn.endpoints.viewer.extract_pdf import extract_pdf, lines_in_words
+from samsyn.endpoints.viewer.extract_pdf import elsewhere_in_words, extract_pdf, lines_in_words
 from samsyn.endpoints.viewer.secure import PAGE_HEADERS
 from samsyn.endpoints.viewer.visits import Visit, Visits
 from samsyn.endpoints.viewer.wording import PatientShown, patient_shown
@@ -38,7 +39,12 @@ class OwnLog:
         """The lines, newest first, by day."""
         extract, patient = await self._own(visit)
         lines = lines_in_words(extract, visit.words, self._deps.connections)
+        told = await self._elsewhere(visit)
+        names = self._deps.connections
         values = {
+            "may_ask_elsewhere": self._deps.elsewhere.is_connected,
+            "elsewhere": told,
+            "elsewhere_lines": elsewhere_in_words(told, visit.words, names)[:_SHOWN] if told else [],
             "me": patient,
             "lines": lines[:_SHOWN],
             "count": len(lines),
@@ -50,14 +56,18 @@ class OwnLog:
     async def pdf(self, visit: Visit) -> Response:
         """The whole extract, to print or keep."""
         extract, patient = await self._own(visit)
-        content = extract_pdf(extract, patient, visit.words, self._deps.connections, "")
+        told = await self._elsewhere(visit)
+        content = extract_pdf(extract, patient, visit.words, self._deps.connections, "", told)
         return _download(content, "application/pdf", "loggutdrag.pdf")
 
     async def data(self, visit: Visit) -> Response:
         """The whole extract as JSON, for programs."""
         extract, patient = await self._own(visit)
         return _download(
-            orjson.dumps(self._json(extract, patient), option=orjson.OPT_INDENT_2),
+            orjson.dumps(
+                self._json(extract, patient) | _elsewhere_json(await self._elsewhere(visit)),
+                option=orjson.OPT_INDENT_2,
+            ),
             "application/json",
             "loggutdrag.json",
         )
@@ -68,6 +78,12 @@ class OwnLog:
             raise NotAllowed("only the patient")
         extract = await self._deps.extracts.own(subject)
         return extract, patient_shown(await self._deps.lookup.patient(subject.patient_key), visit.words)
+
+    async def _elsewhere(self, visit: Visit) -> ToldElsewhere | None:
+        """What the national log service tells, when it is asked for: that can take some seconds."""
+        if visit.request.query_params.get("elsewhere") != "1" or not self._deps.elsewhere.is_connected:
+            return None
+        return await self._deps.elsewhere.own(visit.subject)
 
     def _json(self, extract: Extract, patient: PatientShown) -> dict[str, Any]:
         names = self._deps.connections
@@ -89,10 +105,29 @@ class OwnLog:
                     "emergency": line.is_emergency,
                     "by": _by(line),
                     **({"staff": line.staff} if line.staff else {}),
+                    **({"consumer": line.consumer} if line.consumer else {}),
                 }
                 for line in extract.lines
             ],
         }
+
+
+def _elsewhere_json(told: ToldElsewhere | None) -> dict[str, Any]:
+    if told is None:
+        return {}
+    lines = [
+        {
+            "time": each.at.isoformat(timespec="seconds"),
+            "careProvider": {"hsaId": each.provider, "name": each.provider_name},
+            "careUnit": {"hsaId": each.unit, "name": each.unit_name},
+            "purpose": each.purpose,
+            "resourceType": each.resource,
+            **({"staff": each.user_name} if each.user_name else {}),
+        }
+        for each in told.accesses
+    ]
+    source = {"source": "national-log-service", "state": told.found.value, "complete": told.is_complete}
+    return {"elsewhere": {**source, "lines": lines}}
 
 
 def _by(line: ExtractLine) -> str:

@@ -26,6 +26,7 @@ from samsyn.endpoints.viewer.record import Record
 from samsyn.endpoints.viewer.reveal import Reveal
 from samsyn.endpoints.viewer.send_pages import SendPages
 from samsyn.endpoints.viewer.series import SeriesLists
+from samsyn.endpoints.viewer.smart import SmartPages
 from samsyn.endpoints.viewer.steward_guardians import StewardGuardians
 from samsyn.endpoints.viewer.steward_joining import StewardJoining
 from samsyn.endpoints.viewer.stewarding import Stewarding
@@ -59,6 +60,7 @@ def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
         *reveal.routes(),
         *Grounds(deps, visits).routes(),
         *LaunchPages(deps, visits, Launches(deps.rooms)).routes(),
+        *SmartPages(deps, visits).routes(),
         *LiftDesk(deps, visits, tickets, marks).routes(),
         *PersonRegister(deps, visits).routes(),
         *PicturePages(deps, visits, series, diagnostic.is_installed).routes(),

@@ -15,10 +15,12 @@ from samsyn.dicom.correcting import Modification, corrected
 from samsyn.dicom.reading import summarize
 from samsyn.errors import BadInput, Conflict, NotFound
 from samsyn.ingest.receive import Arrival, Intake
+from samsyn.jobs import queue
 from samsyn.model.patient import PatientIdentifier
 from samsyn.model.sender import Sender
 from samsyn.model.subject import Assignment, Subject
 from samsyn.patients import findings, links, registry
+from samsyn.patients.corrections import ANNOUNCE_LINK
 from samsyn.patients.identifiers import identify
 from samsyn.patients.links import Word
 from samsyn.reports import referrals
@@ -198,6 +200,8 @@ class Decisions:
             if row[3] or kind not in self._undoings():
                 raise Conflict("this act can not be undone")
             self._undoings()[kind](transaction, subject, act_key)
+            if kind in (ActKind.LINK, ActKind.PART):
+                _announce(transaction, own, act_key, row[1], row[2], undone=True)
             acts.note_undone(transaction, subject, act_key, kind, (row[1], row[2] or row[1]))
 
         await self._store.commit(decide)
@@ -237,7 +241,9 @@ class Decisions:
             _follow(transaction, one)
             _follow(transaction, other)
             detail: dict[str, object] = {"before": list(before) if before else []}
-            return acts.note(transaction, subject, own, kind, "", reason, detail, (one, other))
+            act_key = acts.note(transaction, subject, own, kind, "", reason, detail, (one, other))
+            _announce(transaction, own, act_key, one, other)
+            return act_key
 
         return (await self._store.commit(decide)).value
 
@@ -285,6 +291,15 @@ class Decisions:
 def _exists(transaction: Transaction, patient_key: int) -> None:
     if transaction.one("SELECT 1 FROM patient WHERE patient_key = ?", patient_key) is None:
         raise NotFound
+
+
+def _announce(
+    transaction: Transaction, own: Assignment, act_key: int, one: int, other: int, undone: bool = False
+) -> None:
+    """The provider's own HL7 systems are told."""
+    said = {"provider": own.provider_hsa_id, "one": one, "other": other, "made": transaction.time}
+    name = f"{act_key} undone" if undone else str(act_key)
+    queue.enqueue(transaction, ANNOUNCE_LINK, name, orjson.dumps(said).decode())
 
 
 def _follow(transaction: Transaction, patient_key: int) -> None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from samsyn.dicom.reading import Summary
 from samsyn.errors import Conflict, NotFound
 from samsyn.ingest import filing
@@ -93,6 +95,7 @@ def give(transaction: Transaction, switch: Switch, to_key: int, provider: str, a
         corrections.move_texts(transaction, correction, number, persons, to_key)
     _settle_flags(transaction, switch.study_uid)
     queue.enqueue(transaction, corrections.ANNOUNCE_CORRECTION, str(correction))
+    _announce_texts(transaction, correction, provider)
     _follow(transaction, switch.from_key, to_key)
 
 
@@ -133,6 +136,7 @@ def give_texts(
         ended="",
     )
     corrections.move_texts(transaction, correction, number, persons, to_key)
+    _announce_texts(transaction, correction, provider)
     _follow(transaction, from_key, to_key)
 
 
@@ -146,8 +150,16 @@ def take_back(transaction: Transaction, act_key: int) -> str:
         _take_images_back(transaction, found)
     corrections.bring_texts_back(transaction, found.key, found.to_key)
     transaction.update("correction", {"correction_key": found.key}, ended=transaction.time)
+    (provider,) = transaction.one("SELECT provider FROM steward_act WHERE act_key = ?", act_key)
+    _announce_texts(transaction, found.key, provider, back=True)
     _follow(transaction, found.from_key, found.to_key)
     return found.study_uid
+
+
+def _announce_texts(transaction: Transaction, correction: int, provider: str, back: bool = False) -> None:
+    said = {"provider": provider, "correction": correction, "made": transaction.time, "back": back}
+    name = f"{correction} back" if back else f"{correction} given"
+    queue.enqueue(transaction, corrections.ANNOUNCE_TEXTS, name, orjson.dumps(said).decode())
 
 
 def _take_images_back(transaction: Transaction, found: Correction) -> None:

@@ -1,9 +1,10 @@
 """Reads for moving a study from one person to another: what it holds, its texts, and who has already seen it."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from samsyn.store.index import settled_rows
+from samsyn.store.index import patient_rows, settled_rows
 from samsyn.store.index.port import IndexConnection, Row
 
 _OPENINGS = (
@@ -15,6 +16,38 @@ _OPENINGS = (
     "EXPORT",
     "SEND",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class MovedTexts:
+    """Whose the reports of a correction are now, and who of the two persons it was about is somebody else."""
+
+    accession: str
+    owner: int
+    others: tuple[int, ...]
+
+
+def moved_texts(connection: IndexConnection, correction_key: int) -> MovedTexts | None:
+    """None when the correction gave no reports over."""
+    rows = connection.execute(
+        "SELECT report.patient_key, report.accession, moved_row.from_key, correction.to_key FROM moved_row"
+        " JOIN report ON report.report_key = moved_row.row_key JOIN correction USING(correction_key)"
+        " WHERE correction_key = ? AND moved_row.kind = 'report' ORDER BY report.report_key DESC",
+        (correction_key,),
+    ).fetchall()
+    if not rows:
+        return None
+    owner, accession, former, given = rows[0]
+    same = patient_rows.closure_of(connection, owner)
+    return MovedTexts(accession, owner, tuple(key for key in (former, given) if key not in same))
+
+
+def was_moved_before(connection: IndexConnection, correction_key: int, accession: str) -> bool:
+    """Whether an earlier correction was about the same number."""
+    row = connection.execute(
+        "SELECT 1 FROM correction WHERE accession = ? AND correction_key < ?", (accession, correction_key)
+    ).fetchone()
+    return row is not None
 
 
 def study(connection: IndexConnection, study_uid: str) -> Row | None:

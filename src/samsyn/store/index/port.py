@@ -74,6 +74,8 @@ class IndexConnection(Protocol):
     objects: SeriesObjects
     """The series objects beside the index."""
 
+    nests_savepoints: bool
+    """Whether a savepoint that is not needed any more is left to the end of the transaction: a question less."""
     undoes_failed_statement: bool
     """Whether a statement that fails leaves the transaction as it was before it; otherwise a savepoint has to."""
 
@@ -108,6 +110,9 @@ class Index(Protocol):
     @property
     def is_away(self) -> bool:
         """Whether it could not be reached when it was last asked."""
+
+    def is_there(self) -> bool:
+        """Whether there is an index, of whatever version."""
 
     def is_of_this_version(self) -> bool:
         """Whether it is new or has the tables that this program needs; False also for what is no index."""

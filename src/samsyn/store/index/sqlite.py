@@ -27,6 +27,7 @@ class SqliteConnection(sqlite3.Connection):
     """A connection that raises the faults of the port, and knows where the series objects are."""
 
     objects: SeriesObjects
+    nests_savepoints = False
     undoes_failed_statement = True
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
@@ -47,6 +48,10 @@ class SqliteIndex:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._log = path.with_name(path.name + "-wal")
+
+    def is_there(self) -> bool:
+        """Whether there is a file."""
+        return self._path.exists()
 
     def is_of_this_version(self) -> bool:
         """Whether the file is new or has the tables that this program needs; False also for what is no index."""
@@ -159,7 +164,8 @@ def open_writer(path: Path, objects: SeriesObjects) -> SqliteConnection:
     connection.execute("PRAGMA wal_autocheckpoint=0")
     connection.execute(f"PRAGMA journal_size_limit={limits.INDEX_LOG_BYTES // 4}")
     connection.execute("PRAGMA cache_size=-65536")
-    # What a savepoint may have to undo is some pages; in a temporary file they cost thirty calls for each record.
+    # What a savepoint may have to undo is some pages, of the largest correction some ten thousand; in a temporary file
+    # they cost thirty calls for each record.
     connection.execute("PRAGMA temp_store=MEMORY")
     if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
         connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")

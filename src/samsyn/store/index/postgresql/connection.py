@@ -90,6 +90,7 @@ class PostgresConnection:
     A reader asks a second time when the server was lost; what is in a transaction is lost with it (IndexAway).
     """
 
+    nests_savepoints = True
     undoes_failed_statement = False
 
     def __init__(

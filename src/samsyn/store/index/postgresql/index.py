@@ -22,35 +22,28 @@ from samsyn.store.objects.series_objects import SeriesObjects
 
 T = TypeVar("T")
 
+OLDEST_SERVER: Final = 14
+"""Oldest PostgreSQL that the tests were made for in kind (stored generated columns, partitions with keys)."""
 _STATE: Final = """
 CREATE TABLE cluster_state(one BIGINT PRIMARY KEY CHECK(one = 1), version BIGINT NOT NULL, sequence BIGINT NOT NULL,
-  keys TEXT NOT NULL, time TEXT NOT NULL) WITH (fillfactor = 10);
-CREATE TABLE node_journal(node TEXT PRIMARY KEY, segment BIGINT NOT NULL, end_offset BIGINT NOT NULL,
-  sequence BIGINT NOT NULL) WITH (fillfactor = 10);
+  keys TEXT NOT NULL, time TEXT NOT NULL, places TEXT NOT NULL) WITH (fillfactor = 10);
 """
-"""cluster_state: what the serial section of all nodes goes on from; its row is the section's lock. node_journal: up to
-where each node's journal counts."""
+"""What the serial section of all nodes goes on from; the row is the section's lock. `places`: up to where each journal
+counts. All in one row: who waited for the lock reads this row as it is then, but others as they were before."""
 
 
 class PostgresIndex:
     """Where the index is: a database and the schema (name space) in it that belongs to this cluster alone.
 
-    `node` names this process among those that share the index.
+    `journal` names the journal that this process appends to: its own, or one that all nodes share.
     """
 
     def __init__(
-        self,
-        url: str,
-        node: str = "1",
-        password: str | None = None,
-        schema: str = "samsyn",
-        *,
-        shares_journal: bool = False,
+        self, url: str, journal: str = "1", password: str | None = None, schema: str = "samsyn"
     ) -> None:
-        """`shares_journal`: several processes go by the name `node`, since one journal is that of all."""
         self._url = url
-        self._node = node
-        self._shares_journal = shares_journal
+        self._journal = journal
+        self._places: dict[str, Any] = {}
         self._password = password
         self._schema = schema
         self._helper = ThreadPoolExecutor(1, thread_name_prefix="index-helper")
@@ -60,7 +53,7 @@ class PostgresIndex:
     async def _connect(self, schema: str, *, reads_only: bool, holds: bool = False) -> asyncpg.Connection:
         settings = {
             "search_path": f'"{schema}"',
-            "application_name": f"samsyn {self._node}",
+            "application_name": f"samsyn {self._journal}",
             "default_transaction_read_only": "on" if reads_only else "off",
         }
         connection = await asyncpg.connect(
@@ -108,6 +101,38 @@ class PostgresIndex:
         """Whether it could not be reached when it was last asked."""
         return self._is_away
 
+    def is_there(self) -> bool:
+        """Whether the tables were ever made."""
+
+        async def ask(connection: asyncpg.Connection) -> bool:
+            return await connection.fetchval("SELECT to_regclass('cluster_state')") is not None
+
+        return self._do(self._schema, ask)
+
+    def complaints(self) -> list[str]:
+        """What keeps the database from being used, in sentences for the operator. IndexFault: it can not be asked."""
+
+        async def ask(connection: asyncpg.Connection) -> list[str]:
+            found = []
+            encoding = await connection.fetchval("SHOW server_encoding")
+            if encoding != "UTF8":
+                found.append(f"the index's database has the encoding {encoding}: make one with UTF8")
+            if connection.get_server_version().major < OLDEST_SERVER:
+                found.append(f"PostgreSQL is older than {OLDEST_SERVER}: use a newer one")
+            may = await connection.fetchval(
+                "SELECT to_regclass('cluster_state') IS NOT NULL"
+                " OR has_database_privilege(current_database(), 'CREATE')"
+            )
+            if not may:
+                found.append(
+                    f"the user of [index] address may not make the schema {self._schema}: grant CREATE on the database"
+                )
+            if await connection.fetchval("SHOW synchronous_commit") == "off":
+                found.append("synchronous_commit is off: what was acknowledged may be lost; switch it on")
+            return found
+
+        return self._do(self._schema, ask)
+
     def is_of_this_version(self) -> bool:
         """Whether the schema is new or has the tables that this program needs."""
 
@@ -134,10 +159,7 @@ class PostgresIndex:
     def begin(self, connection: IndexConnection, known: Reached) -> Reached:
         """Opens a transaction; until its end every other node waits at this place."""
         connection.execute("BEGIN")
-        if self._shares_journal:
-            # What the statement that waits for the row sees of other rows is from before the wait.
-            connection.execute("SELECT 1 FROM cluster_state FOR UPDATE").fetchone()
-        found = self._reached(connection, " FOR UPDATE OF cluster_state")
+        found = self._reached(connection, " FOR UPDATE")
         wanted = found.keys.get("audit", 0) // AUDIT_PARTITION_ENTRIES + 1
         while self._audit_partition < wanted:
             connection.execute(ddl.audit_partition(self._audit_partition + 1))
@@ -145,27 +167,21 @@ class PostgresIndex:
         return found
 
     def _reached(self, connection: IndexConnection, way: str) -> Reached:
-        row = connection.execute(
-            "SELECT cluster_state.sequence, keys, time, segment, end_offset FROM cluster_state"
-            f" LEFT JOIN node_journal ON node = ?{way}",
-            (self._node,),
-        ).fetchone()
+        row = connection.execute(f"SELECT sequence, keys, time, places FROM cluster_state{way}").fetchone()
         keys = dict.fromkeys(KEYED_TABLES, 0) | orjson.loads(row[1])
-        return Reached(Position(row[3] or 0, row[4] or 0), row[0], keys, row[2])
+        self._places = orjson.loads(row[3])
+        return Reached(Position(*self._places.get(self._journal, (0, 0))), row[0], keys, row[2])
 
     def note(self, connection: IndexConnection, reached: Reached) -> None:
         """Notes in the open transaction how far the index has come with it."""
+        places = self._places | {self._journal: (reached.place.segment, reached.place.offset)}
         connection.execute(
-            "WITH own AS (INSERT INTO node_journal VALUES(?1, ?2, ?3, ?4) ON CONFLICT (node) DO UPDATE"
-            " SET segment = EXCLUDED.segment, end_offset = EXCLUDED.end_offset, sequence = EXCLUDED.sequence)"
-            " UPDATE cluster_state SET sequence = ?4, keys = ?5, time = ?6",
+            "UPDATE cluster_state SET sequence = ?, keys = ?, time = ?, places = ?",
             (
-                self._node,
-                reached.place.segment,
-                reached.place.offset,
                 reached.sequence,
                 orjson.dumps(reached.keys).decode(),
                 reached.time,
+                orjson.dumps(places).decode(),
             ),
         )
 
@@ -215,7 +231,7 @@ class PostgresIndex:
                 await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
                 await connection.execute("; ".join((*ddl.statements(), _STATE)))
                 await connection.execute(
-                    "INSERT INTO cluster_state VALUES(1, $1, 0, '{}', '')", SCHEMA_VERSION
+                    "INSERT INTO cluster_state VALUES(1, $1, 0, '{}', '', '{}')", SCHEMA_VERSION
                 )
 
         self._do(schema, make)

@@ -1,0 +1,1 @@
+"""The door between nodes: bytes that one has on its disk only."""

@@ -1,0 +1,184 @@
+"""Two nodes on one PostgreSQL and one object store: one serial section, one sequence, one truth."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from samsyn import limits
+from samsyn.audit import journal as audit
+from samsyn.clock import SystemClock
+from samsyn.errors import Conflict
+from samsyn.model.audit import AuditEntry
+from samsyn.store.index import version_rows
+from samsyn.store.objects.folder import FolderObjects
+from samsyn.store.objects.sealed import SealedObjects
+from samsyn.store.store import Store
+from samsyn.store.transaction import Transaction
+from tests.indexes import postgresql_of
+from tests.store.test_settling import all_tables
+from tests.store.test_store import add_message, rows
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass
+class Cluster:
+    """Where nodes meet. Each has a folder of its own for nothing but its workshop."""
+
+    folder: Path
+
+    def node(self, name: str) -> Store:
+        objects = SealedObjects(FolderObjects(self.folder / "objects"), 4 * limits.MIB)
+        store = Store(
+            self.folder / name,
+            SystemClock(),
+            index=postgresql_of(self.folder, journal="shared"),
+            remote=objects,
+        )
+        store.start()
+        return store
+
+    def forget_index(self) -> None:
+        index = postgresql_of(self.folder)
+        index.drop()
+        index.close()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    cluster = Cluster(tmp_path)
+    yield cluster
+    cluster.forget_index()
+
+
+def reading(number: int) -> AuditEntry:
+    return AuditEntry("READ", "Läsa", f"A{number}", "P", "U", "", "care", "", number, "P", "U", True)
+
+
+async def worked(store: Store, name: str, count: int) -> list[int]:
+    """Records of one node: messages with bodies, each with an entry of the audit journal; their numbers."""
+    found = []
+    for first in range(0, count, 20):
+        names = [f"{name}{number}" for number in range(first, min(first + 20, count))]
+
+        def decide(transaction: Transaction, control_id: str = "") -> int:
+            audit.append(transaction, reading(len(control_id)))
+            return int(add_message(control_id)(transaction))
+
+        done = await asyncio.gather(
+            *(
+                store.commit(lambda transaction, each=each: decide(transaction, each), each.encode())
+                for each in names
+            )
+        )
+        found += [each.receipt.sequence for each in done]
+    return found
+
+
+async def test_records_keys_and_the_audit_chain_are_one_series_over_both(cluster: Cluster) -> None:
+    one, two = cluster.node("one"), cluster.node("two")
+    numbers = await asyncio.gather(worked(one, "a", 300), worked(two, "b", 300))
+    assert sorted([*numbers[0], *numbers[1]]) == list(range(1, 601))
+    assert min(numbers[1]) < max(numbers[0]), "they worked at the same time"
+    assert min(numbers[0]) < max(numbers[1]), "they worked at the same time"
+    seen = rows(one)
+    assert rows(two) == seen
+    assert [row[0] for row in seen] == list(range(1, 601))
+    assert all(row[1].encode() == row[2] for row in seen)
+    assert await audit.verify(one) is None
+    times = one.peek(
+        lambda connection: [
+            row[0] for row in connection.execute("SELECT time FROM audit ORDER BY sequence").fetchall()
+        ]
+    )
+    assert len(times) == 600
+    assert times == sorted(times)
+    before = all_tables(one)
+    one.close()
+    two.close()
+    cluster.forget_index()
+    again = cluster.node("one")
+    assert again.replayed == 600
+    assert all_tables(again) == before
+    again.close()
+
+
+async def test_the_same_thing_at_both_at_once_is_there_once(cluster: Cluster) -> None:
+    one, two = cluster.node("one"), cluster.node("two")
+    done = await asyncio.gather(
+        *(store.commit(add_message("same"), b"same") for store in (one, two) for _ in range(10)),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(each, Conflict) for each in done) == 19
+    assert len(rows(one)) == 1
+    one.close()
+    two.close()
+
+
+async def test_what_one_node_changes_in_the_registers_the_other_knows_at_once(cluster: Cluster) -> None:
+    one, two = cluster.node("one"), cluster.node("two")
+    before, layout = two.peek(version_rows.views), two.layout
+    await one.commit(
+        lambda transaction: transaction.insert(
+            "block", block_id="b", patient_key=1, kind="inner", provider="P", unit="U"
+        )
+    )
+    assert two.peek(version_rows.views) != before
+    assert two.layout == layout
+    await one.commit(lambda transaction: transaction.settle(1, 1, 1, ["2.25.1"]))
+    assert two.layout != layout
+    one.close()
+    two.close()
+
+
+async def test_a_mark_of_damage_reaches_the_other_node(cluster: Cluster) -> None:
+    one, two = cluster.node("one"), cluster.node("two")
+    await one.commit(
+        lambda transaction: transaction.insert(
+            "damage", segment=7, body_offset=20, length=5, sha256="", owner="", reference="", found=""
+        )
+    )
+    deadline = time.monotonic() + 15
+    while not two.damaged.has(7, 20, 5):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+    one.close()
+    two.close()
+
+
+async def test_an_index_is_not_made_anew_under_a_node_that_has_it_open(cluster: Cluster) -> None:
+    from samsyn.errors import ConfigurationError
+    from samsyn.store import replay
+
+    one = cluster.node("one")
+    await one.commit(add_message("1"), b"1")
+    index = postgresql_of(cluster.folder, journal="shared")
+    objects = FolderObjects(cluster.folder / "objects")
+    with pytest.raises(ConfigurationError):
+        replay.rebuild(cluster.folder / "two", index=index, remote=SealedObjects(objects, 0))
+    assert len(rows(one)) == 1
+    one.close()
+    assert replay.rebuild(cluster.folder / "two", index=index, remote=SealedObjects(objects, 0)) == (1, 0)
+    index.close()
+
+
+async def test_decisions_in_a_second_on_one_node_and_on_two(cluster: Cluster) -> None:
+    one, two = cluster.node("one"), cluster.node("two")
+    rates = []
+    for number, stores in enumerate(((one,), (one, two))):
+        began = time.monotonic()
+        await asyncio.gather(
+            *(worked(store, f"{number}{place}", 1_000) for place, store in enumerate(stores))
+        )
+        rates.append(len(stores) * 1_000 / (time.monotonic() - began))
+    print(
+        f"records with a body and an audit entry, 20 at a time from each node: {rates[0]:.0f}/s on one node,"
+        f" {rates[1]:.0f}/s on two"
+    )
+    assert min(rates) > 50
+    one.close()
+    two.close()

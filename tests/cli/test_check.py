@@ -153,3 +153,32 @@ def test_what_the_engagement_index_refuses_and_what_piles_up_before_it_is_found(
 
 async def _committed(store: Store, decide: Callable[[Transaction], None]) -> None:
     await store.commit(decide)
+
+
+def test_an_object_store_and_a_database_that_do_not_answer_are_found(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("access", "secret", "shared"):
+        path = file.parent / name
+        path.touch(mode=0o600)
+        path.write_text("x" * 40)
+    (file.parent / "shared").chmod(0o644)
+    more = f"""
+[index]
+kind = "postgresql"
+address = "postgresql://samsyn@127.0.0.1:9/samsyn"
+[objects]
+kind = "s3"
+endpoint = "http://127.0.0.1:9"
+bucket = "samsyn"
+access_key_file = "{file.parent / "access"}"
+secret_key_file = "{file.parent / "secret"}"
+[node]
+name = "one"
+secret_file = "{file.parent / "shared"}"
+"""
+    file.write_text(more + file.read_text())
+    found = said(file, capsys)
+    assert "see [objects] and [node]" in found
+    assert "address and password_file" in found
+    assert f"chmod 600 {file.parent / 'shared'}" in found

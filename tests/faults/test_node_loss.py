@@ -4,6 +4,7 @@ nobody has to log in again (DESIGN 2, promise 11)."""
 import http.client
 import os
 import random
+import signal
 import threading
 import time
 import urllib.error
@@ -20,6 +21,15 @@ SEED = int(os.environ.get("SAMSYN_SEED", "20261126"))
 SECONDS = float(os.environ.get("SAMSYN_CLUSTER_SECONDS", "4"))
 
 
+def report_until_refused(port: int, cycle: int, ledger: Ledger, stop: threading.Event) -> None:
+    """As a RIS that stops at the first AE, which is the answer of a store that can take nothing just now."""
+    try:
+        report_until_cut(port, cycle, ledger, stop)
+    except AssertionError as answer:
+        if "MSA|AE|" not in str(answer):
+            raise
+
+
 class Load:
     """Senders of images and texts to one node, until they are cut off or told to stop."""
 
@@ -33,7 +43,7 @@ class Load:
             for number in range(3)
         ]
         self.threads.append(
-            threading.Thread(target=report_until_cut, args=(ports.mllp, first, ledger, self.stop))
+            threading.Thread(target=report_until_refused, args=(ports.mllp, first, ledger, self.stop))
         )
         for thread in self.threads:
             thread.start()
@@ -137,3 +147,31 @@ def test_what_a_lost_node_has_on_its_own_disk_is_told_as_away_and_is_back_with_i
         assert told.keys() <= {"whole", "503", "cut off"}
         assert told["whole"] > 0
         assert (lost, texts) == (0, 0)
+
+
+@pytest.mark.slow
+def test_an_object_store_that_stands_still_refuses_and_takes_nothing_with_it(cluster: Cluster) -> None:
+    one, two = cluster.nodes
+    ledger, source = Ledger(), random.Random(SEED + 1)
+    browser = logged_in(two.http)
+    loads = [Load(one, source, 300, ledger), Load(two, source, 400, ledger)]
+    time.sleep(2)
+    store = cluster.shared.objects.process
+    store.send_signal(signal.SIGSTOP)
+    try:
+        for load in loads:
+            load.ended()  # each sender was refused, none hangs
+        before = acknowledged(ledger)
+        assert is_in(browser, one.http)
+    finally:
+        store.send_signal(signal.SIGCONT)
+    loads = [Load(one, source, 500, ledger), Load(two, source, 600, ledger)]
+    until(lambda: acknowledged(ledger) > before + 20, 60)
+    for load in loads:
+        load.ended()
+    lost, texts = check(two.http, ledger, set(ledger.instances)), lost_reports(one.http, ledger)
+    print(
+        f"\nobject store that stood still (seed {SEED}): {acknowledged(ledger)} instances and {len(ledger.reports)}"
+        f" messages acknowledged before and after, {lost} and {texts} lost, no node was started again"
+    )
+    assert (lost, texts) == (0, 0)

@@ -25,6 +25,8 @@ from samsyn.store.store import Store
 from samsyn.store.upkeep.give_back import GivingBack
 from samsyn.store.upkeep.scrub import Scrub
 from samsyn.store.upkeep.settle import Settling
+from samsyn.store.upkeep.sweep import Sweeping
+from tests.access.house import HeldClock
 from tests.ingest.test_receive import House
 from tests.objects.fault_proxy import Fault, FaultProxy
 from tests.store.test_settling import all_tables, answers, sent
@@ -118,6 +120,35 @@ async def test_settled_series_and_what_was_given_back_answer_as_before_for_every
     assert answers(other) == before
     assert all_tables(other) == tables
     other.close()
+
+
+async def test_objects_that_nothing_names_are_taken_away_after_a_while_and_no_others(tmp_path: Path) -> None:
+    clock = HeldClock()
+    objects = SealedObjects(FolderObjects(tmp_path / "objects"), 0)
+    house = House(tmp_path / "one", objects)
+    for number in range(4):
+        assert await house.send(sent(number, PixelData=PIXELS)) == ("stored", "")
+    await Settling(house.store, SystemClock()).settle(1)
+    assert (await house.send(sent(40, PixelData=PIXELS)))[0] == "stored"
+    await Settling(house.store, SystemClock()).settle(1)
+    objects.put_new(f"{FOLDER}{9:012d}", [b"an attempt that was not recorded"])
+    before = answers(house.store)
+    sweeping = Sweeping(house.store, clock)
+    assert await sweeping.look() == 0
+    assert house.rows("SELECT COUNT(*) FROM former_object") == [(0,)]
+    clock.move(limits.RETIRED_S - 1)
+    assert await sweeping.look() == 0
+    clock.move(2)
+    assert await sweeping.look() == 2
+    assert [each.name for each in objects.names(FOLDER)] == [f"{FOLDER}{2:012d}"]
+    assert answers(house.store) == before
+
+    await house.store.commit(lambda transaction: transaction.unsettle(1))
+    assert await sweeping.look() == 0
+    clock.move(2 * limits.RETIRED_S)
+    assert await sweeping.look() == 0
+    assert answers(house.store) == before
+    house.store.close()
 
 
 async def test_a_batch_that_the_object_store_refused_is_refused_and_the_next_one_is_taken(

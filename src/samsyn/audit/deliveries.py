@@ -1,10 +1,9 @@
 """How far the receivers of the audit journal have got it, read from the index as it lies."""
 
-from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
-from samsyn.store.index import audit_rows, sqlite
+from samsyn.store.index import audit_rows
+from samsyn.store.index.port import IndexConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +16,10 @@ class DeliveryState:
     set_aside: tuple[tuple[int, str, str], ...]
 
 
-def delivery_states(folder: Path) -> list[DeliveryState]:
+def delivery_states(connection: IndexConnection) -> list[DeliveryState]:
     """Every receiver that ever got something, by name."""
-    with closing(sqlite.open_reader(folder / "index.sqlite")) as connection:
-        entries = audit_rows.last_sequence(connection)
-        return [
-            DeliveryState(name, delivered, entries, tuple(audit_rows.set_aside(connection, name)))
-            for name, delivered in audit_rows.places(connection)
-        ]
+    entries = audit_rows.last_sequence(connection)
+    return [
+        DeliveryState(name, delivered, entries, tuple(audit_rows.set_aside(connection, name)))
+        for name, delivered in audit_rows.places(connection)
+    ]

@@ -12,6 +12,8 @@ from samsyn.audit.proof import prove
 from samsyn.clock import SystemClock
 from samsyn.errors import BadInput, ConfigurationError
 from samsyn.settings import Settings
+from samsyn.store.index.port import FAULTS
+from samsyn.store.opening import asking
 
 
 def verify(
@@ -71,8 +73,13 @@ def anchor(config: Path | None, data: Path | None) -> int:
 
 def deliveries(config: Path | None, data: Path | None) -> int:
     """Prints how far each receiver has got the journal, and what was set aside; 1 when something was refused."""
-    _, folder = _folder(config, data)
-    told = delivery_states(folder)
+    values, folder = _folder(config, data)
+    values = values.model_copy(update={"data": values.data.model_copy(update={"folder": folder})})
+    try:
+        with asking(values) as connection:
+            told = delivery_states(connection) if connection is not None else []
+    except FAULTS as problem:
+        raise ConfigurationError(f"the index can not be asked: {problem}") from problem
     if not told:
         print("No receiver has got anything yet.")
     for state in told:
@@ -85,7 +92,7 @@ def deliveries(config: Path | None, data: Path | None) -> int:
 def _folder(config: Path | None, data: Path | None) -> tuple[Settings, Path]:
     values = settings.load(config)
     folder = data or values.data.folder
-    if not (folder / "journal").is_dir():
+    if values.objects.kind == "folder" and not (folder / "journal").is_dir():
         raise ConfigurationError(f"{folder} is no data folder of Samsyn: there is no journal in it")
     return values, folder
 

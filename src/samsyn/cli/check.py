@@ -10,10 +10,12 @@ from pathlib import Path
 
 import samsyn
 from samsyn import limits, settings
-from samsyn.errors import ConfigurationError
+from samsyn.errors import ConfigurationError, OutOfResources
 from samsyn.exchange.security import listener_context
 from samsyn.settings import Settings
 from samsyn.store.index import engagement_rows, upkeep_rows
+from samsyn.store.index.port import FAULTS, IndexConnection
+from samsyn.store.opening import asking, index_complaints, open_objects, shared_key
 
 
 def run(config: Path | None) -> int:
@@ -29,8 +31,8 @@ def run(config: Path | None) -> int:
         *_anchors(values),
         *_tls(values),
         *_disk(values),
-        *_damage(values),
-        *_engagements(values),
+        *_index(values),
+        *_elsewhere(values),
         *_parts(),
         *_providers(values),
     ]
@@ -80,6 +82,10 @@ def _secrets(values: Settings) -> Iterator[str]:
         ("[audit] anchor_key_file", values.audit.anchor_key_file),
         ("[storelog] key_file", values.storelog.key_file),
         ("[atna] key_file", values.atna.key_file),
+        ("[index] password_file", values.index.password_file),
+        ("[objects] access_key_file", values.objects.access_key_file),
+        ("[objects] secret_key_file", values.objects.secret_key_file),
+        ("[node] secret_file", values.node.secret_file),
         ("[engagement_index] key_file", values.engagement_index.key_file),
     ):
         if file is None:
@@ -127,8 +133,20 @@ def _disk(values: Settings) -> Iterator[str]:
         )
 
 
-def _damage(values: Settings) -> Iterator[str]:
-    count = upkeep_rows.damage_count(values.data.folder / "index.sqlite")
+def _index(values: Settings) -> list[str]:
+    """The index's database, and what stands in it. A file that can not be read is made anew at the next start."""
+    found = index_complaints(values)
+    if found:
+        return found
+    try:
+        with asking(values) as connection:
+            return [*_damage(connection), *_engagements(values, connection)]
+    except FAULTS:
+        return [*_engagements(values, None)]
+
+
+def _damage(connection: IndexConnection | None) -> Iterator[str]:
+    count = upkeep_rows.damage_count(connection) if connection is not None else 0
     if count:
         yield (
             f"{count} stored bodies are damaged and not served: stop the service, run `samsyn scrub` to have them"
@@ -136,13 +154,13 @@ def _damage(values: Settings) -> Iterator[str]:
         )
 
 
-def _engagements(values: Settings) -> Iterator[str]:
+def _engagements(values: Settings, connection: IndexConnection | None) -> Iterator[str]:
     """A source system that nobody is told of is never asked."""
     if not values.engagement_index.address:
         return
     if not any(provider.source_system for provider in values.provider):
         yield "[engagement_index] is set but no provider has a source_system: nothing would be told"
-    waiting, refused = engagement_rows.counts(values.data.folder / "index.sqlite")
+    waiting, refused = engagement_rows.counts(connection) if connection is not None else (0, 0)
     if refused:
         yield (
             f"the engagement index has refused {refused} engagements: look for engagement-refused in the log;"
@@ -153,6 +171,18 @@ def _engagements(values: Settings) -> Iterator[str]:
             f"{waiting} persons' changes wait for the engagement index: is [engagement_index] address right, and"
             " does it answer?"
         )
+
+
+def _elsewhere(values: Settings) -> Iterator[str]:
+    """The object store is written to and read."""
+    try:
+        objects = open_objects(values.objects)
+        shared_key(values, "check")
+    except (ConfigurationError, OutOfResources) as problem:
+        yield f"{problem.detail}; see [objects] and [node]"
+    else:
+        if objects is not None:
+            objects.close()
 
 
 def _ports(values: Settings) -> Iterator[str]:

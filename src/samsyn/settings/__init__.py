@@ -24,18 +24,19 @@ from pydantic_core import PydanticCustomError
 
 from samsyn.errors import ConfigurationError
 from samsyn.settings.auditing import AtnaSettings, AuditSettings, StoreLogSettings
-from samsyn.settings.cluster import IndexSettings, NodeSettings, ObjectsSettings
+from samsyn.settings.cluster import IndexSettings, NodeSettings, ObjectsSettings, refuse_unsafe
 from samsyn.settings.contracts import (
     ConsumerSettings,
     EngagementIndexSettings,
     ReleaseSettings,
     SourceSystemSettings,
 )
+from samsyn.settings.national import NationalSettings
 from samsyn.settings.places import explain
 from samsyn.settings.prefetch import PrefetchSettings
 from samsyn.settings.receivers import Hl7ReceiverSettings
 from samsyn.settings.section import Section, is_loopback
-from samsyn.settings.smart import AppSettings, BackendSettings
+from samsyn.settings.smart import AppSettings, BackendSettings, NotifyAddresses
 
 __all__ = ["AtnaSettings", "AuditSettings", "Section", "StoreLogSettings", "is_loopback"]
 
@@ -80,15 +81,6 @@ def _public(address: str) -> str:
 
 
 PublicAddress: TypeAlias = Annotated[str, AfterValidator(_public)]
-
-
-def _tls(address: str) -> str:
-    if address and (urlsplit(address).scheme != "https" or not urlsplit(address).hostname):
-        raise ValueError("the address of a national service is https")
-    return address
-
-
-TlsAddress: TypeAlias = Annotated[str, AfterValidator(_tls)]
 
 
 class DataSettings(Section):
@@ -241,40 +233,6 @@ class LoginSettings(Section):
         return self
 
 
-class NationalSettings(Section):
-    """The national services (RIV-TA); without an address a register is kept here only. An address may have the place
-    {operation}, where each operation of a service has its own."""
-
-    blocking_address: TlsAddress = Field(default="", description="The blocking service (version 4).")
-    consent_address: TlsAddress = Field(default="", description="The consent service (version 2).")
-    relation_address: TlsAddress = Field(default="", description="The patient relation service (version 1).")
-    access_log_address: TlsAddress = Field(
-        default="", description="GetAccessLogsForPatient (version 2), for the patient's extract."
-    )
-    hsa_address: TlsAddress = Field(
-        default="", description="The staff directory: assignments come from it, no longer from claims."
-    )
-    logical_address: str = Field(
-        default="SE165565594230-1000", description="Logical address in every call's header."
-    )
-    certificate_file: Path | None = Field(default=None, description="Our function certificate (PEM).")
-    key_file: Path | None = Field(default=None, description="The key to it (PEM).")
-    ca_file: Path | None = Field(default=None, description="Whom we trust (PEM); empty = the system's list.")
-    every_s: int = Field(default=60, ge=5, le=3600, description="Seconds between two readings of blocks.")
-    stale_after_s: int = Field(
-        default=3600,
-        ge=60,
-        le=86_400,
-        description="Age of the copy of blocks above which other units' and providers' information is closed.",
-    )
-    grants_every_s: float = Field(
-        default=4.0, ge=1, le=60, description="The same of consents and relations: a call for each provider."
-    )
-    grants_stale_after_s: int = Field(
-        default=120, ge=10, le=3600, description="Age above which no consent or relation read there counts."
-    )
-
-
 class UnitSettings(Section):
     """A care unit (vårdenhet)."""
 
@@ -323,23 +281,6 @@ class Hl7SourceSettings(Section):
     hsa_id: str = Field(
         default="", description="HSA-id in its client certificate: then it may come by TLS only."
     )
-
-
-def _notifiable(address: str) -> str:
-    place = urlsplit(address)
-    safe = place.scheme == "https" or (place.scheme == "http" and is_loopback(place.hostname or ""))
-    if not safe or not place.hostname or place.username or place.query or place.fragment:
-        raise ValueError(f"{address} is no https address (or http on loopback) without user and query")
-    return address
-
-
-NotifyAddresses: TypeAlias = Annotated[
-    tuple[Annotated[str, AfterValidator(_notifiable)], ...],
-    Field(
-        description="Where FHIR subscriptions of this system may notify: addresses whose host and port must be the"
-        " same and whose path must begin the endpoint's. Empty = it can not subscribe."
-    ),
-]
 
 
 class TokenSettings(Section):
@@ -460,18 +401,7 @@ class Settings(Section):
         by_tls = [source.application for p in self.provider for source in p.hl7_source if source.hsa_id]
         if by_tls and not self.mllp_tls.is_on:
             raise ValueError(f"{by_tls[0]} needs TLS, but [mllp_tls] has no certificate")
-        if self.index.kind == "postgresql" and not (self.node.name and self.node.secret_file):
-            raise ValueError("nodes that share an index need [node] name and secret_file")
-        if self.index.kind == "postgresql" and self.objects.kind == "folder":
-            raise ValueError(
-                "nodes that share an index need [objects] kind = 's3': bytes must not end with a node"
-            )
-        if (
-            self.node.durability == "own-journal"
-            and self.index.kind == "sqlite"
-            and self.objects.kind == "s3"
-        ):
-            raise ValueError("[node] durability = 'own-journal' needs [index] kind = 'postgresql'")
+        refuse_unsafe(self.index, self.objects, self.node)
         receivers = [each.name for p in self.provider for each in p.hl7_receiver]
         _refuse_doubles(receivers, "receiver")
         to_tls = [each.name for p in self.provider for each in p.hl7_receiver if each.tls]

@@ -106,3 +106,16 @@ class NodeSettings(Section):
         le=300,
         description="After so long without a sign of life a node's work is taken over by another one.",
     )
+
+
+def refuse_unsafe(index: IndexSettings, objects: ObjectsSettings, node: NodeSettings) -> None:
+    """ValueError when the three together would lose bytes, or tell nodes apart that are one."""
+    if index.kind == "postgresql" and not (node.name and node.secret_file):
+        raise ValueError("nodes that share an index need [node] name and secret_file")
+    if index.kind == "postgresql" and objects.kind == "folder":
+        raise ValueError(
+            "nodes that share an index need [objects] kind = 's3': bytes must not end with a node"
+        )
+    own = node.durability == "own-journal" and objects.kind == "s3"
+    if own and not (index.kind == "postgresql" and node.number):
+        raise ValueError("[node] durability = 'own-journal' needs [index] kind = 'postgresql' and a number")

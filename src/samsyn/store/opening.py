@@ -1,6 +1,8 @@
 """A store as the settings say: where its truth lies, and which database keeps its index."""
 
 import hmac
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -9,11 +11,13 @@ from samsyn.clock import Clock
 from samsyn.errors import ConfigurationError
 from samsyn.settings import Settings
 from samsyn.settings.cluster import ObjectsSettings
-from samsyn.store.index.port import Index
+from samsyn.store.index.port import Index, IndexConnection, IndexFault
 from samsyn.store.index.postgresql.index import PostgresIndex
+from samsyn.store.index.sqlite import SqliteIndex
 from samsyn.store.objects.port import Objects
 from samsyn.store.objects.s3 import S3Objects
 from samsyn.store.objects.sealed import SealedObjects
+from samsyn.store.objects.series_objects import SeriesObjects
 from samsyn.store.peers import Peers
 from samsyn.store.places import OwnJournal
 from samsyn.store.shared.port import SharedState
@@ -48,6 +52,38 @@ def open_index(values: Settings) -> Index | None:
     # With one journal for all nodes there is one place up to which it counts, whoever wrote last.
     journal = "shared" if values.node.durability == "object-store" else values.node.name
     return PostgresIndex(index.address, journal, secret_in(index.password_file) or None, index.schema_name)
+
+
+@contextmanager
+def asking(values: Settings) -> Iterator[IndexConnection | None]:
+    """A reader of the index, which a service may have open; None where there is no index of this program yet.
+
+    IndexFault: the database can not be asked.
+    """
+    index: Index = open_index(values) or SqliteIndex(values.data.folder / "index.sqlite")
+    objects = SeriesObjects(values.data.folder / "objects")
+    try:
+        if index.is_there() and index.is_of_this_version():
+            with closing(index.open_reader(objects)) as connection:
+                yield connection
+        else:
+            yield None
+    finally:
+        index.close()
+        objects.close()
+
+
+def index_complaints(values: Settings) -> list[str]:
+    """What keeps the database of the settings from being used, in sentences for the operator."""
+    index = open_index(values)
+    if not isinstance(index, PostgresIndex):
+        return []
+    try:
+        return index.complaints()
+    except IndexFault as problem:
+        return [f"{problem}: look at [index] address and password_file, and whether the database runs"]
+    finally:
+        index.close()
 
 
 def drop_index(values: Settings) -> None:

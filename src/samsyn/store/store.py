@@ -15,7 +15,7 @@ from samsyn.errors import ConfigurationError, DamagedData, OutOfResources
 from samsyn.model.imaging import BodyLocation, StoredInstance
 from samsyn.store import damage, replay
 from samsyn.store.index import settled_rows, version_rows
-from samsyn.store.index.port import FAULTS, Index, IndexAway, IndexConnection
+from samsyn.store.index.port import FAULTS, Index, IndexAway, IndexConnection, IndexFault
 from samsyn.store.index.sqlite import SqliteIndex
 from samsyn.store.objects.manifest import FrameTable
 from samsyn.store.objects.port import Objects
@@ -65,6 +65,9 @@ class Store:
         self._lock = lock(folder)
         try:
             self._open()
+        except IndexFault as problem:
+            os.close(self._lock)
+            raise ConfigurationError(f"the index can not be used: {problem}") from problem
         except BaseException:
             os.close(self._lock)
             raise

@@ -1,8 +1,6 @@
 """Reads of what the engagement index has been told, and of whose engagements may have changed."""
 
-import sqlite3
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
 
 from samsyn.store.index.port import IndexConnection, Row
@@ -44,16 +42,7 @@ def count_refused(connection: IndexConnection) -> int:
     return int(connection.execute(_REFUSED).fetchone()[0])
 
 
-def counts(path: Path) -> tuple[int, int]:
-    """(waiting, refused) in the index file of a store that may be open elsewhere; zeros when it can not be read."""
-    try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    except sqlite3.Error:
-        return 0, 0
-    try:
-        waiting, refused = (int(connection.execute(sql).fetchone()[0]) for sql in (_WAITING, _REFUSED))
-        return waiting, refused
-    except sqlite3.Error:
-        return 0, 0
-    finally:
-        connection.close()
+def counts(connection: IndexConnection) -> tuple[int, int]:
+    """(waiting, refused)."""
+    waiting, refused = (int(connection.execute(sql).fetchone()[0]) for sql in (_WAITING, _REFUSED))
+    return waiting, refused

@@ -111,6 +111,9 @@ class Index(Protocol):
     def is_away(self) -> bool:
         """Whether it could not be reached when it was last asked."""
 
+    def is_there(self) -> bool:
+        """Whether there is an index, of whatever version."""
+
     def is_of_this_version(self) -> bool:
         """Whether it is new or has the tables that this program needs; False also for what is no index."""
 

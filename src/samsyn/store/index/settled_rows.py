@@ -1,6 +1,6 @@
 """Reads of settled series: which they are by SQL, what is in them from their manifests."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import orjson
@@ -182,3 +182,29 @@ def settled_before(connection: IndexConnection, sop_uid: str, before: str) -> St
 def next_object(connection: IndexConnection) -> int:
     """A key that no object had that a record tells of."""
     return int(connection.execute("SELECT last_object FROM settled_size").fetchone()[0]) + 1
+
+
+def object_keys(connection: IndexConnection) -> set[int]:
+    """Keys of all series objects that a row names, former ones among them."""
+    rows = connection.execute(
+        "SELECT object_key FROM series_object UNION ALL SELECT object_key FROM former_object"
+    )
+    return {row[0] for row in rows}
+
+
+def empty_former_objects(connection: IndexConnection) -> list[int]:
+    """Keys of former objects in which no instance lies any more."""
+    keys = [row[0] for row in connection.execute("SELECT object_key FROM former_object").fetchall()]
+    return [
+        key
+        for key in keys
+        if not is_named_by_rows(lambda sql, *values: connection.execute(sql, values).fetchone(), key)
+    ]
+
+
+def is_named_by_rows(one: Callable[..., Any], object_key: int) -> bool:
+    """Whether a row has its bytes in the object. `one` asks for the first row of an SQL question."""
+    return any(
+        one(f"SELECT 1 FROM {table} WHERE segment = ? LIMIT 1", -object_key) is not None
+        for table in ("instance", "original_body", "held")
+    )

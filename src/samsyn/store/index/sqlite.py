@@ -49,6 +49,10 @@ class SqliteIndex:
         self._path = path
         self._log = path.with_name(path.name + "-wal")
 
+    def is_there(self) -> bool:
+        """Whether there is a file."""
+        return self._path.exists()
+
     def is_of_this_version(self) -> bool:
         """Whether the file is new or has the tables that this program needs; False also for what is no index."""
         if not self._path.exists():

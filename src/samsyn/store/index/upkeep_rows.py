@@ -1,7 +1,5 @@
 """Reads of what the scrub knows, and of whether a row still names a place in the journal."""
 
-import sqlite3
-from pathlib import Path
 from typing import Any, Final
 
 from samsyn.store.index import tables
@@ -47,18 +45,9 @@ def is_named_elsewhere(connection: IndexConnection, sop_uid: str, segment: int, 
     )
 
 
-def damage_count(path: Path) -> int:
-    """Marks in the index file of a store that may be open elsewhere; 0 also when there is no index that can be read."""
-    try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    except sqlite3.Error:
-        return 0
-    try:
-        return int(connection.execute("SELECT COUNT(*) FROM damage").fetchone()[0])
-    except sqlite3.Error:
-        return 0
-    finally:
-        connection.close()
+def damage_count(connection: IndexConnection) -> int:
+    """Marks of damage."""
+    return int(connection.execute("SELECT COUNT(*) FROM damage").fetchone()[0])
 
 
 def _has_row(

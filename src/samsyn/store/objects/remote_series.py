@@ -8,7 +8,7 @@ back from the store and compared, before any record names it.
 import hashlib
 import mmap
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -73,6 +73,16 @@ class RemoteSeries(SeriesObjects):
             except DamagedData:
                 return False
         return digest.hexdigest() == sha256
+
+    def keys(self) -> Iterator[int]:
+        """Keys of all objects that are there, named or not."""
+        for each in self._objects.names(FOLDER):
+            yield int(each.name.removeprefix(FOLDER))
+
+    def delete(self, object_key: int) -> None:
+        """Takes an object away that nothing names any more."""
+        self._objects.delete(name_of(object_key))
+        self.forget(object_key)
 
     def adopt(self, object_key: int, second_copy: Path, count: int) -> bool:
         """False: an object store keeps its copies itself."""

@@ -9,7 +9,9 @@ Signature Version 4 has it, and the MD5 that most stores answer as ETag is compa
 """
 
 import hashlib
+import logging
 import mmap
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -38,11 +40,14 @@ from samsyn.errors import (
 )
 from samsyn.store.objects.port import Listed, Piece, checked
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 _MD5_CHARACTERS: Final = 32
 _MOST_IN_MEMORY: Final = 64 * limits.MIB
 """A batch of the journal is shorter; what is longer is a series."""
+_STATUS: Final = re.compile(r"status code: (\d{3})")
 _PROBE: Final = "probe/put-if-absent"
 
 
@@ -241,14 +246,16 @@ def _asked(call: Callable[[], T]) -> T | None:
     except (AlreadyExistsError, PreconditionError) as problem:
         raise _Taken from problem
     except (PermissionDeniedError, UnauthenticatedError, NotSupportedError, InvalidPathError) as problem:
-        raise StoreFailed(f"objects: {_short(problem)}") from problem
+        raise StoreFailed(_short(problem)) from problem
     except BaseError as problem:
-        text = _short(problem)
-        if "416" in text:
+        if "416 Range" in str(problem):
             raise DamagedData("an object ends before the place that was asked for") from problem
-        raise OutOfResources(f"objects: {text}") from problem
+        raise OutOfResources(_short(problem)) from problem
 
 
 def _short(problem: BaseError) -> str:
-    """The library's first line, without the answer's body: for the operator's log."""
-    return str(problem).partition("\n")[0].partition(": <?xml")[0][:300]
+    """What a sender may hear: no address and no answer's body. The library's own words go to the operator's log."""
+    text = str(problem).partition("\n")[0].partition(": <?xml")[0][:300]
+    log.warning("object-store-failed", extra={"error": text})
+    status = _STATUS.search(text)
+    return f"the object store answered {status[1]}" if status else "the object store did not answer"

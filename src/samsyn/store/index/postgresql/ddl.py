@@ -18,7 +18,7 @@ _TRIGGER: Final = re.compile(
     re.DOTALL,
 )
 _PARTITIONED: Final = {"audit": "RANGE (sequence)"}
-"""Tables that only grow, parted where that costs no uniqueness: see docs/adr/0018-scale-out.md."""
+"""Tables that only grow, parted where that costs no uniqueness: see docs/adr/0018-index-in-postgresql.md."""
 AUDIT_PARTITION_ENTRIES: Final = 10_000_000
 """Entries of the audit journal in one partition: some gigabytes, so that an old one can be moved as a whole."""
 

@@ -22,6 +22,8 @@ from samsyn.store.objects.series_objects import SeriesObjects
 
 T = TypeVar("T")
 
+OLDEST_SERVER: Final = 14
+"""Oldest PostgreSQL that the tests were made for in kind (stored generated columns, partitions with keys)."""
 _STATE: Final = """
 CREATE TABLE cluster_state(one BIGINT PRIMARY KEY CHECK(one = 1), version BIGINT NOT NULL, sequence BIGINT NOT NULL,
   keys TEXT NOT NULL, time TEXT NOT NULL, places TEXT NOT NULL) WITH (fillfactor = 10);
@@ -98,6 +100,38 @@ class PostgresIndex:
     def is_away(self) -> bool:
         """Whether it could not be reached when it was last asked."""
         return self._is_away
+
+    def is_there(self) -> bool:
+        """Whether the tables were ever made."""
+
+        async def ask(connection: asyncpg.Connection) -> bool:
+            return await connection.fetchval("SELECT to_regclass('cluster_state')") is not None
+
+        return self._do(self._schema, ask)
+
+    def complaints(self) -> list[str]:
+        """What keeps the database from being used, in sentences for the operator. IndexFault: it can not be asked."""
+
+        async def ask(connection: asyncpg.Connection) -> list[str]:
+            found = []
+            encoding = await connection.fetchval("SHOW server_encoding")
+            if encoding != "UTF8":
+                found.append(f"the index's database has the encoding {encoding}: make one with UTF8")
+            if connection.get_server_version().major < OLDEST_SERVER:
+                found.append(f"PostgreSQL is older than {OLDEST_SERVER}: use a newer one")
+            may = await connection.fetchval(
+                "SELECT to_regclass('cluster_state') IS NOT NULL"
+                " OR has_database_privilege(current_database(), 'CREATE')"
+            )
+            if not may:
+                found.append(
+                    f"the user of [index] address may not make the schema {self._schema}: grant CREATE on the database"
+                )
+            if await connection.fetchval("SHOW synchronous_commit") == "off":
+                found.append("synchronous_commit is off: what was acknowledged may be lost; switch it on")
+            return found
+
+        return self._do(self._schema, ask)
 
     def is_of_this_version(self) -> bool:
         """Whether the schema is new or has the tables that this program needs."""

@@ -81,6 +81,9 @@ class Notifier:
         self._states: dict[str, _State] = {}
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._http = httpx.AsyncClient(
+            trust_env=False, timeout=limits.NOTIFICATION_TIMEOUT_S, follow_redirects=False
+        )
         self.told = 0
         """Events told since start, for metrics."""
         self.failures = 0
@@ -89,9 +92,6 @@ class Notifier:
     def start(self) -> None:
         """Begins on the running event loop, at the places that are durable: another node may have told meanwhile."""
         self._states.clear()
-        self._http = httpx.AsyncClient(
-            trust_env=False, timeout=limits.NOTIFICATION_TIMEOUT_S, follow_redirects=False
-        )
         self._task = asyncio.create_task(self._run(), name="subscriptions")
 
     async def stop(self) -> None:

@@ -172,6 +172,7 @@ def _fill(transaction: Transaction) -> None:
             question="Fråga",
             history="",
             referrer="",
+            changed=transaction.time,
             message_key=0,
             **item,
             **named,

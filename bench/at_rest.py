@@ -19,7 +19,7 @@ _TABLES = ("settled_uid", "series_object", "settled_size", "instance", "sqlite_a
 
 def at_rest(bench: Bench) -> None:
     """In process, on the same disk. A peer keeps a row and a file of each instance."""
-    series = bench.scaled(50)
+    series = bench.scaled(100)
     index = bench.row(f"Index bytes of a settled instance, series of {_A_SERIES}", "bytes", "<= 10")
     files = bench.row("Files of a settled series", "files", "<= 2")
     used, count = asyncio.run(_settled(bench.folder / "at_rest", series))

@@ -22,13 +22,16 @@ class Refused(Exception):
 
 
 def message(run: str, connection: int, number: int) -> bytes:
-    """One final report with its frame."""
+    """One final report with its frame; each has times, a person and a name of its own, so that none was read before."""
     name = f"{run}-{connection}-{number}"
+    minute = connection * 1_000 + number
+    day = f"202403{1 + minute // 1_440 % 28:02}"
+    at = f"{day}{minute // 60 % 24:02}{minute % 60:02}"
     lines = [
-        f"MSH|^~\\&|NORDRIS|NORDSJUKHUSET|SAMSYN||20240315101530||ORU^R01^ORU_R01|{name}|P|2.5||||||8859/1",
-        f"PID|1||B{connection}-{number}||Bänktest^Nummer||19900101|F",
+        f"MSH|^~\\&|NORDRIS|NORDSJUKHUSET|SAMSYN||{at}30||ORU^R01^ORU_R01|{name}|P|2.5||||||8859/1",
+        f"PID|1||B{connection}-{number}||Bänktest^Nummer {number}||19900101|F",
         f"ORC|RE|R{name}",
-        f"OBR|1|R{name}|F{name}|CTTHX^DT thorax^L|||20240315093000|||||||||||A{name}||||20240315101500|||F",
+        f"OBR|1|R{name}|F{name}|CTTHX^DT thorax^L|||{at}00|||||||||||A{name}||||{at}15|||F",
         *(f"OBX|{place}|TX|UTL^Utlåtande||{_LINE}||||||F" for place in range(1, LINES + 1)),
     ]
     return b"\x0b" + "\r".join(lines).encode("latin-1") + b"\r\x1c\r"

@@ -38,6 +38,10 @@ class Row:
         """The median over the rounds, None when this server was not measured here."""
         return statistics.median(self.values[name]) if self.values.get(name) else None
 
+    def median_cpu_ms(self, name: str) -> float:
+        """CPU time of this server for each operation, the median over the rounds."""
+        return statistics.median(self.cpu_ms[name])
+
     def ratio(self) -> float | None:
         """How many times better than Orthanc."""
         ours, theirs = self.median("Samsyn"), self.median("Orthanc")

@@ -32,9 +32,11 @@ def hl7(bench: Bench) -> None:
             bench.measured(row, bench.samsyn, work)
             row.values["disk"].append(disk_rate(bench.folder, _RECORD_BYTES, connections, 1.0))
             syncs.append(disk_rate(bench.folder, _RECORD_BYTES, 1, 1.0))
+        cpu = row.median_cpu_ms("Samsyn")
         ours, disk, alone = row.median("Samsyn") or 0.0, row.median("disk") or 1.0, statistics.median(syncs)
         print(
             f"    {title}: {ours:,.0f}/s; the disk {alone:,.0f} syncs/s, which is {ours / alone:.0%};"
-            f" with {connections} in each sync {disk:,.0f}/s, which is {ours / disk:.0%}",
+            f" with {connections} in each sync {disk:,.0f}/s, which is {ours / disk:.0%}."
+            f" {cpu:.2f} ms of CPU each: one core would do {1000 / cpu:,.0f}/s",
             file=sys.stderr,
         )

@@ -40,6 +40,9 @@ decided like the first one. Everything else is `no-store`.
 
 **Byte ranges** are given of every answer that is a single part: instances, frames, bulk data, videos, PDF documents.
 
+**Compression.** Metadata of one series as JSON come in gzip (`Content-Encoding`) where `Accept-Encoding` takes it; they
+are kept ready in that form. Nothing else is compressed on its way, since pixel data are as small as they get.
+
 **Taking back.** DELETE never removes anything: it writes a rejection note (IHE RAD IOCM) that hides what the address
 names, as notes do that come by C-STORE or STOW-RS. `reason` is one of {codes}; without it 113001. Only systems with
 `steward` in their settings and people with the role steward and a token may, and only in studies of their own

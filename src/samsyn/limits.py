@@ -475,8 +475,6 @@ BACKEND_TOKEN_S: Final = 300
 """Life of a server's token, s: the guide's longest; a server asks for a new one."""
 ASSERTION_S: Final = 300
 """Longest life of a server's signed assertion, s (SMART Backend Services)."""
-MAX_KNOWN_ASSERTIONS: Final = 100_000
-"""Assertions remembered so that none counts twice: three hundred a second for five minutes."""
 MAX_SMART_TOKENS: Final = 100_000
 """Tokens of apps and servers that are alive at once; the oldest gives way."""
 MAX_OPENED_PATIENTS: Final = 20

@@ -265,14 +265,14 @@ class Server:
         self._rooms = WaitingRooms(clock, shared)
         self._outbound = httpx.AsyncClient(trust_env=False, timeout=10.0)
         login = self._settings.login
+        subjects, fhir = self._connections.backends(), f"{self._base}/fhir"
+        self._smart = smart_authority(self._settings, subjects, self._rooms, clock, fhir, self._address)
         self._directory, demo = staff_directory(national), self._base + DEMO_IDP_PATH
         elsewhere = self._directory is not None
         party = sign_on(login, self._address, demo, self._outbound, clock, self._rooms, elsewhere)
         self._desk = LoginDesk(
             party, self._sessions, self._gatekeeper, self._patient_by_number, self._directory
         )
-        subjects, fhir = self._connections.backends(), f"{self._base}/fhir"
-        self._smart = smart_authority(self._settings, subjects, clock, fhir, self._address)
         self._identification = Identification(
             self._sessions, self._tokens, self._system_subject, self._certified_subject
         )
@@ -350,16 +350,8 @@ class Server:
         return routes
 
     def _compartments(self) -> Compartments:
-        return Compartments(
-            f"{self._base}/fhir",
-            self._gatekeeper,
-            self._lookup,
-            self._history,
-            self._finder,
-            self._retriever,
-            self._connections,
-            Measured(self._retriever),
-        )
+        rooms = (self._gatekeeper, self._lookup, self._history, self._finder, self._retriever)
+        return Compartments(f"{self._base}/fhir", *rooms, self._connections, Measured(self._retriever))
 
     def _contracts(self) -> list[Route]:
         callers = Identification(
@@ -413,9 +405,9 @@ class Server:
                 self._mover,
             ),
             clock=self._clock,
+            smart=self._smart,
             rooms=self._rooms,
             ticket_key=shared_key(self._settings, "tickets"),
-            smart=self._smart,
             static_folder=Path(__file__).with_name("static"),
             version=__version__,
         )
@@ -545,10 +537,7 @@ class Server:
                 "audit_anchor_failures_total", "Anchors that could not be kept", self._anchoring.failures
             ),
             *(Reading(*each) for each in (*self._exchange.readings(), *self._engagements.readings())),
-            Reading("subscription_events_total", "Events told to FHIR subscribers", self._notifier.told),
-            Reading(
-                "subscription_failures_total", "Calls that a subscriber did not take", self._notifier.failures
-            ),
+            *(Reading(*each) for each in self._notifier.readings()),
             Reading("jobs_done_total", "Jobs finished", worker.done),
             Reading(
                 "national_blocks_age_seconds", "Age of the copy of blocks; -1: none", self._blocks.age_s()

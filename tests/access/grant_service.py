@@ -30,6 +30,7 @@ ORDER = {
     " startDate? endDate? representedBy? registrationAction",
     "CancelExtendedConsent": "assertionId cancellationAction",
     "DeleteExtendedConsent": "assertionId deletionAction",
+    "EndConsentByPatient": "assertionId patientId representedById? endDateTime?",
     "GetConsentsForCareProvider": "careProviderId createdOnOrAfter? getCancelledFlag",
     "RegisterExtendedPatientRelationRequest": "PatientRelationId PatientId CareProviderId CareUnitId EmployeeId"
     " StartDate? EndDate RegistrationAction",

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest_asyncio
 from starlette.responses import Response
 
 from samsyn import limits
+from samsyn.access.administration import RegisterAdministration
 from samsyn.access.facts import ALL
 from samsyn.access.national.connected import ConnectedMasters
 from samsyn.access.national.consent import ConsentContract
@@ -25,7 +27,7 @@ from samsyn.model.registers import Ground
 from tests.access.grant_service import CONSENT, Given, GrantService, a_grant_service
 from tests.access.house import House, a_house
 from tests.access.national_service import PERSONNUMMER, Certificates, fault
-from tests.access.people import COLLEAGUE, FOREIGN, FOREIGN_UNIT, ME, OWN, SYSTEM, UNIT, staff
+from tests.access.people import COLLEAGUE, FOREIGN, FOREIGN_UNIT, HIMSELF, ME, OWN, SYSTEM, UNIT, staff
 
 GP = staff()
 NUMBER, OTHER_NUMBER = "191212121212", "189001019802"
@@ -213,6 +215,18 @@ async def test_a_wrong_registration_is_annulled_and_one_that_is_gone_already_is_
     await there.masters.start()
     assert await there.masters.told(consent_id)
     assert there.consents.calls_of("DeleteExtendedConsent") == 1
+
+
+async def test_the_patient_himself_ends_a_consent_by_an_operation_of_his_own(there: Connected) -> None:
+    consent_id = await there.consent()
+    himself = replace(HIMSELF, patient_key=1, hsa_id="patient-1")
+    await there.gate.registers.end_ground(himself, consent_id)
+    assert await there.chosen() == NEAR
+    await there.masters.start()
+    assert await there.masters.told(consent_id)
+    assert there.consents.given[consent_id].ended is not None
+    space = "urn:riv:informationsecurity:authorization:consent:EndConsentByPatientResponder:1"
+    assert f"{space}:EndConsentByPatient" in {call[1] for call in there.consents.calls}
 
 
 async def test_a_consent_made_elsewhere_opens_and_its_withdrawal_there_closes_within_five_seconds(
@@ -412,6 +426,17 @@ async def test_a_relation_is_told_in_the_older_contracts_own_forms(there: Connec
     actions = {call[1] for call in there.relations.calls if call[0] == "RegisterExtendedPatientRelation"}
     space = "urn:riv:ehr:patientrelationship:administration:RegisterExtendedPatientRelationResponder:1"
     assert actions == {f"{space}:RegisterExtendedPatientRelation"}
+
+
+async def test_a_relation_that_the_administrator_ends_is_taken_back_there_too(there: Connected) -> None:
+    await there.masters.start()
+    relation = await there.gate.registers.attest_relation(GP, 1)
+    assert await there.masters.told(relation.relation_id)
+    own = replace(GP, roles=frozenset({"block-administrator"}), session_id="administration")
+    administration = RegisterAdministration(there.house.store, there.house.clock, there.gate.registers)
+    await administration.end_relation(own, relation.relation_id, "Gäller inte")
+    assert await there.masters.told(relation.relation_id)
+    assert there.relations.given[relation.relation_id].ended is not None
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_the_whole_form_and_the_bare_one_load(tmp_path: Path) -> None:
         ("number = 1", "number = 1000", "999"),
         ('kind = "s3"', 'kind = "folder"', "must not end with a node"),
         ('bucket = "samsyn"\n', "", "bucket"),
-        ("https://127", "http://objects.test.127", "https"),
+        ("https://127.0.0.1", "http://objects.example", "https"),
         ("samsyn@127", "samsyn:word@127", "without the password"),
         ("postgresql://samsyn@127.0.0.1/samsyn", "", "needs an address"),
         ("number = 1", 'durability = "own-journal"', "a number"),

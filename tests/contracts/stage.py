@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from lxml import etree
+from pydicom.uid import ExplicitVRLittleEndian
 
 from samsyn.endpoints.contracts import names
+from samsyn.ingest.receive import Arrival
 from samsyn.model.sender import Sender
 from tests.doors.doors import imaging_outcome
 from tests.doors.instance import Instance, running
 from tests.hl7v2.messages import message, msh, obr, obx, pid, segment
+from tests.reports.house import image
 
 PERSONNUMMER = "1.2.752.129.2.1.3.1"
 NORD, KLARA = "SE9990000001-0001", "SE9990000002-0001"
@@ -105,6 +108,12 @@ class Stage:
             segment("OBR", detail),
         )
         self.file(raw, sender)
+
+    def image(self, number: str = TOLVAN, accession: str = "ACC300", uid: str = "2.25.10") -> None:
+        """An image of the examination, sent by the same provider."""
+        arrival = Arrival(RIS, str(ExplicitVRLittleEndian), "test")
+        receipt, _ = self.do(self.made.server._intake.receive(arrival, image(number, accession, uid)))
+        assert receipt.outcome == "stored"
 
     def ask(
         self,

@@ -1,11 +1,13 @@
 """What nobody means well with gets a fault that tells nothing, or the contract's own word for it."""
 
 from collections.abc import Iterator
+from random import Random
 
 import pytest
 
 from samsyn import limits
 from samsyn.endpoints.contracts import names
+from samsyn.endpoints.contracts.asked import Form
 from samsyn.endpoints.contracts.envelope import call_in
 from samsyn.errors import BadInput, LimitExceeded
 from tests.contracts.stage import PERSONNUMMER, TOLVAN, Stage, staged
@@ -125,3 +127,47 @@ def test_only_the_wsdl_and_its_forms_are_fetched(stage: Stage) -> None:
         answer.read()
         assert answer.status == status, path
     connection.close()
+
+
+PIECES = (
+    b"<",
+    b">",
+    b"&",
+    b"\x00",
+    b"\xff",
+    b"]]>",
+    b"<!--",
+    b"<?x?>",
+    b"<![CDATA[",
+    b"&#x41;",
+    b"&#0;",
+    b'"',
+    b"<a/>",
+)
+
+
+def _mutant(random: Random) -> bytes:
+    data = bytearray(CALL)
+    for _ in range(random.randint(1, 6)):
+        place, size = random.randrange(len(data)), random.randint(0, 40)
+        match random.randrange(4):
+            case 0:
+                data[place : place + size] = random.choice(PIECES)
+            case 1:
+                del data[place : place + size]
+            case 2:
+                data[place:place] = data[random.randrange(len(data)) :][: size * 4]
+            case _:
+                data[place] = random.randrange(256)
+    return bytes(data)
+
+
+def test_three_thousand_broken_calls_are_refused_in_the_doors_own_words_or_understood() -> None:
+    random, form, understood = Random(20261126), Form(), 0
+    for _ in range(3_000):
+        try:
+            form.question(call_in(_mutant(random)))
+            understood += 1
+        except (BadInput, LimitExceeded):
+            continue
+    assert understood < 1_500

@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
 from samsyn import limits
 from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.contracts.outcomes import dose_area_products
+from samsyn.endpoints.viewer.extract_pdf import lines_in_words
 from samsyn.model.subject import Subject, SubjectKind
 from samsyn.model.texts import MeasuredValue
 from samsyn.patients import links, registry
@@ -121,6 +123,32 @@ def test_images_without_a_report_make_no_outcome(stage: Stage) -> None:
 def test_a_person_nobody_knows_is_answered_like_one_about_whom_nothing_is_shown(stage: Stage) -> None:
     answer = stage.ask(AGDA)
     assert (answer.status, answer.outcomes, answer.result("resultCode")) == (200, [], "OK")
+
+
+def test_a_recording_has_its_own_id_and_a_text_without_a_code_and_no_care_unit_of_its_own(
+    stage: Stage,
+) -> None:
+    stage.order()
+    stage.image()
+    stage.report()
+    answer = stage.ask()
+    recording = answer.outcomes[0].find(".//c:imageRecording", SPACES)
+    assert answer.text("recordingId/root", recording) == NORD_SYSTEM
+    assert answer.text("recordingId/extension", recording) == "2.25.10"
+    (activity,) = recording.findall("c:examinationActivity", SPACES)
+    assert [etree.QName(each).localname for each in activity] == ["originalText"]
+    names = {etree.QName(each).localname for each in recording.iter()}
+    assert not names & {"healthcareProfessionalCareUnitHSAId", "healthcareProfessionalCareGiverHSAId"}
+    assert answer.text("imagingOutcomeHeader/documentTime") == "20240315000000"
+    forms().assertValid(answer.body)
+
+
+def test_what_belongs_to_another_provider_is_not_told_as_a_recording_of_this_one(stage: Stage) -> None:
+    stage.image()
+    stage.report(sender=KLARA_RIS)
+    answer = stage.ask(source=KLARA_SYSTEM)
+    assert len(answer.outcomes) == 1
+    assert answer.outcomes[0].find(".//c:imageRecording", SPACES) is None
 
 
 # -- the question
@@ -269,6 +297,19 @@ def test_what_is_told_is_written_down_with_who_asked(stage: Stage) -> None:
     )
     assert {("OPEN_REPORT", "OVERSIKT", 1), ("OPEN_REPORT", "JOURNALEN", 1)} <= rows
     assert {("SEARCH_PATIENT", "OVERSIKT", 1), ("OWN_RECORD", "JOURNALEN", 1)} <= rows
+
+
+def test_the_patients_log_extract_names_the_consumer_and_takes_it_for_nobodys_guardian(stage: Stage) -> None:
+    stage.report()
+    stage.ask()
+    stage.ask(token="JOURNALEN")
+    himself = Subject(SubjectKind.PATIENT, "patient-1", "Tolvan", None, "s", patient_key=1)
+    extract = stage.do(stage.made.server._extracts.own(himself))
+    lines = {each.consumer: each for each in extract.lines if "report" in each.done}
+    assert set(lines) == {"OVERSIKT", "JOURNALEN"}
+    assert all(each.is_system and not each.is_guardian and not each.is_patient for each in lines.values())
+    shown = lines_in_words(extract, str, stage.made.server._connections)
+    assert {"OVERSIKT", "JOURNALEN"} <= {each.unit for each in shown}
 
 
 def test_a_consumer_is_known_at_no_other_door(stage: Stage) -> None:

@@ -82,8 +82,8 @@ class Instance:
 
     def __init__(self, folder: Path, sink_port: int = 0, changes: dict[str, Any] | None = None) -> None:
         """`changes`: other sections of the settings; "certificates": those of Linden's and Nord's systems; "notify":
-        where systems with a token may be notified, by their names; "providers": what else is set for a provider;
-        "backend": a provider's servers by its HSA-id."""
+        where systems with a token may be notified, by their names; "backend": a provider's servers by its HSA-id;
+        "providers": what else is set for a provider."""
         made = scratch.make(folder, shared_server().url if ON_POSTGRESQL else "")
         values = made.settings.model_dump()
         given = dict(changes or {})

@@ -36,8 +36,8 @@ def app_token(made: Instance, plain: str, scope: str, patient_key: int | None) -
     """A token with the scopes for the same reader in the same session, as the token endpoint keeps it."""
     subject = made.server._tokens.find(plain)
     scopes = granted(scope, ("patient/*.rs", "user/*.rs"), frozenset({"patient", "user"}))
-    grant = Granted(f"app-{scope}-{patient_key}", subject, scopes, (), patient_key, "", "", 0.0)
-    return str(made.server._smart._keep(grant, 3_600)[0])
+    grant = Granted(f"app-{scope}-{patient_key}", subject, scopes, (), patient_key, "", "")
+    return str(made.server._smart._keep("app.", grant))
 
 
 def test_an_app_sees_what_its_reader_sees_or_less(planted: Stage) -> None:

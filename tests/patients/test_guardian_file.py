@@ -12,7 +12,7 @@ from samsyn.access.view import Gatekeeper
 from samsyn.clock import SystemClock
 from samsyn.errors import BadInput, LimitExceeded
 from samsyn.patients.guardian_file import GuardianFile
-from samsyn.store.store import Store
+from tests.indexes import make_store
 
 CHILD, MOTHER, FATHER = "201603092394", "199409112381", "196809129908"
 HEADING = "child;guardian;from;to\n"
@@ -21,7 +21,7 @@ HEADING = "child;guardian;from;to\n"
 class Register:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "guardians.csv"
-        self.store = Store(folder / "data", SystemClock())
+        self.store = make_store(folder / "data", SystemClock())
         self.store.start()
         self.gate = Gatekeeper(self.store, SystemClock())
         self.file = GuardianFile(self.path, self.gate.registers, SystemClock())

@@ -17,6 +17,7 @@ from tests.contracts.stage import NORD_SYSTEM, PERSONNUMMER, TOLVAN, Stage, stag
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with staged(Path(tmp_path_factory.mktemp("zeep"))) as made:
         made.order()
+        made.image()
         made.report("F", "Första svaret.", f22="20240315101500")
         made.report("A", "Tilläggets text: å, ä, ö.", f22="20240316101500")
         made.report("F", "Annan undersökning.", f18="ACC301", f3="RIS301", f22="20230101101500")
@@ -49,6 +50,14 @@ def test_zeep_understands_every_answer_strictly(stage: Stage) -> None:
     assert newest.imagingOutcomeBody.typeOfResult == "TILL"
     assert "Tilläggets text: å, ä, ö." in newest.imagingOutcomeBody.resultReport
     assert newest.imagingOutcomeBody.referral.referralReason == "Pneumoni?"
+    (recording,) = newest.imagingOutcomeBody.imageRecording
+    assert (recording.recordingId.root, recording.recordingId.extension) == (NORD_SYSTEM, "2.25.10")
+    assert (recording.examinationActivity.originalText, recording.examinationActivity.code) == (
+        "DT thorax",
+        None,
+    )
+    assert recording.examinationTimePeriod.start == "20240315000000"
+    assert (recording.numberOfImages, recording.modalityData.typeOfModality) == (1, "CT")
     assert newest.imagingOutcomeHeader.nullified is False
     assert annulled.imagingOutcomeHeader.nullified is True
 

@@ -149,9 +149,11 @@ class House:
                 self.store, self.clock, self.intake, self.filing, self.connections.sender_again, self.mover
             ),
             clock=self.clock,
+            smart=smart_authority(
+                self.settings, {}, WaitingRooms(self.clock), self.clock, f"{self.base}/fhir", self.base
+            ),
             rooms=WaitingRooms(self.clock),
             ticket_key=b"",
-            smart=smart_authority(self.settings, {}, self.clock, f"{self.base}/fhir", self.base),
             static_folder=STATIC,
             version="0.1.0",
         )

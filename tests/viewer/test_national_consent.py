@@ -67,6 +67,7 @@ async def test_the_page_says_what_the_register_answered(tmp_path: Path) -> None:
         page = await client.get(base)
         assert "Samtyckestjänsten kan inte nås" not in visible(page)
         assert "Nordsjukhuset" in page.text
+        assert "i samtyckestjänsten" in visible(page)
         chosen = re.findall(r'name="chosen" value="([^"]+)"', page.text)
         await post(client, page, f"{base}reveal/choose-providers", chosen=chosen)
         page = await client.get(base)

@@ -9,10 +9,11 @@ from datetime import datetime
 from samsyn.access import duties
 from samsyn.access.events import Event, entry
 from samsyn.access.facts import Facts
-from samsyn.access.registers import Registers, consents_of
+from samsyn.access.registers import Registers, consents_of, grant_of
 from samsyn.audit import journal as audit
 from samsyn.clock import Clock
 from samsyn.errors import NotFound
+from samsyn.model.national import Register
 from samsyn.model.registers import Block, CareRelation, Consent, Lift
 from samsyn.model.subject import Purpose, Subject
 from samsyn.store.index import patient_rows, register_rows
@@ -101,6 +102,10 @@ class RegisterAdministration:
             if relation.ends <= datetime.fromisoformat(transaction.time):
                 return
             transaction.update("care_relation", {"relation_id": relation_id}, ends=transaction.time)
+            masters = self._registers.masters
+            grant = grant_of(transaction, relation, "relation")
+            if relation.employee and grant is not None and masters.is_connected(Register.RELATION):
+                masters.tell(transaction, Register.RELATION, grant, subject, wording, act="cancel")
             audit.append(
                 transaction,
                 entry(

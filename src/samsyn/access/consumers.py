@@ -7,13 +7,14 @@ one that serves patients has logged the patient in and reads as he would (rules.
 
 from dataclasses import replace
 
+from samsyn.access.events import FOR_PATIENTS
 from samsyn.errors import NotAllowed
 from samsyn.model.subject import Subject, SubjectKind
 
 
 def consumer(name: str, hsa_id: str, serves_care: bool) -> Subject:
     """A known consumer as a reader."""
-    roles = frozenset({"care"}) if serves_care else frozenset({"patients"})
+    roles = frozenset({"care"}) if serves_care else frozenset({FOR_PATIENTS})
     return Subject(SubjectKind.CONSUMER, hsa_id or name, name, None, session_id=name, roles=roles)
 
 
@@ -29,6 +30,6 @@ def reading_about(subject: Subject, patient_key: int) -> Subject:
     """
     if subject.kind is not SubjectKind.CONSUMER or "care" in subject.roles:
         return subject
-    if "patients" not in subject.roles:
+    if FOR_PATIENTS not in subject.roles:
         raise NotAllowed("a consumer that serves nobody")
     return replace(subject, kind=SubjectKind.PATIENT, patient_key=patient_key)

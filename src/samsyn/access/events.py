@@ -111,6 +111,8 @@ OPENINGS: Final = MappingProxyType(
 )
 """The event for each kind of opening that a door can tell."""
 
+FOR_PATIENTS: Final = "patients"
+"""Role of a national consumer that serves patients; it is also told of the patient as whom it reads."""
 BY_SYSTEM: Final = "system"
 """What `by` in an entry's details says when a system did it, no person."""
 
@@ -189,8 +191,11 @@ def entry(
         elif assignment is not None:
             purpose = assignment.purpose
     told = {key: text[: limits.MAX_WORDING_CHARACTERS] for key, text in (details or {}).items()}
-    if subject.kind in (SubjectKind.SYSTEM, SubjectKind.CONSUMER):
+    is_consumer = subject.kind is SubjectKind.CONSUMER or FOR_PATIENTS in subject.roles
+    if is_consumer or subject.kind is SubjectKind.SYSTEM:
         told["by"] = BY_SYSTEM
+    if is_consumer:
+        told["consumer"] = subject.name
     return AuditEntry(
         event=event.value,
         activity=(activity or activity_of(event)).value,

@@ -138,7 +138,7 @@ class Registers:
             )
             insert_row(transaction, "care_relation", relation)
             if self.masters.is_connected(Register.RELATION):
-                grant = _grant_of(transaction, relation, "relation")
+                grant = grant_of(transaction, relation, "relation")
                 if grant is not None:
                     self.masters.tell(transaction, Register.RELATION, grant, subject, "", act="register")
             details = {"relation": relation.relation_id, "wording": wording}
@@ -195,7 +195,7 @@ class Registers:
             insert_row(transaction, "consent", consent)
             if ground in TWO_STEP and self.masters.is_connected(Register.CONSENT):
                 # Danger does not wait for a register elsewhere: it counts here, and the register is told.
-                grant = _grant_of(transaction, consent, Ground.EMERGENCY.value)
+                grant = grant_of(transaction, consent, Ground.EMERGENCY.value)
                 if grant is not None:
                     reason = f"{ground.value}: {wording}"
                     self.masters.tell(transaction, Register.CONSENT, grant, subject, reason, act="register")
@@ -247,7 +247,7 @@ class Registers:
             consent = Consent(
                 given, patient_key, Ground.CONSENT, provider, unit, employee, begins, ends, channel
             )
-            grant = _grant_of(transaction, consent, Ground.CONSENT.value)
+            grant = grant_of(transaction, consent, Ground.CONSENT.value)
             if grant is None:
                 raise NotSupported("the person has no number that the national register knows")
             audit.append(transaction, entry(subject, Event.ATTEST_CONSENT, patient_key, details=details))
@@ -298,7 +298,7 @@ class Registers:
         if not self.masters.is_connected(Register.CONSENT):
             return
         kind = Ground.CONSENT if consent.ground is Ground.CONSENT else Ground.EMERGENCY
-        grant = _grant_of(transaction, consent, kind.value)
+        grant = grant_of(transaction, consent, kind.value)
         if grant is not None:
             act = "annul" if annulled else "cancel"
             self.masters.tell(transaction, Register.CONSENT, grant, subject, "", act=act)
@@ -463,7 +463,7 @@ class Registers:
         )
 
 
-def _grant_of(transaction: Transaction, row: CareRelation | Consent, kind: str) -> NationalGrant | None:
+def grant_of(transaction: Transaction, row: CareRelation | Consent, kind: str) -> NationalGrant | None:
     """The row as a national register takes it; None: the person has no number that one knows."""
     keys = patient_rows.closure(transaction.all, row.patient_key)
     marks = ",".join("?" * len(keys))

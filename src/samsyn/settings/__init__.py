@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from samsyn.errors import ConfigurationError
+from samsyn.settings.auditing import AtnaSettings, AuditSettings, StoreLogSettings
 from samsyn.settings.cluster import IndexSettings, NodeSettings, ObjectsSettings, refuse_unsafe
 from samsyn.settings.contracts import (
     ConsumerSettings,
@@ -30,13 +31,14 @@ from samsyn.settings.contracts import (
     ReleaseSettings,
     SourceSystemSettings,
 )
+from samsyn.settings.national import NationalSettings
 from samsyn.settings.places import explain
 from samsyn.settings.prefetch import PrefetchSettings
 from samsyn.settings.receivers import Hl7ReceiverSettings
-from samsyn.settings.section import Section, is_loopback, outgoing_address
-from samsyn.settings.smart import AppSettings, BackendSettings
+from samsyn.settings.section import Section, is_loopback
+from samsyn.settings.smart import AppSettings, BackendSettings, NotifyAddresses
 
-__all__ = ["Section", "is_loopback"]
+__all__ = ["AtnaSettings", "AuditSettings", "Section", "StoreLogSettings", "is_loopback"]
 
 
 def _safe(host: str) -> str:
@@ -79,15 +81,6 @@ def _public(address: str) -> str:
 
 
 PublicAddress: TypeAlias = Annotated[str, AfterValidator(_public)]
-
-
-def _tls(address: str) -> str:
-    if address and (urlsplit(address).scheme != "https" or not urlsplit(address).hostname):
-        raise ValueError("the address of a national service is https")
-    return address
-
-
-TlsAddress: TypeAlias = Annotated[str, AfterValidator(_tls)]
 
 
 class DataSettings(Section):
@@ -240,98 +233,6 @@ class LoginSettings(Section):
         return self
 
 
-class AuditSettings(Section):
-    """The audit journal's proof and where it is told on."""
-
-    anchor_file: Path | None = Field(
-        default=None,
-        description="File outside the data folder, best on another machine or a disk that can only be appended to,"
-        " that gets an anchor of the journal; without it a journal that was cut off is not found.",
-    )
-    anchor_seconds: int = Field(
-        default=60, ge=1, le=86_400, description="Seconds between anchors, while entries are written."
-    )
-    anchor_key_file: Path | None = Field(
-        default=None, description="Private Ed25519 key (PEM) that signs anchors; keep it off the data disk."
-    )
-
-
-class StoreLogSettings(Section):
-    """The national log service (StoreLog 2), which gets every reading; off while url is empty."""
-
-    url: Annotated[str, AfterValidator(outgoing_address)] = Field(
-        default="", description="Address of the service."
-    )
-    logical_address: str = Field(
-        default="SE165565594230-1000", description="LogicalAddress: the national service's own HSA-id."
-    )
-    system_id: str = Field(default="", description="Our HSA-id, as in the client certificate.")
-    resource_type: str = Field(default="Bilddiagnostik", description="What readings are readings of.")
-    ca_file: Path | None = Field(default=None, description="Who vouches for the service (PEM).")
-    certificate_file: Path | None = Field(
-        default=None, description="Our function certificate with its chain (PEM)."
-    )
-    key_file: Path | None = Field(default=None, description="Its private key (PEM).")
-
-    @model_validator(mode="after")
-    def _knows_itself(self) -> "StoreLogSettings":
-        if self.url and not self.system_id:
-            raise ValueError("storelog needs our system_id (HSA-id)")
-        return self
-
-
-class AtnaSettings(Section):
-    """An audit record repository (IHE ATNA), which gets every entry by syslog; off while host is empty."""
-
-    host: str = Field(default="", description="Its name or address.")
-    port: int = Field(default=6514, ge=1, le=65535, description="6514 is that of syslog over TLS.")
-    tls: bool = Field(default=True, description="false = plain TCP, on loopback only.")
-    source_id: str = Field(default="samsyn", description="What we call ourselves there (AuditSourceID).")
-    ca_file: Path | None = Field(default=None, description="Who vouches for the repository (PEM).")
-    certificate_file: Path | None = Field(default=None, description="Our certificate with its chain (PEM).")
-    key_file: Path | None = Field(default=None, description="Its private key (PEM).")
-
-    @model_validator(mode="after")
-    def _is_not_overheard(self) -> "AtnaSettings":
-        if self.host and not self.tls and not is_loopback(self.host):
-            raise ValueError("audit entries leave this machine over TLS only")
-        return self
-
-
-class NationalSettings(Section):
-    """The national services (RIV-TA); without an address a register is kept here only. An address may have the place
-    {operation}, where each operation of a service has its own."""
-
-    blocking_address: TlsAddress = Field(default="", description="The blocking service (version 4).")
-    consent_address: TlsAddress = Field(default="", description="The consent service (version 2).")
-    relation_address: TlsAddress = Field(default="", description="The patient relation service (version 1).")
-    access_log_address: TlsAddress = Field(
-        default="", description="GetAccessLogsForPatient (version 2), for the patient's extract."
-    )
-    hsa_address: TlsAddress = Field(
-        default="", description="The staff directory: assignments come from it, no longer from claims."
-    )
-    logical_address: str = Field(
-        default="SE165565594230-1000", description="Logical address in every call's header."
-    )
-    certificate_file: Path | None = Field(default=None, description="Our function certificate (PEM).")
-    key_file: Path | None = Field(default=None, description="The key to it (PEM).")
-    ca_file: Path | None = Field(default=None, description="Whom we trust (PEM); empty = the system's list.")
-    every_s: int = Field(default=60, ge=5, le=3600, description="Seconds between two readings of blocks.")
-    stale_after_s: int = Field(
-        default=3600,
-        ge=60,
-        le=86_400,
-        description="Age of the copy of blocks above which other units' and providers' information is closed.",
-    )
-    grants_every_s: float = Field(
-        default=4.0, ge=1, le=60, description="The same of consents and relations: a call for each provider."
-    )
-    grants_stale_after_s: int = Field(
-        default=120, ge=10, le=3600, description="Age above which no consent or relation read there counts."
-    )
-
-
 class UnitSettings(Section):
     """A care unit (vårdenhet)."""
 
@@ -380,23 +281,6 @@ class Hl7SourceSettings(Section):
     hsa_id: str = Field(
         default="", description="HSA-id in its client certificate: then it may come by TLS only."
     )
-
-
-def _notifiable(address: str) -> str:
-    place = urlsplit(address)
-    safe = place.scheme == "https" or (place.scheme == "http" and is_loopback(place.hostname or ""))
-    if not safe or not place.hostname or place.username or place.query or place.fragment:
-        raise ValueError(f"{address} is no https address (or http on loopback) without user and query")
-    return address
-
-
-NotifyAddresses: TypeAlias = Annotated[
-    tuple[Annotated[str, AfterValidator(_notifiable)], ...],
-    Field(
-        description="Where FHIR subscriptions of this system may notify: addresses whose host and port must be the"
-        " same and whose path must begin the endpoint's. Empty = it can not subscribe."
-    ),
-]
 
 
 class TokenSettings(Section):

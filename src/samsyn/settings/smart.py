@@ -1,13 +1,31 @@
-"""Settings of SMART App Launch and Backend Services: which apps and which servers may have tokens, and how much."""
+"""Settings of the FHIR door: which apps and servers may have tokens (SMART), and where systems may be notified."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from samsyn.settings.section import Section, outgoing_address
+from samsyn.settings.section import Section, is_loopback, outgoing_address
 
 _Address = Annotated[str, AfterValidator(outgoing_address)]
+
+
+def _notifiable(address: str) -> str:
+    place = urlsplit(address)
+    safe = place.scheme == "https" or (place.scheme == "http" and is_loopback(place.hostname or ""))
+    if not safe or not place.hostname or place.username or place.query or place.fragment:
+        raise ValueError(f"{address} is no https address (or http on loopback) without user and query")
+    return address
+
+
+NotifyAddresses: TypeAlias = Annotated[
+    tuple[Annotated[str, AfterValidator(_notifiable)], ...],
+    Field(
+        description="Where FHIR subscriptions of this system may notify: addresses whose host and port must be the"
+        " same and whose path must begin the endpoint's. Empty = it can not subscribe."
+    ),
+]
 
 
 class AppSettings(Section):

@@ -81,6 +81,8 @@ class ExtractLine:
     """A private person who stands in for the patient (vårdnadshavare)."""
     staff: str
     """The reader's name, "" where it is not given out."""
+    consumer: str = ""
+    """The national consumer (such as the national overview of patients) that asked; it tells who its own reader was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +160,9 @@ class Extracts:
                 is_emergency=any(each.activity == Activity.EMERGENCY for each in entries),
                 is_system=entries[0].is_system,
                 is_patient=private and entries[0].actor in himself,
-                is_guardian=private and entries[0].actor not in himself,
+                is_guardian=private and entries[0].actor not in himself and not entries[0].is_system,
                 staff=entries[0].actor_name if named else "",
+                consumer=entries[0].details.get("consumer", ""),
             )
 
 

@@ -20,7 +20,7 @@ from samsyn.access.registers import Registers
 from samsyn.clock import Clock
 from samsyn.model.national import NationalGrant, Register
 from samsyn.model.subject import Subject
-from samsyn.settings import NationalSettings
+from samsyn.settings.national import NationalSettings
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 

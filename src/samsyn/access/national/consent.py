@@ -21,6 +21,7 @@ from samsyn.model.registers import Ground
 
 CORE: Final = "urn:riv:informationsecurity:authorization:consent:2"
 _RESPONDER: Final = "urn:riv:informationsecurity:authorization:consent:{}Responder:2"
+_BY_PATIENT: Final = "urn:riv:informationsecurity:authorization:consent:{}Responder:1"
 _GROUNDS: Final = MappingProxyType({"Consent": Ground.CONSENT.value, "Emergency": Ground.EMERGENCY.value})
 _NATIONAL_LEVEL: Final = "NationalLevel"
 
@@ -89,7 +90,10 @@ class ConsentContract:
     async def end_grant(
         self, grant: NationalGrant, actor: Actor, at: datetime, reason: str, *, annulled: bool
     ) -> None:
-        """See GrantContract."""
+        """See GrantContract. The patient himself ends by an operation of his own (since TKB 2.0.4)."""
+        if not actor.employee:
+            await self._end_by_patient(grant)
+            return
         name = "DeleteExtendedConsent" if annulled else "CancelExtendedConsent"
         space = _RESPONDER.format(name)
         request = etree.Element(f"{{{space}}}{name}", nsmap={None: space, "c": CORE})
@@ -98,13 +102,23 @@ class ConsentContract:
             add(request, space, "deletionAction" if annulled else "cancellationAction"), actor, at, reason
         )
         answer = await self._call(name, request, grant.provider)
-        result = answer.find(f"{{{space}}}result")
-        if result is not None and text_of(result, CORE, "resultCode") in ("NOTFOUND", "INVALIDSTATE"):
-            return  # it is not there, or has been ended already: what was wanted is so
-        check_result(result, CORE, "resultCode", "resultText")
+        _check_ended(answer.find(f"{{{space}}}result"))
 
-    async def _call(self, operation: str, request: Element, provider: str) -> Element:
-        space = _RESPONDER.format(operation)
+    async def _end_by_patient(self, grant: NationalGrant) -> None:
+        name = "EndConsentByPatient"
+        space = _BY_PATIENT.format(name)
+        request = etree.Element(f"{{{space}}}{name}", nsmap={None: space, "c": CORE})
+        add(request, space, "assertionId", grant.grant_id)
+        person = add(request, space, "patientId")
+        add(person, CORE, "root", grant.issuer)
+        add(person, CORE, "extension", grant.number)
+        answer = await self._call(name, request, grant.provider, _BY_PATIENT)
+        _check_ended(answer.find(f"{{{space}}}result"))
+
+    async def _call(
+        self, operation: str, request: Element, provider: str, responder: str = _RESPONDER
+    ) -> Element:
+        space = responder.format(operation)
         answer = await self._client.call(
             f"{space}:{operation}",
             request,
@@ -114,6 +128,12 @@ class ConsentContract:
         if answer.tag != f"{{{space}}}{operation}Response":
             raise OutOfResources("the consent service answers something else")
         return answer
+
+
+def _check_ended(result: Element) -> None:
+    if result is not None and text_of(result, CORE, "resultCode") in ("NOTFOUND", "INVALIDSTATE"):
+        return  # it is not there, or has been ended already: what was wanted is so
+    check_result(result, CORE, "resultCode", "resultText")
 
 
 def _action(action: Element, actor: Actor, at: datetime, reason: str) -> None:

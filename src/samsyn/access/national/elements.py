@@ -14,7 +14,7 @@ from lxml import etree
 from samsyn.access.national.soap import Element
 from samsyn.clock import STOCKHOLM
 from samsyn.errors import BadInput, NotSupported, OutOfResources
-from samsyn.model.subject import Subject
+from samsyn.model.subject import Subject, SubjectKind
 
 LONGEST: Final = 64
 """Characters of an id in an answer: a UUID has 36, an HSA-id 32."""
@@ -27,15 +27,18 @@ class Actor:
     """Who asks for a registration, as the contracts name him (ActorType)."""
 
     employee: str
+    """HSA-id; "" = the patient himself."""
     assignment: str
     assignment_name: str
 
 
 def actor_of(subject: Subject) -> Actor:
-    """The member of staff with the chosen assignment. BadInput: nobody with an HSA-id of his own."""
+    """The member of staff with the chosen assignment, or the patient. BadInput: nobody with an HSA-id of his own."""
+    if subject.kind is SubjectKind.PATIENT:
+        return Actor("", "", "")
     own = subject.assignment
     if own is None or not subject.hsa_id.startswith("SE"):
-        raise BadInput("the national registers take registrations by staff only")
+        raise BadInput("the national registers take registrations by staff and the patient only")
     return Actor(subject.hsa_id, own.hsa_id, own.name)
 
 

@@ -144,7 +144,7 @@ class _Door:
             )
         assert subject.assignment is not None
         launch = Launch(number, subject.assignment.provider_hsa_id, employee, encounter)
-        told = {"launch": self._needs.authority.launches.put(launch), "iss": self._needs.authority.base}
+        told = {"launch": self._needs.authority.announce(launch), "iss": self._needs.authority.base}
         return JSONResponse(told, 201, _NOT_KEPT)
 
     async def _note(self, request: Request, refusal: OAuthRefusal) -> None:

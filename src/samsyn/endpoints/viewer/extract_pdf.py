@@ -48,7 +48,7 @@ def lines_in_words(extract: Extract, words: Words, names: Connections) -> list[L
 def _line(line: ExtractLine, words: Words, names: Connections) -> LineShown:
     begins, ends = (each.astimezone(STOCKHOLM).strftime("%H:%M") for each in (line.first, line.last))
     provider = names.provider_name(line.provider) if line.provider else ""
-    unit = names.unit_name(line.provider, line.unit) if line.unit else provider
+    unit = names.unit_name(line.provider, line.unit) if line.unit else provider or line.consumer
     if line.is_patient or line.is_guardian:
         who = words("extract.you" if line.is_patient else "extract.guardian")
         unit, provider = who, ""

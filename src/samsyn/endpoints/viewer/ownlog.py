@@ -105,6 +105,7 @@ class OwnLog:
                     "emergency": line.is_emergency,
                     "by": _by(line),
                     **({"staff": line.staff} if line.staff else {}),
+                    **({"consumer": line.consumer} if line.consumer else {}),
                 }
                 for line in extract.lines
             ],

@@ -275,6 +275,8 @@ class Reveal:
             if consent.employee
             else words("ground.scope_unit", unit=own.unit_name)
         )
+        if consent.channel == "national":
+            who = f"{who} · {words('ground.from_national')}"
         is_consent = consent.ground.value == "consent"
         return GroundShown(consent.consent_id, consent.ground.value, told, who, is_consent)
 

@@ -65,7 +65,7 @@ class SmartPages:
         except OAuthRefusal as refusal:
             await self._note(request, refusal)
             return go_to(_refused(redirect_uri, state, refusal))
-        return go_to(f"{CONTINUE_PATH}{self._authority.requests.put(asked)}")
+        return go_to(f"{CONTINUE_PATH}{self._authority.request(asked)}")
 
     async def come(self, request: Request) -> Response:
         """The browser with its ticket: to the log-in first, if nobody is logged in."""
@@ -73,7 +73,7 @@ class SmartPages:
         if self._visits.session(request) is not None:
             return await self._visits.staff(self._show)(request)
         answer = go_to("/login")
-        if self._authority.requests.look(ticket) is not None:
+        if self._authority.look(ticket) is not None:
             answer.set_cookie(
                 AFTER_COOKIE,
                 ticket,
@@ -88,28 +88,28 @@ class SmartPages:
     async def decide(self, visit: Visit) -> Response:
         """The reader lets the app in, for this patient; or does not."""
         ticket = visit.path("ticket")
-        asked = self._authority.requests.look(ticket)
+        asked = self._authority.look(ticket)
         if asked is None or asked.launch is not None:
             raise NotFound
         if visit.form.text("answer") != "allow":
-            self._authority.requests.take(ticket)
+            self._authority.take(ticket)
             return self._away(visit, asked, _refused(asked.redirect_uri, asked.state, _DENIED))
         key: int | None = None
         if asked.wants_patient:
             key = await self._chosen(visit, visit.form.text("number")[:MAX_CHARACTERS])
             if key is None:
                 return await self._page(visit, asked, "none", 404)
-        self._authority.requests.take(ticket)
+        self._authority.take(ticket)
         return self._away(visit, asked, await self._let_in(visit, asked, key))
 
     async def _show(self, visit: Visit) -> Response:
         ticket = visit.path("ticket")
-        asked = self._authority.requests.look(ticket)
+        asked = self._authority.look(ticket)
         if asked is None:
             raise NotFound
         if asked.launch is None:
             return await self._page(visit, asked)
-        self._authority.requests.take(ticket)
+        self._authority.take(ticket)
         own = visit.subject.assignment
         told = (own.provider_hsa_id if own else "", visit.subject.hsa_id)
         try:

@@ -78,20 +78,17 @@ class Notifier:
         self._connections = connections
         self._feed = feed
         self._speech = speech
-        self._states: dict[str, _State] = {}
-        self._under_way: dict[str, asyncio.Task[None]] = {}
-        self._task: asyncio.Task[None] | None = None
         self._http = httpx.AsyncClient(
             trust_env=False, timeout=limits.NOTIFICATION_TIMEOUT_S, follow_redirects=False
         )
-        self.told = 0
-        """Events told since start, for metrics."""
-        self.failures = 0
-        """Calls that were not taken since start, for metrics."""
+        self._states: dict[str, _State] = {}
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._events = 0
+        self._failures = 0
 
     def start(self) -> None:
         """Begins on the running event loop, at the places that are durable: another node may have told meanwhile."""
-        self._states.clear()
         self._task = asyncio.create_task(self._run(), name="subscriptions")
 
     async def stop(self) -> None:
@@ -108,6 +105,13 @@ class Notifier:
         """Ends for good."""
         await self.stop()
         await self._http.aclose()
+
+    def readings(self) -> list[tuple[str, str, int]]:
+        """Name, meaning and value of the metrics."""
+        return [
+            ("subscription_events_total", "Events told to FHIR subscribers", self._events),
+            ("subscription_failures_total", "Calls that a subscriber did not take", self._failures),
+        ]
 
     async def _run(self) -> None:
         while True:
@@ -209,7 +213,7 @@ class Notifier:
         state.last_call, state.pause_s, state.next_try = self._clock.monotonic(), _FIRST_PAUSE_S, 0.0
         if events is not None or subscription.status is not SubscriptionStatus.ACTIVE:
             await self._confirmed(subscription, len(told), events)
-        self.told += len(told)
+        self._events += len(told)
         return True
 
     async def _confirmed(self, subscription: Subscription, count: int, events: Events | None) -> None:
@@ -229,7 +233,7 @@ class Notifier:
 
     async def _failed(self, subscription: Subscription, state: _State, reason: str) -> None:
         """Notes the failure; the next attempt comes after a pause that doubles, and some day nothing more."""
-        self.failures += 1
+        self._failures += 1
         state.next_try = self._clock.monotonic() + state.pause_s
         state.pause_s = min(2 * state.pause_s, limits.NOTIFICATION_PAUSE_S)
         log.warning("subscriber-not-told", extra={"peer": subscription.system, "reason": reason[:200]})

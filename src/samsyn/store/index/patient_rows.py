@@ -38,7 +38,7 @@ def closure(ask: Callable[..., list[Any]], key: int) -> frozenset[int]:
         person = waiting.pop()
         rows = ask(
             "SELECT patient_key FROM patient WHERE merged_into = ?"
-            " UNION SELECT merged_into FROM patient WHERE patient_key = ? AND merged_into IS NOT NULL",
+            " UNION ALL SELECT merged_into FROM patient WHERE patient_key = ? AND merged_into IS NOT NULL",
             person,
             person,
         )

@@ -164,7 +164,8 @@ def open_writer(path: Path, objects: SeriesObjects) -> SqliteConnection:
     connection.execute("PRAGMA wal_autocheckpoint=0")
     connection.execute(f"PRAGMA journal_size_limit={limits.INDEX_LOG_BYTES // 4}")
     connection.execute("PRAGMA cache_size=-65536")
-    # What a savepoint may have to undo is some pages; in a temporary file they cost thirty calls for each record.
+    # What a savepoint may have to undo is some pages, of the largest correction some ten thousand; in a temporary file
+    # they cost thirty calls for each record.
     connection.execute("PRAGMA temp_store=MEMORY")
     if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
         connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")

@@ -12,6 +12,7 @@ _REGISTERS: Final = (
     "national_block",
     "national_lift",
     "national_grant",
+    "guardianship",
 )
 _PLACES: Final = (
     ("UPDATE OF segment, body_offset, series_key", "instance"),

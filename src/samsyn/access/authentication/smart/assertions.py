@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from joserfc.errors import JoseError
 
 from samsyn import limits
 from samsyn.access.authentication.smart.words import Backend, OAuthRefusal
+from samsyn.access.waiting import Waiting, WaitingRooms
 from samsyn.clock import Clock
 
 ALGORITHMS: Final = ("RS384", "ES384")
@@ -22,11 +22,15 @@ _MAX_CHARACTERS: Final = 8_192
 class Assertions:
     """Verifies assertions; each one counts once."""
 
-    def __init__(self, clock: Clock, backends: Mapping[str, Backend], audience: str) -> None:
+    def __init__(
+        self, clock: Clock, rooms: WaitingRooms, backends: Mapping[str, Backend], audience: str
+    ) -> None:
         self._clock = clock
         self._backends = backends
         self._audience = audience
-        self._used: OrderedDict[tuple[str, str], float] = OrderedDict()
+        # As long as any could be valid that is taken now.
+        longest = limits.ASSERTION_S + 2 * limits.CLOCK_LEEWAY_S
+        self._used: Waiting[str] = rooms.room("smart-assertion", str, longest, 0)
 
     def client(self, assertion: str, told: str = "") -> Backend:
         """The server that signed it. `told`: the form's client_id, which must be the same when it is there.
@@ -66,14 +70,8 @@ class Assertions:
             raise _refusal(f"an assertion is valid for at most {limits.ASSERTION_S} s")
         if not isinstance(name, str) or not 0 < len(name) <= 200:
             raise _refusal("jti is a text of 1 to 200 characters")
-        while self._used and next(iter(self._used.values())) < now - limits.CLOCK_LEEWAY_S:
-            self._used.popitem(last=False)
-        if (client_id, name) in self._used:
+        if not self._used.once(f"{client_id} {name}", ""):
             raise _refusal("the assertion was used before")
-        if len(self._used) >= limits.MAX_KNOWN_ASSERTIONS:
-            raise OAuthRefusal("temporarily_unavailable", "too many assertions at once", 503)
-        # The longest that it could be valid, so that the table stays in order of its ends.
-        self._used[client_id, name] = now + limits.ASSERTION_S + limits.CLOCK_LEEWAY_S
 
 
 def _refusal(description: str) -> OAuthRefusal:

@@ -6,9 +6,7 @@ View, its choices and the audit journal are the same as on the pages; the scopes
 
 import hashlib
 import hmac
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlencode
 
@@ -17,42 +15,73 @@ from samsyn.access.authentication.oidc import challenge
 from samsyn.access.authentication.smart.assertions import TYPE as ASSERTION_TYPE
 from samsyn.access.authentication.smart.assertions import Assertions
 from samsyn.access.authentication.smart.scopes import CONTEXTS, granted
-from samsyn.access.authentication.smart.waiting import Waiting
-from samsyn.access.authentication.smart.words import App, Asked, Backend, Granted, Launch, OAuthRefusal
+from samsyn.access.authentication.smart.words import App, Asked, Backend, Coded, Granted, Launch, OAuthRefusal
 from samsyn.access.authentication.tokens import digest, new_secret
+from samsyn.access.waiting import WaitingRooms
 from samsyn.clock import Clock
-from samsyn.model.subject import Subject, SubjectKind
+from samsyn.model.subject import Subject
 
 AFTER_COOKIE: Final = "samsyn-smart"
 """Remembers over a log-in which authorization request the browser came with; its value is a ticket and nothing else."""
 CONTINUE_PATH: Final = "/smart/continue/"
+_APP, _SERVER = "app.", "srv."
+"""How tokens begin, so that what is none of them costs no look-up."""
+_PREFIX: Final = 4
 _VERIFIER: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
 class SmartAuthority:
-    """Grants and knows tokens; everything is in this process's memory and bounded."""
+    """Grants and knows tokens. They wait in this process's memory, or in what nodes share; bounded either way."""
 
     def __init__(
-        self, clock: Clock, apps: Mapping[str, App], backends: Mapping[str, Backend], base: str, address: str
+        self,
+        clock: Clock,
+        rooms: WaitingRooms,
+        apps: Mapping[str, App],
+        backends: Mapping[str, Backend],
+        base: str,
+        address: str,
     ) -> None:
         """`base`: the FHIR base, which every request must name as its audience. `address`: where browsers find us."""
-        self._clock = clock
         self._apps = apps
         self.base = base
         self.authorize_uri = f"{address}/smart/authorize"
         self.token_uri = f"{address}/smart/token"
-        self._assertions = Assertions(clock, backends, self.token_uri)
-        self.launches: Waiting[Launch] = Waiting(clock, limits.LOGIN_SECONDS)
-        self.requests: Waiting[Asked] = Waiting(clock, limits.LOGIN_SECONDS)
-        self._codes: Waiting[tuple[Asked, Granted]] = Waiting(clock, limits.CODE_SECONDS)
-        self._spent: OrderedDict[bytes, bytes] = OrderedDict()
-        """Digest of a code to that of the token it gave: a code that comes again takes its token back."""
-        self._tokens: OrderedDict[bytes, Granted] = OrderedDict()
+        self._assertions = Assertions(clock, rooms, backends, self.token_uri)
+        pending, most = limits.MAX_PENDING_LOGINS, limits.MAX_SMART_TOKENS
+        self._launches = rooms.room("smart-launch", Launch, limits.LOGIN_SECONDS, pending)
+        self._requests = rooms.room("smart-request", Asked, limits.LOGIN_SECONDS, pending)
+        self._codes = rooms.room("smart-code", Coded, limits.CODE_SECONDS, pending)
+        self._spent = rooms.room("smart-spent", str, limits.SMART_TOKEN_S, most)
+        """Hash of a code to that of the token it gave: a code that comes again takes its token back."""
+        self._tokens = {
+            _APP: rooms.room("smart-token", Granted, limits.SMART_TOKEN_S, most),
+            _SERVER: rooms.room("smart-server-token", Granted, limits.BACKEND_TOKEN_S, most),
+        }
+        self._of_session = rooms.room("smart-session", str, limits.SESSION_LIFETIME_S, most)
+        """Hashes of a session's tokens, parted by spaces."""
 
-    @property
-    def is_on(self) -> bool:
-        """Whether any app is registered."""
-        return bool(self._apps)
+    # -- what waits
+
+    def announce(self, launch: Launch) -> str:
+        """The secret under which a record system's launch waits for its app."""
+        secret = new_secret()
+        self._launches.put(_key(secret), launch)
+        return secret
+
+    def request(self, asked: Asked) -> str:
+        """The ticket under which an authorization request waits for its reader."""
+        ticket = new_secret()
+        self._requests.put(_key(ticket), asked)
+        return ticket
+
+    def look(self, ticket: str) -> Asked | None:
+        """The request, which goes on waiting; None: unknown, answered or too old."""
+        return self._requests.look(_key(ticket))
+
+    def take(self, ticket: str) -> Asked | None:
+        """The request, which is answered now."""
+        return self._requests.take(_key(ticket))
 
     # -- the browser's part
 
@@ -76,7 +105,7 @@ class SmartAuthority:
             raise OAuthRefusal("invalid_request", "PKCE with S256 is needed")
         scope, launch = sent.get("scope", ""), None
         if "launch" in scope.split() or sent.get("launch"):
-            launch = self.launches.take(sent.get("launch", ""))
+            launch = self._launches.take(_key(sent.get("launch", "")))
             if launch is None:
                 raise OAuthRefusal("invalid_request", "the launch is unknown, used or too old")
         if not granted(scope, app.scopes, frozenset({"patient", "user"})):
@@ -101,9 +130,9 @@ class SmartAuthority:
             patient_key,
             patient_handle,
             asked.launch.encounter if asked.launch else "",
-            0.0,
         )
-        code = self._codes.put((asked, grant))
+        code = new_secret()
+        self._codes.put(_key(code), Coded(asked, grant))
         return back(asked.redirect_uri, {"code": code, "state": asked.state}), grant
 
     # -- the token endpoint
@@ -114,13 +143,13 @@ class SmartAuthority:
         OAuthRefusal: invalid_grant for a wrong, old or used code (whose token then ends too), invalid_client.
         """
         code = form.get("code", "")
-        found = self._codes.take(code)
+        found = self._codes.take(_key(code))
         if found is None:
-            token = self._spent.pop(digest(code), None)
+            token = self._spent.take(_key(code))
             if token is not None:
-                self._tokens.pop(token, None)
+                self._tokens[_APP].take(token)
             raise OAuthRefusal("invalid_grant", "the code is unknown, used or too old")
-        asked, grant = found
+        asked, grant = found.asked, found.grant
         client_id = basic[0] if basic else form.get("client_id", "")
         if client_id != asked.app.client_id or form.get("redirect_uri") != asked.redirect_uri:
             raise OAuthRefusal("invalid_grant", "the code was given to another app or address")
@@ -130,11 +159,9 @@ class SmartAuthority:
             raise OAuthRefusal("invalid_grant", "code_verifier is missing or malformed")
         if not hmac.compare_digest(challenge(verifier), asked.challenge):
             raise OAuthRefusal("invalid_grant", "code_verifier does not fit")
-        secret, kept = self._keep(grant, limits.SMART_TOKEN_S)
-        self._spent[digest(code)] = digest(secret)
-        while len(self._spent) > limits.MAX_SMART_TOKENS:
-            self._spent.popitem(last=False)
-        return secret, kept
+        secret = self._keep(_APP, grant)
+        self._spent.put(_key(code), _key(secret))
+        return secret, grant
 
     def backend(self, form: Mapping[str, str]) -> tuple[str, Granted]:
         """The token for a server's signed assertion. OAuthRefusal: invalid_client, invalid_scope."""
@@ -144,54 +171,55 @@ class SmartAuthority:
         scopes = granted(form.get("scope", ""), client.scopes, frozenset({"system"}))
         if not scopes:
             raise OAuthRefusal("invalid_scope", "nothing of the scope is for this client")
-        grant = Granted(client.client_id, client.subject, scopes, (), None, "", "", 0.0)
-        return self._keep(grant, limits.BACKEND_TOKEN_S)
+        grant = Granted(client.client_id, client.subject, scopes, (), None, "", "")
+        return self._keep(_SERVER, grant), grant
 
     # -- tokens in use
 
     def find(self, secret: str) -> Granted | None:
         """What a token stands for; None: none of ours, or over."""
-        key = digest(secret)
-        kept = self._tokens.get(key)
-        if kept is None or self._clock.monotonic() >= kept.until:
-            self._tokens.pop(key, None)
-            return None
-        return kept
+        room = self._tokens.get(secret[:_PREFIX])
+        return room.look(_key(secret)) if room is not None else None
 
     def revoke(self, secret: str) -> None:
         """Ends a token (RFC 7009); an unknown one is no error."""
-        self._tokens.pop(digest(secret), None)
+        room = self._tokens.get(secret[:_PREFIX])
+        if room is not None:
+            room.take(_key(secret))
 
     def forget_session(self, session_id: str) -> None:
         """A session has ended: so have its apps."""
-        self._drop(lambda kept: kept.subject.session_id == session_id)
+        for token in (self._of_session.take(session_id) or "").split():
+            self._tokens[_APP].take(token)
 
-    def forget_other_patients(self, grant: Granted) -> None:
-        """The same app in the same session has another patient now: its tokens for others end."""
-        self._drop(
-            lambda kept: (
-                kept.subject.session_id == grant.subject.session_id
-                and kept.client_id == grant.client_id
-                and grant.patient_key is not None
-                and kept.patient_key not in (None, grant.patient_key)
-            )
-        )
+    def _keep(self, prefix: str, grant: Granted) -> str:
+        """A new token. An app's ends those that the same app had for other patients in the same session: two patients
+        side by side are the top hazard."""
+        secret = prefix + new_secret()
+        if prefix == _APP:
+            session, left = grant.subject.session_id, []
+            for token in (self._of_session.look(session) or "").split():
+                known = self._tokens[_APP].look(token)
+                if known is not None and _may_stay(known, grant):
+                    left.append(token)
+                elif known is not None:
+                    self._tokens[_APP].take(token)
+            self._of_session.put(session, " ".join([*left, _key(secret)]))
+        self._tokens[prefix].put(_key(secret), grant)
+        return secret
 
-    def _drop(self, unwanted: Callable[[Granted], bool]) -> None:
-        for key in [key for key, kept in self._tokens.items() if unwanted(kept)]:
-            del self._tokens[key]
 
-    def _keep(self, grant: Granted, seconds: float) -> tuple[str, Granted]:
-        secret, now = new_secret(), self._clock.monotonic()
-        kept = replace(grant, until=now + seconds)
-        if grant.subject.kind is not SubjectKind.SYSTEM:
-            self.forget_other_patients(kept)
-        self._tokens[digest(secret)] = kept
-        while self._tokens and (
-            len(self._tokens) > limits.MAX_SMART_TOKENS or next(iter(self._tokens.values())).until <= now
-        ):
-            self._tokens.popitem(last=False)
-        return secret, kept
+def _may_stay(known: Granted, new: Granted) -> bool:
+    return (
+        known.client_id != new.client_id
+        or None in (known.patient_key, new.patient_key)
+        or (known.patient_key == new.patient_key)
+    )
+
+
+def _key(secret: str) -> str:
+    """Under which a secret is kept: its hash."""
+    return digest(secret).hex()
 
 
 def back(redirect_uri: str, values: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from joserfc.jwk import KeySet
 
 from samsyn.access.authentication.smart.authority import SmartAuthority
 from samsyn.access.authentication.smart.words import App, Backend
+from samsyn.access.waiting import WaitingRooms
 from samsyn.clock import Clock
 from samsyn.errors import ConfigurationError
 from samsyn.model.subject import Subject
@@ -17,7 +18,12 @@ from samsyn.settings import Settings
 
 
 def smart_authority(
-    settings: Settings, subjects: Mapping[str, Subject], clock: Clock, base: str, address: str
+    settings: Settings,
+    subjects: Mapping[str, Subject],
+    rooms: WaitingRooms,
+    clock: Clock,
+    base: str,
+    address: str,
 ) -> SmartAuthority:
     """The authorization server. `subjects`: what each server reads as, by client id.
 
@@ -37,7 +43,7 @@ def smart_authority(
         for each in provider.backend
         if each.client_id in subjects
     }
-    return SmartAuthority(clock, apps, backends, base, address)
+    return SmartAuthority(clock, rooms, apps, backends, base, address)
 
 
 def _keys(file: Path) -> KeySet:

@@ -81,10 +81,16 @@ class Granted:
     patient_key: int | None
     patient_handle: str
     encounter: str
-    until: float
-    """On the monotonic clock."""
 
     @property
     def scope(self) -> str:
         """As OAuth writes it."""
         return " ".join([*self.contexts, *(each.text for each in self.scopes)])
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """What a code stands for until it is redeemed."""
+
+    asked: Asked
+    grant: Granted

@@ -231,6 +231,8 @@ class PersonRegister:
         who = f"{unit}, {consent.employee}" if consent.employee else unit
         ends = moment(consent.ends) or words("ground.until_withdrawn")
         what = words(f"ground.{consent.ground.value}")
+        if consent.channel == "national":
+            what = f"{what}, {words('ground.from_national')}"
         return RowShown(consent.consent_id, what, who, moment(consent.starts), ends)
 
     def _relation(self, there: Opened, relation: CareRelation) -> RowShown:

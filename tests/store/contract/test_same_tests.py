@@ -28,7 +28,12 @@ def run(tests: list[str], marks: str) -> str:
     """What a test run says at its end, with its figures; fails when one of its tests does."""
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-m", marks, *tests],
-        env={**environment(), "SAMSYN_TEST_INDEX": "postgresql", "SAMSYN_PG_TESTS": ""},
+        env={
+            **environment(),
+            "SAMSYN_TEST_INDEX": "postgresql",
+            "SAMSYN_PG_TESTS": "",
+            "HYPOTHESIS_PROFILE": "quick",
+        },
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -69,8 +69,7 @@ def a_cluster(folder: Path, durability: str = "object-store") -> Iterator[Cluste
                 one.start()
                 two.start()
                 yield Cluster(shared, (one, two))
-                one.stop()
-                two.stop()
+                assert [one.stop(), two.stop()] == [0, 0]
             finally:
                 one.kill()
                 two.kill()

@@ -14,6 +14,7 @@ import pytest
 
 from samsyn_demo.cluster.browser import is_in, logged_in
 from samsyn_demo.cluster.nodes import Node
+from tests.cli.commands import samsyn
 from tests.faults.cluster import Cluster, a_cluster
 from tests.faults.test_kill import Ledger, check, lost_reports, report_until_cut, store_until_cut
 
@@ -114,6 +115,9 @@ def test_a_lost_node_takes_nothing_with_it(cluster: Cluster) -> None:
     )
     assert acknowledged(ledger) > 100
     assert (lost, texts) == (0, 0)
+    proof = samsyn("audit", "verify", "--config", str(two.config))
+    print(proof.stdout.strip())
+    assert proof.returncode == 0, proof.stdout
 
     one.start()
     assert check(one.http, ledger, set(ledger.instances)) == 0
@@ -147,6 +151,10 @@ def test_what_a_lost_node_has_on_its_own_disk_is_told_as_away_and_is_back_with_i
         assert told.keys() <= {"whole", "503", "cut off"}
         assert told["whole"] > 0
         assert (lost, texts) == (0, 0)
+        assert [one.stop(), two.stop()] == [0, 0]
+        proof = samsyn("audit", "verify", "--config", str(two.config))
+        print(proof.stdout.strip())
+        assert proof.returncode == 0, proof.stdout
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from samsyn.jobs.leases import Leases
 from samsyn.jobs.queue import Job, Later, Patience, Worker
 from samsyn.store.shared.memory import MemoryState
 from samsyn.store.store import Store
-from tests.indexes import make_store
+from tests.indexes import make_store, own_server, postgresql_of
 
 
 @pytest.fixture
@@ -247,3 +247,33 @@ async def test_a_long_job_keeps_its_lease(store: Store) -> None:
     for worker in workers:
         await worker.stop()
     store.close()
+
+
+@pytest.mark.slow
+async def test_a_worker_outlives_a_database_that_was_away(tmp_path: Path) -> None:
+    done: list[str] = []
+
+    async def work(job: Job) -> None:
+        done.append(job.name)
+
+    with own_server() as server:
+        store = Store(tmp_path, SystemClock(), index=postgresql_of(tmp_path, server))
+        store.start()
+        worker = Worker(store, SystemClock(), {"ours": work})
+        worker.start()
+        await enqueue(store, "ours", "before")
+        await until(lambda: done == ["before"])
+        await asyncio.to_thread(server.stop)
+        await asyncio.sleep(0.5)
+        await asyncio.to_thread(server.start)
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    await enqueue(store, "ours", "after")
+                    break
+                except OutOfResources:
+                    await asyncio.sleep(0.1)
+            while "after" not in done:  # "before" may be done again: its end may not have been noted
+                await asyncio.sleep(0.05)
+        await worker.stop()
+        store.close()

@@ -19,8 +19,8 @@ from samsyn.errors import DamagedData, OutOfResources
 from samsyn.store import peers, replay
 from samsyn.store.index.postgresql.index import PostgresIndex
 from samsyn.store.journal import Position
-from samsyn.store.node_journal import NUMBERS_EACH, NodeJournal, node_of
-from samsyn.store.object_journal import name_of
+from samsyn.store.node_journal import NodeJournal
+from samsyn.store.object_journal import NUMBERS_EACH, name_of, node_of
 from samsyn.store.objects.folder import FolderObjects
 from samsyn.store.peers import Peers
 from samsyn.store.places import OwnJournal

@@ -13,7 +13,7 @@ from samsyn.audit import anchors
 from samsyn.audit.anchors import Anchor
 from samsyn.audit.chain import FIRST_HASH
 from samsyn.clock import Clock
-from samsyn.errors import ConfigurationError, DamagedData
+from samsyn.errors import ConfigurationError, DamagedData, SamsynError
 from samsyn.settings import AuditSettings
 from samsyn.store.index import audit_rows
 from samsyn.store.index.port import FAULTS
@@ -98,7 +98,7 @@ class Anchoring:
     async def _try(self, file: Path) -> None:
         try:
             await self._take(file)
-        except (OSError, *FAULTS) as problem:
+        except (SamsynError, OSError, *FAULTS) as problem:
             self.failures += 1
             log.warning("anchor-not-written", extra={"error": str(problem)[:200], "sequence": self.sequence})
 

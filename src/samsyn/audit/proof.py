@@ -12,12 +12,14 @@ from typing import Any, Final
 from samsyn.audit.anchors import Anchor
 from samsyn.audit.chain import COLUMNS, FIRST_HASH, chained_hash
 from samsyn.store.index import audit_rows
-from samsyn.store.index.port import FAULTS, IndexConnection
+from samsyn.store.index.port import FAULTS, Index, IndexConnection
 from samsyn.store.index.progress import replayed_until
 from samsyn.store.index.sqlite import open_reader
-from samsyn.store.scan import Scan, Scanned
+from samsyn.store.object_journal import ObjectJournal
+from samsyn.store.scan import RemoteScan, Scan, Scanned, Scanning
 
 _ROW: Final = (*COLUMNS, "hash")
+_PAGE: Final = 10_000
 _NAMES: Final = frozenset(_ROW)
 
 
@@ -51,20 +53,36 @@ class Proof:
 
 def prove(folder: Path, anchors: Sequence[Anchor]) -> Proof:
     """Checks the data folder's audit journal from its first entry to its last against itself and the anchors."""
+    with closing(_file_rows(folder / "index.sqlite")) as index:
+        return _proved(Scan(folder / "journal"), index, anchors)
+
+
+def prove_shared(
+    journal: ObjectJournal, kind: Index, connection: IndexConnection | None, anchors: Sequence[Anchor]
+) -> Proof:
+    """The same of a journal in an object store and an index in a database, which nodes may be writing to.
+
+    Records that another node has on its own disk only are told as missing: it is for a cluster at rest then.
+    """
+    index = _IndexRows()
+    if connection is not None:
+        index = _IndexRows(connection, kind.reached(connection).sequence, _paged(connection))
+    return _proved(RemoteScan(journal), index, anchors)
+
+
+def _proved(scan: Scanning, index: "_IndexRows", anchors: Sequence[Anchor]) -> Proof:
     proof = Proof()
     expected: dict[int, set[str]] = {}
     for anchor in anchors:
         expected.setdefault(anchor.sequence, set()).add(anchor.hash)
-    scan = Scan(folder / "journal")
-    with closing(_IndexRows(folder / "index.sqlite")) as index:
-        for record in scan.records():
-            if not _take(record, proof, index, expected):
-                break
+    for record in scan.records():
+        if not _take(record, proof, index, expected):
+            break
+    else:
+        if scan.fault:
+            proof.found(proof.entries + 1, scan.fault)
         else:
-            if scan.fault:
-                proof.found(proof.entries + 1, scan.fault)
-            else:
-                _end(proof, index, scan)
+            _end(proof, index, scan)
     for anchor in anchors:
         if proof.journal and anchor.sequence and anchor.journal != proof.journal:
             proof.found(1, f"the anchor at entry {anchor.sequence} belongs to another journal")
@@ -104,7 +122,7 @@ def _take(record: Scanned, proof: Proof, index: "_IndexRows", expected: dict[int
     return True
 
 
-def _end(proof: Proof, index: "_IndexRows", scan: Scan) -> None:
+def _end(proof: Proof, index: "_IndexRows", scan: Scanning) -> None:
     problem = index.compare_end(scan.records_seen)
     if problem:
         proof.found(proof.entries + 1, problem)
@@ -130,25 +148,23 @@ def _anchors_beyond(proof: Proof, anchors: Sequence[Anchor]) -> None:
 class _IndexRows:
     """The index's audit rows beside those of the journal; tells the first difference only."""
 
-    def __init__(self, path: Path) -> None:
-        self._connection: IndexConnection | None = None
-        self._rows: Iterator[tuple[Any, ...]] = iter(())
-        self._applied = 0
-        self._fault = ""
+    def __init__(
+        self,
+        connection: IndexConnection | None = None,
+        applied: int = 0,
+        rows: Iterator[tuple[Any, ...]] | None = None,
+        fault: str = "",
+    ) -> None:
+        """`connection`: None = there is no index; `applied`: the last record that it knows; `rows`: its entries."""
+        self._connection = connection
+        self._applied = applied
+        self._rows = rows or iter(())
+        self._fault = fault
         self._told = False
-        if not path.exists():
-            return
-        try:
-            self._connection = open_reader(path)
-            self._connection.execute("BEGIN")
-            _, self._applied = replayed_until(self._connection)
-            self._rows = audit_rows.all_rows(self._connection, _ROW)
-        except (*FAULTS, TypeError) as problem:
-            self._fault = _unreadable(problem)
 
     def compare(self, row: dict[str, Any], record: int) -> str:
         """What is wrong with the index's row for this entry of the journal; "" when nothing is."""
-        if self._connection is None or self._told or (record > self._applied and not self._fault):
+        if self._is_absent or self._told or (record > self._applied and not self._fault):
             return ""
         if not self._fault and self._next() != tuple(row[name] for name in _ROW) and not self._fault:
             self._fault = "the index does not tell what the journal tells: remove it to have it made anew"
@@ -157,11 +173,15 @@ class _IndexRows:
 
     def compare_end(self, last_record: int) -> str:
         """What is wrong with what the index has beyond the journal's end."""
-        if self._connection is None or self._told:
+        if self._is_absent or self._told:
             return ""
         if self._applied > last_record or (self._next() is not None and not self._fault):
             return f"the index knows {self._applied} records, the journal ends with {last_record}: its end is gone"
         return self._fault
+
+    @property
+    def _is_absent(self) -> bool:
+        return self._connection is None and not self._fault
 
     def _next(self) -> tuple[Any, ...] | None:
         try:
@@ -174,6 +194,29 @@ class _IndexRows:
         """Lets go of the file."""
         if self._connection is not None:
             self._connection.close()
+
+
+def _file_rows(path: Path) -> _IndexRows:
+    """Those of an index file, all of one moment."""
+    connection: IndexConnection | None = None
+    if not path.exists():
+        return _IndexRows()
+    try:
+        connection = open_reader(path)
+        connection.execute("BEGIN")
+        _, applied = replayed_until(connection)
+        return _IndexRows(connection, applied, audit_rows.all_rows(connection, _ROW))
+    except (*FAULTS, TypeError) as problem:
+        return _IndexRows(connection, fault=_unreadable(problem))
+
+
+def _paged(connection: IndexConnection) -> Iterator[tuple[Any, ...]]:
+    """Those of a database, some thousands at a time."""
+    first = 1
+    while rows := audit_rows.page(connection, _ROW, first, _PAGE):
+        for row in rows:
+            yield tuple(row.values())
+        first = rows[-1]["sequence"] + 1
 
 
 def _unreadable(problem: Exception) -> str:

@@ -1,5 +1,6 @@
 """`samsyn audit …`."""
 
+import contextlib
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -8,12 +9,15 @@ from samsyn import settings
 from samsyn.audit import anchors
 from samsyn.audit.anchors import Anchor
 from samsyn.audit.deliveries import delivery_states
-from samsyn.audit.proof import prove
+from samsyn.audit.proof import Proof, prove, prove_shared
 from samsyn.clock import SystemClock
 from samsyn.errors import BadInput, ConfigurationError
 from samsyn.settings import Settings
 from samsyn.store.index.port import FAULTS
-from samsyn.store.opening import asking
+from samsyn.store.index.sqlite import SqliteIndex
+from samsyn.store.object_journal import ObjectJournal
+from samsyn.store.objects.series_objects import SeriesObjects
+from samsyn.store.opening import asking, open_index, open_objects
 
 
 def verify(
@@ -35,7 +39,7 @@ def verify(
             if not anchors.is_signed_by(anchor, key)
         ]
         known = [anchor for anchor in known if anchors.is_signed_by(anchor, key)]
-    proof = prove(folder, known)
+    proof = _proof(values, folder, known)
     for complaint in complaints:
         print(complaint)
     for finding in proof.findings:
@@ -55,7 +59,7 @@ def verify(
 def anchor(config: Path | None, data: Path | None) -> int:
     """Checks the journal and prints its anchor; 1 and no anchor when the journal was changed."""
     values, folder = _folder(config, data)
-    proof = prove(folder, [])
+    proof = _proof(values, folder, [])
     if proof.findings:
         first = proof.findings[0]
         print(f"No anchor: entry {first.sequence} – {first.sentence}.")
@@ -87,6 +91,24 @@ def deliveries(config: Path | None, data: Path | None) -> int:
         for sequence, kind, reason in state.set_aside:
             print(f"  entry {sequence} set aside ({kind}): {reason}")
     return 1 if any(kind == "refused" for state in told for _, kind, _ in state.set_aside) else 0
+
+
+def _proof(values: Settings, folder: Path, known: list[Anchor]) -> Proof:
+    """OutOfResources: object store or database do not answer."""
+    remote = open_objects(values.objects)
+    if remote is None:
+        return prove(folder, known)
+    index = open_index(values) or SqliteIndex(folder / "index.sqlite")
+    journal = ObjectJournal(remote, folder)
+    try:
+        with contextlib.ExitStack() as undo:
+            connection = None
+            if index.is_there():
+                connection = undo.enter_context(contextlib.closing(index.open_reader(SeriesObjects(folder))))
+            return prove_shared(journal, index, connection, known)
+    finally:
+        index.close()
+        remote.close()
 
 
 def _folder(config: Path | None, data: Path | None) -> tuple[Settings, Path]:

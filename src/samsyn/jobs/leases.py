@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from samsyn.clock import Clock
 from samsyn.errors import OutOfResources, SamsynError
+from samsyn.store.index.port import FAULTS
 from samsyn.store.shared.port import SharedState
 
 log = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ class Duties:
         while True:
             try:
                 await self._look(leases)
-            except (SamsynError, OSError) as problem:
+            except (SamsynError, OSError, *FAULTS) as problem:
                 log.warning("duty-failed", extra={"error": type(problem).__name__})
             await asyncio.sleep(leases.seconds / _RENEWED_EACH)
 

@@ -16,6 +16,7 @@ from samsyn.clock import Clock
 from samsyn.errors import SamsynError
 from samsyn.jobs.leases import JOB, Leases
 from samsyn.store.index import job_rows
+from samsyn.store.index.port import FAULTS
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
@@ -138,7 +139,11 @@ class Worker:
         kinds = tuple(self._work)
         while True:
             self._woken.clear()
-            waiting = await self._claimed(await self._ready(kinds), kinds)
+            try:
+                waiting = await self._claimed(await self._ready(kinds), kinds)
+            except (SamsynError, *FAULTS) as problem:  # the index is away: it is asked again
+                log.warning("jobs-not-read", extra={"error": type(problem).__name__})
+                waiting = []
             for job in waiting:
                 await self._places.acquire()
                 self._under_way[job.key] = asyncio.create_task(self._do(job), name=f"job-{job.kind}")

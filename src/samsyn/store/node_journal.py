@@ -9,7 +9,6 @@ in order of them the segments of all nodes are one journal.
 """
 
 import contextlib
-import heapq
 import logging
 import mmap
 import os
@@ -22,22 +21,15 @@ from typing import Final
 from samsyn import limits
 from samsyn.errors import DamagedData, OutOfResources, SamsynError
 from samsyn.store.journal import Journal, Position, ReplayedRecord
-from samsyn.store.object_journal import ObjectJournal, name_of
+from samsyn.store.object_journal import NUMBERS_EACH, ObjectJournal, name_of, node_of
 from samsyn.store.objects.port import Objects
 from samsyn.store.peers import Peers
 
 log = logging.getLogger(__name__)
 
-NUMBERS_EACH: Final = 1_000_000_000
-"""Segments of one node: a new one every second for thirty years."""
 _AGAIN_S: Final = 5.0
 _KEPT_NUMBERS: Final = 100_000
 """Segments of which it is remembered that they are in the object store."""
-
-
-def node_of(segment: int) -> int:
-    """The number of the node whose journal a segment is of; 0 = the journal that all nodes share."""
-    return segment // NUMBERS_EACH
 
 
 class NodeJournal(ObjectJournal):
@@ -131,7 +123,7 @@ class NodeJournal(ObjectJournal):
         """The segment's length."""
         return self._own.end_of(segment) if self._own.has(segment) else super().end_of(segment)
 
-    def replay(self, start: Position, sequence: int = 0) -> Iterator[ReplayedRecord]:
+    def replay(self, start: Position, sequence: int = 0, hashes: bool = True) -> Iterator[ReplayedRecord]:
         """What the index lacks: at a start the end of this node's own journal, for an index that is made anew
         everything of all nodes.
 
@@ -140,7 +132,7 @@ class NodeJournal(ObjectJournal):
         knows nothing of this node's journal.
         """
         if start == Position(0, 0) and sequence == 0:
-            yield from self._all()
+            yield from self.all_records(hashes)
             return
         if start == Position(0, 0):
             if self._own.end.offset or len(self._own.segments) > 1:
@@ -155,36 +147,10 @@ class NodeJournal(ObjectJournal):
             sequence = record.header.sequence
             yield record
 
-    def _all(self) -> Iterator[ReplayedRecord]:
-        """Every record of every node in order of their numbers."""
-        nodes: dict[int, list[int]] = {}
-        for segment in self.segments:
-            nodes.setdefault(node_of(segment), []).append(segment)
-        streams = [
-            super(NodeJournal, self).replay(Position(0, 0)) if node == 0 else self._whole(segments)
-            for node, segments in sorted(nodes.items(), reverse=True)
-        ]
-        sequence = 0
-        for record in heapq.merge(*streams, key=lambda found: found.header.sequence):
-            if record.header.sequence <= sequence:
-                continue  # left over from a batch that counts in no index
-            if record.header.sequence != sequence + 1:
-                raise DamagedData(f"record {sequence + 1} is missing: another node's disk may have it")
-            sequence = record.header.sequence
-            yield record
-
-    def _whole(self, segments: list[int]) -> Iterator[ReplayedRecord]:
-        for segment in segments:
-            if self._own.has(segment) and segment == self._own.end.segment:
-                yield from self._own.replay(Position(segment, 0))
-                continue
-            offset, size = 0, self.end_of(segment)
-            while offset < size:
-                record = self.record_at(segment, offset, size)
-                if record is None:
-                    raise DamagedData(f"journal segment {segment} is damaged at {offset}")
-                yield record
-                offset = record.ends.offset
+    def _whole(self, segment: int, hashes: bool) -> Iterator[ReplayedRecord]:
+        if segment == self._own.end.segment:
+            return self._own.replay(Position(segment, 0))
+        return super()._whole(segment, hashes)
 
     def give_back(self, segment: int, places: Sequence[tuple[int, int]]) -> None:
         """As the journal in the object store; OutOfResources: the segment is not there yet."""

@@ -9,10 +9,12 @@ the same sequence numbers under a higher segment number. So of objects that begi
 last one counts, and those before it are *left over*: nothing of them was acknowledged. A replay passes over them.
 """
 
+import heapq
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +26,15 @@ from samsyn.store.objects.port import Objects
 from samsyn.store.objects.sparse import SPARSE, SparseSegments
 
 JOURNAL: Final = "journal/"
+
+
+NUMBERS_EACH: Final = 1_000_000_000
+"""Segments of one node's own journal: a new one every second for thirty years. Those below are all nodes' together."""
+
+
+def node_of(segment: int) -> int:
+    """The number of the node whose own journal a segment is of; 0 = the journal that all nodes share."""
+    return segment // NUMBERS_EACH
 
 
 def name_of(segment: int) -> str:
@@ -106,12 +117,55 @@ class ObjectJournal:
             size = self._sparse.size(segment)
         return size
 
-    def replay(self, start: Position, sequence: int = 0) -> Iterator[ReplayedRecord]:
+    def replay(self, start: Position, sequence: int = 0, hashes: bool = True) -> Iterator[ReplayedRecord]:
         """Every record of every batch that counts, from `start` on; from here on the next batch comes behind all.
+        Without `hashes` no body is read, and each counts as whole.
 
         DamagedData: a header is broken, a batch is missing between two others, or the last one can not be read: whether
         that one was acknowledged nobody can tell.
         """
+        if start == Position(0, 0) and sequence == 0:
+            yield from self.all_records(hashes)
+            return
+        yield from self._shared(start, sequence, hashes)
+
+    def all_records(self, hashes: bool = True) -> Iterator[ReplayedRecord]:
+        """Everything of all nodes, in order of the records' numbers, for an index that is made anew and for proofs.
+
+        DamagedData: a record is missing; only a node's own disk may have it.
+        """
+        own = [segment for segment in self.segments if node_of(segment)]
+        nodes: dict[int, list[int]] = {}
+        for segment in own:
+            nodes.setdefault(node_of(segment), []).append(segment)
+        streams: list[Iterator[ReplayedRecord]] = [
+            chain.from_iterable(self._whole(segment, hashes) for segment in segments)
+            for segments in nodes.values()
+        ]
+        streams.append(self._shared(Position(0, 0), 0, hashes, is_all=not own))
+        sequence = 0
+        for record in heapq.merge(*streams, key=lambda found: found.header.sequence):
+            if record.header.sequence <= sequence:
+                continue  # left over from a batch that counts in no index
+            if record.header.sequence != sequence + 1:
+                raise DamagedData(f"record {sequence + 1} is missing: a node's own disk may have it")
+            sequence = record.header.sequence
+            yield record
+
+    def _whole(self, segment: int, hashes: bool) -> Iterator[ReplayedRecord]:
+        """Every record of a segment of a node's own journal."""
+        offset, size = 0, self.end_of(segment)
+        while offset < size:
+            record = self._at(segment, offset, size, hashes)
+            if record is None:
+                raise DamagedData(f"journal segment {segment} is damaged at {offset}")
+            yield record
+            offset = record.ends.offset
+
+    def _shared(
+        self, start: Position, sequence: int, hashes: bool, is_all: bool = True
+    ) -> Iterator[ReplayedRecord]:
+        """The records of the shared journal. `is_all`: that there are no others between them."""
         waiting: _Batch | None = None
         damaged: DamagedData | None = None
         for number in self._behind(start.segment):
@@ -125,12 +179,12 @@ class ObjectJournal:
                 continue
             damaged = None
             if waiting is not None and waiting.first < batch.first:
-                for record in self._records(waiting, sequence):
+                for record in self._records(waiting, sequence if is_all else waiting.first - 1, hashes):
                     sequence = record.header.sequence
                     yield record
             waiting = batch
         if waiting is not None:
-            yield from self._records(waiting, sequence)
+            yield from self._records(waiting, sequence if is_all else waiting.first - 1, hashes)
         if damaged is not None:
             raise damaged
 
@@ -141,7 +195,7 @@ class ObjectJournal:
         for folder in (JOURNAL, SPARSE):
             after = folder + before if before else ""
             found |= {_number(each.name) for each in self._objects.names(folder, after)}
-        return sorted(number for number in found if number >= segment)
+        return sorted(number for number in found if number >= segment and not node_of(number))
 
     def _batch(self, segment: int, offset: int) -> _Batch | None:
         size = self.end_of(segment)
@@ -152,10 +206,10 @@ class ObjectJournal:
             raise DamagedData(f"journal segment {segment} is damaged at {offset}")
         return _Batch(segment, offset, size, found.header.sequence)
 
-    def _records(self, batch: _Batch, sequence: int) -> Iterator[ReplayedRecord]:
+    def _records(self, batch: _Batch, sequence: int, hashes: bool) -> Iterator[ReplayedRecord]:
         offset = batch.offset
         while offset < batch.size:
-            record = self.record_at(batch.segment, offset, batch.size)
+            record = self._at(batch.segment, offset, batch.size, hashes)
             if record is None:
                 raise DamagedData(f"journal segment {batch.segment} is damaged at {offset}")
             sequence += 1
@@ -166,11 +220,15 @@ class ObjectJournal:
 
     def record_at(self, segment: int, offset: int, size: int) -> ReplayedRecord | None:
         """The record that starts there, its body hashed; None when frame or header are no whole ones."""
+        return self._at(segment, offset, size, True)
+
+    def _at(self, segment: int, offset: int, size: int, hashes: bool) -> ReplayedRecord | None:
         read = partial(self.read, segment)
         found = records.find(read, offset, size)
         if found is None:
             return None
-        return replayed(segment, offset, found, records.has_whole_body(read, offset, found))
+        is_whole = not hashes or records.has_whole_body(read, offset, found)
+        return replayed(segment, offset, found, is_whole)
 
     def record_behind(
         self, segment: int, offset: int, size: int, last: int | None = None

@@ -7,10 +7,12 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from samsyn import limits
+from samsyn.errors import DamagedData
 from samsyn.store.journal import Position
+from samsyn.store.object_journal import ObjectJournal
 from samsyn.store.records import FRAME, RecordHeader, decode_frame, decode_header
 
 _PIECE: Final = 4 * limits.MIB
@@ -22,6 +24,37 @@ class Scanned:
 
     header: RecordHeader
     begins: Position
+
+
+class Scanning(Protocol):
+    """One pass over the records of a journal. After it, `fault` and `torn_bytes` tell how it ended."""
+
+    fault: str
+    torn_bytes: int
+    records_seen: int
+
+    def records(self) -> Iterator[Scanned]:
+        """Every whole record in order, until the end or the first fault."""
+
+
+class RemoteScan:
+    """One pass over a journal that lies in an object store. Bodies are not read."""
+
+    def __init__(self, journal: ObjectJournal) -> None:
+        self._journal = journal
+        self.fault = ""
+        self.torn_bytes = 0
+        """An object is there whole or not at all."""
+        self.records_seen = 0
+
+    def records(self) -> Iterator[Scanned]:
+        """See Scanning. OutOfResources: the object store does not answer."""
+        try:
+            for record in self._journal.all_records(hashes=False):
+                self.records_seen += 1
+                yield Scanned(record.header, record.begins)
+        except DamagedData as problem:
+            self.fault = problem.detail
 
 
 class Scan:

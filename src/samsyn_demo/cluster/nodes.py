@@ -123,17 +123,18 @@ class Node:
             self.process.wait()
             self.process = None
 
-    def stop(self) -> None:
-        """SIGTERM, as an operator stops it."""
+    def stop(self) -> int:
+        """SIGTERM, as an operator stops it; the exit code, 0 also when it does not run."""
         if self.process is None:
-            return
+            return 0
         self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(_STOP_S)
+            return self.process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait()
-        self.process = None
+            return self.process.wait()
+        finally:
+            self.process = None
 
 
 def make_node(shared: Shared, name: str) -> Node:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from samsyn.clock import SystemClock
-from samsyn.errors import OutOfResources
+from samsyn.errors import ConfigurationError, OutOfResources
+from samsyn.store.index.port import IndexAway
 from samsyn.store.store import Store
 from tests.indexes import Server, own_server, postgresql_of
 from tests.store.test_store import add_message, rows
@@ -133,3 +134,22 @@ async def test_what_was_acknowledged_is_there_and_what_was_refused_is_not_half_t
     assert rows(again) == there
     assert again.replayed == len(there)
     again.close()
+
+
+def test_what_is_wrong_with_the_database_is_told_in_words_for_the_operator(
+    tmp_path: Path, server: Server
+) -> None:
+    index = postgresql_of(tmp_path, server)
+    assert index.complaints() == []
+    assert not index.is_there()
+    server.stop()
+    with pytest.raises(IndexAway, match="can not be reached"):
+        index.complaints()
+    with pytest.raises(ConfigurationError, match="the index can not be used"):
+        Store(tmp_path, SystemClock(), index=index)
+    server.start()
+    store = opened(tmp_path, server)
+    assert index.is_there()
+    assert index.is_of_this_version()
+    store.close()
+    index.close()

@@ -19,7 +19,7 @@ from samsyn.access.masters import put_grant
 from samsyn.access.national.grants import GrantContract
 from samsyn.access.registers import Registers, utc_text
 from samsyn.clock import Clock
-from samsyn.errors import LimitExceeded, OutOfResources
+from samsyn.errors import LimitExceeded, OutOfResources, SamsynError
 from samsyn.model.national import NationalGrant, Register
 from samsyn.store.index import grant_rows, register_rows
 from samsyn.store.store import Store
@@ -189,7 +189,7 @@ class GrantCopy:
             for provider in self._providers:
                 try:
                     await self.read(provider)
-                except (OutOfResources, LimitExceeded) as problem:
+                except SamsynError as problem:
                     told = {"error": problem.detail, "source": self.register.value, "provider": provider}
                     log.warning("national-register-unread", extra=told)
             await asyncio.sleep(self._pace.every_s)

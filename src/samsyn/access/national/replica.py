@@ -16,7 +16,7 @@ from samsyn.access.national.blocking import BlockHeader, get_blocks
 from samsyn.access.national.soap import SoapClient
 from samsyn.access.registers import Registers, utc_text
 from samsyn.clock import Clock
-from samsyn.errors import LimitExceeded, OutOfResources
+from samsyn.errors import LimitExceeded, OutOfResources, SamsynError
 from samsyn.model.national import NationalBlock
 from samsyn.store.index import national_rows, register_rows
 from samsyn.store.store import Store
@@ -151,7 +151,7 @@ class BlockReplica:
         while True:
             try:
                 await self.read()
-            except (OutOfResources, LimitExceeded) as problem:
+            except SamsynError as problem:
                 log.warning("national-blocks-unread", extra={"detail": problem.detail})
             await asyncio.sleep(self._every_s)
 

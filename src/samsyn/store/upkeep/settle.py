@@ -73,7 +73,10 @@ class Settling:
 
     async def _run(self) -> None:
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except (SamsynError, OSError, *FAULTS) as problem:
+                log.warning("settling-failed", extra={"error": type(problem).__name__})
             await asyncio.sleep(_LOOK_EVERY_S)
 
     async def look(self) -> int:

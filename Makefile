@@ -1,13 +1,13 @@
 # `make` prints what there is to do.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo serve check test bench bench-scale fuzz faults docs lock format clean
+.PHONY: help setup setup-test demo demo-cluster serve check test bench bench-scale fuzz faults docs lock format clean
 
 python := .venv/bin/python
 pytest := $(python) -m pytest
 
 help: ## print this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: ## make .venv with the locked dependencies and fetch the browser's parts (again: nothing to do)
 	@bash tools/setup.sh
@@ -18,6 +18,9 @@ setup-test: setup
 demo: setup ## start a whole region with invented people, and print where and as whom to log in
 	@bash tools/debian.sh demo
 	@.venv/bin/samsyn demo $(ARGS)
+
+demo-cluster: setup ## the region on two nodes with PostgreSQL and an object store; one node is killed meanwhile
+	@.venv/bin/samsyn demo-cluster $(ARGS)
 
 serve: setup ## start Samsyn alone, empty, with the settings' defaults
 	@.venv/bin/samsyn serve $(ARGS)

@@ -159,7 +159,11 @@ def _association() -> Iterator[tuple[str, str]]:
         f"{limits.MAX_ASSOCIATIONS}, {limits.MAX_ASSOCIATIONS_PER_PEER} of one AE",
     )
     yield "Presentation contexts", f"{limits.MAX_PRESENTATION_CONTEXTS}"
-    yield "Asynchronous operations window", "not negotiated: one operation at a time"
+    yield (
+        "Asynchronous operations window",
+        f"up to {limits.MAX_OUTSTANDING_OPERATIONS} of the peer, as far as it asks;"
+        " C-STOREs are then done side by side",
+    )
     yield "Role selection", "SCP role of storage classes for who may retrieve (C-GET)"
     yield "An association without traffic ends after", f"{limits.IDLE_ASSOCIATION_TIMEOUT_S:.0f} s"
     yield "A whole message must arrive within", f"{limits.MESSAGE_TIMEOUT_S:.0f} s"

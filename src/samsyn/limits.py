@@ -32,6 +32,8 @@ MESSAGE_TIMEOUT_S: Final = 120.0
 """Time for one whole DIMSE message from its first byte; slow drip costs the connection."""
 IDLE_ASSOCIATION_TIMEOUT_S: Final = 600.0
 """An association without traffic is aborted: modalities reopen, leaks do not."""
+MAX_OUTSTANDING_OPERATIONS: Final = 16
+"""Requests that one association may have unanswered when it asks for a window (PS3.7 D.3.3.3): they share syncs."""
 MIN_PEER_PDU_BYTES: Final = 256
 """Smallest maximum length of a peer: below this, headers and wake-ups cost more than the data they carry."""
 MAX_ARRIVING_BYTES: Final = 1 * GIB

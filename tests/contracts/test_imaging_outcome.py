@@ -448,3 +448,15 @@ def test_another_patients_record_is_not_opened_by_asking_for_it_as_a_person(stag
     )
     assert len(stage.ask(token=token).outcomes) == 1
     assert stage.ask(AGDA, token=token).outcomes == []
+
+
+def test_while_nobody_can_tell_what_is_blocked_care_gets_nothing_and_is_told_why(tmp_path: Path) -> None:
+    out_of_reach = {"national": {"blocking_address": "https://127.0.0.1:9/GetBlocks"}}
+    with staged(tmp_path / "data", out_of_reach) as stage:
+        stage.report()
+        answer = stage.ask()
+        assert (answer.outcomes, answer.result("resultCode")) == ([], "INFO")
+        assert "spärrar" in str(answer.result("message"))
+        himself = stage.ask(token="JOURNALEN")
+        assert (len(himself.outcomes), himself.result("resultCode")) == (1, "OK")
+        assert stage.ask(AGDA).outcomes == []

@@ -1,4 +1,4 @@
-"""What an association agrees on besides its contexts: window, roles, identity (PS3.7 D.3.3)."""
+"""What an association agrees on besides its contexts: roles, identity (PS3.7 D.3.3). Windows: see test_window.py."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -11,7 +11,6 @@ from samsyn.wire import pdu
 from samsyn.wire.negotiation import Implementation, own_user_information
 from samsyn.wire.pdu import AssociateAccept, AssociateRequest, ProposedContext
 from samsyn.wire.user_information import (
-    AsynchronousOperations,
     CommonExtendedNegotiation,
     RoleSelection,
     UserIdentityRequest,
@@ -41,13 +40,6 @@ async def answered(stage: Stage, user: UserInformation, calling: str = "BENCH") 
     assert isinstance(answer, AssociateAccept)
     peer.close()
     return answer.user
-
-
-@pytest.mark.parametrize("window", [(0, 0), (1, 1), (16, 4)])
-async def test_a_window_of_several_operations_is_not_taken(stage: Stage, window: tuple[int, int]) -> None:
-    user = replace(BASE, asynchronous_operations=AsynchronousOperations(*window))
-    # No answer means one operation at a time (PS3.7 D.3.3.3).
-    assert (await answered(stage, user)).asynchronous_operations is None
 
 
 @pytest.mark.parametrize(

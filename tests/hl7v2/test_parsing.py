@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from samsyn import limits
@@ -285,6 +285,7 @@ def test_a_text_of_ten_thousand_repetitions_is_cut_once() -> None:
 @given(
     st.text(alphabet='ab"^&~\\ .Åå\t', max_size=20), st.integers(1, 4), st.integers(0, 2), st.integers(1, 2)
 )
+@example('"" ', 1, 0, 1)
 def test_the_quick_way_to_a_component_gives_what_the_long_way_gives(
     field: str, component: int, subcomponent: int, repetition: int
 ) -> None:

@@ -117,9 +117,7 @@ class Segment:
         value = parts[component - 1]
         if subcomponent:
             value = self._subcomponent(value, subcomponent)
-            return "" if value == '""' else value.strip()
-        value = value.strip()
-        return "" if value == '""' else value
+        return "" if value == '""' else value.strip()
 
     def _read(self, field: int, component: int, subcomponent: int, repetition: int) -> str:
         raw = self.fields[field]

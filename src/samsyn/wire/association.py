@@ -27,7 +27,7 @@ from samsyn.wire.upper_layer import Aborted, AssociationAccepted, UpperLayer
 class Association:
     """A DICOM association; `take_indications` gives `Indication`s and `Message`s in order of arrival."""
 
-    __slots__ = ("_assembler", "_peer_maximum", "_request", "extended", "upper")
+    __slots__ = ("_assembler", "_peer_maximum", "_request", "extended", "upper", "window")
 
     def __init__(
         self,
@@ -44,6 +44,8 @@ class Association:
         self._peer_maximum = 0
         self.extended: Mapping[str, bytes] = {}
         """SOP class -> service class application information that the acceptor answered (PS3.7 D.3.3.5)."""
+        self.window = 1
+        """Requests of the peer that may be unanswered at a time (PS3.7 D.3.3.3)."""
 
     @property
     def contexts(self) -> Mapping[int, AgreedContext]:
@@ -92,6 +94,8 @@ class Association:
         answer, agreed = answer_request(request, choose, grant, own, extend)
         self._peer_maximum = request.user.maximum_length
         self.extended = _extended(answer)
+        if answer.user.asynchronous_operations is not None:
+            self.window = answer.user.asynchronous_operations.invoked
         self._assembler.agree(agreed)
         self.upper.accept(answer)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from samsyn.errors import BadInput
-from samsyn.limits import MAX_PDU_BYTES
+from samsyn.limits import MAX_OUTSTANDING_OPERATIONS, MAX_PDU_BYTES
 from samsyn.wire.assembly import AgreedContext, fragment_bytes
 from samsyn.wire.pdu import (
     AnsweredContext,
@@ -14,7 +14,12 @@ from samsyn.wire.pdu import (
     ContextResult,
     ProposedContext,
 )
-from samsyn.wire.user_information import ExtendedNegotiation, RoleSelection, UserInformation
+from samsyn.wire.user_information import (
+    AsynchronousOperations,
+    ExtendedNegotiation,
+    RoleSelection,
+    UserInformation,
+)
 
 Choose: TypeAlias = Callable[[ProposedContext], str | ContextResult]
 """Judges one proposed context: the transfer syntax to use, or why it is refused."""
@@ -42,12 +47,14 @@ def own_user_information(
     roles: tuple[RoleSelection, ...] = (),
     maximum_length: int = MAX_PDU_BYTES,
     extended: tuple[ExtendedNegotiation, ...] = (),
+    window: AsynchronousOperations | None = None,
 ) -> UserInformation:
-    """What we tell about ourselves. No asynchronous operations: one message at a time (PS3.7 D.3.3.3)."""
+    """What we tell about ourselves. Without a window one message at a time is agreed (PS3.7 D.3.3.3)."""
     return UserInformation(
         maximum_length=maximum_length,
         implementation_class_uid=own.class_uid,
         implementation_version=own.version_name,
+        asynchronous_operations=window,
         roles=roles,
         extended=extended,
     )
@@ -58,6 +65,16 @@ def check_maximum_length(length: int, smallest: int) -> None:
     if length and length < smallest:
         raise BadInput(f"maximum length {length} is below {smallest}")
     fragment_bytes(length)
+
+
+def agreed_window(asked: AsynchronousOperations | None) -> AsynchronousOperations | None:
+    """What of a window we take: so many requests of the peer may be unanswered, and one of ours. None = it asked for
+    none, and none is answered. Zero is any number."""
+    if asked is None:
+        return None
+    return AsynchronousOperations(
+        min(asked.invoked or MAX_OUTSTANDING_OPERATIONS, MAX_OUTSTANDING_OPERATIONS), 1
+    )
 
 
 def answer_request(
@@ -84,7 +101,9 @@ def answer_request(
         request.called_ae,
         request.calling_ae,
         tuple(answers),
-        own_user_information(own, roles, extended=extended),
+        own_user_information(
+            own, roles, extended=extended, window=agreed_window(request.user.asynchronous_operations)
+        ),
     )
     return answer, agreed
 

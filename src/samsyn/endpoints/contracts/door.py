@@ -157,7 +157,8 @@ class _Door:
         hidden = False
         for person in await self._needs.lookup.by_identifier(asked.patient):
             view = await self._view(subject, person)
-            hidden = hidden or not view.blocks_known
+            # A block is the patient's own word against staff: it hides nothing from him.
+            hidden = hidden or (not view.blocks_known and view.subject.kind is not SubjectKind.PATIENT)
             found += [(told, person) for told in await self._told(view, asked)]
         newest = sorted(
             found, key=lambda each: (each[0].result_time, document_id(each[0].current)), reverse=True
@@ -169,7 +170,7 @@ class _Door:
             identifier = _main_identity(person, asked.patient)
             answer.append(outcome(told, asked.source, identifier, self._needs.connections.unit_name))
         message = ""
-        if hidden and subject.kind is not SubjectKind.PATIENT:
+        if hidden:
             message = "Uppgifter om spärrar kan inte nås just nu; svaret kan vara ofullständigt."
         if len(newest) > limits.MAX_IMAGING_OUTCOMES:
             message = f"Svaret innehåller de {limits.MAX_IMAGING_OUTCOMES} nyaste svaren."

@@ -24,7 +24,7 @@ from samsyn.wire.upper_layer import Aborted, AssociationRequested, ReleaseReques
 log = logging.getLogger(__name__)
 
 _MAX_WAITING = 4
-"""Requests that may wait on one association before it is not read from any more; a window of one was agreed."""
+"""Requests that may wait on one association before it is not read from any more, when no larger window was agreed."""
 
 
 class Door(Protocol):
@@ -57,6 +57,8 @@ class Connection(AssociationTransport):
         self._waiting: deque[Message] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._current: Message | None = None
+        self._storing: set[asyncio.Task[None]] = set()
+        self._more: asyncio.Future[None] | None = None
         self._cancelled: set[int] = set()
         self._release_asked = False
         self._is_reading = True
@@ -294,7 +296,10 @@ class Connection(AssociationTransport):
                 self.association.abort("a response that nobody asked for")
             return
         self._waiting.append(message)
-        if len(self._waiting) >= _MAX_WAITING and self._is_reading and self._transport is not None:
+        if self._more is not None and not self._more.done():
+            self._more.set_result(None)
+        most = max(_MAX_WAITING, self.association.window)
+        if len(self._waiting) >= most and self._is_reading and self._transport is not None:
             self._is_reading = False
             self._transport.pause_reading()
         if self._worker is None:
@@ -302,28 +307,61 @@ class Connection(AssociationTransport):
             self._worker = self._loop.create_task(self._work())
 
     async def _work(self) -> None:
-        """Answers what waits, in order."""
+        """Answers what waits, in order; objects to store side by side, as many as the window holds."""
         try:
-            while self._waiting:
+            while self._waiting or self._storing:
+                if not self._waiting:
+                    await self._something_happens()
+                    continue
                 message = self._waiting.popleft()
-                self._current = message
-                try:
-                    if not self.is_gone:
-                        await self._door.answer(self, message)
-                finally:
-                    self._current = None
-                    self._cancelled.discard(message.command.message_id)
-                    self._door.budget.give_back(message.reserved_bytes)
-                self.since = self._loop.time()
-                if not self._is_reading and self.is_connected and self._transport is not None:
-                    self._is_reading = True
-                    self._transport.resume_reading()
+                if self.association.window > 1 and isinstance(message.command, StoreRequest):
+                    await self._store_beside(message)
+                else:
+                    await self._all_stored()
+                    self._current = message
+                    try:
+                        await self._answer(message)
+                    finally:
+                        self._current = None
+                        self._cancelled.discard(message.command.message_id)
+                self._read_on()
         finally:
             self._worker = None
             self.idle.set()
             if self._release_asked:
                 self.association.answer_release()
             self.flush()
+
+    async def _answer(self, message: Message) -> None:
+        try:
+            if not self.is_gone:
+                await self._door.answer(self, message)
+        finally:
+            self._door.budget.give_back(message.reserved_bytes)
+            self.since = self._loop.time()
+
+    async def _store_beside(self, message: Message) -> None:
+        """Begins to store; returns when there is room for one more."""
+        task = self._loop.create_task(self._answer(message))
+        self._storing.add(task)
+        task.add_done_callback(self._storing.discard)
+        while len(self._storing) >= self.association.window:
+            await asyncio.wait(self._storing, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _all_stored(self) -> None:
+        if self._storing:
+            await asyncio.wait(self._storing)
+
+    async def _something_happens(self) -> None:
+        """Until an object is stored or another message has come."""
+        self._more = self._loop.create_future()
+        await asyncio.wait({*self._storing, self._more}, return_when=asyncio.FIRST_COMPLETED)
+        self._more = None
+
+    def _read_on(self) -> None:
+        if not self._is_reading and self.is_connected and self._transport is not None:
+            self._is_reading = True
+            self._transport.resume_reading()
 
     def _give_up(self) -> None:
         """Nothing can be answered any more: whoever waits is told, what waits is dropped."""

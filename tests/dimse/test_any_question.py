@@ -1,7 +1,6 @@
 """Whatever a peer asks for, a search answers or refuses: no text of a key reaches an error of the index."""
 
 import asyncio
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +19,11 @@ from samsyn.search import answers, matching, moments
 from samsyn.search.find import _FINDERS
 from samsyn.search.keys import ITEM_KEYS, KEYS
 from samsyn.search.query import Level, Matching, Query
+from samsyn.store.index.port import IndexConnection
+from samsyn.store.index.sqlite import SqliteIndex
+from samsyn.store.objects.series_objects import SeriesObjects
 from tests.dimse.stage import EXPLICIT, Stage, image, store
+from tests.indexes import index_of
 
 TEXTS = some.text(
     some.sampled_from("A1 *?%_^=\\-.:\"'[]é山\x00") | some.characters(codec="utf-8"), max_size=24
@@ -40,7 +43,7 @@ OPTIONS = some.builds(
 
 
 @pytest.fixture(scope="module")
-def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
+def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IndexConnection]:
     """The index of an archive with one image, read as searches read it."""
     folder = Path(tmp_path_factory.mktemp("archive"))
 
@@ -49,11 +52,11 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Con
             await store(sender, image())
 
     asyncio.run(fill())
-    from samsyn.store.index.sqlite import open_reader
-
-    opened = open_reader(folder / "index.sqlite")
+    index = index_of(folder) or SqliteIndex(folder / "index.sqlite")
+    opened = index.open_reader(SeriesObjects(folder / "objects"))
     yield opened
     opened.close()
+    index.close()
 
 
 @given(
@@ -64,7 +67,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Con
     options=OPTIONS,
 )
 def test_every_text_of_every_key_is_matched_or_refused(
-    connection: sqlite3.Connection,
+    connection: IndexConnection,
     level: Level,
     keys: dict[int, str],
     items: dict[tuple[int, int], str],

@@ -360,8 +360,9 @@ async def both(folder: Path, steps: list[tuple[str, int, int, int]]) -> None:
         assert all_tables(settled.store) == tables
         assert answers(settled.store) == answers(plain.store)
     finally:
-        settled.store.close()
-        plain.store.close()
+        for each in (settled, plain):
+            each.store.close()
+            forget_index(each.store.folder)
 
 
 async def test_a_search_over_too_many_settled_instances_asks_to_be_narrowed(

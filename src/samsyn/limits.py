@@ -243,6 +243,9 @@ INDEX_ANSWER_S: Final = 60.0
 """Time for PostgreSQL to answer one statement, as for SQLite's slowest searches; behind it lies a broken network."""
 INDEX_CLOSE_S: Final = 2.0
 """Time for a connection to PostgreSQL to say good-bye."""
+INDEX_SECTION_S: Final = 60.0
+"""A node that says nothing for so long inside the serial section is thrown out of it: the others wait meanwhile. It is
+the longest that one batch may take to the object store."""
 INDEX_OUTCOME_S: Final = 10.0
 """How long the writer asks whether a COMMIT was made whose answer was lost: a fail-over takes as long."""
 

@@ -17,11 +17,13 @@ from samsyn.clock import SystemClock
 from samsyn.endpoints.inner.door import inner_routes
 from samsyn.errors import DamagedData, OutOfResources
 from samsyn.store import peers, replay
+from samsyn.store.index.port import IndexAway
 from samsyn.store.index.postgresql.index import PostgresIndex
 from samsyn.store.journal import Position
 from samsyn.store.node_journal import NodeJournal
 from samsyn.store.object_journal import NUMBERS_EACH, name_of, node_of
 from samsyn.store.objects.folder import FolderObjects
+from samsyn.store.objects.series_objects import SeriesObjects
 from samsyn.store.peers import Peers
 from samsyn.store.places import OwnJournal
 from samsyn.store.records import encode_frame, encode_header
@@ -230,3 +232,29 @@ async def test_reading_goes_on_while_a_segment_moves_to_the_object_store(journal
     stop.set()
     reader.join()
     assert wrong == []
+
+
+async def test_a_node_that_stands_still_in_the_serial_section_is_thrown_out_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "INDEX_SECTION_S", 1.0)
+    schema = f"still_{tmp_path.name}".replace("-", "_")[:40]
+    series = SeriesObjects(tmp_path / "series")
+    still = PostgresIndex(shared_server().url, "one", schema=schema)
+    connection = still.open_writer(series)
+    still.begin(connection, still.reached(connection))
+    store = Store(
+        tmp_path / "two",
+        SystemClock(),
+        None,
+        PostgresIndex(shared_server().url, "shared", schema=schema),
+        FolderObjects(tmp_path / "objects"),
+    )
+    store.start()
+    async with asyncio.timeout(20):
+        assert (await store.commit(add_message("1"), b"one")).receipt.sequence == 1
+    with pytest.raises(IndexAway):
+        connection.execute("COMMIT")
+    store.close()
+    connection.close()
+    still.close()

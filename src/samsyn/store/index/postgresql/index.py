@@ -56,6 +56,8 @@ class PostgresIndex:
             "application_name": f"samsyn {self._journal}",
             "default_transaction_read_only": "on" if reads_only else "off",
         }
+        if holds:  # a node that stands still must not keep the serial section from the others
+            settings["idle_in_transaction_session_timeout"] = f"{int(limits.INDEX_SECTION_S * 1000)}"
         connection = await asyncpg.connect(
             self._url,
             password=self._password,

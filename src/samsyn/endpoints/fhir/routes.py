@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -146,6 +146,9 @@ class _Door:
             except SamsynError as refusal:
                 await self._note(refusal, request)
                 return refusal_answer(refusal, request.method)
+            except ClientDisconnect:
+                # Nobody is there any more to be answered; it is the client's doing, and no fault of ours.
+                return refusal_answer(BadInput("the client went away"), request.method)
             except Exception:
                 # The traceback's values may be personal, so it goes to the log's own shortening and nowhere else.
                 log.exception("fhir-fault")

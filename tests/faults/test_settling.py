@@ -60,7 +60,7 @@ elif step == "in-hole":
     journal.make_hole = dying(journal.make_hole, True)
 
 async def main():
-    store = make_store(folder, SystemClock())
+    store = Store(folder, SystemClock())
     store.start()
     if step == "after-record":
         real = store.commit

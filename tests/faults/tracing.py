@@ -94,7 +94,7 @@ def traced(process: int, output: Path, *options: str) -> Iterator[None]:
         "-q",
         "-yy",
         "-s",
-        "4096",
+        "262144",  # a batch is one write
         "-o",
         str(output),
         *options,

@@ -33,7 +33,7 @@ check: setup ## everything that is quick: style, types, architecture, licences, 
 	@$(python) -m tools.licences
 	@HYPOTHESIS_PROFILE=quick $(pytest) -q -n 2 -m "not slow and not browser and not peer" $(ARGS)
 
-test: setup-test ## everything: checks, unit tests, foreign programs, browser, kill -9 (a quarter of an hour)
+test: setup-test ## everything: checks, unit tests, foreign programs, browser, PostgreSQL, kill -9 (twenty minutes)
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/mypy --no-error-summary

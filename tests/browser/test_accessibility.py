@@ -36,6 +36,7 @@ async def test_every_page_of_the_way_to_the_pictures(house: House, size: str, la
         await _go(seen, f"{house.base}/login", "login")
         if language == "en":
             await page.click("button[lang='en']")
+            await page.wait_for_selector("html[lang='en']")
             await seen.check("login in English")
         for address in ("/status", "/help", "/login?because=expired"):
             await _go(seen, house.base + address, address)
@@ -133,6 +134,7 @@ async def test_the_list_is_filtered_while_one_types_and_keys_walk_through_it(hou
         await page.keyboard.press("j")
         await page.keyboard.press("Enter")
         await page.wait_for_selector(".report")
+        await page.wait_for_load_state()  # the keys are heard when the script has run
         await page.keyboard.press("?")
         await page.wait_for_selector("kbd")
         assert seen.troubles == []

@@ -53,7 +53,7 @@ async def _settled(folder: Path, series: int) -> tuple[int, int]:
         def weigh(index: object) -> int:
             marks = ",".join("?" * len(_TABLES))
             question = f"SELECT SUM(pgsize) FROM dbstat WHERE name IN ({marks})"
-            return int(index.execute(question, _TABLES).fetchone()[0])  # type: ignore[attr-defined]
+            return int(index.execute(question, _TABLES).fetchone()[0])  # type: ignore[attr-defined] # rows have no type
 
         used = await store.read(weigh)
         return used, sum(path.is_file() for path in (folder / "objects").rglob("*"))

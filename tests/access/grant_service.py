@@ -256,7 +256,7 @@ async def a_soap_server(certificates: Certificates, respond: Any) -> AsyncIterat
         ssl_cert_reqs=ssl.CERT_REQUIRED,
     )
     server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # the test ends it
     task = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)

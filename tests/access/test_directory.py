@@ -149,7 +149,7 @@ async def door(tmp_path: Path, certificates: Certificates) -> AsyncIterator[Entr
 
 async def test_the_directory_says_what_the_assignment_gives_whatever_the_claims_say(door: Entrance) -> None:
     door.service.commissions = [commission(scope="VG")]
-    assert staff().assignment.reading_scope() is Scope.CROSS_PROVIDER  # type: ignore[union-attr]
+    assert staff().assignment.reading_scope() is Scope.CROSS_PROVIDER  # type: ignore[union-attr] # staff have one
     _, session = await door.enter(staff())
     own = session.subject.assignment
     assert own is not None

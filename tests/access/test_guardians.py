@@ -175,7 +175,7 @@ async def test_a_whole_extract_ends_what_it_does_not_name(family: Family) -> Non
     told = {CHILD: (Told(MOTHER, *between("", "")),)}
     for wanted, changed in ((told, 1), (told, 0), ({}, 1)):
         found = await family.gate.registers.change(
-            lambda transaction, wanted=wanted: tell_everything(transaction, "file", wanted)  # type: ignore[misc]
+            lambda transaction, wanted=wanted: tell_everything(transaction, "file", wanted)  # type: ignore[misc] # mypy infers no lambda with defaults
         )
         assert found == changed
     assert await family.shown() == set()

@@ -112,7 +112,7 @@ async def there(tmp_path: Path, certificates: Certificates) -> AsyncIterator[Con
     ):
         there = Connected(house, consents, relations, certificates)
 
-        def numbers(transaction) -> None:  # type: ignore[no-untyped-def]
+        def numbers(transaction) -> None:  # type: ignore[no-untyped-def] # a decision
             transaction.insert("patient_identifier", issuer=PERSONNUMMER, value=NUMBER, patient_key=1)
 
         await house.store.commit(numbers)
@@ -454,7 +454,7 @@ async def test_a_relation_that_the_administrator_ends_is_taken_back_there_too(th
 async def test_what_a_relation_from_the_register_opens(there: Connected, given: Given, opens: bool) -> None:
     there.house.clock.move(1)
 
-    def ended(transaction) -> None:  # type: ignore[no-untyped-def]
+    def ended(transaction) -> None:  # type: ignore[no-untyped-def] # a decision
         transaction.update("care_relation", {"patient_key": 1}, ends=transaction.time)
 
     await there.gate.registers.change(ended)

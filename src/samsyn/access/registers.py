@@ -469,7 +469,7 @@ def grant_of(transaction: Transaction, row: CareRelation | Consent, kind: str) -
     marks = ",".join("?" * len(keys))
     # Only question marks are put into the statement; the values are bound.
     found = transaction.all(
-        f"SELECT issuer, value FROM patient_identifier WHERE patient_key IN ({marks}) ORDER BY value",  # noqa: S608
+        f"SELECT issuer, value FROM patient_identifier WHERE patient_key IN ({marks}) ORDER BY value",  # noqa: S608 - marks
         *sorted(keys),
     )
     number = national_number([PatientIdentifier(issuer, value) for issuer, value in found])

@@ -71,7 +71,7 @@ def start(folder: Path) -> DatabaseServer:
             **_nobody(),
         )
         port = _free_port()
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603 - our own arguments
             [
                 *(str(programs / "postgres"), "-D", str(data), "-p", str(port)),
                 *("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="),
@@ -87,7 +87,7 @@ def start(folder: Path) -> DatabaseServer:
     deadline = time.monotonic() + _START_S
     ready = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
     while process.poll() is None and time.monotonic() < deadline:
-        if subprocess.run(ready, check=False).returncode == 0:  # noqa: S603
+        if subprocess.run(ready, check=False).returncode == 0:  # noqa: S603 - our own arguments
             return server
         time.sleep(0.05)
     server.stop()

@@ -109,7 +109,7 @@ class Node:
         deadline = time.monotonic() + _START_S
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                with urllib.request.urlopen(f"{self.http}/health/ready", timeout=1):  # noqa: S310
+                with urllib.request.urlopen(f"{self.http}/health/ready", timeout=1):  # noqa: S310 - our own address
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.05)

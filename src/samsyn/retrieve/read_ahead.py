@@ -9,8 +9,8 @@ from samsyn.access.view import View
 from samsyn.errors import DamagedData, LimitExceeded, NotFound
 from samsyn.model.imaging import StoredInstance
 from samsyn.model.streamed import StreamedData
-from samsyn.retrieve.large import is_large
 from samsyn.retrieve.retrieve import Retriever
+from samsyn.store.large import is_large
 
 GROUP_BYTES: Final = 1 * limits.MIB
 """A thread's work that is worth its switch, and not more than a slow reader may leave in memory."""

@@ -23,7 +23,6 @@ from samsyn.model.imaging import StoredInstance
 from samsyn.model.predicate import NO_ITEM, Item, holds
 from samsyn.model.streamed import StreamedData
 from samsyn.retrieve.known import FrameTable, KnownObjects
-from samsyn.retrieve.large import is_large, leaving, value_span
 from samsyn.store.documents import BASE_MARK as BASE_MARK
 from samsyn.store.documents import Documents
 from samsyn.store.index import (
@@ -34,6 +33,7 @@ from samsyn.store.index import (
     rejected_rows,
 )
 from samsyn.store.index.port import IndexConnection
+from samsyn.store.large import is_large, leaving, value_span
 from samsyn.store.records import has_hash
 from samsyn.store.store import Store
 
@@ -265,8 +265,10 @@ class Retriever:
         form = await asyncio.to_thread(leaving, self._store, instance, corrections)
         return StreamedData(len(form), lambda: self.pieces(view, instance))
 
-    async def length(self, view: View, instance: StoredInstance) -> int:
-        """Bytes of a large data set as it leaves."""
+    async def streamed_length(self, view: View, instance: StoredInstance) -> int | None:
+        """Bytes of a large data set as it leaves, with corrections laid over it; None = it is not large."""
+        if not is_large(instance):
+            return None
         corrections = self.amendments_of(view, instance.study_uid)
         return len(await asyncio.to_thread(leaving, self._store, instance, corrections))
 

@@ -10,17 +10,14 @@ import hashlib
 import os
 from concurrent.futures import Executor
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 from samsyn import limits
 from samsyn.clock import Clock
 from samsyn.dicom.json import to_dicom_json
-from samsyn.dicom.outline import Outline
-from samsyn.dicom.transfer_syntaxes import find
-from samsyn.model.imaging import BodyLocation, StoredInstance
-from samsyn.store.blank import blank
+from samsyn.model.imaging import StoredInstance
+from samsyn.store import large
 from samsyn.store.index import instance_rows
 from samsyn.store.store import Store
 
@@ -101,18 +98,11 @@ class Documents:
         return b",".join(self._json(instance) for instance in instances)
 
     def _json(self, instance: StoredInstance) -> bytes:
+        if large.is_large(instance):
+            return large.metadata(self._store, instance, bulk_prefix(instance))
         place = instance.location
-        syntax = find(instance.transfer_syntax_uid)
-        if place.length > limits.STREAMED_ABOVE_BYTES and not (syntax and syntax.deflated):
-            with blank(place.length) as pages, memoryview(pages) as outline:
-                Outline(partial(self._read, place), outline, instance.transfer_syntax_uid)
-                return to_dicom_json(outline, instance.transfer_syntax_uid, bulk_prefix(instance))
         data = self._store.body(place.segment, place.offset, place.length)
         return to_dicom_json(data, instance.transfer_syntax_uid, bulk_prefix(instance))
-
-    def _read(self, place: BodyLocation, offset: int, length: int) -> bytes:
-        length = max(0, min(length, place.length - offset))
-        return self._store.body(place.segment, place.offset + offset, length)
 
     async def prepare(self, series_uid: str, quiet_s: float) -> float | None:
         """Makes the document of a series that has been quiet; otherwise seconds until it is worth a look."""

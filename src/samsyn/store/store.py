@@ -144,6 +144,19 @@ class Store:
         """Decides, writes and syncs; see Writer.submit. The one way to make anything durable."""
         return await self._writer.submit(decide, body)
 
+    def respooled(self, place: BodyLocation) -> SpooledBody:
+        """A large body once more as one that arrives, for a decision that files it anew. Errors of `body` and
+        `SpooledBody.append`; whoever asks for it discards it."""
+        body = self.spool()
+        try:
+            for offset in range(0, place.length, limits.SPOOL_PIECE_BYTES):
+                length = min(limits.SPOOL_PIECE_BYTES, place.length - offset)
+                body.append(self.body(place.segment, place.offset + offset, length))
+        except BaseException:
+            body.discard()
+            raise
+        return body
+
     def spool(self) -> SpooledBody:
         """An empty body that is written to disk while it arrives, for `commit`; see Spool.begin. Whoever asks for it
         discards it, whatever became of it."""

@@ -23,7 +23,6 @@ from samsyn.exchange.forms import in_form
 from samsyn.model.imaging import StoredInstance
 from samsyn.model.streamed import StreamedData
 from samsyn.render.transcoding import Transcoder, can_be_native
-from samsyn.retrieve.large import is_large
 from samsyn.retrieve.read_ahead import GROUP_BYTES, ReadAhead
 from samsyn.retrieve.retrieve import BASE_MARK, Retriever
 from samsyn.wire.multipart import closing, part_head
@@ -89,9 +88,11 @@ class Objects:
         headers = ((b"content-disposition", name),)
         head, length = _head(instance, syntax), instance.location.length
         corrections = self._retriever.amendments_of(view, instance.study_uid)
-        if corrections and is_large(instance):
-            length = await self._retriever.length(view, instance)
-        elif corrections or syntax != instance.transfer_syntax_uid:
+        is_as_stored = syntax == instance.transfer_syntax_uid
+        streamed = await self._retriever.streamed_length(view, instance) if corrections else None
+        if streamed is not None and is_as_stored:
+            length = streamed
+        elif corrections or not is_as_stored:
             content = content_of(head + await self._in_syntax(view, instance, syntax))
             return await single_part(asked, content, kind, tag, headers)
 

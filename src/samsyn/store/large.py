@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from samsyn import limits
+from samsyn.dicom.json import to_dicom_json
 from samsyn.dicom.outline import Outline
 from samsyn.dicom.overlay import ORIGINAL_ATTRIBUTES, overlaid_head
 from samsyn.dicom.structure import PIXEL_DATA
@@ -33,6 +34,13 @@ def is_large(instance: StoredInstance) -> bool:
     """Whether a data set leaves in pieces. A deflated one is short, or is not given: it can not be read in part."""
     syntax = find(instance.transfer_syntax_uid)
     return instance.location.length > limits.STREAMED_ABOVE_BYTES and not (syntax and syntax.deflated)
+
+
+def metadata(store: Store, instance: StoredInstance, bulk_prefix: str) -> bytes:
+    """The DICOM JSON object of a large data set."""
+    with blank(instance.location.length) as pages, memoryview(pages) as outline:
+        Outline(_reading(store, instance), outline, instance.transfer_syntax_uid)
+        return to_dicom_json(outline, instance.transfer_syntax_uid, bulk_prefix)
 
 
 def leaving(store: Store, instance: StoredInstance, corrections: Sequence[Amendment]) -> Leaving:

@@ -12,8 +12,13 @@ from pathlib import Path
 import pytest
 
 from samsyn import limits
+from samsyn.clock import SystemClock
+from samsyn.errors import LimitExceeded
 from samsyn.exchange.scu import Requestor, connect
 from samsyn.model.streamed import StreamedData
+from samsyn.store.upkeep.give_back import GivingBack
+from samsyn.store.upkeep.scrub import Scrub
+from samsyn.store.upkeep.settle import Settling
 from samsyn.wire import assembly
 from samsyn.wire.association import Association
 from samsyn.wire.dimse import GetRequest, StoreRequest, StoreResponse
@@ -262,3 +267,23 @@ async def test_an_object_that_rots_while_it_leaves_ends_the_association(
     with pytest.raises(Exception, match="the peer ended the association"):
         await get(reader, keys)
     reader.drop()
+
+
+async def test_a_settled_large_object_is_read_scrubbed_and_given_back_by_pieces(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = b"".join(pieces(12, SOPInstanceUID="2.25.100"))
+    assert await send(stage, whole) == 0
+    monkeypatch.setattr(limits, "MAX_INSTANCE_IN_MEMORY_BYTES", 4 * FRAME)
+    monkeypatch.setattr(limits, "RETIRED_S", 0)
+    await Settling(stage.store, SystemClock()).settle(1)
+    stage.store.journal.roll()
+    given = await GivingBack(stage.store, SystemClock()).look()
+    assert given == len(whole)
+    scrub = Scrub(stage.store, SystemClock(), 1, 1_000)
+    assert (await scrub.whole_pass()).damaged == []
+    keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="2.25.10")
+    async with await stage.connect(contexts=CONTEXTS, roles=BOTH) as reader:
+        assert (await get(reader, keys))[0] == {"2.25.100": whole}
+    with pytest.raises(LimitExceeded, match="MAX_INSTANCE_IN_MEMORY_BYTES"):
+        stage.store.body(-1, 0, len(whole))

@@ -292,7 +292,7 @@ class Retriever:
         if number > len(table):
             raise NotFound
         ranges = table[number - 1]
-        if self._store.reads_at_once and sum(length for _, length in ranges) <= _SMALL_READ:
+        if sum(length for _, length in ranges) <= _SMALL_READ and self._store.reads_at_once(instance):
             return self._read_ranges(instance, ranges)
         return await asyncio.to_thread(self._read_ranges, instance, ranges)
 

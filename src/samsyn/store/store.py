@@ -57,8 +57,7 @@ class Store:
         self.folder = folder
         self.second_copy = second_copy
         self._remote = remote
-        self.reads_at_once = remote is None
-        """Whether a small body is read faster than a thread is switched to: it lies on this machine."""
+        self._is_near = remote is None
         self._own = own
         self._clock = clock
         self._index_kind = index or SqliteIndex(folder / "index.sqlite")
@@ -198,6 +197,11 @@ class Store:
         if segment < 0:
             return self.objects.read(-segment, offset, length)
         return self.journal.read(segment, offset, length)
+
+    def reads_at_once(self, instance: StoredInstance) -> bool:
+        """Whether a small part of it is read faster than a thread is switched to: it lies on this machine, as it is."""
+        segment = instance.location.segment
+        return self._is_near and (segment >= 0 or not self.objects.is_coded(-segment))
 
     def settled_frames(self, instance: StoredInstance) -> FrameTable | None:
         """Where the frames lie, as the manifest of its settled series tells; None = find out from the bytes."""

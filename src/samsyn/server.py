@@ -216,8 +216,8 @@ class Server:
         self._retriever = Retriever(store, self._documents)
         self._mover = Mover(store, clock, self._retriever.known.forget)
         self._history = History(store)
-        self._intake = Intake(store, clock)
         data = self._settings.data
+        self._intake = Intake(store, clock, data.largest_object_mib * limits.MIB)
         self._scrub = Scrub(store, clock, data.scrub_days, data.scrub_mib_per_s, self._intake.is_busy)
         quiet_s = self._settings.data.settle_after_s
         self._settling = Settling(store, clock, quiet_s, self._intake.is_busy)

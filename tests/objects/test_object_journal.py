@@ -12,7 +12,7 @@ import pytest
 
 from samsyn import limits
 from samsyn.clock import SystemClock
-from samsyn.errors import DamagedData, OutOfResources, StoreFailed
+from samsyn.errors import DamagedData, LimitExceeded, OutOfResources, StoreFailed
 from samsyn.store import replay
 from samsyn.store.object_journal import JOURNAL, name_of
 from samsyn.store.objects.folder import FolderObjects
@@ -285,3 +285,30 @@ async def test_under_faults_of_every_kind_what_was_acknowledged_is_there_and_not
     assert lost == 0
     assert len(acknowledged) > ATTEMPTS // 3
     assert refused > 0
+
+
+async def test_a_large_body_is_one_object_that_any_node_reads(
+    opening: Opening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = started(tmp_path / "one", opening())
+    await store.commit(add_message("1"), b"before")
+    left_over = opening()
+    left_over.put_new(name_of(2), [b"of a node that was lost"])
+    body = store.spool()
+    for number in range(20):
+        body.append(bytes([number]) * 300_001)
+    assert (await store.commit(add_message("2"), body)).receipt.sequence == 2
+    body.discard()
+    await store.commit(add_message("3"), b"after")
+    before = rows(store)
+    assert before[1][2] == b"".join(bytes([number]) * 300_001 for number in range(20))
+    assert not list((tmp_path / "one").rglob("*.arriving"))
+    monkeypatch.setattr(limits, "MAX_SHARED_BATCH_BYTES", 10)
+    store.close()
+    other = started(tmp_path / "two", opening())
+    assert rows(other) == before
+    refused = other.spool()
+    with pytest.raises(LimitExceeded, match="MAX_SHARED_BATCH_BYTES"):
+        refused.append(b"0123456789A")
+    refused.discard()
+    other.close()

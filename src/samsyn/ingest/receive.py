@@ -13,18 +13,21 @@ from samsyn import limits
 from samsyn.access.events import Activity, Event
 from samsyn.audit import journal as audit
 from samsyn.clock import Clock
+from samsyn.dicom.outline import Outline
 from samsyn.dicom.reading import Summary, summarize
 from samsyn.dicom.rejection import KEY_OBJECT_SELECTION, read_rejection
 from samsyn.dicom.sop_classes import is_private, is_storage_class
 from samsyn.errors import (
     DifferentBytes,
     IdentityConflict,
+    LimitExceeded,
     Mismatch,
     NotSupported,
     SamsynError,
     UnknownIssuer,
 )
 from samsyn.ingest import filing, rejecting
+from samsyn.ingest.arriving import LargeArrival
 from samsyn.jobs import queue
 from samsyn.model.audit import AuditEntry
 from samsyn.model.patient import Demographics, DemographicsOrigin, PatientIdentifier
@@ -35,6 +38,8 @@ from samsyn.patients import corrections, findings, registry
 from samsyn.patients.findings import FindingKind
 from samsyn.patients.identifiers import identify
 from samsyn.patients.likeness import Agreement
+from samsyn.store.blank import blank
+from samsyn.store.spool import SpooledBody
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
@@ -72,7 +77,9 @@ class Arrival:
 class Intake:
     """Receives instances. One per server."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, largest_bytes: int = limits.MAX_INSTANCE_BYTES) -> None:
+        """`largest_bytes`: of one data set that is taken in by pieces, by setting."""
+        self._largest_bytes = min(largest_bytes, limits.MAX_INSTANCE_BYTES)
         self._store = store
         self._clock = clock
         self._noted: OrderedDict[tuple[str, str], None] = OrderedDict()
@@ -96,10 +103,14 @@ class Intake:
         self._in_second += 1
         self._rate = max(self._rate, self._in_second)
 
+    def large(self, eased: Callable[[], None]) -> LargeArrival:
+        """For a data set that turns out to be larger than limits.SPOOLED_ABOVE_BYTES while it arrives."""
+        return LargeArrival(self._store.spool, self._largest_bytes, "[data] largest_object_mib", eased)
+
     async def receive(
         self,
         arrival: Arrival,
-        data: bytes | bytearray,
+        data: bytes | bytearray | SpooledBody,
         after: Callable[[Transaction], None] | None = None,
     ) -> tuple[Receipt, Summary]:
         """Takes one data set (without file meta) and returns when it is durable; `after` runs in the same record
@@ -115,6 +126,10 @@ class Intake:
         _check_envelope(arrival, summary)
         note = None
         if summary.sop_class_uid == KEY_OBJECT_SELECTION:
+            if isinstance(data, SpooledBody):
+                raise LimitExceeded(
+                    "SPOOLED_ABOVE_BYTES: a key object selection names objects and holds none"
+                )
             note = await asyncio.to_thread(read_rejection, bytes(data), arrival.transfer_syntax_uid)
         identifier, doubt = (
             (arrival.decided, None) if arrival.decided else self._identify(arrival.sender, summary)
@@ -130,7 +145,9 @@ class Intake:
         return receipt, summary
 
     @staticmethod
-    async def _read(data: bytes | bytearray, transfer_syntax_uid: str) -> Summary:
+    async def _read(data: bytes | bytearray | SpooledBody, transfer_syntax_uid: str) -> Summary:
+        if isinstance(data, SpooledBody):
+            return await asyncio.to_thread(_summarize_large, data, transfer_syntax_uid)
         view = memoryview(data)
         if len(data) < _SMALL_BYTES:
             return summarize(view, transfer_syntax_uid)
@@ -238,6 +255,12 @@ class Intake:
             self.held += 1
         else:
             self.repeated += 1
+
+
+def _summarize_large(body: SpooledBody, transfer_syntax_uid: str) -> Summary:
+    with blank(len(body)) as pages, memoryview(pages) as outline:
+        Outline(body.read, outline, transfer_syntax_uid)
+        return summarize(outline, transfer_syntax_uid)
 
 
 def _check_envelope(arrival: Arrival, summary: Summary) -> None:

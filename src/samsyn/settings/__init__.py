@@ -99,6 +99,12 @@ class DataSettings(Section):
         description="A series without new instances for so many seconds becomes one file, and its rows leave the"
         " index; its bytes leave the journal an hour later. 3600 fits most; 0 = never.",
     )
+    largest_object_mib: int = Field(
+        default=4096,
+        ge=64,
+        le=4096,
+        description="Largest object that is taken in, by DIMSE or the web, MiB: DICOM's own lengths end at 4096.",
+    )
     scrub_days: float = Field(
         default=30.0,
         ge=0,

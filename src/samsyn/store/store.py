@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
+from samsyn import limits
 from samsyn.clock import Clock
-from samsyn.errors import ConfigurationError, DamagedData, OutOfResources
+from samsyn.errors import ConfigurationError, DamagedData, LimitExceeded, OutOfResources
 from samsyn.model.imaging import BodyLocation, StoredInstance
 from samsyn.store import damage, replay
 from samsyn.store.index import settled_rows, version_rows
@@ -20,6 +21,7 @@ from samsyn.store.index.sqlite import SqliteIndex
 from samsyn.store.objects.manifest import FrameTable
 from samsyn.store.objects.port import Objects
 from samsyn.store.places import OwnJournal, open_places
+from samsyn.store.spool import Spool, SpooledBody
 from samsyn.store.transaction import Transaction
 from samsyn.store.writer import Body, Committed, Writer
 
@@ -90,6 +92,7 @@ class Store:
         self._given_back = 0
         self.journal = places.journal
         """For those who look after what lies on disk (scrub, settling); rooms read through the functions here."""
+        self._spool = Spool(self.journal.spool_folder, self.journal.largest_body)
         self._index = self._index_kind.open_writer(self.objects)
         self.replayed += replay.bring_up_to_date(self._index_kind, self._index, self.journal)[0]
         self._damage_seen = version_rows.places(self._index)
@@ -135,9 +138,29 @@ class Store:
         """Disk syncs since start."""
         return self._writer.commits
 
-    async def commit(self, decide: Callable[[Transaction], T], body: Body | None = None) -> Committed[T]:
+    async def commit(
+        self, decide: Callable[[Transaction], T], body: Body | SpooledBody | None = None
+    ) -> Committed[T]:
         """Decides, writes and syncs; see Writer.submit. The one way to make anything durable."""
         return await self._writer.submit(decide, body)
+
+    def respooled(self, place: BodyLocation) -> SpooledBody:
+        """A large body once more as one that arrives, for a decision that files it anew. Errors of `body` and
+        `SpooledBody.append`; whoever asks for it discards it."""
+        body = self.spool()
+        try:
+            for offset in range(0, place.length, limits.SPOOL_PIECE_BYTES):
+                length = min(limits.SPOOL_PIECE_BYTES, place.length - offset)
+                body.append(self.body(place.segment, place.offset + offset, length))
+        except BaseException:
+            body.discard()
+            raise
+        return body
+
+    def spool(self) -> SpooledBody:
+        """An empty body that is written to disk while it arrives, for `commit`; see Spool.begin. Whoever asks for it
+        discards it, whatever became of it."""
+        return self._spool.begin()
 
     async def read(self, question: Callable[[IndexConnection], T]) -> T:
         """Runs a question of store.index on a reader thread; sees everything committed before the call."""
@@ -166,8 +189,11 @@ class Store:
         """Bytes as received; ranged reads of a body are the caller's arithmetic. A segment below zero stands for
         the object of a settled series.
 
-        DamagedData: the file is short, or the place is marked as damaged.
+        DamagedData: the file is short, or the place is marked as damaged. LimitExceeded: more than one piece of work
+        may have in memory (MAX_INSTANCE_IN_MEMORY_BYTES).
         """
+        if length > limits.MAX_INSTANCE_IN_MEMORY_BYTES:
+            raise LimitExceeded("MAX_INSTANCE_IN_MEMORY_BYTES")
         self.damaged.refuse(segment, offset, length)
         if segment < 0:
             return self.objects.read(-segment, offset, length)
@@ -190,17 +216,17 @@ class Store:
         finally:
             self._given_back += 1
 
-    def bodies(self, places: Sequence[BodyLocation]) -> list[memoryview | DamagedData]:
-        """Several bodies in the order given, a fault in the place of one that can not be read. Those that lie
-        close together, as a series does that came in one go, are read at once."""
-        found: list[memoryview | DamagedData] = []
+    def bodies(self, places: Sequence[BodyLocation]) -> list[memoryview | DamagedData | LimitExceeded]:
+        """Several bodies in the order given, a fault in the place of one that can not be read (see `body`). Those that
+        lie close together, as a series does that came in one go, are read at once."""
+        found: list[memoryview | DamagedData | LimitExceeded] = []
         for run in _runs(places):
             first, last = run[0], run[-1]
             length = last.offset + last.length - first.offset
             try:
                 data = memoryview(self.body(first.segment, first.offset, length))
-            except DamagedData as damaged:
-                found += [damaged] if len(run) == 1 else [self.bodies([place])[0] for place in run]
+            except (DamagedData, LimitExceeded) as refused:
+                found += [refused] if len(run) == 1 else [self.bodies([place])[0] for place in run]
             else:
                 starts = [place.offset - first.offset for place in run]
                 found += [

@@ -23,6 +23,7 @@ from samsyn.store.index.port import Index, IndexAway, IndexConnection, IndexFaul
 from samsyn.store.journal import Position
 from samsyn.store.journal_port import AnyJournal, NumberTaken
 from samsyn.store.records import FRAME, encode_frame, encode_header
+from samsyn.store.spool import SpooledBody
 from samsyn.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class Committed(Generic[T]):
 @dataclass(slots=True)
 class _Item:
     decide: Callable[[Transaction], Any]
-    body: Body | None
+    body: Body | SpooledBody | None
     sha256: str
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[Committed[Any]]"
@@ -72,6 +73,8 @@ class Writer:
         self._in_doubt: tuple[Position, Position] | None = None
         """Begin and end of what the journal got while the index was lost: it counts if the index says so."""
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._put_off: _Item | None = None
+        """Taken from the queue, and the first of the next batch."""
         self._failure: StoreFailed | None = None
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
         self.commits = 0
@@ -88,8 +91,11 @@ class Writer:
         """True after a failed sync: nothing more is written by this process."""
         return self._failure is not None
 
-    async def submit(self, decide: Callable[[Transaction], T], body: Body | None = None) -> Committed[T]:
-        """Runs `decide` in the serial section; returns when the record is durable and in the index.
+    async def submit(
+        self, decide: Callable[[Transaction], T], body: Body | SpooledBody | None = None
+    ) -> Committed[T]:
+        """Runs `decide` in the serial section; returns when the record is durable and in the index. A spooled body
+        stays the caller's to discard.
 
         `decide` must be quick and free of I/O but for its Transaction. SamsynError from it is raised here and
         leaves nothing behind. StoreFailed / OutOfResources: nothing was acknowledged.
@@ -98,6 +104,8 @@ class Writer:
             raise self._failure
         if self._queue.qsize() >= limits.COMMIT_QUEUE:
             raise OutOfResources("COMMIT_QUEUE: too many records wait for the disk")
+        if isinstance(body, SpooledBody):
+            await asyncio.to_thread(body.sync)
         sha256 = await _sha256(body) if body is not None else ""
         loop = asyncio.get_running_loop()
         item = _Item(decide, body, sha256, loop, loop.create_future())
@@ -122,6 +130,9 @@ class Writer:
 
     def _next(self) -> _Item | None:
         """The next item or the stop sign; while there is none, the journal's next pages are prepared."""
+        if self._put_off is not None:
+            item, self._put_off = self._put_off, None
+            return item
         while self._failure is None:
             try:
                 return self._queue.get(timeout=_IDLE_S)
@@ -134,7 +145,10 @@ class Writer:
         return self._queue.get()
 
     def _gather(self, first: _Item) -> tuple[list[_Item], bool]:
+        """What shares the next sync, and whether to stop then. A spooled body is a batch of its own."""
         batch = [first]
+        if isinstance(first.body, SpooledBody):
+            return batch, False
         size = len(first.body or b"")
         while len(batch) < limits.COMMIT_BATCH and size < _BATCH_BYTES:
             try:
@@ -143,6 +157,9 @@ class Writer:
                 break
             if item is _STOP:
                 return batch, True
+            if isinstance(item.body, SpooledBody):
+                self._put_off = item
+                break
             batch.append(item)
             size += len(item.body or b"")
         return batch, False
@@ -174,8 +191,7 @@ class Writer:
             parts, end = self._decide_all(batch)
             reached = self._reached
             if parts:
-                self._journal.append(parts)
-                place = Position(self._journal.end.segment, end)
+                place = self._write(parts, end)
                 reached = Reached(place, self._sequence, self._keys, self._time)
                 self._kind.note(self._index, reached)
                 self.commits += 1
@@ -191,6 +207,17 @@ class Writer:
             # Whatever else it was, disk and memory may disagree now; a restart, which replays, makes them agree.
             log.warning("store-failed", extra={"error": type(problem).__name__})
             self._undo(batch, self._refusal_of(problem, before))
+
+    def _write(self, parts: list[Body | SpooledBody], end: int) -> Position:
+        """Makes the batch durable; where the journal ends then."""
+        small = [part for part in parts if not isinstance(part, SpooledBody)]
+        if len(small) == len(parts):
+            self._journal.append(small)
+            return Position(self._journal.end.segment, end)
+        body = parts[1]
+        assert isinstance(body, SpooledBody)
+        self._journal.adopt(body, bytes(small[0]), bytes(small[1]))
+        return self._journal.end
 
     def _begin(self) -> None:
         """Opens the transaction, from where all nodes together have come to."""
@@ -251,22 +278,32 @@ class Writer:
     def _refuse_when_full(self, batch: list[_Item]) -> None:
         """Bodies need the reserve untouched; small records (audit, registers) may use it."""
         if any(item.body is not None for item in batch):
-            wanted = sum(len(item.body or b"") for item in batch)
+            # A spooled body has its place on the disk already.
+            wanted = sum(len(item.body or b"") for item in batch if not isinstance(item.body, SpooledBody))
             if self._journal.free_bytes() - wanted < limits.DISK_RESERVE_BYTES:
                 for item in batch:
                     if item.body is not None:
                         item.answer = OutOfResources("DISK_RESERVE_BYTES: the disk is nearly full")
 
-    def _decide_all(self, batch: list[_Item]) -> tuple[list[Body], int]:
-        parts: list[Body] = []
+    def _decide_all(self, batch: list[_Item]) -> tuple[list[Body | SpooledBody], int]:
+        parts: list[Body | SpooledBody] = []
         segment, end = self._journal.end.segment, self._journal.end.offset
         self._time = max(self._clock.now().isoformat(), self._reached.time)
         for item in batch:
             if item.answer is not None:
                 continue
             body_length = len(item.body) if item.body is not None else 0
+            begins = Position(segment, end)
+            if isinstance(item.body, SpooledBody):
+                begins = self._journal.large_begins
             transaction = Transaction(
-                self._index, self._keys, self._time, segment, end + FRAME.size, body_length, item.sha256
+                self._index,
+                self._keys,
+                self._time,
+                begins.segment,
+                begins.offset + FRAME.size,
+                body_length,
+                item.sha256,
             )
             try:
                 value = item.decide(transaction)
@@ -296,7 +333,9 @@ class Writer:
             raise LimitExceeded("MAX_RECORD_HEADER_BYTES")
         return header
 
-    def _append(self, item: _Item, transaction: Transaction, header: bytes, parts: list[Body]) -> int:
+    def _append(
+        self, item: _Item, transaction: Transaction, header: bytes, parts: list[Body | SpooledBody]
+    ) -> int:
         """Adds the record to what is to be written; its length."""
         self._sequence += 1
         self.records += 1
@@ -325,8 +364,10 @@ def _resolve(items: list[_Item]) -> None:
             item.future.set_exception(item.answer)
 
 
-async def _sha256(body: Body) -> str:
+async def _sha256(body: Body | SpooledBody) -> str:
     """Small bodies are hashed in place (0.1 ms for 130 kB); large ones in a thread, so that others go on."""
+    if isinstance(body, SpooledBody):
+        return body.sha256
     if len(body) < 4 * limits.MIB:
         return hashlib.sha256(body).hexdigest()
     return await asyncio.to_thread(lambda: hashlib.sha256(body).hexdigest())

@@ -70,6 +70,8 @@ class Arrival:
     sop_class_uid: str = ""
     sop_instance_uid: str = ""
     study_uid: str = ""
+    is_awaited: bool = False
+    """Whether its sender sends nothing more in this session before it is answered."""
     decided: PatientIdentifier | None = None
     """Whose it is by a steward's decision, whatever the header says; None = what the header says."""
 
@@ -140,7 +142,8 @@ class Intake:
             if after is not None and transaction.outcome != "held":
                 after(transaction)
 
-        receipt = (await self._store.commit(decide, data)).receipt
+        alone = arrival.session_id if arrival.is_awaited else ""
+        receipt = (await self._store.commit(decide, data, alone)).receipt
         self._count(receipt, arrival.session_id, summary.study_uid)
         return receipt, summary
 

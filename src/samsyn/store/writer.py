@@ -6,19 +6,21 @@ changes and nothing else.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
 
 from samsyn import limits
 from samsyn.clock import Clock
 from samsyn.errors import Conflict, LimitExceeded, OutOfResources, SamsynError, StoreFailed
 from samsyn.model.sender import Receipt
+from samsyn.store import replay
 from samsyn.store.index.port import Index, IndexAway, IndexConnection, IndexFault, NoRoom, Reached, RuleBroken
 from samsyn.store.journal import Position
 from samsyn.store.journal_port import AnyJournal, NumberTaken
@@ -36,6 +38,15 @@ _IDLE_S: Final = 0.25
 """The disk is left alone for this long after the last record before pages are prepared."""
 _ASK_AGAIN_S: Final = 0.2
 _BATCH_BYTES: Final = 32 * limits.MIB
+_ALONE_AFTER: Final = 4
+"""Commits in a row by one sender before it counts as alone."""
+_AT_ONCE_BYTES: Final = 1 * limits.MIB
+_QUICK_S: Final = 0.001
+"""Write and sync of a disk that the event loop may wait for itself; slower, the wait is worth more than two changes of
+thread, and other doors would notice it."""
+_SMOOTHED_OVER: Final = 8
+_UNKNOWN_S: Final = 0.01
+"""What a write and a sync are taken to last before any was measured: a dozen quick ones show the contrary."""
 _NUMBERS_TRIED: Final = 8
 """Segments' numbers that may be taken in a row: each is what a node left that was lost in the middle of a put."""
 
@@ -61,7 +72,11 @@ class _Item:
 class Writer:
     """Owns the writing side of journal and index. Start it once; `submit` from any event loop."""
 
-    def __init__(self, journal: AnyJournal, kind: Index, index: IndexConnection, clock: Clock) -> None:
+    def __init__(
+        self, journal: AnyJournal, kind: Index, index: IndexConnection, clock: Clock, at_once: bool = False
+    ) -> None:
+        """`at_once`: a commit may be made on the caller's thread and answered before the index has ended it, since
+        the journal lies on this machine and no other process decides by this index."""
         self._journal = journal
         self._kind = kind
         self._index = index
@@ -76,6 +91,15 @@ class Writer:
         self._put_off: _Item | None = None
         """Taken from the queue, and the first of the next batch."""
         self._failure: StoreFailed | None = None
+        self._at_once = at_once
+        self._turn = threading.Lock()
+        """Held by whoever touches journal, index and keys: the thread, or the caller whose commit goes at once."""
+        self._unsettled: list[None] = []
+        """One entry while a transaction is left open and the turn is held for it: who takes it out ends both."""
+        self._is_behind = False
+        """Whether the index lacks records of this process, whose transaction it could not end."""
+        self._sender, self._in_a_row = "", 0
+        self._append_s = _UNKNOWN_S
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
         self.commits = 0
         """Syncs so far, for metrics."""
@@ -92,16 +116,19 @@ class Writer:
         return self._failure is not None
 
     async def submit(
-        self, decide: Callable[[Transaction], T], body: Body | SpooledBody | None = None
+        self, decide: Callable[[Transaction], T], body: Body | SpooledBody | None = None, sender: str = ""
     ) -> Committed[T]:
         """Runs `decide` in the serial section; returns when the record is durable and in the index. A spooled body
         stays the caller's to discard.
 
-        `decide` must be quick and free of I/O but for its Transaction. SamsynError from it is raised here and
+        `decide` must be quick and free of I/O but for its Transaction. `sender` names who sends nothing more before it
+        is answered, "" = nobody in particular; see `_goes_at_once`. SamsynError from `decide` is raised here and
         leaves nothing behind. StoreFailed / OutOfResources: nothing was acknowledged.
         """
         if self._failure is not None:
             raise self._failure
+        self._in_a_row = self._in_a_row + 1 if sender and sender == self._sender else 0
+        self._sender = sender
         if self._queue.qsize() >= limits.COMMIT_QUEUE:
             raise OutOfResources("COMMIT_QUEUE: too many records wait for the disk")
         if isinstance(body, SpooledBody):
@@ -109,11 +136,67 @@ class Writer:
         sha256 = await _sha256(body) if body is not None else ""
         loop = asyncio.get_running_loop()
         item = _Item(decide, body, sha256, loop, loop.create_future())
+        if self._goes_at_once(body) and self._take_turn():
+            self._commit_at_once(item)
+            loop.call_soon(self.settle)
+            _resolve([item])
+            return item.future.result()
         self._queue.put(item)
         return await item.future
 
+    def _goes_at_once(self, body: Body | SpooledBody | None) -> bool:
+        """Whether the caller's own thread does the work: there is nobody to share the sync with, since one sender has
+        come alone for a while and waits for its answer, and the disk is quick. Two changes of thread are saved."""
+        return (
+            self._at_once
+            and self._in_a_row >= _ALONE_AFTER
+            and body is not None
+            and not isinstance(body, SpooledBody)
+            and len(body) <= _AT_ONCE_BYTES
+            and self._append_s < _QUICK_S
+            and self._queue.empty()
+            and self._put_off is None
+        )
+
+    def _take_turn(self) -> bool:
+        self.settle()
+        return self._turn.acquire(blocking=False)
+
+    def _commit_at_once(self, item: _Item) -> None:
+        """Leaves the index's transaction open, so that the answer need not wait for it: see `settle`."""
+        try:
+            self._commit([item], leaves_open=True)
+        except BaseException:  # the thread of the loop may be interrupted anywhere, the writer's own never is
+            self._failure = StoreFailed("interrupted")
+            self._undo([], self._failure)
+            self._turn.release()
+            raise
+        self._unsettled.append(None)
+
+    def settle(self) -> None:
+        """Ends the transaction that a commit has left open: before anybody asks the index on the thread of the loop,
+        and at the latest when the loop comes to its next callback. Nothing to do otherwise.
+
+        The record is durable and acknowledged by then. If the index can not take it now, it is behind the journal, and
+        is brought up before the next decision as it would be at a start.
+        """
+        if not self._unsettled:
+            return
+        with contextlib.suppress(IndexError):  # another thread was faster
+            self._unsettled.pop()
+            try:
+                if self._index.in_transaction:
+                    self._index.execute("COMMIT")
+            except IndexFault as problem:
+                log.warning("index-behind", extra={"error": type(problem).__name__})
+                self._is_behind = True
+                self._undo([], StoreFailed(str(problem)))
+            finally:
+                self._turn.release()
+
     def stop(self) -> None:
         """Finishes what waits, then ends the thread."""
+        self.settle()
         self._queue.put(_STOP)
         self._thread.join()
 
@@ -122,8 +205,9 @@ class Writer:
             first = self._next()
             if first is _STOP:
                 return
-            batch, stopping = self._gather(first)
-            self._commit(batch)
+            with self._turn:
+                batch, stopping = self._gather(first)
+                self._commit(batch)
             self._answer(batch)
             if stopping:
                 return
@@ -137,12 +221,16 @@ class Writer:
             try:
                 return self._queue.get(timeout=_IDLE_S)
             except queue.Empty:
-                try:
-                    while self._in_doubt is None and self._queue.empty() and self._journal.prepare():
-                        pass
-                except StoreFailed as problem:
-                    self._failure = problem
+                with self._turn:
+                    self._prepare()
         return self._queue.get()
+
+    def _prepare(self) -> None:
+        try:
+            while self._in_doubt is None and self._queue.empty() and self._journal.prepare():
+                pass
+        except StoreFailed as problem:
+            self._failure = problem
 
     def _gather(self, first: _Item) -> tuple[list[_Item], bool]:
         """What shares the next sync, and whether to stop then. A spooled body is a batch of its own."""
@@ -164,26 +252,28 @@ class Writer:
             size += len(item.body or b"")
         return batch, False
 
-    def _commit(self, batch: list[_Item]) -> None:
+    def _commit(self, batch: list[_Item], leaves_open: bool = False) -> None:
         if self._failure is not None:
             for item in batch:
                 item.answer = self._failure
             return
         for _ in range(_NUMBERS_TRIED):
             try:
-                self._attempt(batch)
+                self._attempt(batch, leaves_open)
                 return
             except NumberTaken as taken:
                 self._undo(batch, taken)
         log.warning("store-failed", extra={"error": "NumberTaken"})
 
-    def _attempt(self, batch: list[_Item]) -> None:
-        """Decides and writes the batch; every item has its answer then. NumberTaken: nothing was written, and all is
-        to be decided anew."""
+    def _attempt(self, batch: list[_Item], leaves_open: bool) -> None:
+        """Decides and writes the batch; every item has its answer then. `leaves_open`: the index's transaction need not
+        be ended. NumberTaken: nothing was written, and all is to be decided anew."""
         for item in batch:
             item.answer = None
         before = self._journal.end
         try:
+            if self._is_behind:
+                self._catch_up()
             self._begin()
             self._journal.roll_if_full(self._reached.place.segment)
             before = self._journal.end
@@ -195,7 +285,8 @@ class Writer:
                 reached = Reached(place, self._sequence, self._keys, self._time)
                 self._kind.note(self._index, reached)
                 self.commits += 1
-            self._index.execute("COMMIT")
+            if not leaves_open:
+                self._index.execute("COMMIT")
             self._reached = reached
         except NumberTaken:
             raise
@@ -212,12 +303,20 @@ class Writer:
         """Makes the batch durable; where the journal ends then."""
         small = [part for part in parts if not isinstance(part, SpooledBody)]
         if len(small) == len(parts):
+            begun = time.monotonic()
             self._journal.append(small)
+            self._append_s += (time.monotonic() - begun - self._append_s) / _SMOOTHED_OVER
             return Position(self._journal.end.segment, end)
         body = parts[1]
         assert isinstance(body, SpooledBody)
         self._journal.adopt(body, bytes(small[0]), bytes(small[1]))
         return self._journal.end
+
+    def _catch_up(self) -> None:
+        """Applies what the journal has and the index lacks."""
+        replay.bring_up_to_date(self._kind, self._index, self._journal)
+        self._reached = replace(self._kind.reached(self._index), time=self._reached.time)
+        self._is_behind = False
 
     def _begin(self) -> None:
         """Opens the transaction, from where all nodes together have come to."""

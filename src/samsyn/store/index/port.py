@@ -107,6 +107,10 @@ class Reached:
 class Index(Protocol):
     """A kind of index: where it is, and how it is opened."""
 
+    follows_journal: bool
+    """Whether the journal alone says what counts, and this index only repeats it; otherwise a record counts when the
+    index has committed it."""
+
     @property
     def is_away(self) -> bool:
         """Whether it could not be reached when it was last asked."""

@@ -19,6 +19,7 @@ from samsyn import limits
 from samsyn.clock import Clock
 from samsyn.errors import Conflict, LimitExceeded, OutOfResources, SamsynError, StoreFailed
 from samsyn.model.sender import Receipt
+from samsyn.store.checksum import checksum_of
 from samsyn.store.index.port import Index, IndexAway, IndexConnection, IndexFault, NoRoom, Reached, RuleBroken
 from samsyn.store.journal import Position
 from samsyn.store.journal_port import AnyJournal, NumberTaken
@@ -52,6 +53,7 @@ class _Item:
     decide: Callable[[Transaction], Any]
     body: Body | None
     sha256: str
+    checksum: int | None
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[Committed[Any]]"
     answer: Committed[Any] | BaseException | None = None
@@ -98,9 +100,9 @@ class Writer:
             raise self._failure
         if self._queue.qsize() >= limits.COMMIT_QUEUE:
             raise OutOfResources("COMMIT_QUEUE: too many records wait for the disk")
-        sha256 = await _sha256(body) if body is not None else ""
+        sha256, checksum = await _digests(body) if body is not None else ("", None)
         loop = asyncio.get_running_loop()
-        item = _Item(decide, body, sha256, loop, loop.create_future())
+        item = _Item(decide, body, sha256, checksum, loop, loop.create_future())
         self._queue.put(item)
         return await item.future
 
@@ -266,7 +268,14 @@ class Writer:
                 continue
             body_length = len(item.body) if item.body is not None else 0
             transaction = Transaction(
-                self._index, self._keys, self._time, segment, end + FRAME.size, body_length, item.sha256
+                self._index,
+                self._keys,
+                self._time,
+                segment,
+                end + FRAME.size,
+                body_length,
+                item.sha256,
+                item.checksum,
             )
             try:
                 value = item.decide(transaction)
@@ -325,8 +334,13 @@ def _resolve(items: list[_Item]) -> None:
             item.future.set_exception(item.answer)
 
 
-async def _sha256(body: Body) -> str:
-    """Small bodies are hashed in place (0.1 ms for 130 kB); large ones in a thread, so that others go on."""
+async def _digests(body: Body) -> tuple[str, int]:
+    """SHA-256 (hex) and checksum. Small bodies are hashed in place (0.1 ms for 130 kB); large ones in a thread, so
+    that others go on."""
     if len(body) < 4 * limits.MIB:
-        return hashlib.sha256(body).hexdigest()
-    return await asyncio.to_thread(lambda: hashlib.sha256(body).hexdigest())
+        return _digests_of(body)
+    return await asyncio.to_thread(_digests_of, body)
+
+
+def _digests_of(body: Body) -> tuple[str, int]:
+    return hashlib.sha256(body).hexdigest(), checksum_of(body)

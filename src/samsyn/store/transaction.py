@@ -28,6 +28,7 @@ class Transaction:
         offset: int,
         length: int,
         body_sha256: str,
+        body_checksum: int | None = None,
     ) -> None:
         self._connection = connection
         self._keys = keys
@@ -39,6 +40,8 @@ class Transaction:
         """Time of the record, ISO 8601 in UTC."""
         self.body_sha256 = body_sha256
         """SHA-256 (hex) of the body that came with the decision, "" without one."""
+        self.body_checksum = body_checksum
+        """The same body's quick check (`store.checksum`), None without one."""
         self.operations: list[Operation] = []
         self.keeps_body = False
         self.outcome = "stored"

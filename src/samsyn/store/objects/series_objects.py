@@ -17,6 +17,7 @@ from typing import Final
 from samsyn import limits
 from samsyn.errors import DamagedData
 from samsyn.model.imaging import StoredInstance
+from samsyn.store.checksum import Checksum
 from samsyn.store.durable import sync_folder
 from samsyn.store.objects import manifest as manifests
 from samsyn.store.objects.manifest import FOOTER, Manifest
@@ -224,16 +225,20 @@ class NewVersion:
         self._file = os.fdopen(descriptor, "r+b", buffering=0)
         self.size = 0
 
-    def append(self, read: Callable[[int, int], bytes], length: int, sha256: str) -> int:
-        """Copies `length` bytes given by `read(offset, length)`; where they lie now. DamagedData: not that hash."""
-        begins, digest = self.size, hashlib.sha256()
+    def append(self, read: Callable[[int, int], bytes], length: int, sha256: str) -> tuple[int, int]:
+        """Copies `length` bytes given by `read(offset, length)`; where they lie now, and their checksum.
+
+        DamagedData: they have not that hash.
+        """
+        begins, digest, check = self.size, hashlib.sha256(), Checksum()
         for offset in range(0, length, _PIECE):
             piece = read(offset, min(_PIECE, length - offset))
             digest.update(piece)
+            check.update(piece)
             self._write(piece)
         if digest.hexdigest() != sha256:
             raise DamagedData("an instance has not its hash any more and is not settled")
-        return begins
+        return begins, check.value
 
     def _write(self, data: bytes) -> None:
         waiting = memoryview(data)

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 
 import orjson
@@ -252,7 +252,9 @@ class Retriever:
         once before the first byte leaves. DamagedData: its hash does not fit any more."""
         await self._still_checked(view, instance)
         corrections = self.amendments_of(view, instance.study_uid)
-        if not await asyncio.to_thread(reads_whole, partial(self._store.body, place.segment), instance):
+        if not await asyncio.to_thread(
+            reads_whole, partial(self._store.body, instance.location.segment), instance
+        ):
             raise DamagedData(f"instance {instance.sop_instance_uid}")
         form = await asyncio.to_thread(leaving, self._store, instance, corrections)
         return StreamedData(len(form), lambda: self.pieces(view, instance))
@@ -275,18 +277,27 @@ class Retriever:
         NotFound: the instance has no such frame.
         """
         await self._still_checked(view, instance)
-        pixels = instance.pixels
-        if pixels is None or not 1 <= number <= max(pixels.frames, 1):
-            raise NotFound
         if instance.transfer_syntax_uid == DEFLATED_LITTLE:
             return await self._inflated_frame(instance, number)
-        table = await self._table(instance)
-        if number > len(table):
-            raise NotFound
-        ranges = table[number - 1]
+        ranges = await self._frame_ranges(instance, number)
         if self._store.reads_at_once and sum(length for _, length in ranges) <= _SMALL_READ:
             return self._read_ranges(instance, ranges)
         return await asyncio.to_thread(self._read_ranges, instance, ranges)
+
+    async def frame_source(self, view: View, instance: StoredInstance, number: int) -> Callable[[], bytes]:
+        """What reads the frame when it is called, for a thread that goes on to work with the bytes. Blocking;
+        DamagedData. Not for deflated data sets. NotFound as `frame`, at once."""
+        await self._still_checked(view, instance)
+        return partial(self._read_ranges, instance, await self._frame_ranges(instance, number))
+
+    async def _frame_ranges(self, instance: StoredInstance, number: int) -> list[tuple[int, int]]:
+        pixels = instance.pixels
+        if pixels is None or not 1 <= number <= max(pixels.frames, 1):
+            raise NotFound
+        table = await self._table(instance)
+        if number > len(table):
+            raise NotFound
+        return table[number - 1]
 
     def _read_ranges(self, instance: StoredInstance, ranges: list[tuple[int, int]]) -> bytes:
         place = instance.location
@@ -320,8 +331,9 @@ class Retriever:
         return framing.frame_ranges(read, place.length, instance.pixels, instance.transfer_syntax_uid)
 
     async def _inflated_frame(self, instance: StoredInstance, number: int) -> bytes:
+        if instance.pixels is None or not 1 <= number <= max(instance.pixels.frames, 1):
+            raise NotFound
         data = inflate(await asyncio.to_thread(self._verified, instance))
-        assert instance.pixels is not None
         table = framing.frame_ranges(
             lambda offset, length: bytes(data[offset : offset + length]),
             len(data),

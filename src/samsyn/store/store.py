@@ -14,6 +14,7 @@ from samsyn.clock import Clock
 from samsyn.errors import ConfigurationError, DamagedData, OutOfResources
 from samsyn.model.imaging import BodyLocation, StoredInstance
 from samsyn.store import damage, replay
+from samsyn.store.batch import Ahead
 from samsyn.store.index import settled_rows, version_rows
 from samsyn.store.index.port import FAULTS, Index, IndexAway, IndexConnection, IndexFault
 from samsyn.store.index.sqlite import SqliteIndex
@@ -135,9 +136,11 @@ class Store:
         """Disk syncs since start."""
         return self._writer.commits
 
-    async def commit(self, decide: Callable[[Transaction], T], body: Body | None = None) -> Committed[T]:
+    async def commit(
+        self, decide: Callable[[Transaction], T], body: Body | None = None, ahead: Ahead | None = None
+    ) -> Committed[T]:
         """Decides, writes and syncs; see Writer.submit. The one way to make anything durable."""
-        return await self._writer.submit(decide, body)
+        return await self._writer.submit(decide, body, ahead)
 
     async def read(self, question: Callable[[IndexConnection], T]) -> T:
         """Runs a question of store.index on a reader thread; sees everything committed before the call."""

@@ -19,7 +19,17 @@ from samsyn import limits
 from samsyn.clock import Clock
 from samsyn.errors import Conflict, LimitExceeded, OutOfResources, SamsynError, StoreFailed
 from samsyn.model.sender import Receipt
-from samsyn.store.index.port import Index, IndexAway, IndexConnection, IndexFault, NoRoom, Reached, RuleBroken
+from samsyn.store.batch import Ahead, Batch, DecideAnew
+from samsyn.store.index.port import (
+    Index,
+    IndexAway,
+    IndexConnection,
+    IndexFault,
+    NoRoom,
+    Reached,
+    RuleBroken,
+    Together,
+)
 from samsyn.store.journal import Position
 from samsyn.store.journal_port import AnyJournal, NumberTaken
 from samsyn.store.records import FRAME, encode_frame, encode_header
@@ -52,6 +62,7 @@ class _Item:
     decide: Callable[[Transaction], Any]
     body: Body | None
     sha256: str
+    ahead: Ahead | None
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[Committed[Any]]"
     answer: Committed[Any] | BaseException | None = None
@@ -73,6 +84,7 @@ class Writer:
         """Begin and end of what the journal got while the index was lost: it counts if the index says so."""
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._failure: StoreFailed | None = None
+        self._stopping = False
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
         self.commits = 0
         """Syncs so far, for metrics."""
@@ -88,11 +100,14 @@ class Writer:
         """True after a failed sync: nothing more is written by this process."""
         return self._failure is not None
 
-    async def submit(self, decide: Callable[[Transaction], T], body: Body | None = None) -> Committed[T]:
+    async def submit(
+        self, decide: Callable[[Transaction], T], body: Body | None = None, ahead: Ahead | None = None
+    ) -> Committed[T]:
         """Runs `decide` in the serial section; returns when the record is durable and in the index.
 
-        `decide` must be quick and free of I/O but for its Transaction. SamsynError from it is raised here and
-        leaves nothing behind. StoreFailed / OutOfResources: nothing was acknowledged.
+        `decide` must be quick and free of I/O but for its Transaction, and change nothing else: it may have to be run
+        again. `ahead`: what it will ask first. SamsynError from it is raised here and leaves nothing behind.
+        StoreFailed / OutOfResources: nothing was acknowledged.
         """
         if self._failure is not None:
             raise self._failure
@@ -100,7 +115,7 @@ class Writer:
             raise OutOfResources("COMMIT_QUEUE: too many records wait for the disk")
         sha256 = await _sha256(body) if body is not None else ""
         loop = asyncio.get_running_loop()
-        item = _Item(decide, body, sha256, loop, loop.create_future())
+        item = _Item(decide, body, sha256, ahead, loop, loop.create_future())
         self._queue.put(item)
         return await item.future
 
@@ -114,10 +129,10 @@ class Writer:
             first = self._next()
             if first is _STOP:
                 return
-            batch, stopping = self._gather(first)
+            batch = [first]
             self._commit(batch)
             self._answer(batch)
-            if stopping:
+            if self._stopping:
                 return
 
     def _next(self) -> _Item | None:
@@ -133,55 +148,61 @@ class Writer:
                     self._failure = problem
         return self._queue.get()
 
-    def _gather(self, first: _Item) -> tuple[list[_Item], bool]:
-        batch = [first]
-        size = len(first.body or b"")
-        while len(batch) < limits.COMMIT_BATCH and size < _BATCH_BYTES:
+    def _gather(self, batch: list[_Item]) -> None:
+        """Adds what waits, when the index is this node's: whatever came while others had it shares the sync."""
+        size = sum(len(item.body or b"") for item in batch)
+        while len(batch) < limits.COMMIT_BATCH and size < _BATCH_BYTES and not self._stopping:
             try:
                 item = self._queue.get_nowait()
             except queue.Empty:
-                break
+                return
             if item is _STOP:
-                return batch, True
+                self._stopping = True
+                return
             batch.append(item)
             size += len(item.body or b"")
-        return batch, False
 
     def _commit(self, batch: list[_Item]) -> None:
         if self._failure is not None:
             for item in batch:
                 item.answer = self._failure
             return
+        together = self._index.together
         for _ in range(_NUMBERS_TRIED):
             try:
-                self._attempt(batch)
+                self._attempt(batch, together)
                 return
             except NumberTaken as taken:
                 self._undo(batch, taken)
+            except DecideAnew:
+                self._undo(batch, StoreFailed("the records have to be decided one by one"))
+                together = None
         log.warning("store-failed", extra={"error": "NumberTaken"})
 
-    def _attempt(self, batch: list[_Item]) -> None:
-        """Decides and writes the batch; every item has its answer then. NumberTaken: nothing was written, and all is
-        to be decided anew."""
-        for item in batch:
-            item.answer = None
+    def _attempt(self, batch: list[_Item], together: Together | None) -> None:
+        """Decides and writes the batch; every item has its answer then. NumberTaken, DecideAnew: nothing was written,
+        and all is to be decided anew, for the latter without `together`."""
         before = self._journal.end
         try:
             self._begin()
+            self._gather(batch)
+            for item in batch:
+                item.answer = None
             self._journal.roll_if_full(self._reached.place.segment)
             before = self._journal.end
             self._refuse_when_full(batch)
-            parts, end = self._decide_all(batch)
-            reached = self._reached
+            parts, end = self._decide_all(batch, Batch(self._index, together))
             if parts:
                 self._journal.append(parts)
                 place = Position(self._journal.end.segment, end)
                 reached = Reached(place, self._sequence, self._keys, self._time)
-                self._kind.note(self._index, reached)
                 self.commits += 1
-            self._index.execute("COMMIT")
-            self._reached = reached
-        except NumberTaken:
+                self._kind.commit(self._index, reached)
+                self.records += reached.sequence - self._reached.sequence
+                self._reached = reached
+            else:
+                self._kind.commit(self._index, None)
+        except (NumberTaken, DecideAnew):
             raise
         except OutOfResources as refusal:
             self._undo(batch, refusal)
@@ -210,6 +231,8 @@ class Writer:
         ends = self._journal.end
         if ends != before:
             self._in_doubt = (before, ends)
+        else:
+            self._gather(batch)  # what waits hears the same, and not each after a try of its own
         until = time.monotonic() + limits.INDEX_OUTCOME_S
         while self._in_doubt is not None and time.monotonic() < until:
             try:
@@ -257,22 +280,38 @@ class Writer:
                     if item.body is not None:
                         item.answer = OutOfResources("DISK_RESERVE_BYTES: the disk is nearly full")
 
-    def _decide_all(self, batch: list[_Item]) -> tuple[list[Body], int]:
+    def _decide_all(self, items: list[_Item], batch: Batch) -> tuple[list[Body], int]:
+        """The parts to be written and where they end; every row is in the index then."""
+        try:
+            batch.foresee(item.ahead for item in items if item.ahead is not None and item.answer is None)
+            parts, end = self._decide_each(items, batch)
+            batch.flush()
+        except (IndexAway, NoRoom):
+            raise
+        except IndexFault as problem:
+            if batch.is_swift:
+                raise DecideAnew from problem
+            raise
+        return parts, end
+
+    def _decide_each(self, items: list[_Item], batch: Batch) -> tuple[list[Body], int]:
         parts: list[Body] = []
         segment, end = self._journal.end.segment, self._journal.end.offset
         self._time = max(self._clock.now().isoformat(), self._reached.time)
-        for item in batch:
+        for item in items:
             if item.answer is not None:
                 continue
             body_length = len(item.body) if item.body is not None else 0
             transaction = Transaction(
-                self._index, self._keys, self._time, segment, end + FRAME.size, body_length, item.sha256
+                batch, self._keys, self._time, segment, end + FRAME.size, body_length, item.sha256
             )
             try:
                 value = item.decide(transaction)
                 header = self._header(item, transaction)
                 transaction.finish()
             except Exception as refusal:
+                if isinstance(refusal, IndexFault) and batch.is_swift:
+                    raise
                 transaction.undo()
                 item.answer = refusal
                 if isinstance(refusal, RuleBroken):
@@ -299,7 +338,6 @@ class Writer:
     def _append(self, item: _Item, transaction: Transaction, header: bytes, parts: list[Body]) -> int:
         """Adds the record to what is to be written; its length."""
         self._sequence += 1
-        self.records += 1
         body = item.body if transaction.keeps_body and item.body is not None else b""
         frame = encode_frame(header, len(body))
         parts += (frame, body, header) if body else (frame, header)

@@ -40,6 +40,7 @@ class Batch:
         self.connection = connection
         self.is_swift = together is not None
         """Whether a record can not be undone without the others."""
+        self.carried: dict[str, str] = {}
         self._together = together
         self._waiting = WaitingRows()
         self._foreseen: dict[tuple[str, tuple[Any, ...]], Any] = {}

@@ -41,6 +41,8 @@ class Transaction:
         self.body_sha256 = body_sha256
         """SHA-256 (hex) of the body that came with the decision, "" without one."""
         self.operations: list[Operation] = []
+        self.carried = batch.carried
+        """What a decision tells the next ones of the same turn, to save them a question; gone when one is undone."""
         self.keeps_body = False
         self.outcome = "stored"
         self.reason = ""
@@ -140,6 +142,7 @@ class Transaction:
         not be undone alone."""
         if self._batch.is_swift and self.operations:
             raise DecideAnew
+        self.carried.clear()
         if self._has_savepoint:
             self._connection.execute("ROLLBACK TO record")
             if not self._connection.nests_savepoints:

@@ -136,12 +136,13 @@ class PostgresConnection:
         return list(await statement.fetchmany([_fitting(statement, each) for each in parameters]))
 
     def add_rows(self, table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]], /) -> None:
-        """As the port promises; one statement, so that the triggers that can take all rows at once do."""
+        """As the port promises."""
         kinds = tables.columns_of(table)
         values = [_column(kinds[name], [row[place] for row in rows]) for place, name in enumerate(columns)]
-        sql = _adding(table, columns)
-        added = self._in_transaction(sql, lambda: self._run(sql, values)).rowcount
-        if added != len(rows):
+        sql = _adding(table, columns, is_one=len(rows) == 1)
+        if len(rows) == 1:
+            values = [value for (value,) in values]
+        if self._in_transaction(sql, lambda: self._run(sql, values)).rowcount != len(rows):
             raise RuleBroken(f"a row with the same key is there already: {sql[:80]}")
 
     def commit_with(self, change: str) -> None:
@@ -257,12 +258,16 @@ class PostgresConnection:
         self._loop.close()
 
 
-@lru_cache(maxsize=256)
-def _adding(table: str, columns: tuple[str, ...]) -> str:
-    """Adds any number of rows, told by an array for each column."""
+@lru_cache(maxsize=512)
+def _adding(table: str, columns: tuple[str, ...], *, is_one: bool) -> str:
+    """Adds one row, or any number of rows told by an array for each column, which costs the server more for one."""
     kinds = tables.columns_of(table)
-    arrays = ", ".join(f"${place}::{_ARRAYS[kinds[name]]}" for place, name in enumerate(columns, 1))
-    return f"INSERT INTO {table}({', '.join(columns)}) SELECT * FROM unnest({arrays}) ON CONFLICT DO NOTHING"
+    told = ", ".join(
+        f"${place}" if is_one else f"${place}::{_ARRAYS[kinds[name]]}"
+        for place, name in enumerate(columns, 1)
+    )
+    source = f"VALUES({told})" if is_one else f"SELECT * FROM unnest({told})"
+    return f"INSERT INTO {table}({', '.join(columns)}) {source} ON CONFLICT DO NOTHING"
 
 
 def _column(kind: str, values: list[Any]) -> list[Any]:

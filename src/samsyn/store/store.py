@@ -15,6 +15,7 @@ from samsyn.clock import Clock
 from samsyn.errors import ConfigurationError, DamagedData, LimitExceeded, OutOfResources
 from samsyn.model.imaging import BodyLocation, StoredInstance
 from samsyn.store import damage, replay
+from samsyn.store.batch import Ahead
 from samsyn.store.index import settled_rows, version_rows
 from samsyn.store.index.port import FAULTS, Index, IndexAway, IndexConnection, IndexFault
 from samsyn.store.index.sqlite import SqliteIndex
@@ -140,10 +141,14 @@ class Store:
         return self._writer.commits
 
     async def commit(
-        self, decide: Callable[[Transaction], T], body: Body | SpooledBody | None = None, sender: str = ""
+        self,
+        decide: Callable[[Transaction], T],
+        body: Body | SpooledBody | None = None,
+        ahead: Ahead | None = None,
+        sender: str = "",
     ) -> Committed[T]:
         """Decides, writes and syncs; see Writer.submit. The one way to make anything durable."""
-        return await self._writer.submit(decide, body, sender)
+        return await self._writer.submit(decide, body, ahead, sender)
 
     def respooled(self, place: BodyLocation) -> SpooledBody:
         """A large body once more as one that arrives, for a decision that files it anew. Errors of `body` and

@@ -303,8 +303,13 @@ MAX_THUMBNAIL_SIDE: Final = 512
 """Largest side that a kept thumbnail may be asked for: sharp on a dense screen, still a few kB."""
 RENDER_CHILDREN: Final = 2
 """Decoding child processes: one bad frame that uses its whole time leaves the other one for everybody else."""
+MAX_RENDERED_HERE_BYTES: Final = 2 * MIB
+"""An uncompressed frame up to this size (1024 x 1024 of 16 bits) becomes a picture in a thread of the server: some
+10 ms and 20 MiB at the most. Larger ones, and everything compressed, go to a child."""
+RENDER_THREADS: Final = 4
+"""Pictures in work at once in threads: one for each of the usual cores would leave them idle between two."""
 RENDER_QUEUE: Final = 512
-"""Pictures waiting for a child; a page of thumbnails for each of some ten readers."""
+"""Pictures waiting for a child or a thread; a page of thumbnails for each of some ten readers."""
 RENDER_WAIT_S: Final = 30.0
 """Time from asking for a picture to its answer, queue included; browsers have given up long before."""
 RENDER_DEADLINE_S: Final = 15.0

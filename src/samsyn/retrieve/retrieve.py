@@ -1,9 +1,8 @@
 """Instances, data sets, frames, metadata and bulk data under a View."""
 
 import asyncio
-import hashlib
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 
 import orjson
@@ -23,6 +22,7 @@ from samsyn.model.imaging import StoredInstance
 from samsyn.model.predicate import NO_ITEM, Item, holds
 from samsyn.model.streamed import StreamedData
 from samsyn.retrieve.known import FrameTable, KnownObjects
+from samsyn.store.checksum import Check, is_whole, reads_whole
 from samsyn.store.documents import BASE_MARK as BASE_MARK
 from samsyn.store.documents import Documents
 from samsyn.store.index import (
@@ -34,7 +34,6 @@ from samsyn.store.index import (
 )
 from samsyn.store.index.port import IndexConnection
 from samsyn.store.large import is_large, leaving, value_span
-from samsyn.store.records import has_hash
 from samsyn.store.store import Store
 
 _CACHED_STUDIES = 256
@@ -154,7 +153,7 @@ class Retriever:
         return found
 
     async def data_set(self, view: View, instance: StoredInstance) -> bytes:
-        """The data set byte for byte as received; DamagedData when its hash does not fit any more."""
+        """The data set byte for byte as received; DamagedData when it is not whole any more."""
         await self._still_checked(view, instance)
         return await asyncio.to_thread(
             self._corrected, instance, self.amendments_of(view, instance.study_uid)
@@ -194,7 +193,7 @@ class Retriever:
             data = next(bodies)
             if isinstance(data, LimitExceeded):
                 found.append(data)
-            elif isinstance(data, DamagedData) or hashlib.sha256(data).digest() != instance.sha256:
+            elif isinstance(data, DamagedData) or not is_whole(data, instance):
                 found.append(DamagedData(f"instance {instance.sop_instance_uid}"))
             elif corrections[instance.study_uid]:
                 laid_over = overlaid(data, instance.transfer_syntax_uid, corrections[instance.study_uid])
@@ -215,14 +214,14 @@ class Retriever:
     def _verified(self, instance: StoredInstance) -> bytes:
         place = instance.location
         data = self._store.body(place.segment, place.offset, place.length)
-        if hashlib.sha256(data).digest() != instance.sha256:
+        if not is_whole(data, instance):
             raise DamagedData(f"instance {instance.sop_instance_uid}")
         return data
 
     async def pieces(self, view: View, instance: StoredInstance) -> AsyncIterator[bytes]:
         """The data set in order, in pieces of at most _PIECE_BYTES, for slow readers of large objects.
 
-        The last piece is given only when the hash of the whole fits; DamagedData in its place.
+        The last piece is given only when the whole has its checksum; DamagedData in its place.
         """
         await self._still_checked(view, instance)
         corrections = self.amendments_of(view, instance.study_uid)
@@ -231,19 +230,19 @@ class Retriever:
             for first in range(0, len(data), _PIECE_BYTES):
                 yield data[first : first + _PIECE_BYTES]
             return
-        place, digest, offset = instance.location, hashlib.sha256(), 0
+        place, check, offset = instance.location, Check(instance), 0
         if corrections:
             form = await asyncio.to_thread(leaving, self._store, instance, corrections)
-            await asyncio.to_thread(self._hashed_piece, place.segment, place.offset, form.rest, digest)
+            await asyncio.to_thread(self._checked_piece, place.segment, place.offset, form.rest, check)
             offset = form.rest
             yield form.head
         while offset < place.length:
             length = min(_PIECE_BYTES, place.length - offset)
             piece = await asyncio.to_thread(
-                self._hashed_piece, place.segment, place.offset + offset, length, digest
+                self._checked_piece, place.segment, place.offset + offset, length, check
             )
             offset += length
-            if offset == place.length and digest.digest() != instance.sha256:
+            if offset == place.length and not check.fits():
                 raise DamagedData(f"instance {instance.sop_instance_uid}")
             yield piece
             await self._still_shown(view, instance.study_uid)
@@ -252,15 +251,10 @@ class Retriever:
         """A large data set for a receiver that can not be told in the middle that it is damaged: everything is read
         once before the first byte leaves. DamagedData: its hash does not fit any more."""
         await self._still_checked(view, instance)
-        place, corrections = instance.location, self.amendments_of(view, instance.study_uid)
-        is_whole = await asyncio.to_thread(
-            has_hash,
-            partial(self._store.body, place.segment),
-            place.offset,
-            place.length,
-            instance.sha256.hex(),
-        )
-        if not is_whole:
+        corrections = self.amendments_of(view, instance.study_uid)
+        if not await asyncio.to_thread(
+            reads_whole, partial(self._store.body, instance.location.segment), instance
+        ):
             raise DamagedData(f"instance {instance.sop_instance_uid}")
         form = await asyncio.to_thread(leaving, self._store, instance, corrections)
         return StreamedData(len(form), lambda: self.pieces(view, instance))
@@ -272,9 +266,9 @@ class Retriever:
         corrections = self.amendments_of(view, instance.study_uid)
         return len(await asyncio.to_thread(leaving, self._store, instance, corrections))
 
-    def _hashed_piece(self, segment: int, offset: int, length: int, digest: "hashlib._Hash") -> bytes:
+    def _checked_piece(self, segment: int, offset: int, length: int, check: Check) -> bytes:
         piece = self._store.body(segment, offset, length)
-        digest.update(piece)
+        check.update(piece)
         return piece
 
     async def frame(self, view: View, instance: StoredInstance, number: int) -> bytes:
@@ -283,18 +277,27 @@ class Retriever:
         NotFound: the instance has no such frame.
         """
         await self._still_checked(view, instance)
-        pixels = instance.pixels
-        if pixels is None or not 1 <= number <= max(pixels.frames, 1):
-            raise NotFound
         if instance.transfer_syntax_uid == DEFLATED_LITTLE:
             return await self._inflated_frame(instance, number)
-        table = await self._table(instance)
-        if number > len(table):
-            raise NotFound
-        ranges = table[number - 1]
+        ranges = await self._frame_ranges(instance, number)
         if sum(length for _, length in ranges) <= _SMALL_READ and self._store.reads_at_once(instance):
             return self._read_ranges(instance, ranges)
         return await asyncio.to_thread(self._read_ranges, instance, ranges)
+
+    async def frame_source(self, view: View, instance: StoredInstance, number: int) -> Callable[[], bytes]:
+        """What reads the frame when it is called, for a thread that goes on to work with the bytes. Blocking;
+        DamagedData. Not for deflated data sets. NotFound as `frame`, at once."""
+        await self._still_checked(view, instance)
+        return partial(self._read_ranges, instance, await self._frame_ranges(instance, number))
+
+    async def _frame_ranges(self, instance: StoredInstance, number: int) -> list[tuple[int, int]]:
+        pixels = instance.pixels
+        if pixels is None or not 1 <= number <= max(pixels.frames, 1):
+            raise NotFound
+        table = await self._table(instance)
+        if number > len(table):
+            raise NotFound
+        return table[number - 1]
 
     def _read_ranges(self, instance: StoredInstance, ranges: list[tuple[int, int]]) -> bytes:
         place = instance.location
@@ -328,8 +331,9 @@ class Retriever:
         return framing.frame_ranges(read, place.length, instance.pixels, instance.transfer_syntax_uid)
 
     async def _inflated_frame(self, instance: StoredInstance, number: int) -> bytes:
+        if instance.pixels is None or not 1 <= number <= max(instance.pixels.frames, 1):
+            raise NotFound
         data = inflate(await asyncio.to_thread(self._verified, instance))
-        assert instance.pixels is not None
         table = framing.frame_ranges(
             lambda offset, length: bytes(data[offset : offset + length]),
             len(data),

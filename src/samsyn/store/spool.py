@@ -20,6 +20,7 @@ from typing import Final
 
 from samsyn import limits
 from samsyn.errors import LimitExceeded, OutOfResources, StoreFailed
+from samsyn.store.checksum import Checksum
 from samsyn.store.direct_file import DirectFile, Part
 from samsyn.store.durable import sync_folder
 from samsyn.store.records import FRAME
@@ -41,6 +42,7 @@ class SpooledBody:
         self._file: DirectFile | None = DirectFile(path)
         self._reading = os.open(path, os.O_RDONLY)
         self._digest = hashlib.sha256()
+        self._checksum = Checksum()
         self._length = 0
         self._lock = Lock()
 
@@ -53,12 +55,18 @@ class SpooledBody:
         """SHA-256 of the bytes so far, hex."""
         return self._digest.hexdigest()
 
+    @property
+    def checksum(self) -> int:
+        """The quick check of the bytes so far."""
+        return self._checksum.value
+
     def append(self, data: Part) -> None:
         """Hashes and writes. OutOfResources: the disk is full, but for limits.DISK_RESERVE_BYTES. StoreFailed: it
         refuses. LimitExceeded: more than this journal takes as one body."""
         if self._length + len(data) > self._largest[0]:
             raise LimitExceeded(self._largest[1])
         self._digest.update(data)
+        self._checksum.update(data)
         with self._lock, _told():
             file = self._opened()
             facts = os.fstatvfs(self._reading)

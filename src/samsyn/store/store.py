@@ -15,6 +15,7 @@ from samsyn.clock import Clock
 from samsyn.errors import ConfigurationError, DamagedData, LimitExceeded, OutOfResources
 from samsyn.model.imaging import BodyLocation, StoredInstance
 from samsyn.store import damage, replay
+from samsyn.store.batch import Ahead
 from samsyn.store.index import settled_rows, version_rows
 from samsyn.store.index.port import FAULTS, Index, IndexAway, IndexConnection, IndexFault
 from samsyn.store.index.sqlite import SqliteIndex
@@ -96,7 +97,8 @@ class Store:
         self.replayed += replay.bring_up_to_date(self._index_kind, self._index, self.journal)[0]
         self._damage_seen = version_rows.places(self._index)
         self.damaged = damage.DamagedPlaces(damage.marked(self._index))
-        self._writer = Writer(self.journal, self._index_kind, self._index, self._clock)
+        at_once = self._remote is None and self._index_kind.follows_journal
+        self._writer = Writer(self.journal, self._index_kind, self._index, self._clock, at_once)
 
     @property
     def layout(self) -> tuple[int, int]:
@@ -138,10 +140,14 @@ class Store:
         return self._writer.commits
 
     async def commit(
-        self, decide: Callable[[Transaction], T], body: Body | SpooledBody | None = None
+        self,
+        decide: Callable[[Transaction], T],
+        body: Body | SpooledBody | None = None,
+        ahead: Ahead | None = None,
+        sender: str = "",
     ) -> Committed[T]:
         """Decides, writes and syncs; see Writer.submit. The one way to make anything durable."""
-        return await self._writer.submit(decide, body)
+        return await self._writer.submit(decide, body, ahead, sender)
 
     def respooled(self, place: BodyLocation) -> SpooledBody:
         """A large body once more as one that arrives, for a decision that files it anew. Errors of `body` and
@@ -163,6 +169,7 @@ class Store:
 
     async def read(self, question: Callable[[IndexConnection], T]) -> T:
         """Runs a question of store.index on a reader thread; sees everything committed before the call."""
+        self._writer.settle()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self._ask, question)
 
@@ -182,6 +189,7 @@ class Store:
 
     def peek(self, question: Callable[[IndexConnection], T]) -> T:
         """A point look-up (microseconds, few rows) on the event loop's own connection."""
+        self._writer.settle()
         return self._answer(question, self._peeking)
 
     def body(self, segment: int, offset: int, length: int) -> bytes:

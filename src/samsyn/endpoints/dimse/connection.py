@@ -108,6 +108,11 @@ class Connection(AssociationTransport):
         return self.association.extended
 
     @property
+    def stores_side_by_side(self) -> bool:
+        """See Link."""
+        return self.association.window > 1
+
+    @property
     def is_gone(self) -> bool:
         """See Link."""
         return not (self.association.upper.can_send and self.is_connected)

@@ -40,6 +40,7 @@ class Storage:
             session_id=link.session_id,
             sop_class_uid=request.sop_class_uid,
             sop_instance_uid=request.sop_instance_uid,
+            is_awaited=not link.stores_side_by_side,
         )
         if isinstance(message.spilled, LargeArrival):
             receipt, _ = await self._intake.receive(arrival, await message.spilled.whole())

@@ -136,6 +136,7 @@ def stored(manifest: Manifest, number: int) -> StoredInstance:
         number=row["number"],
         location=BodyLocation(-manifest.object_key, row["body_offset"], row["length"]),
         sha256=bytes.fromhex(row["sha256"]),
+        checksum=row.get("checksum"),
         pixels=pixels_of(row),
     )
 

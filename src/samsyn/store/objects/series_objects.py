@@ -20,6 +20,7 @@ from samsyn import limits
 from samsyn.errors import DamagedData
 from samsyn.model.imaging import StoredInstance
 from samsyn.store import records
+from samsyn.store.checksum import Checksum
 from samsyn.store.durable import sync_folder
 from samsyn.store.objects import manifest as manifests
 from samsyn.store.objects.manifest import FOOTER, Manifest
@@ -267,29 +268,38 @@ class NewVersion:
         sha256: str,
         frames: Sequence[tuple[int, Shape]] = (),
         codec: Codec = Codec.PLAIN,
-    ) -> int:
-        """Copies `length` bytes given by `read(offset, length)`; where they lie now. DamagedData: not that hash.
+    ) -> tuple[int, int]:
+        """Copies `length` bytes given by `read(offset, length)`; where they lie now, and their checksum.
 
         `frames`: offset and form of native frames, in order, which are stored by `codec` where that is worth it.
+        DamagedData: they have not that hash.
         """
-        begins, digest, offset = self.size, hashlib.sha256(), 0
+        begins, offset = self.size, 0
+        digest, check = hashlib.sha256(), Checksum()
         for start, shape in frames:
-            self._copy(read, offset, start, digest)
+            self._copy(read, offset, start, digest, check)
             data = read(start, shape.length)
             digest.update(data)
+            check.update(data)
             self._put_frame(codec, shape, data)
             offset = start + shape.length
-        self._copy(read, offset, length, digest)
+        self._copy(read, offset, length, digest, check)
         if digest.hexdigest() != sha256:
             raise DamagedData("an instance has not its hash any more and is not settled")
-        return begins
+        return begins, check.value
 
     def _copy(
-        self, read: Callable[[int, int], bytes], offset: int, end: int, digest: "hashlib._Hash"
+        self,
+        read: Callable[[int, int], bytes],
+        offset: int,
+        end: int,
+        digest: "hashlib._Hash",
+        check: Checksum,
     ) -> None:
         for first in range(offset, end, _PIECE):
             piece = read(first, min(_PIECE, end - first))
             digest.update(piece)
+            check.update(piece)
             self._write(piece)
             self._note(len(piece), len(piece))
 

@@ -195,15 +195,17 @@ class Settling:
                     row = present.manifest.row(len(told))
                     place = instance.location
                     read = self._reading(place.segment, place.offset)
-                    row["body_offset"] = version.append(
+                    row["body_offset"], row["checksum"] = version.append(
                         read, place.length, row["sha256"], *self._coding(row, facts)
                     )
                     told.append(tuple(row.get(name) for name in columns))
                     frames.append(table)
             for row in rows:
                 read = self._reading(row["segment"], row["body_offset"])
-                offset = version.append(read, row["length"], row["sha256"], *self._coding(row, facts))
-                told.append(tuple(offset if name == "body_offset" else row[name] for name in columns))
+                coding = self._coding(row, facts)
+                offset, checksum = version.append(read, row["length"], row["sha256"], *coding)
+                row = row | {"body_offset": offset, "checksum": checksum}
+                told.append(tuple(row[name] for name in columns))
                 frames.append(_frame_table(read, row))
             version.put(Manifest(object_key, *uids, columns, tuple(told), tuple(frames)))
         except BaseException:

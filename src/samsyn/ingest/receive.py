@@ -65,8 +65,6 @@ class Arrival:
     sop_class_uid: str = ""
     sop_instance_uid: str = ""
     study_uid: str = ""
-    is_awaited: bool = False
-    """Whether its sender sends nothing more in this session before it is answered."""
     decided: PatientIdentifier | None = None
     """Whose it is by a steward's decision, whatever the header says; None = what the header says."""
 
@@ -118,19 +116,44 @@ class Intake:
         note = None
         if summary.sop_class_uid == KEY_OBJECT_SELECTION:
             note = await asyncio.to_thread(read_rejection, bytes(data), arrival.transfer_syntax_uid)
-        identifier, doubt = (
-            (arrival.decided, None) if arrival.decided else self._identify(arrival.sender, summary)
-        )
+        stores = self._decision(arrival, summary, note)
 
         def decide(transaction: Transaction) -> None:
-            self._decide(transaction, arrival, summary, identifier, doubt, note)
+            stores(transaction)
             if after is not None and transaction.outcome != "held":
                 after(transaction)
 
-        alone = arrival.session_id if arrival.is_awaited else ""
-        receipt = (await self._store.commit(decide, data, alone)).receipt
+        receipt = (await self._store.commit(decide, data, arrival.session_id)).receipt
         self._count(receipt, arrival.session_id, summary.study_uid)
         return receipt, summary
+
+    def receive_at_once(self, arrival: Arrival, data: bytes | bytearray) -> Receipt | None:
+        """As `receive`, while the caller waits; for a sender who sends nothing more before it is answered.
+
+        None: not now, see Writer.goes_at_once; nothing is done then, nor when this raises.
+        """
+        if not self._store.goes_at_once(arrival.session_id, len(data)):
+            return None
+        summary = summarize(memoryview(data), arrival.transfer_syntax_uid)
+        _check_envelope(arrival, summary)
+        if summary.sop_class_uid == KEY_OBJECT_SELECTION:
+            return None
+        decide = self._decision(arrival, summary, None)
+        committed = self._store.commit_at_once(decide, data)
+        if committed is None:
+            return None
+        self._note_arrival()
+        self._count(committed.receipt, arrival.session_id, summary.study_uid)
+        return committed.receipt
+
+    def _decision(
+        self, arrival: Arrival, summary: Summary, note: RejectionNote | None
+    ) -> Callable[[Transaction], None]:
+        """What the writer is to run."""
+        identifier, doubt = (
+            (arrival.decided, None) if arrival.decided else self._identify(arrival.sender, summary)
+        )
+        return lambda transaction: self._decide(transaction, arrival, summary, identifier, doubt, note)
 
     @staticmethod
     async def _read(data: bytes | bytearray, transfer_syntax_uid: str) -> Summary:

@@ -142,6 +142,14 @@ class Store:
         """Decides, writes and syncs; see Writer.submit. The one way to make anything durable."""
         return await self._writer.submit(decide, body, sender)
 
+    def goes_at_once(self, sender: str, size: int) -> bool:
+        """See Writer.goes_at_once."""
+        return self._writer.goes_at_once(sender, size)
+
+    def commit_at_once(self, decide: Callable[[Transaction], T], body: Body) -> Committed[T] | None:
+        """See Writer.commit_at_once."""
+        return self._writer.commit_at_once(decide, body)
+
     async def read(self, question: Callable[[IndexConnection], T]) -> T:
         """Runs a question of store.index on a reader thread; sees everything committed before the call."""
         self._writer.settle()

@@ -64,7 +64,8 @@ class _Item:
     body: Body | None
     sha256: str
     loop: asyncio.AbstractEventLoop
-    future: "asyncio.Future[Committed[Any]]"
+    future: "asyncio.Future[Committed[Any]] | None"
+    """Who waits for the answer; None = whoever runs the commit."""
     answer: Committed[Any] | BaseException | None = None
 
 
@@ -117,53 +118,60 @@ class Writer:
     ) -> Committed[T]:
         """Runs `decide` in the serial section; returns when the record is durable and in the index.
 
-        `decide` must be quick and free of I/O but for its Transaction. `sender` names who sends nothing more before it
-        is answered, "" = nobody in particular; see `_goes_at_once`. SamsynError from `decide` is raised here and
-        leaves nothing behind. StoreFailed / OutOfResources: nothing was acknowledged.
+        `decide` must be quick and free of I/O but for its Transaction. `sender` names the session that this comes from,
+        "" = none: see `goes_at_once`. SamsynError from `decide` is raised here and leaves nothing behind. StoreFailed /
+        OutOfResources: nothing was acknowledged.
         """
         if self._failure is not None:
             raise self._failure
-        self._in_a_row = self._in_a_row + 1 if sender and sender == self._sender else 0
-        self._sender = sender
         if self._queue.qsize() >= limits.COMMIT_QUEUE:
             raise OutOfResources("COMMIT_QUEUE: too many records wait for the disk")
+        self._in_a_row = self._in_a_row + 1 if sender == self._sender else 0
+        self._sender = sender
         sha256 = await _sha256(body) if body is not None else ""
         loop = asyncio.get_running_loop()
-        item = _Item(decide, body, sha256, loop, loop.create_future())
-        if self._goes_at_once(body) and self._take_turn():
-            self._commit_at_once(item)
-            loop.call_soon(self.settle)
-            _resolve([item])
-            return item.future.result()
-        self._queue.put(item)
-        return await item.future
+        future: asyncio.Future[Committed[T]] = loop.create_future()
+        self._queue.put(_Item(decide, body, sha256, loop, future))
+        return await future
 
-    def _goes_at_once(self, body: Body | None) -> bool:
-        """Whether the caller's own thread does the work: there is nobody to share the sync with, since one sender has
-        come alone for a while and waits for its answer, and the disk is quick. Two changes of thread are saved."""
+    def goes_at_once(self, sender: str, size: int) -> bool:
+        """Whether `commit_at_once` makes sense for a body of `size` bytes of a session that waits for each answer.
+
+        Nobody would share the sync, since the session has come alone for a while, and the disk is quick: the caller
+        waits some tenths of a millisecond, and two changes of thread are saved.
+        """
         return (
             self._at_once
+            and sender == self._sender
             and self._in_a_row >= _ALONE_AFTER
-            and body is not None
-            and len(body) <= _AT_ONCE_BYTES
+            and size <= _AT_ONCE_BYTES
             and self._append_s < _QUICK_S
             and self._queue.empty()
         )
 
-    def _take_turn(self) -> bool:
-        self.settle()
-        return self._turn.acquire(blocking=False)
+    def commit_at_once(self, decide: Callable[[Transaction], T], body: Body) -> Committed[T] | None:
+        """As `submit`, while the caller waits, on the thread of an event loop; None: not now, and nothing is done.
 
-    def _commit_at_once(self, item: _Item) -> None:
-        """Leaves the index's transaction open, so that the answer need not wait for it: see `settle`."""
+        The index's transaction is left open, so that the answer need not wait for it: see `settle`.
+        """
+        self.settle()
+        if not self._turn.acquire(blocking=False):
+            return None
+        loop = asyncio.get_running_loop()
+        item = _Item(decide, body, hashlib.sha256(body).hexdigest(), loop, None)
         try:
             self._commit([item], leaves_open=True)
-        except BaseException:  # the thread of the loop may be interrupted anywhere, the writer's own never is
+        except BaseException:  # the thread of a loop may be interrupted anywhere
             self._failure = StoreFailed("interrupted")
             self._undo([], self._failure)
             self._turn.release()
             raise
         self._unsettled.append(None)
+        loop.call_soon(self.settle)
+        if isinstance(item.answer, Committed):
+            return item.answer
+        assert item.answer is not None
+        raise item.answer
 
     def settle(self) -> None:
         """Ends the transaction that a commit has left open: before anybody asks the index on the thread of the loop,
@@ -419,7 +427,7 @@ class Writer:
 
 def _resolve(items: list[_Item]) -> None:
     for item in items:
-        if item.future.done():
+        if item.future is None or item.future.done():
             continue
         if isinstance(item.answer, Committed):
             item.future.set_result(item.answer)

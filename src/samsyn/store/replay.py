@@ -68,6 +68,7 @@ def bring_up_to_date(
             connection.execute("COMMIT")
             if told is not None:
                 told(_progress(journal, segments, record, records, damaged))
+            index.tidy_as_writer(connection)
             reached = index.begin(connection, reached)
     if records:
         index.note(connection, replace(reached, keys=last_keys(connection)))

@@ -39,6 +39,8 @@ _ASK_AGAIN_S: Final = 0.2
 _BATCH_BYTES: Final = 32 * limits.MIB
 _ALONE_AFTER: Final = 4
 """Commits in a row by one sender before it counts as alone."""
+_BY_THREAD_EVERY: Final = 256
+"""One in so many goes through the thread all the same, which does what no event loop may wait for (`Index.tidy_as_writer`)."""
 _AT_ONCE_BYTES: Final = 1 * limits.MIB
 _QUICK_S: Final = 0.001
 """Write and sync of a disk that the event loop may wait for itself; slower, the wait is worth more than two changes of
@@ -81,6 +83,8 @@ class Writer:
         self._kind = kind
         self._index = index
         self._reached = kind.reached(index)
+        self._unnoted: Reached | None = None
+        """What the open transaction has still to note before its end."""
         self._sequence = self._reached.sequence
         self._clock = clock
         self._keys: dict[str, int] = {}
@@ -144,6 +148,7 @@ class Writer:
             self._at_once
             and sender == self._sender
             and self._in_a_row >= _ALONE_AFTER
+            and self._in_a_row % _BY_THREAD_EVERY != 0
             and size <= _AT_ONCE_BYTES
             and self._append_s < _QUICK_S
             and self._queue.empty()
@@ -157,6 +162,7 @@ class Writer:
         self.settle()
         if not self._turn.acquire(blocking=False):
             return None
+        self._in_a_row += 1
         loop = asyncio.get_running_loop()
         item = _Item(decide, body, hashlib.sha256(body).hexdigest(), loop, None)
         try:
@@ -186,7 +192,7 @@ class Writer:
             self._unsettled.pop()
             try:
                 if self._index.in_transaction:
-                    self._index.execute("COMMIT")
+                    self._end_transaction()
             except IndexFault as problem:
                 log.warning("index-behind", extra={"error": type(problem).__name__})
                 self._is_behind = True
@@ -265,21 +271,23 @@ class Writer:
         try:
             if self._is_behind:
                 self._catch_up()
+            if not leaves_open:
+                self._kind.tidy_as_writer(self._index)
             self._begin()
             self._journal.roll_if_full(self._reached.place.segment)
             before = self._journal.end
             self._refuse_when_full(batch)
             parts, end = self._decide_all(batch)
-            reached = self._reached
+            reached = None
             if parts:
                 self._append_timed(parts)
                 place = Position(self._journal.end.segment, end)
                 reached = Reached(place, self._sequence, self._keys, self._time)
-                self._kind.note(self._index, reached)
                 self.commits += 1
+            self._unnoted = reached
             if not leaves_open:
-                self._index.execute("COMMIT")
-            self._reached = reached
+                self._end_transaction()
+            self._reached = reached or self._reached
         except NumberTaken:
             raise
         except OutOfResources as refusal:
@@ -290,6 +298,11 @@ class Writer:
             # Whatever else it was, disk and memory may disagree now; a restart, which replays, makes them agree.
             log.warning("store-failed", extra={"error": type(problem).__name__})
             self._undo(batch, self._refusal_of(problem, before))
+
+    def _end_transaction(self) -> None:
+        if self._unnoted is not None:
+            self._kind.note(self._index, self._unnoted)
+        self._index.execute("COMMIT")
 
     def _append_timed(self, parts: list[Body]) -> None:
         begun = time.monotonic()

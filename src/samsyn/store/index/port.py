@@ -134,6 +134,9 @@ class Index(Protocol):
         """Opens a transaction beside which no other changes anything, on any node; `known` is what this process noted
         last, the answer what is true now."""
 
+    def tidy_as_writer(self, connection: IndexConnection) -> None:
+        """What has to be done now and then by the writer itself between two transactions; may take a while."""
+
     def note(self, connection: IndexConnection, reached: Reached) -> None:
         """Notes in the open transaction how far the index has come with it."""
 

@@ -40,7 +40,8 @@ _BATCH_BYTES: Final = 32 * limits.MIB
 _ALONE_AFTER: Final = 4
 """Commits in a row by one sender before it counts as alone."""
 _BY_THREAD_EVERY: Final = 256
-"""One in so many goes through the thread all the same, which does what no event loop may wait for (`Index.tidy_as_writer`)."""
+"""One in so many goes through the thread all the same, which does what no event loop may wait for: see
+`Index.tidy_as_writer`."""
 _AT_ONCE_BYTES: Final = 1 * limits.MIB
 _QUICK_S: Final = 0.001
 """Write and sync of a disk that the event loop may wait for itself; slower, the wait is worth more than two changes of

@@ -103,6 +103,8 @@ class Writer:
         """Whether the index lacks records of this process, whose transaction it could not end."""
         self._sender, self._in_a_row = "", 0
         self._append_s = _UNKNOWN_S
+        """How long a write with its sync takes of late."""
+        self._appended = 0.0
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
         self.commits = 0
         """Syncs so far, for metrics."""
@@ -225,8 +227,9 @@ class Writer:
             try:
                 return self._queue.get(timeout=_IDLE_S)
             except queue.Empty:
-                with self._turn:
-                    self._prepare()
+                if time.monotonic() - self._appended >= _IDLE_S:
+                    with self._turn:
+                        self._prepare()
         return self._queue.get()
 
     def _prepare(self) -> None:
@@ -308,7 +311,8 @@ class Writer:
     def _append_timed(self, parts: list[Body]) -> None:
         begun = time.monotonic()
         self._journal.append(parts)
-        self._append_s += (time.monotonic() - begun - self._append_s) / _SMOOTHED_OVER
+        self._appended = time.monotonic()
+        self._append_s += (self._appended - begun - self._append_s) / _SMOOTHED_OVER
 
     def _catch_up(self) -> None:
         """Applies what the journal has and the index lacks."""

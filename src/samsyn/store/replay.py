@@ -67,6 +67,7 @@ def bring_up_to_date(
             index.commit(connection, reached)
             if told is not None:
                 told(_progress(journal, segments, record, records, damaged))
+            index.tidy_as_writer(connection)
             reached = index.begin(connection, reached)
     index.commit(connection, replace(reached, keys=last_keys(connection)) if records else None)
     return records, connection.execute("SELECT COUNT(*) FROM damage").fetchone()[0]

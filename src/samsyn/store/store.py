@@ -167,6 +167,16 @@ class Store:
         discards it, whatever became of it."""
         return self._spool.begin()
 
+    def goes_at_once(self, sender: str, size: int) -> bool:
+        """See Writer.goes_at_once."""
+        return self._writer.goes_at_once(sender, size)
+
+    def commit_at_once(
+        self, decide: Callable[[Transaction], T], body: Body, ahead: Ahead | None = None
+    ) -> Committed[T] | None:
+        """See Writer.commit_at_once."""
+        return self._writer.commit_at_once(decide, body, ahead)
+
     async def read(self, question: Callable[[IndexConnection], T]) -> T:
         """Runs a question of store.index on a reader thread; sees everything committed before the call."""
         self._writer.settle()

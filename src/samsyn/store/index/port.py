@@ -149,6 +149,9 @@ class Index(Protocol):
         """Opens a transaction beside which no other changes anything, on any node; `known` is what this process noted
         last, the answer what is true now."""
 
+    def tidy_as_writer(self, connection: IndexConnection) -> None:
+        """What has to be done now and then by the writer itself between two transactions; may take a while."""
+
     def commit(self, connection: IndexConnection, reached: Reached | None) -> None:
         """Ends the transaction, and notes in it how far the index has come with it; None = nothing was added."""
 

@@ -13,6 +13,7 @@ from samsyn import limits
 from samsyn.access.events import Activity, Event
 from samsyn.audit import journal as audit
 from samsyn.clock import Clock
+from samsyn.dicom.alike import Alike
 from samsyn.dicom.outline import Outline
 from samsyn.dicom.reading import Summary, summarize
 from samsyn.dicom.rejection import KEY_OBJECT_SELECTION, read_rejection
@@ -53,6 +54,8 @@ _LOOK_UP: Final = (
     " LEFT JOIN study ON study_uid = ? LEFT JOIN series ON series_uid = ?"
 )
 _NOTED_VISITS = 20_000
+_KNOWN_HEADERS: Final = 64
+"""Kinds of object of a sender whose headers are known, at most 0.2 MiB each (`Alike`)."""
 _BURST_RATE = 50
 """Instances in one second that make a burst."""
 _BURST_LASTS_S = 3.0
@@ -86,6 +89,7 @@ class Intake:
         self._clock = clock
         self._noted: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._compared: OrderedDict[tuple[str, PatientIdentifier, Demographics], None] = OrderedDict()
+        self._alike: OrderedDict[tuple[str, str], Alike] = OrderedDict()
         self.stored = 0
         self.held = 0
         self.repeated = 0
@@ -124,7 +128,7 @@ class Intake:
         Raises BadInput, LimitExceeded, Mismatch, NotSupported (nothing kept), OutOfResources, StoreFailed.
         """
         self._note_arrival()
-        summary = await self._read(data, arrival.transfer_syntax_uid)
+        summary = await self._read(arrival, data)
         _check_envelope(arrival, summary)
         note = None
         if summary.sop_class_uid == KEY_OBJECT_SELECTION:
@@ -147,14 +151,20 @@ class Intake:
         self._count(receipt, arrival.session_id, summary.study_uid)
         return receipt, summary
 
-    @staticmethod
-    async def _read(data: bytes | bytearray | SpooledBody, transfer_syntax_uid: str) -> Summary:
+    async def _read(self, arrival: Arrival, data: bytes | bytearray | SpooledBody) -> Summary:
+        syntax = arrival.transfer_syntax_uid
         if isinstance(data, SpooledBody):
-            return await asyncio.to_thread(_summarize_large, data, transfer_syntax_uid)
+            return await asyncio.to_thread(_summarize_large, data, syntax)
         view = memoryview(data)
-        if len(data) < _SMALL_BYTES:
-            return summarize(view, transfer_syntax_uid)
-        return await asyncio.to_thread(summarize, view, transfer_syntax_uid)
+        if len(data) >= _SMALL_BYTES:
+            return await asyncio.to_thread(summarize, view, syntax)
+        kind = (arrival.sender.name, arrival.sop_class_uid)
+        alike = self._alike.get(kind)
+        if alike is None:
+            alike = self._alike[kind] = Alike()
+            if len(self._alike) > _KNOWN_HEADERS:
+                self._alike.popitem(last=False)
+        return summarize(view, syntax, alike)
 
     def _identify(
         self, sender: Sender, summary: Summary

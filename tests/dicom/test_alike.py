@@ -14,6 +14,7 @@ from samsyn.errors import BadInput, LimitExceeded, SamsynError
 from tests.dicom.corpus import EXPLICIT, UNDEFINED, data_sets, element, item, minimal, pad
 
 CHARSETS = (b"", b"ISO_IR 100", b"ISO_IR 192", b"\\ISO 2022 IR 13")
+REQUEST = element(0x00400275, b"SQ", item(element(0x00401001, b"SH", b"P1")))
 TEXTS = (
     b"",
     b"A",
@@ -142,13 +143,28 @@ def test_every_truncation_is_refused_alike() -> None:
 
 def test_elements_in_runs_count(monkeypatch: pytest.MonkeyPatch) -> None:
     alike = Alike()
-    data = mr(1)
-    summarize(data, EXPLICIT, alike)
-    monkeypatch.setattr(reading, "MAX_ELEMENTS", 30)
-    with pytest.raises(LimitExceeded, match="MAX_ELEMENTS"):
+    data = mr(1, more=REQUEST)
+    outcomes = []
+    for most in range(20, 45):
         summarize(data, EXPLICIT, alike)
-    monkeypatch.setattr(reading, "MAX_ELEMENTS", 33)
-    assert summarize(data, EXPLICIT, alike) == summarize(data, EXPLICIT)
+        with monkeypatch.context() as changed:
+            changed.setattr(reading, "MAX_ELEMENTS", most)
+            outcomes.append(told(data, alike))
+            assert outcomes[-1] == told(data, None)
+    assert outcomes[0] == (LimitExceeded, "MAX_ELEMENTS")
+    assert isinstance(outcomes[-1], Summary)
+
+
+def test_a_sequence_that_stays_the_same_belongs_to_a_run() -> None:
+    alike = Alike()
+    for number in range(1, 5):
+        data = mr(number, more=REQUEST)
+        summary = summarize(data, EXPLICIT, alike)
+        assert summary == summarize(data, EXPLICIT)
+        assert summary.request is not None
+    assert any(element.tag == 0x00400275 for run in alike.runs.values() for element in run.elements)
+    other = REQUEST.replace(b"P1", b"P2")
+    assert summarize(mr(5, more=other), EXPLICIT, alike) == summarize(mr(5, more=other), EXPLICIT)
 
 
 def test_nothing_keeps_an_instance_in_memory() -> None:
@@ -201,7 +217,8 @@ def _series(draw: st.DrawFn) -> Sequence[bytes]:
                             b"",
                             element(0x00081030, b"LO", b"KNEE"),
                             element(0x00081110, b"SQ", b"", UNDEFINED),
-                            element(0x00400275, b"SQ", item(element(0x00401001, b"SH", b"P1"))),
+                            REQUEST,
+                            REQUEST.replace(b"P1", b"P2"),
                             element(0x00280010, b"US", b"\4\0"),
                         )
                     )

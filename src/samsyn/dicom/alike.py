@@ -1,9 +1,10 @@
 """What the data sets of one source have in common, so that the next one like them is read faster.
 
-The headers of a series differ in a few values; tags, VRs and lengths stay the same. Elements that were read one by
-one before make a *run*: in the next data set its headers are compared all together, and where every byte is the same
-its elements are read. An element that comes with another length leaves its run, and is read by itself from then on.
-So a run never accepts what the walk would refuse, and what is found does not depend on what came before.
+The headers of a series differ in a few values; tags, VRs, lengths and whole sequences stay the same. Elements that were
+read one by one before make a *run*: in the next data set what tells their structure is compared all together, and where
+every byte is the same its elements are read. One that comes with another structure leaves its run, and is read by
+itself from then on. So a run never accepts what the walk would refuse, and what is found does not depend on what came
+before.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +21,7 @@ _LEAST_ELEMENTS: Final = 6
 """To compare a run costs as much as reading so many elements one by one."""
 _MOST_ELEMENTS: Final = 1_000
 """Of a data set that are learned: about 200 KiB."""
-_MOST_VALUE_BYTES: Final = 1_024
+MAX_ALIKE_BYTES: Final = 1_024
 """Of an element in a run, since the bytes of a run are copied; and of a value whose text is kept."""
 _MOST_LESSONS: Final = 4
 """A source whose data sets have nothing in common is not learned again and again."""
@@ -31,11 +32,16 @@ class Element(NamedTuple):
 
     key: int
     """Its tag as a little endian number reads it."""
-    header: bytes
+    structure: bytes
+    """Its header, or all of a sequence."""
     size: int
     """Bytes of header and value."""
     tag: int
     """0 = nobody wants its value."""
+    value_at: int
+    """Where in it begins what is wanted."""
+    counts: int
+    """It and all that it holds, for limits.MAX_ELEMENTS."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,10 +49,11 @@ class Run:
     """Elements in a row, and how to find them in a data set."""
 
     elements: tuple[Element, ...]
-    headers: bytes
+    structure: bytes
     places: NDArray[np.intp]
-    """Where in the run each byte of `headers` lies."""
+    """Where in the run each byte of `structure` lies."""
     size: int
+    count: int
     values: tuple[tuple[int, int, int], ...]
     """Tag, begin and end of what is wanted."""
     tags: frozenset[int]
@@ -73,7 +80,7 @@ class Alike:
 
     def keep_text(self, tag: int, raw: bytes | memoryview, text: str) -> None:
         """Keeps the text of a value by the character sets that `texts_by` was told."""
-        if len(raw) <= _MOST_VALUE_BYTES:
+        if len(raw) <= MAX_ALIKE_BYTES:
             self._texts[tag] = bytes(raw), text
 
     def take(self, run: Run, data: bytes | memoryview, position: int, found: Found) -> bool:
@@ -81,9 +88,9 @@ class Alike:
         head = bytes(data[position : position + run.size])
         if len(head) < run.size:
             return False
-        headers = np.frombuffer(head, np.uint8).take(run.places).tobytes()
-        if headers != run.headers:
-            self._part(run, headers)
+        structure = np.frombuffer(head, np.uint8).take(run.places).tobytes()
+        if structure != run.structure:
+            self._part(run, structure)
             return False
         if not run.tags.isdisjoint(found):
             return False
@@ -96,14 +103,14 @@ class Alike:
         return self._lessons < _MOST_LESSONS
 
     def learn(self, elements: Iterable[Element | None]) -> None:
-        """The elements of a data set that was read to its end; None = one that must be read by itself."""
+        """The elements of a data set that was read to its end; None = one over MAX_ALIKE_BYTES."""
         self._lessons += 1
         self.runs.clear()
         row: list[Element] = []
         for place, element in enumerate(elements):
             if place == _MOST_ELEMENTS:
                 break
-            if element is not None and element.size <= _MOST_VALUE_BYTES:
+            if element is not None:
                 row.append(element)
             else:
                 self._add(row)
@@ -117,27 +124,27 @@ class Alike:
         values: list[tuple[int, int, int]] = []
         position = 0
         for element in elements:
-            begin = position + len(element.header)
-            places.extend(range(position, begin))
-            position += element.size
+            places.extend(range(position, position + len(element.structure)))
             if element.tag:
-                values.append((element.tag, begin, position))
+                values.append((element.tag, position + element.value_at, position + element.size))
+            position += element.size
         self.runs[elements[0].key] = Run(
             tuple(elements),
-            b"".join(element.header for element in elements),
+            b"".join(element.structure for element in elements),
             np.array(places, np.intp),
             position,
+            sum(element.counts for element in elements),
             tuple(values),
             frozenset(tag for tag, _, _ in values),
         )
 
-    def _part(self, run: Run, headers: bytes) -> None:
+    def _part(self, run: Run, structure: bytes) -> None:
         """The first element that is another now leaves the run."""
         position = 0
         for place, element in enumerate(run.elements):
-            if not headers.startswith(element.header, position):
+            if not structure.startswith(element.structure, position):
                 del self.runs[run.elements[0].key]
                 self._add(run.elements[:place])
                 self._add(run.elements[place + 1 :])
                 return
-            position += len(element.header)
+            position += len(element.structure)

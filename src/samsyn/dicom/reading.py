@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from samsyn.dicom.alike import Alike, Element, Found
+from samsyn.dicom.alike import MAX_ALIKE_BYTES, Alike, Element, Found
 from samsyn.dicom.charsets import DEFAULT_CHARSETS, decode_text, read_charsets
 from samsyn.dicom.requested import REQUEST_ATTRIBUTES, RequestElement
 from samsyn.dicom.structure import (
@@ -157,10 +157,9 @@ def _walk_explicit_little(data: bytes | memoryview, alike: Alike | None) -> tupl
             key, vr, length = unpack(data, position)
             if key in runs and alike is not None:
                 run = runs[key]
-                count = len(run.elements)
-                if count <= left and alike.take(run, data, position, found):
-                    left -= count - 1
-                    in_runs += count
+                if run.count <= left and alike.take(run, data, position, found):
+                    left -= run.count - 1
+                    in_runs += 1
                     position += run.size
                     continue
             if vr in short:
@@ -195,23 +194,29 @@ def _walk_explicit_little(data: bytes | memoryview, alike: Alike | None) -> tupl
 
 
 def _elements(data: bytes | memoryview) -> Iterator[Element | None]:
-    """The elements before the pixel data of a data set that was walked to its end; None = it holds others."""
-    position, end, left = 0, len(data), MAX_ELEMENTS
+    """The elements before the pixel data of a data set that was walked to its end; None = one too large for a run."""
+    position, end = 0, len(data)
     while position < end:
         key, vr, length = _HEADER_LITTLE.unpack_from(data, position)
         if key in _PIXEL_KEYS_LITTLE:
             return
-        begin = position + (8 if vr in _SHORT_VRS_LITTLE else 12)
-        if begin - position == 12:
+        begin, tag, count = position + 8, _WANTED_LITTLE.get(key, 0), 1
+        structure_ends, value_at = begin, 8
+        if vr not in _SHORT_VRS_LITTLE:
+            begin = structure_ends = position + 12
+            value_at = 12
             length = _LONG_LITTLE.unpack_from(data, position + 8)[0]
             if vr not in _PLAIN_LONG_VRS_LITTLE or length == UNDEFINED:
                 name = vr.to_bytes(2, "little")
-                position, left = _skip_long(data, begin, length, name, EXPLICIT_LITTLE_ENCODING, left)
-                yield None
-                continue
-        tag = _WANTED_LITTLE.get(key, 0)
-        yield Element(key, bytes(data[position:begin]), begin + length - position, tag)
-        position = begin + length
+                stop, left = _skip_long(data, begin, length, name, EXPLICIT_LITTLE_ENCODING, MAX_ELEMENTS)
+                tag, count = (REQUEST_ATTRIBUTES if key == _REQUEST_LITTLE else 0), MAX_ELEMENTS - left + 1
+                structure_ends, value_at, length = stop, 0, stop - begin
+        size = begin + length - position
+        if size <= MAX_ALIKE_BYTES:
+            yield Element(key, bytes(data[position:structure_ends]), size, tag, value_at, count)
+        else:
+            yield None
+        position += size
 
 
 def _walk(data: bytes | memoryview, encoding: Encoding) -> tuple[Found, int, int]:

@@ -13,6 +13,7 @@ from samsyn import limits
 from samsyn.access.events import Activity, Event
 from samsyn.audit import journal as audit
 from samsyn.clock import Clock
+from samsyn.dicom.alike import Alike
 from samsyn.dicom.outline import Outline
 from samsyn.dicom.reading import Summary, summarize
 from samsyn.dicom.rejection import KEY_OBJECT_SELECTION, read_rejection
@@ -54,6 +55,8 @@ _LOOK_UP: Final = (
     " LEFT JOIN study ON study_uid = ? LEFT JOIN series ON series_uid = ?"
 )
 _NOTED_VISITS = 20_000
+_KNOWN_HEADERS: Final = 64
+"""Kinds of object of a sender whose headers are known, at most 0.2 MiB each (`Alike`)."""
 _Compared: TypeAlias = tuple[str, PatientIdentifier, Demographics]
 """Study, whose it is said to be, and what the header says about the person."""
 _BURST_RATE = 50
@@ -87,6 +90,7 @@ class Intake:
         self._clock = clock
         self._noted: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._compared: OrderedDict[_Compared, None] = OrderedDict()
+        self._alike: OrderedDict[tuple[str, str], Alike] = OrderedDict()
         self.stored = 0
         self.held = 0
         self.repeated = 0
@@ -125,7 +129,7 @@ class Intake:
         Raises BadInput, LimitExceeded, Mismatch, NotSupported (nothing kept), OutOfResources, StoreFailed.
         """
         self._note_arrival()
-        summary = await self._read(data, arrival.transfer_syntax_uid)
+        summary = await self._read(arrival, data)
         _check_envelope(arrival, summary)
         note = None
         if summary.sop_class_uid == KEY_OBJECT_SELECTION:
@@ -156,7 +160,7 @@ class Intake:
         """
         if not self._store.goes_at_once(arrival.session_id, len(data)):
             return None
-        summary = summarize(memoryview(data), arrival.transfer_syntax_uid)
+        summary = summarize(memoryview(data), arrival.transfer_syntax_uid, self._alike_of(arrival))
         _check_envelope(arrival, summary)
         if summary.sop_class_uid == KEY_OBJECT_SELECTION:
             return None
@@ -182,14 +186,24 @@ class Intake:
             _question(summary, identifier),
         )
 
-    @staticmethod
-    async def _read(data: bytes | bytearray | SpooledBody, transfer_syntax_uid: str) -> Summary:
+    async def _read(self, arrival: Arrival, data: bytes | bytearray | SpooledBody) -> Summary:
+        syntax = arrival.transfer_syntax_uid
         if isinstance(data, SpooledBody):
-            return await asyncio.to_thread(_summarize_large, data, transfer_syntax_uid)
+            return await asyncio.to_thread(_summarize_large, data, syntax)
         view = memoryview(data)
-        if len(data) < _SMALL_BYTES:
-            return summarize(view, transfer_syntax_uid)
-        return await asyncio.to_thread(summarize, view, transfer_syntax_uid)
+        if len(data) >= _SMALL_BYTES:
+            return await asyncio.to_thread(summarize, view, syntax)
+        return summarize(view, syntax, self._alike_of(arrival))
+
+    def _alike_of(self, arrival: Arrival) -> Alike:
+        """What is known of the headers that this sender gives objects of this class."""
+        kind = (arrival.sender.name, arrival.sop_class_uid)
+        alike = self._alike.get(kind)
+        if alike is None:
+            alike = self._alike[kind] = Alike()
+            if len(self._alike) > _KNOWN_HEADERS:
+                self._alike.popitem(last=False)
+        return alike
 
     def _identify(
         self, sender: Sender, summary: Summary

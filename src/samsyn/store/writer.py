@@ -78,6 +78,8 @@ class Writer:
         """Syncs so far, for metrics."""
         self.records = 0
         """Records so far, for metrics."""
+        self.turns = 0
+        """Changes with every attempt to commit, before anybody is told of its outcome."""
 
     def start(self) -> None:
         """Begins to take decisions."""
@@ -191,6 +193,8 @@ class Writer:
             # Whatever else it was, disk and memory may disagree now; a restart, which replays, makes them agree.
             log.warning("store-failed", extra={"error": type(problem).__name__})
             self._undo(batch, self._refusal_of(problem, before))
+        finally:
+            self.turns += 1
 
     def _begin(self) -> None:
         """Opens the transaction, from where all nodes together have come to."""

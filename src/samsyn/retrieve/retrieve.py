@@ -263,6 +263,9 @@ class Retriever:
         pixels = instance.pixels
         if pixels is None or not 1 <= number <= max(pixels.frames, 1):
             raise NotFound
+        native = framing.native_frame(pixels, instance.location.length, number)
+        if native is not None:
+            return [native]
         table = await self._table(instance)
         if number > len(table):
             raise NotFound

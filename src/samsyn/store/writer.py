@@ -122,7 +122,7 @@ class Writer:
         self.records = 0
         """Records so far, for metrics."""
         self.turns = 0
-        """Changes with every attempt to commit, before anybody is told of its outcome."""
+        """Changes whenever the index may have, before anybody is told of it."""
 
     def start(self) -> None:
         """Begins to take decisions."""
@@ -216,6 +216,7 @@ class Writer:
                 self._is_behind = True
                 self._undo([], StoreFailed(str(problem)))
             finally:
+                self.turns += 1  # whoever looked while another thread was at this has seen the state before
                 self._turn.release()
 
     def stop(self) -> None:

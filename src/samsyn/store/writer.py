@@ -127,6 +127,8 @@ class Writer:
         """Syncs so far, for metrics."""
         self.records = 0
         """Records so far, for metrics."""
+        self.turns = 0
+        """Changes whenever the index may have, before anybody is told of it."""
 
     def start(self) -> None:
         """Begins to take decisions."""
@@ -230,6 +232,7 @@ class Writer:
                 self._is_behind = True
                 self._undo([], StoreFailed(str(problem)))
             finally:
+                self.turns += 1  # whoever looked while another thread was at this has seen the state before
                 self._turn.release()
 
     def stop(self) -> None:
@@ -354,6 +357,8 @@ class Writer:
             # Whatever else it was, disk and memory may disagree now; a restart, which replays, makes them agree.
             log.warning("store-failed", extra={"error": type(problem).__name__})
             self._undo(batch, self._refusal_of(problem, before))
+        finally:
+            self.turns += 1
 
     def _write(self, parts: list[Body | SpooledBody], end: int) -> Position:
         """Makes the batch durable; where the journal ends then."""

@@ -130,6 +130,10 @@ class Index(Protocol):
     def is_away(self) -> bool:
         """Whether it could not be reached when it was last asked."""
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether anybody beside this process's writer changes it."""
+
     def is_there(self) -> bool:
         """Whether there is an index, of whatever version."""
 

@@ -52,6 +52,11 @@ class SqliteIndex:
         self._path = path
         self._log = path.with_name(path.name + "-wal")
 
+    @property
+    def is_shared(self) -> bool:
+        """No: the data folder is this process's alone."""
+        return False
+
     def is_there(self) -> bool:
         """Whether there is a file."""
         return self._path.exists()

@@ -105,6 +105,11 @@ class PostgresIndex:
         """Whether it could not be reached when it was last asked."""
         return self._is_away
 
+    @property
+    def is_shared(self) -> bool:
+        """Yes: every node changes it."""
+        return True
+
     def is_there(self) -> bool:
         """Whether the tables were ever made."""
 

@@ -5,7 +5,8 @@ import socket
 from abc import abstractmethod
 from typing import cast
 
-from samsyn.wire.assembly import PIECE_BYTES, message_pieces
+from samsyn.exchange.gathering import Gathering
+from samsyn.wire.assembly import PIECE_BYTES, message_batches
 from samsyn.wire.association import Association
 from samsyn.wire.dimse import Command
 
@@ -20,6 +21,7 @@ class AssociationTransport(asyncio.BufferedProtocol):
     def __init__(self, association: Association) -> None:
         self.association = association
         self._transport: asyncio.Transport | None = None
+        self._gathering: Gathering | None = None
         self._writable = asyncio.Event()
         self._writable.set()
 
@@ -35,6 +37,7 @@ class AssociationTransport(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.BaseProtocol."""
         self._transport = cast(asyncio.Transport, transport)
+        self._gathering = Gathering(self._transport)
         connection = transport.get_extra_info("socket")
         if connection is not None:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -68,11 +71,9 @@ class AssociationTransport(asyncio.BufferedProtocol):
     def flush(self) -> None:
         """Writes what is due, in one write, and closes when the association is over."""
         transport = self._transport
-        if transport is None:
+        if transport is None or self._gathering is None:
             return
-        data = self.association.upper.take_output()
-        if data and not transport.is_closing():
-            transport.write(data)
+        self._gathering.write(self.association.upper.take_pieces())
         if self.association.upper.must_close:
             transport.close()
 
@@ -96,16 +97,17 @@ class AssociationTransport(asyncio.BufferedProtocol):
     ) -> None:
         """Sends a message. errors.Conflict when the association is over.
 
-        Small messages are one write. Large ones leave in pieces, each when the peer has taken enough of those
-        before, so that a slow peer costs no memory. One at a time for an association.
+        Small messages are one write. Large ones leave in batches, each when the peer has taken enough of those
+        before, so that a slow peer costs no memory. One at a time for an association. `data` is not copied: it
+        stays as it is until this returns.
         """
         if data is None or len(data) < PIECE_BYTES:
             self.association.send(context_id, command, data)
             self.flush()
             await self._writable.wait()
             return
-        for piece in message_pieces(context_id, command, data, self.association.peer_maximum_length):
-            self.association.upper.send(piece)
+        for batch in message_batches(context_id, command, data, self.association.peer_maximum_length):
+            self.association.upper.send(batch)
             self.flush()
             await self._writable.wait()
 

@@ -220,6 +220,15 @@ class Journal:
             raise DamagedData(f"journal segment {segment} was given back there")
         return data
 
+    def read_at_hand(self, segment: int, offset: int, length: int) -> memoryview | None:
+        """The same if it is in the page cache, else None; `read` then tells what is the matter."""
+        if segment in self._given_back and self._is_gone(segment, offset, length):
+            return None
+        try:
+            return self._files.read_at_hand(segment, self._path(segment), offset, length)
+        except OSError:
+            return None
+
     def _is_gone(self, segment: int, offset: int, length: int) -> bool:
         """Whether any of these bytes was given back by this process. What was before it, nothing names any more."""
         ends, begins = self._given_back[segment]

@@ -32,6 +32,21 @@ class OpenFiles:
         finally:
             self._give_back(file)
 
+    def read_at_hand(self, key: Hashable, path: Path, offset: int, length: int) -> memoryview | None:
+        """The same without waiting for the disk: None when not all of it is in the page cache, or the file system can
+        not tell."""
+        file = self._take(key, path)
+        buffer = bytearray(length)
+        try:
+            count = os.preadv(file.descriptor, [buffer], offset, os.RWF_NOWAIT)
+        except OSError as problem:
+            if problem.errno not in (errno.EAGAIN, errno.EOPNOTSUPP):
+                raise
+            return None
+        finally:
+            self._give_back(file)
+        return memoryview(buffer) if count == length else None
+
     def next_data(self, key: Hashable, path: Path, offset: int) -> int:
         """Where the next range with blocks begins at or after the offset; the file's length when none does."""
         file = self._take(key, path)

@@ -126,6 +126,11 @@ class Store:
         return not self._writer.failed and not self._index_kind.is_away
 
     @property
+    def state(self) -> int | None:
+        """Differs when anything was committed since; None = others may commit too, so that it can not be told."""
+        return None if self._index_kind.is_shared else self._writer.reached
+
+    @property
     def records(self) -> int:
         """Records written since start."""
         return self._writer.records
@@ -172,6 +177,14 @@ class Store:
         if segment < 0:
             return self.objects.read(-segment, offset, length)
         return self.journal.read(segment, offset, length)
+
+    def body_at_hand(self, place: BodyLocation) -> memoryview | None:
+        """A body that can be had without waiting for the disk; None = ask `body`, in a thread. DamagedData: the place
+        is marked as damaged."""
+        self.damaged.refuse(place.segment, place.offset, place.length)
+        if place.segment < 0:
+            return self.objects.read_at_hand(-place.segment, place.offset, place.length)
+        return self.journal.read_at_hand(place.segment, place.offset, place.length)
 
     def settled_frames(self, instance: StoredInstance) -> FrameTable | None:
         """Where the frames lie, as the manifest of its settled series tells; None = find out from the bytes."""

@@ -86,6 +86,11 @@ class Writer:
         self._thread.start()
 
     @property
+    def reached(self) -> int:
+        """Number of the last record that readers of the index see. From any thread."""
+        return self._reached.sequence
+
+    @property
     def failed(self) -> bool:
         """True after a failed sync: nothing more is written by this process."""
         return self._failure is not None

@@ -107,6 +107,9 @@ class Reached:
 class Index(Protocol):
     """A kind of index: where it is, and how it is opened."""
 
+    is_shared: bool
+    """Whether other processes may change it too."""
+
     @property
     def is_away(self) -> bool:
         """Whether it could not be reached when it was last asked."""

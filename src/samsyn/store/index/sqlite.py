@@ -45,6 +45,8 @@ class SqliteConnection(sqlite3.Connection):
 class SqliteIndex:
     """The index of one data folder, in one file."""
 
+    is_shared = False
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._log = path.with_name(path.name + "-wal")

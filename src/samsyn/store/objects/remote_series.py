@@ -44,6 +44,10 @@ class RemoteSeries(SeriesObjects):
         """Exactly these bytes of the object."""
         return self._objects.read(name_of(object_key), offset, length)
 
+    def read_at_hand(self, object_key: int, offset: int, length: int) -> memoryview | None:
+        """None: whatever lies in memory here, the next bytes may have to come over the network."""
+        return None
+
     def load(self, object_key: int) -> Manifest:
         """The manifest of an object; DamagedData when it is not whole."""
         name = name_of(object_key)

@@ -64,6 +64,13 @@ class SeriesObjects:
             raise DamagedData(f"series object {object_key} ends early")
         return data
 
+    def read_at_hand(self, object_key: int, offset: int, length: int) -> memoryview | None:
+        """The same if it is in the page cache, else None; `read` then tells what is the matter."""
+        try:
+            return self._files.read_at_hand(object_key, self.path(object_key), offset, length)
+        except OSError:
+            return None
+
     def settled(self, object_key: int, count: int) -> SettledSeries:
         """The first `count` instances of the object, as many as the index says are settled.
 

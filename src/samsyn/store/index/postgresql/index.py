@@ -38,6 +38,8 @@ class PostgresIndex:
     `journal` names the journal that this process appends to: its own, or one that all nodes share.
     """
 
+    is_shared = True
+
     def __init__(
         self, url: str, journal: str = "1", password: str | None = None, schema: str = "samsyn"
     ) -> None:

@@ -14,6 +14,26 @@ _AT_ONCE: Final = 512
 """Pieces of one call: Linux takes 1,024."""
 
 
+PIECES: Final = "samsyn.pieces"
+"""Key of `extensions` in the scope of a request: a body may be `Pieces` instead of bytes."""
+
+
+class Pieces:
+    """Bytes in pieces, which stay as they are until they are written."""
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        self.pieces = pieces
+        self._length = sum(map(len, pieces))
+
+    def __len__(self) -> int:
+        """How many bytes."""
+        return self._length
+
+    def joined(self) -> bytes:
+        """All of it, copied."""
+        return b"".join(self.pieces)
+
+
 class Gathering:
     """The writing side of a transport, for pieces. Over TLS, and behind bytes that still wait, they are joined."""
 

@@ -196,15 +196,21 @@ class Requestor(AssociationTransport):
     async def _call(
         self, context_id: int, request: Request, data: bytes | bytearray | memoryview | None = None
     ) -> Message:
+        """Sends and waits for the answer: each has limits.MESSAGE_TIMEOUT_S."""
+        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(limits.MESSAGE_TIMEOUT_S):
+            async with asyncio.timeout(limits.MESSAGE_TIMEOUT_S) as timeout:
                 await self.send(context_id, request, data)
+                timeout.reschedule(loop.time() + limits.MESSAGE_TIMEOUT_S)
+                indication = await self._arrived.get()
         except TimeoutError:
-            raise OutOfResources("the peer does not read") from None
-        return await self._answer()
+            raise OutOfResources("the peer does not read, or does not answer in time") from None
+        return self._answered(indication)
 
     async def _answer(self) -> Message:
-        indication = await self._next()
+        return self._answered(await self._next())
+
+    def _answered(self, indication: object) -> Message:
         if isinstance(indication, ReleaseRequested):
             self.association.answer_release()
             self.flush()

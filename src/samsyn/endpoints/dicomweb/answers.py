@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import orjson
-from starlette.types import Receive, Send
+from starlette.types import Receive, Scope, Send
 
 from samsyn.errors import NotAuthenticated, OutOfResources, SamsynError
+from samsyn.exchange.gathering import PIECES, Pieces
 
 DICOM_JSON = b"application/dicom+json"
 _NOT_KEPT = ((b"cache-control", b"private, no-store"), (b"x-content-type-options", b"nosniff"))
@@ -30,7 +31,7 @@ class Answer:
     """
 
     status: int
-    body: bytes | tuple[bytes, ...] | AsyncIterator[bytes] = b""
+    body: bytes | tuple[bytes, ...] | AsyncIterator[bytes | Pieces] = b""
     content_type: bytes = b""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     length: int = -1
@@ -64,7 +65,7 @@ def new_boundary() -> str:
     return f"samsyn-{secrets.token_hex(16)}"
 
 
-async def send_answer(answer: Answer, receive: Receive, send: Send, *, with_body: bool) -> None:
+async def send_answer(answer: Answer, scope: Scope, receive: Receive, send: Send, *, with_body: bool) -> None:
     """Sends the whole answer. A stream that fails in the middle ends the connection, so it is never taken for
     a whole one; a client that went away frees the work at once."""
     headers = [*(_ASKED_AGAIN if answer.tag else _NOT_KEPT), *answer.headers]
@@ -83,16 +84,20 @@ async def send_answer(answer: Answer, receive: Receive, send: Send, *, with_body
         await send({"type": "http.response.body", "body": pieces[-1], "more_body": False})
         return
     if with_body and not isinstance(pieces, tuple):
-        await _stream(pieces, receive, send)
+        await _stream(pieces, PIECES in scope.get("extensions", ()), receive, send)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _stream(pieces: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
+async def _stream(
+    pieces: AsyncIterator[bytes | Pieces], takes_pieces: bool, receive: Receive, send: Send
+) -> None:
     gone = asyncio.create_task(_disconnected(receive))
     try:
         async for piece in pieces:
             if gone.done():
                 return
+            if isinstance(piece, Pieces) and not takes_pieces:
+                piece = piece.joined()
             await send({"type": "http.response.body", "body": piece, "more_body": True})
     finally:
         gone.cancel()

@@ -1,14 +1,32 @@
 """HTTP/1.1 or HTTP/2, as the peer prefers: by ALPN on TLS, by what it begins with elsewhere (RFC 9113 3.2, 3.3)."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from samsyn.endpoints.http_listener.http2 import PREFACE, Http2Protocol
+from samsyn.exchange.gathering import PIECES, Gathering, Pieces
 
 ALPN = ("h2", "http/1.1")
 """What a listener with TLS offers, the best first."""
+
+
+class _Writing:
+    """The transport as uvicorn's answer uses it, whose bodies may be Pieces."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._gathering = Gathering(transport)
+
+    def write(self, data: bytes | Pieces) -> None:
+        self._gathering.write(data.pieces if isinstance(data, Pieces) else (data,))
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
 
 
 class PreferredProtocol(HttpToolsProtocol):
@@ -20,6 +38,17 @@ class PreferredProtocol(HttpToolsProtocol):
     def told(self) -> dict[str, Any]:
         """More keys for the scope of every request of this connection."""
         return {}
+
+    def on_message_begin(self) -> None:
+        """See httptools: a new request begins."""
+        super().on_message_begin()
+        self.scope["extensions"] = {PIECES: {}}
+
+    def on_headers_complete(self) -> None:
+        """See httptools: the answer to the request that begins now may be written in pieces."""
+        super().on_headers_complete()
+        if self.cycle is not None:
+            self.cycle.transport = cast(asyncio.Transport, _Writing(self.transport))
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""

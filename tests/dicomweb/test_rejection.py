@@ -17,7 +17,7 @@ from samsyn.render.children import DecodingChildren
 from samsyn.render.pictures import Pictures
 from samsyn.render.words import PictureOptions
 from samsyn.reports.examination import History
-from samsyn.retrieve.retrieve import Look
+from samsyn.retrieve.look import Look
 from tests.dicomweb.house import (
     CT,
     EXPLICIT,

@@ -7,7 +7,8 @@ from typing import Final
 from samsyn import limits
 from samsyn.access.view import View
 from samsyn.model.imaging import StoredInstance
-from samsyn.retrieve.retrieve import Given, Look, Retriever
+from samsyn.retrieve.look import Look
+from samsyn.retrieve.retrieve import Given, Retriever
 
 GROUP_BYTES: Final = 1 * limits.MIB
 """A thread's work that is worth its switch, and not more than a slow reader may leave in memory."""

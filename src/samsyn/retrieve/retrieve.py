@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
@@ -22,6 +21,7 @@ from samsyn.model.amendment import Amendment
 from samsyn.model.imaging import StoredInstance
 from samsyn.model.predicate import NO_ITEM, Item, holds
 from samsyn.retrieve.known import FrameTable, KnownObjects
+from samsyn.retrieve.look import Look
 from samsyn.store.checksum import Check, is_whole
 from samsyn.store.documents import BASE_MARK as BASE_MARK
 from samsyn.store.documents import Documents
@@ -43,21 +43,6 @@ _PIECE_BYTES = 1 * limits.MIB
 
 Given: TypeAlias = memoryview | DamagedData | NotFound
 """A data set, or why there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What one View shows of a study, as long as nothing is written."""
-
-    view: View
-    state: int | None
-    hidden: frozenset[str] | None
-    """Instances that rejection notes hide; None = the whole study is hidden."""
-    corrections: tuple[Amendment, ...]
-
-    def hides(self, instance: StoredInstance) -> bool:
-        """Whether the instance, one of this study, is not shown."""
-        return self.hidden is None or instance.sop_instance_uid in self.hidden
 
 
 class Retriever:

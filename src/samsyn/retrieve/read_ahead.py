@@ -8,10 +8,10 @@ from samsyn import limits
 from samsyn.access.view import View
 from samsyn.model.imaging import StoredInstance
 from samsyn.retrieve.look import Look
-from samsyn.retrieve.retrieve import Given, Retriever
+from samsyn.retrieve.retrieve import AT_ONCE_BYTES, Given, Retriever
 
-GROUP_BYTES: Final = 1 * limits.MIB
-"""A thread's work that is worth its switch, and not more than a slow reader may leave in memory."""
+GROUP_BYTES: Final = AT_ONCE_BYTES
+"""Work that is worth its turn, and not more than a slow reader may leave in memory."""
 LARGE_BYTES: Final = 32 * limits.MIB
 """Larger objects are read when it is their turn: the time is in sending them anyway."""
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import orjson
 
@@ -39,6 +39,8 @@ _CACHED_STUDIES = 256
 _CACHED_TABLES = 512
 _SMALL_READ = 1 * limits.MIB
 _PIECE_BYTES = 1 * limits.MIB
+AT_ONCE_BYTES: Final = 2 * limits.MIB
+"""Data sets in the page cache that are read without leaving the loop: 0.3 ms, while a change of threads costs 0.1."""
 
 
 Given: TypeAlias = memoryview | DamagedData | NotFound
@@ -193,7 +195,7 @@ class Retriever:
         nothing."""
         is_quick = (
             self._store.reads_at_once
-            and sum(instance.location.length for instance in instances) <= _SMALL_READ
+            and sum(instance.location.length for instance in instances) <= AT_ONCE_BYTES
             and not any(instance.checksum is None for instance in instances)
             and not any(look.corrections for look in looks.values())
         )

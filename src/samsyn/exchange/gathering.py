@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from samsyn import limits
 
 Piece: TypeAlias = bytes | bytearray | memoryview
-_WORTH_IT_BYTES: Final = 32 * limits.KIB
+_WORTH_IT_BYTES: Final = 64 * limits.KIB
 """Less than this is joined: a copy costs less than a list of addresses."""
 _AT_ONCE: Final = 512
 """Pieces of one call: Linux takes 1,024."""
@@ -44,7 +44,8 @@ class Gathering:
         self._descriptor = connection.fileno() if is_plain else -1
 
     def write(self, pieces: Sequence[Piece]) -> None:
-        """Writes the pieces in order; what the system does not take at once waits in the transport, as a copy.
+        """Writes the pieces in order; what the system does not take at once waits in the transport. None of them may
+        change any more.
 
         Nothing when the transport is closing: its descriptor may be another connection's soon.
         """
@@ -54,7 +55,9 @@ class Gathering:
         is_free = self._descriptor >= 0 and not transport.get_write_buffer_size()
         if is_free and sum(map(len, pieces)) > _WORTH_IT_BYTES:
             pieces = self._left(pieces)
-        if pieces:
+            for piece in pieces:
+                transport.write(piece)
+        elif pieces:
             transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
     def _left(self, pieces: Sequence[Piece]) -> Sequence[Piece]:

@@ -7,12 +7,14 @@ from typing import Final
 from samsyn import limits
 from samsyn.access.view import View
 from samsyn.model.imaging import StoredInstance
+from samsyn.model.streamed import StreamedData
 from samsyn.retrieve.look import Look
 from samsyn.retrieve.retrieve import AT_ONCE_BYTES, Given, Retriever
+from samsyn.store.large import is_large
 
 GROUP_BYTES: Final = AT_ONCE_BYTES
 """Work that is worth its turn, and not more than a slow reader may leave in memory."""
-LARGE_BYTES: Final = 32 * limits.MIB
+LARGE_BYTES: Final = limits.STREAMED_ABOVE_BYTES
 """Larger objects are read when it is their turn: the time is in sending them anyway."""
 
 _Group = Sequence[StoredInstance]
@@ -63,6 +65,12 @@ class ReadAhead:
         if isinstance(data, memoryview):
             return data
         raise data
+
+    async def leaving(self, instance: StoredInstance) -> memoryview | StreamedData:
+        """The data set for whoever sends it on: in memory, or in pieces when it is large, its hash proved."""
+        if is_large(instance):
+            return await self._retriever.streamed(self._view, instance)
+        return await self.data_of(instance)
 
     async def _turn_to(self, at: int) -> None:
         if self._reading is not None and self._reading[0] == at:

@@ -6,6 +6,7 @@ checksums have none and are read by their SHA-256.
 """
 
 import hashlib
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from xxhash import xxh3_64, xxh3_64_intdigest
@@ -14,6 +15,7 @@ from samsyn.model.imaging import StoredInstance
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
 _SIGN: Final = 1 << 63
+_PIECE_BYTES: Final = 1 << 20
 
 
 def _signed(digest: int) -> int:
@@ -66,3 +68,11 @@ class Check:
         if self._sha256 is not None:
             return self._sha256.digest() == self._instance.sha256
         return self._checksum.value == self._instance.checksum
+
+
+def reads_whole(read: Callable[[int, int], bytes], instance: StoredInstance) -> bool:
+    """`is_whole` for a body that is read in pieces, from its place by `read(offset, length)`."""
+    check, place = Check(instance), instance.location
+    for offset in range(place.offset, place.offset + place.length, _PIECE_BYTES):
+        check.update(read(offset, min(_PIECE_BYTES, place.offset + place.length - offset)))
+    return check.fits()

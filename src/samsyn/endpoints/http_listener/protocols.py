@@ -3,10 +3,12 @@
 import asyncio
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from samsyn.endpoints.http_listener.http2 import PREFACE, Http2Protocol
+from samsyn.endpoints.http_listener.whole import WholeAnswer
 from samsyn.exchange.gathering import PIECES, Gathering, Pieces
+from samsyn.wire import whole_answer
 
 ALPN = ("h2", "http/1.1")
 """What a listener with TLS offers, the best first."""
@@ -15,9 +17,9 @@ ALPN = ("h2", "http/1.1")
 class _Writing:
     """The transport as uvicorn's answer uses it, whose bodies may be Pieces."""
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, gathering: Gathering) -> None:
         self._transport = transport
-        self._gathering = Gathering(transport)
+        self._gathering = gathering
 
     def write(self, data: bytes | Pieces) -> None:
         self._gathering.write(data.pieces if isinstance(data, Pieces) else (data,))
@@ -34,21 +36,26 @@ class PreferredProtocol(HttpToolsProtocol):
 
     _begun = b""
     _is_decided = False
+    _descriptor = -1
 
     def told(self) -> dict[str, Any]:
         """More keys for the scope of every request of this connection."""
         return {}
 
-    def on_message_begin(self) -> None:
-        """See httptools: a new request begins."""
-        super().on_message_begin()
-        self.scope["extensions"] = {PIECES: {}}
+    def connection_made(self, transport: Any) -> None:
+        """See asyncio.Protocol."""
+        super().connection_made(transport)
+        self._gathering = Gathering(transport)
 
-    def on_headers_complete(self) -> None:
-        """See httptools: the answer to the request that begins now may be written in pieces."""
-        super().on_headers_complete()
-        if self.cycle is not None:
-            self.cycle.transport = cast(asyncio.Transport, _Writing(self.transport))
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Where uvicorn begins a request: the door is told that it may answer in one piece, but for HEAD, and in
+        pieces."""
+        extensions: Any = {PIECES: {}}
+        if cycle.scope["method"] != "HEAD":
+            extensions[whole_answer.EXTENSION] = WholeAnswer(cycle, self._gathering)
+        cycle.scope["extensions"] = extensions
+        cycle.transport = cast(asyncio.Transport, _Writing(self.transport, self._gathering))
+        super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""

@@ -246,30 +246,35 @@ class Retriever:
         self.item_of(view, study_uid)
         return self._store.peek(lambda connection: amendment_rows.amendments_of(connection, study_uid))
 
-    def _corrected(self, instance: StoredInstance, corrections: tuple[Amendment, ...]) -> bytes:
-        data = self._verified(instance)
+    def _corrected(
+        self, instance: StoredInstance, corrections: tuple[Amendment, ...], proves: bool = False
+    ) -> bytes:
+        data = self._verified(instance, proves)
         return overlaid(data, instance.transfer_syntax_uid, corrections) if corrections else data
 
-    def _verified(self, instance: StoredInstance) -> bytes:
+    def _verified(self, instance: StoredInstance, proves: bool = False) -> bytes:
         place = instance.location
         data = self._store.body(place.segment, place.offset, place.length)
-        if not is_whole(data, instance):
+        if not is_whole(data, instance, proves):
             raise DamagedData(f"instance {instance.sop_instance_uid}")
         return data
 
-    async def pieces(self, view: View, instance: StoredInstance) -> AsyncIterator[bytes]:
+    async def pieces(
+        self, view: View, instance: StoredInstance, proves: bool = False
+    ) -> AsyncIterator[bytes]:
         """The data set in order, in pieces of at most _PIECE_BYTES, for slow readers of large objects.
 
-        The last piece is given only when the whole has its checksum; DamagedData in its place.
+        The last piece is given only when the whole has its checksum, or with `proves` its SHA-256: for promises, and
+        for copies that are kept elsewhere. DamagedData in its place.
         """
         await self._still_checked(view, instance)
         corrections = self.amendments_of(view, instance.study_uid)
         if corrections and not is_large(instance):
-            data = await self.data_set(view, instance)
+            data = await asyncio.to_thread(self._corrected, instance, corrections, proves)
             for first in range(0, len(data), _PIECE_BYTES):
                 yield data[first : first + _PIECE_BYTES]
             return
-        place, check, offset = instance.location, Check(instance), 0
+        place, check, offset = instance.location, Check(instance, proves), 0
         if corrections:
             form = await asyncio.to_thread(leaving, self._store, instance, corrections)
             await asyncio.to_thread(self._checked_piece, place.segment, place.offset, form.rest, check)

@@ -42,6 +42,8 @@ CLOSE_TIMEOUT_S: Final = 2.0
 """Time that a peer has to close after the last PDU before we do (ARTIM, PS3.8 9.1.5)."""
 MAX_RETRIEVALS: Final = 16
 """C-GET and C-MOVE at work at the same time; more wait. Each holds up to two objects in memory."""
+PENDING_EVERY_S: Final = 0.5
+"""C-GET and C-MOVE tell how far they are so often at the most: for a bar on a screen, not for each of 2,000 slices."""
 CONNECT_TIMEOUT_S: Final = 10.0
 """Time to reach a C-MOVE destination; association and answers have their own times."""
 

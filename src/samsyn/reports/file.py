@@ -237,6 +237,7 @@ def _before(
         source,
         control_id,
         *waiting.values(),
+        of=(("message", control_id),),
     ):
         if digest is None:
             is_held = True

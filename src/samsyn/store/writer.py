@@ -20,6 +20,7 @@ from samsyn.clock import Clock
 from samsyn.errors import Conflict, LimitExceeded, OutOfResources, SamsynError, StoreFailed
 from samsyn.model.sender import Receipt
 from samsyn.store.index.port import Index, IndexAway, IndexConnection, IndexFault, NoRoom, Reached, RuleBroken
+from samsyn.store.index.waiting import Entangled, Waiting
 from samsyn.store.journal import Position
 from samsyn.store.journal_port import AnyJournal, NumberTaken
 from samsyn.store.records import FRAME, encode_frame, encode_header
@@ -152,17 +153,22 @@ class Writer:
             for item in batch:
                 item.answer = self._failure
             return
+        together = True
         for _ in range(_NUMBERS_TRIED):
             try:
-                self._attempt(batch)
+                self._attempt(batch, together)
                 return
             except NumberTaken as taken:
                 self._undo(batch, taken)
+            except Entangled as problem:
+                # One of the records breaks a rule: each change by itself tells which, and the others stand.
+                self._undo(batch, StoreFailed(str(problem)))
+                together = False
         log.warning("store-failed", extra={"error": "NumberTaken"})
 
-    def _attempt(self, batch: list[_Item]) -> None:
-        """Decides and writes the batch; every item has its answer then. NumberTaken: nothing was written, and all is
-        to be decided anew."""
+    def _attempt(self, batch: list[_Item], together: bool) -> None:
+        """Decides and writes the batch; every item has its answer then. NumberTaken, Entangled: nothing was written,
+        and all is to be decided anew. `together`: changes of several records may be made by one call."""
         for item in batch:
             item.answer = None
         before = self._journal.end
@@ -171,7 +177,7 @@ class Writer:
             self._journal.roll_if_full(self._reached.place.segment)
             before = self._journal.end
             self._refuse_when_full(batch)
-            parts, end = self._decide_all(batch)
+            parts, end = self._decide_all(batch, Waiting(self._index, together))
             reached = self._reached
             if parts:
                 self._journal.append(parts)
@@ -179,9 +185,10 @@ class Writer:
                 reached = Reached(place, self._sequence, self._keys, self._time)
                 self._kind.note(self._index, reached)
                 self.commits += 1
+                self.records += self._sequence - self._reached.sequence
             self._index.execute("COMMIT")
             self._reached = reached
-        except NumberTaken:
+        except (NumberTaken, Entangled):
             raise
         except OutOfResources as refusal:
             self._undo(batch, refusal)
@@ -257,7 +264,7 @@ class Writer:
                     if item.body is not None:
                         item.answer = OutOfResources("DISK_RESERVE_BYTES: the disk is nearly full")
 
-    def _decide_all(self, batch: list[_Item]) -> tuple[list[Body], int]:
+    def _decide_all(self, batch: list[_Item], waiting: Waiting) -> tuple[list[Body], int]:
         parts: list[Body] = []
         segment, end = self._journal.end.segment, self._journal.end.offset
         self._time = max(self._clock.now().isoformat(), self._reached.time)
@@ -266,12 +273,21 @@ class Writer:
                 continue
             body_length = len(item.body) if item.body is not None else 0
             transaction = Transaction(
-                self._index, self._keys, self._time, segment, end + FRAME.size, body_length, item.sha256
+                self._index,
+                self._keys,
+                self._time,
+                segment,
+                end + FRAME.size,
+                body_length,
+                item.sha256,
+                waiting,
             )
             try:
                 value = item.decide(transaction)
                 header = self._header(item, transaction)
                 transaction.finish()
+            except Entangled:
+                raise
             except Exception as refusal:
                 transaction.undo()
                 item.answer = refusal
@@ -284,6 +300,7 @@ class Writer:
                 end += self._append(item, transaction, header, parts)
             receipt = Receipt(self._sequence, transaction.outcome, transaction.reason)
             item.answer = Committed(receipt, value)
+        waiting.make()
         return parts, end
 
     def _header(self, item: _Item, transaction: Transaction) -> bytes | None:
@@ -299,7 +316,6 @@ class Writer:
     def _append(self, item: _Item, transaction: Transaction, header: bytes, parts: list[Body]) -> int:
         """Adds the record to what is to be written; its length."""
         self._sequence += 1
-        self.records += 1
         body = item.body if transaction.keeps_body and item.body is not None else b""
         frame = encode_frame(header, len(body))
         parts += (frame, body, header) if body else (frame, header)

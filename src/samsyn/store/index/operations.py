@@ -21,34 +21,31 @@ _PLACE = ("segment", "body_offset", "length")
 def apply(connection: IndexConnection, operation: Operation, segment: int, offset: int, length: int) -> None:
     """Changes the index by one operation of a record whose body lies at the place given."""
     verb, table = operation[0], operation[1]
-    if table == "study" and "referring" in (values := operation[-1]):
-        operation = [*operation[:-1], {**values, "folded_referring": folded(values["referring"] or "")}]
     if verb == "s":
         _settle(connection, *operation[1:])
         return
+    if verb == "+" and operation[3] == {"instance_count": 1}:
+        return  # told by journals of before; the index counts instances by itself
+    if table == "study" and "referring" in (values := operation[-1]):
+        operation = [*operation[:-1], {**values, "folded_referring": folded(values["referring"] or "")}]
+    connection.execute(*statement(operation, segment, offset, length))
+
+
+def statement(operation: Operation, segment: int, offset: int, length: int) -> tuple[str, list[Any]]:
+    """The one statement that an operation is, with its parameters; not for "s", and as it stands for a study."""
+    verb, table, values = operation[0], operation[1], operation[2]
     if verb == "b":
-        values = operation[2]
         sql = _insert("i", table, (*values, *_PLACE))
-        connection.execute(sql, [*values.values(), segment, offset, length])
-    elif verb in ("i", "r"):
-        values = operation[2]
-        connection.execute(_insert(verb, table, tuple(values)), list(values.values()))
-    elif verb == "u":
-        where, values = operation[2], operation[3]
-        connection.execute(
-            _update("=", table, tuple(where), tuple(values)), [*values.values(), *where.values()]
-        )
-    elif verb == "+":
-        where, values = operation[2], operation[3]
-        if values == {"instance_count": 1}:
-            return  # told by journals of before; the index counts instances by itself
-        connection.execute(
-            _update("+", table, tuple(where), tuple(values)), [*values.values(), *where.values()]
-        )
-    elif verb == "d":
-        connection.execute(_delete(table, tuple(operation[2])), list(operation[2].values()))
-    else:
-        raise ValueError(f"unknown row operation {verb!r}")
+        return sql, [*values.values(), segment, offset, length]
+    if verb in ("i", "r"):
+        return _insert(verb, table, tuple(values)), list(values.values())
+    if verb in ("u", "+"):
+        where, values = values, operation[3]
+        kind = "=" if verb == "u" else "+"
+        return _update(kind, table, tuple(where), tuple(values)), [*values.values(), *where.values()]
+    if verb == "d":
+        return _delete(table, tuple(values)), list(values.values())
+    raise ValueError(f"unknown row operation {verb!r}")
 
 
 def _settle(

@@ -86,6 +86,9 @@ class IndexConnection(Protocol):
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Cursor:
         """Asks or changes. IndexFault, or another of FAULTS while the rows are fetched."""
 
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Any]], /) -> None:
+        """The same change for each of the rows of parameters, in order. IndexFault: some may have been made."""
+
     def close(self) -> None:
         """Lets go of it; a transaction that is open is undone."""
 

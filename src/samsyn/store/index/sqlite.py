@@ -7,7 +7,7 @@ replayed from the journal, which was synced before each of them.
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -34,12 +34,23 @@ class SqliteConnection(sqlite3.Connection):
         """As the port promises."""
         try:
             return super().execute(sql, parameters)
-        except sqlite3.IntegrityError as problem:
-            raise RuleBroken(str(problem)) from problem
         except sqlite3.Error as problem:
-            if getattr(problem, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
-                raise NoRoom("the index's disk is full") from problem
-            raise IndexFault(str(problem)) from problem
+            raise _fault(problem) from problem
+
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Any]], /) -> None:
+        """As the port promises."""
+        try:
+            super().executemany(sql, rows)
+        except sqlite3.Error as problem:
+            raise _fault(problem) from problem
+
+
+def _fault(problem: sqlite3.Error) -> IndexFault:
+    if isinstance(problem, sqlite3.IntegrityError):
+        return RuleBroken(str(problem))
+    if getattr(problem, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
+        return NoRoom("the index's disk is full")
+    return IndexFault(str(problem))
 
 
 class SqliteIndex:

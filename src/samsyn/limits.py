@@ -82,7 +82,19 @@ REPORT_WAIT_S: Final = 10.0
 MAX_INSTANCE_BYTES: Final = 4 * GIB - 2
 """Largest data set: the largest value that an explicit length can tell."""
 MAX_INSTANCE_IN_MEMORY_BYTES: Final = 256 * MIB
-"""An arriving data set above this is refused until spooling to disk is used: memory is bounded per sender."""
+"""A data set, or a part of one, that is held in memory as a whole; what is longer is only ever taken in pieces."""
+SPOOLED_ABOVE_BYTES: Final = 64 * MIB
+"""An arriving data set above this goes to a file of its own while it arrives, so that memory is bounded per sender."""
+SPOOL_PIECE_BYTES: Final = 4 * MIB
+"""What of it is hashed and written at once; three such pieces may be in memory for each."""
+MAX_SPOOLED: Final = 16
+"""Large data sets that arrive at the same time; more senders are told to try again."""
+SLOWEST_TRANSFER_BYTES_PER_S: Final = 1 * MIB
+"""A message gets a second more than MESSAGE_TIMEOUT_S for so many bytes that have come: a gigabyte over 100 Mbit/s."""
+STREAMED_ABOVE_BYTES: Final = 32 * MIB
+"""A stored data set above this leaves in pieces; its hash is proved before the first of them."""
+MAX_SHARED_BATCH_BYTES: Final = 1 * GIB
+"""A large data set as one object of a journal that nodes share, put while all of them wait (INDEX_SECTION_S)."""
 MAX_HEADER_BYTES: Final = 64 * MIB
 """Everything before the pixel data; per-frame functional groups of 20,000 frames need some 30 MiB."""
 MAX_SEQUENCE_DEPTH: Final = 32
@@ -114,8 +126,8 @@ HTTP2_IDLE_S: Final = 30.0
 """An HTTP/2 connection without a request is closed after this."""
 MAX_HTTP_HEADER_BYTES: Final = 64 * KIB
 """All header fields of one HTTP/2 request, as RFC 9113 6.5.2 counts them."""
-MAX_STOW_BYTES: Final = 1 * GIB
-"""One STOW-RS request body."""
+MAX_STOW_BYTES: Final = 8 * GIB
+"""One STOW-RS request body: two of the largest objects with what goes around them. It is never held as a whole."""
 MAX_STOW_PARTS: Final = 10_000
 """Parts of one STOW-RS request."""
 MAX_STOW_PENDING_BYTES: Final = 64 * MIB
@@ -279,6 +291,15 @@ REMEMBERED_GIVEN_BACK: Final = 256
 SMALLEST_HOLE_BYTES: Final = 16 * KIB
 """Bodies below this stay in the journal: file systems give back whole blocks."""
 
+CODING_CHILDREN: Final = 2
+"""Processes that code frames of settled series, or decode them for readers: as many as there are for pictures."""
+MAX_CODED_FRAME_BYTES: Final = 64 * MIB
+"""A frame above this stays as it is: it is held in memory as a whole for every reading of a part of it."""
+KEPT_DECODED_BYTES: Final = 64 * MIB
+"""Decoded frames that are kept for whoever reads on in them: a few readers of mammograms, piece by piece."""
+MAX_EXTENTS: Final = 5_000_000
+"""Stretches of one series object with coded frames: two for each frame."""
+
 # -- rendering -------------------------------------------------------------------------------------------
 MAX_FRAME_PIXELS: Final = 256 * 1024 * 1024
 """Pixels of one decoded frame (a 16k x 16k mosaic)."""
@@ -294,8 +315,13 @@ MAX_THUMBNAIL_SIDE: Final = 512
 """Largest side that a kept thumbnail may be asked for: sharp on a dense screen, still a few kB."""
 RENDER_CHILDREN: Final = 2
 """Decoding child processes: one bad frame that uses its whole time leaves the other one for everybody else."""
+MAX_RENDERED_HERE_BYTES: Final = 2 * MIB
+"""An uncompressed frame up to this size (1024 x 1024 of 16 bits) becomes a picture in a thread of the server: some
+10 ms and 20 MiB at the most. Larger ones, and everything compressed, go to a child."""
+RENDER_THREADS: Final = 4
+"""Pictures in work at once in threads: one for each of the usual cores would leave them idle between two."""
 RENDER_QUEUE: Final = 512
-"""Pictures waiting for a child; a page of thumbnails for each of some ten readers."""
+"""Pictures waiting for a child or a thread; a page of thumbnails for each of some ten readers."""
 RENDER_WAIT_S: Final = 30.0
 """Time from asking for a picture to its answer, queue included; browsers have given up long before."""
 RENDER_DEADLINE_S: Final = 15.0

@@ -11,25 +11,20 @@ from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
 _PAGE = 5_000
-_LAST = "last audit hash"
-"""What one entry tells the next of the same batch."""
+_LAST_HASH = "hash of the last audit entry"
 
 
 def append(transaction: Transaction, entry: AuditEntry) -> int:
     """Adds the entry inside a record in the making: both become durable together or not at all."""
-    before = transaction.recall(_LAST) or _last(transaction)
+    before = transaction.carried.get(_LAST_HASH)
+    if before is None:
+        last = transaction.one("SELECT hash FROM audit ORDER BY sequence DESC LIMIT 1")
+        before = last[0] if last else FIRST_HASH
     sequence = transaction.next_key("audit")
     row = row_of(sequence, transaction.time, entry)
-    row["hash"] = present = chained_hash(before, row)
+    row["hash"] = transaction.carried[_LAST_HASH] = chained_hash(before, row)
     transaction.insert("audit", **row)
-    transaction.tell(_LAST, present)
     return sequence
-
-
-def _last(transaction: Transaction) -> str:
-    """The hash at the end of the chain."""
-    row = transaction.one("SELECT hash FROM audit ORDER BY sequence DESC LIMIT 1")
-    return row[0] if row else FIRST_HASH
 
 
 async def write(store: Store, *entries: AuditEntry) -> Receipt:

@@ -5,7 +5,9 @@ import socket
 from abc import abstractmethod
 from typing import cast
 
-from samsyn.wire.assembly import PIECE_BYTES, message_pieces
+from samsyn.errors import OutOfResources, SamsynError
+from samsyn.model.streamed import StreamedData
+from samsyn.wire.assembly import PIECE_BYTES, StreamFramer, message_pieces
 from samsyn.wire.association import Association
 from samsyn.wire.dimse import Command
 
@@ -92,13 +94,21 @@ class AssociationTransport(asyncio.BufferedProtocol):
             self._transport.abort()
 
     async def send(
-        self, context_id: int, command: Command, data: bytes | bytearray | memoryview | None = None
+        self,
+        context_id: int,
+        command: Command,
+        data: bytes | bytearray | memoryview | StreamedData | None = None,
     ) -> None:
         """Sends a message. errors.Conflict when the association is over.
+
+        OutOfResources: a streamed data set could not be given to its end, which aborts the association.
 
         Small messages are one write. Large ones leave in pieces, each when the peer has taken enough of those
         before, so that a slow peer costs no memory. One at a time for an association.
         """
+        if isinstance(data, StreamedData):
+            await self._send_streamed(context_id, command, data)
+            return
         if data is None or len(data) < PIECE_BYTES:
             self.association.send(context_id, command, data)
             self.flush()
@@ -108,6 +118,20 @@ class AssociationTransport(asyncio.BufferedProtocol):
             self.association.upper.send(piece)
             self.flush()
             await self._writable.wait()
+
+    async def _send_streamed(self, context_id: int, command: Command, data: StreamedData) -> None:
+        framer = StreamFramer(context_id, command, data, self.association.peer_maximum_length)
+        self.association.upper.send(framer.command)
+        try:
+            async for piece in data.pieces():
+                made = framer.pdus(piece)
+                if made:
+                    self.association.upper.send(made)
+                    self.flush()
+                    await self._writable.wait()
+        except SamsynError as error:
+            self.abort(f"an object broke off: {error.code}")
+            raise OutOfResources("an object broke off while it was sent") from error
 
     def _tell(self) -> None:
         for indication in self.association.take_indications():

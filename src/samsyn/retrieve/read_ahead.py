@@ -6,13 +6,15 @@ from typing import Final
 
 from samsyn import limits
 from samsyn.access.view import View
-from samsyn.errors import DamagedData, NotFound
+from samsyn.errors import DamagedData, LimitExceeded, NotFound
 from samsyn.model.imaging import StoredInstance
+from samsyn.model.streamed import StreamedData
 from samsyn.retrieve.retrieve import Retriever
+from samsyn.store.large import is_large
 
 GROUP_BYTES: Final = 1 * limits.MIB
 """A thread's work that is worth its switch, and not more than a slow reader may leave in memory."""
-LARGE_BYTES: Final = 32 * limits.MIB
+LARGE_BYTES: Final = limits.STREAMED_ABOVE_BYTES
 """Larger objects are read when it is their turn: the time is in sending them anyway."""
 
 _Group = Sequence[StoredInstance]
@@ -38,8 +40,10 @@ class ReadAhead:
         self.groups: Sequence[_Group] = _grouped(instances)
         self._place = {each.sop_instance_uid: at for at, group in enumerate(self.groups) for each in group}
         self._current = -1
-        self._read: dict[str, memoryview | DamagedData | NotFound] = {}
-        self._reading: tuple[int, asyncio.Task[list[memoryview | DamagedData | NotFound]]] | None = None
+        self._read: dict[str, memoryview | DamagedData | LimitExceeded | NotFound] = {}
+        self._reading: (
+            tuple[int, asyncio.Task[list[memoryview | DamagedData | LimitExceeded | NotFound]]] | None
+        ) = None
 
     async def __aenter__(self) -> "ReadAhead":
         """Itself."""
@@ -63,6 +67,12 @@ class ReadAhead:
             return data
         raise data
 
+    async def leaving(self, instance: StoredInstance) -> memoryview | StreamedData:
+        """The data set for whoever sends it on: in memory, or in pieces when it is large, its hash proved."""
+        if is_large(instance):
+            return await self._retriever.streamed(self._view, instance)
+        return await self.data_of(instance)
+
     async def _turn_to(self, at: int) -> None:
         if self._reading is not None and self._reading[0] == at:
             task = self._reading[1]
@@ -77,7 +87,7 @@ class ReadAhead:
         if at + 1 < len(self.groups) and self.groups[at + 1][0].location.length <= self._large_bytes:
             self._reading = (at + 1, self._start(at + 1))
 
-    def _start(self, at: int) -> "asyncio.Task[list[memoryview | DamagedData | NotFound]]":
+    def _start(self, at: int) -> "asyncio.Task[list[memoryview | DamagedData | LimitExceeded | NotFound]]":
         return asyncio.ensure_future(self._retriever.data_sets(self._view, self.groups[at]))
 
 

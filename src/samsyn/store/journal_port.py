@@ -1,10 +1,12 @@
 """What the store asks of a journal, wherever its segments lie: in a folder of this node, or in an object store."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from samsyn.errors import OutOfResources
 from samsyn.store.journal import Position, ReplayedRecord
+from samsyn.store.spool import SpooledBody
 
 
 class NumberTaken(OutOfResources):
@@ -36,6 +38,21 @@ class AnyJournal(Protocol):
         """Makes the parts durable at the end. NumberTaken: they are not, and the same decisions may be made at once
         for the next segment. OutOfResources: they are not, later calls may work. StoreFailed: nothing may be
         acknowledged and nothing more written."""
+
+    @property
+    def spool_folder(self) -> Path:
+        """Where large bodies are written that are to be adopted."""
+
+    @property
+    def largest_body(self) -> tuple[int, str]:
+        """Bytes of the largest body that `adopt` takes, and the limit's name."""
+
+    @property
+    def large_begins(self) -> Position:
+        """Where the record of a large body will start, once `roll_if_full` was called."""
+
+    def adopt(self, body: SpooledBody, frame: bytes, header: bytes) -> None:
+        """Makes one record of a large body that is synced already, with a segment of its own. Errors as in `append`."""
 
     def take_back(self, end: Position) -> None:
         """Undoes what was appended after `end`, of which nothing was acknowledged. StoreFailed: it can not."""

@@ -18,12 +18,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from samsyn.errors import Conflict, DamagedData
+from samsyn import limits
+from samsyn.errors import Conflict, DamagedData, StoreFailed
 from samsyn.store import records
 from samsyn.store.journal import Position, ReplayedRecord, replayed
 from samsyn.store.journal_port import NumberTaken
 from samsyn.store.objects.port import Objects
 from samsyn.store.objects.sparse import SPARSE, SparseSegments
+from samsyn.store.spool import SpooledBody
 
 JOURNAL: Final = "journal/"
 
@@ -95,6 +97,29 @@ class ObjectJournal:
             self._objects.put_new(name_of(self._segment), parts)
         except Conflict as taken:
             raise NumberTaken(f"journal segment {self._segment} is taken") from taken
+
+    @property
+    def spool_folder(self) -> Path:
+        """The node's own folder."""
+        return self._folder
+
+    @property
+    def largest_body(self) -> tuple[int, str]:
+        """What can be put while all nodes wait."""
+        return limits.MAX_SHARED_BATCH_BYTES, "MAX_SHARED_BATCH_BYTES"
+
+    @property
+    def large_begins(self) -> Position:
+        """Every batch is a segment of its own."""
+        return self.end
+
+    def adopt(self, body: SpooledBody, frame: bytes, header: bytes) -> None:
+        """Puts the large body as a batch of its own."""
+        try:
+            pages = body.complete(frame, header)
+        except OSError as problem:
+            raise StoreFailed(f"spool: {problem.strerror}") from problem
+        self.append([memoryview(pages)])
 
     def take_back(self, end: Position) -> None:
         """Nothing has to be done: what was put is left over as soon as the next batch is there."""

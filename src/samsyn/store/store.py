@@ -10,16 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
+from samsyn import limits
 from samsyn.clock import Clock
-from samsyn.errors import ConfigurationError, DamagedData, OutOfResources
+from samsyn.errors import ConfigurationError, DamagedData, LimitExceeded, OutOfResources
 from samsyn.model.imaging import BodyLocation, StoredInstance
 from samsyn.store import damage, replay
+from samsyn.store.batch import Ahead
 from samsyn.store.index import settled_rows, version_rows
 from samsyn.store.index.port import FAULTS, Index, IndexAway, IndexConnection, IndexFault
 from samsyn.store.index.sqlite import SqliteIndex
 from samsyn.store.objects.manifest import FrameTable
 from samsyn.store.objects.port import Objects
 from samsyn.store.places import OwnJournal, open_places
+from samsyn.store.spool import Spool, SpooledBody
 from samsyn.store.transaction import Transaction
 from samsyn.store.writer import Body, Committed, Writer
 
@@ -55,8 +58,7 @@ class Store:
         self.folder = folder
         self.second_copy = second_copy
         self._remote = remote
-        self.reads_at_once = remote is None
-        """Whether a small body is read faster than a thread is switched to: it lies on this machine."""
+        self._is_near = remote is None
         self._own = own
         self._clock = clock
         self._index_kind = index or SqliteIndex(folder / "index.sqlite")
@@ -90,11 +92,13 @@ class Store:
         self._given_back = 0
         self.journal = places.journal
         """For those who look after what lies on disk (scrub, settling); rooms read through the functions here."""
+        self._spool = Spool(self.journal.spool_folder, self.journal.largest_body)
         self._index = self._index_kind.open_writer(self.objects)
         self.replayed += replay.bring_up_to_date(self._index_kind, self._index, self.journal)[0]
         self._damage_seen = version_rows.places(self._index)
         self.damaged = damage.DamagedPlaces(damage.marked(self._index))
-        self._writer = Writer(self.journal, self._index_kind, self._index, self._clock)
+        at_once = self._remote is None and self._index_kind.follows_journal
+        self._writer = Writer(self.journal, self._index_kind, self._index, self._clock, at_once)
 
     @property
     def layout(self) -> tuple[int, int]:
@@ -135,12 +139,37 @@ class Store:
         """Disk syncs since start."""
         return self._writer.commits
 
-    async def commit(self, decide: Callable[[Transaction], T], body: Body | None = None) -> Committed[T]:
+    async def commit(
+        self,
+        decide: Callable[[Transaction], T],
+        body: Body | SpooledBody | None = None,
+        ahead: Ahead | None = None,
+        sender: str = "",
+    ) -> Committed[T]:
         """Decides, writes and syncs; see Writer.submit. The one way to make anything durable."""
-        return await self._writer.submit(decide, body)
+        return await self._writer.submit(decide, body, ahead, sender)
+
+    def respooled(self, place: BodyLocation) -> SpooledBody:
+        """A large body once more as one that arrives, for a decision that files it anew. Errors of `body` and
+        `SpooledBody.append`; whoever asks for it discards it."""
+        body = self.spool()
+        try:
+            for offset in range(0, place.length, limits.SPOOL_PIECE_BYTES):
+                length = min(limits.SPOOL_PIECE_BYTES, place.length - offset)
+                body.append(self.body(place.segment, place.offset + offset, length))
+        except BaseException:
+            body.discard()
+            raise
+        return body
+
+    def spool(self) -> SpooledBody:
+        """An empty body that is written to disk while it arrives, for `commit`; see Spool.begin. Whoever asks for it
+        discards it, whatever became of it."""
+        return self._spool.begin()
 
     async def read(self, question: Callable[[IndexConnection], T]) -> T:
         """Runs a question of store.index on a reader thread; sees everything committed before the call."""
+        self._writer.settle()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self._ask, question)
 
@@ -160,18 +189,27 @@ class Store:
 
     def peek(self, question: Callable[[IndexConnection], T]) -> T:
         """A point look-up (microseconds, few rows) on the event loop's own connection."""
+        self._writer.settle()
         return self._answer(question, self._peeking)
 
     def body(self, segment: int, offset: int, length: int) -> bytes:
         """Bytes as received; ranged reads of a body are the caller's arithmetic. A segment below zero stands for
         the object of a settled series.
 
-        DamagedData: the file is short, or the place is marked as damaged.
+        DamagedData: the file is short, or the place is marked as damaged. LimitExceeded: more than one piece of work
+        may have in memory (MAX_INSTANCE_IN_MEMORY_BYTES).
         """
+        if length > limits.MAX_INSTANCE_IN_MEMORY_BYTES:
+            raise LimitExceeded("MAX_INSTANCE_IN_MEMORY_BYTES")
         self.damaged.refuse(segment, offset, length)
         if segment < 0:
             return self.objects.read(-segment, offset, length)
         return self.journal.read(segment, offset, length)
+
+    def reads_at_once(self, instance: StoredInstance) -> bool:
+        """Whether a small part of it is read faster than a thread is switched to: it lies on this machine, as it is."""
+        segment = instance.location.segment
+        return self._is_near and (segment >= 0 or not self.objects.is_coded(-segment))
 
     def settled_frames(self, instance: StoredInstance) -> FrameTable | None:
         """Where the frames lie, as the manifest of its settled series tells; None = find out from the bytes."""
@@ -190,17 +228,17 @@ class Store:
         finally:
             self._given_back += 1
 
-    def bodies(self, places: Sequence[BodyLocation]) -> list[memoryview | DamagedData]:
-        """Several bodies in the order given, a fault in the place of one that can not be read. Those that lie
-        close together, as a series does that came in one go, are read at once."""
-        found: list[memoryview | DamagedData] = []
+    def bodies(self, places: Sequence[BodyLocation]) -> list[memoryview | DamagedData | LimitExceeded]:
+        """Several bodies in the order given, a fault in the place of one that can not be read (see `body`). Those that
+        lie close together, as a series does that came in one go, are read at once."""
+        found: list[memoryview | DamagedData | LimitExceeded] = []
         for run in _runs(places):
             first, last = run[0], run[-1]
             length = last.offset + last.length - first.offset
             try:
                 data = memoryview(self.body(first.segment, first.offset, length))
-            except DamagedData as damaged:
-                found += [damaged] if len(run) == 1 else [self.bodies([place])[0] for place in run]
+            except (DamagedData, LimitExceeded) as refused:
+                found += [refused] if len(run) == 1 else [self.bodies([place])[0] for place in run]
             else:
                 starts = [place.offset - first.offset for place in run]
                 found += [

@@ -6,24 +6,36 @@ changes and nothing else.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
 
 from samsyn import limits
 from samsyn.clock import Clock
 from samsyn.errors import Conflict, LimitExceeded, OutOfResources, SamsynError, StoreFailed
 from samsyn.model.sender import Receipt
-from samsyn.store.index.port import Index, IndexAway, IndexConnection, IndexFault, NoRoom, Reached, RuleBroken
-from samsyn.store.index.waiting import Entangled, Waiting
+from samsyn.store import replay
+from samsyn.store.batch import Ahead, Batch, DecideAnew
+from samsyn.store.checksum import checksum_of
+from samsyn.store.index.port import (
+    Index,
+    IndexAway,
+    IndexConnection,
+    IndexFault,
+    NoRoom,
+    Reached,
+    RuleBroken,
+)
 from samsyn.store.journal import Position
 from samsyn.store.journal_port import AnyJournal, NumberTaken
 from samsyn.store.records import FRAME, encode_frame, encode_header
+from samsyn.store.spool import SpooledBody
 from samsyn.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
@@ -36,6 +48,15 @@ _IDLE_S: Final = 0.25
 """The disk is left alone for this long after the last record before pages are prepared."""
 _ASK_AGAIN_S: Final = 0.2
 _BATCH_BYTES: Final = 32 * limits.MIB
+_ALONE_AFTER: Final = 4
+"""Commits in a row by one sender before it counts as alone."""
+_AT_ONCE_BYTES: Final = 1 * limits.MIB
+_QUICK_S: Final = 0.001
+"""Write and sync of a disk that the event loop may wait for itself; slower, the wait is worth more than two changes of
+thread, and other doors would notice it."""
+_SMOOTHED_OVER: Final = 8
+_UNKNOWN_S: Final = 0.01
+"""What a write and a sync are taken to last before any was measured: a dozen quick ones show the contrary."""
 _NUMBERS_TRIED: Final = 8
 """Segments' numbers that may be taken in a row: each is what a node left that was lost in the middle of a put."""
 
@@ -51,8 +72,10 @@ class Committed(Generic[T]):
 @dataclass(slots=True)
 class _Item:
     decide: Callable[[Transaction], Any]
-    body: Body | None
+    body: Body | SpooledBody | None
     sha256: str
+    checksum: int | None
+    ahead: Ahead | None
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[Committed[Any]]"
     answer: Committed[Any] | BaseException | None = None
@@ -61,7 +84,11 @@ class _Item:
 class Writer:
     """Owns the writing side of journal and index. Start it once; `submit` from any event loop."""
 
-    def __init__(self, journal: AnyJournal, kind: Index, index: IndexConnection, clock: Clock) -> None:
+    def __init__(
+        self, journal: AnyJournal, kind: Index, index: IndexConnection, clock: Clock, at_once: bool = False
+    ) -> None:
+        """`at_once`: a commit may be made on the caller's thread and answered before the index has ended it, since
+        the journal lies on this machine and no other process decides by this index."""
         self._journal = journal
         self._kind = kind
         self._index = index
@@ -73,7 +100,21 @@ class Writer:
         self._in_doubt: tuple[Position, Position] | None = None
         """Begin and end of what the journal got while the index was lost: it counts if the index says so."""
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._put_off: _Item | None = None
+        """Taken from the queue, and the first of the next batch."""
         self._failure: StoreFailed | None = None
+        self._at_once = at_once
+        self._turn = threading.Lock()
+        """Held by whoever touches journal, index and keys: the thread, or the caller whose commit goes at once."""
+        self._left_open: Reached | None = None
+        """What the transaction that is left open has still to note."""
+        self._unsettled: list[Reached | None] = []
+        """One entry while a transaction is left open and the turn is held for it: who takes it out ends both."""
+        self._is_behind = False
+        """Whether the index lacks records of this process, whose transaction it could not end."""
+        self._sender, self._in_a_row = "", 0
+        self._append_s = _UNKNOWN_S
+        self._stopping = False
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
         self.commits = 0
         """Syncs so far, for metrics."""
@@ -89,24 +130,94 @@ class Writer:
         """True after a failed sync: nothing more is written by this process."""
         return self._failure is not None
 
-    async def submit(self, decide: Callable[[Transaction], T], body: Body | None = None) -> Committed[T]:
-        """Runs `decide` in the serial section; returns when the record is durable and in the index.
+    async def submit(
+        self,
+        decide: Callable[[Transaction], T],
+        body: Body | SpooledBody | None = None,
+        ahead: Ahead | None = None,
+        sender: str = "",
+    ) -> Committed[T]:
+        """Runs `decide` in the serial section; returns when the record is durable and in the index. A spooled body
+        stays the caller's to discard.
 
-        `decide` must be quick and free of I/O but for its Transaction. SamsynError from it is raised here and
-        leaves nothing behind. StoreFailed / OutOfResources: nothing was acknowledged.
+        `decide` must be quick and free of I/O but for its Transaction, and change nothing else: it may have to be run
+        again. `ahead`: what it will ask first. `sender` names who sends nothing more before it is answered, "" =
+        nobody in particular; see `_goes_at_once`. SamsynError from `decide` is raised here and leaves nothing behind.
+        StoreFailed / OutOfResources: nothing was acknowledged.
         """
         if self._failure is not None:
             raise self._failure
+        self._in_a_row = self._in_a_row + 1 if sender and sender == self._sender else 0
+        self._sender = sender
         if self._queue.qsize() >= limits.COMMIT_QUEUE:
             raise OutOfResources("COMMIT_QUEUE: too many records wait for the disk")
-        sha256 = await _sha256(body) if body is not None else ""
+        if isinstance(body, SpooledBody):
+            await asyncio.to_thread(body.sync)
+        sha256, checksum = await _digests(body) if body is not None else ("", None)
         loop = asyncio.get_running_loop()
-        item = _Item(decide, body, sha256, loop, loop.create_future())
+        item = _Item(decide, body, sha256, checksum, ahead, loop, loop.create_future())
+        if self._goes_at_once(body) and self._take_turn():
+            self._commit_at_once(item)
+            loop.call_soon(self.settle)
+            _resolve([item])
+            return item.future.result()
         self._queue.put(item)
         return await item.future
 
+    def _goes_at_once(self, body: Body | SpooledBody | None) -> bool:
+        """Whether the caller's own thread does the work: there is nobody to share the sync with, since one sender has
+        come alone for a while and waits for its answer, and the disk is quick. Two changes of thread are saved."""
+        return (
+            self._at_once
+            and self._in_a_row >= _ALONE_AFTER
+            and body is not None
+            and not isinstance(body, SpooledBody)
+            and len(body) <= _AT_ONCE_BYTES
+            and self._append_s < _QUICK_S
+            and self._queue.empty()
+            and self._put_off is None
+        )
+
+    def _take_turn(self) -> bool:
+        self.settle()
+        return self._turn.acquire(blocking=False)
+
+    def _commit_at_once(self, item: _Item) -> None:
+        """Leaves the index's transaction open, so that the answer need not wait for it: see `settle`."""
+        self._left_open = None
+        try:
+            self._commit([item], leaves_open=True)
+        except BaseException:  # the thread of the loop may be interrupted anywhere, the writer's own never is
+            self._failure = StoreFailed("interrupted")
+            self._undo([], self._failure)
+            self._turn.release()
+            raise
+        self._unsettled.append(self._left_open)
+
+    def settle(self) -> None:
+        """Ends the transaction that a commit has left open: before anybody asks the index on the thread of the loop,
+        and at the latest when the loop comes to its next callback. Nothing to do otherwise.
+
+        The record is durable and acknowledged by then. If the index can not take it now, it is behind the journal, and
+        is brought up before the next decision as it would be at a start.
+        """
+        if not self._unsettled:
+            return
+        with contextlib.suppress(IndexError):  # another thread was faster
+            reached = self._unsettled.pop()
+            try:
+                if self._index.in_transaction:
+                    self._kind.commit(self._index, reached)
+            except IndexFault as problem:
+                log.warning("index-behind", extra={"error": type(problem).__name__})
+                self._is_behind = True
+                self._undo([], StoreFailed(str(problem)))
+            finally:
+                self._turn.release()
+
     def stop(self) -> None:
         """Finishes what waits, then ends the thread."""
+        self.settle()
         self._queue.put(_STOP)
         self._thread.join()
 
@@ -115,80 +226,105 @@ class Writer:
             first = self._next()
             if first is _STOP:
                 return
-            batch, stopping = self._gather(first)
-            self._commit(batch)
+            batch = [first]
+            with self._turn:
+                self._commit(batch)
             self._answer(batch)
-            if stopping:
+            if self._stopping:
                 return
 
     def _next(self) -> _Item | None:
         """The next item or the stop sign; while there is none, the journal's next pages are prepared."""
+        if self._put_off is not None:
+            item, self._put_off = self._put_off, None
+            return item
         while self._failure is None:
             try:
                 return self._queue.get(timeout=_IDLE_S)
             except queue.Empty:
-                try:
-                    while self._in_doubt is None and self._queue.empty() and self._journal.prepare():
-                        pass
-                except StoreFailed as problem:
-                    self._failure = problem
+                with self._turn:
+                    self._prepare()
         return self._queue.get()
 
-    def _gather(self, first: _Item) -> tuple[list[_Item], bool]:
-        batch = [first]
-        size = len(first.body or b"")
-        while len(batch) < limits.COMMIT_BATCH and size < _BATCH_BYTES:
+    def _prepare(self) -> None:
+        try:
+            while self._in_doubt is None and self._queue.empty() and self._journal.prepare():
+                pass
+        except StoreFailed as problem:
+            self._failure = problem
+
+    def _gather(self, batch: list[_Item]) -> None:
+        """Adds what waits, when the index is this node's: whatever came while others had it shares the sync. A spooled
+        body is a batch of its own."""
+        if isinstance(batch[0].body, SpooledBody):
+            return
+        size = sum(len(item.body or b"") for item in batch)
+        while (
+            len(batch) < limits.COMMIT_BATCH
+            and size < _BATCH_BYTES
+            and not self._stopping
+            and self._put_off is None
+        ):
             try:
                 item = self._queue.get_nowait()
             except queue.Empty:
-                break
+                return
             if item is _STOP:
-                return batch, True
+                self._stopping = True
+                return
+            if isinstance(item.body, SpooledBody):
+                self._put_off = item
+                return
             batch.append(item)
             size += len(item.body or b"")
-        return batch, False
 
-    def _commit(self, batch: list[_Item]) -> None:
+    def _commit(self, batch: list[_Item], leaves_open: bool = False) -> None:
         if self._failure is not None:
             for item in batch:
                 item.answer = self._failure
             return
-        together = True
+        together, waits = self._index.together, True
         for _ in range(_NUMBERS_TRIED):
             try:
-                self._attempt(batch, together)
+                self._attempt(batch, Batch(self._index, together, waits), leaves_open)
                 return
             except NumberTaken as taken:
                 self._undo(batch, taken)
-            except Entangled as problem:
-                # One of the records breaks a rule: each change by itself tells which, and the others stand.
-                self._undo(batch, StoreFailed(str(problem)))
-                together = False
+            except DecideAnew:
+                self._undo(batch, StoreFailed("the records have to be decided one by one"))
+                together, waits = None, False
         log.warning("store-failed", extra={"error": "NumberTaken"})
 
-    def _attempt(self, batch: list[_Item], together: bool) -> None:
-        """Decides and writes the batch; every item has its answer then. NumberTaken, Entangled: nothing was written,
-        and all is to be decided anew. `together`: changes of several records may be made by one call."""
-        for item in batch:
-            item.answer = None
+    def _attempt(self, batch: list[_Item], turn: Batch, leaves_open: bool) -> None:
+        """Decides and writes the batch; every item has its answer then. `leaves_open`: the index's transaction is not
+        ended, and nothing is added to the batch. NumberTaken, DecideAnew: nothing was written, and all is to be decided
+        anew, for the latter with a turn in which nothing waits."""
         before = self._journal.end
         try:
+            if self._is_behind:
+                self._catch_up()
             self._begin()
+            if not leaves_open:
+                self._gather(batch)
+            for item in batch:
+                item.answer = None
             self._journal.roll_if_full(self._reached.place.segment)
             before = self._journal.end
             self._refuse_when_full(batch)
-            parts, end = self._decide_all(batch, Waiting(self._index, together))
-            reached = self._reached
+            parts, end = self._decide_all(batch, turn)
+            reached = None
             if parts:
-                self._journal.append(parts)
-                place = Position(self._journal.end.segment, end)
+                place = self._write(parts, end)
                 reached = Reached(place, self._sequence, self._keys, self._time)
-                self._kind.note(self._index, reached)
                 self.commits += 1
-                self.records += self._sequence - self._reached.sequence
-            self._index.execute("COMMIT")
-            self._reached = reached
-        except (NumberTaken, Entangled):
+            if leaves_open:
+                self._left_open = reached
+            else:
+                self._kind.commit(self._index, reached)
+            if reached is not None:
+                self.records += reached.sequence - self._reached.sequence
+                self._reached = reached
+        except (NumberTaken, DecideAnew):
             raise
         except OutOfResources as refusal:
             self._undo(batch, refusal)
@@ -198,6 +334,25 @@ class Writer:
             # Whatever else it was, disk and memory may disagree now; a restart, which replays, makes them agree.
             log.warning("store-failed", extra={"error": type(problem).__name__})
             self._undo(batch, self._refusal_of(problem, before))
+
+    def _write(self, parts: list[Body | SpooledBody], end: int) -> Position:
+        """Makes the batch durable; where the journal ends then."""
+        small = [part for part in parts if not isinstance(part, SpooledBody)]
+        if len(small) == len(parts):
+            begun = time.monotonic()
+            self._journal.append(small)
+            self._append_s += (time.monotonic() - begun - self._append_s) / _SMOOTHED_OVER
+            return Position(self._journal.end.segment, end)
+        body = parts[1]
+        assert isinstance(body, SpooledBody)
+        self._journal.adopt(body, bytes(small[0]), bytes(small[1]))
+        return self._journal.end
+
+    def _catch_up(self) -> None:
+        """Applies what the journal has and the index lacks."""
+        replay.bring_up_to_date(self._kind, self._index, self._journal)
+        self._reached = replace(self._kind.reached(self._index), time=self._reached.time)
+        self._is_behind = False
 
     def _begin(self) -> None:
         """Opens the transaction, from where all nodes together have come to."""
@@ -217,6 +372,8 @@ class Writer:
         ends = self._journal.end
         if ends != before:
             self._in_doubt = (before, ends)
+        else:
+            self._gather(batch)  # what waits hears the same, and not each after a try of its own
         until = time.monotonic() + limits.INDEX_OUTCOME_S
         while self._in_doubt is not None and time.monotonic() < until:
             try:
@@ -258,37 +415,57 @@ class Writer:
     def _refuse_when_full(self, batch: list[_Item]) -> None:
         """Bodies need the reserve untouched; small records (audit, registers) may use it."""
         if any(item.body is not None for item in batch):
-            wanted = sum(len(item.body or b"") for item in batch)
+            # A spooled body has its place on the disk already.
+            wanted = sum(len(item.body or b"") for item in batch if not isinstance(item.body, SpooledBody))
             if self._journal.free_bytes() - wanted < limits.DISK_RESERVE_BYTES:
                 for item in batch:
                     if item.body is not None:
                         item.answer = OutOfResources("DISK_RESERVE_BYTES: the disk is nearly full")
 
-    def _decide_all(self, batch: list[_Item], waiting: Waiting) -> tuple[list[Body], int]:
-        parts: list[Body] = []
+    def _decide_all(self, items: list[_Item], batch: Batch) -> tuple[list[Body | SpooledBody], int]:
+        """The parts to be written and where they end; every row is in the index then."""
+        try:
+            batch.foresee(item.ahead for item in items if item.ahead is not None and item.answer is None)
+            parts, end = self._decide_each(items, batch)
+            batch.flush()
+        except (IndexAway, NoRoom):
+            raise
+        except IndexFault as problem:
+            if batch.is_swift:
+                raise DecideAnew from problem
+            raise
+        return parts, end
+
+    def _decide_each(self, items: list[_Item], batch: Batch) -> tuple[list[Body | SpooledBody], int]:
+        parts: list[Body | SpooledBody] = []
         segment, end = self._journal.end.segment, self._journal.end.offset
         self._time = max(self._clock.now().isoformat(), self._reached.time)
-        for item in batch:
+        for item in items:
             if item.answer is not None:
                 continue
             body_length = len(item.body) if item.body is not None else 0
+            begins = Position(segment, end)
+            if isinstance(item.body, SpooledBody):
+                begins = self._journal.large_begins
             transaction = Transaction(
-                self._index,
+                batch,
                 self._keys,
                 self._time,
-                segment,
-                end + FRAME.size,
+                begins.segment,
+                begins.offset + FRAME.size,
                 body_length,
                 item.sha256,
-                waiting,
+                item.checksum,
             )
             try:
                 value = item.decide(transaction)
                 header = self._header(item, transaction)
                 transaction.finish()
-            except Entangled:
+            except DecideAnew:
                 raise
             except Exception as refusal:
+                if isinstance(refusal, IndexFault) and batch.is_swift:
+                    raise
                 transaction.undo()
                 item.answer = refusal
                 if isinstance(refusal, RuleBroken):
@@ -300,7 +477,6 @@ class Writer:
                 end += self._append(item, transaction, header, parts)
             receipt = Receipt(self._sequence, transaction.outcome, transaction.reason)
             item.answer = Committed(receipt, value)
-        waiting.make()
         return parts, end
 
     def _header(self, item: _Item, transaction: Transaction) -> bytes | None:
@@ -313,7 +489,9 @@ class Writer:
             raise LimitExceeded("MAX_RECORD_HEADER_BYTES")
         return header
 
-    def _append(self, item: _Item, transaction: Transaction, header: bytes, parts: list[Body]) -> int:
+    def _append(
+        self, item: _Item, transaction: Transaction, header: bytes, parts: list[Body | SpooledBody]
+    ) -> int:
         """Adds the record to what is to be written; its length."""
         self._sequence += 1
         body = item.body if transaction.keeps_body and item.body is not None else b""
@@ -341,8 +519,15 @@ def _resolve(items: list[_Item]) -> None:
             item.future.set_exception(item.answer)
 
 
-async def _sha256(body: Body) -> str:
-    """Small bodies are hashed in place (0.1 ms for 130 kB); large ones in a thread, so that others go on."""
+async def _digests(body: Body | SpooledBody) -> tuple[str, int]:
+    """SHA-256 (hex) and checksum. Small bodies are hashed in place (0.1 ms for 130 kB); large ones in a thread, so
+    that others go on."""
+    if isinstance(body, SpooledBody):
+        return body.sha256, body.checksum
     if len(body) < 4 * limits.MIB:
-        return hashlib.sha256(body).hexdigest()
-    return await asyncio.to_thread(lambda: hashlib.sha256(body).hexdigest())
+        return _digests_of(body)
+    return await asyncio.to_thread(_digests_of, body)
+
+
+def _digests_of(body: Body) -> tuple[str, int]:
+    return hashlib.sha256(body).hexdigest(), checksum_of(body)

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import orjson
-from starlette.types import Receive, Send
+from starlette.types import Receive, Scope, Send
 
 from samsyn.errors import NotAuthenticated, OutOfResources, SamsynError
+from samsyn.wire.whole_answer import EXTENSION, SendWhole
 
 DICOM_JSON = b"application/dicom+json"
 _NOT_KEPT = ((b"cache-control", b"private, no-store"), (b"x-content-type-options", b"nosniff"))
@@ -64,9 +65,12 @@ def new_boundary() -> str:
     return f"samsyn-{secrets.token_hex(16)}"
 
 
-async def send_answer(answer: Answer, receive: Receive, send: Send, *, with_body: bool) -> None:
-    """Sends the whole answer. A stream that fails in the middle ends the connection, so it is never taken for
-    a whole one; a client that went away frees the work at once."""
+async def send_answer(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+    """Sends the whole answer, to HEAD without its body, and in one write where that can be.
+
+    A stream that fails in the middle ends the connection, so it is never taken for a whole one; a client that went
+    away frees the work at once.
+    """
     headers = [*(_ASKED_AGAIN if answer.tag else _NOT_KEPT), *answer.headers]
     if answer.tag:
         headers.append((b"etag", answer.tag))
@@ -76,6 +80,12 @@ async def send_answer(answer: Answer, receive: Receive, send: Send, *, with_body
     length = sum(map(len, pieces)) if isinstance(pieces, tuple) else answer.length
     if length >= 0 and answer.status not in (204, 304):
         headers.append((b"content-length", b"%d" % length))
+    with_body = scope["method"] != "HEAD"
+    if isinstance(pieces, tuple) and with_body:
+        send_whole: SendWhole | None = scope.get("extensions", {}).get(EXTENSION)
+        if send_whole is not None:
+            await send_whole(answer.status, headers, pieces)
+            return
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if isinstance(pieces, tuple) and with_body:
         for piece in pieces[:-1]:

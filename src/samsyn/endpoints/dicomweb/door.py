@@ -114,7 +114,7 @@ class DicomwebDoor:
         extra = self._origins.headers(headers)
         if extra:
             answer = replace(answer, headers=(*answer.headers, *extra))
-        await send_answer(answer, receive, send, with_body=method != "HEAD")
+        await send_answer(answer, scope, receive, send)
 
     async def _note(self, error: SamsynError, scope: Scope) -> None:
         """A refused log-in or act goes into the audit journal, with who it was if he could be told."""

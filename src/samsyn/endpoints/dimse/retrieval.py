@@ -156,7 +156,7 @@ class Retrieval:
         progress: Progress,
     ) -> None:
         try:
-            stored = await ahead.data_of(instance)
+            stored = await ahead.leaving(instance)
             data = await in_form(stored, instance, transfer_syntax, self._transcoder, view)
         except (BadInput, DamagedData, LimitExceeded, NotFound, NotSupported) as error:
             progress.fail(instance, comment(error))
@@ -216,7 +216,7 @@ class Retrieval:
         try:
             if transfer_syntax is None:
                 raise NotSupported("the destination takes no form of an object")
-            stored = await ahead.data_of(instance)
+            stored = await ahead.leaving(instance)
             answer = await requestor.store(
                 transfer_syntax,
                 instance.sop_class_uid,

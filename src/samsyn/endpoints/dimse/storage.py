@@ -4,6 +4,7 @@ from samsyn.dicom.uids import is_uid
 from samsyn.endpoints.dimse.link import Link
 from samsyn.endpoints.dimse.statuses import HELD, SENTENCES
 from samsyn.errors import BadInput, LimitExceeded, Mismatch, NotAllowed
+from samsyn.ingest.arriving import LargeArrival
 from samsyn.ingest.receive import Arrival, Intake
 from samsyn.model.sender import Receipt
 from samsyn.wire.assembly import Message
@@ -25,7 +26,7 @@ class Storage:
             raise NotAllowed("this system may not store")
         if message.over_limit:
             raise LimitExceeded(message.over_limit)
-        if message.data is None:
+        if message.data is None and message.spilled is None:
             raise BadInput("the message has no data set")
         if request.sop_class_uid != context.abstract_syntax:
             raise Mismatch("Affected SOP Class is not that of the context")
@@ -39,8 +40,12 @@ class Storage:
             session_id=link.session_id,
             sop_class_uid=request.sop_class_uid,
             sop_instance_uid=request.sop_instance_uid,
+            is_awaited=not link.stores_side_by_side,
         )
-        receipt, _ = await self._intake.receive(arrival, message.data)
+        if isinstance(message.spilled, LargeArrival):
+            receipt, _ = await self._intake.receive(arrival, await message.spilled.whole())
+        else:
+            receipt, _ = await self._intake.receive(arrival, message.data or b"")
         code, text = status_of(receipt)
         await link.send(message.context_id, _response(request, code, text))
 

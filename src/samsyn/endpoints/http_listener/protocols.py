@@ -3,9 +3,11 @@
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from samsyn.endpoints.http_listener.http2 import PREFACE, Http2Protocol
+from samsyn.endpoints.http_listener.whole import WholeAnswer, descriptor_of
+from samsyn.wire import whole_answer
 
 ALPN = ("h2", "http/1.1")
 """What a listener with TLS offers, the best first."""
@@ -16,10 +18,23 @@ class PreferredProtocol(HttpToolsProtocol):
 
     _begun = b""
     _is_decided = False
+    _descriptor = -1
 
     def told(self) -> dict[str, Any]:
         """More keys for the scope of every request of this connection."""
         return {}
+
+    def connection_made(self, transport: Any) -> None:
+        """See asyncio.Protocol."""
+        super().connection_made(transport)
+        self._descriptor = descriptor_of(transport)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Where uvicorn begins a request: the door is told that it may answer in one piece, but for HEAD."""
+        if cycle.scope["method"] != "HEAD":
+            whole: Any = WholeAnswer(cycle, self._descriptor)
+            cycle.scope["extensions"] = {whole_answer.EXTENSION: whole}
+        super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""

@@ -68,6 +68,24 @@ class Cursor(Protocol):
     def __iter__(self) -> Iterator[Any]: ...
 
 
+class Together(Protocol):
+    """What a connection offers whose every statement costs a round trip; both are for an open transaction."""
+
+    def ask_each(self, sql: str, parameters: Sequence[Sequence[Any]], /) -> list[Any]:
+        """The rows of one question for each of the parameters in turn, in one round trip."""
+
+    def add_rows(self, table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]], /) -> None:
+        """Adds rows in their order, in one round trip. RuleBroken: not all of them could be added, and what was has
+        to be undone with the transaction."""
+
+
+class InOneCall(Protocol):
+    """What a connection offers whose statements cost no round trip, but a call each."""
+
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Any]], /) -> None:
+        """The same change for each of the rows of parameters, in order. IndexFault: some may have been made."""
+
+
 class IndexConnection(Protocol):
     """One thread's connection to the index."""
 
@@ -80,14 +98,19 @@ class IndexConnection(Protocol):
     """Whether a statement that fails leaves the transaction as it was before it; otherwise a savepoint has to."""
 
     @property
+    def together(self) -> Together | None:
+        """How several are asked or added at once; None where a statement costs no more than a call."""
+
+    @property
+    def in_one_call(self) -> InOneCall | None:
+        """How changes of a kind are made by one call; None where `together` does more."""
+
+    @property
     def in_transaction(self) -> bool:
         """Whether a BEGIN has not had its end yet."""
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Cursor:
         """Asks or changes. IndexFault, or another of FAULTS while the rows are fetched."""
-
-    def execute_many(self, sql: str, rows: Sequence[Sequence[Any]], /) -> None:
-        """The same change for each of the rows of parameters, in order. IndexFault: some may have been made."""
 
     def close(self) -> None:
         """Lets go of it; a transaction that is open is undone."""
@@ -109,6 +132,10 @@ class Reached:
 
 class Index(Protocol):
     """A kind of index: where it is, and how it is opened."""
+
+    follows_journal: bool
+    """Whether the journal alone says what counts, and this index only repeats it; otherwise a record counts when the
+    index has committed it."""
 
     @property
     def is_away(self) -> bool:
@@ -133,8 +160,8 @@ class Index(Protocol):
         """Opens a transaction beside which no other changes anything, on any node; `known` is what this process noted
         last, the answer what is true now."""
 
-    def note(self, connection: IndexConnection, reached: Reached) -> None:
-        """Notes in the open transaction how far the index has come with it."""
+    def commit(self, connection: IndexConnection, reached: Reached | None) -> None:
+        """Ends the transaction, and notes in it how far the index has come with it; None = nothing was added."""
 
     def tidy(self) -> None:
         """What has to be done now and then beside the writer."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from samsyn import limits
-from samsyn.store.index.port import IndexConnection, IndexFault, NoRoom, Reached, RuleBroken
+from samsyn.store.index.port import IndexConnection, IndexFault, InOneCall, NoRoom, Reached, RuleBroken
 from samsyn.store.index.progress import last_keys, replayed_until
 from samsyn.store.index.schema import SCHEMA, SCHEMA_VERSION
 from samsyn.store.objects.series_objects import SeriesObjects
@@ -29,6 +29,7 @@ class SqliteConnection(sqlite3.Connection):
     objects: SeriesObjects
     nests_savepoints = False
     undoes_failed_statement = True
+    together = None
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         """As the port promises."""
@@ -36,6 +37,11 @@ class SqliteConnection(sqlite3.Connection):
             return super().execute(sql, parameters)
         except sqlite3.Error as problem:
             raise _fault(problem) from problem
+
+    @property
+    def in_one_call(self) -> InOneCall:
+        """Itself."""
+        return self
 
     def execute_many(self, sql: str, rows: Sequence[Sequence[Any]], /) -> None:
         """As the port promises."""
@@ -55,6 +61,8 @@ def _fault(problem: sqlite3.Error) -> IndexFault:
 
 class SqliteIndex:
     """The index of one data folder, in one file."""
+
+    follows_journal = True
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -110,12 +118,14 @@ class SqliteIndex:
             if self._log.stat().st_size > limits.INDEX_LOG_BYTES:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
-    def note(self, connection: IndexConnection, reached: Reached) -> None:
-        """Notes in the open transaction how far the index has come with it."""
-        connection.execute(
-            "UPDATE journal_state SET segment = ?, end_offset = ?, sequence = ?",
-            (reached.place.segment, reached.place.offset, reached.sequence),
-        )
+    def commit(self, connection: IndexConnection, reached: Reached | None) -> None:
+        """Ends the transaction, and notes in it how far the index has come with it."""
+        if reached is not None:
+            connection.execute(
+                "UPDATE journal_state SET segment = ?, end_offset = ?, sequence = ?",
+                (reached.place.segment, reached.place.offset, reached.sequence),
+            )
+        connection.execute("COMMIT")
 
     def tidy(self) -> None:
         """Moves what the write-ahead log holds into the file, beside the writer and without blocking it."""

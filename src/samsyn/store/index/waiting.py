@@ -1,85 +1,77 @@
-"""Row changes of a batch that are decided and not made yet: all of one kind are made by one call.
+"""Rows that wait to be added together: where a statement costs a round trip, a turn of the writer has one for each
+table instead of one for each row.
 
-A row that is added by itself costs its statement, its savepoint and, with a database of its own, a question over the
-network; a batch of messages adds the same kinds of rows again and again. Only changes wait that nothing else follows
-from, so that a replay, which makes them one by one, gives the same index: rows added to the tables below, and what is
-said of a person who is there. Whatever asks about what waits has it made before (`touched`).
+Nobody can tell the order in which they are added from the one in which they were told: a row joins those that wait for
+the same table unless rows wait behind them that the same triggers read or change.
 """
 
-from types import MappingProxyType
-from typing import Any, Final
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
-from samsyn.store.index import operations
-from samsyn.store.index.operations import Operation
-from samsyn.store.index.port import IndexConnection, RuleBroken
+from samsyn.store.index import tables
+from samsyn.store.index.port import Together
 
-FOUND_BY: Final = MappingProxyType(
-    {
-        "patient": "patient_key",
-        "patient_identifier": "value",
-        "patient_name_word": "patient_key",
-        "report": "patient_key",
-        "referral_event": "patient_key",
-        "message": "control_id",
-        "audit": "sequence",
-    }
-)
-"""Tables whose new rows may wait, with the column by which decisions ask for them. Of those that make further rows by
-a trigger, `report` alone is here: the order of what triggers make is that of the changes."""
-
-_FOLLOWED_BY_OTHERS: Final = "merged_into"
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_ON = re.compile(r"CREATE TRIGGER \w+ AFTER .*? ON (\w+)\s(.*)", re.DOTALL)
 
 
-class Entangled(Exception):
-    """A change that had waited broke a rule of the index: whose it was is not known. Nothing may stay of the batch."""
+@dataclass(slots=True)
+class _Run:
+    """Rows of one table with the same columns."""
+
+    table: str
+    columns: tuple[str, ...]
+    rows: list[list[Any]] = field(default_factory=list)
 
 
-class Waiting:
-    """What waits in one batch. `is_on` False: nothing does, each change is made at once."""
+class WaitingRows:
+    """For one transaction."""
 
-    def __init__(self, connection: IndexConnection, is_on: bool) -> None:
-        self._connection = connection
-        self._is_on = is_on
-        self._rows: dict[str, list[list[Any]]] = {}
-        self.touched: set[tuple[str, Any]] = set()
-        """(table, value) of the rows that changes wait of, the value being that of the column that they are asked for
-        by; some may have been taken back."""
-        self.told: dict[str, str] = {}
-        """What decisions of this batch tell those that come after them; forgotten as soon as one is undone."""
+    def __init__(self) -> None:
+        self._runs: list[_Run] = []
 
-    def takes(self, operation: Operation, place: tuple[int, int, int]) -> str:
-        """Lets the change wait, if it may; the statement it waits for then, else ""."""
-        verb, table = operation[0], operation[1]
-        column = FOUND_BY.get(table)
-        if column is None or not self._is_on:
-            return ""
-        if verb in ("i", "b"):
-            value = operation[2][column]
-        elif verb == "u" and table == "patient" and tuple(operation[2]) == (column,):
-            value = operation[2][column]
-            if _FOLLOWED_BY_OTHERS in operation[3] or (table, value) in self.touched:
-                return ""
-        else:
-            return ""
-        sql, values = operations.statement(operation, *place)
-        self._rows.setdefault(sql, []).append(values)
-        self.touched.add((table, value))
-        return sql
+    def add(self, table: str, columns: tuple[str, ...], values: list[Any]) -> None:
+        """Puts a row behind those that wait."""
+        touched = touched_by(table)
+        for run in reversed(self._runs):
+            if run.table == table and run.columns == columns:
+                run.rows.append(values)
+                return
+            if not touched.isdisjoint(touched_by(run.table)):
+                break
+        self._runs.append(_Run(table, columns, [values]))
 
-    def take_back(self, statements: list[str]) -> list[tuple[str, list[Any]]]:
-        """The last changes again, which waited for these statements in this order: they wait no more."""
-        found = [(sql, self._rows[sql].pop()) for sql in reversed(statements)]
-        return found[::-1]
+    def are_read_by(self, sql: str) -> bool:
+        """Whether a statement's answer may depend on them."""
+        named = tables_named_in(sql)
+        return any(not named.isdisjoint(touched_by(run.table)) for run in self._runs)
 
-    def make(self) -> None:
-        """Makes everything that waits. Entangled: the batch is to be undone."""
-        try:
-            for sql, rows in self._rows.items():
-                if len(rows) > 1:
-                    self._connection.execute_many(sql, rows)
-                elif rows:
-                    self._connection.execute(sql, rows[0])
-        except RuleBroken as problem:
-            raise Entangled(str(problem)) from problem
-        self._rows.clear()
-        self.touched.clear()
+    def flush(self, together: Together) -> None:
+        """Adds them. RuleBroken: one could not be added; the transaction has to be undone."""
+        runs, self._runs = self._runs, []
+        for run in runs:
+            together.add_rows(run.table, run.columns, run.rows)
+
+
+@lru_cache(maxsize=1_024)
+def tables_named_in(sql: str) -> frozenset[str]:
+    """The index's tables that a statement names."""
+    return frozenset(_WORD.findall(sql)) & tables.whole().tables.keys()
+
+
+@lru_cache(maxsize=256)
+def touched_by(table: str) -> frozenset[str]:
+    """The table, and those that the triggers on it read or change, and theirs."""
+    on: dict[str, set[str]] = {}
+    for sql in tables.whole().triggers:
+        match = _ON.match(sql)
+        if match is None:
+            raise ValueError(f"not understood: {sql}")
+        on.setdefault(match[1], set()).update(tables_named_in(match[2]))
+    found, new = {table}, {table}
+    while new:
+        new = set().union(*(on.get(each, set()) for each in new)) - found
+        found |= new
+    return frozenset(found)

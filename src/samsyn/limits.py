@@ -279,6 +279,15 @@ REMEMBERED_GIVEN_BACK: Final = 256
 SMALLEST_HOLE_BYTES: Final = 16 * KIB
 """Bodies below this stay in the journal: file systems give back whole blocks."""
 
+CODING_CHILDREN: Final = 2
+"""Processes that code frames of settled series, or decode them for readers: as many as there are for pictures."""
+MAX_CODED_FRAME_BYTES: Final = 64 * MIB
+"""A frame above this stays as it is: it is held in memory as a whole for every reading of a part of it."""
+KEPT_DECODED_BYTES: Final = 64 * MIB
+"""Decoded frames that are kept for whoever reads on in them: a few readers of mammograms, piece by piece."""
+MAX_EXTENTS: Final = 5_000_000
+"""Stretches of one series object with coded frames: two for each frame."""
+
 # -- rendering -------------------------------------------------------------------------------------------
 MAX_FRAME_PIXELS: Final = 256 * 1024 * 1024
 """Pixels of one decoded frame (a 16k x 16k mosaic)."""

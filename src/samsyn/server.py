@@ -95,6 +95,7 @@ from samsyn.store.documents import Documents
 from samsyn.store.node_journal import NodeJournal
 from samsyn.store.opening import open_shared, open_store, shared_key
 from samsyn.store.upkeep.give_back import GivingBack
+from samsyn.store.upkeep.recompress import Recompression
 from samsyn.store.upkeep.scrub import Scrub
 from samsyn.store.upkeep.settle import Settling
 from samsyn.store.upkeep.sweep import Sweeping
@@ -220,7 +221,8 @@ class Server:
         self._intake = Intake(store, clock, data.largest_object_mib * limits.MIB)
         self._scrub = Scrub(store, clock, data.scrub_days, data.scrub_mib_per_s, self._intake.is_busy)
         quiet_s = self._settings.data.settle_after_s
-        self._settling = Settling(store, clock, quiet_s, self._intake.is_busy)
+        self._recompression = Recompression(self._settings.recompress, clock)
+        self._settling = Settling(store, clock, quiet_s, self._intake.is_busy, self._recompression)
         self._giving_back = GivingBack(store, clock, self._intake.is_busy)
         self._filing = Filing(store, clock, self._connections.providers)
         self._children = DecodingChildren()
@@ -508,6 +510,16 @@ class Server:
             Reading("store_damaged", "Stored bodies marked as damaged and not served", len(store.damaged)),
             Reading("series_settled_total", "Series that became one object", self._settling.series),
             Reading("instances_settled_total", "Instances that left the index", self._settling.instances),
+            Reading(
+                "recompressed_original_bytes_total",
+                "Frames stored coded without loss, as they came",
+                self._recompression.original_bytes,
+            ),
+            Reading(
+                "recompressed_stored_bytes_total",
+                "The same frames as they are stored",
+                self._recompression.stored_bytes,
+            ),
             Reading(
                 "journal_given_back_bytes_total",
                 "Bytes taken out of the journal",

@@ -10,15 +10,19 @@ import pytest
 from samsyn import limits
 from samsyn.dicom.json import to_dicom_json
 from samsyn.dicom.part10 import file_preamble_and_meta
-from tests.dicomweb.house import EXPLICIT, House, parts_of, store
+from samsyn.errors import NotFound
+from tests.dicomweb.house import EXPLICIT, House, parts_of, store, subject_like
 from tests.dicomweb.test_correction import correct, get, text
 from tests.dimse.clips import FRAME, ULTRASOUND, clip, frame, head, large_begins_at
 
 SERIES = "/studies/2.25.10/series/2.25.11"
 INSTANCE = f"{SERIES}/instances/2.25.100"
+TABLE = bytes(range(250)) * 20
 PRIVATE = (
     struct.pack("<HH2sH", 0x7FD1, 0x10, b"LO", 4)
     + b"HERE"
+    + struct.pack("<HH2sxxI", 0x7FD1, 0x1009, b"OB", len(TABLE))
+    + TABLE
     + struct.pack("<HH2sxxI", 0x7FD1, 0x1010, b"OB", 2 * FRAME)
 )
 VOLUME = bytes(range(256)) * (2 * FRAME // 256)
@@ -69,11 +73,23 @@ async def test_what_came_by_pieces_is_what_leaves_by_pieces(house: House, low: N
     assert parts_of(
         await get(house, f"{INSTANCE}/frames/2", "multipart/related; type=application/octet-stream")
     )[0][1] == frame(2)
-    for tag, value in (("7FD11010", VOLUME), ("7FE00010", data[-3 * FRAME :])):
+    for tag, value in (("7FD11009", TABLE), ("7FD11010", VOLUME), ("7FE00010", data[-3 * FRAME :])):
         there = f"{INSTANCE}/bulkdata/{tag}"
         assert (await get(house, there, "application/octet-stream")).content == value
         many = await get(house, there, "multipart/related; type=application/octet-stream")
         assert parts_of(many)[0][1] == value
+
+
+async def test_a_value_is_never_what_an_outline_leaves_out(house: House, low: None) -> None:
+    data = with_volume("2.25.100")
+    async with house.client() as client:
+        assert (await store(client, [file_of(data, "2.25.100")])).status_code == 200
+    view = await house.gatekeeper.open_view(subject_like(house, "NORDWEB"))
+    [instance] = await house.retriever.instances(view, "2.25.10")
+    for path, value in (("7FE00010", data[-3 * FRAME :]), ("7FD11010", VOLUME), ("7FD11009", TABLE)):
+        assert await house.retriever.bulk(view, instance, path) == value
+    with pytest.raises(NotFound):
+        await house.retriever.bulk(view, instance, "00100010")
 
 
 async def test_corrections_are_laid_over_the_head_alone(

@@ -260,7 +260,7 @@ async def test_an_object_that_rots_while_it_leaves_ends_the_association(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await send(stage, clip()) == 0
-    monkeypatch.setattr("samsyn.retrieve.retrieve.has_hash", lambda *_: True)
+    monkeypatch.setattr("samsyn.retrieve.retrieve.reads_whole", lambda *_: True)
     stage.damage("2.25.100")
     keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="2.25.10")
     reader = await stage.connect(contexts=CONTEXTS, roles=BOTH)

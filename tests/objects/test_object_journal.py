@@ -13,6 +13,7 @@ import pytest
 from samsyn import limits
 from samsyn.clock import SystemClock
 from samsyn.errors import DamagedData, LimitExceeded, OutOfResources, StoreFailed
+from samsyn.settings.recompression import RecompressSettings
 from samsyn.store import replay
 from samsyn.store.object_journal import JOURNAL, name_of
 from samsyn.store.objects.folder import FolderObjects
@@ -23,12 +24,14 @@ from samsyn.store.objects.sealed import SealedObjects
 from samsyn.store.objects.sparse import SPARSE
 from samsyn.store.store import Store
 from samsyn.store.upkeep.give_back import GivingBack
+from samsyn.store.upkeep.recompress import Recompression
 from samsyn.store.upkeep.scrub import Scrub
 from samsyn.store.upkeep.settle import Settling
 from samsyn.store.upkeep.sweep import Sweeping
 from tests.access.house import HeldClock
 from tests.ingest.test_receive import House
 from tests.objects.fault_proxy import Fault, FaultProxy
+from tests.store.test_recompression import slice_of
 from tests.store.test_settling import all_tables, answers, sent
 from tests.store.test_store import add_message, rows
 
@@ -285,6 +288,23 @@ async def test_under_faults_of_every_kind_what_was_acknowledged_is_there_and_not
     assert lost == 0
     assert len(acknowledged) > ATTEMPTS // 3
     assert refused > 0
+
+
+async def test_coded_series_answer_as_before_for_every_node(opening: Opening, tmp_path: Path) -> None:
+    house = House(tmp_path / "one", remote=opening())
+    for number in range(5):
+        assert await house.send(slice_of(number)) == ("stored", "")
+    before = answers(house.store)
+    rule = Recompression((RecompressSettings(codec="htj2k"),), SystemClock())
+    await Settling(house.store, SystemClock(), recompression=rule).settle(1)
+    assert rule.stored_bytes < 0.7 * rule.original_bytes
+    assert house.store.objects.is_coded(1)
+    assert answers(house.store) == before
+    house.store.close()
+    other = started(tmp_path / "two", opening())
+    assert answers(other) == before
+    assert (await Scrub(other, SystemClock(), 1, 1_000).whole_pass()).damaged == []
+    other.close()
 
 
 async def test_a_large_body_is_one_object_that_any_node_reads(

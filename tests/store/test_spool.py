@@ -114,15 +114,15 @@ async def test_an_index_without_room_takes_the_segment_back(
     store = opened(tmp_path)
     await store.commit(add_message("1"), b"before")
     kind, full = store._writer._kind, [True]
-    note = kind.note
+    commit = kind.commit
 
     def refusing(index: object, reached: object) -> None:
-        if full:
+        if full and reached is not None:
             full.clear()
             raise NoRoom("full")
-        note(index, reached)  # type: ignore[arg-type]
+        commit(index, reached)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(kind, "note", refusing)
+    monkeypatch.setattr(kind, "commit", refusing)
     body = spooled(store)
     with pytest.raises(OutOfResources):
         await store.commit(add_message("2"), body)

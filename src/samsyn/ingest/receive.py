@@ -7,7 +7,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from samsyn import limits
 from samsyn.access.events import Activity, Event
@@ -39,6 +39,7 @@ from samsyn.patients import corrections, findings, registry
 from samsyn.patients.findings import FindingKind
 from samsyn.patients.identifiers import identify
 from samsyn.patients.likeness import Agreement
+from samsyn.store.batch import Ahead
 from samsyn.store.blank import blank
 from samsyn.store.spool import SpooledBody
 from samsyn.store.store import Store
@@ -55,7 +56,9 @@ _LOOK_UP: Final = (
 )
 _NOTED_VISITS = 20_000
 _KNOWN_HEADERS: Final = 64
-"""Kinds of object of a sender whose headers are known, at most 0.2 MiB each (`Alike`)."""
+"""Kinds of object of a sender whose headers are known, at most 0.4 MiB each (`Alike`)."""
+_Compared: TypeAlias = tuple[str, PatientIdentifier, Demographics]
+"""Study, whose it is said to be, and what the header says about the person."""
 _BURST_RATE = 50
 """Instances in one second that make a burst."""
 _BURST_LASTS_S = 3.0
@@ -88,7 +91,7 @@ class Intake:
         self._store = store
         self._clock = clock
         self._noted: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._compared: OrderedDict[tuple[str, PatientIdentifier, Demographics], None] = OrderedDict()
+        self._compared: OrderedDict[_Compared, None] = OrderedDict()
         self._alike: OrderedDict[tuple[str, str], Alike] = OrderedDict()
         self.stored = 0
         self.held = 0
@@ -141,13 +144,17 @@ class Intake:
             (arrival.decided, None) if arrival.decided else self._identify(arrival.sender, summary)
         )
 
-        def decide(transaction: Transaction) -> None:
-            self._decide(transaction, arrival, summary, identifier, doubt, note)
+        def decide(transaction: Transaction) -> _Compared | None:
+            compared = self._decide(transaction, arrival, summary, identifier, doubt, note)
             if after is not None and transaction.outcome != "held":
                 after(transaction)
+            return compared
 
         alone = arrival.session_id if arrival.is_awaited else ""
-        receipt = (await self._store.commit(decide, data, alone)).receipt
+        committed = await self._store.commit(decide, data, _question(summary, identifier), alone)
+        receipt = committed.receipt
+        if committed.value is not None:
+            self._remember(committed.value)
         self._count(receipt, arrival.session_id, summary.study_uid)
         return receipt, summary
 
@@ -189,7 +196,9 @@ class Intake:
         identifier: PatientIdentifier | None,
         doubt: type[SamsynError] | None,
         note: RejectionNote | None,
-    ) -> None:
+    ) -> _Compared | None:
+        """What was compared on the way, None when nothing was stored. It is remembered when it is durable: a decision
+        that is run again must not find its own traces."""
         found = _look_up(transaction, summary, identifier)
         if found.sha256 is not None:
             if (found.sha256, found.transfer_syntax) == (
@@ -197,19 +206,19 @@ class Intake:
                 arrival.transfer_syntax_uid,
             ):
                 transaction.outcome = "already-stored"
-                return
+                return None
             if corrections.was_original(transaction, summary.sop_instance_uid, transaction.body_sha256):
                 transaction.outcome = "already-stored"
-                return
+                return None
             _hold(transaction, arrival, summary, DifferentBytes, identifier)
-            return
+            return None
         if identifier is None:
             _hold(transaction, arrival, summary, doubt or UnknownIssuer, None)
-            return
+            return None
         if _contradicts(transaction, found):
             _hold(transaction, arrival, summary, IdentityConflict, identifier)
             _follow_correction(transaction, summary, found.patient_key)
-            return
+            return None
         patient_key, study_key, series_key = found.patient_key, found.study_key, found.series_key
         said = filing.demographics_of(summary)
         compared = (summary.study_uid, identifier, said)
@@ -218,7 +227,7 @@ class Intake:
             comparison = findings.agreement(transaction, patient_key, said)
             if comparison.agreement is Agreement.CONTRADICTS and arrival.decided is None:
                 _hold(transaction, arrival, summary, IdentityConflict, identifier)
-                return
+                return None
             differing = comparison.fields
         if patient_key is None or study_key is None:
             own = Demographics() if arrival.decided else said
@@ -231,7 +240,6 @@ class Intake:
             findings.note(
                 transaction, FindingKind.IMAGE_HEADER, summary.study_uid, patient_key, owner, differing
             )
-        self._remember(compared)
         if series_key is None:
             series_key = filing.add_series(transaction, summary, study_key)
         filing.add_instance(transaction, arrival.sender, summary, arrival.transfer_syntax_uid, series_key)
@@ -251,8 +259,9 @@ class Intake:
             )
         elif (arrival.session_id, summary.study_uid) not in self._noted:
             audit.append(transaction, _entry(arrival, summary, patient_key))
+        return compared
 
-    def _remember(self, compared: tuple[str, PatientIdentifier, Demographics]) -> None:
+    def _remember(self, compared: _Compared) -> None:
         """The next instance with the same header needs no comparison."""
         self._compared[compared] = None
         if len(self._compared) > _NOTED_VISITS:
@@ -302,18 +311,26 @@ class _Known(NamedTuple):
     any_settled: int
 
 
-def _look_up(transaction: Transaction, summary: Summary, identifier: PatientIdentifier | None) -> _Known:
-    """All in one question: the writer's thread passes here for every instance."""
-    known = _Known(
-        *transaction.one(
-            _LOOK_UP,
-            summary.sop_instance_uid,
-            identifier.value if identifier else None,
-            identifier.issuer if identifier else None,
-            summary.study_uid,
-            summary.series_uid,
-        )
+def _question(summary: Summary, identifier: PatientIdentifier | None) -> Ahead:
+    """What is known about an instance, all in one."""
+    value, issuer = (identifier.value, identifier.issuer) if identifier else (None, None)
+    return Ahead(
+        _LOOK_UP,
+        (summary.sop_instance_uid, value, issuer, summary.study_uid, summary.series_uid),
+        {
+            "instance": ("sop_uid", summary.sop_instance_uid),
+            "patient_identifier": ("value", value),
+            "study": ("study_uid", summary.study_uid),
+            "series": ("series_uid", summary.series_uid),
+            "series_object": None,
+        },
     )
+
+
+def _look_up(transaction: Transaction, summary: Summary, identifier: PatientIdentifier | None) -> _Known:
+    """The writer's thread passes here for every instance."""
+    question = _question(summary, identifier)
+    known = _Known(*transaction.one(question.sql, *question.parameters))
     if known.sha256 is not None or not known.any_settled:
         return known
     settled = transaction.settled(summary.sop_instance_uid)

@@ -1,6 +1,7 @@
 """Instances, data sets, frames, metadata and bulk data under a View."""
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
@@ -33,7 +34,7 @@ from samsyn.store.index import (
     rejected_rows,
 )
 from samsyn.store.index.port import IndexConnection
-from samsyn.store.large import is_large, leaving, value_span
+from samsyn.store.large import is_large, leaving, small_value, value_span
 from samsyn.store.store import Store
 
 _CACHED_STUDIES = 256
@@ -280,7 +281,7 @@ class Retriever:
         if instance.transfer_syntax_uid == DEFLATED_LITTLE:
             return await self._inflated_frame(instance, number)
         ranges = await self._frame_ranges(instance, number)
-        if self._store.reads_at_once and sum(length for _, length in ranges) <= _SMALL_READ:
+        if sum(length for _, length in ranges) <= _SMALL_READ and self._store.reads_at_once(instance):
             return self._read_ranges(instance, ranges)
         return await asyncio.to_thread(self._read_ranges, instance, ranges)
 
@@ -399,7 +400,12 @@ class Retriever:
 
     async def bulk(self, view: View, instance: StoredInstance, path: str) -> bytes:
         """The value at a path of tags and item numbers as metadata name it; NotFound when there is none.
-        LimitExceeded: a large object's; `bulk_span` tells where it lies."""
+        LimitExceeded: a large value of an object above MAX_INSTANCE_IN_MEMORY_BYTES; `bulk_span` tells where it lies.
+        Small values of large objects are not hashed, like frames; corrections do not touch them."""
+        if is_large(instance):
+            await self._still_checked(view, instance)
+            with contextlib.suppress(LimitExceeded):  # then it is read whole, as far as that goes
+                return await asyncio.to_thread(small_value, self._store, instance, path)
         data = await self.data_set(view, instance)
         return bytes(await asyncio.to_thread(bulk_value, data, instance.transfer_syntax_uid, path))
 

@@ -1,19 +1,24 @@
 """Stored data sets that are too large to be held in memory: what is read of them, and what leaves as their head."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from samsyn import limits
-from samsyn.dicom.json import to_dicom_json
+from samsyn.dicom.json import bulk_value, to_dicom_json
 from samsyn.dicom.outline import Outline
 from samsyn.dicom.overlay import ORIGINAL_ATTRIBUTES, overlaid_head
 from samsyn.dicom.structure import PIXEL_DATA
 from samsyn.dicom.transfer_syntaxes import find
+from samsyn.errors import LimitExceeded
 from samsyn.model.amendment import Amendment
 from samsyn.model.imaging import StoredInstance
 from samsyn.store.blank import blank
 from samsyn.store.store import Store
+
+_TAG: Final = re.compile("[0-9A-F]{8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,18 @@ def leaving(store: Store, instance: StoredInstance, corrections: Sequence[Amendm
     with blank(length) as pages, memoryview(pages) as outline:
         Outline(_reading(store, instance), outline, instance.transfer_syntax_uid, last=ORIGINAL_ATTRIBUTES)
         return Leaving(*overlaid_head(outline, instance.transfer_syntax_uid, corrections), length)
+
+
+def small_value(store: Store, instance: StoredInstance, path: str) -> bytes:
+    """`json.bulk_value` for a large data set. LimitExceeded: the value itself is large; see `value_span`."""
+    with blank(instance.location.length) as pages, memoryview(pages) as outline:
+        drawn = Outline(_reading(store, instance), outline, instance.transfer_syntax_uid)
+        tag = int(path[:8], 16) if _TAG.match(path) else 0
+        syntax = find(instance.transfer_syntax_uid)
+        is_by_frames = tag == PIXEL_DATA and syntax is not None and syntax.encapsulated
+        if tag in drawn.left_out and not is_by_frames:
+            raise LimitExceeded("STREAMED_ABOVE_BYTES")
+        return bytes(bulk_value(outline, instance.transfer_syntax_uid, path))
 
 
 def value_span(store: Store, instance: StoredInstance, tag: int) -> tuple[int, int] | None:

@@ -64,14 +64,11 @@ def bring_up_to_date(
         header = record.header
         reached = Reached(record.ends, header.sequence, reached.keys, max(header.time, reached.time))
         if records % _COMMIT_EVERY == 0:
-            index.note(connection, reached)
-            connection.execute("COMMIT")
+            index.commit(connection, reached)
             if told is not None:
                 told(_progress(journal, segments, record, records, damaged))
             reached = index.begin(connection, reached)
-    if records:
-        index.note(connection, replace(reached, keys=last_keys(connection)))
-    connection.execute("COMMIT")
+    index.commit(connection, replace(reached, keys=last_keys(connection)) if records else None)
     return records, connection.execute("SELECT COUNT(*) FROM damage").fetchone()[0]
 
 

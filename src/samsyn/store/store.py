@@ -15,6 +15,7 @@ from samsyn.clock import Clock
 from samsyn.errors import ConfigurationError, DamagedData, LimitExceeded, OutOfResources
 from samsyn.model.imaging import BodyLocation, StoredInstance
 from samsyn.store import damage, replay
+from samsyn.store.batch import Ahead
 from samsyn.store.index import settled_rows, version_rows
 from samsyn.store.index.port import FAULTS, Index, IndexAway, IndexConnection, IndexFault
 from samsyn.store.index.sqlite import SqliteIndex
@@ -57,8 +58,7 @@ class Store:
         self.folder = folder
         self.second_copy = second_copy
         self._remote = remote
-        self.reads_at_once = remote is None
-        """Whether a small body is read faster than a thread is switched to: it lies on this machine."""
+        self._is_near = remote is None
         self._own = own
         self._clock = clock
         self._index_kind = index or SqliteIndex(folder / "index.sqlite")
@@ -140,10 +140,14 @@ class Store:
         return self._writer.commits
 
     async def commit(
-        self, decide: Callable[[Transaction], T], body: Body | SpooledBody | None = None, sender: str = ""
+        self,
+        decide: Callable[[Transaction], T],
+        body: Body | SpooledBody | None = None,
+        ahead: Ahead | None = None,
+        sender: str = "",
     ) -> Committed[T]:
         """Decides, writes and syncs; see Writer.submit. The one way to make anything durable."""
-        return await self._writer.submit(decide, body, sender)
+        return await self._writer.submit(decide, body, ahead, sender)
 
     def respooled(self, place: BodyLocation) -> SpooledBody:
         """A large body once more as one that arrives, for a decision that files it anew. Errors of `body` and
@@ -201,6 +205,11 @@ class Store:
         if segment < 0:
             return self.objects.read(-segment, offset, length)
         return self.journal.read(segment, offset, length)
+
+    def reads_at_once(self, instance: StoredInstance) -> bool:
+        """Whether a small part of it is read faster than a thread is switched to: it lies on this machine, as it is."""
+        segment = instance.location.segment
+        return self._is_near and (segment >= 0 or not self.objects.is_coded(-segment))
 
     def settled_frames(self, instance: StoredInstance) -> FrameTable | None:
         """Where the frames lie, as the manifest of its settled series tells; None = find out from the bytes."""

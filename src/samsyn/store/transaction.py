@@ -1,14 +1,14 @@
 """What a room may do inside the writer's serial section: read the index as it stands, and change rows."""
 
-from typing import Any
+from typing import Any, Final
 
 from samsyn.model.imaging import StoredInstance
-from samsyn.store.index import operations, settled_rows, tables
-from samsyn.store.index.operations import Operation
-from samsyn.store.index.port import IndexConnection
+from samsyn.store.batch import Batch, DecideAnew
+from samsyn.store.index import settled_rows, tables
+from samsyn.store.index.operations import ADDING, Operation
 
-_ADDING = ("i", "b")
-"""Operations that add one row: every kind of index undoes these by itself when they fail."""
+_OF_SETTLED: Final = "series_object, former_object, settled_uid, settled_size"
+"""Tables that `settled_rows` reads here."""
 
 
 class Transaction:
@@ -21,7 +21,7 @@ class Transaction:
 
     def __init__(
         self,
-        connection: IndexConnection,
+        batch: Batch,
         keys: dict[str, int],
         time: str,
         segment: int,
@@ -30,7 +30,8 @@ class Transaction:
         body_sha256: str,
         body_checksum: int | None = None,
     ) -> None:
-        self._connection = connection
+        self._batch = batch
+        self._connection = batch.connection
         self._keys = keys
         self._taken: list[tuple[str, int]] = []
         self._place = (segment, offset, length)
@@ -43,6 +44,8 @@ class Transaction:
         self.body_checksum = body_checksum
         """The same body's quick check (`store.checksum`), None without one."""
         self.operations: list[Operation] = []
+        self.carried = batch.carried
+        """What a decision tells the next ones of the same turn, to save them a question; gone when one is undone."""
         self.keeps_body = False
         self.outcome = "stored"
         self.reason = ""
@@ -50,12 +53,12 @@ class Transaction:
     def one(self, sql: str, *parameters: Any) -> Any:
         """The first row as a tuple, or None."""
         self._apply_waiting()
-        return self._connection.execute(sql, parameters).fetchone()
+        return self._batch.one(sql, parameters)
 
     def all(self, sql: str, *parameters: Any) -> list[Any]:
         """Every row as tuples; for reads that are known to be small."""
         self._apply_waiting()
-        return self._connection.execute(sql, parameters).fetchall()
+        return self._batch.all(sql, parameters)
 
     def next_key(self, table: str) -> int:
         """A fresh key of a keyed table."""
@@ -96,7 +99,7 @@ class Transaction:
     def unsettle(self, series_key: int) -> None:
         """Gives what is settled of the series rows again, for decisions that change instances; their bytes stay
         where they are, in the object. Nothing happens when nothing is settled. DamagedData: the manifest is."""
-        self._apply_waiting()
+        self._before_settled_is_read()
         settled = settled_rows.settled_of(self._connection, series_key)
         if settled is None:
             return
@@ -116,12 +119,12 @@ class Transaction:
 
     def settled(self, sop_uid: str) -> StoredInstance | None:
         """A settled instance by its UID alone. DamagedData: its manifest is."""
-        self._apply_waiting()
+        self._before_settled_is_read()
         return settled_rows.instance(self._connection, sop_uid)
 
     def unsettle_holding(self, sop_uid: str) -> None:
         """`unsettle` for the series that a settled instance is in; nothing when it is not settled."""
-        self._apply_waiting()
+        self._before_settled_is_read()
         key = settled_rows.series_holding(self._connection, sop_uid)
         if key is not None:
             self.unsettle(key)
@@ -129,22 +132,30 @@ class Transaction:
     def finish(self) -> None:
         """The decision stands: its last change is made. RuleBroken like that of any other change."""
         waiting = self._waiting
-        if waiting and waiting[0] not in _ADDING and not self._connection.undoes_failed_statement:
+        if waiting and waiting[0] not in ADDING and not self._connection.undoes_failed_statement:
             self._apply_waiting()
         if self._waiting is not None:
             operation, self._waiting = self._waiting, None
-            operations.apply(self._connection, operation, *self._place)
+            self._batch.change(operation, self._place)
         if self._has_savepoint and not self._connection.nests_savepoints:
             self._connection.execute("RELEASE record")
 
     def undo(self) -> None:
-        """After a refusal: nothing of this record is left, and a replay hands out the same keys."""
+        """After a refusal: nothing of this record is left, and a replay hands out the same keys. DecideAnew: it can
+        not be undone alone."""
+        if self._batch.is_swift and self.operations:
+            raise DecideAnew
+        self.carried.clear()
         if self._has_savepoint:
             self._connection.execute("ROLLBACK TO record")
             if not self._connection.nests_savepoints:
                 self._connection.execute("RELEASE record")
         for table, before in reversed(self._taken):
             self._keys[table] = before
+
+    def _before_settled_is_read(self) -> None:
+        self._apply_waiting()
+        self._batch.flush_what(_OF_SETTLED)
 
     def _change(self, operation: Operation) -> None:
         self._apply_waiting()
@@ -156,8 +167,8 @@ class Transaction:
         statement that fails by itself, and most records are one instance."""
         if self._waiting is None:
             return
-        if not self._has_savepoint:
+        if not self._has_savepoint and not self._batch.is_swift:
             self._connection.execute("SAVEPOINT record")
             self._has_savepoint = True
         operation, self._waiting = self._waiting, None
-        operations.apply(self._connection, operation, *self._place)
+        self._batch.change(operation, self._place)

@@ -21,8 +21,18 @@ from samsyn.clock import Clock
 from samsyn.errors import Conflict, LimitExceeded, OutOfResources, SamsynError, StoreFailed
 from samsyn.model.sender import Receipt
 from samsyn.store import replay
+from samsyn.store.batch import Ahead, Batch, DecideAnew
 from samsyn.store.checksum import checksum_of
-from samsyn.store.index.port import Index, IndexAway, IndexConnection, IndexFault, NoRoom, Reached, RuleBroken
+from samsyn.store.index.port import (
+    Index,
+    IndexAway,
+    IndexConnection,
+    IndexFault,
+    NoRoom,
+    Reached,
+    RuleBroken,
+    Together,
+)
 from samsyn.store.journal import Position
 from samsyn.store.journal_port import AnyJournal, NumberTaken
 from samsyn.store.records import FRAME, encode_frame, encode_header
@@ -66,6 +76,7 @@ class _Item:
     body: Body | SpooledBody | None
     sha256: str
     checksum: int | None
+    ahead: Ahead | None
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[Committed[Any]]"
     answer: Committed[Any] | BaseException | None = None
@@ -96,12 +107,15 @@ class Writer:
         self._at_once = at_once
         self._turn = threading.Lock()
         """Held by whoever touches journal, index and keys: the thread, or the caller whose commit goes at once."""
-        self._unsettled: list[None] = []
+        self._left_open: Reached | None = None
+        """What the transaction that is left open has still to note."""
+        self._unsettled: list[Reached | None] = []
         """One entry while a transaction is left open and the turn is held for it: who takes it out ends both."""
         self._is_behind = False
         """Whether the index lacks records of this process, whose transaction it could not end."""
         self._sender, self._in_a_row = "", 0
         self._append_s = _UNKNOWN_S
+        self._stopping = False
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
         self.commits = 0
         """Syncs so far, for metrics."""
@@ -118,14 +132,19 @@ class Writer:
         return self._failure is not None
 
     async def submit(
-        self, decide: Callable[[Transaction], T], body: Body | SpooledBody | None = None, sender: str = ""
+        self,
+        decide: Callable[[Transaction], T],
+        body: Body | SpooledBody | None = None,
+        ahead: Ahead | None = None,
+        sender: str = "",
     ) -> Committed[T]:
         """Runs `decide` in the serial section; returns when the record is durable and in the index. A spooled body
         stays the caller's to discard.
 
-        `decide` must be quick and free of I/O but for its Transaction. `sender` names who sends nothing more before it
-        is answered, "" = nobody in particular; see `_goes_at_once`. SamsynError from `decide` is raised here and
-        leaves nothing behind. StoreFailed / OutOfResources: nothing was acknowledged.
+        `decide` must be quick and free of I/O but for its Transaction, and change nothing else: it may have to be run
+        again. `ahead`: what it will ask first. `sender` names who sends nothing more before it is answered, "" =
+        nobody in particular; see `_goes_at_once`. SamsynError from `decide` is raised here and leaves nothing behind.
+        StoreFailed / OutOfResources: nothing was acknowledged.
         """
         if self._failure is not None:
             raise self._failure
@@ -137,7 +156,7 @@ class Writer:
             await asyncio.to_thread(body.sync)
         sha256, checksum = await _digests(body) if body is not None else ("", None)
         loop = asyncio.get_running_loop()
-        item = _Item(decide, body, sha256, checksum, loop, loop.create_future())
+        item = _Item(decide, body, sha256, checksum, ahead, loop, loop.create_future())
         if self._goes_at_once(body) and self._take_turn():
             self._commit_at_once(item)
             loop.call_soon(self.settle)
@@ -166,6 +185,7 @@ class Writer:
 
     def _commit_at_once(self, item: _Item) -> None:
         """Leaves the index's transaction open, so that the answer need not wait for it: see `settle`."""
+        self._left_open = None
         try:
             self._commit([item], leaves_open=True)
         except BaseException:  # the thread of the loop may be interrupted anywhere, the writer's own never is
@@ -173,7 +193,7 @@ class Writer:
             self._undo([], self._failure)
             self._turn.release()
             raise
-        self._unsettled.append(None)
+        self._unsettled.append(self._left_open)
 
     def settle(self) -> None:
         """Ends the transaction that a commit has left open: before anybody asks the index on the thread of the loop,
@@ -185,10 +205,10 @@ class Writer:
         if not self._unsettled:
             return
         with contextlib.suppress(IndexError):  # another thread was faster
-            self._unsettled.pop()
+            reached = self._unsettled.pop()
             try:
                 if self._index.in_transaction:
-                    self._index.execute("COMMIT")
+                    self._kind.commit(self._index, reached)
             except IndexFault as problem:
                 log.warning("index-behind", extra={"error": type(problem).__name__})
                 self._is_behind = True
@@ -207,11 +227,11 @@ class Writer:
             first = self._next()
             if first is _STOP:
                 return
+            batch = [first]
             with self._turn:
-                batch, stopping = self._gather(first)
                 self._commit(batch)
             self._answer(batch)
-            if stopping:
+            if self._stopping:
                 return
 
     def _next(self) -> _Item | None:
@@ -234,63 +254,78 @@ class Writer:
         except StoreFailed as problem:
             self._failure = problem
 
-    def _gather(self, first: _Item) -> tuple[list[_Item], bool]:
-        """What shares the next sync, and whether to stop then. A spooled body is a batch of its own."""
-        batch = [first]
-        if isinstance(first.body, SpooledBody):
-            return batch, False
-        size = len(first.body or b"")
-        while len(batch) < limits.COMMIT_BATCH and size < _BATCH_BYTES:
+    def _gather(self, batch: list[_Item]) -> None:
+        """Adds what waits, when the index is this node's: whatever came while others had it shares the sync. A spooled
+        body is a batch of its own."""
+        if isinstance(batch[0].body, SpooledBody):
+            return
+        size = sum(len(item.body or b"") for item in batch)
+        while (
+            len(batch) < limits.COMMIT_BATCH
+            and size < _BATCH_BYTES
+            and not self._stopping
+            and self._put_off is None
+        ):
             try:
                 item = self._queue.get_nowait()
             except queue.Empty:
-                break
+                return
             if item is _STOP:
-                return batch, True
+                self._stopping = True
+                return
             if isinstance(item.body, SpooledBody):
                 self._put_off = item
-                break
+                return
             batch.append(item)
             size += len(item.body or b"")
-        return batch, False
 
     def _commit(self, batch: list[_Item], leaves_open: bool = False) -> None:
         if self._failure is not None:
             for item in batch:
                 item.answer = self._failure
             return
+        together = self._index.together
         for _ in range(_NUMBERS_TRIED):
             try:
-                self._attempt(batch, leaves_open)
+                self._attempt(batch, together, leaves_open)
                 return
             except NumberTaken as taken:
                 self._undo(batch, taken)
+            except DecideAnew:
+                self._undo(batch, StoreFailed("the records have to be decided one by one"))
+                together = None
         log.warning("store-failed", extra={"error": "NumberTaken"})
 
-    def _attempt(self, batch: list[_Item], leaves_open: bool) -> None:
-        """Decides and writes the batch; every item has its answer then. `leaves_open`: the index's transaction need not
-        be ended. NumberTaken: nothing was written, and all is to be decided anew."""
-        for item in batch:
-            item.answer = None
+    def _attempt(self, batch: list[_Item], together: Together | None, leaves_open: bool) -> None:
+        """Decides and writes the batch; every item has its answer then. `leaves_open`: the index's transaction is not
+        ended, and nothing is added to the batch. NumberTaken, DecideAnew: nothing was written, and all is to be decided
+        anew, for the latter without `together`."""
         before = self._journal.end
         try:
             if self._is_behind:
                 self._catch_up()
             self._begin()
+            if not leaves_open:
+                self._gather(batch)
+            for item in batch:
+                item.answer = None
             self._journal.roll_if_full(self._reached.place.segment)
             before = self._journal.end
             self._refuse_when_full(batch)
-            parts, end = self._decide_all(batch)
-            reached = self._reached
+            parts, end = self._decide_all(batch, Batch(self._index, together))
+            reached = None
             if parts:
                 place = self._write(parts, end)
                 reached = Reached(place, self._sequence, self._keys, self._time)
-                self._kind.note(self._index, reached)
                 self.commits += 1
-            if not leaves_open:
-                self._index.execute("COMMIT")
-            self._reached = reached
-        except NumberTaken:
+            if leaves_open:
+                self._left_open = reached
+            else:
+                self._kind.commit(self._index, reached)
+            if reached is not None:
+                self.records += reached.sequence - self._reached.sequence
+                self._reached = reached
+        except (NumberTaken, DecideAnew):
             raise
         except OutOfResources as refusal:
             self._undo(batch, refusal)
@@ -338,6 +373,8 @@ class Writer:
         ends = self._journal.end
         if ends != before:
             self._in_doubt = (before, ends)
+        else:
+            self._gather(batch)  # what waits hears the same, and not each after a try of its own
         until = time.monotonic() + limits.INDEX_OUTCOME_S
         while self._in_doubt is not None and time.monotonic() < until:
             try:
@@ -386,11 +423,25 @@ class Writer:
                     if item.body is not None:
                         item.answer = OutOfResources("DISK_RESERVE_BYTES: the disk is nearly full")
 
-    def _decide_all(self, batch: list[_Item]) -> tuple[list[Body | SpooledBody], int]:
+    def _decide_all(self, items: list[_Item], batch: Batch) -> tuple[list[Body | SpooledBody], int]:
+        """The parts to be written and where they end; every row is in the index then."""
+        try:
+            batch.foresee(item.ahead for item in items if item.ahead is not None and item.answer is None)
+            parts, end = self._decide_each(items, batch)
+            batch.flush()
+        except (IndexAway, NoRoom):
+            raise
+        except IndexFault as problem:
+            if batch.is_swift:
+                raise DecideAnew from problem
+            raise
+        return parts, end
+
+    def _decide_each(self, items: list[_Item], batch: Batch) -> tuple[list[Body | SpooledBody], int]:
         parts: list[Body | SpooledBody] = []
         segment, end = self._journal.end.segment, self._journal.end.offset
         self._time = max(self._clock.now().isoformat(), self._reached.time)
-        for item in batch:
+        for item in items:
             if item.answer is not None:
                 continue
             body_length = len(item.body) if item.body is not None else 0
@@ -398,7 +449,7 @@ class Writer:
             if isinstance(item.body, SpooledBody):
                 begins = self._journal.large_begins
             transaction = Transaction(
-                self._index,
+                batch,
                 self._keys,
                 self._time,
                 begins.segment,
@@ -412,6 +463,8 @@ class Writer:
                 header = self._header(item, transaction)
                 transaction.finish()
             except Exception as refusal:
+                if isinstance(refusal, IndexFault) and batch.is_swift:
+                    raise
                 transaction.undo()
                 item.answer = refusal
                 if isinstance(refusal, RuleBroken):
@@ -440,7 +493,6 @@ class Writer:
     ) -> int:
         """Adds the record to what is to be written; its length."""
         self._sequence += 1
-        self.records += 1
         body = item.body if transaction.keeps_body and item.body is not None else b""
         frame = encode_frame(header, len(body))
         parts += (frame, body, header) if body else (frame, header)

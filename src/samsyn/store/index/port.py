@@ -68,6 +68,17 @@ class Cursor(Protocol):
     def __iter__(self) -> Iterator[Any]: ...
 
 
+class Together(Protocol):
+    """What a connection offers whose every statement costs a round trip; both are for an open transaction."""
+
+    def ask_each(self, sql: str, parameters: Sequence[Sequence[Any]], /) -> list[Any]:
+        """The rows of one question for each of the parameters in turn, in one round trip."""
+
+    def add_rows(self, table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]], /) -> None:
+        """Adds rows in their order, in one round trip. RuleBroken: not all of them could be added, and what was has
+        to be undone with the transaction."""
+
+
 class IndexConnection(Protocol):
     """One thread's connection to the index."""
 
@@ -78,6 +89,10 @@ class IndexConnection(Protocol):
     """Whether a savepoint that is not needed any more is left to the end of the transaction: a question less."""
     undoes_failed_statement: bool
     """Whether a statement that fails leaves the transaction as it was before it; otherwise a savepoint has to."""
+
+    @property
+    def together(self) -> Together | None:
+        """How several are asked or added at once; None where a statement costs no more than a call."""
 
     @property
     def in_transaction(self) -> bool:
@@ -134,8 +149,8 @@ class Index(Protocol):
         """Opens a transaction beside which no other changes anything, on any node; `known` is what this process noted
         last, the answer what is true now."""
 
-    def note(self, connection: IndexConnection, reached: Reached) -> None:
-        """Notes in the open transaction how far the index has come with it."""
+    def commit(self, connection: IndexConnection, reached: Reached | None) -> None:
+        """Ends the transaction, and notes in it how far the index has come with it; None = nothing was added."""
 
     def tidy(self) -> None:
         """What has to be done now and then beside the writer."""

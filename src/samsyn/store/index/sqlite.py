@@ -29,6 +29,7 @@ class SqliteConnection(sqlite3.Connection):
     objects: SeriesObjects
     nests_savepoints = False
     undoes_failed_statement = True
+    together = None
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         """As the port promises."""
@@ -101,12 +102,14 @@ class SqliteIndex:
             if self._log.stat().st_size > limits.INDEX_LOG_BYTES:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
-    def note(self, connection: IndexConnection, reached: Reached) -> None:
-        """Notes in the open transaction how far the index has come with it."""
-        connection.execute(
-            "UPDATE journal_state SET segment = ?, end_offset = ?, sequence = ?",
-            (reached.place.segment, reached.place.offset, reached.sequence),
-        )
+    def commit(self, connection: IndexConnection, reached: Reached | None) -> None:
+        """Ends the transaction, and notes in it how far the index has come with it."""
+        if reached is not None:
+            connection.execute(
+                "UPDATE journal_state SET segment = ?, end_offset = ?, sequence = ?",
+                (reached.place.segment, reached.place.offset, reached.sequence),
+            )
+        connection.execute("COMMIT")
 
     def tidy(self) -> None:
         """Moves what the write-ahead log holds into the file, beside the writer and without blocking it."""

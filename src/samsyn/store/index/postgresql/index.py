@@ -176,17 +176,18 @@ class PostgresIndex:
         self._places = orjson.loads(row[3])
         return Reached(Position(*self._places.get(self._journal, (0, 0))), row[0], keys, row[2])
 
-    def note(self, connection: IndexConnection, reached: Reached) -> None:
-        """Notes in the open transaction how far the index has come with it."""
+    def commit(self, connection: IndexConnection, reached: Reached | None) -> None:
+        """Ends the transaction, and notes in it how far the index has come with it: one round trip for both."""
+        if reached is None or not isinstance(connection, PostgresConnection):
+            connection.execute("COMMIT")
+            return
         places = self._places | {self._journal: (reached.place.segment, reached.place.offset)}
-        connection.execute(
-            "UPDATE cluster_state SET sequence = ?, keys = ?, time = ?, places = ?",
-            (
-                reached.sequence,
-                orjson.dumps(reached.keys).decode(),
-                reached.time,
-                orjson.dumps(places).decode(),
-            ),
+        keys, time, told = map(
+            _literal, (orjson.dumps(reached.keys).decode(), reached.time, orjson.dumps(places).decode())
+        )
+        connection.commit_with(
+            f"UPDATE cluster_state SET sequence = {reached.sequence:d}, keys = {keys}, time = {time},"
+            f" places = {told}"
         )
 
     def tidy(self) -> None:
@@ -251,6 +252,11 @@ class PostgresIndex:
     def close(self) -> None:
         """Ends the helper thread."""
         self._helper.shutdown(wait=True)
+
+
+def _literal(text: str) -> str:
+    """The text as PostgreSQL's SQL writes it, whatever `standard_conforming_strings` says."""
+    return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def _lock_of(schema: str) -> int:

@@ -40,18 +40,16 @@ SERIES_INSTANCE_UID = 0x0020000E
 INDEXED_TAGS = frozenset(
     {
         SPECIFIC_CHARACTER_SET,
-        *(0x00080020, 0x00080021, 0x00080022, 0x00080023, 0x0008002A),  # dates; acquisition date and time
-        *(0x00080030, 0x00080031, 0x00080033),  # study, series and content time
+        *(0x00080020, 0x00080021, 0x00080023),  # study, series and content date
+        *(0x00080030, 0x00080031, 0x00080033),  # and time
         0x00080050,  # accession number
         0x00080060,  # modality
-        *(0x00080070, 0x00080080, 0x00080090, 0x00080201),  # maker, institution, referrer, time zone
-        *(0x00081010, 0x00081030, 0x0008103E, 0x00081040, 0x00081090),  # station, descriptions, department
+        *(0x00080070, 0x00080080, 0x00080090),  # maker, institution, referrer
+        *(0x00081010, 0x00081030, 0x0008103E),  # station, descriptions
         *(0x00100010, 0x00100020, 0x00100021, 0x00100030, 0x00100040),  # name, id, issuer, birth date, sex
         *(0x00180015, 0x00181030),  # body part, protocol
         *(0x00200010, 0x00200011, 0x00200013, 0x00200060, 0x00200062),  # id, numbers, laterality
-        *(0x00082144, 0x00180040, 0x00181063),  # display frame rate, cine rate, frame time
-        *(0x00281050, 0x00281051, 0x00281052, 0x00281053),  # window, rescale
-        *(0x00400244, 0x00400245, 0x00400253, 0x00400254),  # performed procedure step
+        *(0x00400244, 0x00400245),  # when the performed procedure step began
     }
 )
 """Tags whose text `summarize` returns."""

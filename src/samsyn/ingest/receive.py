@@ -76,8 +76,6 @@ class Arrival:
     sop_class_uid: str = ""
     sop_instance_uid: str = ""
     study_uid: str = ""
-    is_awaited: bool = False
-    """Whether its sender sends nothing more in this session before it is answered."""
     decided: PatientIdentifier | None = None
     """Whose it is by a steward's decision, whatever the header says; None = what the header says."""
 
@@ -140,23 +138,53 @@ class Intake:
                     "SPOOLED_ABOVE_BYTES: a key object selection names objects and holds none"
                 )
             note = await asyncio.to_thread(read_rejection, bytes(data), arrival.transfer_syntax_uid)
-        identifier, doubt = (
-            (arrival.decided, None) if arrival.decided else self._identify(arrival.sender, summary)
-        )
+        stores, ahead = self._decision(arrival, summary, note)
 
         def decide(transaction: Transaction) -> _Compared | None:
-            compared = self._decide(transaction, arrival, summary, identifier, doubt, note)
+            compared = stores(transaction)
             if after is not None and transaction.outcome != "held":
                 after(transaction)
             return compared
 
-        alone = arrival.session_id if arrival.is_awaited else ""
-        committed = await self._store.commit(decide, data, _question(summary, identifier), alone)
+        committed = await self._store.commit(decide, data, ahead, arrival.session_id)
         receipt = committed.receipt
         if committed.value is not None:
             self._remember(committed.value)
         self._count(receipt, arrival.session_id, summary.study_uid)
         return receipt, summary
+
+    def receive_at_once(self, arrival: Arrival, data: bytes | bytearray) -> Receipt | None:
+        """As `receive`, while the caller waits; for a sender who sends nothing more before it is answered.
+
+        None: not now, see Writer.goes_at_once; nothing is done then, nor when this raises.
+        """
+        if not self._store.goes_at_once(arrival.session_id, len(data)):
+            return None
+        summary = summarize(memoryview(data), arrival.transfer_syntax_uid, self._alike_of(arrival))
+        _check_envelope(arrival, summary)
+        if summary.sop_class_uid == KEY_OBJECT_SELECTION:
+            return None
+        decide, ahead = self._decision(arrival, summary, None)
+        committed = self._store.commit_at_once(decide, data, ahead)
+        if committed is None:
+            return None
+        if committed.value is not None:
+            self._remember(committed.value)
+        self._note_arrival()
+        self._count(committed.receipt, arrival.session_id, summary.study_uid)
+        return committed.receipt
+
+    def _decision(
+        self, arrival: Arrival, summary: Summary, note: RejectionNote | None
+    ) -> tuple[Callable[[Transaction], _Compared | None], Ahead]:
+        """What the writer is to run, and what that asks first."""
+        identifier, doubt = (
+            (arrival.decided, None) if arrival.decided else self._identify(arrival.sender, summary)
+        )
+        return (
+            lambda transaction: self._decide(transaction, arrival, summary, identifier, doubt, note),
+            _question(summary, identifier),
+        )
 
     async def _read(self, arrival: Arrival, data: bytes | bytearray | SpooledBody) -> Summary:
         syntax = arrival.transfer_syntax_uid
@@ -165,13 +193,17 @@ class Intake:
         view = memoryview(data)
         if len(data) >= _SMALL_BYTES:
             return await asyncio.to_thread(summarize, view, syntax)
+        return summarize(view, syntax, self._alike_of(arrival))
+
+    def _alike_of(self, arrival: Arrival) -> Alike:
+        """What is known of the headers that this sender gives objects of this class."""
         kind = (arrival.sender.name, arrival.sop_class_uid)
         alike = self._alike.get(kind)
         if alike is None:
             alike = self._alike[kind] = Alike()
             if len(self._alike) > _KNOWN_HEADERS:
                 self._alike.popitem(last=False)
-        return summarize(view, syntax, alike)
+        return alike
 
     def _identify(
         self, sender: Sender, summary: Summary

@@ -195,7 +195,7 @@ class Retriever:
             corrections = self.amendments_of(view, study_uid)
             hidden = shown
         if self._store.state != state:
-            state = None  # something was written, or could not be, while the index was asked
+            state = None  # something was written while the index was asked
         looks[study_uid] = Look(view, state, hidden, corrections)
 
     def _given_at_once(self, instances: Sequence[StoredInstance], looks: Mapping[str, Look]) -> list[Given]:

@@ -136,8 +136,8 @@ class Store:
 
     @property
     def state(self) -> int | None:
-        """Differs when anything was committed since; None = others may commit too, so that it can not be told."""
-        return self._writer.reached if self._index_kind.follows_journal else None
+        """Differs when the index may have changed since; None = others may change it too, so it can not be told."""
+        return self._writer.turns if self._index_kind.follows_journal else None
 
     @property
     def records(self) -> int:

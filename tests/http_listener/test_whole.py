@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from samsyn.endpoints.http_listener.protocols import PreferredProtocol
 from samsyn.endpoints.http_listener.serving import listening, serve
-from samsyn.endpoints.http_listener.whole import write
+from samsyn.exchange.gathering import Gathering
 from samsyn.wire.whole_answer import EXTENSION
 
 SOURCE = random.Random(7)
@@ -153,8 +153,12 @@ async def test_a_header_field_can_not_end_its_line(door: Door, port: int) -> Non
 class _Taking:
     """A transport that only takes."""
 
-    def __init__(self) -> None:
+    def __init__(self, connection: socket.socket, encrypts: bool) -> None:
         self.taken = b""
+        self._extra = {"socket": connection, "ssl_object": self if encrypts else None}
+
+    def get_extra_info(self, name: str) -> object:
+        return self._extra.get(name)
 
     def write(self, data: bytes | memoryview) -> None:
         self.taken += bytes(data)
@@ -169,12 +173,12 @@ class _Taking:
 @pytest.mark.parametrize("pieces", BODIES.values())
 def test_what_must_not_go_past_the_transport_goes_through_it(pieces: Sequence[bytes]) -> None:
     ours, theirs = socket.socketpair()
-    encrypting: Any = _Taking()
-    write(encrypting, -1, pieces)
+    encrypting: Any = _Taking(ours, encrypts=True)
+    Gathering(encrypting).write(pieces)
     assert encrypting.taken == b"".join(pieces)
-    waiting: Any = _Taking()
+    waiting: Any = _Taking(ours, encrypts=False)
     waiting.write(b"before")  # an answer that is not out yet must not be overtaken
-    write(waiting, ours.fileno(), pieces)
+    Gathering(waiting).write(pieces)
     assert waiting.taken == b"before" + b"".join(pieces)
     theirs.setblocking(False)
     with pytest.raises(BlockingIOError):

@@ -172,12 +172,16 @@ class Pictures:
         self._retriever.check(view, instance)
         if not 16 <= side <= MAX_THUMBNAIL_SIDE:
             raise BadInput("the thumbnail is too large or too small")
-        kept = await asyncio.to_thread(self._thumbnails.get, instance, number, side)
-        if kept is not None:
-            return kept
-        made = await self._small(view, instance, number, side)
-        await asyncio.to_thread(self._thumbnails.put, instance, number, side, made)
-        return made
+        key = "thumbnail", instance.sha256, instance.sop_instance_uid, number, side
+        known = self._rendered.get(key)
+        if known is not None:
+            return known
+        found = await asyncio.to_thread(self._thumbnails.get, instance, number, side)
+        if found is None:
+            found = await self._small(view, instance, number, side)
+            await asyncio.to_thread(self._thumbnails.put, instance, number, side, found)
+        self._rendered.put(key, found)
+        return found
 
     async def _small(self, view: View, instance: StoredInstance, number: int, side: int) -> Picture:
         kind = kind_of(instance)

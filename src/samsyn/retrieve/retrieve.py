@@ -57,7 +57,7 @@ class Retriever:
 
     def item_of(self, view: View, study_uid: str) -> Item:
         """The study's facts; NotFound when it is absent or hidden from this reader."""
-        facts = self._store.peek(lambda connection: instance_rows.study_facts(connection, study_uid))
+        facts = self._store.recall(instance_rows.study_facts, study_uid)
         if not holds(view.predicate, facts[1] if facts else NO_ITEM) or facts is None:
             raise NotFound
         return facts[1]
@@ -71,7 +71,7 @@ class Retriever:
         self, view: View, study_uid: str, series_uid: str = "", sop_instance_uid: str = ""
     ) -> Sequence[StoredInstance]:
         """Instances of a study, a series or one instance, in order; NotFound when there are none to see."""
-        facts = self._store.peek(lambda connection: instance_rows.study_facts(connection, study_uid))
+        facts = self._store.recall(instance_rows.study_facts, study_uid)
         if not holds(view.predicate, facts[1] if facts else NO_ITEM) or facts is None:
             raise NotFound
         study_key, _, count = facts
@@ -94,13 +94,13 @@ class Retriever:
         """What rejection notes hide of a study from this reader."""
         if view.rejected_of and view.rejected_of == item.provider:
             return frozenset()
-        return self._store.peek(lambda connection: rejected_rows.hidden_of_study(connection, study_uid))
+        return self._store.recall(rejected_rows.hidden_of_study, study_uid)
 
     def check(self, view: View, instance: StoredInstance) -> None:
         """NotFound when the instance is hidden from this reader, also since it was looked up."""
         item = self.item_of(view, instance.study_uid)
         uid = instance.sop_instance_uid
-        if self._store.peek(lambda connection: rejected_rows.is_hidden(connection, uid)) and (
+        if self._store.recall(rejected_rows.is_hidden, uid) and (
             view.rejected_of != item.provider or not item.provider
         ):
             raise NotFound
@@ -295,6 +295,9 @@ class Retriever:
         pixels = instance.pixels
         if pixels is None or not 1 <= number <= max(pixels.frames, 1):
             raise NotFound
+        native = framing.native_frame(pixels, instance.location.length, number)
+        if native is not None:
+            return [native]
         table = await self._table(instance)
         if number > len(table):
             raise NotFound

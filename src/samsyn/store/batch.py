@@ -12,7 +12,7 @@ from typing import Any
 from samsyn.store.index import operations
 from samsyn.store.index.operations import Operation
 from samsyn.store.index.port import Cursor, IndexConnection, IndexFault, Together
-from samsyn.store.index.waiting import WaitingRows
+from samsyn.store.index.waiting import WaitingRows, tables_named_in, touched_by
 
 Place = tuple[int, int, int]
 """Segment, offset and length of a record's body."""
@@ -79,13 +79,14 @@ class Batch:
         """Every row."""
         return self._asked(sql, parameters).fetchall()
 
-    def flush_what(self, sql: str) -> None:
-        """Adds what waits, if the answer to the statement may depend on it."""
-        if self._together is not None and self._waiting.are_read_by(sql):
-            self.flush()
+    def flush(self, what: frozenset[str] | None = None) -> None:
+        """Adds what waits and has to do with these tables, None = all that waits. RuleBroken."""
+        if self._together is not None:
+            self._waiting.flush(self._together, what)
 
     def _asked(self, sql: str, parameters: tuple[Any, ...]) -> Cursor:
-        self.flush_what(sql)
+        if self._together is not None:
+            self._waiting.flush(self._together, tables_named_in(sql))
         return self.connection.execute(sql, parameters)
 
     def change(self, operation: Operation, place: Place) -> None:
@@ -96,13 +97,8 @@ class Batch:
             if row is not None:
                 self._waiting.add(*row)
                 return
-            self.flush()
+            self.flush(None if operation[0] == operations.SETTLED else touched_by(operation[1]))
         operations.apply(self.connection, operation, *place)
-
-    def flush(self) -> None:
-        """Adds what waits. RuleBroken."""
-        if self._together is not None:
-            self._waiting.flush(self._together)
 
     def _forget(self, operation: Operation) -> None:
         """What was foreseen and rests on what changes is not believed any more."""

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, TypeVarTuple, cast
 
 from samsyn import limits
 from samsyn.clock import Clock
@@ -27,9 +27,12 @@ from samsyn.store.transaction import Transaction
 from samsyn.store.writer import Body, Committed, Writer
 
 T = TypeVar("T")
+Of = TypeVarTuple("Of")
 
 _READERS = 4
 _CHECKPOINT_EVERY_S = 5.0
+_RECALLED: Final = 4_096
+"""Answers remembered between two turns of the writer: of some hundred studies with their instances."""
 _GAP_BYTES: Final = 16 * 1024
 """Bytes between two bodies (headers, small records) that are cheaper to read than a call."""
 
@@ -73,6 +76,8 @@ class Store:
         except BaseException:
             os.close(self._lock)
             raise
+        self._recalled: dict[object, object] = {}
+        self._recalled_at = -1
         self._local = threading.local()
         self._opened: list[IndexConnection] = []
         self._peeking = self._index_kind.open_reader(self.objects)
@@ -103,7 +108,7 @@ class Store:
     @property
     def layout(self) -> tuple[int, int]:
         """Differs as soon as any node has changed where bytes lie: what was kept of places must be asked for anew."""
-        return self._given_back, self.peek(version_rows.places)
+        return self._given_back, self.recall(version_rows.places)
 
     def start(self) -> None:
         """Begins to take commits."""
@@ -167,6 +172,16 @@ class Store:
         discards it, whatever became of it."""
         return self._spool.begin()
 
+    def goes_at_once(self, sender: str, size: int) -> bool:
+        """See Writer.goes_at_once."""
+        return self._writer.goes_at_once(sender, size)
+
+    def commit_at_once(
+        self, decide: Callable[[Transaction], T], body: Body, ahead: Ahead | None = None
+    ) -> Committed[T] | None:
+        """See Writer.commit_at_once."""
+        return self._writer.commit_at_once(decide, body, ahead)
+
     async def read(self, question: Callable[[IndexConnection], T]) -> T:
         """Runs a question of store.index on a reader thread; sees everything committed before the call."""
         self._writer.settle()
@@ -191,6 +206,22 @@ class Store:
         """A point look-up (microseconds, few rows) on the event loop's own connection."""
         self._writer.settle()
         return self._answer(question, self._peeking)
+
+    def recall(self, question: Callable[[IndexConnection, *Of], T], *of: *Of) -> T:
+        """`peek`, remembered until the writer has had another turn, which ends before anybody is told of its outcome:
+        whoever knows of a change sees it. For questions whose answers follow from the index alone and can not be
+        changed by who gets them; each statement that is spared is two system calls for SQLite's lock."""
+        turns = self._writer.turns
+        if turns != self._recalled_at:
+            self._recalled.clear()
+            self._recalled_at = turns
+        key = question, of
+        if key in self._recalled:
+            return cast(T, self._recalled[key])
+        found = self.peek(lambda connection: question(connection, *of))
+        if not self._index_kind.is_shared and len(self._recalled) < _RECALLED:
+            self._recalled[key] = found
+        return found
 
     def body(self, segment: int, offset: int, length: int) -> bytes:
         """Bytes as received; ranged reads of a body are the caller's arithmetic. A segment below zero stands for

@@ -7,7 +7,7 @@ from samsyn.store.batch import Batch, DecideAnew
 from samsyn.store.index import settled_rows, tables
 from samsyn.store.index.operations import ADDING, Operation
 
-_OF_SETTLED: Final = "series_object, former_object, settled_uid, settled_size"
+_OF_SETTLED: Final = frozenset({"series_object", "former_object", "settled_uid", "settled_size"})
 """Tables that `settled_rows` reads here."""
 
 
@@ -155,7 +155,7 @@ class Transaction:
 
     def _before_settled_is_read(self) -> None:
         self._apply_waiting()
-        self._batch.flush_what(_OF_SETTLED)
+        self._batch.flush(_OF_SETTLED)
 
     def _change(self, operation: Operation) -> None:
         self._apply_waiting()

@@ -153,7 +153,9 @@ class DicomwebDoor:
             return await self._work(scope, receive, headers, target, method)
         if method == "POST":
             return await self._store(scope, receive, headers, target)
-        reader = replace(self._readers.reader_of(scope, headers), with_rejected=with_rejected)
+        reader = self._readers.reader_of(scope, headers)
+        if with_rejected:
+            reader = replace(reader, with_rejected=True)
         if method == "DELETE":
             base = f"{_base(scope, headers)}{'' if with_rejected else REJECTED}"
             query_string: bytes = scope["query_string"]

@@ -19,7 +19,15 @@ from samsyn.providers.connections import System
 from samsyn.wire.assembly import AgreedContext, Message
 from samsyn.wire.association import Association
 from samsyn.wire.association_table import State
-from samsyn.wire.dimse import CancelRequest, Command, EventReportRequest, Request, Response, StoreRequest
+from samsyn.wire.dimse import (
+    CancelRequest,
+    Command,
+    EventReportRequest,
+    Request,
+    Response,
+    StoreRequest,
+    StoreResponse,
+)
 from samsyn.wire.pdu import AssociateRequest
 from samsyn.wire.upper_layer import Aborted, AssociationRequested, ReleaseRequested
 
@@ -42,6 +50,10 @@ class Door(Protocol):
 
     def admit(self, connection: "Connection", request: AssociateRequest) -> None:
         """Accepts or rejects the request on the connection's association."""
+
+    def store_at_once(self, link: Link, message: Message) -> StoreResponse | None:
+        """The answer to a C-STORE that is the only request on its association, when it can be stored while the caller
+        waits; None, and nothing is done: `answer` is to be asked."""
 
     async def answer(self, link: Link, message: Message) -> None:
         """Answers one request; does not raise SamsynError."""
@@ -106,11 +118,6 @@ class Connection(AssociationTransport):
     def extended(self) -> Mapping[str, bytes]:
         """See Link."""
         return self.association.extended
-
-    @property
-    def stores_side_by_side(self) -> bool:
-        """See Link."""
-        return self.association.window > 1
 
     @property
     def is_gone(self) -> bool:
@@ -317,6 +324,8 @@ class Connection(AssociationTransport):
             else:
                 self.association.abort("a response that nobody asked for")
             return
+        if self._stored_at_once(message):
+            return
         self._waiting.append(message)
         if self._more is not None and not self._more.done():
             self._more.set_result(None)
@@ -325,6 +334,24 @@ class Connection(AssociationTransport):
         if self._worker is None:
             self.idle.clear()
             self._worker = self._loop.create_task(self._work())
+
+    def _stored_at_once(self, message: Message) -> bool:
+        """Stores an object whose sender waits for the answer, if that goes without a task; the answer leaves with the
+        next flush."""
+        if (
+            self._worker is not None
+            or self.association.window > 1
+            or not isinstance(message.command, StoreRequest)
+            or self.is_gone
+            or not self._writable.is_set()
+        ):
+            return False
+        answer = self._door.store_at_once(self, message)
+        if answer is None:
+            return False
+        self.association.send(message.context_id, answer)
+        self._door.budget.give_back(message.reserved_bytes)
+        return True
 
     async def _work(self) -> None:
         """Answers what waits, in order; objects to store side by side, as many as the window holds."""

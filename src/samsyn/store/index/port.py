@@ -130,6 +130,10 @@ class Index(Protocol):
     def is_away(self) -> bool:
         """Whether it could not be reached when it was last asked."""
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether anybody beside this process's writer changes it."""
+
     def is_there(self) -> bool:
         """Whether there is an index, of whatever version."""
 
@@ -148,6 +152,9 @@ class Index(Protocol):
     def begin(self, connection: IndexConnection, known: Reached) -> Reached:
         """Opens a transaction beside which no other changes anything, on any node; `known` is what this process noted
         last, the answer what is true now."""
+
+    def tidy_as_writer(self, connection: IndexConnection) -> None:
+        """What has to be done now and then by the writer itself between two transactions; may take a while."""
 
     def commit(self, connection: IndexConnection, reached: Reached | None) -> None:
         """Ends the transaction, and notes in it how far the index has come with it; None = nothing was added."""

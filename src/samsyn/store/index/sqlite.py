@@ -52,6 +52,11 @@ class SqliteIndex:
         self._path = path
         self._log = path.with_name(path.name + "-wal")
 
+    @property
+    def is_shared(self) -> bool:
+        """No: the data folder is this process's alone."""
+        return False
+
     def is_there(self) -> bool:
         """Whether there is a file."""
         return self._path.exists()
@@ -88,11 +93,10 @@ class SqliteIndex:
 
     def begin(self, connection: IndexConnection, known: Reached) -> Reached:
         """Opens a transaction; this process alone writes, and knows what it noted."""
-        self._keep_log_short(connection)
         connection.execute("BEGIN IMMEDIATE")
         return known
 
-    def _keep_log_short(self, connection: IndexConnection) -> None:
+    def tidy_as_writer(self, connection: IndexConnection) -> None:
         """Lets the write-ahead log begin from its start again when it has grown long.
 
         `tidy` alone never gets there in a long burst, since the log goes on growing while it works. The writer has

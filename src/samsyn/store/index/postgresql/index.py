@@ -105,6 +105,11 @@ class PostgresIndex:
         """Whether it could not be reached when it was last asked."""
         return self._is_away
 
+    @property
+    def is_shared(self) -> bool:
+        """Yes: every node changes it."""
+        return True
+
     def is_there(self) -> bool:
         """Whether the tables were ever made."""
 
@@ -175,6 +180,9 @@ class PostgresIndex:
         keys = dict.fromkeys(KEYED_TABLES, 0) | orjson.loads(row[1])
         self._places = orjson.loads(row[3])
         return Reached(Position(*self._places.get(self._journal, (0, 0))), row[0], keys, row[2])
+
+    def tidy_as_writer(self, connection: IndexConnection) -> None:
+        """Nothing: the database does it by itself."""
 
     def commit(self, connection: IndexConnection, reached: Reached | None) -> None:
         """Ends the transaction, and notes in it how far the index has come with it: one round trip for both."""

@@ -2,7 +2,7 @@
 
 Each turn takes everything that waits (bounded), lets every item decide inside one open index transaction,
 writes all records with one sync, commits the index and only then hands out receipts. A refusal undoes its own
-changes and nothing else.
+changes and nothing else. Who comes alone may do the same on his own thread instead (`commit_at_once`, ADR 0025).
 """
 
 import asyncio
@@ -145,7 +145,7 @@ class Writer:
         """Whether `commit_at_once` makes sense for a body of `size` bytes of a session that waits for each answer.
 
         Nobody would share the sync, since the session has come alone for a while, and the disk is quick: the caller
-        waits some tenths of a millisecond, and two changes of thread are saved.
+        waits some tenths of a millisecond, and two changes of thread are saved. Once in a turn of the loop at the most.
         """
         return (
             self._at_once
@@ -155,6 +155,7 @@ class Writer:
             and size <= _AT_ONCE_BYTES
             and self._append_s < _QUICK_S
             and self._queue.empty()
+            and not self._unsettled
         )
 
     def commit_at_once(self, decide: Callable[[Transaction], T], body: Body) -> Committed[T] | None:

@@ -144,17 +144,22 @@ def _peers_pdu_bytes(accept: bytes) -> int:
     return min(stated, _OFFERED_PDU_BYTES) if stated else _OFFERED_PDU_BYTES
 
 
-def send(where: dict[str, Any], portions: list[list[Instance]]) -> float:
+def send(where: dict[str, Any] | list[dict[str, Any]], portions: list[list[Instance]]) -> float:
     """Sends each portion on an association of its own, all at once; seconds from the first byte to the last answer.
 
-    A portion has one transfer syntax.
+    A portion has one transfer syntax. Of several places each gets its share of the associations.
     """
+    places = where if isinstance(where, list) else [where]
     classes = sorted({instance.sop_class for portion in portions for instance in portion})
     ends: list[float] = []
     faults: list[BaseException] = []
     open_now = [
-        Association(where, classes, portion[0].transfer_syntax if portion else EXPLICIT_LITTLE)
-        for portion in portions
+        Association(
+            places[index % len(places)],
+            classes,
+            portion[0].transfer_syntax if portion else EXPLICIT_LITTLE,
+        )
+        for index, portion in enumerate(portions)
     ]
     ready = [
         [
@@ -202,7 +207,7 @@ def portions_of(wanted: dict[str, Any]) -> list[list[Instance]]:
 
 
 def main() -> None:
-    """One job: {"where": {...}, "what": {...}} in, {"seconds", "instances", "bytes"} out."""
+    """One job: {"where": {...} or [{...}, ...], "what": {...}} in, {"seconds", "instances", "bytes"} out."""
     job = json.load(sys.stdin)
     portions = portions_of(job["what"])
     seconds = send(job["where"], portions)

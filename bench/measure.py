@@ -10,13 +10,14 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bench import dimse_load, servers
 from bench.servers import Server
 
 FRAMES = 'multipart/related; type="application/octet-stream"'
 JSON = "application/dicom+json"
+Turned = TypeVar("Turned")
 
 
 @dataclass(slots=True)
@@ -79,8 +80,8 @@ def disk_rate(folder: Path, record_bytes: int, per_sync: int, seconds: float) ->
         path.unlink()
 
 
-def turned(row: list[Server], by: int) -> list[Server]:
-    """The servers in another order, so that none is always first."""
+def turned(row: list[Turned], by: int) -> list[Turned]:
+    """The same in another order, so that none is always first."""
     by %= len(row)
     return row[by:] + row[:by]
 

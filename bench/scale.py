@@ -1,11 +1,12 @@
 """`make bench-scale`: are search, storing and making the index anew as quick with a million studies as with a thousand?
 
-    python -m bench.scale [--sizes 1000 100000 1000000] [--seconds 4] [--folder FOLDER]
+    python -m bench.scale [--sizes 1000 100000 1000000] [--rounds 3] [--seconds 2] [--folder FOLDER] [--keep]
 
-Fills one data folder by the way that every instance goes (bench/scale_fill.py), and at each size starts a server on
-it and asks: the same questions, whose answers are as long at every size, with eight clients and alone. About seven
-gigabytes and half an hour for a million studies. The last column is the largest size against the smallest: for times
-and for rates alike, more than 1 is worse.
+Fills a data folder for each size by the way that every instance goes (bench/scale_fill.py), makes the index of each
+anew, starts a server on each, and asks all of them in turns, round by round, so that what else the machine does
+falls on every size alike. The questions are the same and their answers as long at every size. About ten gigabytes
+and half an hour for a million studies; `--keep` leaves the filled folders, and finds them the next time. The last
+column is the largest size against the smallest: for times and for rates alike, more than 1 is worse.
 """
 
 import argparse
@@ -15,18 +16,18 @@ import os
 import random
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench import scale_fill, servers
-from bench.measure import JSON, load, number
+from bench.measure import JSON, load, number, turned
 from bench.servers import Server
 
 FOLDER = Path(__file__).resolve().parent.parent / "build" / "bench-scale"
@@ -57,45 +58,77 @@ sha256 = "{digest}"
 """
 GOAL = 1.3
 _QUESTIONS = 400
+_MORE = 1_000
+"""Studies that come in addition in each round, in process and over DIMSE."""
+MOST_STUDIES = scale_fill.MOST_STUDIES - 100 * _MORE
+"""Of one size; what comes in addition has the numbers behind."""
 _WANTED = ((0x0020000D, "UI", ""), (0x00081030, "LO", ""), (0x00100010, "PN", ""))
 
 
 @dataclass(slots=True)
 class Line:
-    """One measurement at all sizes."""
+    """One measurement: for each size its values, one a round."""
 
     title: str
     unit: str
-    values: list[float] = field(default_factory=list)
+    values: dict[int, list[float]] = field(default_factory=dict)
+
+    def medians(self) -> list[float]:
+        """One value a size, the smallest size first."""
+        return [statistics.median(self.values[size]) for size in sorted(self.values)]
 
     def slowdown(self) -> float:
-        """The last against the first, more than 1 = worse; 0 = there is only one."""
-        if len(self.values) < 2 or not self.values[0] or not self.values[-1]:
+        """The largest size against the smallest, more than 1 = worse; 0 = there is only one."""
+        medians = self.medians()
+        if len(medians) < 2 or not medians[0] or not medians[-1]:
             return 0.0
-        first, last = self.values[0], self.values[-1]
-        return first / last if self.unit.endswith("/s") else last / first
+        return medians[0] / medians[-1] if self.unit.endswith("/s") else medians[-1] / medians[0]
+
+
+class Table:
+    """What was measured so far."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, Line] = {}
+
+    def note(self, size: int, title: str, unit: str, value: float) -> None:
+        """One more value."""
+        self.lines.setdefault(title, Line(title, unit)).values.setdefault(size, []).append(value)
+        print(f"  {size:,} studies: {title}: {number(value)} {unit}", file=sys.stderr, flush=True)
 
 
 class Scale:
-    """The folder that grows, and what was measured so far."""
+    """The folder of one size."""
 
-    def __init__(self, folder: Path, seconds: float) -> None:
-        self.folder, self.data, self.seconds = folder, folder / "data", seconds
-        self.lines: dict[str, Line] = {}
-        self.log = folder / "server.log"
+    def __init__(self, folder: Path, size: int, seconds: float, table: Table) -> None:
+        self.folder, self.data, self.size, self.seconds = folder, folder / "data", size, seconds
+        self.log, self.table, self.round = folder / "server.log", table, 0
 
     def note(self, title: str, unit: str, value: float) -> None:
-        """One value of the size at hand."""
-        self.lines.setdefault(title, Line(title, unit)).values.append(value)
-        print(f"  {title}: {number(value)} {unit}", file=sys.stderr, flush=True)
+        """One more value of this size."""
+        self.table.note(self.size, title, unit, value)
 
-    def fill(self, first: int, end: int) -> None:
-        """Lets the folder grow to `end` studies."""
-        arguments = [sys.executable, "-m", "bench.scale_fill", str(self.data), str(first), str(end)]
-        done = subprocess.run(arguments, capture_output=True, text=True)
-        if done.returncode:
-            raise SystemExit(f"the folder could not be filled:\n{done.stderr[-3000:]}")
-        self.note("Taking in (in process), each", "ms", float(done.stdout) * 1000 / (end - first))
+    def filled(self, smaller: "Scale | None") -> None:
+        """Lets the folder hold all its studies; those of the smaller one are taken over from it."""
+        done = self.folder / "filled"
+        if done.exists():
+            return
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        if smaller is not None:
+            shutil.copytree(smaller.data, self.data)
+        seconds, _ = _take_in(self.data, smaller.size if smaller else 0, self.size)
+        print(
+            f"  {self.size:,} studies in the folder, the last in {seconds:.0f} s", file=sys.stderr, flush=True
+        )
+        done.touch()
+
+    def take_in(self) -> None:
+        """A thousand further studies, without a network between."""
+        first = scale_fill.MOST_STUDIES - (self.round + 1) * _MORE
+        seconds, cpu = _take_in(self.data, first, first + _MORE)
+        self.note("Taking in (in process), each", "ms", seconds * 1000 / _MORE)
+        self.note("Taking in (in process), CPU each", "ms", cpu * 1000 / _MORE)
 
     def started(self) -> Server:
         """A server on the folder, ready; the time until then is noted."""
@@ -119,10 +152,10 @@ class Scale:
             time.sleep(0.02)
         raise SystemExit(f"the server did not start:\n{self.log.read_text()[-3000:]}")
 
-    def search(self, server: Server, size: int) -> None:
+    def search(self, server: Server) -> None:
         """QIDO-RS and C-FIND by patient, by accession number, by day and modality."""
-        dice = random.Random(size)
-        chosen = [dice.randrange(size) for _ in range(_QUESTIONS)]
+        dice = random.Random(self.size + self.round)
+        chosen = [dice.randrange(self.size) for _ in range(_QUESTIONS)]
         for case, expected, path, keys in (
             ("patient id", scale_fill.STUDIES_OF_A_PERSON, _by_patient, _patient_keys),
             ("accession", 1, _by_accession, _accession_keys),
@@ -166,15 +199,15 @@ class Scale:
         }
         return load("bench.http_load", job)
 
-    def store(self, server: Server, size: int) -> None:
+    def store(self, server: Server) -> None:
         """New studies over DIMSE, each of one small instance."""
-        count = 1_000
-        what = {"seed": size, "shape": "NOTE", "associations": 8, "studies": count, "instances": 1,
-                "first": 5_000_000 + size, "first_patient": 200_000, "studies_per_patient": 1}  # fmt: skip
+        seed = self.size + self.round * _MORE
+        what = {"seed": seed, "shape": "NOTE", "associations": 8, "studies": _MORE, "instances": 1,
+                "first": 5_000_000 + seed, "first_patient": 200_000, "studies_per_patient": 1}  # fmt: skip
         before = server.cpu_seconds()
         told = load("bench.dimse_load", {"where": server.where(), "what": what})
         self.note("C-STORE of new studies, 8 associations", "/s", told["instances"] / told["seconds"])
-        self.note("C-STORE of new studies, CPU each", "ms", (server.cpu_seconds() - before) * 1000 / count)
+        self.note("C-STORE of new studies, CPU each", "ms", (server.cpu_seconds() - before) * 1000 / _MORE)
 
     def rebuild(self) -> None:
         """The index anew from the journal."""
@@ -188,9 +221,19 @@ class Scale:
             raise SystemExit(f"the index could not be made anew:\n{done.stderr[-3000:]}")
         self.note("Index anew", "records/s", int(told[1]) / max(float(told[2]), 0.1))
 
-    def weigh(self, size: int) -> None:
-        """What a study costs on the disk."""
-        self.note("Index, each study", "bytes", (self.data / "index.sqlite").stat().st_size / size)
+    def weigh(self) -> None:
+        """What a study costs in the index, once it was made anew."""
+        self.note("Index, each study", "bytes", (self.data / "index.sqlite").stat().st_size / self.size)
+
+
+def _take_in(data: Path, first: int, end: int) -> tuple[float, float]:
+    """Puts studies into a folder, in a process of its own: seconds, and seconds of CPU."""
+    arguments = [sys.executable, "-m", "bench.scale_fill", str(data), str(first), str(end)]
+    done = subprocess.run(arguments, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"the folder could not be filled:\n{done.stderr[-3000:]}")
+    seconds, cpu = map(float, done.stdout.split())
+    return seconds, cpu
 
 
 def _by_patient(index: int) -> str:
@@ -223,14 +266,15 @@ def _day_keys(index: int) -> list[list[Any]]:
     )
 
 
-def table(sizes: list[int], lines: list[Line]) -> str:
+def shown(sizes: list[int], lines: list[Line]) -> str:
     """The result as aligned text."""
     rows = [["studies", "", *(f"{size:,}" for size in sizes), f"{sizes[-1]:,} : {sizes[0]:,}", ""]]
     for line in lines:
         worse = line.slowdown()
-        verdict = "" if not worse or worse <= GOAL else "over 1.3"
-        shown = f"{worse:.2f}" if worse else ""
-        rows.append([line.title, line.unit, *map(number, line.values), shown, verdict])
+        verdict = "" if not worse or worse <= GOAL else f"over {GOAL}"
+        rows.append(
+            [line.title, line.unit, *map(number, line.medians()), f"{worse:.2f}" if worse else "", verdict]
+        )
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     return "\n".join(
         "  ".join(
@@ -242,43 +286,49 @@ def table(sizes: list[int], lines: list[Line]) -> str:
 
 
 def main() -> None:
-    """Fills, asks, prints the table; the folder is removed."""
+    """Fills, asks, prints the table."""
     parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement in a round")
     parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--keep", action="store_true", help="leave the filled folders for the next time")
     arguments = parser.parse_args()
     sizes: list[int] = sorted(arguments.sizes)
-    if sizes[-1] > scale_fill.MOST_STUDIES:
-        raise SystemExit(f"at most {scale_fill.MOST_STUDIES:,} studies: that would need more test numbers")
-    shutil.rmtree(arguments.folder, ignore_errors=True)
-    arguments.folder.mkdir(parents=True)
-    os.environ.setdefault("PYTHONUNBUFFERED", "1")
-    scale = Scale(arguments.folder, arguments.seconds)
-    begun, first = time.monotonic(), 0
-    try:
-        for size in sizes:
-            print(f"{size:,} studies", file=sys.stderr, flush=True)
-            scale.fill(first, size)
-            first = size
-            measured(scale, size)
-    finally:
+    if sizes[-1] > MOST_STUDIES:
+        raise SystemExit(f"at most {MOST_STUDIES:,} studies: that would need more test numbers")
+    if not arguments.keep:
         shutil.rmtree(arguments.folder, ignore_errors=True)
-    print(table(sizes, list(scale.lines.values())))
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    begun, table = time.monotonic(), Table()
+    scales = [Scale(arguments.folder / str(size), size, arguments.seconds, table) for size in sizes]
+    try:
+        for place, scale in enumerate(scales):
+            scale.filled(scales[place - 1] if place else None)
+        if arguments.rounds:
+            measured(scales, arguments.rounds)
+            print(shown(sizes, list(table.lines.values())))
+    finally:
+        if not arguments.keep:
+            shutil.rmtree(arguments.folder, ignore_errors=True)
     print(f"\nIn {(time.monotonic() - begun) / 60:.0f} minutes. Every search passes View and audit.")
 
 
-def measured(scale: Scale, size: int) -> None:
-    """Everything at one size."""
-    scale.rebuild()
-    scale.weigh(size)
-    server = scale.started()
-    asked: list[Callable[[Server, int], None]] = [scale.search, scale.store]
-    try:
-        for each in asked:
-            each(server, size)
-    finally:
-        server.stop()
+def measured(scales: list[Scale], rounds: int) -> None:
+    """The index of each size anew, then everything at every size in turns, the order turning with each round."""
+    for scale in scales:
+        scale.rebuild()
+        scale.weigh()
+    for turn in range(rounds):
+        for scale in turned(scales, turn):
+            scale.round = turn
+            server = scale.started()
+            try:
+                scale.search(server)
+                scale.store(server)
+            finally:
+                server.stop()
+            scale.take_in()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,13 +47,7 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """CPU time of the process and its children so far."""
-        total = 0.0
-        for pid in _tree(self.process.pid):
-            with suppress(OSError):
-                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                # utime, stime, and those of children that have ended.
-                total += sum(int(value) for value in fields[11:15]) / _TICKS
-        return total
+        return cpu_seconds_of(self.process.pid)
 
     def memory_mib(self) -> float:
         """Proportional set size of the process and its children, in MiB."""
@@ -73,6 +68,17 @@ class Server:
             self.process.kill()
             self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def cpu_seconds_of(root: int) -> float:
+    """CPU time of a process and its children so far."""
+    total = 0.0
+    for pid in _tree(root):
+        with suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            # utime, stime, and those of children that have ended.
+            total += sum(int(value) for value in fields[11:15]) / _TICKS
+    return total
 
 
 def _tree(root: int) -> list[int]:
@@ -146,8 +152,8 @@ def samsyn(parent: Path) -> Server:
     )
 
 
-def orthanc(parent: Path) -> Server:
-    """Debian's Orthanc with its DICOMweb plugin and its own SQLite index."""
+def orthanc(parent: Path, plugins: Sequence[str] = (), more: Mapping[str, Any] | None = None) -> Server:
+    """Debian's Orthanc with its DICOMweb plugin and its own SQLite index; `plugins` and `more` settings beside."""
     folder = parent / "orthanc"
     folder.mkdir()
     dicom_port, http_port = free_port(), free_port()
@@ -168,8 +174,9 @@ def orthanc(parent: Path) -> Server:
         "DicomAlwaysAllowMove": True,
         "MaximumPduLength": 131072,
         "StorageCompression": False,
-        "Plugins": ["/usr/share/orthanc/plugins/libOrthancDicomWeb.so"],
+        "Plugins": ["/usr/share/orthanc/plugins/libOrthancDicomWeb.so", *plugins],
         "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+        **(more or {}),
     }
     (folder / "orthanc.json").write_text(json.dumps(config))
     log = folder / "log"

@@ -26,6 +26,7 @@ from samsyn.exchange.security import CIPHERS
 from samsyn.render.transcoding import DECOMPRESSED
 from samsyn.search.keys import DATE_AND_TIME, ITEM_KEYS, KEYS, Kind, is_matched, is_returned
 from samsyn.search.query import Level
+from samsyn.settings import DataSettings
 
 TARGET: Final = Path(__file__).resolve().parent.parent / "docs" / "conformance" / "dicom.md"
 
@@ -166,8 +167,19 @@ def _association() -> Iterator[tuple[str, str]]:
     )
     yield "Role selection", "SCP role of storage classes for who may retrieve (C-GET)"
     yield "An association without traffic ends after", f"{limits.IDLE_ASSOCIATION_TIMEOUT_S:.0f} s"
-    yield "A whole message must arrive within", f"{limits.MESSAGE_TIMEOUT_S:.0f} s"
-    yield "Largest object over DIMSE", f"{limits.MAX_INSTANCE_IN_MEMORY_BYTES // limits.MIB} MiB"
+    slowest = limits.SLOWEST_TRANSFER_BYTES_PER_S // limits.MIB
+    yield (
+        "A whole message must arrive within",
+        f"{limits.MESSAGE_TIMEOUT_S:.0f} s, and a second more for each {slowest} MiB that has come",
+    )
+    largest = DataSettings().largest_object_mib // 1024
+    spooled = limits.SPOOLED_ABOVE_BYTES // limits.MIB
+    yield (
+        "Largest object over DIMSE",
+        f"{largest} GiB unless `[data] largest_object_mib` says less; above {spooled} MiB it goes to disk while it"
+        " arrives",
+    )
+    yield "Large objects that arrive at the same time", f"{limits.MAX_SPOOLED}; more are answered A700"
     yield "Largest identifier", f"{limits.MAX_IDENTIFIER_BYTES // limits.KIB} KiB"
     yield "Largest number of matches", f"{limits.MAX_FIND_ROWS:,}"
     yield (

@@ -42,6 +42,8 @@ CLOSE_TIMEOUT_S: Final = 2.0
 """Time that a peer has to close after the last PDU before we do (ARTIM, PS3.8 9.1.5)."""
 MAX_RETRIEVALS: Final = 16
 """C-GET and C-MOVE at work at the same time; more wait. Each holds up to two objects in memory."""
+PENDING_EVERY_S: Final = 0.5
+"""C-GET and C-MOVE tell how far they are so often at the most: for a bar on a screen, not for each of 2,000 slices."""
 CONNECT_TIMEOUT_S: Final = 10.0
 """Time to reach a C-MOVE destination; association and answers have their own times."""
 
@@ -82,7 +84,19 @@ REPORT_WAIT_S: Final = 10.0
 MAX_INSTANCE_BYTES: Final = 4 * GIB - 2
 """Largest data set: the largest value that an explicit length can tell."""
 MAX_INSTANCE_IN_MEMORY_BYTES: Final = 256 * MIB
-"""An arriving data set above this is refused until spooling to disk is used: memory is bounded per sender."""
+"""A data set, or a part of one, that is held in memory as a whole; what is longer is only ever taken in pieces."""
+SPOOLED_ABOVE_BYTES: Final = 64 * MIB
+"""An arriving data set above this goes to a file of its own while it arrives, so that memory is bounded per sender."""
+SPOOL_PIECE_BYTES: Final = 4 * MIB
+"""What of it is hashed and written at once; three such pieces may be in memory for each."""
+MAX_SPOOLED: Final = 16
+"""Large data sets that arrive at the same time; more senders are told to try again."""
+SLOWEST_TRANSFER_BYTES_PER_S: Final = 1 * MIB
+"""A message gets a second more than MESSAGE_TIMEOUT_S for so many bytes that have come: a gigabyte over 100 Mbit/s."""
+STREAMED_ABOVE_BYTES: Final = 32 * MIB
+"""A stored data set above this leaves in pieces; its hash is proved before the first of them."""
+MAX_SHARED_BATCH_BYTES: Final = 1 * GIB
+"""A large data set as one object of a journal that nodes share, put while all of them wait (INDEX_SECTION_S)."""
 MAX_HEADER_BYTES: Final = 64 * MIB
 """Everything before the pixel data; per-frame functional groups of 20,000 frames need some 30 MiB."""
 MAX_SEQUENCE_DEPTH: Final = 32
@@ -114,8 +128,8 @@ HTTP2_IDLE_S: Final = 30.0
 """An HTTP/2 connection without a request is closed after this."""
 MAX_HTTP_HEADER_BYTES: Final = 64 * KIB
 """All header fields of one HTTP/2 request, as RFC 9113 6.5.2 counts them."""
-MAX_STOW_BYTES: Final = 1 * GIB
-"""One STOW-RS request body."""
+MAX_STOW_BYTES: Final = 8 * GIB
+"""One STOW-RS request body: two of the largest objects with what goes around them. It is never held as a whole."""
 MAX_STOW_PARTS: Final = 10_000
 """Parts of one STOW-RS request."""
 MAX_STOW_PENDING_BYTES: Final = 64 * MIB
@@ -160,6 +174,18 @@ IDLE_MLLP_TIMEOUT_S: Final = 4 * 3600.0
 """A connection without messages is closed: a RIS keeps one open over night, a leak keeps it for ever."""
 MLLP_LINGER_S: Final = 2.0
 """How long a sender of a too large message is still read from, so that it gets to see the refusal."""
+READING_FROM: Final = 3
+"""Messages under way from which on a child helps to read them: one or two are answered sooner without."""
+READING_AHEAD_BYTES: Final = 4 * MIB
+"""Messages that the child is asked to read at a time; what goes beyond is read in place."""
+READING_START_S: Final = 20.0
+"""Time for that child to come up: half a second on a machine that is not busy."""
+READING_DEADLINE_S: Final = 5.0
+"""A small message is read within milliseconds: a child that takes longer is ended, and its messages read in place."""
+READING_RESTART_S: Final = 10.0
+"""Shortest time between two starts of that child."""
+READING_IDLE_S: Final = 300.0
+"""The child is ended when nothing has been wanted of it for so long: its memory is worth more then."""
 MAX_HL7_SEGMENTS: Final = 20_000
 """Segments of one message: a report with one OBX a line has hundreds; a batch of orders has thousands."""
 MAX_HL7_FIELDS: Final = 1_000
@@ -224,6 +250,15 @@ OBJECT_RETRIES: Final = 3
 OBJECT_RETRY_S: Final = 10.0
 """After this time from the first attempt nothing is repeated: the sender shall hear of it."""
 
+SMALL_SEGMENT_BYTES: Final = 1 * MIB
+"""A segment of the journal of which no more is left is joined to others."""
+JOINED_BYTES: Final = 64 * MIB
+"""One joined object, which is made in memory: seconds of a fast line."""
+JOINED_SEGMENTS: Final = 1_000
+"""Segments in one joined object, whose table has some 100 kB then."""
+SMALLEST_JOIN: Final = 100
+"""Fewer are not worth an object: they wait for more."""
+
 # -- several nodes ---------------------------------------------------------------------------------------
 NODE_SEGMENT_BYTES: Final = 32 * MIB
 """A segment of a node's own journal goes to the object store at this size: a second of a fast line."""
@@ -267,6 +302,15 @@ REMEMBERED_GIVEN_BACK: Final = 256
 SMALLEST_HOLE_BYTES: Final = 16 * KIB
 """Bodies below this stay in the journal: file systems give back whole blocks."""
 
+CODING_CHILDREN: Final = 2
+"""Processes that code frames of settled series, or decode them for readers: as many as there are for pictures."""
+MAX_CODED_FRAME_BYTES: Final = 64 * MIB
+"""A frame above this stays as it is: it is held in memory as a whole for every reading of a part of it."""
+KEPT_DECODED_BYTES: Final = 64 * MIB
+"""Decoded frames that are kept for whoever reads on in them: a few readers of mammograms, piece by piece."""
+MAX_EXTENTS: Final = 5_000_000
+"""Stretches of one series object with coded frames: two for each frame."""
+
 # -- rendering -------------------------------------------------------------------------------------------
 MAX_FRAME_PIXELS: Final = 256 * 1024 * 1024
 """Pixels of one decoded frame (a 16k x 16k mosaic)."""
@@ -282,8 +326,13 @@ MAX_THUMBNAIL_SIDE: Final = 512
 """Largest side that a kept thumbnail may be asked for: sharp on a dense screen, still a few kB."""
 RENDER_CHILDREN: Final = 2
 """Decoding child processes: one bad frame that uses its whole time leaves the other one for everybody else."""
+MAX_RENDERED_HERE_BYTES: Final = 2 * MIB
+"""An uncompressed frame up to this size (1024 x 1024 of 16 bits) becomes a picture in a thread of the server: some
+10 ms and 20 MiB at the most. Larger ones, and everything compressed, go to a child."""
+RENDER_THREADS: Final = 4
+"""Pictures in work at once in threads: one for each of the usual cores would leave them idle between two."""
 RENDER_QUEUE: Final = 512
-"""Pictures waiting for a child; a page of thumbnails for each of some ten readers."""
+"""Pictures waiting for a child or a thread; a page of thumbnails for each of some ten readers."""
 RENDER_WAIT_S: Final = 30.0
 """Time from asking for a picture to its answer, queue included; browsers have given up long before."""
 RENDER_DEADLINE_S: Final = 15.0

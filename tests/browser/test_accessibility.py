@@ -142,7 +142,7 @@ async def test_the_list_is_filtered_while_one_types_and_keys_walk_through_it(hou
 
 @pytest.mark.parametrize("size", ["desktop", "phone"])
 async def test_the_private_persons_and_the_guardians_pages(house: House, size: str) -> None:
-    await house.fill(["ytterberg", "soderberg"])
+    await house.fill(["ytterberg", "soderberg"], frozenset({"chest", "us-abdomen"}))
     async with a_browser(house.base, size) as seen:
         page = seen.page
         await page.goto(f"{house.base}/login")
@@ -170,3 +170,7 @@ async def test_the_private_persons_and_the_guardians_pages(house: House, size: s
         await page.click("a.title >> nth=0")
         await page.wait_for_selector(".report")
         await seen.check("the child's examination")
+        await page.wait_for_selector(".series-list img")
+        await page.click("a[data-whole]")
+        await page.wait_for_selector(".quickviewer-where:not(:empty)")
+        await seen.check("the child's pictures")

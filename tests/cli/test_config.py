@@ -140,3 +140,32 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     ended = samsyn("config", "--config", tmp_path / "none.toml")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "none.toml: No such file" in ended.stderr
+
+
+def test_rules_of_recompression_read_back_as_they_were(tmp_path: Path) -> None:
+    rules = [
+        {"codec": "jpeg-ls", "modalities": ["CT", "MR"], "older_than_days": 30},
+        {"codec": "htj2k", "providers": ["SE9990000001-0001"], "transfer_syntaxes": ["1.2.840.10008.1.2.1"]},
+    ]
+    values = Settings.model_validate({"data": {"settle_after_s": 3600}, "recompress": rules})
+    assert again(values, tmp_path) == values
+
+
+@pytest.mark.parametrize(
+    ("rule", "named"),
+    [
+        ({"codec": "jpeg"}, "codec"),
+        ({"modalities": ["CT"]}, "codec"),
+        (
+            {"codec": "jpeg-ls", "transfer_syntaxes": ["1.2.840.10008.1.2.4.90"]},
+            "no uncompressed transfer syntax",
+        ),
+        ({"codec": "jpeg-ls", "older_than_days": -1}, "older_than_days"),
+        ({"codec": "jpeg-ls", "modality": "CT"}, "modality"),
+        ({"codec": "jpeg-ls"}, r"needs \[data\] settle_after_s"),
+    ],
+)
+def test_a_bad_rule_of_recompression_is_refused_by_name(rule: dict[str, object], named: str) -> None:
+    settle_after_s = 0 if "settle_after_s" in named else 3600
+    with pytest.raises(ValueError, match=named):
+        Settings.model_validate({"data": {"settle_after_s": settle_after_s}, "recompress": [rule]})

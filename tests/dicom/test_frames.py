@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
 
-from samsyn.dicom.frames import frame_bits, frame_ranges, swapped_words
+from samsyn.dicom.frames import frame_bits, frame_ranges, native_frame, swapped_words
 from samsyn.dicom.reading import summarize
 from samsyn.errors import BadInput, LimitExceeded, SamsynError
 from samsyn.model.imaging import PixelLayout
@@ -30,6 +30,41 @@ def layout(frames: int, length: int = -1, offset: int = 0, **facts: int | str) -
 
 def joined(data: bytes, ranges: list[list[tuple[int, int]]]) -> list[bytes]:
     return [b"".join(data[start : start + length] for start, length in frame) for frame in ranges]
+
+
+@given(
+    frames=st.integers(0, 9),
+    rows=st.integers(0, 5),
+    columns=st.integers(1, 5),
+    bits=st.sampled_from([1, 8, 16, 32]),
+    samples=st.sampled_from([1, 3]),
+    photometric=st.sampled_from(["MONOCHROME2", "YBR_FULL_422", "RGB"]),
+    length=st.integers(-1, 400),
+    total=st.integers(0, 410),
+)
+def test_one_native_frame_lies_where_the_table_of_all_says(
+    frames: int,
+    rows: int,
+    columns: int,
+    bits: int,
+    samples: int,
+    photometric: str,
+    length: int,
+    total: int,
+) -> None:
+    facts: dict[str, int | str] = {"rows": rows, "columns": columns, "bits_allocated": bits}
+    pixels = layout(frames, length, 7, **facts | {"samples": samples, "photometric": photometric})
+    found = [native_frame(pixels, total, number) for number in range(frames + 2)]
+    assert found[0] is None and found[-1] is None
+    if length < 0:
+        assert not any(found)
+        return
+    try:
+        table = frame_ranges(b"", total, pixels, EXPLICIT)
+    except BadInput:
+        assert not any(found)
+    else:
+        assert [[each] for each in found[1:-1]] == table
 
 
 def test_frames_of_the_corpus_are_those_that_pydicom_finds() -> None:

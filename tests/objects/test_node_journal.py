@@ -28,6 +28,7 @@ from samsyn.store.peers import Peers
 from samsyn.store.places import OwnJournal
 from samsyn.store.records import encode_frame, encode_header
 from samsyn.store.shared.memory import MemoryState
+from samsyn.store.spool import Spool
 from samsyn.store.store import Store
 from samsyn.wire import inner
 from tests.indexes import shared_server
@@ -258,3 +259,29 @@ async def test_a_node_that_stands_still_in_the_serial_section_is_thrown_out_of_i
     store.close()
     connection.close()
     still.close()
+
+
+def test_a_large_body_is_a_segment_of_the_node_and_goes_to_the_object_store(
+    journal: NodeJournal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "NODE_SEGMENT_S", 0.0)
+    journal.append(record(1))
+    first = journal.end.segment
+    spool = Spool(journal.spool_folder, journal.largest_body)
+    body = spool.begin()
+    body.append(b"large" * 1_000_000)
+    body.sync()
+    header = encode_header(2, "2026-01-01T00:00:00+00:00", body.sha256, [])
+    assert journal.large_begins == Position(first + 1, 0)
+    journal.adopt(body, encode_frame(header, len(body)), header)
+    body.discard()
+    assert journal.end.segment == first + 1
+    journal.append(record(3))
+    assert [each.header.sequence for each in journal.replay(Position(first, 0))] == [1, 2, 3]
+    while journal.prepare():
+        pass
+    journal.upload()
+    assert not list((tmp_path / "one" / "journal").glob(f"{first + 1:08d}*"))
+    found = journal.record_at(first + 1, 0, journal.end_of(first + 1))
+    assert found is not None
+    assert (found.body_is_whole, found.body_length) == (True, 5_000_000)

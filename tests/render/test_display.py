@@ -141,6 +141,31 @@ def test_thirty_two_bit_doses_are_shown() -> None:
     assert shown[0].tolist() == [0, 128, 255]
 
 
+@pytest.mark.parametrize("voi", list(Voi))
+@pytest.mark.parametrize(("signed", "photometric"), [(False, "MONOCHROME2"), (True, "MONOCHROME1")])
+def test_what_is_looked_up_is_what_is_computed_for_every_pixel(
+    voi: Voi, signed: bool, photometric: str
+) -> None:
+    # 32-bit samples are computed one by one: the same numbers must give the same greys by way of the kept tables,
+    # also where a frame is larger than what is looked up at once, and when the table is used again.
+    source = np.random.default_rng(7)
+    small = source.integers(-32_768 if signed else 0, 32_768, (150, 151)).astype("i2" if signed else "u2")
+    large = small.astype("i4" if signed else "u4")
+    values = DisplayValues(slope=1.5, intercept=-300.0, windows=(Window(900, 2_000, voi),))
+    for asked in (None, Window(40, 400, voi), Window(40, 401, voi)):
+        shown = [
+            eight_bits(
+                pixels,
+                layout(150, 151, signed=signed, photometric=photometric, allocated=bits),
+                values,
+                asked,
+            )
+            for pixels, bits in ((small, 16), (large, 32), (small, 16))
+        ]
+        assert (shown[0] == shown[1]).all() and (shown[2] == shown[1]).all()
+        assert 0 < shown[0].mean() < 255
+
+
 def test_sixteen_bit_colour_keeps_its_high_bits() -> None:
     pixels = np.full((1, 1, 3), 0xABCD, np.uint16)
     assert eight_bits(pixels, layout(1, 1, 3), DisplayValues(), None).tolist() == [[[0xAB] * 3]]

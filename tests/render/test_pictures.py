@@ -11,7 +11,9 @@ import pytest
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
+from samsyn.clock import SystemClock
 from samsyn.errors import DamagedData, LimitExceeded, NotFound, NotSupported
+from samsyn.render.pictures import Pictures
 from samsyn.render.words import PictureFormat, PictureOptions, Window
 from tests.render import frames
 from tests.render.house import SERIES, STUDY, House, compressed, image, thing
@@ -161,7 +163,13 @@ async def test_a_palette_in_bulk_data_gives_its_colours(house: House) -> None:
     assert (await seen(house)).tolist() == [[[0, 1, 2], [1, 2, 3]], [[2, 3, 4], [255, 0, 1]]]
 
 
-async def test_thumbnails_are_made_once_kept_as_files_and_small(house: House) -> None:
+def after_restart(house: House) -> Pictures:
+    return Pictures(house.retriever, house.children, house.folder / "derived", SystemClock())
+
+
+async def test_thumbnails_are_made_once_kept_as_files_and_small(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await house.take(image(np.zeros((512, 300), np.uint16)))
     view = await house.view()
     instance = (await house.retriever.instances(view, STUDY, SERIES))[0]
@@ -170,10 +178,13 @@ async def test_thumbnails_are_made_once_kept_as_files_and_small(house: House) ->
     files = [path for path in (house.folder / "derived" / "thumbnails").rglob("*") if path.is_file()]
     assert len(files) == 1
     assert "2.25" not in str(files[0].relative_to(house.folder))
-    await house.children.stop()
-    again = await house.pictures.thumbnail(view, instance)
-    assert again == first
-    await house.children.start()
+
+    def never(*_: object) -> None:
+        raise AssertionError("the pixels are not needed any more")
+
+    monkeypatch.setattr(house.retriever, "frame_source", never)
+    assert await house.pictures.thumbnail(view, instance) is first
+    assert await after_restart(house).thumbnail(view, instance) == first
 
 
 async def test_a_torn_thumbnail_file_is_made_again(house: House) -> None:
@@ -182,7 +193,8 @@ async def test_a_torn_thumbnail_file_is_made_again(house: House) -> None:
     first = await house.pictures.series_thumbnail(view, STUDY, SERIES)
     file = next(path for path in (house.folder / "derived" / "thumbnails").rglob("*.jpg"))
     file.write_bytes(b"")
-    assert await house.pictures.series_thumbnail(view, STUDY, SERIES) == first
+    assert await after_restart(house).series_thumbnail(view, STUDY, SERIES) == first
+    assert file.read_bytes() == first.data
 
 
 @pytest.mark.parametrize(

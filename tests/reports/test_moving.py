@@ -10,12 +10,13 @@ import pydicom
 import pytest
 import pytest_asyncio
 
+from samsyn import limits
 from samsyn.access.events import Event, entry
 from samsyn.access.view import Gatekeeper
 from samsyn.audit import journal
 from samsyn.clock import SystemClock
 from samsyn.dicom.part10 import file_preamble_and_meta
-from samsyn.errors import BadInput, Conflict, NotAllowed, NotFound
+from samsyn.errors import BadInput, Conflict, LimitExceeded, NotAllowed, NotFound
 from samsyn.ingest.receive import Arrival
 from samsyn.jobs.queue import Job
 from samsyn.model.patient import Demographics, DemographicsOrigin, PatientIdentifier
@@ -420,3 +421,28 @@ async def test_a_report_without_images_is_moved_alone_followed_and_taken_back(ar
         await archive.mover.text_consequences(steward(KLARA), wrong, number)
     with pytest.raises(BadInput):
         await archive.mover.move_texts(steward(), wrong, number, RIGHT, "")
+
+
+async def test_a_held_object_that_is_not_held_in_memory_is_filed_as_it_came(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = bytes(range(256)) * 4_000
+    assert await archive.send_image(1) == "stored"
+    assert await archive.send_image(2, study="2.25.8", PatientID="", PixelData=pixels) == "held"
+    assert await archive.send_image(3, PatientID="", PixelData=pixels) == "held"
+    (first,), (second,) = await archive.all("SELECT held_key FROM held ORDER BY held_key")
+    monkeypatch.setattr(limits, "MAX_INSTANCE_IN_MEMORY_BYTES", 500_000)
+    monkeypatch.setattr(limits, "SPOOL_PIECE_BYTES", 300_000)
+    monkeypatch.setattr(archive.decisions, "_source_of", lambda provider, name: (RIS, ""))
+    assert await archive.decisions.release(steward(), first, "känd", RIGHT) == (1, 0)
+    monkeypatch.setattr(limits, "MAX_INSTANCE_IN_MEMORY_BYTES", 5_000_000)
+    ((sha256, patient),) = await archive.all(
+        "SELECT sha256, value FROM instance JOIN series USING (series_key) JOIN study USING (study_key)"
+        " JOIN patient_identifier USING (patient_key) WHERE sop_uid = '2.25.8.1.2'"
+    )
+    ((held,),) = await archive.all("SELECT sha256 FROM held WHERE held_key = ?", first)
+    assert (sha256, patient) == (held, RIGHT.value)
+    monkeypatch.setattr(limits, "MAX_INSTANCE_IN_MEMORY_BYTES", 500_000)
+    with pytest.raises(LimitExceeded, match="another study"):
+        await archive.decisions.release(steward(), second, "känd", RIGHT)
+    assert not list(archive.store.folder.rglob("*.arriving"))

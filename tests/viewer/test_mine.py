@@ -19,7 +19,7 @@ CHILD, MOTHER = BY_KEY["ytterberg"], BY_KEY["soderberg"]
 @pytest_asyncio.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     async with a_house(tmp_path) as opened:
-        await opened.fill(["ytterberg", "soderberg"])
+        await opened.fill(["ytterberg", "soderberg"], frozenset({"chest"}))
         yield opened
 
 
@@ -109,3 +109,43 @@ async def test_a_wrong_number_and_a_missing_reason_are_said(house: House) -> Non
             answer = await post(steward, page, f"{address}/register", **fields)
             assert answer.status_code == 400, fields
         assert "Ingen vårdnadshavare är registrerad" in visible(await steward.get(address))
+
+
+async def test_a_person_sees_the_own_pictures_and_the_log_says_so(house: House) -> None:
+    async with await house.as_patient("ytterberg") as person:
+        page = await person.get("/mine/record")
+        entries = re.findall(r'href="(/mine/record/[^"]+/e/[^"]+)"', page.text)
+        pages = [await person.get(entry) for entry in entries]
+        places = [
+            place for each in pages for place in re.findall(r'href="(/mine/record/[^"]+/s/\d+)"', each.text)
+        ]
+        assert places, "no examination has pictures"
+        whole = await person.get(places[0])
+        assert whole.status_code == 200
+        assert "/diagnostic" not in whole.text
+        assert "/p/" not in whole.text
+        stack = await person.get(f"{places[0]}/stack")
+        frames = stack.json()["frames"]
+        assert frames[0]["url"].startswith("/mine/record/")
+        picture = await person.get(frames[0]["url"])
+        assert (picture.status_code, picture.headers["content-type"]) == (200, "image/jpeg")
+        assert picture.content.startswith(b"\xff\xd8")
+        small = await person.get(f"{places[0]}/thumbnail")
+        assert small.headers["content-type"] == "image/jpeg"
+        lines = (await person.get("/mine/log.json")).json()["lines"]
+        assert any(line["by"] == "patient" and "images" in line["done"] for line in lines), lines
+    async with house.logged_in("gp") as gp:
+        for address in (places[0], f"{places[0]}/thumbnail", f"{places[0]}/stack", frames[0]["url"]):
+            assert (await gp.get(address)).status_code in (403, 404)
+    events = [event for event, _ in await house.audited()]
+    assert "OPEN_IMAGES" in events
+
+
+async def test_a_stranger_with_the_address_gets_nothing(house: House) -> None:
+    async with await house.as_patient("ytterberg") as person:
+        page = await person.get("/mine/record")
+        entry = re.search(r'href="(/mine/record/[^"]+/e/[^"]+)"', page.text)
+        assert entry is not None
+    async with await house.as_patient("soderberg") as other:
+        assert (await other.get(entry[1])).status_code == 404
+        assert (await other.get(f"{entry[1]}/s/1/0")).status_code == 404

@@ -258,7 +258,7 @@ class Gatekeeper:
             )  # before anything is looked up: what exists must not decide the answer
         shown: set[int] = set()
         for study_uid in study_uids[: limits.MAX_VIEW_PERSONS]:
-            found = self._store.peek(partial(instance_rows.study_facts, study_uid=study_uid))
+            found = self._store.recall(instance_rows.study_facts, study_uid)
             item = found[1] if found else NO_ITEM
             view = await self._view_of_study(subject, study_uid, item)
             if view.shows(item):
@@ -366,7 +366,7 @@ class Gatekeeper:
         if self._once.is_done(key):
             return
         if item is None:
-            found = self._store.peek(lambda connection: instance_rows.study_facts(connection, reference))
+            found = self._store.recall(instance_rows.study_facts, reference)
             item = found[1] if found else None
         if item is None or not view.shows(item):
             raise NotFound
@@ -414,7 +414,7 @@ class Gatekeeper:
 
     @property
     def _version(self) -> tuple[int, ...]:
-        return self.registers.version, self.choices.version, *self._store.peek(version_rows.views)
+        return self.registers.version, self.choices.version, *self._store.recall(version_rows.views)
 
     async def _make(
         self, subject: Subject, purpose: Purpose, patient_keys: frozenset[int] | None, with_rejected: bool

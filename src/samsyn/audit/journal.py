@@ -11,14 +11,18 @@ from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
 _PAGE = 5_000
+_LAST_HASH = "hash of the last audit entry"
 
 
 def append(transaction: Transaction, entry: AuditEntry) -> int:
     """Adds the entry inside a record in the making: both become durable together or not at all."""
-    last = transaction.one("SELECT hash FROM audit ORDER BY sequence DESC LIMIT 1")
+    before = transaction.carried.get(_LAST_HASH)
+    if before is None:
+        last = transaction.one("SELECT hash FROM audit ORDER BY sequence DESC LIMIT 1")
+        before = last[0] if last else FIRST_HASH
     sequence = transaction.next_key("audit")
     row = row_of(sequence, transaction.time, entry)
-    row["hash"] = chained_hash(last[0] if last else FIRST_HASH, row)
+    row["hash"] = transaction.carried[_LAST_HASH] = chained_hash(before, row)
     transaction.insert("audit", **row)
     return sequence
 

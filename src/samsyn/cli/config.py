@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from samsyn import settings
 from samsyn.settings.contracts import ConsumerSettings, ReleaseSettings, SourceSystemSettings
 from samsyn.settings.receivers import Hl7ReceiverSettings
+from samsyn.settings.recompression import RecompressSettings
 from samsyn.settings.smart import AppSettings, BackendSettings
 
 
@@ -62,6 +63,11 @@ def annotated(values: settings.Settings) -> str:
             lines += [f"# {kind.__name__.removesuffix('Settings')}: " + ", ".join(kind.model_fields)]
     for consumer in values.consumer:
         lines += ["", *_section("[[consumer]]", consumer)]
+    for rule in values.recompress:
+        lines += ["", *_section("[[recompress]]", rule)]
+    if not values.recompress:
+        lines += ["", "# Lossless recompression of settled series: any number of [[recompress]], with"]
+        lines += ["# " + ", ".join(RecompressSettings.model_fields)]
     for app in values.app:
         lines += ["", *_section("[[app]]", app)]
     return "\n".join(lines) + "\n"

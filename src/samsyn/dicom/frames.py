@@ -61,6 +61,20 @@ def frame_ranges(
     return _group(read, fragments, table, layout, syntax)
 
 
+def native_frame(layout: PixelLayout, total_bytes: int, number: int) -> Range | None:
+    """Where frame `number` (from 1) of uncompressed pixels lies, as `frame_ranges` tells it, by arithmetic alone.
+
+    None: there is no such frame, or `frame_ranges` has to find out or to refuse.
+    """
+    bits = frame_bits(layout)
+    if not bits or layout.length < 0 or not 1 <= number <= layout.frames:
+        return None
+    if layout.offset + layout.length > total_bytes or bits * layout.frames > layout.length * 8:
+        return None
+    begin, end = bits * (number - 1) // 8, (bits * number + 7) // 8
+    return layout.offset + begin, end - begin
+
+
 def _native(layout: PixelLayout) -> list[list[Range]]:
     bits = frame_bits(layout)
     if not bits:

@@ -16,7 +16,8 @@ from samsyn.limits import MAX_ELEMENTS
 from samsyn.model.amendment import MODIFYING_SYSTEM, REASON, Amendment
 
 _CHARSET: Final = 0x00080005
-_ORIGINAL: Final = 0x04000561
+ORIGINAL_ATTRIBUTES: Final = 0x04000561
+"""Corrections change nothing behind this sequence."""
 _MODIFIED: Final = 0x04000550
 _LATIN: Final = "ISO_IR 100"
 _DELIMITER_BYTES: Final = 8
@@ -30,14 +31,27 @@ def overlaid(data: bytes | memoryview, transfer_syntax_uid: str, corrections: Se
     """
     syntax, encoding = encoding_of(transfer_syntax_uid)
     plain = memoryview(inflate(data) if syntax.deflated else data)
-    elements, position = _head(plain, encoding)
-    _Overlay(elements, encoding).apply(corrections)
-    head = b"".join(elements[tag] for tag in sorted(elements))
+    head, position = _corrected_head(plain, encoding, corrections)
     if not syntax.deflated:
         return b"".join((head, plain[position:]))
     machine = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     deflated = machine.compress(head) + machine.compress(plain[position:]) + machine.flush()
     return deflated + b"\0" * (len(deflated) % 2)
+
+
+def overlaid_head(
+    data: bytes | memoryview, transfer_syntax_uid: str, corrections: Sequence[Amendment]
+) -> tuple[bytes, int]:
+    """What leaves instead of the beginning of a data set that is not deflated, and where in it the rest begins."""
+    return _corrected_head(memoryview(data), encoding_of(transfer_syntax_uid)[1], corrections)
+
+
+def _corrected_head(
+    data: memoryview, encoding: Encoding, corrections: Sequence[Amendment]
+) -> tuple[bytes, int]:
+    elements, position = _head(data, encoding)
+    _Overlay(elements, encoding).apply(corrections)
+    return b"".join(elements[tag] for tag in sorted(elements)), position
 
 
 def _head(data: memoryview, encoding: Encoding) -> tuple[dict[int, bytes], int]:
@@ -46,7 +60,7 @@ def _head(data: memoryview, encoding: Encoding) -> tuple[dict[int, bytes], int]:
     position, end, left = 0, len(data), MAX_ELEMENTS
     while position < end:
         tag, vr, begin, length = read_header(data, position, end, encoding)
-        if tag > _ORIGINAL:
+        if tag > ORIGINAL_ATTRIBUTES:
             break
         after, left = skip_value(data, tag, vr, begin, length, end, encoding, left)
         if tag & 0xFFFF:
@@ -72,10 +86,12 @@ class _Overlay:
                 before.setdefault(tag, self._elements.get(tag) or self._element(tag, correction.vr, b""))
                 self._elements[tag] = self._element(tag, correction.vr, self._encoded(correction))
             items += self._item(_sorted(before), time, source)
-        self._elements[_ORIGINAL] = self._element(_ORIGINAL, "SQ", self._items_before() + items)
+        self._elements[ORIGINAL_ATTRIBUTES] = self._element(
+            ORIGINAL_ATTRIBUTES, "SQ", self._items_before() + items
+        )
 
     def _items_before(self) -> bytes:
-        element = self._elements.get(_ORIGINAL)
+        element = self._elements.get(ORIGINAL_ATTRIBUTES)
         if element is None:
             return b""
         _, _, begin, length = read_header(element, 0, len(element), self._encoding)
@@ -145,7 +161,7 @@ def _plain(text: str) -> str:
 def overlay_model(model: dict[str, Any], corrections: Sequence[Amendment]) -> None:
     """The same for the JSON of one instance, in place."""
     items = list(_model_items(model, corrections))
-    original = model.setdefault(f"{_ORIGINAL:08X}", {"vr": "SQ"})
+    original = model.setdefault(f"{ORIGINAL_ATTRIBUTES:08X}", {"vr": "SQ"})
     original["Value"] = [*original.get("Value", []), *items]
 
 

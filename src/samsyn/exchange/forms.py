@@ -7,7 +7,9 @@ from samsyn import limits
 from samsyn.access.view import View
 from samsyn.dicom.recoding import RECODABLE, RECODED, recode
 from samsyn.dicom.transfer_syntaxes import EXPLICIT_LITTLE
+from samsyn.errors import LimitExceeded
 from samsyn.model.imaging import StoredInstance
+from samsyn.model.streamed import StreamedData
 from samsyn.render.transcoding import Transcoder, can_be_native
 
 
@@ -43,15 +45,23 @@ def proposals(instances: Sequence[StoredInstance]) -> list[tuple[str, tuple[str,
 
 
 async def in_form(
-    data: bytes | memoryview, instance: StoredInstance, form: str, transcoder: Transcoder, view: View
-) -> bytes | memoryview:
-    """The object's data set in the form that `form_for` chose.
+    data: bytes | memoryview | StreamedData,
+    instance: StoredInstance,
+    form: str,
+    transcoder: Transcoder,
+    view: View,
+) -> bytes | memoryview | StreamedData:
+    """The object's data set in the form that `form_for` chose; one that is streamed stays so as it is stored.
 
     BadInput, DamagedData, LimitExceeded, NotFound or NotSupported when it can not be given so.
     """
     stored = instance.transfer_syntax_uid
     if form == stored:
         return data
+    if isinstance(data, StreamedData):
+        if len(data) > limits.MAX_TRANSCODED_BYTES:
+            raise LimitExceeded("MAX_TRANSCODED_BYTES")
+        data = b"".join([piece async for piece in data.pieces()])
     if stored not in RECODABLE:
         data, stored = await transcoder.native(view, instance, data), EXPLICIT_LITTLE
     return await asyncio.to_thread(recode, data, stored, form)

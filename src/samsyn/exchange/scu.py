@@ -9,6 +9,7 @@ from samsyn import limits
 from samsyn.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from samsyn.errors import BadInput, NotAllowed, NotSupported, OutOfResources
 from samsyn.exchange.transport import AssociationTransport
+from samsyn.model.streamed import StreamedData
 from samsyn.wire.assembly import Message
 from samsyn.wire.association import Association
 from samsyn.wire.dimse import (
@@ -109,7 +110,7 @@ class Requestor(AssociationTransport):
         transfer_syntax: str,
         sop_class_uid: str,
         sop_instance_uid: str,
-        data: bytes | bytearray | memoryview,
+        data: bytes | bytearray | memoryview | StreamedData,
         originator: tuple[str, int] | None = None,
     ) -> StoreResponse:
         """C-STORE of a data set as it is. `originator`: AE title and message id of the C-MOVE behind it.
@@ -194,17 +195,27 @@ class Requestor(AssociationTransport):
         return context_id
 
     async def _call(
-        self, context_id: int, request: Request, data: bytes | bytearray | memoryview | None = None
+        self,
+        context_id: int,
+        request: Request,
+        data: bytes | bytearray | memoryview | StreamedData | None = None,
     ) -> Message:
+        """Sends and waits for the answer: each has limits.MESSAGE_TIMEOUT_S, and what many bytes take."""
+        loop = asyncio.get_running_loop()
+        more_s = len(data or b"") / limits.SLOWEST_TRANSFER_BYTES_PER_S
         try:
-            async with asyncio.timeout(limits.MESSAGE_TIMEOUT_S):
+            async with asyncio.timeout(limits.MESSAGE_TIMEOUT_S + more_s) as timeout:
                 await self.send(context_id, request, data)
+                timeout.reschedule(loop.time() + limits.MESSAGE_TIMEOUT_S)
+                indication = await self._arrived.get()
         except TimeoutError:
-            raise OutOfResources("the peer does not read") from None
-        return await self._answer()
+            raise OutOfResources("the peer does not read, or does not answer in time") from None
+        return self._answered(indication)
 
     async def _answer(self) -> Message:
-        indication = await self._next()
+        return self._answered(await self._next())
+
+    def _answered(self, indication: object) -> Message:
         if isinstance(indication, ReleaseRequested):
             self.association.answer_release()
             self.flush()

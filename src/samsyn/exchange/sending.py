@@ -317,7 +317,7 @@ class Sending:
         try:
             if form is None:
                 raise NotSupported("the destination takes no form of an object")
-            data = await in_form(await ahead.data_of(instance), instance, form, self._transcoder, view)
+            data = await in_form(await ahead.leaving(instance), instance, form, self._transcoder, view)
             answer = await requestor.store(form, instance.sop_class_uid, instance.sop_instance_uid, data)
         except (BadInput, DamagedData, LimitExceeded, NotFound, NotSupported) as error:
             live.failed, live.why = live.failed + 1, live.why or error.detail or error.sentence

@@ -114,7 +114,7 @@ def encode(text: str, charset: Charset) -> bytes:
 def _holds_utf8(raw: bytes) -> bool:
     if raw.isascii():
         return False
-    if _SWEDISH_IN_UTF8.search(raw):
+    if b"\xc3" in raw and _SWEDISH_IN_UTF8.search(raw):
         return True
     try:
         raw.decode("utf-8")

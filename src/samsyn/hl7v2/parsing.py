@@ -6,9 +6,9 @@ a small multiple of the message. Field numbers are the standard's: MSH-1 is the 
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import pairwise
 
 from samsyn.errors import BadInput, LimitExceeded, NotSupported
@@ -59,7 +59,7 @@ class Segment:
     @property
     def kind(self) -> str:
         """What it tells about, in upper case: OBX-3 observation identifier, NTE-4 comment type; field 1 of others."""
-        return self.code(3 if self.name == "OBX" else 4 if self.name == "NTE" else 1)
+        return self.code(kind_field(self.name))
 
     def code(self, field: int) -> str:
         """The first component in upper case, as codes are compared."""
@@ -100,29 +100,34 @@ class Segment:
             return raw if component == 1 and repetition == 1 and subcomponent <= 1 else ""
         if field <= 2 and self.name == "MSH":
             return self._read(field, component, subcomponent, repetition)
-        if self.grammar.is_plain:
-            return self._plain_text(raw, component, subcomponent) if repetition == 1 else ""
+        grammar = self.grammar
+        if grammar.is_plain:
+            if repetition != 1:
+                return ""
+            parts = grammar.parts.get(raw) or self._plain_parts(raw)
+            if not 0 < component <= len(parts):
+                return ""
+            value = parts[component - 1]
+            if subcomponent:
+                value = self._subcomponent(value, subcomponent)
+            return "" if value == '""' else value.strip()
         place = (raw, component, subcomponent, repetition)
-        known = self.grammar.texts.get(place)
+        known = grammar.texts.get(place)
         if known is None:
-            known = self.grammar.texts[place] = self._read(field, component, subcomponent, repetition)
+            known = grammar.texts[place] = self._read(field, component, subcomponent, repetition)
         return known
 
-    def _plain_text(self, raw: str, component: int, subcomponent: int) -> str:
-        parts = self.grammar.parts.get(raw)
-        if parts is None:
-            parts = self.grammar.parts[raw] = self._cut_components(raw)
-        if not 0 < component <= len(parts):
-            return ""
-        value = parts[component - 1]
-        if subcomponent:
-            value = self._subcomponent(value, subcomponent)
-        return "" if value == '""' else value.strip()
+    def _plain_parts(self, raw: str) -> tuple[str, ...]:
+        """The components of a plain field, kept for the next who asks."""
+        parts = self.grammar.parts[raw] = self._cut_components(raw)
+        return parts
 
     def _read(self, field: int, component: int, subcomponent: int, repetition: int) -> str:
         raw = self.fields[field]
         if repetition == 1 and not subcomponent and self._is_plain(raw):
-            return self._plain_text(raw, component, 0)
+            parts = self.grammar.parts.get(raw) or self._plain_parts(raw)
+            value = parts[component - 1] if 0 < component <= len(parts) else ""
+            return "" if value == '""' else value.strip()
         raw = self._component(field, component, repetition)
         if subcomponent:
             raw = self._subcomponent(raw, subcomponent)
@@ -183,30 +188,75 @@ class Segment:
             raise self.fault(field, error.detail) from None
 
 
+def kind_field(name: str) -> int:
+    """The field of such a segment that tells what it is about."""
+    return 3 if name == "OBX" else 4 if name == "NTE" else 1
+
+
 class Segments(tuple[Segment, ...]):
     """Segments in order that are found by name or kind without looking at the others: a report has dozens of OBX."""
 
-    @cached_property
-    def by_name(self) -> dict[str, list[Segment]]:
-        """Those of each name, in order."""
-        known: dict[str, list[Segment]] = {}
-        for segment in self:
-            known.setdefault(segment.name, []).append(segment)
-        return known
+    by_name: dict[str, list[Segment]]
+    """Those of each name, in order."""
+    _codes: dict[tuple[str, int], list[str]]
+
+    def __new__(
+        cls, segments: Iterable[Segment] = (), by_name: dict[str, list[Segment]] | None = None
+    ) -> "Segments":
+        """`by_name`: the same segments by their names, for who has them so already."""
+        made = super().__new__(cls, segments)
+        if by_name is None:
+            by_name = {}
+            for segment in made:
+                by_name.setdefault(segment.name, []).append(segment)
+        made.by_name = by_name
+        made._codes = {}
+        return made
 
     def named(self, name: str) -> Sequence[Segment]:
         """Those of that name, in order."""
         return self.by_name.get(name, ())
 
+    def codes(self, name: str, field: int) -> list[str]:
+        """`Segment.code` of each of that name, in order; what stands alike is read once."""
+        found = self._codes.get((name, field))
+        if found is None:
+            segments = self.by_name.get(name, [])
+            raws = [each.fields[field] if field < len(each.fields) else "" for each in segments]
+            known: dict[str, str] = {}
+            if len(set(raws)) > 1:
+                for segment, raw in zip(segments, raws, strict=True):
+                    if raw not in known:
+                        known[raw] = segment.code(field)
+                found = [known[raw] for raw in raws]
+            else:
+                found = [segments[0].code(field)] * len(raws) if segments else []
+            self._codes[name, field] = found
+        return found
+
+    def kinds(self, name: str) -> list[str]:
+        """`Segment.kind` of each of that name, in order."""
+        return self.codes(name, kind_field(name))
+
     def of_kind(self, name: str, kind: str) -> list[Segment]:
         """Those of that name that tell about `kind` (upper case), in order."""
-        return [segment for segment in self.named(name) if segment.kind == kind]
+        kinds = self.kinds(name)
+        if kind not in kinds:
+            return []
+        return [segment for segment, each in zip(self.by_name[name], kinds, strict=True) if each == kind]
+
+    def after(self, position: int) -> "Segments":
+        """These without the first so many."""
+        left = dict(self.by_name)
+        for segment in self[:position]:
+            others = left.pop(segment.name)[1:]
+            if others:
+                left[segment.name] = others
+        return Segments(self[position:], left)
 
     def with_header(self, header: Segment) -> "Segments":
         """These and the message's header."""
-        made = Segments((*self, header))
-        made.__dict__["by_name"] = {**self.by_name, header.name: [header]}
-        return made
+        return Segments((*self, header), {**self.by_name, header.name: [header]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,17 +393,18 @@ def _segments(lines: Sequence[str], delimiters: Delimiters, charset: Charset) ->
     mark = delimiters.field
     plain, other = Grammar(delimiters, charset, True), Grammar(delimiters, charset)
     all_plain = _is_plain("".join(lines[1:]), delimiters, charset)
-    counts: dict[str, int] = {}
+    by_name: dict[str, list[Segment]] = {}
     segments: list[Segment] = []
     for line in lines:
         name = line[:3]
-        sequence = counts.get(name, 0) + 1
-        if (sequence == 1 and not _NAME.fullmatch(name)) or (len(line) > 3 and line[3] != mark):
+        alike = by_name.get(name)
+        if (alike is None and not _NAME.fullmatch(name)) or (len(line) > 3 and line[3] != mark):
             raise BadInput(
                 f"segment {len(segments) + 1} does not begin with a segment name and the field separator "
                 "(a line break inside a text must be sent as \\.br\\)"
             )
-        counts[name] = sequence
+        if alike is None:
+            alike = by_name[name] = []
         fields = tuple(line.split(mark, MAX_HL7_FIELDS))
         if len(fields) > MAX_HL7_FIELDS:
             raise LimitExceeded(f"MAX_HL7_FIELDS: more than {MAX_HL7_FIELDS}")
@@ -362,12 +413,14 @@ def _segments(lines: Sequence[str], delimiters: Delimiters, charset: Charset) ->
             fields = (name, mark, *fields[1:])
         else:
             is_plain = all_plain or _is_plain(line, delimiters, charset)
-        segments.append(Segment(name, sequence, fields, plain if is_plain else other))
-    if counts["MSH"] > 1:
+        segment = Segment(name, len(alike) + 1, fields, plain if is_plain else other)
+        alike.append(segment)
+        segments.append(segment)
+    if len(by_name["MSH"]) > 1:
         raise BadMessage(
             "MSH", 2, 0, "one block holds two messages; each needs its own frame", SEGMENT_SEQUENCE
         )
-    return Segments(segments)
+    return Segments(segments, by_name)
 
 
 def _cut(raw: str, delimiter: str, most: int, limit: str) -> tuple[str, ...]:

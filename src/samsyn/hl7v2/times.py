@@ -6,7 +6,7 @@ A missing or impossible time never becomes the present moment or a neighbouring 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
 from functools import lru_cache
 
@@ -103,6 +103,17 @@ def _quick(text: str) -> PointInTime | None:
         return None
     early, late = _ahead(told.year, told.month, told.day, told.hour)
     return PointInTime(told - early, Precision.SECOND, text) if early == late else None
+
+
+def is_day(text: str) -> bool:
+    """Whether this is a day of the calendar as YYYYMMDD, within the years that are no typing errors."""
+    if not text.isdecimal() or not text.isascii() or not FIRST_YEAR <= int(text[:4]) <= LAST_YEAR:
+        return False
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def write_time(moment: datetime) -> str:

@@ -6,6 +6,7 @@ Pure: nothing is filed. Places are told by the line of the file that the segment
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from samsyn.errors import SamsynError
 from samsyn.hl7v2.acknowledgement import verdict_on
@@ -49,27 +50,14 @@ class Trial:
     them."""
 
 
-@dataclass(slots=True)
-class _Watched(Segment):
-    """A segment that notes which of its fields were asked for."""
+class _Watched(tuple[str, ...]):
+    """A segment's fields that note which of them were asked for."""
 
     asked: set[int]
 
-    def _repeated(self, field: int) -> tuple[str, ...]:
+    def __getitem__(self, field: Any) -> Any:
         self.asked.add(field)
-        return Segment._repeated(self, field)
-
-    def every(self, field: int) -> list[str]:
-        self.asked.add(field)
-        return Segment.every(self, field)
-
-    def code(self, field: int) -> str:
-        self.asked.add(field)
-        return Segment.code(self, field)
-
-    def text(self, field: int, component: int = 1, subcomponent: int = 0, repetition: int = 1) -> str:
-        self.asked.add(field)
-        return Segment.text(self, field, component, subcomponent, repetition)
+        return super().__getitem__(field)
 
 
 def try_file(raw: bytes, profile: Profile, sender: Sender) -> list[Trial]:
@@ -111,10 +99,12 @@ def _refused(
 
 
 def _watched(message: Message) -> Message:
-    watched = (
-        _Watched(each.name, each.sequence, each.fields, each.grammar, set()) for each in message.segments
-    )
-    return replace(message, segments=Segments(watched))
+    segments = []
+    for each in message.segments:
+        fields = _Watched(each.fields)
+        fields.asked = set()
+        segments.append(Segment(each.name, each.sequence, fields, each.grammar))
+    return replace(message, segments=Segments(segments))
 
 
 def _lines_of(raw: bytes, segments: Sequence[Segment], first_line: int) -> tuple[tuple[int, Segment], ...]:
@@ -148,7 +138,7 @@ def _line(note: str, lines: Sequence[tuple[int, Segment]]) -> int:
 def _unread(lines: Sequence[tuple[int, Segment]]) -> tuple[Remark, ...]:
     remarks = []
     for line, segment in lines:
-        asked = segment.asked if isinstance(segment, _Watched) else set()
+        asked = segment.fields.asked if isinstance(segment.fields, _Watched) else set()
         passed = _ALWAYS_READ.get(segment.name, ())
         left = [
             number

@@ -13,6 +13,9 @@ from samsyn.limits import MAX_UID_CHARACTERS
 from samsyn.model.organisation import Owner
 
 _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*)){2,}")
+_IN_SEQUENCE = ("PID", "ORC", "OBR")
+_LONGEST_HEAD = 16
+"""Segments of a message among which patient and order usually stand: the dozens behind are its lines."""
 _UID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 
 
@@ -153,6 +156,8 @@ def order_groups(message: Message) -> list[Segments]:
     A group begins with ORC, or with an OBR when the group before already has one; whatever follows (NTE, OBX,
     IPC, Z-segments) belongs to it. A second PID begins a new patient, which the groups after it belong to.
     """
+    if _is_one_order(message.segments):
+        return [message.segments]
     head: list[Segment] = []
     groups: list[list[Segment]] = []
     current = head
@@ -171,9 +176,20 @@ def order_groups(message: Message) -> list[Segments]:
     return [Segments(group) for group in groups]
 
 
-def own_segments(group: Sequence[Segment]) -> Segments:
+def _is_one_order(segments: Segments) -> bool:
+    """Whether the message is one order of one patient, in the usual sequence: PID, ORC, OBR."""
+    by_name = segments.by_name
+    for name in _IN_SEQUENCE:
+        if name in by_name and len(by_name[name]) > 1:
+            return False
+    present = [segment.name for segment in segments[:_LONGEST_HEAD] if segment.name in _IN_SEQUENCE]
+    wanted = [name for name in _IN_SEQUENCE if name in by_name]
+    return len(wanted) > 0 and wanted[-1] != "PID" and present == wanted
+
+
+def own_segments(group: Segments) -> Segments:
     """The group without the patient's and message's head: from its ORC or OBR on."""
     for position, segment in enumerate(group):
         if segment.name in ("ORC", "OBR"):
-            return Segments(group[position:])
+            return group.after(position)
     return Segments()

@@ -132,6 +132,7 @@ def add_instance(
         content_date=_date(values.get(0x00080023, "")),
         content_time=_time(values.get(0x00080033, "")),
         sha256=transaction.body_sha256,
+        checksum=transaction.body_checksum,
         pixel_offset=pixels.offset if pixels else -1,
         pixel_length=pixels.length if pixels else 0,
         pixel_rows=pixels.rows if pixels else 0,

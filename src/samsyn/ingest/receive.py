@@ -7,24 +7,28 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from samsyn import limits
 from samsyn.access.events import Activity, Event
 from samsyn.audit import journal as audit
 from samsyn.clock import Clock
+from samsyn.dicom.alike import Alike
+from samsyn.dicom.outline import Outline
 from samsyn.dicom.reading import Summary, summarize
 from samsyn.dicom.rejection import KEY_OBJECT_SELECTION, read_rejection
 from samsyn.dicom.sop_classes import is_private, is_storage_class
 from samsyn.errors import (
     DifferentBytes,
     IdentityConflict,
+    LimitExceeded,
     Mismatch,
     NotSupported,
     SamsynError,
     UnknownIssuer,
 )
 from samsyn.ingest import filing, rejecting
+from samsyn.ingest.arriving import LargeArrival
 from samsyn.jobs import queue
 from samsyn.model.audit import AuditEntry
 from samsyn.model.patient import Demographics, DemographicsOrigin, PatientIdentifier
@@ -35,6 +39,9 @@ from samsyn.patients import corrections, findings, registry
 from samsyn.patients.findings import FindingKind
 from samsyn.patients.identifiers import identify
 from samsyn.patients.likeness import Agreement
+from samsyn.store.batch import Ahead
+from samsyn.store.blank import blank
+from samsyn.store.spool import SpooledBody
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
@@ -48,6 +55,10 @@ _LOOK_UP: Final = (
     " LEFT JOIN study ON study_uid = ? LEFT JOIN series ON series_uid = ?"
 )
 _NOTED_VISITS = 20_000
+_KNOWN_HEADERS: Final = 64
+"""Kinds of object of a sender whose headers are known, at most 0.4 MiB each (`Alike`)."""
+_Compared: TypeAlias = tuple[str, PatientIdentifier, Demographics]
+"""Study, whose it is said to be, and what the header says about the person."""
 _BURST_RATE = 50
 """Instances in one second that make a burst."""
 _BURST_LASTS_S = 3.0
@@ -72,11 +83,14 @@ class Arrival:
 class Intake:
     """Receives instances. One per server."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, largest_bytes: int = limits.MAX_INSTANCE_BYTES) -> None:
+        """`largest_bytes`: of one data set that is taken in by pieces, by setting."""
+        self._largest_bytes = min(largest_bytes, limits.MAX_INSTANCE_BYTES)
         self._store = store
         self._clock = clock
         self._noted: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._compared: OrderedDict[tuple[str, PatientIdentifier, Demographics], None] = OrderedDict()
+        self._compared: OrderedDict[_Compared, None] = OrderedDict()
+        self._alike: OrderedDict[tuple[str, str], Alike] = OrderedDict()
         self.stored = 0
         self.held = 0
         self.repeated = 0
@@ -96,10 +110,14 @@ class Intake:
         self._in_second += 1
         self._rate = max(self._rate, self._in_second)
 
+    def large(self, eased: Callable[[], None]) -> LargeArrival:
+        """For a data set that turns out to be larger than limits.SPOOLED_ABOVE_BYTES while it arrives."""
+        return LargeArrival(self._store.spool, self._largest_bytes, "[data] largest_object_mib", eased)
+
     async def receive(
         self,
         arrival: Arrival,
-        data: bytes | bytearray,
+        data: bytes | bytearray | SpooledBody,
         after: Callable[[Transaction], None] | None = None,
     ) -> tuple[Receipt, Summary]:
         """Takes one data set (without file meta) and returns when it is durable; `after` runs in the same record
@@ -111,19 +129,27 @@ class Intake:
         Raises BadInput, LimitExceeded, Mismatch, NotSupported (nothing kept), OutOfResources, StoreFailed.
         """
         self._note_arrival()
-        summary = await self._read(data, arrival.transfer_syntax_uid)
+        summary = await self._read(arrival, data)
         _check_envelope(arrival, summary)
         note = None
         if summary.sop_class_uid == KEY_OBJECT_SELECTION:
+            if isinstance(data, SpooledBody):
+                raise LimitExceeded(
+                    "SPOOLED_ABOVE_BYTES: a key object selection names objects and holds none"
+                )
             note = await asyncio.to_thread(read_rejection, bytes(data), arrival.transfer_syntax_uid)
-        stores = self._decision(arrival, summary, note)
+        stores, ahead = self._decision(arrival, summary, note)
 
-        def decide(transaction: Transaction) -> None:
-            stores(transaction)
+        def decide(transaction: Transaction) -> _Compared | None:
+            compared = stores(transaction)
             if after is not None and transaction.outcome != "held":
                 after(transaction)
+            return compared
 
-        receipt = (await self._store.commit(decide, data, arrival.session_id)).receipt
+        committed = await self._store.commit(decide, data, ahead, arrival.session_id)
+        receipt = committed.receipt
+        if committed.value is not None:
+            self._remember(committed.value)
         self._count(receipt, arrival.session_id, summary.study_uid)
         return receipt, summary
 
@@ -134,33 +160,50 @@ class Intake:
         """
         if not self._store.goes_at_once(arrival.session_id, len(data)):
             return None
-        summary = summarize(memoryview(data), arrival.transfer_syntax_uid)
+        summary = summarize(memoryview(data), arrival.transfer_syntax_uid, self._alike_of(arrival))
         _check_envelope(arrival, summary)
         if summary.sop_class_uid == KEY_OBJECT_SELECTION:
             return None
-        decide = self._decision(arrival, summary, None)
-        committed = self._store.commit_at_once(decide, data)
+        decide, ahead = self._decision(arrival, summary, None)
+        committed = self._store.commit_at_once(decide, data, ahead)
         if committed is None:
             return None
+        if committed.value is not None:
+            self._remember(committed.value)
         self._note_arrival()
         self._count(committed.receipt, arrival.session_id, summary.study_uid)
         return committed.receipt
 
     def _decision(
         self, arrival: Arrival, summary: Summary, note: RejectionNote | None
-    ) -> Callable[[Transaction], None]:
-        """What the writer is to run."""
+    ) -> tuple[Callable[[Transaction], _Compared | None], Ahead]:
+        """What the writer is to run, and what that asks first."""
         identifier, doubt = (
             (arrival.decided, None) if arrival.decided else self._identify(arrival.sender, summary)
         )
-        return lambda transaction: self._decide(transaction, arrival, summary, identifier, doubt, note)
+        return (
+            lambda transaction: self._decide(transaction, arrival, summary, identifier, doubt, note),
+            _question(summary, identifier),
+        )
 
-    @staticmethod
-    async def _read(data: bytes | bytearray, transfer_syntax_uid: str) -> Summary:
+    async def _read(self, arrival: Arrival, data: bytes | bytearray | SpooledBody) -> Summary:
+        syntax = arrival.transfer_syntax_uid
+        if isinstance(data, SpooledBody):
+            return await asyncio.to_thread(_summarize_large, data, syntax)
         view = memoryview(data)
-        if len(data) < _SMALL_BYTES:
-            return summarize(view, transfer_syntax_uid)
-        return await asyncio.to_thread(summarize, view, transfer_syntax_uid)
+        if len(data) >= _SMALL_BYTES:
+            return await asyncio.to_thread(summarize, view, syntax)
+        return summarize(view, syntax, self._alike_of(arrival))
+
+    def _alike_of(self, arrival: Arrival) -> Alike:
+        """What is known of the headers that this sender gives objects of this class."""
+        kind = (arrival.sender.name, arrival.sop_class_uid)
+        alike = self._alike.get(kind)
+        if alike is None:
+            alike = self._alike[kind] = Alike()
+            if len(self._alike) > _KNOWN_HEADERS:
+                self._alike.popitem(last=False)
+        return alike
 
     def _identify(
         self, sender: Sender, summary: Summary
@@ -185,7 +228,9 @@ class Intake:
         identifier: PatientIdentifier | None,
         doubt: type[SamsynError] | None,
         note: RejectionNote | None,
-    ) -> None:
+    ) -> _Compared | None:
+        """What was compared on the way, None when nothing was stored. It is remembered when it is durable: a decision
+        that is run again must not find its own traces."""
         found = _look_up(transaction, summary, identifier)
         if found.sha256 is not None:
             if (found.sha256, found.transfer_syntax) == (
@@ -193,19 +238,19 @@ class Intake:
                 arrival.transfer_syntax_uid,
             ):
                 transaction.outcome = "already-stored"
-                return
+                return None
             if corrections.was_original(transaction, summary.sop_instance_uid, transaction.body_sha256):
                 transaction.outcome = "already-stored"
-                return
+                return None
             _hold(transaction, arrival, summary, DifferentBytes, identifier)
-            return
+            return None
         if identifier is None:
             _hold(transaction, arrival, summary, doubt or UnknownIssuer, None)
-            return
+            return None
         if _contradicts(transaction, found):
             _hold(transaction, arrival, summary, IdentityConflict, identifier)
             _follow_correction(transaction, summary, found.patient_key)
-            return
+            return None
         patient_key, study_key, series_key = found.patient_key, found.study_key, found.series_key
         said = filing.demographics_of(summary)
         compared = (summary.study_uid, identifier, said)
@@ -214,7 +259,7 @@ class Intake:
             comparison = findings.agreement(transaction, patient_key, said)
             if comparison.agreement is Agreement.CONTRADICTS and arrival.decided is None:
                 _hold(transaction, arrival, summary, IdentityConflict, identifier)
-                return
+                return None
             differing = comparison.fields
         if patient_key is None or study_key is None:
             own = Demographics() if arrival.decided else said
@@ -227,7 +272,6 @@ class Intake:
             findings.note(
                 transaction, FindingKind.IMAGE_HEADER, summary.study_uid, patient_key, owner, differing
             )
-        self._remember(compared)
         if series_key is None:
             series_key = filing.add_series(transaction, summary, study_key)
         filing.add_instance(transaction, arrival.sender, summary, arrival.transfer_syntax_uid, series_key)
@@ -247,8 +291,9 @@ class Intake:
             )
         elif (arrival.session_id, summary.study_uid) not in self._noted:
             audit.append(transaction, _entry(arrival, summary, patient_key))
+        return compared
 
-    def _remember(self, compared: tuple[str, PatientIdentifier, Demographics]) -> None:
+    def _remember(self, compared: _Compared) -> None:
         """The next instance with the same header needs no comparison."""
         self._compared[compared] = None
         if len(self._compared) > _NOTED_VISITS:
@@ -264,6 +309,12 @@ class Intake:
             self.held += 1
         else:
             self.repeated += 1
+
+
+def _summarize_large(body: SpooledBody, transfer_syntax_uid: str) -> Summary:
+    with blank(len(body)) as pages, memoryview(pages) as outline:
+        Outline(body.read, outline, transfer_syntax_uid)
+        return summarize(outline, transfer_syntax_uid)
 
 
 def _check_envelope(arrival: Arrival, summary: Summary) -> None:
@@ -292,18 +343,26 @@ class _Known(NamedTuple):
     any_settled: int
 
 
-def _look_up(transaction: Transaction, summary: Summary, identifier: PatientIdentifier | None) -> _Known:
-    """All in one question: the writer's thread passes here for every instance."""
-    known = _Known(
-        *transaction.one(
-            _LOOK_UP,
-            summary.sop_instance_uid,
-            identifier.value if identifier else None,
-            identifier.issuer if identifier else None,
-            summary.study_uid,
-            summary.series_uid,
-        )
+def _question(summary: Summary, identifier: PatientIdentifier | None) -> Ahead:
+    """What is known about an instance, all in one."""
+    value, issuer = (identifier.value, identifier.issuer) if identifier else (None, None)
+    return Ahead(
+        _LOOK_UP,
+        (summary.sop_instance_uid, value, issuer, summary.study_uid, summary.series_uid),
+        {
+            "instance": ("sop_uid", summary.sop_instance_uid),
+            "patient_identifier": ("value", value),
+            "study": ("study_uid", summary.study_uid),
+            "series": ("series_uid", summary.series_uid),
+            "series_object": None,
+        },
     )
+
+
+def _look_up(transaction: Transaction, summary: Summary, identifier: PatientIdentifier | None) -> _Known:
+    """The writer's thread passes here for every instance."""
+    question = _question(summary, identifier)
+    known = _Known(*transaction.one(question.sql, *question.parameters))
     if known.sha256 is not None or not known.any_settled:
         return known
     settled = transaction.settled(summary.sop_instance_uid)

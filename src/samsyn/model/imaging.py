@@ -51,6 +51,8 @@ class StoredInstance:
     number: int | None
     location: BodyLocation
     sha256: bytes
+    checksum: int | None
+    """The quick check of the body (`store.checksum`); None = it came before there was one."""
     pixels: PixelLayout | None
 
 

@@ -118,29 +118,37 @@ Predicate: TypeAlias = (
 
 def holds(predicate: Predicate, item: Item) -> bool:
     """Whether the item may be seen under the predicate."""
-    match predicate:
-        case Nothing():
-            return False
-        case Everything():
-            return True
-        case PatientIn(keys):
-            return item.patient_key in keys
-        case ProviderIs(provider):
-            return bool(provider) and item.provider == provider
-        case UnitIs(provider, unit):
-            return bool(provider) and bool(unit) and (item.provider, item.unit) == (provider, unit)
-        case HasOwner():
-            return bool(item.provider) and bool(item.unit)
-        case Overlaps(spans):
-            return touches(spans, item.begins, item.ends)
-        case IsPreliminary():
-            return item.preliminary
-        case AllOf(parts):
-            return all(holds(part, item) for part in parts)
-        case AnyOf(parts):
-            return any(holds(part, item) for part in parts)
-        case Without(part):
-            return not holds(part, item)
+    # It is asked for every object that is read: plain tests, the most frequent first, take a fifth of what patterns
+    # and generators take.
+    if isinstance(predicate, AllOf):
+        for part in predicate.parts:  # noqa: SIM110 - see above
+            if not holds(part, item):
+                return False
+        return True
+    if isinstance(predicate, AnyOf):
+        for part in predicate.parts:  # noqa: SIM110 - see above
+            if holds(part, item):
+                return True
+        return False
+    if isinstance(predicate, PatientIn):
+        return item.patient_key in predicate.keys
+    if isinstance(predicate, ProviderIs):
+        return bool(predicate.provider) and item.provider == predicate.provider
+    if isinstance(predicate, UnitIs):
+        return (
+            bool(predicate.provider)
+            and bool(predicate.unit)
+            and (item.provider, item.unit) == (predicate.provider, predicate.unit)
+        )
+    if isinstance(predicate, HasOwner):
+        return bool(item.provider) and bool(item.unit)
+    if isinstance(predicate, Overlaps):
+        return touches(predicate.spans, item.begins, item.ends)
+    if isinstance(predicate, IsPreliminary):
+        return item.preliminary
+    if isinstance(predicate, Without):
+        return not holds(predicate.part, item)
+    return isinstance(predicate, Everything)  # what is left is that, or Nothing
 
 
 def touches(spans: tuple[Span, ...], begins: int | None, ends: int | None) -> bool:

@@ -5,8 +5,8 @@ Stored values of at most 16 bits go through one table that composes all steps, s
 
 import io
 import math
-from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import imagecodecs
 import numpy as np
@@ -28,12 +28,14 @@ from samsyn.render.words import (
 )
 
 Reals: TypeAlias = NDArray[np.float32]
-Counted: TypeAlias = Callable[[], tuple[Reals, NDArray[np.float64]]]
-"""Levels that occur and how often; asked for only when no window is known."""
 
 _DARK_SHARE: Final = 0.01
 _BRIGHT_SHARE: Final = 0.995
 """Shares of the pixels that a guessed window leaves black and white at most."""
+_KEPT_TABLES: Final = 32
+"""Tables of 64 KiB: the windows that a few readers look through."""
+_LOOKED_UP_AT_ONCE: Final = 16_384
+"""Pixels whose places in the table, of eight bytes each, stay in the processor's cache."""
 _MAX_ASPECT: Final = 20.0
 """A pixel more than this many times as long as wide is a typing error and shown square."""
 
@@ -87,11 +89,11 @@ def eight_bits(
         return palette_to_rgb(pixels, values.palette)
     if window is not None and not usable(window):
         raise BadInput("the window can not be followed")
+    if pixels.dtype.itemsize <= 2 and (window or values.voi_lut or _own_window(values)):
+        return _looked_up(_table_of(pixels.dtype.str, _Form.of(layout), values, window), pixels)
     levels = _levels(pixels, layout, values)
-    shown = _shown(levels.reals, layout, values, window, levels.counted)
-    if levels.padding is not None:
-        shown[levels.padding] = 0
-    return levels.picture(shown)
+    shown = _shown(levels, _Form.of(layout), values, window)
+    return _looked_up(shown, pixels) if isinstance(levels, _Table) else shown
 
 
 def _eight_of_colour(pixels: NDArray[Any], bits: int) -> Bytes:
@@ -110,6 +112,10 @@ def usable(window: Window) -> bool:
     return window.width >= 1.0 if window.voi is Voi.LINEAR else window.width > 0.0
 
 
+def _own_window(values: DisplayValues) -> Window | None:
+    return next((known for known in values.windows if usable(known)), None)
+
+
 def fitting_window(pixels: NDArray[Any], layout: PixelLayout, values: DisplayValues) -> Window:
     """The window that a grey frame without one is shown with; NotSupported for colour."""
     if pixels.ndim == 3 or layout.photometric == "PALETTE COLOR":
@@ -117,15 +123,51 @@ def fitting_window(pixels: NDArray[Any], layout: PixelLayout, values: DisplayVal
     return guessed_window(*_levels(pixels, layout, values).counted())
 
 
+class _Form(NamedTuple):
+    """What a table depends on of the layout, so that it serves every frame of this form."""
+
+    bits_allocated: int
+    signed: bool
+    is_inverted: bool
+
+    @classmethod
+    def of(cls, layout: PixelLayout) -> "_Form":
+        """The form of a grey layout."""
+        return cls(layout.bits_allocated, layout.signed, layout.photometric == "MONOCHROME1")
+
+
+@lru_cache(maxsize=_KEPT_TABLES)
+def _table_of(kind: str, form: _Form, values: DisplayValues, window: Window | None) -> Bytes:
+    """What every value of samples of this dtype is shown as, where no pixel needs to be counted for it. Kept: the
+    pictures of a series have the same one."""
+    shown = _shown(_Table(np.empty(0, kind), form, values), form, values, window)
+    shown.flags.writeable = False
+    return shown
+
+
+def _looked_up(shown: Bytes, pixels: NDArray[Any]) -> Bytes:
+    """The frame, from what every possible value is shown as."""
+    picture = np.empty(pixels.shape, np.uint8)
+    flat, seen = pixels.view(f"u{pixels.dtype.itemsize}").reshape(-1), picture.reshape(-1)
+    places = np.empty(min(_LOOKED_UP_AT_ONCE, flat.size), np.intp)
+    for begin in range(0, flat.size, _LOOKED_UP_AT_ONCE):
+        part = flat[begin : begin + _LOOKED_UP_AT_ONCE]
+        some = places[: part.size]
+        np.copyto(some, part)
+        # Every value has its place; "wrap" leaves out numpy's copy of the result, which "raise" makes.
+        np.take(shown, some, out=seen[begin : begin + part.size], mode="wrap")
+    return picture
+
+
 class _Table:
     """All steps composed into one table over the values that the sample format can hold."""
 
-    def __init__(self, pixels: NDArray[Any], layout: PixelLayout, values: DisplayValues) -> None:
+    def __init__(self, pixels: NDArray[Any], form: _Form, values: DisplayValues) -> None:
         width = pixels.dtype.itemsize
         self._size = 1 << (8 * width)
         possible = np.arange(self._size, dtype=np.uint32).astype(f"u{width}").view(pixels.dtype)
         self._raw = pixels.view(f"u{width}")
-        self.padding = _padding_mask(possible, values, layout)
+        self.padding = _padding_mask(possible, values, form)
         self.reals = _modality(possible, values)
 
     def counted(self) -> tuple[Reals, NDArray[np.float64]]:
@@ -136,16 +178,12 @@ class _Table:
         seen = counts > 0
         return self.reals[seen], counts[seen]
 
-    def picture(self, shown: Bytes) -> Bytes:
-        """The frame, from what every possible value is shown as."""
-        return np.take(shown, self._raw)
-
 
 class _Every:
     """32-bit samples (dose grids): every pixel is computed."""
 
-    def __init__(self, pixels: NDArray[Any], layout: PixelLayout, values: DisplayValues) -> None:
-        self.padding = _padding_mask(pixels, values, layout)
+    def __init__(self, pixels: NDArray[Any], form: _Form, values: DisplayValues) -> None:
+        self.padding = _padding_mask(pixels, values, form)
         self.reals = _modality(pixels, values)
 
     def counted(self) -> tuple[Reals, NDArray[np.float64]]:
@@ -153,32 +191,27 @@ class _Every:
         tissue = self.reals if self.padding is None else self.reals[~self.padding]
         return tissue.reshape(-1), np.ones(tissue.size, np.float64)
 
-    def picture(self, shown: Bytes) -> Bytes:
-        """What was computed is the picture."""
-        return shown
-
 
 def _levels(pixels: NDArray[Any], layout: PixelLayout, values: DisplayValues) -> _Table | _Every:
-    return _Table(pixels, layout, values) if pixels.dtype.itemsize <= 2 else _Every(pixels, layout, values)
+    kind = _Table if pixels.dtype.itemsize <= 2 else _Every
+    return kind(pixels, _Form.of(layout), values)
 
 
-def _padding_mask(
-    stored: NDArray[Any], values: DisplayValues, layout: PixelLayout
-) -> NDArray[np.bool_] | None:
+def _padding_mask(stored: NDArray[Any], values: DisplayValues, form: _Form) -> NDArray[np.bool_] | None:
     """Where stored values mean "nothing was measured here": shown black and left out of guessed windows."""
     if values.padding is None:
         return None
-    low, high = sorted(_as_stored(value, layout) for value in values.padding)
+    low, high = sorted(_as_stored(value, form) for value in values.padding)
     mask = (stored >= low) & (stored <= high)
     # A padding range that is everything hides the picture: a typing error in the header, not followed.
     return None if mask.all() else mask
 
 
-def _as_stored(value: int, layout: PixelLayout) -> int:
+def _as_stored(value: int, form: _Form) -> int:
     """The padding value in the pixels' own signedness: its VR is often that of the other one."""
-    span = 1 << layout.bits_allocated
+    span = 1 << form.bits_allocated
     value %= span
-    return value - span if layout.signed and value >= span // 2 else value
+    return value - span if form.signed and value >= span // 2 else value
 
 
 def _modality(stored: NDArray[Any], values: DisplayValues) -> Reals:
@@ -196,11 +229,9 @@ def _modality(stored: NDArray[Any], values: DisplayValues) -> Reals:
     return reals
 
 
-def _shown(
-    reals: Reals, layout: PixelLayout, values: DisplayValues, window: Window | None, counted: Any
-) -> Bytes:
+def _shown(levels: _Table | _Every, form: _Form, values: DisplayValues, window: Window | None) -> Bytes:
     """VOI and presentation: a window that was asked for, else the header's LUT, else its window, else a guess."""
-    own = next((known for known in values.windows if usable(known)), None)
+    reals, own = levels.reals, _own_window(values)
     if window is not None:
         unit = _windowed(reals, window)
     elif values.voi_lut is not None:
@@ -208,10 +239,12 @@ def _shown(
     elif own is not None:
         unit = _windowed(reals, own)
     else:
-        unit = _windowed(reals, guessed_window(*counted()))
-    if layout.photometric == "MONOCHROME1":
+        unit = _windowed(reals, guessed_window(*levels.counted()))
+    if form.is_inverted:
         unit = np.float32(1.0) - unit
     eight: Bytes = np.rint(unit * np.float32(255.0)).astype(np.uint8)
+    if levels.padding is not None:
+        eight[levels.padding] = 0
     return eight
 
 

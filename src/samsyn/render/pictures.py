@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from samsyn.limits import MAX_KEPT_HEADERS, MAX_THUMBNAIL_SIDE, THUMBNAIL_SIDE
 from samsyn.model.imaging import StoredInstance
 from samsyn.render.children import DecodingChildren
 from samsyn.render.header import Document, PictureHeader, bulk_paths, ecg, picture_header
+from samsyn.render.here import PictureThreads, is_light
 from samsyn.render.kept import LASTING_REFUSALS, RenderedPictures, ThumbnailFolder
 from samsyn.render.words import (
     DecodedFrame,
@@ -95,6 +96,7 @@ class Pictures:
         """`derived` is a folder for files that can be made again."""
         self._retriever = retriever
         self._children = children
+        self._threads = PictureThreads()
         self._rendered = RenderedPictures(clock)
         self._thumbnails = ThumbnailFolder(derived / "thumbnails")
         self._series: OrderedDict[str, _Series] = OrderedDict()
@@ -134,8 +136,20 @@ class Pictures:
             raise NotSupported("video is not decoded")
         header = await self._header(view, instance)
         values = await self._windowed(view, instance, header.of_frame(number))
+        if is_light(instance.pixels, instance.transfer_syntax_uid, values.aspect, options):
+            source = await self._source(view, instance, number)
+            return await self._threads.picture(source, values, options, urgent)
         frame = await self._frame(view, instance, number, header)
         return await self._children.picture(frame, values, options, urgent)
+
+    async def _source(self, view: View, instance: StoredInstance, number: int) -> Callable[[], EncodedFrame]:
+        try:
+            read = await self._retriever.frame_source(view, instance, number)
+        except BadInput as error:
+            raise DamagedData(error.detail) from error
+        layout, syntax = instance.pixels, instance.transfer_syntax_uid
+        assert layout is not None
+        return lambda: EncodedFrame(read(), layout, syntax)
 
     async def frame_time_ms(self, view: View, instance: StoredInstance) -> float | None:
         """How long each frame of a clip is shown, as the header says; None = it says nothing. NotFound: hidden."""
@@ -158,12 +172,16 @@ class Pictures:
         self._retriever.check(view, instance)
         if not 16 <= side <= MAX_THUMBNAIL_SIDE:
             raise BadInput("the thumbnail is too large or too small")
-        kept = await asyncio.to_thread(self._thumbnails.get, instance, number, side)
-        if kept is not None:
-            return kept
-        made = await self._small(view, instance, number, side)
-        await asyncio.to_thread(self._thumbnails.put, instance, number, side, made)
-        return made
+        key = "thumbnail", instance.sha256, instance.sop_instance_uid, number, side
+        known = self._rendered.get(key)
+        if known is not None:
+            return known
+        found = await asyncio.to_thread(self._thumbnails.get, instance, number, side)
+        if found is None:
+            found = await self._small(view, instance, number, side)
+            await asyncio.to_thread(self._thumbnails.put, instance, number, side, found)
+        self._rendered.put(key, found)
+        return found
 
     async def _small(self, view: View, instance: StoredInstance, number: int, side: int) -> Picture:
         kind = kind_of(instance)

@@ -1,6 +1,6 @@
 """The words of rendering: what a picture depends on, as frozen values that parent and child share.
 
-Nothing here imports numpy or a codec: the parent process never touches pixels.
+Nothing here imports numpy or a codec.
 """
 
 from dataclasses import dataclass

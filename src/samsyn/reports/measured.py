@@ -42,6 +42,7 @@ class Measured:
         except NotFound:
             return []
         wanted = [each for each in instances if each.sop_class_uid in MEASUREMENT_CLASSES | DOSE_CLASSES]
+        wanted = [each for each in wanted if each.location.length <= limits.MAX_HEADER_BYTES]
         wanted = wanted[: limits.MAX_MEASURED_OBJECTS]
         if not wanted:
             return []

@@ -1,9 +1,11 @@
 """Instances, data sets, frames, metadata and bulk data under a View."""
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+import contextlib
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
+from typing import Final, TypeAlias
 
 import orjson
 
@@ -16,11 +18,14 @@ from samsyn.dicom.masking import masked
 from samsyn.dicom.overlay import overlaid, overlay_model
 from samsyn.dicom.structure import inflate
 from samsyn.dicom.transfer_syntaxes import DEFLATED_LITTLE
-from samsyn.errors import DamagedData, NotFound
+from samsyn.errors import DamagedData, LimitExceeded, NotFound
 from samsyn.model.amendment import Amendment
 from samsyn.model.imaging import StoredInstance
 from samsyn.model.predicate import NO_ITEM, Item, holds
+from samsyn.model.streamed import StreamedData
 from samsyn.retrieve.known import FrameTable, KnownObjects
+from samsyn.retrieve.look import Look
+from samsyn.store.checksum import Check, is_whole, reads_whole
 from samsyn.store.documents import BASE_MARK as BASE_MARK
 from samsyn.store.documents import Documents
 from samsyn.store.index import (
@@ -31,12 +36,19 @@ from samsyn.store.index import (
     rejected_rows,
 )
 from samsyn.store.index.port import IndexConnection
+from samsyn.store.large import is_large, leaving, small_value, value_span
 from samsyn.store.store import Store
 
 _CACHED_STUDIES = 256
 _CACHED_TABLES = 512
 _SMALL_READ = 1 * limits.MIB
 _PIECE_BYTES = 1 * limits.MIB
+AT_ONCE_BYTES: Final = 2 * limits.MIB
+"""Data sets in the page cache that are read without leaving the loop: 0.3 ms, while a change of threads costs 0.1."""
+
+Given: TypeAlias = memoryview | DamagedData | LimitExceeded | NotFound
+"""A data set, or why there is none."""
+_TAG = re.compile("[0-9A-F]{8}")
 
 
 class Retriever:
@@ -52,7 +64,7 @@ class Retriever:
 
     def item_of(self, view: View, study_uid: str) -> Item:
         """The study's facts; NotFound when it is absent or hidden from this reader."""
-        facts = self._store.peek(lambda connection: instance_rows.study_facts(connection, study_uid))
+        facts = self._store.recall(instance_rows.study_facts, study_uid)
         if not holds(view.predicate, facts[1] if facts else NO_ITEM) or facts is None:
             raise NotFound
         return facts[1]
@@ -66,7 +78,7 @@ class Retriever:
         self, view: View, study_uid: str, series_uid: str = "", sop_instance_uid: str = ""
     ) -> Sequence[StoredInstance]:
         """Instances of a study, a series or one instance, in order; NotFound when there are none to see."""
-        facts = self._store.peek(lambda connection: instance_rows.study_facts(connection, study_uid))
+        facts = self._store.recall(instance_rows.study_facts, study_uid)
         if not holds(view.predicate, facts[1] if facts else NO_ITEM) or facts is None:
             raise NotFound
         study_key, _, count = facts
@@ -89,13 +101,13 @@ class Retriever:
         """What rejection notes hide of a study from this reader."""
         if view.rejected_of and view.rejected_of == item.provider:
             return frozenset()
-        return self._store.peek(lambda connection: rejected_rows.hidden_of_study(connection, study_uid))
+        return self._store.recall(rejected_rows.hidden_of_study, study_uid)
 
     def check(self, view: View, instance: StoredInstance) -> None:
         """NotFound when the instance is hidden from this reader, also since it was looked up."""
         item = self.item_of(view, instance.study_uid)
         uid = instance.sop_instance_uid
-        if self._store.peek(lambda connection: rejected_rows.is_hidden(connection, uid)) and (
+        if self._store.recall(rejected_rows.is_hidden, uid) and (
             view.rejected_of != item.provider or not item.provider
         ):
             raise NotFound
@@ -149,48 +161,81 @@ class Retriever:
         return found
 
     async def data_set(self, view: View, instance: StoredInstance) -> bytes:
-        """The data set byte for byte as received; DamagedData when its hash does not fit any more."""
+        """The data set byte for byte as received; DamagedData when it is not whole any more."""
         await self._still_checked(view, instance)
         return await asyncio.to_thread(
             self._corrected, instance, self.amendments_of(view, instance.study_uid)
         )
 
     async def data_sets(
-        self, view: View, instances: Sequence[StoredInstance]
-    ) -> list[memoryview | DamagedData | NotFound]:
-        """Several data sets, which should be small ones, in one turn of a thread; faults stand in their place."""
-        hidden: set[str] = set()
-        for study_uid in {instance.study_uid for instance in instances}:
-            try:
-                item = self.item_of(await view.renew(view), study_uid)
-            except NotFound:
-                hidden |= {each.sop_instance_uid for each in instances if each.study_uid == study_uid}
-            else:
-                hidden |= self._rejected(view, item, study_uid)
-        corrections = {
-            study_uid: self.amendments_of(view, study_uid)
-            for study_uid in {each.study_uid for each in instances if each.sop_instance_uid not in hidden}
-        }
-        return await asyncio.to_thread(self._verified_group, instances, hidden, corrections)
+        self, view: View, instances: Sequence[StoredInstance], looked: dict[str, Look] | None = None
+    ) -> list[Given]:
+        """Several data sets, which should be small ones; faults stand in their place.
 
-    def _verified_group(
-        self,
-        instances: Sequence[StoredInstance],
-        hidden: set[str],
-        corrections: Mapping[str, tuple[Amendment, ...]],
-    ) -> list[memoryview | DamagedData | NotFound]:
-        shown = [instance.location for instance in instances if instance.sop_instance_uid not in hidden]
-        found: list[memoryview | DamagedData | NotFound] = []
+        Read at once where they lie in memory anyway, which is quicker than to change threads, else in one turn of a
+        thread. `looked`: what earlier calls with this View found of studies, kept by whoever calls often.
+        """
+        looks = looked if looked is not None else {}
+        for study_uid in {instance.study_uid for instance in instances}:
+            await self._look(view, study_uid, looks)
+        found = self._given_at_once(instances, looks)
+        return found or await asyncio.to_thread(self._given_by_thread, instances, looks)
+
+    async def _look(self, view: View, study_uid: str, looks: dict[str, Look]) -> None:
+        """Asks what the View, as the registers stand now, shows of a study, unless nothing was written since."""
+        view = await view.renew(view)
+        state = self._store.state
+        look = looks.get(study_uid)
+        if look is not None and look.view is view and state is not None and look.state == state:
+            return
+        hidden: frozenset[str] | None = None
+        corrections: tuple[Amendment, ...] = ()
+        with contextlib.suppress(NotFound):
+            shown = self._rejected(view, self.item_of(view, study_uid), study_uid)
+            corrections = self.amendments_of(view, study_uid)
+            hidden = shown
+        if self._store.state != state:
+            state = None  # something was written, or could not be, while the index was asked
+        looks[study_uid] = Look(view, state, hidden, corrections)
+
+    def _given_at_once(self, instances: Sequence[StoredInstance], looks: Mapping[str, Look]) -> list[Given]:
+        """What `data_sets` gives where that takes no time: no waiting for the disk, no SHA-256, no corrections; else
+        nothing."""
+        is_quick = (
+            sum(instance.location.length for instance in instances) <= AT_ONCE_BYTES
+            and not any(instance.checksum is None for instance in instances)
+            and not any(look.corrections for look in looks.values())
+        )
+        found: list[Given] = []
+        for instance in instances if is_quick else ():
+            if looks[instance.study_uid].hides(instance):
+                found.append(NotFound())
+                continue
+            try:
+                data = self._store.body_at_hand(instance.location)
+            except DamagedData:
+                data = None
+            if data is None or not is_whole(data, instance):
+                return []
+            found.append(data)
+        return found
+
+    def _given_by_thread(self, instances: Sequence[StoredInstance], looks: Mapping[str, Look]) -> list[Given]:
+        shown = [each.location for each in instances if not looks[each.study_uid].hides(each)]
+        found: list[Given] = []
         bodies = iter(self._store.bodies(shown))
         for instance in instances:
-            if instance.sop_instance_uid in hidden:
+            look = looks[instance.study_uid]
+            if look.hides(instance):
                 found.append(NotFound())
                 continue
             data = next(bodies)
-            if isinstance(data, DamagedData) or hashlib.sha256(data).digest() != instance.sha256:
+            if isinstance(data, LimitExceeded):
+                found.append(data)
+            elif isinstance(data, DamagedData) or not is_whole(data, instance):
                 found.append(DamagedData(f"instance {instance.sop_instance_uid}"))
-            elif corrections[instance.study_uid]:
-                laid_over = overlaid(data, instance.transfer_syntax_uid, corrections[instance.study_uid])
+            elif look.corrections:
+                laid_over = overlaid(data, instance.transfer_syntax_uid, look.corrections)
                 found.append(memoryview(laid_over))
             else:
                 found.append(data)
@@ -201,43 +246,73 @@ class Retriever:
         self.item_of(view, study_uid)
         return self._store.peek(lambda connection: amendment_rows.amendments_of(connection, study_uid))
 
-    def _corrected(self, instance: StoredInstance, corrections: tuple[Amendment, ...]) -> bytes:
-        data = self._verified(instance)
+    def _corrected(
+        self, instance: StoredInstance, corrections: tuple[Amendment, ...], proves: bool = False
+    ) -> bytes:
+        data = self._verified(instance, proves)
         return overlaid(data, instance.transfer_syntax_uid, corrections) if corrections else data
 
-    def _verified(self, instance: StoredInstance) -> bytes:
+    def _verified(self, instance: StoredInstance, proves: bool = False) -> bytes:
         place = instance.location
         data = self._store.body(place.segment, place.offset, place.length)
-        if hashlib.sha256(data).digest() != instance.sha256:
+        if not is_whole(data, instance, proves):
             raise DamagedData(f"instance {instance.sop_instance_uid}")
         return data
 
-    async def pieces(self, view: View, instance: StoredInstance) -> AsyncIterator[bytes]:
+    async def pieces(
+        self, view: View, instance: StoredInstance, proves: bool = False
+    ) -> AsyncIterator[bytes]:
         """The data set in order, in pieces of at most _PIECE_BYTES, for slow readers of large objects.
 
-        The last piece is given only when the hash of the whole fits; DamagedData in its place.
+        The last piece is given only when the whole has its checksum, or with `proves` its SHA-256: for promises, and
+        for copies that are kept elsewhere. DamagedData in its place.
         """
         await self._still_checked(view, instance)
-        if self.amendments_of(view, instance.study_uid):
-            data = await self.data_set(view, instance)
+        corrections = self.amendments_of(view, instance.study_uid)
+        if corrections and not is_large(instance):
+            data = await asyncio.to_thread(self._corrected, instance, corrections, proves)
             for first in range(0, len(data), _PIECE_BYTES):
                 yield data[first : first + _PIECE_BYTES]
             return
-        place, digest, offset = instance.location, hashlib.sha256(), 0
+        place, check, offset = instance.location, Check(instance, proves), 0
+        if corrections:
+            form = await asyncio.to_thread(leaving, self._store, instance, corrections)
+            await asyncio.to_thread(self._checked_piece, place.segment, place.offset, form.rest, check)
+            offset = form.rest
+            yield form.head
         while offset < place.length:
             length = min(_PIECE_BYTES, place.length - offset)
             piece = await asyncio.to_thread(
-                self._hashed_piece, place.segment, place.offset + offset, length, digest
+                self._checked_piece, place.segment, place.offset + offset, length, check
             )
             offset += length
-            if offset == place.length and digest.digest() != instance.sha256:
+            if offset == place.length and not check.fits():
                 raise DamagedData(f"instance {instance.sop_instance_uid}")
             yield piece
             await self._still_shown(view, instance.study_uid)
 
-    def _hashed_piece(self, segment: int, offset: int, length: int, digest: "hashlib._Hash") -> bytes:
+    async def streamed(self, view: View, instance: StoredInstance) -> StreamedData:
+        """A large data set for a receiver that can not be told in the middle that it is damaged: everything is read
+        once before the first byte leaves. DamagedData: its hash does not fit any more."""
+        await self._still_checked(view, instance)
+        corrections = self.amendments_of(view, instance.study_uid)
+        if not await asyncio.to_thread(
+            reads_whole, partial(self._store.body, instance.location.segment), instance
+        ):
+            raise DamagedData(f"instance {instance.sop_instance_uid}")
+        form = await asyncio.to_thread(leaving, self._store, instance, corrections)
+        return StreamedData(len(form), lambda: self.pieces(view, instance))
+
+    async def streamed_length(self, view: View, instance: StoredInstance) -> int | None:
+        """Bytes of a large data set as it leaves, with corrections laid over it; None = it is not large."""
+        if not is_large(instance):
+            return None
+        corrections = self.amendments_of(view, instance.study_uid)
+        return len(await asyncio.to_thread(leaving, self._store, instance, corrections))
+
+    def _checked_piece(self, segment: int, offset: int, length: int, check: Check) -> bytes:
         piece = self._store.body(segment, offset, length)
-        digest.update(piece)
+        check.update(piece)
         return piece
 
     async def frame(self, view: View, instance: StoredInstance, number: int) -> bytes:
@@ -246,18 +321,30 @@ class Retriever:
         NotFound: the instance has no such frame.
         """
         await self._still_checked(view, instance)
+        if instance.transfer_syntax_uid == DEFLATED_LITTLE:
+            return await self._inflated_frame(instance, number)
+        ranges = await self._frame_ranges(instance, number)
+        if sum(length for _, length in ranges) <= _SMALL_READ and self._store.reads_at_once(instance):
+            return self._read_ranges(instance, ranges)
+        return await asyncio.to_thread(self._read_ranges, instance, ranges)
+
+    async def frame_source(self, view: View, instance: StoredInstance, number: int) -> Callable[[], bytes]:
+        """What reads the frame when it is called, for a thread that goes on to work with the bytes. Blocking;
+        DamagedData. Not for deflated data sets. NotFound as `frame`, at once."""
+        await self._still_checked(view, instance)
+        return partial(self._read_ranges, instance, await self._frame_ranges(instance, number))
+
+    async def _frame_ranges(self, instance: StoredInstance, number: int) -> list[tuple[int, int]]:
         pixels = instance.pixels
         if pixels is None or not 1 <= number <= max(pixels.frames, 1):
             raise NotFound
-        if instance.transfer_syntax_uid == DEFLATED_LITTLE:
-            return await self._inflated_frame(instance, number)
+        native = framing.native_frame(pixels, instance.location.length, number)
+        if native is not None:
+            return [native]
         table = await self._table(instance)
         if number > len(table):
             raise NotFound
-        ranges = table[number - 1]
-        if self._store.reads_at_once and sum(length for _, length in ranges) <= _SMALL_READ:
-            return self._read_ranges(instance, ranges)
-        return await asyncio.to_thread(self._read_ranges, instance, ranges)
+        return table[number - 1]
 
     def _read_ranges(self, instance: StoredInstance, ranges: list[tuple[int, int]]) -> bytes:
         place = instance.location
@@ -291,8 +378,9 @@ class Retriever:
         return framing.frame_ranges(read, place.length, instance.pixels, instance.transfer_syntax_uid)
 
     async def _inflated_frame(self, instance: StoredInstance, number: int) -> bytes:
+        if instance.pixels is None or not 1 <= number <= max(instance.pixels.frames, 1):
+            raise NotFound
         data = inflate(await asyncio.to_thread(self._verified, instance))
-        assert instance.pixels is not None
         table = framing.frame_ranges(
             lambda offset, length: bytes(data[offset : offset + length]),
             len(data),
@@ -357,18 +445,44 @@ class Retriever:
         return await self._documents.series(series_uid, facts, count)
 
     async def bulk(self, view: View, instance: StoredInstance, path: str) -> bytes:
-        """The value at a path of tags and item numbers as metadata name it; NotFound when there is none."""
+        """The value at a path of tags and item numbers as metadata name it; NotFound when there is none.
+        LimitExceeded: a large value of an object above MAX_INSTANCE_IN_MEMORY_BYTES; `bulk_span` tells where it lies.
+        Small values of large objects are not hashed, like frames; corrections do not touch them."""
+        if is_large(instance):
+            await self._still_checked(view, instance)
+            with contextlib.suppress(LimitExceeded):  # then it is read whole, as far as that goes
+                return await asyncio.to_thread(small_value, self._store, instance, path)
         data = await self.data_set(view, instance)
         return bytes(await asyncio.to_thread(bulk_value, data, instance.transfer_syntax_uid, path))
+
+    async def bulk_span(self, view: View, instance: StoredInstance, path: str) -> tuple[int, int] | None:
+        """Where a large binary value of a large object lies in its data set, for `stored_part`; None = it is none."""
+        await self._still_checked(view, instance)
+        if not is_large(instance) or not _TAG.fullmatch(path):
+            return None
+        return await asyncio.to_thread(value_span, self._store, instance, int(path, 16))
+
+    def stored_part(
+        self, view: View, instance: StoredInstance, first: int, length: int
+    ) -> AsyncIterator[bytes]:
+        """`length` bytes of what is stored from `first` on, in pieces; like frames they are not hashed."""
+        return self._spans(view, instance, [(first, length)])
 
     async def part(
         self, view: View, instance: StoredInstance, first: int, length: int
     ) -> AsyncIterator[bytes]:
         """`length` bytes of the data set from `first` on, in pieces; like frames they are not hashed."""
         await self._still_checked(view, instance)
-        if self.amendments_of(view, instance.study_uid):
+        corrections = self.amendments_of(view, instance.study_uid)
+        if corrections and not is_large(instance):
             yield (await self.data_set(view, instance))[first : first + length]
             return
+        if corrections:
+            form = await asyncio.to_thread(leaving, self._store, instance, corrections)
+            end, head = first + length, len(form.head)
+            yield form.head[first:end]
+            first, end = (max(each, head) - head + form.rest for each in (first, end))
+            length = end - first
         async for piece in self._spans(view, instance, [(first, length)]):
             yield piece
 

@@ -35,6 +35,7 @@ from samsyn.settings.national import NationalSettings
 from samsyn.settings.places import explain
 from samsyn.settings.prefetch import PrefetchSettings
 from samsyn.settings.receivers import Hl7ReceiverSettings
+from samsyn.settings.recompression import RecompressSettings
 from samsyn.settings.section import Section, is_loopback
 from samsyn.settings.smart import AppSettings, BackendSettings, NotifyAddresses
 
@@ -98,6 +99,12 @@ class DataSettings(Section):
         ge=0,
         description="A series without new instances for so many seconds becomes one file, and its rows leave the"
         " index; its bytes leave the journal an hour later. 3600 fits most; 0 = never.",
+    )
+    largest_object_mib: int = Field(
+        default=4096,
+        ge=64,
+        le=4096,
+        description="Largest object that is taken in, by DIMSE or the web, MiB: DICOM's own lengths end at 4096.",
     )
     scrub_days: float = Field(
         default=30.0,
@@ -390,6 +397,7 @@ class Settings(Section):
     provider: tuple[ProviderSettings, ...] = ()
     consumer: tuple[ConsumerSettings, ...] = ()
     app: tuple[AppSettings, ...] = ()
+    recompress: tuple[RecompressSettings, ...] = ()
 
     @model_validator(mode="after")
     def _is_safe(self) -> "Settings":
@@ -402,6 +410,8 @@ class Settings(Section):
         if by_tls and not self.mllp_tls.is_on:
             raise ValueError(f"{by_tls[0]} needs TLS, but [mllp_tls] has no certificate")
         refuse_unsafe(self.index, self.objects, self.node)
+        if self.recompress and not self.data.settle_after_s:
+            raise ValueError("[[recompress]] is for settled series: it needs [data] settle_after_s")
         receivers = [each.name for p in self.provider for each in p.hl7_receiver]
         _refuse_doubles(receivers, "receiver")
         to_tls = [each.name for p in self.provider for each in p.hl7_receiver if each.tls]

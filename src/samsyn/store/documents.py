@@ -17,6 +17,7 @@ from samsyn import limits
 from samsyn.clock import Clock
 from samsyn.dicom.json import to_dicom_json
 from samsyn.model.imaging import StoredInstance
+from samsyn.store import large
 from samsyn.store.index import instance_rows
 from samsyn.store.store import Store
 
@@ -97,6 +98,8 @@ class Documents:
         return b",".join(self._json(instance) for instance in instances)
 
     def _json(self, instance: StoredInstance) -> bytes:
+        if large.is_large(instance):
+            return large.metadata(self._store, instance, bulk_prefix(instance))
         place = instance.location
         data = self._store.body(place.segment, place.offset, place.length)
         return to_dicom_json(data, instance.transfer_syntax_uid, bulk_prefix(instance))

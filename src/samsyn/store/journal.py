@@ -22,8 +22,9 @@ from samsyn.store import records
 from samsyn.store.direct_file import DirectFile, block_border
 from samsyn.store.durable import sync_folder
 from samsyn.store.holes import is_sparse, make_hole
-from samsyn.store.open_files import OpenFiles
+from samsyn.store.open_files import OpenFiles, at_hand
 from samsyn.store.records import FRAME, RecordHeader
+from samsyn.store.spool import SpooledBody
 
 _OPEN_FILES = 128
 _PREPARED_AT_ONCE = 4 * limits.MIB
@@ -194,19 +195,61 @@ class Journal:
         self._end += written
         self._burst += written
 
+    @property
+    def spool_folder(self) -> Path:
+        """Where large bodies are written that are to become segments."""
+        return self._folder
+
+    @property
+    def largest_body(self) -> tuple[int, str]:
+        """As large as a record can be."""
+        return limits.MAX_INSTANCE_BYTES, "MAX_INSTANCE_BYTES"
+
+    @property
+    def large_begins(self) -> Position:
+        """Where the record of a large body will start."""
+        return Position(self._segment + 1, 0)
+
+    def adopt(self, body: SpooledBody, frame: bytes, header: bytes) -> None:
+        """Makes a segment of its own of a large body, which others may follow. Errors as in `append`."""
+        try:
+            self._writer.cut(self._end)
+            self._writer.sync()
+            self._prepared = self._end
+            body.become(self._path(self._segment + 1), frame, header)
+        except OSError as problem:
+            if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise OutOfResources("the journal's disk is full") from problem
+            raise StoreFailed(f"journal: {problem.strerror}") from problem
+        self._numbers.append(self._segment + 1)
+        self._writer.close()
+        self._open_last()
+
     def take_back(self, end: Position) -> None:
-        """Cuts off what was appended after `end` in the present segment, of which nothing was acknowledged.
+        """Cuts off what was appended after `end`, a batch or a large body, of which nothing was acknowledged.
 
         StoreFailed: it could not be cut off for certain, so nothing more may be written.
         """
         if end == self.end:
             return
         try:
+            if end.segment != self._segment:
+                self._drop_last(end.segment)
             self._writer.cut(end.offset)
             self._writer.sync()
         except OSError as problem:
             raise StoreFailed(f"journal: {problem.strerror}") from problem
         self._end = self._prepared = end.offset
+
+    def _drop_last(self, last: int) -> None:
+        """Takes the last segment away, which holds one large body that nobody was promised; `last` is the last then."""
+        self._path(self._segment).unlink()
+        sync_folder(self._folder)
+        self._files.drop(self._numbers.pop())
+        if self._numbers[-1] != last:
+            raise StoreFailed("journal: more than one batch would have to be taken back")
+        self._writer.close()
+        self._open_last()
 
     def read(self, segment: int, offset: int, length: int) -> bytes:
         """Exactly `length` bytes at the place; DamagedData when the file is shorter or gone."""
@@ -219,6 +262,16 @@ class Journal:
         if segment in self._given_back and self._is_gone(segment, offset, length):
             raise DamagedData(f"journal segment {segment} was given back there")
         return data
+
+    def read_at_hand(self, segment: int, offset: int, length: int) -> memoryview | None:
+        """The same if it is in the page cache, else None; `read` then tells what is the matter."""
+        if segment in self._given_back and self._is_gone(segment, offset, length):
+            return None
+        try:
+            with self._files.using(segment, self._path(segment)) as (descriptor, _):
+                return at_hand(descriptor, offset, length)
+        except OSError:
+            return None
 
     def _is_gone(self, segment: int, offset: int, length: int) -> bool:
         """Whether any of these bytes was given back by this process. What was before it, nothing names any more."""
@@ -281,6 +334,11 @@ class Journal:
     def segments(self) -> list[int]:
         """Numbers of the segment files, in order."""
         return list(self._numbers)
+
+    @property
+    def separate(self) -> list[int]:
+        """The same: no segment is joined to others here."""
+        return self.segments
 
     def has(self, segment: int) -> bool:
         """Whether the segment lies in this folder."""

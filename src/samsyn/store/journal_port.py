@@ -1,10 +1,12 @@
 """What the store asks of a journal, wherever its segments lie: in a folder of this node, or in an object store."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from samsyn.errors import OutOfResources
 from samsyn.store.journal import Position, ReplayedRecord
+from samsyn.store.spool import SpooledBody
 
 
 class NumberTaken(OutOfResources):
@@ -22,6 +24,10 @@ class AnyJournal(Protocol):
     def segments(self) -> list[int]:
         """Numbers of the segments, in order."""
 
+    @property
+    def separate(self) -> list[int]:
+        """Those of them that may still give back: they were not joined to others."""
+
     def start(self) -> None:
         """Begins what runs in the background, once the store takes commits."""
 
@@ -37,11 +43,29 @@ class AnyJournal(Protocol):
         for the next segment. OutOfResources: they are not, later calls may work. StoreFailed: nothing may be
         acknowledged and nothing more written."""
 
+    @property
+    def spool_folder(self) -> Path:
+        """Where large bodies are written that are to be adopted."""
+
+    @property
+    def largest_body(self) -> tuple[int, str]:
+        """Bytes of the largest body that `adopt` takes, and the limit's name."""
+
+    @property
+    def large_begins(self) -> Position:
+        """Where the record of a large body will start, once `roll_if_full` was called."""
+
+    def adopt(self, body: SpooledBody, frame: bytes, header: bytes) -> None:
+        """Makes one record of a large body that is synced already, with a segment of its own. Errors as in `append`."""
+
     def take_back(self, end: Position) -> None:
         """Undoes what was appended after `end`, of which nothing was acknowledged. StoreFailed: it can not."""
 
     def read(self, segment: int, offset: int, length: int) -> bytes:
         """Exactly `length` bytes at the place. DamagedData; OutOfResources: they can not be had just now."""
+
+    def read_at_hand(self, segment: int, offset: int, length: int) -> memoryview | None:
+        """The same when it can be had without waiting, else None."""
 
     def end_of(self, segment: int) -> int:
         """Where the last record of a segment ends, in bytes."""

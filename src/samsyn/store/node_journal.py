@@ -24,6 +24,7 @@ from samsyn.store.journal import Journal, Position, ReplayedRecord
 from samsyn.store.object_journal import NUMBERS_EACH, ObjectJournal, name_of, node_of
 from samsyn.store.objects.port import Objects
 from samsyn.store.peers import Peers
+from samsyn.store.spool import SpooledBody
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,11 @@ class NodeJournal(ObjectJournal):
         """Numbers of all segments in the object store and of those of this node's disk."""
         return sorted({*super().segments, *self._own.segments})
 
+    @property
+    def separate(self) -> list[int]:
+        """The same without those that were joined to others."""
+        return sorted({*super().separate, *self._own.segments})
+
     def roll_if_full(self, behind: int = 0) -> None:
         """Starts a new segment when the present one has reached its size."""
         before = self._own.end.segment
@@ -86,6 +92,27 @@ class NodeJournal(ObjectJournal):
         """Writes and syncs on this node's disk."""
         self._own.append(parts)
         self._appended = time.monotonic()
+
+    @property
+    def spool_folder(self) -> Path:
+        """The folder of this node's own segments."""
+        return self._own.spool_folder
+
+    @property
+    def largest_body(self) -> tuple[int, str]:
+        """What this node's own disk takes."""
+        return self._own.largest_body
+
+    @property
+    def large_begins(self) -> Position:
+        """A segment of this node's own."""
+        return self._own.large_begins
+
+    def adopt(self, body: SpooledBody, frame: bytes, header: bytes) -> None:
+        """A segment on this node's disk, which goes to the object store like the others."""
+        self._own.adopt(body, frame, header)
+        self._appended = time.monotonic()
+        self._closed.set()
 
     def take_back(self, end: Position) -> None:
         """Cuts off what was appended behind `end`."""

@@ -3,7 +3,8 @@
 import errno
 import os
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -12,15 +13,31 @@ from threading import Lock
 @dataclass(slots=True)
 class _Open:
     descriptor: int
+    about: object = None
     users: int = 0
     is_dropped: bool = False
+
+
+def at_hand(descriptor: int, offset: int, length: int) -> memoryview | None:
+    """What a file holds there, without waiting for the disk: None when not all of it is in the page cache, or the file
+    system can not tell. OSError as the system tells it."""
+    buffer = bytearray(length)
+    try:
+        count = os.preadv(descriptor, [buffer], offset, os.RWF_NOWAIT)
+    except OSError as problem:
+        if problem.errno not in (errno.EAGAIN, errno.EOPNOTSUPP):
+            raise
+        return None
+    return memoryview(buffer) if count == length else None
 
 
 class OpenFiles:
     """Reads from many files by many threads. A descriptor that is reused too early would give another file's bytes."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, about: Callable[[int], object] | None = None) -> None:
+        """`about(descriptor)` is asked once for each file that is opened, and its answer kept with the descriptor."""
         self._most = most
+        self._about = about
         self._files: OrderedDict[Hashable, _Open] = OrderedDict()
         self._lock = Lock()
 
@@ -29,6 +46,15 @@ class OpenFiles:
         file = self._take(key, path)
         try:
             return os.pread(file.descriptor, length, offset)
+        finally:
+            self._give_back(file)
+
+    @contextmanager
+    def using(self, key: Hashable, path: Path) -> Iterator[tuple[int, object]]:
+        """The open file, and what `about` said of this very one. OSError as the system tells it."""
+        file = self._take(key, path)
+        try:
+            yield file.descriptor, file.about
         finally:
             self._give_back(file)
 
@@ -62,7 +88,7 @@ class OpenFiles:
         with self._lock:
             file = self._files.get(key)
             if file is None:
-                file = self._files[key] = _Open(os.open(path, os.O_RDONLY))
+                file = self._files[key] = self._open(path)
                 if len(self._files) > self._most:
                     _, oldest = self._files.popitem(last=False)
                     self._close_when_unused(oldest)
@@ -70,6 +96,14 @@ class OpenFiles:
                 self._files.move_to_end(key)
             file.users += 1
             return file
+
+    def _open(self, path: Path) -> _Open:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            return _Open(descriptor, self._about(descriptor) if self._about is not None else None)
+        except BaseException:
+            os.close(descriptor)
+            raise
 
     def _give_back(self, file: _Open) -> None:
         with self._lock:

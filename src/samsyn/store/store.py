@@ -8,25 +8,31 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, TypeVarTuple, cast
 
+from samsyn import limits
 from samsyn.clock import Clock
-from samsyn.errors import ConfigurationError, DamagedData, OutOfResources
+from samsyn.errors import ConfigurationError, DamagedData, LimitExceeded, OutOfResources
 from samsyn.model.imaging import BodyLocation, StoredInstance
 from samsyn.store import damage, replay
+from samsyn.store.batch import Ahead
 from samsyn.store.index import settled_rows, version_rows
 from samsyn.store.index.port import FAULTS, Index, IndexAway, IndexConnection, IndexFault
 from samsyn.store.index.sqlite import SqliteIndex
 from samsyn.store.objects.manifest import FrameTable
 from samsyn.store.objects.port import Objects
 from samsyn.store.places import OwnJournal, open_places
+from samsyn.store.spool import Spool, SpooledBody
 from samsyn.store.transaction import Transaction
 from samsyn.store.writer import Body, Committed, Writer
 
 T = TypeVar("T")
+Of = TypeVarTuple("Of")
 
 _READERS = 4
 _CHECKPOINT_EVERY_S = 5.0
+_RECALLED: Final = 4_096
+"""Answers remembered between two turns of the writer: of some hundred studies with their instances."""
 _GAP_BYTES: Final = 16 * 1024
 """Bytes between two bodies (headers, small records) that are cheaper to read than a call."""
 
@@ -55,8 +61,7 @@ class Store:
         self.folder = folder
         self.second_copy = second_copy
         self._remote = remote
-        self.reads_at_once = remote is None
-        """Whether a small body is read faster than a thread is switched to: it lies on this machine."""
+        self._is_near = remote is None
         self._own = own
         self._clock = clock
         self._index_kind = index or SqliteIndex(folder / "index.sqlite")
@@ -71,6 +76,8 @@ class Store:
         except BaseException:
             os.close(self._lock)
             raise
+        self._recalled: dict[object, object] = {}
+        self._recalled_at = -1
         self._local = threading.local()
         self._opened: list[IndexConnection] = []
         self._peeking = self._index_kind.open_reader(self.objects)
@@ -90,6 +97,7 @@ class Store:
         self._given_back = 0
         self.journal = places.journal
         """For those who look after what lies on disk (scrub, settling); rooms read through the functions here."""
+        self._spool = Spool(self.journal.spool_folder, self.journal.largest_body)
         self._index = self._index_kind.open_writer(self.objects)
         self.replayed += replay.bring_up_to_date(self._index_kind, self._index, self.journal)[0]
         self._damage_seen = version_rows.places(self._index)
@@ -100,7 +108,7 @@ class Store:
     @property
     def layout(self) -> tuple[int, int]:
         """Differs as soon as any node has changed where bytes lie: what was kept of places must be asked for anew."""
-        return self._given_back, self.peek(version_rows.places)
+        return self._given_back, self.recall(version_rows.places)
 
     def start(self) -> None:
         """Begins to take commits."""
@@ -127,6 +135,11 @@ class Store:
         return not self._writer.failed and not self._index_kind.is_away
 
     @property
+    def state(self) -> int | None:
+        """Differs when anything was committed since; None = others may commit too, so that it can not be told."""
+        return self._writer.reached if self._index_kind.follows_journal else None
+
+    @property
     def records(self) -> int:
         """Records written since start."""
         return self._writer.records
@@ -137,18 +150,42 @@ class Store:
         return self._writer.commits
 
     async def commit(
-        self, decide: Callable[[Transaction], T], body: Body | None = None, sender: str = ""
+        self,
+        decide: Callable[[Transaction], T],
+        body: Body | SpooledBody | None = None,
+        ahead: Ahead | None = None,
+        sender: str = "",
     ) -> Committed[T]:
         """Decides, writes and syncs; see Writer.submit. The one way to make anything durable."""
-        return await self._writer.submit(decide, body, sender)
+        return await self._writer.submit(decide, body, ahead, sender)
+
+    def respooled(self, place: BodyLocation) -> SpooledBody:
+        """A large body once more as one that arrives, for a decision that files it anew. Errors of `body` and
+        `SpooledBody.append`; whoever asks for it discards it."""
+        body = self.spool()
+        try:
+            for offset in range(0, place.length, limits.SPOOL_PIECE_BYTES):
+                length = min(limits.SPOOL_PIECE_BYTES, place.length - offset)
+                body.append(self.body(place.segment, place.offset + offset, length))
+        except BaseException:
+            body.discard()
+            raise
+        return body
+
+    def spool(self) -> SpooledBody:
+        """An empty body that is written to disk while it arrives, for `commit`; see Spool.begin. Whoever asks for it
+        discards it, whatever became of it."""
+        return self._spool.begin()
 
     def goes_at_once(self, sender: str, size: int) -> bool:
         """See Writer.goes_at_once."""
         return self._writer.goes_at_once(sender, size)
 
-    def commit_at_once(self, decide: Callable[[Transaction], T], body: Body) -> Committed[T] | None:
+    def commit_at_once(
+        self, decide: Callable[[Transaction], T], body: Body, ahead: Ahead | None = None
+    ) -> Committed[T] | None:
         """See Writer.commit_at_once."""
-        return self._writer.commit_at_once(decide, body)
+        return self._writer.commit_at_once(decide, body, ahead)
 
     async def read(self, question: Callable[[IndexConnection], T]) -> T:
         """Runs a question of store.index on a reader thread; sees everything committed before the call."""
@@ -175,16 +212,50 @@ class Store:
         self._writer.settle()
         return self._answer(question, self._peeking)
 
+    def recall(self, question: Callable[[IndexConnection, *Of], T], *of: *Of) -> T:
+        """`peek`, remembered until the writer has had another turn, which ends before anybody is told of its outcome:
+        whoever knows of a change sees it. For questions whose answers follow from the index alone and can not be
+        changed by who gets them; each statement that is spared is two system calls for SQLite's lock."""
+        turns = self._writer.turns
+        if turns != self._recalled_at:
+            self._recalled.clear()
+            self._recalled_at = turns
+        key = question, of
+        if key in self._recalled:
+            return cast(T, self._recalled[key])
+        found = self.peek(lambda connection: question(connection, *of))
+        if not self._index_kind.is_shared and len(self._recalled) < _RECALLED:
+            self._recalled[key] = found
+        return found
+
     def body(self, segment: int, offset: int, length: int) -> bytes:
         """Bytes as received; ranged reads of a body are the caller's arithmetic. A segment below zero stands for
         the object of a settled series.
 
-        DamagedData: the file is short, or the place is marked as damaged.
+        DamagedData: the file is short, or the place is marked as damaged. LimitExceeded: more than one piece of work
+        may have in memory (MAX_INSTANCE_IN_MEMORY_BYTES).
         """
+        if length > limits.MAX_INSTANCE_IN_MEMORY_BYTES:
+            raise LimitExceeded("MAX_INSTANCE_IN_MEMORY_BYTES")
         self.damaged.refuse(segment, offset, length)
         if segment < 0:
             return self.objects.read(-segment, offset, length)
         return self.journal.read(segment, offset, length)
+
+    def body_at_hand(self, place: BodyLocation) -> memoryview | None:
+        """A body that can be had without waiting for the disk and without decoding; None = ask `body`, in a thread.
+        DamagedData: the place is marked as damaged."""
+        if not self._is_near:
+            return None
+        self.damaged.refuse(place.segment, place.offset, place.length)
+        if place.segment < 0:
+            return self.objects.read_at_hand(-place.segment, place.offset, place.length)
+        return self.journal.read_at_hand(place.segment, place.offset, place.length)
+
+    def reads_at_once(self, instance: StoredInstance) -> bool:
+        """Whether a small part of it is read faster than a thread is switched to: it lies on this machine, as it is."""
+        segment = instance.location.segment
+        return self._is_near and (segment >= 0 or not self.objects.is_coded(-segment))
 
     def settled_frames(self, instance: StoredInstance) -> FrameTable | None:
         """Where the frames lie, as the manifest of its settled series tells; None = find out from the bytes."""
@@ -203,17 +274,17 @@ class Store:
         finally:
             self._given_back += 1
 
-    def bodies(self, places: Sequence[BodyLocation]) -> list[memoryview | DamagedData]:
-        """Several bodies in the order given, a fault in the place of one that can not be read. Those that lie
-        close together, as a series does that came in one go, are read at once."""
-        found: list[memoryview | DamagedData] = []
+    def bodies(self, places: Sequence[BodyLocation]) -> list[memoryview | DamagedData | LimitExceeded]:
+        """Several bodies in the order given, a fault in the place of one that can not be read (see `body`). Those that
+        lie close together, as a series does that came in one go, are read at once."""
+        found: list[memoryview | DamagedData | LimitExceeded] = []
         for run in _runs(places):
             first, last = run[0], run[-1]
             length = last.offset + last.length - first.offset
             try:
                 data = memoryview(self.body(first.segment, first.offset, length))
-            except DamagedData as damaged:
-                found += [damaged] if len(run) == 1 else [self.bodies([place])[0] for place in run]
+            except (DamagedData, LimitExceeded) as refused:
+                found += [refused] if len(run) == 1 else [self.bodies([place])[0] for place in run]
             else:
                 starts = [place.offset - first.offset for place in run]
                 found += [

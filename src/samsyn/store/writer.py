@@ -21,10 +21,21 @@ from samsyn.clock import Clock
 from samsyn.errors import Conflict, LimitExceeded, OutOfResources, SamsynError, StoreFailed
 from samsyn.model.sender import Receipt
 from samsyn.store import replay
-from samsyn.store.index.port import Index, IndexAway, IndexConnection, IndexFault, NoRoom, Reached, RuleBroken
+from samsyn.store.batch import Ahead, Batch, DecideAnew
+from samsyn.store.checksum import checksum_of
+from samsyn.store.index.port import (
+    Index,
+    IndexAway,
+    IndexConnection,
+    IndexFault,
+    NoRoom,
+    Reached,
+    RuleBroken,
+)
 from samsyn.store.journal import Position
 from samsyn.store.journal_port import AnyJournal, NumberTaken
 from samsyn.store.records import FRAME, encode_frame, encode_header
+from samsyn.store.spool import SpooledBody
 from samsyn.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
@@ -64,8 +75,10 @@ class Committed(Generic[T]):
 @dataclass(slots=True)
 class _Item:
     decide: Callable[[Transaction], Any]
-    body: Body | None
+    body: Body | SpooledBody | None
     sha256: str
+    checksum: int | None
+    ahead: Ahead | None
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[Committed[Any]] | None"
     """Who waits for the answer; None = whoever runs the commit."""
@@ -84,8 +97,6 @@ class Writer:
         self._kind = kind
         self._index = index
         self._reached = kind.reached(index)
-        self._unnoted: Reached | None = None
-        """What the open transaction has still to note before its end."""
         self._sequence = self._reached.sequence
         self._clock = clock
         self._keys: dict[str, int] = {}
@@ -93,27 +104,39 @@ class Writer:
         self._in_doubt: tuple[Position, Position] | None = None
         """Begin and end of what the journal got while the index was lost: it counts if the index says so."""
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._put_off: _Item | None = None
+        """Taken from the queue, and the first of the next batch."""
         self._failure: StoreFailed | None = None
         self._at_once = at_once
         self._turn = threading.Lock()
         """Held by whoever touches journal, index and keys: the thread, or the caller whose commit goes at once."""
-        self._unsettled: list[None] = []
+        self._left_open: Reached | None = None
+        """What the transaction that is left open has still to note."""
+        self._unsettled: list[Reached | None] = []
         """One entry while a transaction is left open and the turn is held for it: who takes it out ends both."""
         self._is_behind = False
         """Whether the index lacks records of this process, whose transaction it could not end."""
         self._sender, self._in_a_row = "", 0
         self._append_s = _UNKNOWN_S
         """How long a write with its sync takes of late."""
+        self._stopping = False
         self._appended = 0.0
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
         self.commits = 0
         """Syncs so far, for metrics."""
         self.records = 0
         """Records so far, for metrics."""
+        self.turns = 0
+        """Changes whenever the index may have, before anybody is told of it."""
 
     def start(self) -> None:
         """Begins to take decisions."""
         self._thread.start()
+
+    @property
+    def reached(self) -> int | None:
+        """Number of the last record that was decided; None = the index lacks some of them. From any thread."""
+        return None if self._is_behind else self._reached.sequence
 
     @property
     def failed(self) -> bool:
@@ -121,12 +144,18 @@ class Writer:
         return self._failure is not None
 
     async def submit(
-        self, decide: Callable[[Transaction], T], body: Body | None = None, sender: str = ""
+        self,
+        decide: Callable[[Transaction], T],
+        body: Body | SpooledBody | None = None,
+        ahead: Ahead | None = None,
+        sender: str = "",
     ) -> Committed[T]:
-        """Runs `decide` in the serial section; returns when the record is durable and in the index.
+        """Runs `decide` in the serial section; returns when the record is durable and in the index. A spooled body
+        stays the caller's to discard.
 
-        `decide` must be quick and free of I/O but for its Transaction. `sender` names the session that this comes from,
-        "" = none: see `goes_at_once`. SamsynError from `decide` is raised here and leaves nothing behind. StoreFailed /
+        `decide` must be quick and free of I/O but for its Transaction, and change nothing else: it may have to be run
+        again. `ahead`: what it will ask first. `sender` names the session that this comes from, "" = none: see
+        `goes_at_once`. SamsynError from `decide` is raised here and leaves nothing behind. StoreFailed /
         OutOfResources: nothing was acknowledged.
         """
         if self._failure is not None:
@@ -135,10 +164,12 @@ class Writer:
             raise OutOfResources("COMMIT_QUEUE: too many records wait for the disk")
         self._in_a_row = self._in_a_row + 1 if sender == self._sender else 0
         self._sender = sender
-        sha256 = await _sha256(body) if body is not None else ""
+        if isinstance(body, SpooledBody):
+            await asyncio.to_thread(body.sync)
+        sha256, checksum = await _digests(body) if body is not None else ("", None)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Committed[T]] = loop.create_future()
-        self._queue.put(_Item(decide, body, sha256, loop, future))
+        self._queue.put(_Item(decide, body, sha256, checksum, ahead, loop, future))
         return await future
 
     def goes_at_once(self, sender: str, size: int) -> bool:
@@ -155,10 +186,13 @@ class Writer:
             and size <= _AT_ONCE_BYTES
             and self._append_s < _QUICK_S
             and self._queue.empty()
+            and self._put_off is None
             and not self._unsettled
         )
 
-    def commit_at_once(self, decide: Callable[[Transaction], T], body: Body) -> Committed[T] | None:
+    def commit_at_once(
+        self, decide: Callable[[Transaction], T], body: Body, ahead: Ahead | None = None
+    ) -> Committed[T] | None:
         """As `submit`, while the caller waits, on the thread of an event loop; None: not now, and nothing is done.
 
         The index's transaction is left open, so that the answer need not wait for it: see `settle`.
@@ -167,8 +201,9 @@ class Writer:
         if not self._turn.acquire(blocking=False):
             return None
         self._in_a_row += 1
+        self._left_open = None
         loop = asyncio.get_running_loop()
-        item = _Item(decide, body, hashlib.sha256(body).hexdigest(), loop, None)
+        item = _Item(decide, body, *_digests_of(body), ahead, loop, None)
         try:
             self._commit([item], leaves_open=True)
         except BaseException:  # the thread of a loop may be interrupted anywhere
@@ -176,7 +211,7 @@ class Writer:
             self._undo([], self._failure)
             self._turn.release()
             raise
-        self._unsettled.append(None)
+        self._unsettled.append(self._left_open)
         loop.call_soon(self.settle)
         if isinstance(item.answer, Committed):
             return item.answer
@@ -193,15 +228,16 @@ class Writer:
         if not self._unsettled:
             return
         with contextlib.suppress(IndexError):  # another thread was faster
-            self._unsettled.pop()
+            reached = self._unsettled.pop()
             try:
                 if self._index.in_transaction:
-                    self._end_transaction()
+                    self._kind.commit(self._index, reached)
             except IndexFault as problem:
                 log.warning("index-behind", extra={"error": type(problem).__name__})
                 self._is_behind = True
                 self._undo([], StoreFailed(str(problem)))
             finally:
+                self.turns += 1  # whoever looked while another thread was at this has seen the state before
                 self._turn.release()
 
     def stop(self) -> None:
@@ -215,15 +251,18 @@ class Writer:
             first = self._next()
             if first is _STOP:
                 return
+            batch = [first]
             with self._turn:
-                batch, stopping = self._gather(first)
                 self._commit(batch)
             self._answer(batch)
-            if stopping:
+            if self._stopping:
                 return
 
     def _next(self) -> _Item | None:
         """The next item or the stop sign; while there is none, the journal's next pages are prepared."""
+        if self._put_off is not None:
+            item, self._put_off = self._put_off, None
+            return item
         while self._failure is None:
             try:
                 return self._queue.get(timeout=_IDLE_S)
@@ -240,38 +279,52 @@ class Writer:
         except StoreFailed as problem:
             self._failure = problem
 
-    def _gather(self, first: _Item) -> tuple[list[_Item], bool]:
-        batch = [first]
-        size = len(first.body or b"")
-        while len(batch) < limits.COMMIT_BATCH and size < _BATCH_BYTES:
+    def _gather(self, batch: list[_Item]) -> None:
+        """Adds what waits, when the index is this node's: whatever came while others had it shares the sync. A spooled
+        body is a batch of its own."""
+        if isinstance(batch[0].body, SpooledBody):
+            return
+        size = sum(len(item.body or b"") for item in batch)
+        while (
+            len(batch) < limits.COMMIT_BATCH
+            and size < _BATCH_BYTES
+            and not self._stopping
+            and self._put_off is None
+        ):
             try:
                 item = self._queue.get_nowait()
             except queue.Empty:
-                break
+                return
             if item is _STOP:
-                return batch, True
+                self._stopping = True
+                return
+            if isinstance(item.body, SpooledBody):
+                self._put_off = item
+                return
             batch.append(item)
             size += len(item.body or b"")
-        return batch, False
 
     def _commit(self, batch: list[_Item], leaves_open: bool = False) -> None:
         if self._failure is not None:
             for item in batch:
                 item.answer = self._failure
             return
+        together, waits = self._index.together, True
         for _ in range(_NUMBERS_TRIED):
             try:
-                self._attempt(batch, leaves_open)
+                self._attempt(batch, Batch(self._index, together, waits), leaves_open)
                 return
             except NumberTaken as taken:
                 self._undo(batch, taken)
+            except DecideAnew:
+                self._undo(batch, StoreFailed("the records have to be decided one by one"))
+                together, waits = None, False
         log.warning("store-failed", extra={"error": "NumberTaken"})
 
-    def _attempt(self, batch: list[_Item], leaves_open: bool) -> None:
-        """Decides and writes the batch; every item has its answer then. `leaves_open`: the index's transaction need not
-        be ended. NumberTaken: nothing was written, and all is to be decided anew."""
-        for item in batch:
-            item.answer = None
+    def _attempt(self, batch: list[_Item], turn: Batch, leaves_open: bool) -> None:
+        """Decides and writes the batch; every item has its answer then. `leaves_open`: the index's transaction is not
+        ended, and nothing is added to the batch. NumberTaken, DecideAnew: nothing was written, and all is to be decided
+        anew, for the latter with a turn in which nothing waits."""
         before = self._journal.end
         try:
             if self._is_behind:
@@ -279,21 +332,27 @@ class Writer:
             if not leaves_open:
                 self._kind.tidy_as_writer(self._index)
             self._begin()
+            if not leaves_open:
+                self._gather(batch)
+            for item in batch:
+                item.answer = None
             self._journal.roll_if_full(self._reached.place.segment)
             before = self._journal.end
             self._refuse_when_full(batch)
-            parts, end = self._decide_all(batch)
+            parts, end = self._decide_all(batch, turn)
             reached = None
             if parts:
-                self._append_timed(parts)
-                place = Position(self._journal.end.segment, end)
+                place = self._write(parts, end)
                 reached = Reached(place, self._sequence, self._keys, self._time)
                 self.commits += 1
-            self._unnoted = reached
-            if not leaves_open:
-                self._end_transaction()
-            self._reached = reached or self._reached
-        except NumberTaken:
+            if leaves_open:
+                self._left_open = reached
+            else:
+                self._kind.commit(self._index, reached)
+            if reached is not None:
+                self.records += reached.sequence - self._reached.sequence
+                self._reached = reached
+        except (NumberTaken, DecideAnew):
             raise
         except OutOfResources as refusal:
             self._undo(batch, refusal)
@@ -303,17 +362,23 @@ class Writer:
             # Whatever else it was, disk and memory may disagree now; a restart, which replays, makes them agree.
             log.warning("store-failed", extra={"error": type(problem).__name__})
             self._undo(batch, self._refusal_of(problem, before))
+        finally:
+            self.turns += 1
 
-    def _end_transaction(self) -> None:
-        if self._unnoted is not None:
-            self._kind.note(self._index, self._unnoted)
-        self._index.execute("COMMIT")
-
-    def _append_timed(self, parts: list[Body]) -> None:
-        begun = time.monotonic()
-        self._journal.append(parts)
+    def _write(self, parts: list[Body | SpooledBody], end: int) -> Position:
+        """Makes the batch durable; where the journal ends then."""
+        small = [part for part in parts if not isinstance(part, SpooledBody)]
+        if len(small) == len(parts):
+            begun = time.monotonic()
+            self._journal.append(small)
+            self._appended = time.monotonic()
+            self._append_s += (self._appended - begun - self._append_s) / _SMOOTHED_OVER
+            return Position(self._journal.end.segment, end)
+        body = parts[1]
+        assert isinstance(body, SpooledBody)
+        self._journal.adopt(body, bytes(small[0]), bytes(small[1]))
         self._appended = time.monotonic()
-        self._append_s += (self._appended - begun - self._append_s) / _SMOOTHED_OVER
+        return self._journal.end
 
     def _catch_up(self) -> None:
         """Applies what the journal has and the index lacks."""
@@ -339,6 +404,8 @@ class Writer:
         ends = self._journal.end
         if ends != before:
             self._in_doubt = (before, ends)
+        else:
+            self._gather(batch)  # what waits hears the same, and not each after a try of its own
         until = time.monotonic() + limits.INDEX_OUTCOME_S
         while self._in_doubt is not None and time.monotonic() < until:
             try:
@@ -380,28 +447,57 @@ class Writer:
     def _refuse_when_full(self, batch: list[_Item]) -> None:
         """Bodies need the reserve untouched; small records (audit, registers) may use it."""
         if any(item.body is not None for item in batch):
-            wanted = sum(len(item.body or b"") for item in batch)
+            # A spooled body has its place on the disk already.
+            wanted = sum(len(item.body or b"") for item in batch if not isinstance(item.body, SpooledBody))
             if self._journal.free_bytes() - wanted < limits.DISK_RESERVE_BYTES:
                 for item in batch:
                     if item.body is not None:
                         item.answer = OutOfResources("DISK_RESERVE_BYTES: the disk is nearly full")
 
-    def _decide_all(self, batch: list[_Item]) -> tuple[list[Body], int]:
-        parts: list[Body] = []
+    def _decide_all(self, items: list[_Item], batch: Batch) -> tuple[list[Body | SpooledBody], int]:
+        """The parts to be written and where they end; every row is in the index then."""
+        try:
+            batch.foresee(item.ahead for item in items if item.ahead is not None and item.answer is None)
+            parts, end = self._decide_each(items, batch)
+            batch.flush()
+        except (IndexAway, NoRoom):
+            raise
+        except IndexFault as problem:
+            if batch.is_swift:
+                raise DecideAnew from problem
+            raise
+        return parts, end
+
+    def _decide_each(self, items: list[_Item], batch: Batch) -> tuple[list[Body | SpooledBody], int]:
+        parts: list[Body | SpooledBody] = []
         segment, end = self._journal.end.segment, self._journal.end.offset
         self._time = max(self._clock.now().isoformat(), self._reached.time)
-        for item in batch:
+        for item in items:
             if item.answer is not None:
                 continue
             body_length = len(item.body) if item.body is not None else 0
+            begins = Position(segment, end)
+            if isinstance(item.body, SpooledBody):
+                begins = self._journal.large_begins
             transaction = Transaction(
-                self._index, self._keys, self._time, segment, end + FRAME.size, body_length, item.sha256
+                batch,
+                self._keys,
+                self._time,
+                begins.segment,
+                begins.offset + FRAME.size,
+                body_length,
+                item.sha256,
+                item.checksum,
             )
             try:
                 value = item.decide(transaction)
                 header = self._header(item, transaction)
                 transaction.finish()
+            except DecideAnew:
+                raise
             except Exception as refusal:
+                if isinstance(refusal, IndexFault) and batch.is_swift:
+                    raise
                 transaction.undo()
                 item.answer = refusal
                 if isinstance(refusal, RuleBroken):
@@ -425,10 +521,11 @@ class Writer:
             raise LimitExceeded("MAX_RECORD_HEADER_BYTES")
         return header
 
-    def _append(self, item: _Item, transaction: Transaction, header: bytes, parts: list[Body]) -> int:
+    def _append(
+        self, item: _Item, transaction: Transaction, header: bytes, parts: list[Body | SpooledBody]
+    ) -> int:
         """Adds the record to what is to be written; its length."""
         self._sequence += 1
-        self.records += 1
         body = item.body if transaction.keeps_body and item.body is not None else b""
         frame = encode_frame(header, len(body))
         parts += (frame, body, header) if body else (frame, header)
@@ -454,8 +551,15 @@ def _resolve(items: list[_Item]) -> None:
             item.future.set_exception(item.answer)
 
 
-async def _sha256(body: Body) -> str:
-    """Small bodies are hashed in place (0.1 ms for 130 kB); large ones in a thread, so that others go on."""
+async def _digests(body: Body | SpooledBody) -> tuple[str, int]:
+    """SHA-256 (hex) and checksum. Small bodies are hashed in place (0.1 ms for 130 kB); large ones in a thread, so
+    that others go on."""
+    if isinstance(body, SpooledBody):
+        return body.sha256, body.checksum
     if len(body) < 4 * limits.MIB:
-        return hashlib.sha256(body).hexdigest()
-    return await asyncio.to_thread(lambda: hashlib.sha256(body).hexdigest())
+        return _digests_of(body)
+    return await asyncio.to_thread(_digests_of, body)
+
+
+def _digests_of(body: Body) -> tuple[str, int]:
+    return hashlib.sha256(body).hexdigest(), checksum_of(body)

@@ -1,6 +1,6 @@
 """DIMSE messages out of presentation data values and into them (PS3.7 6.3.1, PS3.8 Annex E)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from struct import Struct
 from typing import Final, Protocol
@@ -12,7 +12,9 @@ from samsyn.limits import (
     MAX_INSTANCE_IN_MEMORY_BYTES,
     MAX_PDU_BYTES,
     MIB,
+    SPOOLED_ABOVE_BYTES,
 )
+from samsyn.model.streamed import StreamedData
 from samsyn.wire.dimse import Command, StoreRequest, decode_command, encode_command
 
 _PDU_AND_PDV_HEADER = Struct(">BxIIBB")
@@ -42,6 +44,18 @@ class Message:
     """Name of the limit that the data set passed: its bytes were dropped while they came, `data` is None."""
     reserved_bytes: int = 0
     """What the memory budget holds for `data`; whoever takes the message gives it back."""
+    spilled: "Spill | None" = None
+    """Where a data set too large for memory went; `data` is None then. Whoever takes the message drops it."""
+
+
+class Spill(Protocol):
+    """Where the bytes of one large data set go while they come."""
+
+    def take(self, data: bytes | bytearray | memoryview) -> None:
+        """The next bytes, which may be changed afterwards; a bytearray is given away."""
+
+    def drop(self) -> None:
+        """Nobody wants it any more."""
 
 
 class MemoryBudget(Protocol):
@@ -73,15 +87,26 @@ class Assembler:
         "_maximum",
         "_over_limit",
         "_reserved",
+        "_spill",
+        "_spill_to",
+        "arrived_bytes",
     )
 
     def __init__(
         self,
         budget: MemoryBudget | None = None,
         maximum_bytes: int = MAX_INSTANCE_IN_MEMORY_BYTES,
+        spill_to: Callable[[], Spill] | None = None,
     ) -> None:
-        """`maximum_bytes` bounds the data set of a C-STORE; other messages are bound by MAX_IDENTIFIER_BYTES."""
+        """`maximum_bytes` bounds the data set of a C-STORE; other messages are bound by MAX_IDENTIFIER_BYTES.
+
+        `spill_to`: where one goes that passes SPOOLED_ABOVE_BYTES; it sets the bound then.
+        """
         self._budget = budget
+        self._spill_to = spill_to
+        self._spill: Spill | None = None
+        self.arrived_bytes = 0
+        """Bytes of the unfinished message's data set so far."""
         self._maximum = maximum_bytes
         self._contexts: Mapping[int, AgreedContext] = {}
         self._current = 0
@@ -110,6 +135,10 @@ class Assembler:
     def drop(self) -> None:
         """The association is gone: forget the unfinished message and give its memory back."""
         self._release_memory()
+        if self._spill is not None:
+            self._spill.drop()
+            self._spill = None
+        self.arrived_bytes = 0
         self._command = None
         self._command_bytes = bytearray()
         self._data = bytearray()
@@ -129,7 +158,7 @@ class Assembler:
                 raise LimitExceeded("MAX_COMMAND_SET_BYTES")
         elif self._command is None:
             raise BadInput("a data set before its command set")
-        elif not self._over_limit:
+        elif not self._over_limit and self._spill is None:
             self._reserve(length)
         self._current = context_id
 
@@ -137,6 +166,10 @@ class Assembler:
         """See DataSink."""
         if self._control & _COMMAND_BIT:
             self._command_bytes += data
+            return
+        self.arrived_bytes += len(data)
+        if self._spill is not None:
+            self._spill.take(data)
         elif not self._over_limit:
             self._data += data
 
@@ -156,8 +189,10 @@ class Assembler:
             context_id, self._current = self._current, 0
             return Message(context_id, command, None)
         assert self._command is not None
-        data = None if self._over_limit else self._data
-        message = Message(self._current, self._command, data, self._over_limit, self._reserved)
+        data = None if self._over_limit or self._spill is not None else self._data
+        message = Message(self._current, self._command, data, self._over_limit, self._reserved, self._spill)
+        self._spill = None
+        self.arrived_bytes = 0
         self._command = None
         self._data = bytearray()
         self._over_limit = ""
@@ -166,7 +201,17 @@ class Assembler:
         return message
 
     def _reserve(self, length: int) -> None:
-        """Room for `length` more bytes of data set, or the rest of it is dropped as it comes."""
+        """Room for `length` more bytes of data set, or the rest of it is spilled or dropped as it comes."""
+        if (
+            self._spill_to is not None
+            and len(self._data) + length > SPOOLED_ABOVE_BYTES
+            and isinstance(self._command, StoreRequest)
+        ):
+            self._spill = self._spill_to()
+            data, self._data = self._data, bytearray()
+            self._spill.take(data)
+            self._release_memory()
+            return
         if len(self._data) + length > self._limit:
             is_store = isinstance(self._command, StoreRequest)
             self._over_limit = "MAX_INSTANCE_IN_MEMORY_BYTES" if is_store else "MAX_IDENTIFIER_BYTES"
@@ -202,17 +247,17 @@ def encode_message(
     data: bytes | bytearray | memoryview | None,
     maximum_length: int,
 ) -> bytes:
-    """All PDUs of a message as one object, for one write; `data` is copied once."""
+    """All PDUs of a message as one object; `data` is copied."""
     return b"".join(message_parts(context_id, command, data, maximum_length))
 
 
-def message_pieces(
+def message_batches(
     context_id: int,
     command: Command,
     data: bytes | bytearray | memoryview | None,
     maximum_length: int,
-) -> Iterator[bytes]:
-    """The PDUs of a message in pieces of about PIECE_BYTES, whole PDUs each; a small message is one piece."""
+) -> Iterator[list[bytes | memoryview]]:
+    """`message_parts` in batches of about PIECE_BYTES, whole PDUs each; a small message is one batch."""
     parts: list[bytes | memoryview] = []
     size = 0
     for part in message_parts(context_id, command, data, maximum_length):
@@ -220,11 +265,40 @@ def message_pieces(
         size += len(part)
         # Parts come in pairs of header and fragment; a header must not be parted from its fragment.
         if size >= PIECE_BYTES and len(parts) % 2 == 0:
-            yield b"".join(parts)
-            parts.clear()
+            yield parts
+            parts = []
             size = 0
     if parts:
-        yield b"".join(parts)
+        yield parts
+
+
+class StreamFramer:
+    """The PDUs of a message whose data set comes in pieces."""
+
+    def __init__(self, context_id: int, command: Command, data: StreamedData, maximum_length: int) -> None:
+        """BadInput when the peer leaves no room for any data. The data set has a byte at least."""
+        self._context_id = context_id
+        self._step = fragment_bytes(maximum_length)
+        self._left = len(data)
+        self._waiting = bytearray()
+        self.command = b"".join(
+            _value_parts(context_id, encode_command(command, True), _COMMAND_BIT, self._step)
+        )
+        """The PDUs that go before those of the data set."""
+
+    def pdus(self, piece: bytes) -> bytes:
+        """What can leave once this piece of the data set has come; with the last one, all the rest."""
+        self._waiting += piece
+        self._left -= len(piece)
+        if self._left == 0:
+            whole, is_last = len(self._waiting), True
+        else:
+            whole, is_last = len(self._waiting) // self._step * self._step, False
+        with memoryview(self._waiting) as view:
+            parts = _value_parts(self._context_id, view[:whole], 0, self._step, is_last)
+            made = b"".join(parts) if whole else b""
+        del self._waiting[:whole]
+        return made
 
 
 def message_parts(
@@ -241,7 +315,7 @@ def message_parts(
 
 
 def _value_parts(
-    context_id: int, content: bytes | bytearray | memoryview, kind: int, step: int
+    context_id: int, content: bytes | bytearray | memoryview, kind: int, step: int, is_last: bool = True
 ) -> Iterator[bytes | memoryview]:
     view = memoryview(content)
     size = len(view)
@@ -251,5 +325,5 @@ def _value_parts(
         yield header
         yield view[start : start + step]
     left = size - last_start
-    yield _PDU_AND_PDV_HEADER.pack(4, left + 6, left + 2, context_id, kind | _LAST_BIT)
+    yield _PDU_AND_PDV_HEADER.pack(4, left + 6, left + 2, context_id, kind | (_LAST_BIT if is_last else 0))
     yield view[last_start:]

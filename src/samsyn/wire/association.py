@@ -3,11 +3,11 @@
 Still without I/O: the owner of the socket moves bytes, see `UpperLayer`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from samsyn.errors import BadInput
 from samsyn.limits import MAX_INSTANCE_IN_MEMORY_BYTES, MAX_PDU_BYTES, MIN_PEER_PDU_BYTES
-from samsyn.wire.assembly import AgreedContext, Assembler, MemoryBudget, encode_message
+from samsyn.wire.assembly import AgreedContext, Assembler, MemoryBudget, Spill, message_parts
 from samsyn.wire.association_table import TRANSITIONS, Event, State
 from samsyn.wire.dimse import Command
 from samsyn.wire.negotiation import (
@@ -36,9 +36,11 @@ class Association:
         budget: MemoryBudget | None = None,
         maximum_length: int = MAX_PDU_BYTES,
         maximum_data_bytes: int = MAX_INSTANCE_IN_MEMORY_BYTES,
+        spill_to: Callable[[], Spill] | None = None,
     ) -> None:
-        """`budget` is shared by associations and bounds the data sets that arrive on all of them."""
-        self._assembler = Assembler(budget, maximum_data_bytes)
+        """`budget` is shared by associations and bounds the data sets that arrive on all of them; `spill_to` see
+        Assembler."""
+        self._assembler = Assembler(budget, maximum_data_bytes, spill_to)
         self.upper = UpperLayer(self._assembler, is_requestor=is_requestor, maximum_length=maximum_length)
         self._request: AssociateRequest | None = None
         self._peer_maximum = 0
@@ -61,6 +63,11 @@ class Association:
     def is_inside_message(self) -> bool:
         """Whether a message has begun and is not whole."""
         return self._assembler.is_inside_message
+
+    @property
+    def arrived_bytes(self) -> int:
+        """Bytes of the unfinished message's data set so far."""
+        return self._assembler.arrived_bytes
 
     @property
     def is_established(self) -> bool:
@@ -125,8 +132,8 @@ class Association:
     def send(
         self, context_id: int, command: Command, data: bytes | bytearray | memoryview | None = None
     ) -> None:
-        """Send one message as one object, for one write. Conflict when the association is not established."""
-        self.upper.send(encode_message(context_id, command, data, self._peer_maximum))
+        """Send one message, of which `data` is not copied. Conflict when the association is not established."""
+        self.upper.send(message_parts(context_id, command, data, self._peer_maximum))
 
     def abort(self, detail: str) -> None:
         """End at once; memory of an unfinished message is given back."""

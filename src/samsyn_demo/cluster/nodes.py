@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -96,15 +97,16 @@ class Node:
         """Its own address."""
         return f"http://127.0.0.1:{self.ports.http}"
 
-    def start(self) -> None:
-        """Starts it and waits until it is ready. RuntimeError when it does not get so."""
+    def start(self, environment: Mapping[str, str] | None = None) -> None:
+        """Starts it and waits until it is ready; `environment`: variables beside ours. RuntimeError when it does not
+        get so."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "-m", "samsyn", "serve", "--config", str(self.config)],
                 stdout=subprocess.DEVNULL,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
             )
         deadline = time.monotonic() + _START_S
         while time.monotonic() < deadline and self.process.poll() is None:

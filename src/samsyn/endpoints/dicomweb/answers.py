@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import orjson
-from starlette.types import Receive, Send
+from starlette.types import Receive, Scope, Send
 
 from samsyn.errors import NotAuthenticated, OutOfResources, SamsynError
+from samsyn.exchange.gathering import PIECES, Pieces
+from samsyn.wire.whole_answer import EXTENSION, SendWhole
 
 DICOM_JSON = b"application/dicom+json"
 _NOT_KEPT = ((b"cache-control", b"private, no-store"), (b"x-content-type-options", b"nosniff"))
@@ -30,7 +32,7 @@ class Answer:
     """
 
     status: int
-    body: bytes | tuple[bytes, ...] | AsyncIterator[bytes] = b""
+    body: bytes | tuple[bytes, ...] | AsyncIterator[bytes | Pieces] = b""
     content_type: bytes = b""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     length: int = -1
@@ -64,9 +66,12 @@ def new_boundary() -> str:
     return f"samsyn-{secrets.token_hex(16)}"
 
 
-async def send_answer(answer: Answer, receive: Receive, send: Send, *, with_body: bool) -> None:
-    """Sends the whole answer. A stream that fails in the middle ends the connection, so it is never taken for
-    a whole one; a client that went away frees the work at once."""
+async def send_answer(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+    """Sends the whole answer, to HEAD without its body, and in one write where that can be.
+
+    A stream that fails in the middle ends the connection, so it is never taken for a whole one; a client that went
+    away frees the work at once.
+    """
     headers = [*(_ASKED_AGAIN if answer.tag else _NOT_KEPT), *answer.headers]
     if answer.tag:
         headers.append((b"etag", answer.tag))
@@ -76,6 +81,12 @@ async def send_answer(answer: Answer, receive: Receive, send: Send, *, with_body
     length = sum(map(len, pieces)) if isinstance(pieces, tuple) else answer.length
     if length >= 0 and answer.status not in (204, 304):
         headers.append((b"content-length", b"%d" % length))
+    with_body = scope["method"] != "HEAD"
+    if isinstance(pieces, tuple) and with_body:
+        send_whole: SendWhole | None = scope.get("extensions", {}).get(EXTENSION)
+        if send_whole is not None:
+            await send_whole(answer.status, headers, pieces)
+            return
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if isinstance(pieces, tuple) and with_body:
         for piece in pieces[:-1]:
@@ -83,16 +94,20 @@ async def send_answer(answer: Answer, receive: Receive, send: Send, *, with_body
         await send({"type": "http.response.body", "body": pieces[-1], "more_body": False})
         return
     if with_body and not isinstance(pieces, tuple):
-        await _stream(pieces, receive, send)
+        await _stream(pieces, PIECES in scope.get("extensions", ()), receive, send)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _stream(pieces: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
+async def _stream(
+    pieces: AsyncIterator[bytes | Pieces], takes_pieces: bool, receive: Receive, send: Send
+) -> None:
     gone = asyncio.create_task(_disconnected(receive))
     try:
         async for piece in pieces:
             if gone.done():
                 return
+            if isinstance(piece, Pieces) and not takes_pieces:
+                piece = piece.joined()
             await send({"type": "http.response.body", "body": piece, "more_body": True})
     finally:
         gone.cancel()

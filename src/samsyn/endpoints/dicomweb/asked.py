@@ -4,14 +4,19 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import parse_qs
 
 from samsyn import __version__
 from samsyn.access.view import View
 from samsyn.endpoints.dicomweb.negotiation import Acceptable, acceptable
+from samsyn.render.words import PictureOptions
 
 _TAGS = re.compile(rb'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 _TAG_BYTES = 16
+_FIELDS = (b"accept", b"if-none-match", b"if-range", b"range", b"accept-encoding")
+_REMEMBERED_BYTES = 1_024
+"""Longer requests are read anew each time, so that what is remembered is bounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,24 @@ def asked(scope: Mapping[str, object], headers: Mapping[bytes, bytes], base: str
     """What a request asks for: the `accept` parameter goes before the header (PS3.18 8.3.3.1)."""
     query_string = scope["query_string"]
     assert isinstance(query_string, bytes)
-    accept = headers.get(b"accept", b"").decode("latin-1")
+    fields = [headers.get(name, b"") for name in _FIELDS]
+    if len(query_string) + sum(map(len, fields)) > _REMEMBERED_BYTES:
+        return _parsed.__wrapped__(query_string, base, *fields)
+    return _parsed(query_string, base, *fields)
+
+
+@lru_cache(maxsize=512)
+def _parsed(
+    query_string: bytes,
+    base: str,
+    accept_field: bytes,
+    if_none_match: bytes,
+    if_range: bytes,
+    range_field: bytes,
+    accept_encoding: bytes,
+) -> Asked:
+    """A client asks for hundreds of things with the same fields; the result depends on nothing else."""
+    accept = accept_field.decode("latin-1")
     if b"accept=" in query_string:
         values = parse_qs(query_string.decode("latin-1")).get("accept")
         accept = ",".join(values) if values else accept
@@ -56,10 +78,10 @@ def asked(scope: Mapping[str, object], headers: Mapping[bytes, bytes], base: str
         acceptable(accept),
         query_string,
         base,
-        headers.get(b"if-none-match", b""),
-        headers.get(b"if-range", b""),
-        headers.get(b"range", b""),
-        _takes_gzip(headers.get(b"accept-encoding", b"")),
+        if_none_match,
+        if_range,
+        range_field,
+        _takes_gzip(accept_encoding),
     )
 
 
@@ -77,10 +99,21 @@ def entity_tag(view: View, *identity: object, weak: bool = False) -> bytes:
     It is bound to the reader and the session, so that what one reader kept is nothing to another. `weak`: the same
     information, but not always the same bytes (multipart boundaries).
     """
-    digest = hashlib.blake2b(digest_size=_TAG_BYTES)
     subject = view.subject
-    for part in (__version__, subject.kind, subject.hsa_id, subject.session_id, *identity):
-        value = part if isinstance(part, bytes) else str(part).encode()
-        digest.update(b"%d:" % len(value))
-        digest.update(value)
-    return (b'W/"%s"' if weak else b'"%s"') % digest.hexdigest().encode()
+    parts = [
+        value if isinstance(value, bytes) else _text_of(value)
+        for value in (__version__, subject.kind, subject.hsa_id, subject.session_id, *identity)
+    ]
+    told = b"".join([b"%d:%s" % (len(part), part) for part in parts])
+    digest = hashlib.blake2b(told, digest_size=_TAG_BYTES).hexdigest().encode()
+    return (b'W/"%s"' if weak else b'"%s"') % digest
+
+
+def _text_of(value: object) -> bytes:
+    # Options are written out slowly, and the same few are asked for again and again.
+    return _options_text(value) if isinstance(value, PictureOptions) else str(value).encode()
+
+
+@lru_cache(maxsize=128)
+def _options_text(options: PictureOptions) -> bytes:
+    return str(options).encode()

@@ -114,7 +114,7 @@ class DicomwebDoor:
         extra = self._origins.headers(headers)
         if extra:
             answer = replace(answer, headers=(*answer.headers, *extra))
-        await send_answer(answer, receive, send, with_body=method != "HEAD")
+        await send_answer(answer, scope, receive, send)
 
     async def _note(self, error: SamsynError, scope: Scope) -> None:
         """A refused log-in or act goes into the audit journal, with who it was if he could be told."""
@@ -153,7 +153,9 @@ class DicomwebDoor:
             return await self._work(scope, receive, headers, target, method)
         if method == "POST":
             return await self._store(scope, receive, headers, target)
-        reader = replace(self._readers.reader_of(scope, headers), with_rejected=with_rejected)
+        reader = self._readers.reader_of(scope, headers)
+        if with_rejected:
+            reader = replace(reader, with_rejected=True)
         if method == "DELETE":
             base = f"{_base(scope, headers)}{'' if with_rejected else REJECTED}"
             query_string: bytes = scope["query_string"]

@@ -19,8 +19,6 @@ from samsyn.retrieve.retrieve import Retriever
 from samsyn.wire.multipart import closing, part_head
 
 OCTETS = "application/octet-stream"
-_AT_ONCE_BYTES = 2 * 1024 * 1024
-"""Answers up to this size go out in one piece: fewer wake-ups; larger ones frame by frame."""
 
 
 class Decoding(Protocol):
@@ -72,7 +70,7 @@ class Frames:
         await self._gatekeeper.record_opening(view, instance.study_uid, "images")
         boundary = new_boundary()
         content_type = f'multipart/related; type="{offer.kind}"; boundary={boundary}'.encode()
-        if len(numbers) == 1 and len(first) <= _AT_ONCE_BYTES:
+        if len(numbers) == 1:
             parts = (part_head(boundary, kind, first=True), first, closing(boundary))
             return Answer(200, parts, content_type, tag=tag)
         body = self._parts(view, instance, numbers, offer, first, boundary, kind)

@@ -88,6 +88,7 @@ class Offer:
     """Whether the pixels must be decompressed first."""
 
 
+@lru_cache(maxsize=512)
 def choose(
     ranges: tuple[Acceptable, ...], offers: tuple[Offer, ...], *, single: bool
 ) -> tuple[Offer, bool] | None:
@@ -134,6 +135,7 @@ def _narrowness(wanted: Acceptable) -> tuple[int, bool]:
     return kind, wanted.transfer_syntax not in ("", "*")
 
 
+@lru_cache(maxsize=512)
 def choose_plain(ranges: tuple[Acceptable, ...], kinds: tuple[str, ...]) -> str | None:
     """The best of media types that are never multipart (JSON, pictures); None = 406."""
     for wanted in _positive(ranges):

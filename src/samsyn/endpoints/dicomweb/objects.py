@@ -20,7 +20,9 @@ from samsyn.endpoints.dicomweb.parts import Content, content_of, single_part
 from samsyn.endpoints.dicomweb.target import Target
 from samsyn.errors import NotFound
 from samsyn.exchange.forms import in_form
+from samsyn.exchange.gathering import Pieces
 from samsyn.model.imaging import StoredInstance
+from samsyn.model.streamed import StreamedData
 from samsyn.render.transcoding import Transcoder, can_be_native
 from samsyn.retrieve.read_ahead import GROUP_BYTES, ReadAhead
 from samsyn.retrieve.retrieve import BASE_MARK, Retriever
@@ -86,7 +88,12 @@ class Objects:
         name = f'attachment; filename="{instance.sop_instance_uid}.dcm"'.encode()
         headers = ((b"content-disposition", name),)
         head, length = _head(instance, syntax), instance.location.length
-        if syntax != instance.transfer_syntax_uid or self._retriever.amendments_of(view, instance.study_uid):
+        corrections = self._retriever.amendments_of(view, instance.study_uid)
+        is_as_stored = syntax == instance.transfer_syntax_uid
+        streamed = await self._retriever.streamed_length(view, instance) if corrections else None
+        if streamed is not None and is_as_stored:
+            length = streamed
+        elif corrections or not is_as_stored:
             content = content_of(head + await self._in_syntax(view, instance, syntax))
             return await single_part(asked, content, kind, tag, headers)
 
@@ -107,7 +114,9 @@ class Objects:
 
     async def _in_syntax(self, view: View, instance: StoredInstance, syntax: str) -> bytes:
         data = await self._retriever.data_set(view, instance)
-        return bytes(await in_form(data, instance, syntax, self._transcoder, view))
+        made = await in_form(data, instance, syntax, self._transcoder, view)
+        assert not isinstance(made, StreamedData)
+        return bytes(made)
 
     def _recoded(
         self, view: View, instances: Sequence[StoredInstance], sent: dict[str, str], tag: bytes
@@ -142,7 +151,7 @@ class Objects:
         end = closing(boundary)
         length = sum(map(len, heads)) + sum(instance.location.length for instance in instances) + len(end)
 
-        async def body() -> AsyncIterator[bytes]:
+        async def body() -> AsyncIterator[bytes | Pieces]:
             left = iter(heads)
             async with ReadAhead(self._retriever, view, instances, GROUP_BYTES) as ahead:
                 for group in ahead.groups:
@@ -154,7 +163,7 @@ class Objects:
                     parts: list[bytes | memoryview] = []
                     for instance in group:
                         parts += (next(left), await ahead.data_of(instance))
-                    yield b"".join(parts)
+                    yield Pieces(parts)
             yield end
 
         kind = f'multipart/related; type="{_DICOM}"; boundary={boundary}'.encode()
@@ -206,13 +215,31 @@ class Objects:
         await self._gatekeeper.record_opening(view, target.study_uid, "images")
         if asked.has(tag):
             return not_modified(tag)
-        value = await self._retriever.bulk(view, instance, target.bulk_path)
+        span = await self._retriever.bulk_span(view, instance, path)
+        if span is not None:
+            content = self._in_place(view, instance, *span)
+        else:
+            content = content_of(await self._retriever.bulk(view, instance, target.bulk_path))
         if not multipart:
-            return await single_part(asked, content_of(value), offer.kind.encode(), tag)
+            return await single_part(asked, content, offer.kind.encode(), tag)
         boundary = new_boundary()
-        body = b"".join((part_head(boundary, offer.kind, first=True), value, closing(boundary)))
+
+        async def body() -> AsyncIterator[bytes]:
+            yield part_head(boundary, offer.kind, first=True)
+            async for piece in content.whole():
+                yield piece
+            yield closing(boundary)
+
         kind = f'multipart/related; type="{offer.kind}"; boundary={boundary}'.encode()
-        return Answer(200, body, kind, tag=tag)
+        return Answer(200, body(), kind, tag=tag)
+
+    def _in_place(self, view: View, instance: StoredInstance, offset: int, length: int) -> Content:
+        """A value as it lies in a large object."""
+
+        def part(first: int, size: int) -> AsyncIterator[bytes]:
+            return self._retriever.stored_part(view, instance, offset + first, size)
+
+        return Content(length, lambda: part(0, length), part)
 
 
 def _identity(instances: Sequence[StoredInstance]) -> bytes:

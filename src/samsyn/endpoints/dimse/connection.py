@@ -4,15 +4,17 @@ import asyncio
 import logging
 import uuid
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from samsyn import limits
 from samsyn.endpoints.dimse.budget import Budget
 from samsyn.endpoints.dimse.link import Link
-from samsyn.errors import Conflict
+from samsyn.errors import Conflict, OutOfResources
 from samsyn.exchange.security import certificate_hsa_id
 from samsyn.exchange.transport import AssociationTransport
+from samsyn.ingest.arriving import LargeArrival
+from samsyn.model.streamed import StreamedData
 from samsyn.providers.connections import System
 from samsyn.wire.assembly import AgreedContext, Message
 from samsyn.wire.association import Association
@@ -43,6 +45,9 @@ class Door(Protocol):
     def opened(self, connection: "Connection") -> None:
         """A transport connection was made."""
 
+    def large(self, eased: Callable[[], None]) -> LargeArrival:
+        """Where a large data set goes while it arrives."""
+
     def admit(self, connection: "Connection", request: AssociateRequest) -> None:
         """Accepts or rejects the request on the connection's association."""
 
@@ -61,7 +66,7 @@ class Connection(AssociationTransport):
     """One transport connection to the door; a `Link` once it is admitted."""
 
     def __init__(self, door: Door) -> None:
-        super().__init__(Association(budget=door.budget))
+        super().__init__(Association(budget=door.budget, spill_to=self._spill_to))
         self._door = door
         self._loop = asyncio.get_running_loop()
         self._system: System | None = None
@@ -74,10 +79,12 @@ class Connection(AssociationTransport):
         self._cancelled: set[int] = set()
         self._release_asked = False
         self._is_reading = True
+        self._large: LargeArrival | None = None
         self.idle = asyncio.Event()
         """Set while no request of the peer is being answered."""
         self.idle.set()
-        self._own_requests: dict[int, asyncio.Future[Message | None]] = {}
+        self._own_requests: dict[int, tuple[float, asyncio.Future[Message | None]]] = {}
+        """Until when the peer has time, and who waits for the answer."""
         self._sub_id = 0
         self._queued_bytes = 0
         self.address = ""
@@ -143,7 +150,10 @@ class Connection(AssociationTransport):
         await self._writable.wait()
 
     async def send(
-        self, context_id: int, command: Command, data: bytes | bytearray | memoryview | None = None
+        self,
+        context_id: int,
+        command: Command,
+        data: bytes | bytearray | memoryview | StreamedData | None = None,
     ) -> None:
         """See Link."""
         if self.is_gone:
@@ -151,11 +161,13 @@ class Connection(AssociationTransport):
         self._queued_bytes = 0
         try:
             await super().send(context_id, command, data)
-        except Conflict:
-            # The peer aborted while a large message was leaving.
+        except (Conflict, OutOfResources):
+            # The peer aborted while a large message was leaving, or we did because it broke off.
             return
 
-    async def store(self, context_id: int, request: StoreRequest, data: bytes | memoryview) -> Message | None:
+    async def store(
+        self, context_id: int, request: StoreRequest, data: bytes | memoryview | StreamedData
+    ) -> Message | None:
         """See Link."""
         return await self._call(context_id, request, data)
 
@@ -163,16 +175,15 @@ class Connection(AssociationTransport):
         """An N-EVENT-REPORT on this association; the peer's answer, or None when it is gone."""
         return await self._call(context_id, request, data)
 
-    async def _call(self, context_id: int, request: Request, data: bytes | memoryview) -> Message | None:
+    async def _call(
+        self, context_id: int, request: Request, data: bytes | memoryview | StreamedData
+    ) -> Message | None:
         answer: asyncio.Future[Message | None] = self._loop.create_future()
-        self._own_requests[request.message_id] = answer
+        allowed_s = limits.MESSAGE_TIMEOUT_S + len(data) / limits.SLOWEST_TRANSFER_BYTES_PER_S
+        self._own_requests[request.message_id] = self._loop.time() + allowed_s, answer
         try:
-            async with asyncio.timeout(limits.MESSAGE_TIMEOUT_S):
-                await self.send(context_id, request, data)
-                return None if self.is_gone else await answer
-        except TimeoutError:
-            self.abort("no answer to a request of ours")
-            return None
+            await self.send(context_id, request, data)
+            return None if self.is_gone else await answer
         finally:
             del self._own_requests[request.message_id]
 
@@ -207,6 +218,8 @@ class Connection(AssociationTransport):
     def buffer_updated(self, nbytes: int) -> None:
         """See asyncio.BufferedProtocol."""
         super().buffer_updated(nbytes)
+        if self._large is not None and self._large.is_behind:
+            self._pause_reading()
         if not self.association.is_inside_message:
             self._message_since = None
         elif self._message_since is None:
@@ -270,9 +283,12 @@ class Connection(AssociationTransport):
             is_closing = upper.state == State.AWAITING_CLOSE
             limit = limits.CLOSE_TIMEOUT_S if is_closing else limits.ASSOCIATE_TIMEOUT_S
             return "ARTIM" if waited > limit else ""
-        if self._message_since is not None and now - self._message_since > limits.MESSAGE_TIMEOUT_S:
+        more_s = self.association.arrived_bytes / limits.SLOWEST_TRANSFER_BYTES_PER_S
+        if self._message_since is not None and now - self._message_since > limits.MESSAGE_TIMEOUT_S + more_s:
             return "MESSAGE_TIMEOUT_S"
         if self._blocked_since is not None and now - self._blocked_since > limits.MESSAGE_TIMEOUT_S:
+            return "MESSAGE_TIMEOUT_S"
+        if any(now > until for until, _ in self._own_requests.values()):
             return "MESSAGE_TIMEOUT_S"
         if not self.is_busy and waited > limits.IDLE_ASSOCIATION_TIMEOUT_S:
             return "IDLE_ASSOCIATION_TIMEOUT_S"
@@ -302,8 +318,8 @@ class Connection(AssociationTransport):
         if isinstance(command, Response):
             waiting = self._own_requests.get(command.message_id)
             if waiting is not None:
-                if not waiting.done():
-                    waiting.set_result(message)
+                if not waiting[1].done():
+                    waiting[1].set_result(message)
             else:
                 self.association.abort("a response that nobody asked for")
             return
@@ -312,10 +328,8 @@ class Connection(AssociationTransport):
         self._waiting.append(message)
         if self._more is not None and not self._more.done():
             self._more.set_result(None)
-        most = max(_MAX_WAITING, self.association.window)
-        if len(self._waiting) >= most and self._is_reading and self._transport is not None:
-            self._is_reading = False
-            self._transport.pause_reading()
+        if len(self._waiting) >= self._most_waiting:
+            self._pause_reading()
         if self._worker is None:
             self.idle.clear()
             self._worker = self._loop.create_task(self._work())
@@ -369,7 +383,7 @@ class Connection(AssociationTransport):
             if not self.is_gone:
                 await self._door.answer(self, message)
         finally:
-            self._door.budget.give_back(message.reserved_bytes)
+            self._let_go(message)
             self.since = self._loop.time()
 
     async def _store_beside(self, message: Message) -> None:
@@ -390,15 +404,36 @@ class Connection(AssociationTransport):
         await asyncio.wait({*self._storing, self._more}, return_when=asyncio.FIRST_COMPLETED)
         self._more = None
 
+    @property
+    def _most_waiting(self) -> int:
+        return max(_MAX_WAITING, self.association.window)
+
+    def _spill_to(self) -> LargeArrival:
+        self._large = self._door.large(self._read_on)
+        return self._large
+
+    def _pause_reading(self) -> None:
+        if self._is_reading and self._transport is not None:
+            self._is_reading = False
+            self._transport.pause_reading()
+
     def _read_on(self) -> None:
+        """Reads again, unless what has come still waits for us or for the disk."""
+        if len(self._waiting) >= self._most_waiting or (self._large is not None and self._large.is_behind):
+            return
         if not self._is_reading and self.is_connected and self._transport is not None:
             self._is_reading = True
             self._transport.resume_reading()
 
     def _give_up(self) -> None:
         """Nothing can be answered any more: whoever waits is told, what waits is dropped."""
-        for waiting in self._own_requests.values():
+        for _, waiting in self._own_requests.values():
             if not waiting.done():
                 waiting.set_result(None)
         while self._waiting:
-            self._door.budget.give_back(self._waiting.popleft().reserved_bytes)
+            self._let_go(self._waiting.popleft())
+
+    def _let_go(self, message: Message) -> None:
+        self._door.budget.give_back(message.reserved_bytes)
+        if message.spilled is not None:
+            message.spilled.drop()

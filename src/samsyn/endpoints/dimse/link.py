@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+from samsyn.model.streamed import StreamedData
 from samsyn.providers.connections import System
 from samsyn.wire.assembly import AgreedContext, Message
 from samsyn.wire.dimse import Command, StoreRequest
@@ -43,10 +44,13 @@ class Link(Protocol):
     async def flush_queued(self) -> None:
         """Sends what was queued and waits until the peer has room for more."""
 
-    async def store(self, context_id: int, request: StoreRequest, data: bytes | memoryview) -> Message | None:
+    async def store(
+        self, context_id: int, request: StoreRequest, data: bytes | memoryview | StreamedData
+    ) -> Message | None:
         """A C-STORE sub-operation on this association; the peer's answer, or None when it is gone.
 
-        The peer is gone too when it does not answer within limits.MESSAGE_TIMEOUT_S.
+        The peer is gone too when it does not answer within limits.MESSAGE_TIMEOUT_S, a second longer for each
+        limits.SLOWEST_TRANSFER_BYTES_PER_S, or when a streamed object could not be given to its end.
         """
 
     def new_message_id(self) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 
 from samsyn import limits
@@ -22,6 +23,7 @@ from samsyn.exchange.commitment import CommitmentReport, is_taken
 from samsyn.exchange.exchange import Exchange
 from samsyn.exchange.scu import OWN_IMPLEMENTATION
 from samsyn.exchange.security import listener_context
+from samsyn.ingest.arriving import LargeArrival
 from samsyn.ingest.receive import Intake
 from samsyn.providers.connections import Connections, System
 from samsyn.render.transcoding import Transcoder
@@ -56,6 +58,7 @@ class DicomDoor:
         self._tls = tls
         self._refusals = gatekeeper.refusals
         self._connections = connections
+        self._intake = intake
         self._storage = Storage(intake)
         self._search = Search(finder, gatekeeper, settings.ae_title)
         self._retrieval = Retrieval(retriever, transcoder, finder, gatekeeper, connections, exchange.pool)
@@ -140,6 +143,10 @@ class DicomDoor:
         self._open.add(connection)
         if len(self._open) > limits.MAX_ASSOCIATIONS:
             self._make_room(connection)
+
+    def large(self, eased: Callable[[], None]) -> LargeArrival:
+        """See Door."""
+        return self._intake.large(eased)
 
     def _make_room(self, newest: Connection) -> None:
         """Whoever holds a connection without use goes first, so that a crowd can not lock out who wants to work.

@@ -4,6 +4,7 @@ from samsyn.dicom.uids import is_uid
 from samsyn.endpoints.dimse.link import Link
 from samsyn.endpoints.dimse.statuses import HELD, SENTENCES
 from samsyn.errors import BadInput, LimitExceeded, Mismatch, NotAllowed
+from samsyn.ingest.arriving import LargeArrival
 from samsyn.ingest.receive import Arrival, Intake
 from samsyn.model.sender import Receipt
 from samsyn.wire.assembly import Message
@@ -24,13 +25,16 @@ class Storage:
             text = "Affected SOP Instance UID is missing or is not a UID"
             await link.send(message.context_id, _response(request, INVALID_INSTANCE, text))
             return
-        receipt, _ = await self._intake.receive(arrival, data)
+        whole = await message.spilled.whole() if isinstance(message.spilled, LargeArrival) else data
+        receipt, _ = await self._intake.receive(arrival, whole)
         await link.send(message.context_id, _answer_of(request, receipt))
 
     def answer_at_once(self, link: Link, message: Message, request: StoreRequest) -> StoreResponse | None:
         """The answer of `answer` while the caller waits; None: not now, see Intake.receive_at_once. Raises as that."""
         arrival, data = self._arrived(link, message, request)
-        receipt = self._intake.receive_at_once(arrival, data) if is_uid(request.sop_instance_uid) else None
+        if message.spilled is not None or not is_uid(request.sop_instance_uid):
+            return None
+        receipt = self._intake.receive_at_once(arrival, data)
         return _answer_of(request, receipt) if receipt is not None else None
 
     def _arrived(
@@ -42,7 +46,7 @@ class Storage:
             raise NotAllowed("this system may not store")
         if message.over_limit:
             raise LimitExceeded(message.over_limit)
-        if message.data is None:
+        if message.data is None and message.spilled is None:
             raise BadInput("the message has no data set")
         if request.sop_class_uid != context.abstract_syntax:
             raise Mismatch("Affected SOP Class is not that of the context")
@@ -53,7 +57,7 @@ class Storage:
             sop_class_uid=request.sop_class_uid,
             sop_instance_uid=request.sop_instance_uid,
         )
-        return arrival, message.data
+        return arrival, message.data or b""
 
 
 def _answer_of(request: StoreRequest, receipt: Receipt) -> StoreResponse:

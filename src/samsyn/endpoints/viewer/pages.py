@@ -67,6 +67,7 @@ class Pages:
             "token": "",
             "patient": None,
             "handle": "",
+            "base": "",
             "close_address": "",
             "pulse": "",
             "shown": [],

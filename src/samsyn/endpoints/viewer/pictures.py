@@ -7,6 +7,7 @@ patient stands in it. Everything is read through the View of the moment; an open
 import json
 import math
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +19,7 @@ from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.history import mark_of
 from samsyn.endpoints.viewer.secure import PAGE_HEADERS, PAGE_POLICY
 from samsyn.endpoints.viewer.series import SeriesLists, SeriesShown, diagnostic_address
-from samsyn.endpoints.viewer.visits import PatientVisit, Visits
+from samsyn.endpoints.viewer.visits import OWN_RECORD, Endpoint, PatientAnswer, PatientVisit, Visits
 from samsyn.endpoints.viewer.wording import day
 from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotFound, NotSupported
 from samsyn.render.pictures import Stack
@@ -50,7 +51,7 @@ class Found:
 
 
 class PicturePages:
-    """The addresses under /p/{handle}/e/{mark}/."""
+    """The addresses under /p/{handle}/e/{mark}/, and a private person's under /mine/record/{handle}/e/{mark}/."""
 
     def __init__(self, deps: ViewerDependencies, visits: Visits, series: SeriesLists, has_ohif: bool) -> None:
         self._deps = deps
@@ -61,15 +62,22 @@ class PicturePages:
 
     def routes(self) -> list[BaseRoute]:
         """The addresses of this part."""
-        patient = self._visits.patient
-        base = "/p/{handle}/e/{mark}"
+        patient, own = self._visits.patient, self._visits.own
+        start = "/p/{handle}/e/{mark}"
         return [
-            Route(f"{base}/diagnostic", patient(self.diagnostic), methods=["GET"]),
-            Route(f"{base}/s/{{place:int}}", patient(self.page), methods=["GET"]),
-            Route(f"{base}/s/{{place:int}}/thumbnail", patient(self.thumbnail), methods=["GET"]),
-            Route(f"{base}/s/{{place:int}}/stack", patient(self.stack), methods=["GET"]),
-            Route(f"{base}/s/{{place:int}}/document", patient(self.document), methods=["GET"]),
-            Route(f"{base}/s/{{place:int}}/{{index:int}}", patient(self.frame), methods=["GET"]),
+            Route(f"{start}/diagnostic", patient(self.diagnostic), methods=["GET"]),
+            *self._series_routes(start, patient),
+            *self._series_routes(f"{OWN_RECORD}/{{handle}}/e/{{mark}}", own),
+        ]
+
+    def _series_routes(self, start: str, opened: Callable[[PatientAnswer], Endpoint]) -> list[BaseRoute]:
+        place = f"{start}/s/{{place:int}}"
+        return [
+            Route(place, opened(self.page), methods=["GET"]),
+            Route(f"{place}/thumbnail", opened(self.thumbnail), methods=["GET"]),
+            Route(f"{place}/stack", opened(self.stack), methods=["GET"]),
+            Route(f"{place}/document", opened(self.document), methods=["GET"]),
+            Route(f"{place}/{{index:int}}", opened(self.frame), methods=["GET"]),
         ]
 
     async def page(self, there: PatientVisit) -> Response:
@@ -84,7 +92,10 @@ class PicturePages:
             "entry": self._visits.presentation(there.visit).entry(examination, there.handle),
             "series": every,
             "now": every[place - 1],
-            "diagnostic": self._has_ohif and bool(diagnostic_address(examination)),
+            # The diagnostic viewer is for care.
+            "diagnostic": self._has_ohif
+            and there.visit.subject.reads_for_care
+            and bool(diagnostic_address(examination)),
         }
         return self._visits.show_patient(there, "pictures.html", "pictures", values)
 

@@ -68,7 +68,7 @@ def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
         *Stewarding(deps, visits).routes(),
         *LogReviewPages(deps, visits).routes(),
         *OwnLog(deps, visits).routes(),
-        *MyRecord(deps, visits).routes(),
+        *MyRecord(deps, visits, series).routes(),
         *StewardGuardians(deps, visits).routes(),
         *StewardJoining(deps, visits).routes(),
         *PublicPages(deps, visits, assets).routes(),

@@ -37,6 +37,10 @@ _STATUS: Final[tuple[tuple[type[errors.SamsynError], int, str], ...]] = (
 """Status and words for each kind of refusal; anything else is 500 "trouble"."""
 
 
+OWN_RECORD: Final = "/mine/record"
+"""Where a private person's own pages begin."""
+
+
 @dataclass(frozen=True, slots=True)
 class Visit:
     """A request of somebody who is logged in. `form` is checked already; empty for GET."""
@@ -74,11 +78,8 @@ class PatientVisit:
     patient: Patient
     shown: PatientShown
     view: View
-
-    @property
-    def base(self) -> str:
-        """The address of the patient's page."""
-        return f"/p/{self.handle}/"
+    base: str
+    """The address of the patient's page, with a slash at its end."""
 
     @property
     def is_related(self) -> bool:
@@ -120,6 +121,14 @@ class Visits:
 
         return self.staff(opened)
 
+    def own(self, answer: PatientAnswer) -> Endpoint:
+        """For a private person with the own record or that of a young child whom he is the guardian of."""
+
+        async def opened(visit: Visit) -> Response:
+            return await answer(await self.opened_own(visit, visit.path("handle")))
+
+        return self.staff(opened)
+
     def anybody(self, answer: Endpoint) -> Endpoint:
         """For everybody, logged in or not."""
 
@@ -139,7 +148,19 @@ class Visits:
         if told is None:
             raise errors.NotAllowed("assignment")
         shown = patient_shown(told, visit.words, may_see=sees_protected(visit.subject))
-        return PatientVisit(visit, handle, key, told, shown, view)
+        return PatientVisit(visit, handle, key, told, shown, view, f"/p/{handle}/")
+
+    async def opened_own(self, visit: Visit, handle: str) -> PatientVisit:
+        """The same for a private person (PDL 5:5). NotAllowed: he is none. NotFound: neither himself nor his child."""
+        if visit.subject.patient_key is None:
+            raise errors.NotAllowed("only the patient")
+        key = self._deps.opened.patient_key(visit.subject.session_id, handle)
+        view = await self._deps.gatekeeper.open_view(visit.subject, frozenset({key}))
+        told = await self._deps.gatekeeper.as_told(visit.subject, await self._deps.lookup.patient(key))
+        if told is None:
+            raise errors.NotFound
+        shown = patient_shown(told, visit.words, may_see=True)
+        return PatientVisit(visit, handle, key, told, shown, view, f"{OWN_RECORD}/{handle}/")
 
     def presentation(self, visit: Visit) -> Presentation:
         """How histories read for this reader."""
@@ -167,6 +188,7 @@ class Visits:
     ) -> Response:
         """A page with the patient's banner."""
         banner: dict[str, Any] = {"patient": there.shown, "handle": there.handle, "here": there.base}
+        banner["base"] = there.base
         banner["pulse"] = f"{there.base}pulse"
         banner["shown"] = self._marks.of(there.visit.subject.session_id, there.view.told)
         if there.visit.request.method == "GET":

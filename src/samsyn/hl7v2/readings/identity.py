@@ -9,12 +9,13 @@ from samsyn.hl7v2.meaning import GuardianClaim, PatientClaim, SentIdentifier
 from samsyn.hl7v2.parsing import Segment
 from samsyn.hl7v2.paths import Path, first_of
 from samsyn.hl7v2.profile import Condition, PatientRules
-from samsyn.hl7v2.times import Precision, read_time
+from samsyn.hl7v2.times import Precision, is_day, read_time
 from samsyn.model.patient import Demographics
 
 _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*)){2,}")
 _COORDINATION_DAY = re.compile(r"[0-9]{6}(6[1-9]|[78][0-9]|9[01])(?![0-9])")
 _UNKNOWN_DAY = re.compile(r"[0-9]{4}(0000|[0-9]{2}00)")
+_TO_THE_DAY = len("YYYYMMDD")
 _PN_MARKS = re.compile(r"[\^=\\]")
 _LONGEST_NAME = 324
 """Characters of a PN component group set (PS3.5 6.2: five parts of 64 with their separators)."""
@@ -122,6 +123,8 @@ def _name(pid: Segment) -> str:
 def _birth_date(pid: Segment, notes: list[str]) -> str:
     """PID-7 as YYYYMMDD; "" when it was not told to the day. It is never taken from the number."""
     text = pid.text(7)
+    if len(text) == _TO_THE_DAY and is_day(text):
+        return text
     if _COORDINATION_DAY.match(text):
         notes.append("PID-7: the day of a coordination number instead of a birth date, left out")
         return ""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, TABLE_VALUE_NOT_FOUND, BadMessage
 from samsyn.hl7v2.meaning import NOBODY, ReferralEvent
-from samsyn.hl7v2.parsing import Message, Segment
+from samsyn.hl7v2.parsing import Message, Segment, Segments
 from samsyn.hl7v2.paths import first_of, parse_path
 from samsyn.hl7v2.profile import BY_STATUS, NOTHING, Profile
 from samsyn.hl7v2.readings.identity import read_patient
@@ -38,7 +38,7 @@ def read_referrals(
 
 
 def _referral(
-    message: Message, group: Sequence[Segment], profile: Profile, sender: Sender, notes: list[str]
+    message: Message, group: Segments, profile: Profile, sender: Sender, notes: list[str]
 ) -> ReferralEvent | None:
     rules, own = profile.referral, own_segments(group)
     status = _status(own, profile, notes)

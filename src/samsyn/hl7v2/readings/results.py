@@ -31,6 +31,7 @@ from samsyn.model.texts import ReportStatus
 _SENT = (parse_path("MSH-7.1"),)
 _TEXT_TYPES = frozenset(("TX", "FT", "ST", ""))
 _DELETED = frozenset("DWX")
+_EMPTY_LINE = ("",)
 
 _FINALITY = {
     ReportStatus.PRELIMINARY: 0,
@@ -112,7 +113,7 @@ def _signer(status: ReportStatus, own: Sequence[Segment], rules: ReportRules) ->
 class TextLines:
     """The OBX that hold report text, deleted ones too, each with what it is about."""
 
-    segments: list[Segment]
+    segments: Sequence[Segment]
     kinds: list[str]
     words: list[str]
     """OBX-11 of each."""
@@ -126,20 +127,23 @@ def _upper(words: tuple[str, ...]) -> frozenset[str]:
 def text_lines(segments: Segments, rules: ReportRules, notes: list[str]) -> TextLines:
     """Every OBX that holds report text; what is listed and holds none is noted."""
     listed, passed = _upper(rules.text_codes), _upper(rules.not_text)
-    found = TextLines([], [], [])
-    for segment in segments.named("OBX"):
-        kind = segment.kind
-        if kind not in listed if listed else kind in passed:
-            continue
-        type_word = segment.code(2)
-        if type_word in _TEXT_TYPES:
-            found.segments.append(segment)
-            found.kinds.append(kind)
-        else:
-            place = f"OBX[{segment.sequence}]" if segment.sequence > 1 else "OBX"
-            notes.append(f"{place}-2: a value of type {type_word[:3]} is not read as report text")
-    found.words.extend([segment.code(11) for segment in found.segments])
-    return found
+    lines: Sequence[Segment] = segments.named("OBX")
+    kinds = segments.kinds("OBX")
+    passes = [kind not in listed if listed else kind in passed for kind in kinds]
+    if True in passes:
+        wanted = [place for place, passed_over in enumerate(passes) if not passed_over]
+        lines, kinds = [lines[place] for place in wanted], [kinds[place] for place in wanted]
+        segments = Segments(lines)
+    types = segments.codes("OBX", 2)
+    if not _TEXT_TYPES.issuperset(types):
+        for segment, type_word in zip(lines, types, strict=True):
+            if type_word not in _TEXT_TYPES:
+                place = f"OBX[{segment.sequence}]" if segment.sequence > 1 else "OBX"
+                notes.append(f"{place}-2: a value of type {type_word[:3]} is not read as report text")
+        wanted = [place for place, type_word in enumerate(types) if type_word in _TEXT_TYPES]
+        lines, kinds = [lines[place] for place in wanted], [kinds[place] for place in wanted]
+        segments = Segments(lines)
+    return TextLines(lines, kinds, segments.codes("OBX", 11))
 
 
 def report_text(texts: TextLines, rules: ReportRules) -> str:
@@ -150,14 +154,17 @@ def report_text(texts: TextLines, rules: ReportRules) -> str:
     """
     lines: list[str] = []
     heading = ""
+    deleted = _DELETED.intersection(texts.words)
+    headings = rules.headings if not rules.headings.keys().isdisjoint(texts.kinds) else {}
     for segment, kind, word in zip(texts.segments, texts.kinds, texts.words, strict=True):
-        if word in _DELETED:
+        if deleted and word in deleted:
             continue
-        wanted = rules.headings.get(kind, "") if rules.headings else ""
-        if wanted and wanted != heading:
-            lines += ["", wanted] if lines else [wanted]
-        heading = wanted or heading
-        lines += segment.every(5) or [""]
+        if headings:
+            wanted = headings.get(kind, "")
+            if wanted and wanted != heading:
+                lines += ["", wanted] if lines else [wanted]
+            heading = wanted or heading
+        lines += segment.every(5) or _EMPTY_LINE
     text = "\n".join([line.rstrip() for line in "\n".join(lines).split("\n")]).strip("\n")
     if len(text) > MAX_REPORT_CHARACTERS:
         raise LimitExceeded(
@@ -166,13 +173,12 @@ def report_text(texts: TextLines, rules: ReportRules) -> str:
     return text if text.strip() else ""
 
 
-def _status(own: Sequence[Segment], texts: TextLines, rules: ReportRules, text: str) -> ReportStatus:
+def _status(own: Segments, texts: TextLines, rules: ReportRules, text: str) -> ReportStatus:
     """OBR-25 and OBX-11 together; where they disagree, the less final holds, but a correction stays one.
 
     A preliminary must never be shown as final (sweden 4.2), so P on one side outweighs F on the other.
     """
-    orc = next((segment for segment in own if segment.name == "ORC"), None)
-    if orc is not None and orc.text(1).upper() in rules.annulling_controls:
+    if any(orc.text(1).upper() in rules.annulling_controls for orc in own.named("ORC")[:1]):
         return ReportStatus.ANNULLED
     order = _order_status(own, rules)
     lines = _line_statuses(texts, rules)

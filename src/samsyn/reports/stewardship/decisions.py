@@ -13,11 +13,12 @@ from samsyn.access.duties import stewarding
 from samsyn.clock import STOCKHOLM, Clock
 from samsyn.dicom.correcting import Modification, corrected
 from samsyn.dicom.reading import summarize
-from samsyn.errors import BadInput, Conflict, NotFound
+from samsyn.errors import BadInput, Conflict, LimitExceeded, NotFound
 from samsyn.ingest.receive import Arrival, Intake
 from samsyn.jobs import queue
+from samsyn.model.imaging import BodyLocation
 from samsyn.model.patient import PatientIdentifier
-from samsyn.model.sender import Sender
+from samsyn.model.sender import Receipt, Sender
 from samsyn.model.subject import Assignment, Subject
 from samsyn.patients import findings, links, registry
 from samsyn.patients.corrections import ANNOUNCE_LINK
@@ -78,8 +79,9 @@ class Decisions:
         split = uuid.uuid4()
         filed = 0
         for row in rows:
-            body = await self._store.body_async(row["segment"], row["body_offset"], row["length"])
+            place = BodyLocation(row["segment"], row["body_offset"], row["length"])
             if row["kind"] == "message":
+                body = await self._store.body_async(place.segment, place.offset, place.length)
                 done = await self._filing.file_message(source[0], source[1], body, subject.session_id)
                 outcome = done.receipt.outcome
                 if outcome == "stored":
@@ -87,7 +89,6 @@ class Decisions:
             else:
                 if identifier is None:
                     raise BadInput("a patient number is needed")
-                body = await self._as_own_study(row, identifier, split, body)
                 after = partial(self._settle, subject, own, row["held_key"], reason, identifier)
                 arrival = Arrival(
                     source[0],
@@ -95,19 +96,42 @@ class Decisions:
                     subject.session_id,
                     decided=identifier,
                 )
-                receipt, _ = await self._intake.receive(arrival, body, after)
+                if place.length > limits.MAX_INSTANCE_IN_MEMORY_BYTES:
+                    receipt = await self._file_large(arrival, row, place, after)
+                else:
+                    body = await self._store.body_async(place.segment, place.offset, place.length)
+                    body = await self._as_own_study(row, identifier, split, body)
+                    receipt, _ = await self._intake.receive(arrival, body, after)
                 outcome = receipt.outcome
             filed += outcome != "held"
         return filed, len(rows) - filed
+
+    async def _file_large(
+        self, arrival: Arrival, row: Row, place: BodyLocation, after: Callable[[Transaction], None]
+    ) -> Receipt:
+        """The same for an object that is not held in memory, byte for byte; LimitExceeded when it would have to be
+        changed, since its study is another person's."""
+        assert arrival.decided is not None
+        if await self._is_of_another(row, arrival.decided):
+            raise LimitExceeded(
+                "MAX_INSTANCE_IN_MEMORY_BYTES: so large an object can not be given another study"
+            )
+        body = await asyncio.to_thread(self._store.respooled, place)
+        try:
+            return (await self._intake.receive(arrival, body, after))[0]
+        finally:
+            body.discard()
+
+    async def _is_of_another(self, row: Row, identifier: PatientIdentifier) -> bool:
+        return await self._store.read(
+            partial(steward_rows.is_of_another, study_uid=row["study_uid"], identifier=identifier)
+        )
 
     async def _as_own_study(
         self, row: Row, identifier: PatientIdentifier, split: uuid.UUID, body: bytes
     ) -> bytes:
         """The object as part of a study of its own, when its study is another person's; else as it is."""
-        foreign = await self._store.read(
-            partial(steward_rows.is_of_another, study_uid=row["study_uid"], identifier=identifier)
-        )
-        if not foreign:
+        if not await self._is_of_another(row, identifier):
             return body
         syntax = row["transfer_syntax"]
         series_uid = (await asyncio.to_thread(summarize, memoryview(body), syntax)).series_uid

@@ -18,7 +18,7 @@ from samsyn.patients.corrections import Correction
 from samsyn.reports import referrals
 from samsyn.store.transaction import Transaction
 
-_PLACE = ("segment", "body_offset", "length", "sha256", "pixel_offset", "pixel_length")
+_PLACE = ("segment", "body_offset", "length", "sha256", "checksum", "pixel_offset", "pixel_length")
 _STUDY = (
     "provider, unit, begins, ends, study_date, study_time, study_id, description, accession, accession_issuer,"
     " referring, patient_id_sent, patient_name_sent, received"

@@ -288,6 +288,7 @@ class Mover:
                 draft=draft,
                 sop_uid=row["sop_uid"],
                 sha256=transaction.body_sha256,
+                checksum=transaction.body_checksum,
                 **columns,
             )
 

@@ -34,10 +34,10 @@ CREATE INDEX correction_by_study ON correction(study_uid);
 CREATE INDEX correction_by_split ON correction(split_uid) WHERE split_uid <> '';
 CREATE INDEX correction_by_accession ON correction(accession);
 CREATE TABLE original_body(correction_key INTEGER, sop_uid TEXT, segment INTEGER, body_offset INTEGER,
-  length INTEGER, sha256 TEXT, pixel_offset INTEGER, pixel_length INTEGER,
+  length INTEGER, sha256 TEXT, checksum INTEGER, pixel_offset INTEGER, pixel_length INTEGER,
   PRIMARY KEY(sop_uid, correction_key)) WITHOUT ROWID;
 CREATE TABLE draft_body(draft TEXT, sop_uid TEXT, segment INTEGER, body_offset INTEGER, length INTEGER,
-  sha256 TEXT, pixel_offset INTEGER, pixel_length INTEGER, PRIMARY KEY(draft, sop_uid)) WITHOUT ROWID;
+  sha256 TEXT, checksum INTEGER, pixel_offset INTEGER, pixel_length INTEGER, PRIMARY KEY(draft, sop_uid)) WITHOUT ROWID;
 CREATE TABLE moved_row(correction_key INTEGER, kind TEXT, row_key INTEGER, from_key INTEGER,
   PRIMARY KEY(correction_key, kind, row_key)) WITHOUT ROWID;
 CREATE TABLE availability(study_uid TEXT PRIMARY KEY, received TEXT, visible TEXT) WITHOUT ROWID;

@@ -10,7 +10,7 @@ from samsyn.store.index.port import IndexConnection
 _COLUMNS: Final = (
     "sop_uid, sop_class, transfer_syntax, instance.number, segment, body_offset, length, sha256, pixel_offset,"
     " pixel_length, pixel_rows, pixel_columns, samples, bits_allocated, bits_stored, signed, photometric,"
-    " planar, frames, series_uid, study_uid"
+    " planar, frames, series_uid, study_uid, checksum"
 )
 
 
@@ -151,5 +151,6 @@ def _instance(row: Any) -> StoredInstance:
         number=row[3],
         location=BodyLocation(row[4], row[5], row[6]),
         sha256=bytes.fromhex(row[7]),
+        checksum=row[21],
         pixels=pixels,
     )

@@ -7,7 +7,7 @@ object key, instances, time, [SOP Instance UIDs]] settled: the object has so man
 """
 
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from samsyn.dicom.names import folded
 from samsyn.store.index import settled_uids
@@ -15,22 +15,42 @@ from samsyn.store.index.port import IndexConnection
 
 Operation: TypeAlias = list[Any]
 
+ADDING: Final = ("i", "b")
+"""Operations that add one row: every kind of index undoes these by itself when they fail."""
+SETTLED: Final = "s"
 _PLACE = ("segment", "body_offset", "length")
+
+
+def added_row(
+    operation: Operation, place: tuple[int, int, int]
+) -> tuple[str, tuple[str, ...], list[Any]] | None:
+    """(table, columns, values) of the row that an operation of ADDING adds, None for any other."""
+    verb, table = operation[0], operation[1]
+    if verb not in ADDING:
+        return None
+    values = _with_folded(operation)[2]
+    if verb == "b":
+        return table, (*values, *_PLACE), [*values.values(), *place]
+    return table, tuple(values), list(values.values())
+
+
+def _with_folded(operation: Operation) -> Operation:
+    """The operation with what follows from its values: referrers are searched by their folded names."""
+    if operation[1] == "study" and "referring" in (values := operation[-1]):
+        return [*operation[:-1], {**values, "folded_referring": folded(values["referring"] or "")}]
+    return operation
 
 
 def apply(connection: IndexConnection, operation: Operation, segment: int, offset: int, length: int) -> None:
     """Changes the index by one operation of a record whose body lies at the place given."""
-    verb, table = operation[0], operation[1]
-    if table == "study" and "referring" in (values := operation[-1]):
-        operation = [*operation[:-1], {**values, "folded_referring": folded(values["referring"] or "")}]
-    if verb == "s":
-        _settle(connection, *operation[1:])
+    if operation[0] in ADDING:
+        connection.execute(*statement(operation, (segment, offset, length)))
         return
-    if verb == "b":
-        values = operation[2]
-        sql = _insert("i", table, (*values, *_PLACE))
-        connection.execute(sql, [*values.values(), segment, offset, length])
-    elif verb in ("i", "r"):
+    operation = _with_folded(operation)
+    verb, table = operation[0], operation[1]
+    if verb == SETTLED:
+        _settle(connection, *operation[1:])
+    elif verb == "r":
         values = operation[2]
         connection.execute(_insert(verb, table, tuple(values)), list(values.values()))
     elif verb == "u":
@@ -49,6 +69,16 @@ def apply(connection: IndexConnection, operation: Operation, segment: int, offse
         connection.execute(_delete(table, tuple(operation[2])), list(operation[2].values()))
     else:
         raise ValueError(f"unknown row operation {verb!r}")
+
+
+def statement(operation: Operation, place: tuple[int, int, int]) -> tuple[str, list[Any]]:
+    """The one statement that an operation of ADDING or an update is, with its parameters."""
+    added = added_row(operation, place)
+    if added is not None:
+        table, columns, row = added
+        return _insert("i", table, columns), row
+    where, values = operation[2], operation[3]
+    return _update("=", operation[1], tuple(where), tuple(values)), [*values.values(), *where.values()]
 
 
 def _settle(

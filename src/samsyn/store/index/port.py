@@ -68,6 +68,24 @@ class Cursor(Protocol):
     def __iter__(self) -> Iterator[Any]: ...
 
 
+class Together(Protocol):
+    """What a connection offers whose every statement costs a round trip; both are for an open transaction."""
+
+    def ask_each(self, sql: str, parameters: Sequence[Sequence[Any]], /) -> list[Any]:
+        """The rows of one question for each of the parameters in turn, in one round trip."""
+
+    def add_rows(self, table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]], /) -> None:
+        """Adds rows in their order, in one round trip. RuleBroken: not all of them could be added, and what was has
+        to be undone with the transaction."""
+
+
+class InOneCall(Protocol):
+    """What a connection offers whose statements cost no round trip, but a call each."""
+
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Any]], /) -> None:
+        """The same change for each of the rows of parameters, in order. IndexFault: some may have been made."""
+
+
 class IndexConnection(Protocol):
     """One thread's connection to the index."""
 
@@ -78,6 +96,14 @@ class IndexConnection(Protocol):
     """Whether a savepoint that is not needed any more is left to the end of the transaction: a question less."""
     undoes_failed_statement: bool
     """Whether a statement that fails leaves the transaction as it was before it; otherwise a savepoint has to."""
+
+    @property
+    def together(self) -> Together | None:
+        """How several are asked or added at once; None where a statement costs no more than a call."""
+
+    @property
+    def in_one_call(self) -> InOneCall | None:
+        """How changes of a kind are made by one call; None where `together` does more."""
 
     @property
     def in_transaction(self) -> bool:
@@ -115,6 +141,10 @@ class Index(Protocol):
     def is_away(self) -> bool:
         """Whether it could not be reached when it was last asked."""
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether anybody beside this process's writer changes it."""
+
     def is_there(self) -> bool:
         """Whether there is an index, of whatever version."""
 
@@ -137,8 +167,8 @@ class Index(Protocol):
     def tidy_as_writer(self, connection: IndexConnection) -> None:
         """What has to be done now and then by the writer itself between two transactions; may take a while."""
 
-    def note(self, connection: IndexConnection, reached: Reached) -> None:
-        """Notes in the open transaction how far the index has come with it."""
+    def commit(self, connection: IndexConnection, reached: Reached | None) -> None:
+        """Ends the transaction, and notes in it how far the index has come with it; None = nothing was added."""
 
     def tidy(self) -> None:
         """What has to be done now and then beside the writer."""

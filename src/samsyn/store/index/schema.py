@@ -55,7 +55,7 @@ CREATE INDEX request_by_accession ON series_request(accession);
 
 CREATE TABLE instance(sop_uid TEXT PRIMARY KEY, series_key INTEGER, sop_class TEXT, transfer_syntax TEXT,
   number INTEGER, content_date TEXT, content_time TEXT, segment INTEGER, body_offset INTEGER, length INTEGER,
-  sha256 TEXT, pixel_offset INTEGER, pixel_length INTEGER, pixel_rows INTEGER, pixel_columns INTEGER,
+  sha256 TEXT, checksum INTEGER, pixel_offset INTEGER, pixel_length INTEGER, pixel_rows INTEGER, pixel_columns INTEGER,
   samples INTEGER, bits_allocated INTEGER, bits_stored INTEGER, signed INTEGER, photometric TEXT,
   planar INTEGER, frames INTEGER, sender TEXT, received TEXT) WITHOUT ROWID;
 CREATE INDEX instance_by_series ON instance(series_key);

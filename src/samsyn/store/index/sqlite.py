@@ -7,12 +7,12 @@ replayed from the journal, which was synced before each of them.
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from samsyn import limits
-from samsyn.store.index.port import IndexConnection, IndexFault, NoRoom, Reached, RuleBroken
+from samsyn.store.index.port import IndexConnection, IndexFault, InOneCall, NoRoom, Reached, RuleBroken
 from samsyn.store.index.progress import last_keys, replayed_until
 from samsyn.store.index.schema import SCHEMA, SCHEMA_VERSION
 from samsyn.store.objects.series_objects import SeriesObjects
@@ -29,17 +29,34 @@ class SqliteConnection(sqlite3.Connection):
     objects: SeriesObjects
     nests_savepoints = False
     undoes_failed_statement = True
+    together = None
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         """As the port promises."""
         try:
             return super().execute(sql, parameters)
-        except sqlite3.IntegrityError as problem:
-            raise RuleBroken(str(problem)) from problem
         except sqlite3.Error as problem:
-            if getattr(problem, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
-                raise NoRoom("the index's disk is full") from problem
-            raise IndexFault(str(problem)) from problem
+            raise _fault(problem) from problem
+
+    @property
+    def in_one_call(self) -> InOneCall:
+        """Itself."""
+        return self
+
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Any]], /) -> None:
+        """As the port promises."""
+        try:
+            super().executemany(sql, rows)
+        except sqlite3.Error as problem:
+            raise _fault(problem) from problem
+
+
+def _fault(problem: sqlite3.Error) -> IndexFault:
+    if isinstance(problem, sqlite3.IntegrityError):
+        return RuleBroken(str(problem))
+    if getattr(problem, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
+        return NoRoom("the index's disk is full")
+    return IndexFault(str(problem))
 
 
 class SqliteIndex:
@@ -50,6 +67,11 @@ class SqliteIndex:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._log = path.with_name(path.name + "-wal")
+
+    @property
+    def is_shared(self) -> bool:
+        """No: the data folder is this process's alone."""
+        return False
 
     def is_there(self) -> bool:
         """Whether there is a file."""
@@ -100,12 +122,14 @@ class SqliteIndex:
             if self._log.stat().st_size > limits.INDEX_LOG_BYTES:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
-    def note(self, connection: IndexConnection, reached: Reached) -> None:
-        """Notes in the open transaction how far the index has come with it."""
-        connection.execute(
-            "UPDATE journal_state SET segment = ?, end_offset = ?, sequence = ?",
-            (reached.place.segment, reached.place.offset, reached.sequence),
-        )
+    def commit(self, connection: IndexConnection, reached: Reached | None) -> None:
+        """Ends the transaction, and notes in it how far the index has come with it."""
+        if reached is not None:
+            connection.execute(
+                "UPDATE journal_state SET segment = ?, end_offset = ?, sequence = ?",
+                (reached.place.segment, reached.place.offset, reached.sequence),
+            )
+        connection.execute("COMMIT")
 
     def tidy(self) -> None:
         """Moves what the write-ahead log holds into the file, beside the writer and without blocking it."""

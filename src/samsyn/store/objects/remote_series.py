@@ -5,22 +5,24 @@ a place in it reads on, and is taken away later. An object is made in a file of 
 back from the store and compared, before any record names it.
 """
 
-import hashlib
 import mmap
 import os
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from samsyn import limits
 from samsyn.errors import DamagedData
-from samsyn.store.objects import manifest as manifests
-from samsyn.store.objects.manifest import Manifest
+from samsyn.store import records
+from samsyn.store.objects.manifest import Manifest, read_table
 from samsyn.store.objects.port import Objects
 from samsyn.store.objects.series_objects import NewVersion, SeriesObjects, load_from
+from samsyn.store.packing.extents import Extents
 
 FOLDER: Final = "series/"
-_PIECE: Final = 4 * limits.MIB
+_KEPT_TABLES: Final = 1_024
+"""Objects of which it is remembered how their frames are stored; a table has some 60 bytes for each frame."""
 
 
 def name_of(object_key: int) -> str:
@@ -37,12 +39,46 @@ class RemoteSeries(SeriesObjects):
         """`workshop`: a folder for objects in the making; what an earlier process left in it is taken away."""
         super().__init__(workshop)
         self._objects = objects
+        self._tables: OrderedDict[int, Extents | None] = OrderedDict()
         for left in workshop.glob("*/*.part"):
             left.unlink(missing_ok=True)
 
     def read(self, object_key: int, offset: int, length: int) -> bytes:
         """Exactly these bytes of the object."""
-        return self._objects.read(name_of(object_key), offset, length)
+        data = self._reading(object_key)(offset, length)
+        if len(data) != length:
+            raise DamagedData(f"series object {object_key} ends early")
+        return data
+
+    def is_coded(self, object_key: int) -> bool:
+        """Whether reading may mean decoding."""
+        return self._table(object_key) is not None
+
+    def _reading(self, object_key: int) -> Callable[[int, int], bytes]:
+        """Reads at places, whatever lies there."""
+        read, table = partial(self._objects.read, name_of(object_key)), self._table(object_key)
+        return read if table is None else partial(table.read, read, self.coding)
+
+    def _table(self, object_key: int) -> Extents | None:
+        """An object never changes under its key, so what is known of it stays true."""
+        with self._lock:
+            if object_key in self._tables:
+                self._tables.move_to_end(object_key)
+                return self._tables[object_key]
+        name = name_of(object_key)
+        size = self._objects.size(name)
+        if size is None:
+            raise DamagedData(f"series object {object_key} is not there")
+        table = read_table(partial(self._objects.read, name), size)
+        with self._lock:
+            self._tables[object_key] = table
+            while len(self._tables) > _KEPT_TABLES:
+                self._tables.popitem(last=False)
+        return table
+
+    def read_at_hand(self, object_key: int, offset: int, length: int) -> memoryview | None:
+        """None: whatever lies in memory here, the next bytes may have to come over the network."""
+        return None
 
     def load(self, object_key: int) -> Manifest:
         """The manifest of an object; DamagedData when it is not whole."""
@@ -56,23 +92,14 @@ class RemoteSeries(SeriesObjects):
         self, object_key: int, manifest: Manifest, told: Callable[[int], None] | None = None
     ) -> list[int]:
         """Places in the manifest of instances whose bytes have not their hash, or can not be read whole."""
-        name, damaged = name_of(object_key), []
+        read, damaged = self._reading(object_key), []
         for number in range(len(manifest.rows)):
             row = manifest.row(number)
-            if not self._has_hash(name, row["body_offset"], row["length"], row["sha256"]):
+            if not records.has_hash(read, row["body_offset"], row["length"], row["sha256"]):
                 damaged.append(number)
             if told is not None:
                 told(int(row["length"]))
         return damaged
-
-    def _has_hash(self, name: str, offset: int, length: int, sha256: str) -> bool:
-        digest, end = hashlib.sha256(), offset + length
-        for place in range(offset, end, _PIECE):
-            try:
-                digest.update(self._objects.read(name, place, min(_PIECE, end - place)))
-            except DamagedData:
-                return False
-        return digest.hexdigest() == sha256
 
     def keys(self) -> Iterator[int]:
         """Keys of all objects that are there, named or not."""
@@ -83,6 +110,8 @@ class RemoteSeries(SeriesObjects):
         """Takes an object away that nothing names any more."""
         self._objects.delete(name_of(object_key))
         self.forget(object_key)
+        with self._lock:
+            self._tables.pop(object_key, None)
 
     def adopt(self, object_key: int, second_copy: Path, count: int) -> bool:
         """False: an object store keeps its copies itself."""
@@ -97,7 +126,7 @@ class _RemoteVersion(NewVersion):
     """Made in a file, put from there."""
 
     def __init__(self, path: Path, series: RemoteSeries, objects: Objects, object_key: int) -> None:
-        super().__init__(path)
+        super().__init__(path, series.coding)
         self._series = series
         self._objects = objects
         self._object_key = object_key
@@ -107,9 +136,9 @@ class _RemoteVersion(NewVersion):
 
         DamagedData: what was read back is not what was put. Conflict: the key is taken. OutOfResources: not now.
         """
-        self._write(manifests.encode(manifest, self.size))
+        self._finish(manifest)
         mapped = mmap.mmap(
-            self._file.fileno(), self.size, access=mmap.ACCESS_READ
+            self._file.fileno(), self._written, access=mmap.ACCESS_READ
         )  # a series may be gigabytes
         self._objects.put_new(name_of(self._object_key), [memoryview(mapped)])
         self._file.close()

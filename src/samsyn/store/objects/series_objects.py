@@ -7,9 +7,11 @@ import contextlib
 import hashlib
 import os
 import shutil
+import zlib
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -17,10 +19,15 @@ from typing import Final
 from samsyn import limits
 from samsyn.errors import DamagedData
 from samsyn.model.imaging import StoredInstance
+from samsyn.store import records
+from samsyn.store.checksum import Checksum
 from samsyn.store.durable import sync_folder
 from samsyn.store.objects import manifest as manifests
 from samsyn.store.objects.manifest import FOOTER, Manifest
-from samsyn.store.open_files import OpenFiles
+from samsyn.store.open_files import OpenFiles, at_hand
+from samsyn.store.packing import extents
+from samsyn.store.packing.children import CodingChildren
+from samsyn.store.packing.extents import Codec, Decoder, Extent, Extents, Shape
 
 _OPEN_FILES: Final = 256
 _PIECE: Final = 4 * limits.MIB
@@ -44,7 +51,8 @@ class SeriesObjects:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._files = OpenFiles(_OPEN_FILES)
+        self.coding = CodingChildren()
+        self._files = OpenFiles(_OPEN_FILES, _table_of)
         self._kept: OrderedDict[int, SettledSeries] = OrderedDict()
         self._kept_instances = 0
         self._lock = Lock()
@@ -56,12 +64,32 @@ class SeriesObjects:
     def read(self, object_key: int, offset: int, length: int) -> bytes:
         """Exactly these bytes of the object; DamagedData when the file is shorter or gone."""
         try:
-            data = self._files.read(object_key, self.path(object_key), offset, length)
+            with self._files.using(object_key, self.path(object_key)) as (descriptor, about):
+                if not isinstance(about, Extents):
+                    data = os.pread(descriptor, length, offset)
+                else:
+                    data = about.read(partial(_pread, descriptor), self.coding, offset, length)
         except OSError as problem:
             raise DamagedData(f"series object {object_key}: {problem.strerror}") from problem
         if len(data) != length:
             raise DamagedData(f"series object {object_key} ends early")
         return data
+
+    def read_at_hand(self, object_key: int, offset: int, length: int) -> memoryview | None:
+        """The same if it lies as it is in the page cache, else None; `read` then tells what is the matter."""
+        try:
+            with self._files.using(object_key, self.path(object_key)) as (descriptor, about):
+                return None if isinstance(about, Extents) else at_hand(descriptor, offset, length)
+        except OSError:
+            return None
+
+    def is_coded(self, object_key: int) -> bool:
+        """Whether reading may mean decoding. DamagedData: the object is gone."""
+        try:
+            with self._files.using(object_key, self.path(object_key)) as (_, about):
+                return isinstance(about, Extents)
+        except OSError as problem:
+            raise DamagedData(f"series object {object_key}: {problem.strerror}") from problem
 
     def settled(self, object_key: int, count: int) -> SettledSeries:
         """The first `count` instances of the object, as many as the index says are settled.
@@ -90,19 +118,20 @@ class SeriesObjects:
         self, object_key: int, manifest: Manifest, told: Callable[[int], None] | None = None
     ) -> list[int]:
         """See `damaged_rows` below."""
-        return damaged_rows(self.path(object_key), manifest, told)
+        return damaged_rows(self.path(object_key), manifest, self.coding, told)
 
     def adopt(self, object_key: int, second_copy: Path, count: int) -> bool:
         """Replaces a damaged object by that of another data folder, when it is whole there; whether it was."""
         path = self.path(object_key)
-        if not adopt(path, second_copy / "objects" / path.parent.name / path.name, count):
+        source = second_copy / "objects" / path.parent.name / path.name
+        if not adopt(path, source, count, self.coding):
             return False
         self.forget(object_key)
         return True
 
     def new_version(self, object_key: int) -> "NewVersion":
         """An object in the making."""
-        return NewVersion(self.path(object_key))
+        return NewVersion(self.path(object_key), self.coding)
 
     def forget(self, object_key: int) -> None:
         """The object was replaced by a later version."""
@@ -116,8 +145,9 @@ class SeriesObjects:
             self._kept_instances -= len(dropped.instances)
 
     def close(self) -> None:
-        """Closes every file."""
+        """Closes every file and ends the coding children."""
         self._files.close()
+        self.coding.close()
 
 
 def _first(manifest: Manifest, count: int) -> SettledSeries:
@@ -159,7 +189,17 @@ def load_from(read: Callable[[int, int], bytes], size: int) -> Manifest:
     return manifests.decode(read(offset, length), sha256)
 
 
-def damaged_rows(path: Path, manifest: Manifest, told: Callable[[int], None] | None = None) -> list[int]:
+def _pread(descriptor: int, offset: int, length: int) -> bytes:
+    return os.pread(descriptor, length, offset)
+
+
+def _table_of(descriptor: int) -> Extents | None:
+    return manifests.read_table(partial(_pread, descriptor), os.fstat(descriptor).st_size)
+
+
+def damaged_rows(
+    path: Path, manifest: Manifest, decoder: Decoder, told: Callable[[int], None] | None = None
+) -> list[int]:
     """Reads an object file from end to end; the places in the manifest of instances whose bytes have not their hash.
 
     `told` gets the bytes of each instance read. DamagedData: the file can not be read at all.
@@ -168,14 +208,13 @@ def damaged_rows(path: Path, manifest: Manifest, told: Callable[[int], None] | N
     try:
         with path.open("rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            table = _table_of(file.fileno())
+            read: Callable[[int, int], bytes] = partial(_pread, file.fileno())
+            if table is not None:
+                read = partial(table.read, read, decoder)
             for number in range(len(manifest.rows)):
                 row = manifest.row(number)
-                digest, left = hashlib.sha256(), int(row["length"])
-                file.seek(row["body_offset"])
-                while left and (piece := file.read(min(_PIECE, left))):
-                    digest.update(piece)
-                    left -= len(piece)
-                if left or digest.hexdigest() != row["sha256"]:
+                if not records.has_hash(read, row["body_offset"], int(row["length"]), row["sha256"]):
                     damaged.append(number)
                 if told is not None:
                     told(int(row["length"]))
@@ -184,7 +223,7 @@ def damaged_rows(path: Path, manifest: Manifest, told: Callable[[int], None] | N
     return damaged
 
 
-def adopt(path: Path, source: Path, count: int) -> bool:
+def adopt(path: Path, source: Path, count: int, decoder: Decoder) -> bool:
     """Replaces a damaged object by its second copy, when that is whole; whether it was.
 
     The copy must be of the same series, with as many instances as are settled (`count`) and, where the present
@@ -201,7 +240,7 @@ def adopt(path: Path, source: Path, count: int) -> bool:
         shutil.copyfile(source, part)
         with part.open("rb") as file:
             os.fsync(file.fileno())
-        if load(part) != manifest or damaged_rows(part, manifest):
+        if load(part) != manifest or damaged_rows(part, manifest, decoder):
             return False
         part.replace(path)
         sync_folder(path.parent)
@@ -215,41 +254,105 @@ def adopt(path: Path, source: Path, count: int) -> bool:
 class NewVersion:
     """An object in the making, beside the present one. `put` takes its place; until then nothing has changed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, coding: CodingChildren) -> None:
         """OSError as of any new file."""
         self._path = path
+        self._coding = coding
         self._part = path.with_suffix(".part")
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         self._file = os.fdopen(descriptor, "r+b", buffering=0)
         self.size = 0
+        """Bytes of the instances as they were received: the next one's place."""
+        self._written = 0
+        self._extents: list[Extent] = []
+        self.coded_from = self.coded_to = 0
+        """Bytes of the frames that were coded, before and after."""
 
-    def append(self, read: Callable[[int, int], bytes], length: int, sha256: str) -> int:
-        """Copies `length` bytes given by `read(offset, length)`; where they lie now. DamagedData: not that hash."""
-        begins, digest = self.size, hashlib.sha256()
-        for offset in range(0, length, _PIECE):
-            piece = read(offset, min(_PIECE, length - offset))
-            digest.update(piece)
-            self._write(piece)
+    def append(
+        self,
+        read: Callable[[int, int], bytes],
+        length: int,
+        sha256: str,
+        frames: Sequence[tuple[int, Shape]] = (),
+        codec: Codec = Codec.PLAIN,
+    ) -> tuple[int, int]:
+        """Copies `length` bytes given by `read(offset, length)`; where they lie now, and their checksum.
+
+        `frames`: offset and form of native frames, in order, which are stored by `codec` where that is worth it.
+        DamagedData: they have not that hash.
+        """
+        begins, offset = self.size, 0
+        digest, check = hashlib.sha256(), Checksum()
+        for start, shape in frames:
+            self._copy(read, offset, start, digest, check)
+            data = read(start, shape.length)
+            digest.update(data)
+            check.update(data)
+            self._put_frame(codec, shape, data)
+            offset = start + shape.length
+        self._copy(read, offset, length, digest, check)
         if digest.hexdigest() != sha256:
             raise DamagedData("an instance has not its hash any more and is not settled")
-        return begins
+        return begins, check.value
+
+    def _copy(
+        self,
+        read: Callable[[int, int], bytes],
+        offset: int,
+        end: int,
+        digest: "hashlib._Hash",
+        check: Checksum,
+    ) -> None:
+        for first in range(offset, end, _PIECE):
+            piece = read(first, min(_PIECE, end - first))
+            digest.update(piece)
+            check.update(piece)
+            self._write(piece)
+            self._note(len(piece), len(piece))
+
+    def _put_frame(self, codec: Codec, shape: Shape, data: bytes) -> None:
+        made = self._coding.coded(codec, shape, data)
+        if made is None:
+            self._write(data)
+            self._note(len(data), len(data))
+            return
+        self._write(made)
+        self._note(len(data), len(made), codec, shape, zlib.crc32(data))
+        self.coded_from += len(data)
+        self.coded_to += len(made)
+
+    def _note(
+        self, length: int, stored: int, codec: Codec = Codec.PLAIN, shape: Shape | None = None, crc: int = 0
+    ) -> None:
+        """The stretch that was just written; plain ones that follow each other are one."""
+        last = self._extents[-1] if self._extents else None
+        if last is not None and last.shape is None and shape is None:
+            self._extents[-1] = replace(last, length=last.length + length, stored=last.stored + stored)
+        else:
+            self._extents.append(Extent(self.size, length, self._written - stored, stored, codec, shape, crc))
+        self.size += length
 
     def _write(self, data: bytes) -> None:
         waiting = memoryview(data)
         while waiting:
             waiting = waiting[self._file.write(waiting) :]
-        self.size += len(data)
+        self._written += len(data)
+
+    def _finish(self, manifest: Manifest) -> None:
+        """Writes what stands behind the instances."""
+        table = extents.encode(self._extents) if self.coded_from else b""
+        self._write(manifests.encode(manifest, self._written, table))
 
     def put(self, manifest: Manifest) -> None:
         """Ends the file, syncs it, reads it back from the disk, and only then gives it its name, durably.
 
-        DamagedData: what was read back is not what was written; the present object stays.
+        DamagedData: what was read back, decoded where it is coded, is not what was written; the present object stays.
         """
-        self._write(manifests.encode(manifest, self.size))
+        self._finish(manifest)
         os.fsync(self._file.fileno())
         self._file.close()
-        if load(self._part) != manifest or damaged_rows(self._part, manifest):
+        if load(self._part) != manifest or damaged_rows(self._part, manifest, self._coding):
             raise DamagedData("a series object reads back otherwise than it was written")
         sync_folder(self._path.parent.parent)
         self._part.replace(self._path)

@@ -9,7 +9,6 @@ the next look finds.
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,10 +18,11 @@ from typing import Final
 
 from samsyn import limits
 from samsyn.clock import Clock
-from samsyn.errors import DamagedData, SamsynError
+from samsyn.errors import SamsynError
 from samsyn.model.imaging import StoredInstance
 from samsyn.store.index import settled_rows, upkeep_rows
 from samsyn.store.index.port import FAULTS, IndexConnection
+from samsyn.store.records import has_hash
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
@@ -79,7 +79,7 @@ class GivingBack:
             return 0
         done = await self._store.read(settled_rows.given_back)
         given = 0
-        for segment in self._store.journal.segments[:-1]:
+        for segment in self._store.journal.separate[:-1]:
             if segment not in done and not self._is_busy():
                 given += await self._segment(segment)
         return given
@@ -129,11 +129,7 @@ class GivingBack:
 
     def _reads_back(self, body: _Body, instance: StoredInstance) -> bool:
         place = instance.location
-        try:
-            data = self._store.body(place.segment, place.offset, place.length)
-        except DamagedData:
-            return False
-        return hashlib.sha256(data).hexdigest() == body.sha256
+        return has_hash(partial(self._store.body, place.segment), place.offset, place.length, body.sha256)
 
 
 def _settled_long_ago(

@@ -12,7 +12,7 @@ is. Late instances make a new version, which begins with the bytes of the one be
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
@@ -21,13 +21,15 @@ from samsyn import limits
 from samsyn.clock import Clock
 from samsyn.dicom import frames as framing
 from samsyn.dicom.transfer_syntaxes import DEFLATED_LITTLE
-from samsyn.errors import Conflict, SamsynError
+from samsyn.errors import Conflict, DamagedData, SamsynError
 from samsyn.store.index import settled_rows
 from samsyn.store.index.port import FAULTS, IndexConnection
 from samsyn.store.objects.manifest import FrameTable, Manifest, pixels_of
 from samsyn.store.objects.series_objects import SettledSeries
+from samsyn.store.packing.extents import Codec, Shape
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
+from samsyn.store.upkeep.recompress import Recompression, SeriesFacts, facts_of, frames_of
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +47,17 @@ class Settling:
     """Settles quiet series, one after another. One per store."""
 
     def __init__(
-        self, store: Store, clock: Clock, quiet_s: float = 0.0, is_busy: Callable[[], bool] = lambda: False
+        self,
+        store: Store,
+        clock: Clock,
+        quiet_s: float = 0.0,
+        is_busy: Callable[[], bool] = lambda: False,
+        recompression: Recompression | None = None,
     ) -> None:
         """`quiet_s`: a series is settled when its last instance came so long ago; 0 = never by itself.
-        `is_busy`: whether intake needs the disk just now."""
+        `is_busy`: whether intake needs the disk just now. `recompression`: which series are stored coded,
+        None = none."""
+        self._recompression = recompression
         self._store = store
         self._clock = clock
         self._quiet_s = quiet_s
@@ -119,12 +128,20 @@ class Settling:
         changed the rows meanwhile. All of them leave the series as it was, whole.
         """
         objects = self._store.objects
-        free_key, present, rows, uids = await self._store.read(partial(_plan, series_key=series_key))
+        free_key, present, rows, uids, facts = await self._store.read(partial(_plan, series_key=series_key))
         if not rows:
             return
         replaced = present.manifest.object_key if present is not None else None
         object_key = replaced if replaced is not None and objects.replaces else free_key
-        object_key = await asyncio.to_thread(self._write, object_key, present, rows, uids)
+        try:
+            written = await asyncio.to_thread(self._write, object_key, present, rows, uids, facts)
+        except DamagedData as damaged:
+            if self._recompression is None or not self._recompression.is_on:
+                raise
+            # If the coding is to blame, the series settles as it came; if an instance is, this is told again.
+            log.warning("recompression-failed", extra={"error": type(damaged).__name__})
+            written = await asyncio.to_thread(self._write, object_key, present, rows, uids, None)
+        object_key, coded_from, coded_to = written
         objects.forget(object_key)
         count = len(present.instances) if present is not None else 0
         for first in range(0, len(rows), limits.SETTLE_ROWS):
@@ -133,6 +150,8 @@ class Settling:
             await self._store.commit(
                 partial(_record, series_key=series_key, object_key=object_key, count=count, rows=part)
             )
+        if self._recompression is not None:
+            self._recompression.note(coded_from, coded_to)
         self.series += 1
         self.instances += len(rows)
 
@@ -142,16 +161,17 @@ class Settling:
         present: SettledSeries | None,
         rows: list[dict[str, Any]],
         uids: tuple[str, str],
-    ) -> int:
-        """Writes the object, and answers with its key: where keys are not replaced, one that nobody has used.
+        facts: SeriesFacts | None,
+    ) -> tuple[int, int, int]:
+        """Writes the object; its key, where keys are not replaced one that nobody has used, and the bytes of the frames
+        that are coded, before and after. Without `facts` none is.
 
         An attempt that was not recorded may have left an object under the key; it stays, unnamed, and the next key
         is taken.
         """
         for key in range(object_key, object_key + _KEYS_TRIED):
             try:
-                self._write_as(key, present, rows, uids)
-                return key
+                return key, *self._write_as(key, present, rows, uids, facts)
             except Conflict:
                 continue
         raise Conflict(f"the keys from {object_key} on are taken in the object store")
@@ -162,7 +182,8 @@ class Settling:
         present: SettledSeries | None,
         rows: list[dict[str, Any]],
         uids: tuple[str, str],
-    ) -> None:
+        facts: SeriesFacts | None,
+    ) -> tuple[int, int]:
         objects = self._store.objects
         columns = tuple(name for name in rows[0] if name not in _OWN_COLUMNS)
         told: list[tuple[Any, ...]] = []
@@ -174,18 +195,32 @@ class Settling:
                     row = present.manifest.row(len(told))
                     place = instance.location
                     read = self._reading(place.segment, place.offset)
-                    row["body_offset"] = version.append(read, place.length, row["sha256"])
+                    row["body_offset"], row["checksum"] = version.append(
+                        read, place.length, row["sha256"], *self._coding(row, facts)
+                    )
                     told.append(tuple(row.get(name) for name in columns))
                     frames.append(table)
             for row in rows:
                 read = self._reading(row["segment"], row["body_offset"])
-                offset = version.append(read, row["length"], row["sha256"])
-                told.append(tuple(offset if name == "body_offset" else row[name] for name in columns))
+                coding = self._coding(row, facts)
+                offset, checksum = version.append(read, row["length"], row["sha256"], *coding)
+                row = row | {"body_offset": offset, "checksum": checksum}
+                told.append(tuple(row[name] for name in columns))
                 frames.append(_frame_table(read, row))
             version.put(Manifest(object_key, *uids, columns, tuple(told), tuple(frames)))
         except BaseException:
             version.drop()
             raise
+        return version.coded_from, version.coded_to
+
+    def _coding(
+        self, row: dict[str, Any], facts: SeriesFacts | None
+    ) -> tuple[Sequence[tuple[int, Shape]], Codec]:
+        """Which frames of an instance are to be coded, and how."""
+        if self._recompression is None or facts is None:
+            return (), Codec.PLAIN
+        codec = self._recompression.codec_of(facts, row["transfer_syntax"])
+        return (frames_of(row) if codec is not Codec.PLAIN else ()), codec
 
     def _reading(self, segment: int, offset: int) -> Callable[[int, int], bytes]:
         return lambda at, length: self._store.body(segment, offset + at, length)
@@ -193,14 +228,15 @@ class Settling:
 
 def _plan(
     connection: IndexConnection, series_key: int
-) -> tuple[int, SettledSeries | None, list[dict[str, Any]], tuple[str, str]]:
-    """(a free object key, what is settled, rows to settle, UIDs of series and study)."""
+) -> tuple[int, SettledSeries | None, list[dict[str, Any]], tuple[str, str], SeriesFacts]:
+    """(a free object key, what is settled, rows to settle, UIDs of series and study, what rules ask)."""
     present = settled_rows.settled_of(connection, series_key)
     return (
         settled_rows.next_object(connection),
         present,
         settled_rows.rows_to_settle(connection, series_key),
         settled_rows.uids_of_series(connection, series_key),
+        facts_of(connection, series_key),
     )
 
 

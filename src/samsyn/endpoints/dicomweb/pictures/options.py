@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import MappingProxyType
 from urllib.parse import parse_qsl
 
@@ -25,6 +26,8 @@ PARAMETERS = MappingProxyType(
 )
 """Every rendering parameter and what is done with it."""
 
+_REMEMBERED_BYTES = 256
+"""A page of thumbnails or a stack has one query string; longer ones are read anew each time."""
 _ANNOTATIONS = frozenset({"patient", "technique"})
 _PROFILES = frozenset({"no", "yes", "srgb", "adobergb", "rommrgb", "displayp3"})
 
@@ -38,6 +41,8 @@ class PictureWish:
 
     def in_format(self, picture_format: PictureFormat) -> PictureOptions:
         """The wish in a format that was agreed on."""
+        if picture_format is self.options.format:
+            return self.options
         return replace(self.options, format=picture_format)
 
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
@@ -48,6 +53,13 @@ class PictureWish:
 def wish_of(query_string: bytes) -> PictureWish:
     """The rendering parameters. Unknown or malformed ones are BadInput: a picture that is shown otherwise than
     was asked for misleads. Of a legal one that is not followed the answer warns."""
+    if len(query_string) > _REMEMBERED_BYTES:
+        return _wish.__wrapped__(query_string)
+    return _wish(query_string)
+
+
+@lru_cache(maxsize=256)
+def _wish(query_string: bytes) -> PictureWish:
     parameters: dict[str, str] = {}
     try:
         for name, value in parse_qsl(query_string.decode("ascii"), keep_blank_values=True, max_num_fields=32):

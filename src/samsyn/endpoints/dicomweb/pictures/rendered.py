@@ -1,7 +1,6 @@
 """WADO-RS rendered pictures and thumbnails (PS3.18 10.4.1.1.3, 10.4.1.1.4, 8.3.5)."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from samsyn.access.view import Gatekeeper, View
@@ -102,7 +101,7 @@ class Rendered:
             picture = await self._pictures.rendered(view, shown, number, options)
         except NotSupported:
             return plain_refusal(406, _NO_PICTURE)
-        return replace(await self._sent(view, shown, picture, asked, "images", tag), headers=wish.headers())
+        return await self._sent(view, shown, picture, asked, "images", tag, wish)
 
     async def _every(
         self,
@@ -234,8 +233,7 @@ class Rendered:
             picture = await self._pictures.rendered(view, instance, number or 1, options)
         else:
             picture = await self._pictures.thumbnail(view, instance, number)
-        sent = await self._sent(view, instance, picture, asked, "list", tag)
-        return replace(sent, headers=wish.headers())
+        return await self._sent(view, instance, picture, asked, "list", tag, wish)
 
     async def _sent(
         self,
@@ -245,11 +243,12 @@ class Rendered:
         asked: Asked,
         opening: str,
         tag: bytes,
+        wish: PictureWish,
     ) -> Answer:
         if choose_plain(asked.accepted, (picture.media_type,)) is None:
             return plain_refusal(406, f"The picture of this object is {picture.media_type}.")
         await self._gatekeeper.record_opening(view, instance.study_uid, opening)
-        return Answer(200, picture.data, picture.media_type.encode(), tag=tag)
+        return Answer(200, picture.data, picture.media_type.encode(), wish.headers(), tag=tag)
 
 
 def _own_form(instance: StoredInstance) -> str:

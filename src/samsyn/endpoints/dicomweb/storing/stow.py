@@ -5,15 +5,17 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from samsyn.dicom.json import attributes_to_json
-from samsyn.dicom.part10 import MEDIA_STORAGE_SOP_CLASS, MEDIA_STORAGE_SOP_INSTANCE, split_part10
+from samsyn.dicom.part10 import MEDIA_STORAGE_SOP_CLASS, MEDIA_STORAGE_SOP_INSTANCE
 from samsyn.dicom.uids import is_uid
 from samsyn.endpoints.dicomweb.answers import Answer, plain_refusal
 from samsyn.endpoints.dicomweb.datasets import Form, one_data_set
 from samsyn.endpoints.dicomweb.errors_table import FAILURE_REASON
 from samsyn.endpoints.dicomweb.storing.assembly import METADATA_KINDS, Assembled, Assembly
+from samsyn.endpoints.dicomweb.storing.part import PartContent
 from samsyn.errors import BadInput, LimitExceeded, NotSupported, SamsynError
+from samsyn.ingest.arriving import LargeArrival
 from samsyn.ingest.receive import Arrival, Intake
-from samsyn.limits import MAX_INSTANCE_IN_MEMORY_BYTES, MAX_STOW_PENDING_BYTES, MAX_STOW_PENDING_INSTANCES
+from samsyn.limits import MAX_STOW_PENDING_BYTES, MAX_STOW_PENDING_INSTANCES
 from samsyn.model.attributes import Attributes
 from samsyn.providers.connections import System
 from samsyn.wire.multipart import (
@@ -30,6 +32,7 @@ _TAKEN = (
     "Instances are taken as application/dicom, application/dicom+json or application/dicom+xml"
     " in multipart/related."
 )
+_INTERNAL = FAILURE_REASON["internal"]
 _DONE = frozenset({"stored", "already-stored"})
 
 
@@ -115,37 +118,37 @@ class _Run:
 
     async def take_single(self, chunks: AsyncIterator[bytes]) -> None:
         """A body that is one file."""
-        content = bytearray()
-        async for chunk in chunks:
-            if len(content) + len(chunk) > MAX_INSTANCE_IN_MEMORY_BYTES:
-                raise LimitExceeded("MAX_INSTANCE_IN_MEMORY_BYTES")
-            content += chunk
+        content = PartContent(self._intake)
+        try:
+            async for chunk in chunks:
+                await content.add(chunk)
+        except BaseException:
+            content.drop()
+            raise
         await self._begin(content)
 
     async def take_parts(self, reader: MultipartReader, chunks: AsyncIterator[bytes]) -> None:
         """A multipart body, part by part as it arrives."""
-        content: bytearray | None = None
+        content = PartContent(self._intake)
         refused: SamsynError | None = None
-        async for chunk in chunks:
-            for event in reader.feed(chunk):
-                match event:
-                    case PartBegin(headers):
-                        content, refused = bytearray(), _refused_kind(headers.get("content-type", _DICOM))
-                    case PartData(data):
-                        assert content is not None
-                        if len(content) + len(data) > MAX_INSTANCE_IN_MEMORY_BYTES:
-                            refused = LimitExceeded("MAX_INSTANCE_IN_MEMORY_BYTES")
-                        if refused is None:
-                            content += data
-                        else:
-                            content.clear()
-                    case PartEnd():
-                        assert content is not None
-                        if refused is None:
-                            await self._begin(content)
-                        else:
-                            self.note(_Result(FAILURE_REASON[refused.code]))
-        reader.finish()
+        try:
+            async for chunk in chunks:
+                for event in reader.feed(chunk):
+                    match event:
+                        case PartBegin(headers):
+                            content = PartContent(self._intake)
+                            refused = _refused_kind(headers.get("content-type", _DICOM))
+                        case PartData(data):
+                            refused = refused or await _added(content, data)
+                        case PartEnd():
+                            if refused is None:
+                                await self._begin(content)
+                            else:
+                                self.note(_Result(FAILURE_REASON[refused.code]))
+                            content = PartContent(self._intake)
+            reader.finish()
+        finally:
+            content.drop()
 
     async def take_apart(self, reader: MultipartReader, chunks: AsyncIterator[bytes]) -> None:
         """A multipart body with metadata and bulk data: nothing is stored before all of it has come."""
@@ -169,17 +172,17 @@ class _Run:
                 reason = FAILURE_REASON[made.error.code]
                 self.note(_Result(reason, made.sop_class_uid, made.sop_instance_uid))
             else:
-                await self._begin(bytearray(made.data), made)
+                await self._begin(made)
 
-    async def _begin(self, content: bytearray, made: Assembled | None = None) -> None:
+    async def _begin(self, content: PartContent | Assembled) -> None:
         """Hands a part on; waits only while too much is under way."""
-        size = len(content)
+        size = len(content.data)
         while self._pending and (
             self._pending_bytes + size > MAX_STOW_PENDING_BYTES
             or len(self._pending) >= MAX_STOW_PENDING_INSTANCES
         ):
             await asyncio.wait(self._pending, return_when=asyncio.FIRST_COMPLETED)
-        task = asyncio.create_task(self._store(content, made))
+        task = asyncio.create_task(self._store(content))
         self._pending_bytes += size
         self._pending.add(task)
 
@@ -194,21 +197,26 @@ class _Run:
         """Waits for everything under way; results in the order of the parts."""
         return [await result if isinstance(result, asyncio.Task) else result for result in self._results]
 
-    async def _store(self, content: bytearray, made: Assembled | None) -> _Result:
+    async def _store(self, content: PartContent | Assembled) -> _Result:
         """One instance: a file, or a data set that was put together; received, and what became of it."""
-        internal = FAILURE_REASON["internal"]
-        if made is None:
+        if isinstance(content, Assembled):
+            named = _Result(_INTERNAL, content.sop_class_uid, content.sop_instance_uid)
+            return await self._receive(named, content.transfer_syntax_uid, bytearray(content.data))
+        try:
             try:
-                found = split_part10(memoryview(content))
+                found = content.split()
             except SamsynError as error:
                 return _Result(FAILURE_REASON[error.code])
-            sop_class_uid = _uid(found.values.get(MEDIA_STORAGE_SOP_CLASS, ""))
-            sop_instance_uid = _uid(found.values.get(MEDIA_STORAGE_SOP_INSTANCE, ""))
-            named, syntax = _Result(internal, sop_class_uid, sop_instance_uid), found.transfer_syntax_uid
-            del content[: found.dataset_offset]
-        else:
-            named = _Result(internal, made.sop_class_uid, made.sop_instance_uid)
-            syntax = made.transfer_syntax_uid
+            named = _Result(
+                _INTERNAL,
+                _uid(found.values.get(MEDIA_STORAGE_SOP_CLASS, "")),
+                _uid(found.values.get(MEDIA_STORAGE_SOP_INSTANCE, "")),
+            )
+            return await self._receive(named, found.transfer_syntax_uid, content.large or content.data)
+        finally:
+            content.drop()
+
+    async def _receive(self, named: _Result, syntax: str, data: bytearray | LargeArrival) -> _Result:
         arrival = Arrival(
             self._system.sender,
             syntax,
@@ -218,13 +226,24 @@ class _Run:
             study_uid=self._study_uid,
         )
         try:
-            receipt, summary = await self._intake.receive(arrival, content)
+            body = await data.whole() if isinstance(data, LargeArrival) else data
+            receipt, summary = await self._intake.receive(arrival, body)
         except SamsynError as error:
             return replace(named, failure=FAILURE_REASON[error.code], retry=error.may_retry)
         failure = 0 if receipt.outcome in _DONE else FAILURE_REASON.get(receipt.reason, 0x0110)
         return _Result(
             failure, summary.sop_class_uid, summary.sop_instance_uid, summary.study_uid, summary.series_uid
         )
+
+
+async def _added(content: PartContent, data: bytes | bytearray | memoryview) -> SamsynError | None:
+    """Adds bytes to a part; why the part is refused, after which it holds nothing."""
+    try:
+        await content.add(data)
+    except SamsynError as error:
+        content.drop()
+        return error
+    return None
 
 
 def _refused_kind(content_type: str) -> SamsynError | None:

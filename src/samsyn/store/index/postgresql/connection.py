@@ -9,13 +9,15 @@ import contextlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
 
 from samsyn import limits
-from samsyn.store.index.port import IndexAway, IndexFault, NoRoom, RuleBroken
+from samsyn.store.index import tables
+from samsyn.store.index.port import IndexAway, IndexFault, NoRoom, RuleBroken, Together
 from samsyn.store.index.postgresql.dialect import Translated, translated
 from samsyn.store.objects.series_objects import SeriesObjects
 
@@ -37,6 +39,7 @@ _LOST: Final = (
 """What says that the server is not there, or not the one that may be written to."""
 _WHOLE: Final = {"int8", "int4", "int2"}
 _TEXTS: Final = {"text", "varchar"}
+_ARRAYS: Final = {"TEXT": "text[]", "INTEGER": "bigint[]", "BLOB": "bytea[]"}
 
 Opener = Callable[[], Awaitable[asyncpg.Connection]]
 
@@ -92,6 +95,7 @@ class PostgresConnection:
 
     nests_savepoints = True
     undoes_failed_statement = False
+    in_one_call = None
 
     def __init__(
         self,
@@ -119,6 +123,47 @@ class PostgresConnection:
         """As the port promises."""
         return self._where_no_loop_runs(lambda: self._execute(sql, parameters))
 
+    @property
+    def together(self) -> Together:
+        """Itself."""
+        return self
+
+    def ask_each(self, sql: str, parameters: Sequence[Sequence[Any]], /) -> list[Any]:
+        """As the port promises."""
+        return self._in_transaction(sql, lambda: self._ask_each(translated(sql).sql, parameters))
+
+    async def _ask_each(self, sql: str, parameters: Sequence[Sequence[Any]]) -> list[Any]:
+        statement = await self._statement(sql)
+        return list(await statement.fetchmany([_fitting(statement, each) for each in parameters]))
+
+    def add_rows(self, table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]], /) -> None:
+        """As the port promises."""
+        kinds = tables.columns_of(table)
+        values = [_column(kinds[name], [row[place] for row in rows]) for place, name in enumerate(columns)]
+        sql = _adding(table, columns, is_one=len(rows) == 1)
+        if len(rows) == 1:
+            values = [value for (value,) in values]
+        if self._in_transaction(sql, lambda: self._run(sql, values)).rowcount != len(rows):
+            raise RuleBroken(f"a row with the same key is there already: {sql[:80]}")
+
+    def commit_with(self, change: str) -> None:
+        """Makes a last change, told without parameters, and ends the transaction."""
+        self._in_transaction(change, lambda: self._run(f"{change}; COMMIT", ()))
+
+    def _in_transaction(self, sql: str, ask: Callable[[], Awaitable[T]]) -> T:
+        """What is asked in an open transaction is not asked again on another connection."""
+
+        def do() -> T:
+            if not self.in_transaction:
+                raise IndexAway("the transaction was lost")
+            try:
+                return self._waited_for(sql, ask)
+            except asyncpg.InvalidCachedStatementError as problem:
+                self._prepared.clear()
+                raise IndexFault(str(problem)) from problem
+
+        return self._where_no_loop_runs(do)
+
     def _where_no_loop_runs(self, do: Callable[[], T]) -> T:
         try:
             asyncio.get_running_loop()
@@ -142,14 +187,17 @@ class PostgresConnection:
             return self._asked(told, parameters)
 
     def _asked(self, told: Translated, parameters: Sequence[Any]) -> PostgresCursor:
+        return self._waited_for(told.sql, lambda: self._ask(told, parameters))
+
+    def _waited_for(self, sql: str, ask: Callable[[], Awaitable[T]]) -> T:
         try:
-            found = faults_told(lambda: self._loop.run_until_complete(self._ask(told, parameters)))
+            found = faults_told(lambda: self._loop.run_until_complete(ask()))
         except IndexAway:
             self._let_go()
             self._told(True)
             raise
         except IndexFault as problem:
-            problem.add_note(told.sql)
+            problem.add_note(sql)
             raise
         self._told(False)
         return found
@@ -211,6 +259,36 @@ class PostgresConnection:
         self._loop.close()
 
 
+@lru_cache(maxsize=512)
+def _adding(table: str, columns: tuple[str, ...], *, is_one: bool) -> str:
+    """Adds one row, or any number of rows told by an array for each column, which costs the server more for one."""
+    kinds = tables.columns_of(table)
+    told = ", ".join(
+        f"${place}" if is_one else f"${place}::{_ARRAYS[kinds[name]]}"
+        for place, name in enumerate(columns, 1)
+    )
+    source = f"VALUES({told})" if is_one else f"SELECT * FROM unnest({told})"
+    return f"INSERT INTO {table}({', '.join(columns)}) {source} ON CONFLICT DO NOTHING"
+
+
+def _column(kind: str, values: list[Any]) -> list[Any]:
+    """The values of one column as they fit."""
+    if kind == "TEXT":
+        return [value if value is None else _text(value) for value in values]
+    if kind == "INTEGER":
+        return [_whole(value) if isinstance(value, str) else value for value in values]
+    return values
+
+
+def _text(value: Any) -> str:
+    text = value if isinstance(value, str) else str(int(value) if isinstance(value, bool) else value)
+    return text.replace("\0", "\ufffd")
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.lstrip("-").isdigit() else None
+
+
 def _was_never_sent(problem: asyncpg.DataError) -> bool:
     """Whether the driver could not put a parameter into the kind that the server wants; the transaction stands."""
     return type(problem) is asyncpg.DataError and getattr(problem, "severity", None) is None
@@ -243,10 +321,9 @@ def _fitting(statement: PreparedStatement, parameters: Sequence[Any]) -> list[An
     found: list[Any] = []
     for value, kind in zip(parameters, statement.get_parameters(), strict=True):
         if kind.name in _TEXTS and value is not None:
-            text = value if isinstance(value, str) else str(int(value) if isinstance(value, bool) else value)
-            found.append(text.replace("\0", "\ufffd"))
+            found.append(_text(value))
         elif kind.name in _WHOLE and isinstance(value, str):
-            found.append(int(value) if value.lstrip("-").isdigit() else None)
+            found.append(_whole(value))
         else:
             found.append(value)
     return found

@@ -105,6 +105,11 @@ class PostgresIndex:
         """Whether it could not be reached when it was last asked."""
         return self._is_away
 
+    @property
+    def is_shared(self) -> bool:
+        """Yes: every node changes it."""
+        return True
+
     def is_there(self) -> bool:
         """Whether the tables were ever made."""
 
@@ -179,17 +184,18 @@ class PostgresIndex:
     def tidy_as_writer(self, connection: IndexConnection) -> None:
         """Nothing: the database does it by itself."""
 
-    def note(self, connection: IndexConnection, reached: Reached) -> None:
-        """Notes in the open transaction how far the index has come with it."""
+    def commit(self, connection: IndexConnection, reached: Reached | None) -> None:
+        """Ends the transaction, and notes in it how far the index has come with it: one round trip for both."""
+        if reached is None or not isinstance(connection, PostgresConnection):
+            connection.execute("COMMIT")
+            return
         places = self._places | {self._journal: (reached.place.segment, reached.place.offset)}
-        connection.execute(
-            "UPDATE cluster_state SET sequence = ?, keys = ?, time = ?, places = ?",
-            (
-                reached.sequence,
-                orjson.dumps(reached.keys).decode(),
-                reached.time,
-                orjson.dumps(places).decode(),
-            ),
+        keys, time, told = map(
+            _literal, (orjson.dumps(reached.keys).decode(), reached.time, orjson.dumps(places).decode())
+        )
+        connection.commit_with(
+            f"UPDATE cluster_state SET sequence = {reached.sequence:d}, keys = {keys}, time = {time},"
+            f" places = {told}"
         )
 
     def tidy(self) -> None:
@@ -254,6 +260,11 @@ class PostgresIndex:
     def close(self) -> None:
         """Ends the helper thread."""
         self._helper.shutdown(wait=True)
+
+
+def _literal(text: str) -> str:
+    """The text as PostgreSQL's SQL writes it, whatever `standard_conforming_strings` says."""
+    return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def _lock_of(schema: str) -> int:

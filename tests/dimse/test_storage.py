@@ -67,8 +67,8 @@ async def test_who_sends_alone_finds_each_object_as_soon_as_he_is_answered(
     at_once: list[bool] = []
     commit = Writer.commit_at_once
 
-    def noting(self: Writer, decide: Any, body: Any) -> Any:
-        committed = commit(self, decide, body)
+    def noting(self: Writer, *given: Any) -> Any:
+        committed = commit(self, *given)
         at_once.append(committed is not None and bool(self._unsettled))
         return committed
 

@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from samsyn import limits
 from samsyn.errors import NotAllowed, NotSupported
+from samsyn.store import writer
+from samsyn.store.writer import Writer
 from samsyn.wire import dimse, pdu
 from samsyn.wire.assembly import encode_message
 from samsyn.wire.command_set import Element, encode_elements
@@ -54,6 +57,37 @@ async def test_an_object_of_another_patient_in_a_known_study_is_held(stage: Stag
     assert answer.status == 0xC001
     assert "Agda" not in answer.error_comment
     assert stage.rows("SELECT COUNT(*) FROM instance") == [(1,)]
+
+
+async def test_who_sends_alone_finds_each_object_as_soon_as_he_is_answered(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the answer does not wait for the index."""
+    monkeypatch.setattr(writer, "_QUICK_S", 60.0)
+    at_once: list[bool] = []
+    commit = Writer.commit_at_once
+
+    def noting(self: Writer, *given: Any) -> Any:
+        committed = commit(self, *given)
+        at_once.append(committed is not None and bool(self._unsettled))
+        return committed
+
+    monkeypatch.setattr(Writer, "commit_at_once", noting)
+    counted: list[int] = []
+    async with await stage.connect() as requestor:
+        for number in range(1, 21):
+            sent = image(SOPInstanceUID=f"2.25.{number}", InstanceNumber=number)
+            assert (await store(requestor, sent)).status == 0
+            counted += [row[0] for row in stage.rows("SELECT instance_count FROM study")]
+        assert (await store(requestor, sent)).status == 0, "the same bytes again"
+        other = image(SOPInstanceUID="2.25.20", InstanceNumber=21)
+        assert (await store(requestor, other)).status == 0x0111
+        broken = await requestor.store(EXPLICIT, CT, "2.25.100", encoded(image())[:-1])
+        assert broken.status == 0xC000
+        assert (await store(requestor, image(SOPInstanceUID="2.25.21"))).status == 0
+    assert counted == list(range(1, 21))
+    assert at_once.count(True) > 12
+    assert stage.door.budget.left_bytes == limits.MAX_ARRIVING_BYTES
 
 
 @pytest.mark.parametrize(

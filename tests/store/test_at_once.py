@@ -72,6 +72,16 @@ async def test_it_is_durable_and_then_readable_however_it_is_asked_for(
     store.close()
 
 
+async def test_whoever_sends_on_without_waiting_does_not_keep_the_loop(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    await alone(store)
+    store.commit_at_once(add_message("now"), b"body")
+    assert not store.goes_at_once("one", 1)
+    await asyncio.sleep(0)
+    assert store.goes_at_once("one", 1)
+    store.close()
+
+
 async def test_the_index_has_it_when_the_loop_comes_to_its_next_callback(tmp_path: Path) -> None:
     store = opened(tmp_path)
     await alone(store)

@@ -2,7 +2,7 @@
 
 Each turn takes everything that waits (bounded), lets every item decide inside one open index transaction,
 writes all records with one sync, commits the index and only then hands out receipts. A refusal undoes its own
-changes and nothing else.
+changes and nothing else. Who comes alone may do the same on his own thread instead (`commit_at_once`, ADR 0025).
 """
 
 import asyncio
@@ -118,8 +118,8 @@ class Writer:
         """Whether the index lacks records of this process, whose transaction it could not end."""
         self._sender, self._in_a_row = "", 0
         self._append_s = _UNKNOWN_S
-        self._stopping = False
         """How long a write with its sync takes of late."""
+        self._stopping = False
         self._appended = 0.0
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
         self.commits = 0
@@ -171,7 +171,7 @@ class Writer:
         """Whether `commit_at_once` makes sense for a body of `size` bytes of a session that waits for each answer.
 
         Nobody would share the sync, since the session has come alone for a while, and the disk is quick: the caller
-        waits some tenths of a millisecond, and two changes of thread are saved.
+        waits some tenths of a millisecond, and two changes of thread are saved. Once in a turn of the loop at the most.
         """
         return (
             self._at_once
@@ -182,6 +182,7 @@ class Writer:
             and self._append_s < _QUICK_S
             and self._queue.empty()
             and self._put_off is None
+            and not self._unsettled
         )
 
     def commit_at_once(

@@ -42,6 +42,8 @@ CLOSE_TIMEOUT_S: Final = 2.0
 """Time that a peer has to close after the last PDU before we do (ARTIM, PS3.8 9.1.5)."""
 MAX_RETRIEVALS: Final = 16
 """C-GET and C-MOVE at work at the same time; more wait. Each holds up to two objects in memory."""
+PENDING_EVERY_S: Final = 0.5
+"""C-GET and C-MOVE tell how far they are so often at the most: for a bar on a screen, not for each of 2,000 slices."""
 CONNECT_TIMEOUT_S: Final = 10.0
 """Time to reach a C-MOVE destination; association and answers have their own times."""
 
@@ -247,6 +249,15 @@ OBJECT_RETRIES: Final = 3
 """Repetitions of a request that failed on its way or with 5xx: a store that is being restarted is met again."""
 OBJECT_RETRY_S: Final = 10.0
 """After this time from the first attempt nothing is repeated: the sender shall hear of it."""
+
+SMALL_SEGMENT_BYTES: Final = 1 * MIB
+"""A segment of the journal of which no more is left is joined to others."""
+JOINED_BYTES: Final = 64 * MIB
+"""One joined object, which is made in memory: seconds of a fast line."""
+JOINED_SEGMENTS: Final = 1_000
+"""Segments in one joined object, whose table has some 100 kB then."""
+SMALLEST_JOIN: Final = 100
+"""Fewer are not worth an object: they wait for more."""
 
 # -- several nodes ---------------------------------------------------------------------------------------
 NODE_SEGMENT_BYTES: Final = 32 * MIB

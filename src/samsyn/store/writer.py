@@ -134,6 +134,11 @@ class Writer:
         self._thread.start()
 
     @property
+    def reached(self) -> int | None:
+        """Number of the last record that was decided; None = the index lacks some of them. From any thread."""
+        return None if self._is_behind else self._reached.sequence
+
+    @property
     def failed(self) -> bool:
         """True after a failed sync: nothing more is written by this process."""
         return self._failure is not None

@@ -1,6 +1,8 @@
 """What a data set says does not depend on those that came before it from the same source."""
 
+import gc
 import struct
+import tracemalloc
 from collections.abc import Sequence
 
 import pytest
@@ -176,6 +178,25 @@ def test_nothing_keeps_an_instance_in_memory() -> None:
     big = mr(1, station=b"y" * 3000, private=70_000)
     summarize(big, EXPLICIT, alike)
     assert all(len(raw) <= 1024 for raw, _ in alike.texts_by(("ISO_IR 100",)).values())
+
+
+def test_what_is_kept_of_a_source_is_bounded() -> None:
+    alike = Alike()
+    sequence = item(element(0x00081155, b"LT", b"x" * 900))
+    many = b"".join(element(0x00090000 + n * 0x20000, b"SQ", sequence) for n in range(1, 300))
+    more = b"".join(element(0x00190000 + n, b"LO", b"x" * 800) for n in range(1, 3000))
+    values = (b"y" * 1000, b"z" * 900)
+    gc.collect()
+    tracemalloc.start()
+    for before in (many, more, many + more):
+        for value in values:
+            data = minimal(before, after=element(0x00080080, b"LO", value))
+            assert summarize(data, EXPLICIT, alike) == summarize(data, EXPLICIT)
+    del data, before
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert alike.runs
+    assert kept < 400 * 1024
 
 
 def test_a_source_with_nothing_to_learn_is_given_up() -> None:

@@ -9,6 +9,7 @@ before.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -19,8 +20,9 @@ Found: TypeAlias = dict[int, bytes | memoryview]
 
 _LEAST_ELEMENTS: Final = 6
 """To compare a run costs as much as reading so many elements one by one."""
-_MOST_ELEMENTS: Final = 1_000
-"""Of a data set that are learned: about 200 KiB."""
+_MOST_ELEMENTS: Final = 500
+_MOST_STRUCTURE_BYTES: Final = 16 * 1024
+"""Of a data set that are learned. A byte of structure takes ten, so with the texts all stays under 0.4 MiB."""
 MAX_ALIKE_BYTES: Final = 1_024
 """Of an element in a run, since the bytes of a run are copied; and of a value whose text is kept."""
 _MOST_LESSONS: Final = 4
@@ -107,8 +109,10 @@ class Alike:
         self._lessons += 1
         self.runs.clear()
         row: list[Element] = []
-        for place, element in enumerate(elements):
-            if place == _MOST_ELEMENTS:
+        left = _MOST_STRUCTURE_BYTES
+        for element in islice(elements, _MOST_ELEMENTS):
+            left -= len(element.structure) if element is not None else 0
+            if left < 0:
                 break
             if element is not None:
                 row.append(element)

@@ -56,7 +56,7 @@ _LOOK_UP: Final = (
 )
 _NOTED_VISITS = 20_000
 _KNOWN_HEADERS: Final = 64
-"""Kinds of object of a sender whose headers are known, at most 0.2 MiB each (`Alike`)."""
+"""Kinds of object of a sender whose headers are known, at most 0.4 MiB each (`Alike`)."""
 _Compared: TypeAlias = tuple[str, PatientIdentifier, Demographics]
 """Study, whose it is said to be, and what the header says about the person."""
 _BURST_RATE = 50

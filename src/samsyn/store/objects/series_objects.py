@@ -82,8 +82,11 @@ class SeriesObjects:
     def read_at_hand(self, object_key: int, offset: int, length: int) -> memoryview | None:
         """The same if it lies as it is in the page cache, else None; `read` then tells what is the matter."""
         try:
-            with self._files.using(object_key, self.path(object_key)) as (descriptor, about):
-                return None if isinstance(about, Extents) else at_hand(descriptor, offset, length)
+            file = self._files.take(object_key, self.path(object_key))
+            try:
+                return None if isinstance(file.about, Extents) else at_hand(file.descriptor, offset, length)
+            finally:
+                self._files.give_back(file)
         except OSError:
             return None
 

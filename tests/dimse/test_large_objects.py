@@ -276,8 +276,8 @@ async def test_a_settled_large_object_is_read_scrubbed_and_given_back_by_pieces(
     assert await send(stage, whole) == 0
     monkeypatch.setattr(limits, "MAX_INSTANCE_IN_MEMORY_BYTES", 4 * FRAME)
     monkeypatch.setattr(limits, "RETIRED_S", 0)
+    monkeypatch.setattr(limits, "SEGMENT_BYTES", FRAME)
     await Settling(stage.store, SystemClock()).settle(1)
-    stage.store.journal.roll()
     given = await GivingBack(stage.store, SystemClock()).look()
     assert given == len(whole)
     scrub = Scrub(stage.store, SystemClock(), 1, 1_000)

@@ -268,8 +268,11 @@ class Journal:
         if segment in self._given_back and self._is_gone(segment, offset, length):
             return None
         try:
-            with self._files.using(segment, self._path(segment)) as (descriptor, _):
-                return at_hand(descriptor, offset, length)
+            file = self._files.take(segment, self._path(segment))
+            try:
+                return at_hand(file.descriptor, offset, length)
+            finally:
+                self._files.give_back(file)
         except OSError:
             return None
 

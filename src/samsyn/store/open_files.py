@@ -3,15 +3,16 @@
 import errno
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
 
 @dataclass(slots=True)
-class _Open:
+class OpenFile:
+    """A file that is read from, and what was asked about this very one when it was opened."""
+
     descriptor: int
     about: object = None
     users: int = 0
@@ -38,29 +39,20 @@ class OpenFiles:
         """`about(descriptor)` is asked once for each file that is opened, and its answer kept with the descriptor."""
         self._most = most
         self._about = about
-        self._files: OrderedDict[Hashable, _Open] = OrderedDict()
+        self._files: OrderedDict[Hashable, OpenFile] = OrderedDict()
         self._lock = Lock()
 
     def read(self, key: Hashable, path: Path, offset: int, length: int) -> bytes:
         """What the file holds there, shorter when it ends early. OSError as the system tells it."""
-        file = self._take(key, path)
+        file = self.take(key, path)
         try:
             return os.pread(file.descriptor, length, offset)
         finally:
-            self._give_back(file)
-
-    @contextmanager
-    def using(self, key: Hashable, path: Path) -> Iterator[tuple[int, object]]:
-        """The open file, and what `about` said of this very one. OSError as the system tells it."""
-        file = self._take(key, path)
-        try:
-            yield file.descriptor, file.about
-        finally:
-            self._give_back(file)
+            self.give_back(file)
 
     def next_data(self, key: Hashable, path: Path, offset: int) -> int:
         """Where the next range with blocks begins at or after the offset; the file's length when none does."""
-        file = self._take(key, path)
+        file = self.take(key, path)
         try:
             return os.lseek(file.descriptor, offset, os.SEEK_DATA)
         except OSError as problem:
@@ -68,7 +60,7 @@ class OpenFiles:
                 raise
             return os.fstat(file.descriptor).st_size
         finally:
-            self._give_back(file)
+            self.give_back(file)
 
     def drop(self, key: Hashable) -> None:
         """The next read opens the file anew: it was replaced."""
@@ -84,7 +76,8 @@ class OpenFiles:
                 self._close_when_unused(file)
             self._files.clear()
 
-    def _take(self, key: Hashable, path: Path) -> _Open:
+    def take(self, key: Hashable, path: Path) -> OpenFile:
+        """The open file, which stays open until it is given back. OSError as the system tells it."""
         with self._lock:
             file = self._files.get(key)
             if file is None:
@@ -97,22 +90,23 @@ class OpenFiles:
             file.users += 1
             return file
 
-    def _open(self, path: Path) -> _Open:
+    def _open(self, path: Path) -> OpenFile:
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            return _Open(descriptor, self._about(descriptor) if self._about is not None else None)
+            return OpenFile(descriptor, self._about(descriptor) if self._about is not None else None)
         except BaseException:
             os.close(descriptor)
             raise
 
-    def _give_back(self, file: _Open) -> None:
+    def give_back(self, file: OpenFile) -> None:
+        """Whoever took it reads no more."""
         with self._lock:
             file.users -= 1
             if file.is_dropped and not file.users:
                 os.close(file.descriptor)
 
     @staticmethod
-    def _close_when_unused(file: _Open) -> None:
+    def _close_when_unused(file: OpenFile) -> None:
         file.is_dropped = True
         if not file.users:
             os.close(file.descriptor)

@@ -64,11 +64,15 @@ class SeriesObjects:
     def read(self, object_key: int, offset: int, length: int) -> bytes:
         """Exactly these bytes of the object; DamagedData when the file is shorter or gone."""
         try:
-            with self._files.using(object_key, self.path(object_key)) as (descriptor, about):
-                if not isinstance(about, Extents):
-                    data = os.pread(descriptor, length, offset)
+            file = self._files.take(object_key, self.path(object_key))
+            try:
+                if not isinstance(file.about, Extents):
+                    data = os.pread(file.descriptor, length, offset)
                 else:
-                    data = about.read(partial(_pread, descriptor), self.coding, offset, length)
+                    read = partial(_pread, file.descriptor)
+                    data = file.about.read(read, self.coding, offset, length)
+            finally:
+                self._files.give_back(file)
         except OSError as problem:
             raise DamagedData(f"series object {object_key}: {problem.strerror}") from problem
         if len(data) != length:
@@ -78,18 +82,22 @@ class SeriesObjects:
     def read_at_hand(self, object_key: int, offset: int, length: int) -> memoryview | None:
         """The same if it lies as it is in the page cache, else None; `read` then tells what is the matter."""
         try:
-            with self._files.using(object_key, self.path(object_key)) as (descriptor, about):
-                return None if isinstance(about, Extents) else at_hand(descriptor, offset, length)
+            file = self._files.take(object_key, self.path(object_key))
+            try:
+                return None if isinstance(file.about, Extents) else at_hand(file.descriptor, offset, length)
+            finally:
+                self._files.give_back(file)
         except OSError:
             return None
 
     def is_coded(self, object_key: int) -> bool:
         """Whether reading may mean decoding. DamagedData: the object is gone."""
         try:
-            with self._files.using(object_key, self.path(object_key)) as (_, about):
-                return isinstance(about, Extents)
+            file = self._files.take(object_key, self.path(object_key))
         except OSError as problem:
             raise DamagedData(f"series object {object_key}: {problem.strerror}") from problem
+        self._files.give_back(file)
+        return isinstance(file.about, Extents)
 
     def settled(self, object_key: int, count: int) -> SettledSeries:
         """The first `count` instances of the object, as many as the index says are settled.

@@ -139,13 +139,11 @@ def start_orthanc(plugin: Path, folder: Path) -> Peer:
     return Peer("Orthanc/PostgreSQL", database, server)
 
 
-async def _commits(database: DatabaseServer) -> int:
+async def _written(database: DatabaseServer) -> int:
+    """Bytes that the database has written ahead so far."""
     connection = await asyncpg.connect(database.address)
     try:
-        found = await connection.fetchval(
-            "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
-        )
-        return int(found)
+        return int(await connection.fetchval("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"))
     finally:
         await connection.close()
 
@@ -201,26 +199,26 @@ class Measuring:
     def _measured(
         self, row: Row, subject: Cluster | Peer, module: str, job: dict[str, Any], counted: str
     ) -> None:
-        before, commits = subject.cpu(), asyncio.run(_commits(subject.database))
+        before, written = subject.cpu(), asyncio.run(_written(subject.database))
         told = load(module, job)
         done = told[counted]
         after = subject.cpu()
         parts = {part: (after[part] - before[part]) * 1000 / done for part in before}
-        parts["commits"] = (asyncio.run(_commits(subject.database)) - commits) / done
+        parts["log"] = (asyncio.run(_written(subject.database)) - written) / 1000 / done
         row.values[subject.name].append(done / told["seconds"])
         self.parts.setdefault((row.title, subject.name), []).append(parts)
 
     def table(self) -> str:
         """The result as aligned text."""
         lines = [
-            ["", "", "/s", "rounds", "CPU ms each: nodes", "PostgreSQL", "objects", "transactions each"],
+            ["", "", "/s", "rounds", "CPU ms each: nodes", "PostgreSQL", "objects", "log kB each"],
         ]
         for row in self.rows:
             for name in row.values:
                 found = self.parts[row.title, name]
                 middle = {part: sorted(each[part] for each in found)[len(found) // 2] for part in found[0]}
                 rates = "/".join(f"{value:.0f}" for value in sorted(row.values[name]))
-                cells = [f"{middle[part]:.2f}" for part in ("nodes", "PostgreSQL", "objects", "commits")]
+                cells = [f"{middle[part]:.2f}" for part in ("nodes", "PostgreSQL", "objects", "log")]
                 lines.append([row.title, name, number(row.median(name)), rates, *cells])
         widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
         return "\n".join(

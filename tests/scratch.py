@@ -88,11 +88,12 @@ def start_scratch(log: Path) -> Running:
     return Running(process, log, json.loads(line))
 
 
-def start_with_config(config: Path, log: Path, http_port: int) -> Running:
-    """A server with a settings file, waited for until it is ready."""
+def start_with_config(config: Path, log: Path, http_port: int, first: str = "") -> Running:
+    """A server with a settings file, waited for until it is ready. `first`: Python that its process runs before."""
+    program = ["-c", f"{first}; from samsyn.cli.main import main; raise SystemExit(main())"] if first else []
     with log.open("ab") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "samsyn", "serve", "--config", str(config)],
+            [sys.executable, *(program or ["-m", "samsyn"]), "serve", "--config", str(config)],
             stdout=subprocess.DEVNULL,
             stderr=stream,
             text=True,

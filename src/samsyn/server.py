@@ -157,6 +157,7 @@ class Server:
             undo.push_async_callback(self._node.stop)
             await self._children.start()
             undo.push_async_callback(self._children.stop)
+            undo.push_async_callback(self._filing.stop)
             await self._hl7.start()
             undo.push_async_callback(self._hl7.stop)
             self.mllp_port = self._hl7.port
@@ -224,7 +225,7 @@ class Server:
         self._recompression = Recompression(self._settings.recompress, clock)
         self._settling = Settling(store, clock, quiet_s, self._intake.is_busy, self._recompression)
         self._giving_back = GivingBack(store, clock, self._intake.is_busy)
-        self._filing = Filing(store, clock, self._connections.providers)
+        self._filing = Filing(store, clock, self._connections.providers, reads_beside=True)
         self._children = DecodingChildren()
         self._transcoder = Transcoder(self._retriever, self._children)
         self._pictures = Pictures(
@@ -457,6 +458,7 @@ class Server:
         for server, _ in self._listeners:
             server.should_exit = True
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
+        await self._filing.stop()
         await self._node.stop()
         await self._blocks.stop()
         await self._engagements.close()

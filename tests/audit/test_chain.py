@@ -8,7 +8,7 @@ from samsyn.audit import journal
 from samsyn.clock import SystemClock
 from samsyn.model.audit import AuditEntry
 from samsyn.store.store import Store
-from tests.indexes import make_store
+from tests.indexes import make_store, sqlite_only
 
 
 def entry(number: int) -> AuditEntry:
@@ -43,6 +43,7 @@ async def test_an_untouched_journal_is_whole(tmp_path: Path) -> None:
     store.close()
 
 
+@sqlite_only
 async def test_every_tampering_in_the_middle_is_found_where_it_is(tmp_path: Path) -> None:
     store = await filled(tmp_path, 60)
     store.close()

@@ -13,9 +13,9 @@ import pytest
 from bench import objects
 from bench.dimse_load import Association, Refused, message
 from bench.stow_load import body
-from tests.faults.test_kill import TOKEN, Ledger, check, lost_reports, oru
+from tests.faults.test_kill import TOKEN, WAITS_FOR_ANY_DISK, Ledger, check, lost_reports, oru
 from tests.faults.test_stop import Ports
-from tests.faults.tracing import sent_before_synced, traced
+from tests.faults.tracing import events, sent_before_synced, traced
 
 pytestmark = pytest.mark.slow
 TRACED = "trace=pwrite64,pwritev,pwritev2,fdatasync,sendto,sendmsg,write,writev"
@@ -113,6 +113,27 @@ def test_every_acknowledgement_leaves_after_the_sync_that_covers_its_record(tmp_
     print(
         f"{len(sender.marks)} acknowledgements by C-STORE, STOW-RS and HL7, {syncs} syncs: 0 left before theirs"
     )
+
+
+def test_a_lone_sender_is_answered_by_the_thread_that_synced_and_not_before(tmp_path: Path) -> None:
+    ports, trace = Ports(tmp_path), tmp_path / "trace"
+    running = ports.start(WAITS_FOR_ANY_DISK)
+    sender = Sender(ports, Ledger())
+    try:
+        with traced(running.process.pid, trace, "-e", TRACED):
+            sender.store(1)
+        assert running.stop() == 0
+    finally:
+        running.kill()
+    assert sender.refused == 0
+    text = trace.read_text()
+    assert sent_before_synced(text, sender.marks) == []
+    syncs = [each.thread for each in events(text) if each.call == "fdatasync" and each.has_ended]
+    at_once = syncs.count(running.process.pid)
+    print(
+        f"{len(sender.marks)} acknowledgements to a lone sender, {at_once} of them by the thread that synced"
+    )
+    assert at_once > EACH / 2
 
 
 @pytest.mark.parametrize(

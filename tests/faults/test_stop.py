@@ -47,8 +47,8 @@ class Ports:
         names = {"dicom": self.dicom, "http": self.http, "mllp": self.mllp, "digest": digest}
         self.config.write_text(CONFIG.format(folder=folder / "data", **names))
 
-    def start(self) -> Running:
-        return start_with_config(self.config, self.log, self.http)
+    def start(self, first: str = "") -> Running:
+        return start_with_config(self.config, self.log, self.http, first)
 
 
 def ended(running: Running) -> tuple[int, float]:

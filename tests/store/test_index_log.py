@@ -7,6 +7,7 @@ import pytest
 
 from samsyn import limits
 from samsyn.clock import SystemClock
+from samsyn.store import writer
 from samsyn.store.store import Store
 from tests.indexes import sqlite_only
 from tests.store.test_store import add_message
@@ -33,6 +34,28 @@ async def test_the_log_stays_short_in_a_burst(tmp_path: Path, monkeypatch: pytes
     store = Store(tmp_path, SystemClock())
     store.start()
     assert await burst(store, tmp_path) < 2 * MOST_BYTES
+    store.close()
+
+
+async def test_the_log_stays_short_when_one_sender_comes_alone_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "INDEX_LOG_BYTES", MOST_BYTES)
+    monkeypatch.setattr(writer, "_QUICK_S", 60.0)
+    store = Store(tmp_path, SystemClock())
+    store.start()
+    longest = at_once = 0
+    for number in range(3_000):
+        committed = None
+        if store.goes_at_once("one", 1):
+            committed = store.commit_at_once(add_message(str(number)), b"x")
+        if committed is None:
+            await store.commit(add_message(str(number)), b"x", "one")
+        else:
+            at_once += 1
+        longest = max(longest, log_bytes(tmp_path))
+    assert at_once > 2_900
+    assert MOST_BYTES < longest < 10 * MOST_BYTES
     store.close()
 
 

@@ -5,9 +5,11 @@ last byte; nothing else about the content is judged here.
 """
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from samsyn.dicom.alike import MAX_ALIKE_BYTES, Alike, Element, Found
 from samsyn.dicom.charsets import DEFAULT_CHARSETS, decode_text, read_charsets
 from samsyn.dicom.requested import REQUEST_ATTRIBUTES, RequestElement
 from samsyn.dicom.structure import (
@@ -38,18 +40,16 @@ SERIES_INSTANCE_UID = 0x0020000E
 INDEXED_TAGS = frozenset(
     {
         SPECIFIC_CHARACTER_SET,
-        *(0x00080020, 0x00080021, 0x00080022, 0x00080023, 0x0008002A),  # dates; acquisition date and time
-        *(0x00080030, 0x00080031, 0x00080033),  # study, series and content time
+        *(0x00080020, 0x00080021, 0x00080023),  # study, series and content date
+        *(0x00080030, 0x00080031, 0x00080033),  # and time
         0x00080050,  # accession number
         0x00080060,  # modality
-        *(0x00080070, 0x00080080, 0x00080090, 0x00080201),  # maker, institution, referrer, time zone
-        *(0x00081010, 0x00081030, 0x0008103E, 0x00081040, 0x00081090),  # station, descriptions, department
+        *(0x00080070, 0x00080080, 0x00080090),  # maker, institution, referrer
+        *(0x00081010, 0x00081030, 0x0008103E),  # station, descriptions
         *(0x00100010, 0x00100020, 0x00100021, 0x00100030, 0x00100040),  # name, id, issuer, birth date, sex
         *(0x00180015, 0x00181030),  # body part, protocol
         *(0x00200010, 0x00200011, 0x00200013, 0x00200060, 0x00200062),  # id, numbers, laterality
-        *(0x00082144, 0x00180040, 0x00181063),  # display frame rate, cine rate, frame time
-        *(0x00281050, 0x00281051, 0x00281052, 0x00281053),  # window, rescale
-        *(0x00400244, 0x00400245, 0x00400253, 0x00400254),  # performed procedure step
+        *(0x00400244, 0x00400245),  # when the performed procedure step began
     }
 )
 """Tags whose text `summarize` returns."""
@@ -97,8 +97,10 @@ class Summary:
     """Request Attributes Sequence, unread; see requested.read_requested."""
 
 
-def summarize(data: bytes | memoryview, transfer_syntax_uid: str) -> Summary:
+def summarize(data: bytes | memoryview, transfer_syntax_uid: str, alike: Alike | None = None) -> Summary:
     """Read a whole data set (without preamble and file meta information) once.
+
+    `alike`: of the source that it comes from; what is answered is the same without.
 
     BadInput: it does not reach exactly to its end, is not well formed, one of the four UIDs is missing or
     illegal, or an element that matters stands twice (then nobody can tell which one is meant).
@@ -111,8 +113,9 @@ def summarize(data: bytes | memoryview, transfer_syntax_uid: str) -> Summary:
     if syntax.deflated:
         data = inflate(data)
     if encoding is EXPLICIT_LITTLE_ENCODING:
-        found, pixel_offset, pixel_length = _walk_explicit_little(data)
+        found, pixel_offset, pixel_length = _walk_explicit_little(data, alike)
     else:
+        alike = None
         found, pixel_offset, pixel_length = _walk(data, encoding)
     if pixel_offset > MAX_HEADER_BYTES:
         raise LimitExceeded("MAX_HEADER_BYTES")
@@ -122,7 +125,7 @@ def summarize(data: bytes | memoryview, transfer_syntax_uid: str) -> Summary:
         read_uid(get(SOP_INSTANCE_UID, b""), "SOP Instance UID"),
         read_uid(get(STUDY_INSTANCE_UID, b""), "Study Instance UID"),
         read_uid(get(SERIES_INSTANCE_UID, b""), "Series Instance UID"),
-        _texts(found),
+        _texts(found, alike),
         _layout(found, pixel_offset, pixel_length, encoding) if pixel_offset >= 0 else None,
         RequestElement(bytes(get(REQUEST_ATTRIBUTES, b"")), bytes(get(SPECIFIC_CHARACTER_SET, b"")), encoding)
         if REQUEST_ATTRIBUTES in found
@@ -130,12 +133,9 @@ def summarize(data: bytes | memoryview, transfer_syntax_uid: str) -> Summary:
     )
 
 
-_Found = dict[int, bytes | memoryview]
-
-
-def _walk_explicit_little(data: bytes | memoryview) -> tuple[_Found, int, int]:
+def _walk_explicit_little(data: bytes | memoryview, alike: Alike | None) -> tuple[Found, int, int]:
     """The hot walk: nearly all objects are explicit VR little endian. See `_walk` for the rules."""
-    found: _Found = {}
+    found: Found = {}
     pixel_offset, pixel_length = -1, 0
     position, end, left = 0, len(data), MAX_ELEMENTS
     unpack, unpack_long = _HEADER_LITTLE.unpack_from, _LONG_LITTLE.unpack_from
@@ -145,6 +145,7 @@ def _walk_explicit_little(data: bytes | memoryview) -> tuple[_Found, int, int]:
         _PLAIN_LONG_VRS_LITTLE,
         _PIXEL_KEYS_LITTLE,
     )
+    runs, in_runs = (alike.runs if alike is not None else {}), 0
     _check_first_group(data, "little")
     try:
         while position < end:
@@ -152,6 +153,13 @@ def _walk_explicit_little(data: bytes | memoryview) -> tuple[_Found, int, int]:
             if left < 0:
                 raise LimitExceeded("MAX_ELEMENTS")
             key, vr, length = unpack(data, position)
+            if key in runs and alike is not None:
+                run = runs[key]
+                if run.count <= left and alike.take(run, data, position, found):
+                    left -= run.count - 1
+                    in_runs += 1
+                    position += run.size
+                    continue
             if vr in short:
                 begin = position + 8
             else:
@@ -178,12 +186,40 @@ def _walk_explicit_little(data: bytes | memoryview) -> tuple[_Found, int, int]:
         raise BadInput("the data set ends inside an element") from error
     if position > end:
         raise BadInput("an element is longer than the data set")
+    if alike is not None and not in_runs and alike.wants_lesson():
+        alike.learn(_elements(data))
     return found, pixel_offset, pixel_length
 
 
-def _walk(data: bytes | memoryview, encoding: Encoding) -> tuple[_Found, int, int]:
+def _elements(data: bytes | memoryview) -> Iterator[Element | None]:
+    """The elements before the pixel data of a data set that was walked to its end; None = one too large for a run."""
+    position, end = 0, len(data)
+    while position < end:
+        key, vr, length = _HEADER_LITTLE.unpack_from(data, position)
+        if key in _PIXEL_KEYS_LITTLE:
+            return
+        begin, tag, count = position + 8, _WANTED_LITTLE.get(key, 0), 1
+        structure_ends, value_at = begin, 8
+        if vr not in _SHORT_VRS_LITTLE:
+            begin = structure_ends = position + 12
+            value_at = 12
+            length = _LONG_LITTLE.unpack_from(data, position + 8)[0]
+            if vr not in _PLAIN_LONG_VRS_LITTLE or length == UNDEFINED:
+                name = vr.to_bytes(2, "little")
+                stop, left = _skip_long(data, begin, length, name, EXPLICIT_LITTLE_ENCODING, MAX_ELEMENTS)
+                tag, count = (REQUEST_ATTRIBUTES if key == _REQUEST_LITTLE else 0), MAX_ELEMENTS - left + 1
+                structure_ends, value_at, length = stop, 0, stop - begin
+        size = begin + length - position
+        if size <= MAX_ALIKE_BYTES:
+            yield Element(key, bytes(data[position:structure_ends]), size, tag, value_at, count)
+        else:
+            yield None
+        position += size
+
+
+def _walk(data: bytes | memoryview, encoding: Encoding) -> tuple[Found, int, int]:
     """Every element of the top level: (wanted values, offset and length of the pixel data or -1, 0)."""
-    found: _Found = {}
+    found: Found = {}
     pixel_offset, pixel_length = -1, 0
     position, end, left = 0, len(data), MAX_ELEMENTS
     _check_first_group(data, "little" if encoding.order == "<" else "big")
@@ -258,13 +294,17 @@ def _skip_long(
     return position + length, left
 
 
-def _texts(found: _Found) -> dict[int, str]:
+def _texts(found: Found, alike: Alike | None) -> dict[int, str]:
     raw_charset = found.get(SPECIFIC_CHARACTER_SET)
     charsets = read_charsets(raw_charset) if raw_charset is not None else DEFAULT_CHARSETS
     simple = len(charsets) <= 1
     texts: dict[int, str] = {}
+    before = alike.texts_by(charsets) if alike is not None else {}
     for tag, raw in found.items():
         if tag not in INDEXED_TAGS:
+            continue
+        if tag in before and before[tag][0] == raw:
+            texts[tag] = before[tag][1]
             continue
         try:
             text = str(raw, "ascii")
@@ -274,10 +314,12 @@ def _texts(found: _Found) -> dict[int, str]:
             if not simple or "\x1b" in text:
                 text = decode_text(raw, charsets)
         texts[tag] = text.strip(" \0")
+        if alike is not None:
+            alike.keep_text(tag, raw, texts[tag])
     return texts
 
 
-def _layout(found: _Found, offset: int, length: int, encoding: Encoding) -> PixelLayout:
+def _layout(found: Found, offset: int, length: int, encoding: Encoding) -> PixelLayout:
     """Pixel facts as stated; 0 where a fact is missing, so that rendering refuses and storing does not."""
     u16 = encoding.u16
 

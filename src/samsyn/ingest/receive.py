@@ -13,6 +13,7 @@ from samsyn import limits
 from samsyn.access.events import Activity, Event
 from samsyn.audit import journal as audit
 from samsyn.clock import Clock
+from samsyn.dicom.alike import Alike
 from samsyn.dicom.outline import Outline
 from samsyn.dicom.reading import Summary, summarize
 from samsyn.dicom.rejection import KEY_OBJECT_SELECTION, read_rejection
@@ -54,6 +55,8 @@ _LOOK_UP: Final = (
     " LEFT JOIN study ON study_uid = ? LEFT JOIN series ON series_uid = ?"
 )
 _NOTED_VISITS = 20_000
+_KNOWN_HEADERS: Final = 64
+"""Kinds of object of a sender whose headers are known, at most 0.4 MiB each (`Alike`)."""
 _Compared: TypeAlias = tuple[str, PatientIdentifier, Demographics]
 """Study, whose it is said to be, and what the header says about the person."""
 _BURST_RATE = 50
@@ -73,8 +76,6 @@ class Arrival:
     sop_class_uid: str = ""
     sop_instance_uid: str = ""
     study_uid: str = ""
-    is_awaited: bool = False
-    """Whether its sender sends nothing more in this session before it is answered."""
     decided: PatientIdentifier | None = None
     """Whose it is by a steward's decision, whatever the header says; None = what the header says."""
 
@@ -89,6 +90,7 @@ class Intake:
         self._clock = clock
         self._noted: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._compared: OrderedDict[_Compared, None] = OrderedDict()
+        self._alike: OrderedDict[tuple[str, str], Alike] = OrderedDict()
         self.stored = 0
         self.held = 0
         self.repeated = 0
@@ -127,7 +129,7 @@ class Intake:
         Raises BadInput, LimitExceeded, Mismatch, NotSupported (nothing kept), OutOfResources, StoreFailed.
         """
         self._note_arrival()
-        summary = await self._read(data, arrival.transfer_syntax_uid)
+        summary = await self._read(arrival, data)
         _check_envelope(arrival, summary)
         note = None
         if summary.sop_class_uid == KEY_OBJECT_SELECTION:
@@ -136,32 +138,72 @@ class Intake:
                     "SPOOLED_ABOVE_BYTES: a key object selection names objects and holds none"
                 )
             note = await asyncio.to_thread(read_rejection, bytes(data), arrival.transfer_syntax_uid)
-        identifier, doubt = (
-            (arrival.decided, None) if arrival.decided else self._identify(arrival.sender, summary)
-        )
+        stores, ahead = self._decision(arrival, summary, note)
 
         def decide(transaction: Transaction) -> _Compared | None:
-            compared = self._decide(transaction, arrival, summary, identifier, doubt, note)
+            compared = stores(transaction)
             if after is not None and transaction.outcome != "held":
                 after(transaction)
             return compared
 
-        alone = arrival.session_id if arrival.is_awaited else ""
-        committed = await self._store.commit(decide, data, _question(summary, identifier), alone)
+        committed = await self._store.commit(decide, data, ahead, arrival.session_id)
         receipt = committed.receipt
         if committed.value is not None:
             self._remember(committed.value)
         self._count(receipt, arrival.session_id, summary.study_uid)
         return receipt, summary
 
-    @staticmethod
-    async def _read(data: bytes | bytearray | SpooledBody, transfer_syntax_uid: str) -> Summary:
+    def receive_at_once(self, arrival: Arrival, data: bytes | bytearray) -> Receipt | None:
+        """As `receive`, while the caller waits; for a sender who sends nothing more before it is answered.
+
+        None: not now, see Writer.goes_at_once; nothing is done then, nor when this raises.
+        """
+        if not self._store.goes_at_once(arrival.session_id, len(data)):
+            return None
+        summary = summarize(memoryview(data), arrival.transfer_syntax_uid, self._alike_of(arrival))
+        _check_envelope(arrival, summary)
+        if summary.sop_class_uid == KEY_OBJECT_SELECTION:
+            return None
+        decide, ahead = self._decision(arrival, summary, None)
+        committed = self._store.commit_at_once(decide, data, ahead)
+        if committed is None:
+            return None
+        if committed.value is not None:
+            self._remember(committed.value)
+        self._note_arrival()
+        self._count(committed.receipt, arrival.session_id, summary.study_uid)
+        return committed.receipt
+
+    def _decision(
+        self, arrival: Arrival, summary: Summary, note: RejectionNote | None
+    ) -> tuple[Callable[[Transaction], _Compared | None], Ahead]:
+        """What the writer is to run, and what that asks first."""
+        identifier, doubt = (
+            (arrival.decided, None) if arrival.decided else self._identify(arrival.sender, summary)
+        )
+        return (
+            lambda transaction: self._decide(transaction, arrival, summary, identifier, doubt, note),
+            _question(summary, identifier),
+        )
+
+    async def _read(self, arrival: Arrival, data: bytes | bytearray | SpooledBody) -> Summary:
+        syntax = arrival.transfer_syntax_uid
         if isinstance(data, SpooledBody):
-            return await asyncio.to_thread(_summarize_large, data, transfer_syntax_uid)
+            return await asyncio.to_thread(_summarize_large, data, syntax)
         view = memoryview(data)
-        if len(data) < _SMALL_BYTES:
-            return summarize(view, transfer_syntax_uid)
-        return await asyncio.to_thread(summarize, view, transfer_syntax_uid)
+        if len(data) >= _SMALL_BYTES:
+            return await asyncio.to_thread(summarize, view, syntax)
+        return summarize(view, syntax, self._alike_of(arrival))
+
+    def _alike_of(self, arrival: Arrival) -> Alike:
+        """What is known of the headers that this sender gives objects of this class."""
+        kind = (arrival.sender.name, arrival.sop_class_uid)
+        alike = self._alike.get(kind)
+        if alike is None:
+            alike = self._alike[kind] = Alike()
+            if len(self._alike) > _KNOWN_HEADERS:
+                self._alike.popitem(last=False)
+        return alike
 
     def _identify(
         self, sender: Sender, summary: Summary

@@ -135,6 +135,10 @@ class ObjectJournal:
                 return self._sparse.read(segment, offset, length)
             raise
 
+    def read_at_hand(self, segment: int, offset: int, length: int) -> memoryview | None:
+        """None: it may have to come over the network."""
+        return None
+
     def end_of(self, segment: int) -> int:
         """The segment's length. DamagedData: there is no such segment."""
         size = self._objects.size(name_of(segment))

@@ -31,7 +31,6 @@ from samsyn.store.index.port import (
     NoRoom,
     Reached,
     RuleBroken,
-    Together,
 )
 from samsyn.store.journal import Position
 from samsyn.store.journal_port import AnyJournal, NumberTaken
@@ -51,6 +50,9 @@ _ASK_AGAIN_S: Final = 0.2
 _BATCH_BYTES: Final = 32 * limits.MIB
 _ALONE_AFTER: Final = 4
 """Commits in a row by one sender before it counts as alone."""
+_BY_THREAD_EVERY: Final = 256
+"""One in so many goes through the thread all the same, which does what no event loop may wait for: see
+`Index.tidy_as_writer`."""
 _AT_ONCE_BYTES: Final = 1 * limits.MIB
 _QUICK_S: Final = 0.001
 """Write and sync of a disk that the event loop may wait for itself; slower, the wait is worth more than two changes of
@@ -78,7 +80,8 @@ class _Item:
     checksum: int | None
     ahead: Ahead | None
     loop: asyncio.AbstractEventLoop
-    future: "asyncio.Future[Committed[Any]]"
+    future: "asyncio.Future[Committed[Any]] | None"
+    """Who waits for the answer; None = whoever runs the commit."""
     answer: Committed[Any] | BaseException | None = None
 
 
@@ -116,6 +119,8 @@ class Writer:
         self._sender, self._in_a_row = "", 0
         self._append_s = _UNKNOWN_S
         self._stopping = False
+        """How long a write with its sync takes of late."""
+        self._appended = 0.0
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
         self.commits = 0
         """Syncs so far, for metrics."""
@@ -127,6 +132,11 @@ class Writer:
     def start(self) -> None:
         """Begins to take decisions."""
         self._thread.start()
+
+    @property
+    def reached(self) -> int | None:
+        """Number of the last record that was decided; None = the index lacks some of them. From any thread."""
+        return None if self._is_behind else self._reached.sequence
 
     @property
     def failed(self) -> bool:
@@ -144,58 +154,68 @@ class Writer:
         stays the caller's to discard.
 
         `decide` must be quick and free of I/O but for its Transaction, and change nothing else: it may have to be run
-        again. `ahead`: what it will ask first. `sender` names who sends nothing more before it is answered, "" =
-        nobody in particular; see `_goes_at_once`. SamsynError from `decide` is raised here and leaves nothing behind.
-        StoreFailed / OutOfResources: nothing was acknowledged.
+        again. `ahead`: what it will ask first. `sender` names the session that this comes from, "" = none: see
+        `goes_at_once`. SamsynError from `decide` is raised here and leaves nothing behind. StoreFailed /
+        OutOfResources: nothing was acknowledged.
         """
         if self._failure is not None:
             raise self._failure
-        self._in_a_row = self._in_a_row + 1 if sender and sender == self._sender else 0
-        self._sender = sender
         if self._queue.qsize() >= limits.COMMIT_QUEUE:
             raise OutOfResources("COMMIT_QUEUE: too many records wait for the disk")
+        self._in_a_row = self._in_a_row + 1 if sender == self._sender else 0
+        self._sender = sender
         if isinstance(body, SpooledBody):
             await asyncio.to_thread(body.sync)
         sha256, checksum = await _digests(body) if body is not None else ("", None)
         loop = asyncio.get_running_loop()
-        item = _Item(decide, body, sha256, checksum, ahead, loop, loop.create_future())
-        if self._goes_at_once(body) and self._take_turn():
-            self._commit_at_once(item)
-            loop.call_soon(self.settle)
-            _resolve([item])
-            return item.future.result()
-        self._queue.put(item)
-        return await item.future
+        future: asyncio.Future[Committed[T]] = loop.create_future()
+        self._queue.put(_Item(decide, body, sha256, checksum, ahead, loop, future))
+        return await future
 
-    def _goes_at_once(self, body: Body | SpooledBody | None) -> bool:
-        """Whether the caller's own thread does the work: there is nobody to share the sync with, since one sender has
-        come alone for a while and waits for its answer, and the disk is quick. Two changes of thread are saved."""
+    def goes_at_once(self, sender: str, size: int) -> bool:
+        """Whether `commit_at_once` makes sense for a body of `size` bytes of a session that waits for each answer.
+
+        Nobody would share the sync, since the session has come alone for a while, and the disk is quick: the caller
+        waits some tenths of a millisecond, and two changes of thread are saved.
+        """
         return (
             self._at_once
+            and sender == self._sender
             and self._in_a_row >= _ALONE_AFTER
-            and body is not None
-            and not isinstance(body, SpooledBody)
-            and len(body) <= _AT_ONCE_BYTES
+            and self._in_a_row % _BY_THREAD_EVERY != 0
+            and size <= _AT_ONCE_BYTES
             and self._append_s < _QUICK_S
             and self._queue.empty()
             and self._put_off is None
         )
 
-    def _take_turn(self) -> bool:
-        self.settle()
-        return self._turn.acquire(blocking=False)
+    def commit_at_once(
+        self, decide: Callable[[Transaction], T], body: Body, ahead: Ahead | None = None
+    ) -> Committed[T] | None:
+        """As `submit`, while the caller waits, on the thread of an event loop; None: not now, and nothing is done.
 
-    def _commit_at_once(self, item: _Item) -> None:
-        """Leaves the index's transaction open, so that the answer need not wait for it: see `settle`."""
+        The index's transaction is left open, so that the answer need not wait for it: see `settle`.
+        """
+        self.settle()
+        if not self._turn.acquire(blocking=False):
+            return None
+        self._in_a_row += 1
         self._left_open = None
+        loop = asyncio.get_running_loop()
+        item = _Item(decide, body, *_digests_of(body), ahead, loop, None)
         try:
             self._commit([item], leaves_open=True)
-        except BaseException:  # the thread of the loop may be interrupted anywhere, the writer's own never is
+        except BaseException:  # the thread of a loop may be interrupted anywhere
             self._failure = StoreFailed("interrupted")
             self._undo([], self._failure)
             self._turn.release()
             raise
         self._unsettled.append(self._left_open)
+        loop.call_soon(self.settle)
+        if isinstance(item.answer, Committed):
+            return item.answer
+        assert item.answer is not None
+        raise item.answer
 
     def settle(self) -> None:
         """Ends the transaction that a commit has left open: before anybody asks the index on the thread of the loop,
@@ -246,8 +266,9 @@ class Writer:
             try:
                 return self._queue.get(timeout=_IDLE_S)
             except queue.Empty:
-                with self._turn:
-                    self._prepare()
+                if time.monotonic() - self._appended >= _IDLE_S:
+                    with self._turn:
+                        self._prepare()
         return self._queue.get()
 
     def _prepare(self) -> None:
@@ -287,26 +308,28 @@ class Writer:
             for item in batch:
                 item.answer = self._failure
             return
-        together = self._index.together
+        together, waits = self._index.together, True
         for _ in range(_NUMBERS_TRIED):
             try:
-                self._attempt(batch, together, leaves_open)
+                self._attempt(batch, Batch(self._index, together, waits), leaves_open)
                 return
             except NumberTaken as taken:
                 self._undo(batch, taken)
             except DecideAnew:
                 self._undo(batch, StoreFailed("the records have to be decided one by one"))
-                together = None
+                together, waits = None, False
         log.warning("store-failed", extra={"error": "NumberTaken"})
 
-    def _attempt(self, batch: list[_Item], together: Together | None, leaves_open: bool) -> None:
+    def _attempt(self, batch: list[_Item], turn: Batch, leaves_open: bool) -> None:
         """Decides and writes the batch; every item has its answer then. `leaves_open`: the index's transaction is not
         ended, and nothing is added to the batch. NumberTaken, DecideAnew: nothing was written, and all is to be decided
-        anew, for the latter without `together`."""
+        anew, for the latter with a turn in which nothing waits."""
         before = self._journal.end
         try:
             if self._is_behind:
                 self._catch_up()
+            if not leaves_open:
+                self._kind.tidy_as_writer(self._index)
             self._begin()
             if not leaves_open:
                 self._gather(batch)
@@ -315,7 +338,7 @@ class Writer:
             self._journal.roll_if_full(self._reached.place.segment)
             before = self._journal.end
             self._refuse_when_full(batch)
-            parts, end = self._decide_all(batch, Batch(self._index, together))
+            parts, end = self._decide_all(batch, turn)
             reached = None
             if parts:
                 place = self._write(parts, end)
@@ -347,11 +370,13 @@ class Writer:
         if len(small) == len(parts):
             begun = time.monotonic()
             self._journal.append(small)
-            self._append_s += (time.monotonic() - begun - self._append_s) / _SMOOTHED_OVER
+            self._appended = time.monotonic()
+            self._append_s += (self._appended - begun - self._append_s) / _SMOOTHED_OVER
             return Position(self._journal.end.segment, end)
         body = parts[1]
         assert isinstance(body, SpooledBody)
         self._journal.adopt(body, bytes(small[0]), bytes(small[1]))
+        self._appended = time.monotonic()
         return self._journal.end
 
     def _catch_up(self) -> None:
@@ -467,6 +492,8 @@ class Writer:
                 value = item.decide(transaction)
                 header = self._header(item, transaction)
                 transaction.finish()
+            except DecideAnew:
+                raise
             except Exception as refusal:
                 if isinstance(refusal, IndexFault) and batch.is_swift:
                     raise
@@ -515,7 +542,7 @@ class Writer:
 
 def _resolve(items: list[_Item]) -> None:
     for item in items:
-        if item.future.done():
+        if item.future is None or item.future.done():
             continue
         if isinstance(item.answer, Committed):
             item.future.set_result(item.answer)

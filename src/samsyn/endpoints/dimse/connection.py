@@ -19,7 +19,15 @@ from samsyn.providers.connections import System
 from samsyn.wire.assembly import AgreedContext, Message
 from samsyn.wire.association import Association
 from samsyn.wire.association_table import State
-from samsyn.wire.dimse import CancelRequest, Command, EventReportRequest, Request, Response, StoreRequest
+from samsyn.wire.dimse import (
+    CancelRequest,
+    Command,
+    EventReportRequest,
+    Request,
+    Response,
+    StoreRequest,
+    StoreResponse,
+)
 from samsyn.wire.pdu import AssociateRequest
 from samsyn.wire.upper_layer import Aborted, AssociationRequested, ReleaseRequested
 
@@ -42,6 +50,10 @@ class Door(Protocol):
 
     def admit(self, connection: "Connection", request: AssociateRequest) -> None:
         """Accepts or rejects the request on the connection's association."""
+
+    def store_at_once(self, link: Link, message: Message) -> StoreResponse | None:
+        """The answer to a C-STORE that is the only request on its association, when it can be stored while the caller
+        waits; None, and nothing is done: `answer` is to be asked."""
 
     async def answer(self, link: Link, message: Message) -> None:
         """Answers one request; does not raise SamsynError."""
@@ -71,7 +83,8 @@ class Connection(AssociationTransport):
         self.idle = asyncio.Event()
         """Set while no request of the peer is being answered."""
         self.idle.set()
-        self._own_requests: dict[int, asyncio.Future[Message | None]] = {}
+        self._own_requests: dict[int, tuple[float, asyncio.Future[Message | None]]] = {}
+        """Until when the peer has time, and who waits for the answer."""
         self._sub_id = 0
         self._queued_bytes = 0
         self.address = ""
@@ -106,11 +119,6 @@ class Connection(AssociationTransport):
     def extended(self) -> Mapping[str, bytes]:
         """See Link."""
         return self.association.extended
-
-    @property
-    def stores_side_by_side(self) -> bool:
-        """See Link."""
-        return self.association.window > 1
 
     @property
     def is_gone(self) -> bool:
@@ -171,15 +179,11 @@ class Connection(AssociationTransport):
         self, context_id: int, request: Request, data: bytes | memoryview | StreamedData
     ) -> Message | None:
         answer: asyncio.Future[Message | None] = self._loop.create_future()
-        self._own_requests[request.message_id] = answer
+        allowed_s = limits.MESSAGE_TIMEOUT_S + len(data) / limits.SLOWEST_TRANSFER_BYTES_PER_S
+        self._own_requests[request.message_id] = self._loop.time() + allowed_s, answer
         try:
-            more_s = len(data) / limits.SLOWEST_TRANSFER_BYTES_PER_S
-            async with asyncio.timeout(limits.MESSAGE_TIMEOUT_S + more_s):
-                await self.send(context_id, request, data)
-                return None if self.is_gone else await answer
-        except TimeoutError:
-            self.abort("no answer to a request of ours")
-            return None
+            await self.send(context_id, request, data)
+            return None if self.is_gone else await answer
         finally:
             del self._own_requests[request.message_id]
 
@@ -284,6 +288,8 @@ class Connection(AssociationTransport):
             return "MESSAGE_TIMEOUT_S"
         if self._blocked_since is not None and now - self._blocked_since > limits.MESSAGE_TIMEOUT_S:
             return "MESSAGE_TIMEOUT_S"
+        if any(now > until for until, _ in self._own_requests.values()):
+            return "MESSAGE_TIMEOUT_S"
         if not self.is_busy and waited > limits.IDLE_ASSOCIATION_TIMEOUT_S:
             return "IDLE_ASSOCIATION_TIMEOUT_S"
         return ""
@@ -312,10 +318,12 @@ class Connection(AssociationTransport):
         if isinstance(command, Response):
             waiting = self._own_requests.get(command.message_id)
             if waiting is not None:
-                if not waiting.done():
-                    waiting.set_result(message)
+                if not waiting[1].done():
+                    waiting[1].set_result(message)
             else:
                 self.association.abort("a response that nobody asked for")
+            return
+        if self._stored_at_once(message):
             return
         self._waiting.append(message)
         if self._more is not None and not self._more.done():
@@ -325,6 +333,24 @@ class Connection(AssociationTransport):
         if self._worker is None:
             self.idle.clear()
             self._worker = self._loop.create_task(self._work())
+
+    def _stored_at_once(self, message: Message) -> bool:
+        """Stores an object whose sender waits for the answer, if that goes without a task; the answer leaves with the
+        next flush."""
+        if (
+            self._worker is not None
+            or self.association.window > 1
+            or not isinstance(message.command, StoreRequest)
+            or self.is_gone
+            or not self._writable.is_set()
+        ):
+            return False
+        answer = self._door.store_at_once(self, message)
+        if answer is None:
+            return False
+        self.association.send(message.context_id, answer)
+        self._door.budget.give_back(message.reserved_bytes)
+        return True
 
     async def _work(self) -> None:
         """Answers what waits, in order; objects to store side by side, as many as the window holds."""
@@ -401,7 +427,7 @@ class Connection(AssociationTransport):
 
     def _give_up(self) -> None:
         """Nothing can be answered any more: whoever waits is told, what waits is dropped."""
-        for waiting in self._own_requests.values():
+        for _, waiting in self._own_requests.values():
             if not waiting.done():
                 waiting.set_result(None)
         while self._waiting:

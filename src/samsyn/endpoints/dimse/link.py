@@ -29,10 +29,6 @@ class Link(Protocol):
         """SOP class -> what was agreed by extended negotiation (PS3.7 D.3.3.5)."""
 
     @property
-    def stores_side_by_side(self) -> bool:
-        """Whether several objects may be on their way at a time (PS3.7 D.3.3.3)."""
-
-    @property
     def is_gone(self) -> bool:
         """Whether nothing can be answered any more."""
 

@@ -223,6 +223,14 @@ class DicomDoor:
             # The reports that wait are tried at their own time.
             log.warning("reports wait", extra={"calling": system.sender.name, "error": error.code})
 
+    def store_at_once(self, link: Link, message: Message) -> dimse.StoreResponse | None:
+        """See Door."""
+        assert isinstance(message.command, dimse.StoreRequest)
+        try:
+            return self._storage.answer_at_once(link, message, message.command)
+        except SamsynError:
+            return None  # and refused by `answer`, in its words
+
     async def answer(self, link: Link, message: Message) -> None:
         """See Door."""
         self._answering += 1

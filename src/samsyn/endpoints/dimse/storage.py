@@ -20,6 +20,26 @@ class Storage:
 
     async def answer(self, link: Link, message: Message, request: StoreRequest) -> None:
         """Answers when the object is durable, held or refused. Raises SamsynError for a refusal."""
+        arrival, data = self._arrived(link, message, request)
+        if not is_uid(request.sop_instance_uid):
+            text = "Affected SOP Instance UID is missing or is not a UID"
+            await link.send(message.context_id, _response(request, INVALID_INSTANCE, text))
+            return
+        whole = await message.spilled.whole() if isinstance(message.spilled, LargeArrival) else data
+        receipt, _ = await self._intake.receive(arrival, whole)
+        await link.send(message.context_id, _answer_of(request, receipt))
+
+    def answer_at_once(self, link: Link, message: Message, request: StoreRequest) -> StoreResponse | None:
+        """The answer of `answer` while the caller waits; None: not now, see Intake.receive_at_once. Raises as that."""
+        arrival, data = self._arrived(link, message, request)
+        if message.spilled is not None or not is_uid(request.sop_instance_uid):
+            return None
+        receipt = self._intake.receive_at_once(arrival, data)
+        return _answer_of(request, receipt) if receipt is not None else None
+
+    def _arrived(
+        self, link: Link, message: Message, request: StoreRequest
+    ) -> tuple[Arrival, bytes | bytearray]:
         context = link.contexts[message.context_id]
         system = link.system
         if not system.may_store:
@@ -30,24 +50,18 @@ class Storage:
             raise BadInput("the message has no data set")
         if request.sop_class_uid != context.abstract_syntax:
             raise Mismatch("Affected SOP Class is not that of the context")
-        if not is_uid(request.sop_instance_uid):
-            text = "Affected SOP Instance UID is missing or is not a UID"
-            await link.send(message.context_id, _response(request, INVALID_INSTANCE, text))
-            return
         arrival = Arrival(
             sender=system.sender,
             transfer_syntax_uid=context.transfer_syntax,
             session_id=link.session_id,
             sop_class_uid=request.sop_class_uid,
             sop_instance_uid=request.sop_instance_uid,
-            is_awaited=not link.stores_side_by_side,
         )
-        if isinstance(message.spilled, LargeArrival):
-            receipt, _ = await self._intake.receive(arrival, await message.spilled.whole())
-        else:
-            receipt, _ = await self._intake.receive(arrival, message.data or b"")
-        code, text = status_of(receipt)
-        await link.send(message.context_id, _response(request, code, text))
+        return arrival, message.data or b""
+
+
+def _answer_of(request: StoreRequest, receipt: Receipt) -> StoreResponse:
+    return _response(request, *status_of(receipt))
 
 
 def status_of(receipt: Receipt) -> tuple[int, str]:

@@ -1,11 +1,22 @@
 """Reads of a person's studies, referrals and reports."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from samsyn.model.predicate import Predicate
-from samsyn.store.index import rejected_rows
+from samsyn.store.index import rejected_rows, tables
 from samsyn.store.index.port import IndexConnection, Row
 from samsyn.store.index.predicate_sql import compile_predicate
+
+_AS_SHOWN: Final = {
+    "instance_count": rejected_rows.SHOWN_COUNT,
+    "series_count": rejected_rows.SHOWN_SERIES_COUNT,
+    "modalities": rejected_rows.SHOWN_MODALITIES,
+}
+_STUDY: Final = ", ".join(
+    _AS_SHOWN.get(column.name, f"study.{column.name}") for column in tables.whole().tables["study"].columns
+)
+"""Each column by its name once: of two with one name SQLite gives the first and PostgreSQL the last."""
 
 
 def studies(connection: IndexConnection, predicate: Predicate, patient_keys: frozenset[int]) -> list[Row]:
@@ -16,8 +27,7 @@ def studies(connection: IndexConnection, predicate: Predicate, patient_keys: fro
         predicate,
         patient_keys,
         "study_date DESC, study_time DESC",
-        # A row gives the first of columns with one name.
-        f"{rejected_rows.SHOWN_COUNT}, {rejected_rows.SHOWN_SERIES_COUNT}, {rejected_rows.SHOWN_MODALITIES},",
+        _STUDY,
         rejected_rows.STUDY_SHOWN,
     )
 
@@ -38,13 +48,13 @@ def _visible(
     predicate: Predicate,
     patient_keys: frozenset[int],
     order: str,
-    columns: str = "",
+    columns: str = "*",
     shown: str = "TRUE",
 ) -> list[Row]:
     condition, parameters = compile_predicate(predicate, table)
     marks = ",".join("?" * len(patient_keys))
     return connection.execute(
-        f"SELECT {columns} {table}.* FROM {table} WHERE {table}.patient_key IN ({marks}) AND {condition}"
+        f"SELECT {columns} FROM {table} WHERE {table}.patient_key IN ({marks}) AND {condition}"
         f" AND {shown} ORDER BY {order}",
         [*sorted(patient_keys), *parameters],
     ).fetchall()

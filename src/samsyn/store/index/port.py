@@ -79,6 +79,13 @@ class Together(Protocol):
         to be undone with the transaction."""
 
 
+class InOneCall(Protocol):
+    """What a connection offers whose statements cost no round trip, but a call each."""
+
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Any]], /) -> None:
+        """The same change for each of the rows of parameters, in order. IndexFault: some may have been made."""
+
+
 class IndexConnection(Protocol):
     """One thread's connection to the index."""
 
@@ -93,6 +100,10 @@ class IndexConnection(Protocol):
     @property
     def together(self) -> Together | None:
         """How several are asked or added at once; None where a statement costs no more than a call."""
+
+    @property
+    def in_one_call(self) -> InOneCall | None:
+        """How changes of a kind are made by one call; None where `together` does more."""
 
     @property
     def in_transaction(self) -> bool:
@@ -152,6 +163,9 @@ class Index(Protocol):
     def begin(self, connection: IndexConnection, known: Reached) -> Reached:
         """Opens a transaction beside which no other changes anything, on any node; `known` is what this process noted
         last, the answer what is true now."""
+
+    def tidy_as_writer(self, connection: IndexConnection) -> None:
+        """What has to be done now and then by the writer itself between two transactions; may take a while."""
 
     def commit(self, connection: IndexConnection, reached: Reached | None) -> None:
         """Ends the transaction, and notes in it how far the index has come with it; None = nothing was added."""

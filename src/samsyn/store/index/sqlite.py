@@ -7,12 +7,12 @@ replayed from the journal, which was synced before each of them.
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from samsyn import limits
-from samsyn.store.index.port import IndexConnection, IndexFault, NoRoom, Reached, RuleBroken
+from samsyn.store.index.port import IndexConnection, IndexFault, InOneCall, NoRoom, Reached, RuleBroken
 from samsyn.store.index.progress import last_keys, replayed_until
 from samsyn.store.index.schema import SCHEMA, SCHEMA_VERSION
 from samsyn.store.objects.series_objects import SeriesObjects
@@ -35,12 +35,28 @@ class SqliteConnection(sqlite3.Connection):
         """As the port promises."""
         try:
             return super().execute(sql, parameters)
-        except sqlite3.IntegrityError as problem:
-            raise RuleBroken(str(problem)) from problem
         except sqlite3.Error as problem:
-            if getattr(problem, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
-                raise NoRoom("the index's disk is full") from problem
-            raise IndexFault(str(problem)) from problem
+            raise _fault(problem) from problem
+
+    @property
+    def in_one_call(self) -> InOneCall:
+        """Itself."""
+        return self
+
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Any]], /) -> None:
+        """As the port promises."""
+        try:
+            super().executemany(sql, rows)
+        except sqlite3.Error as problem:
+            raise _fault(problem) from problem
+
+
+def _fault(problem: sqlite3.Error) -> IndexFault:
+    if isinstance(problem, sqlite3.IntegrityError):
+        return RuleBroken(str(problem))
+    if getattr(problem, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
+        return NoRoom("the index's disk is full")
+    return IndexFault(str(problem))
 
 
 class SqliteIndex:
@@ -93,11 +109,10 @@ class SqliteIndex:
 
     def begin(self, connection: IndexConnection, known: Reached) -> Reached:
         """Opens a transaction; this process alone writes, and knows what it noted."""
-        self._keep_log_short(connection)
         connection.execute("BEGIN IMMEDIATE")
         return known
 
-    def _keep_log_short(self, connection: IndexConnection) -> None:
+    def tidy_as_writer(self, connection: IndexConnection) -> None:
         """Lets the write-ahead log begin from its start again when it has grown long.
 
         `tidy` alone never gets there in a long burst, since the log goes on growing while it works. The writer has

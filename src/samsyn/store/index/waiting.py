@@ -43,15 +43,25 @@ class WaitingRows:
                 break
         self._runs.append(_Run(table, columns, [values]))
 
-    def are_read_by(self, sql: str) -> bool:
-        """Whether a statement's answer may depend on them."""
-        named = tables_named_in(sql)
-        return any(not named.isdisjoint(touched_by(run.table)) for run in self._runs)
-
-    def flush(self, together: Together) -> None:
-        """Adds them. RuleBroken: one could not be added; the transaction has to be undone."""
-        runs, self._runs = self._runs, []
-        for run in runs:
+    def flush(self, together: Together, what: frozenset[str] | None = None) -> None:
+        """Adds those that have to do with tables that are going to be read or changed, and what has to be there before
+        them; None = all. RuleBroken: one could not be added; the transaction has to be undone."""
+        if not self._runs:
+            return
+        chosen, left = self._runs, list[_Run]()
+        if what is not None:
+            chosen = []
+            for run in reversed(self._runs):
+                touched = touched_by(run.table)
+                if what.isdisjoint(touched):
+                    left.append(run)
+                else:
+                    chosen.append(run)
+                    what |= touched
+            chosen.reverse()
+            left.reverse()
+        self._runs = left
+        for run in chosen:
             together.add_rows(run.table, run.columns, run.rows)
 
 

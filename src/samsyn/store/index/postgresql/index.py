@@ -181,6 +181,9 @@ class PostgresIndex:
         self._places = orjson.loads(row[3])
         return Reached(Position(*self._places.get(self._journal, (0, 0))), row[0], keys, row[2])
 
+    def tidy_as_writer(self, connection: IndexConnection) -> None:
+        """Nothing: the database does it by itself."""
+
     def commit(self, connection: IndexConnection, reached: Reached | None) -> None:
         """Ends the transaction, and notes in it how far the index has come with it: one round trip for both."""
         if reached is None or not isinstance(connection, PostgresConnection):

@@ -1,0 +1,339 @@
+"""A session that comes alone is answered by the caller's own thread, and the index ends its transaction afterwards."""
+
+import asyncio
+import hashlib
+import sqlite3
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from samsyn.errors import BadInput, OutOfResources, StoreFailed
+from samsyn.store import writer
+from samsyn.store.index.port import IndexFault, NoRoom
+from samsyn.store.store import Store
+from samsyn.store.transaction import Transaction
+from tests.indexes import forget_index, sqlite_only
+from tests.store.test_store import add_message, opened, rows
+
+pytestmark = sqlite_only
+
+
+async def alone(store: Store, session: str = "one") -> None:
+    """Lets one session come until it counts as alone, on a disk that is known to be quick."""
+    for number in range(writer._ALONE_AFTER + 1):
+        await store.commit(add_message(f"{session}-before-{number}"), b"x", sender=session)
+    store._writer._append_s = 0.0
+    assert store.goes_at_once(session, 1)
+
+
+def on_disk(folder: Path) -> list[str]:
+    """What another process would see in the index."""
+    with sqlite3.connect(f"file:{folder / 'index.sqlite'}?mode=ro", uri=True) as connection:
+        found = connection.execute("SELECT control_id FROM message ORDER BY message_key").fetchall()
+    connection.close()
+    return [row[0] for row in found]
+
+
+def threads_of_syncs(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Notes which thread has each record written."""
+    seen: list[str] = []
+    append = store.journal.append
+
+    def noting(parts: Any) -> None:
+        seen.append(threading.current_thread().name)
+        append(parts)
+
+    monkeypatch.setattr(store.journal, "append", noting)
+    return seen
+
+
+async def test_it_is_durable_and_then_readable_however_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened(tmp_path)
+    await alone(store)
+    threads = threads_of_syncs(store, monkeypatch)
+    before = store.syncs
+    committed = store.commit_at_once(add_message("now"), b"body")
+    assert committed is not None
+    assert committed.receipt.outcome == "stored"
+    assert (store.syncs, threads) == (before + 1, [threading.current_thread().name])
+    assert "now" not in on_disk(tmp_path), "the answer does not wait for the index"
+    assert rows(store)[-1] == (committed.value, "now", b"body")
+    assert on_disk(tmp_path)[-1] == "now"
+    again = store.commit_at_once(add_message("again"), b"other")
+    assert again is not None
+    last = await store.read(lambda c: c.execute("SELECT MAX(control_id) FROM message").fetchone()[0])
+    assert last == "one-before-4"
+    assert [row[1] for row in rows(store)][-2:] == ["now", "again"]
+    store.close()
+
+
+async def test_the_index_has_it_when_the_loop_comes_to_its_next_callback(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    await alone(store)
+    store.commit_at_once(add_message("now"), b"body")
+    await asyncio.sleep(0)
+    assert on_disk(tmp_path)[-1] == "now"
+    store.close()
+
+
+async def test_the_thread_goes_on_from_what_was_left_open(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    await alone(store)
+    first = store.commit_at_once(add_message("now"), b"body")
+    second = await store.commit(add_message("by the thread"), b"other")
+    assert first is not None
+    assert second.receipt.sequence == first.receipt.sequence + 1
+    assert second.value == first.value + 1
+    third = store.commit_at_once(add_message("now again"), b"third")
+    assert third is not None
+    assert third.receipt.sequence == second.receipt.sequence + 1
+    store.close()
+    again = opened(tmp_path)
+    assert [row[1] for row in rows(again)][-3:] == ["now", "by the thread", "now again"]
+    assert again.replayed == 0
+    again.close()
+
+
+async def test_a_stop_ends_what_was_left_open(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    await alone(store)
+    store.commit_at_once(add_message("now"), b"body")
+    store.close()
+    assert on_disk(tmp_path)[-1] == "now"
+
+
+async def test_the_journal_alone_has_it_before_the_index_does(tmp_path: Path) -> None:
+    """As after kill -9 between the answer and the index's commit."""
+    store = opened(tmp_path)
+    await alone(store)
+    store.commit_at_once(add_message("now"), b"body")
+    store._index.execute("ROLLBACK")
+    store.close()
+    assert "now" not in on_disk(tmp_path)
+    again = opened(tmp_path)
+    assert again.replayed == 1
+    assert rows(again)[-1][1:] == ("now", b"body")
+    again.close()
+
+
+@pytest.mark.parametrize("fault", [NoRoom("full"), IndexFault("disk I/O error")])
+async def test_an_index_that_can_not_take_it_is_brought_up_before_the_next_decision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: IndexFault
+) -> None:
+    store = opened(tmp_path)
+    await alone(store)
+    refuses = [True]
+    execute = store._index.execute
+
+    class Refusing:
+        """The index's connection, whose COMMIT fails while `refuses` says so."""
+
+        def execute(self, sql: str, parameters: Any = ()) -> Any:
+            if sql == "COMMIT" and refuses[0]:
+                raise fault
+            return execute(sql, parameters)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store._index, name)
+
+    monkeypatch.setattr(store._writer, "_index", Refusing())
+    first = store.commit_at_once(add_message("now"), b"body")
+    assert first is not None, "it is durable, so it is acknowledged"
+    store._writer.settle()
+    assert "now" not in on_disk(tmp_path)
+    refuses[0] = False
+    second = store.commit_at_once(add_message("next"), b"other")
+    assert second is not None
+    assert (second.receipt.sequence, second.value) == (first.receipt.sequence + 1, first.value + 1)
+    assert [row[1:] for row in rows(store)][-2:] == [("now", b"body"), ("next", b"other")]
+    assert store.healthy
+    store.close()
+    forget_index(tmp_path)
+    again = opened(tmp_path)
+    assert [row[1] for row in rows(again)][-2:] == ["now", "next"]
+    again.close()
+
+
+async def test_while_the_index_stays_full_nothing_more_is_taken_and_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened(tmp_path)
+    await alone(store)
+    execute, refuses = store._index.execute, [True]
+
+    class Full:
+        """The index's connection on a full disk."""
+
+        def execute(self, sql: str, parameters: Any = ()) -> Any:
+            if sql == "COMMIT" and refuses[0]:
+                raise NoRoom("full")
+            return execute(sql, parameters)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store._index, name)
+
+    monkeypatch.setattr(store._writer, "_index", Full())
+    store.commit_at_once(add_message("now"), b"body")
+    store._writer.settle()
+    with pytest.raises(OutOfResources):
+        store.commit_at_once(add_message("refused"), b"other")
+    with pytest.raises(OutOfResources):
+        await store.commit(add_message("refused too"), b"other")
+    refuses[0] = False
+    await store.commit(add_message("later"), b"later")
+    assert [row[1] for row in rows(store)][-2:] == ["now", "later"]
+    store.close()
+
+
+async def test_a_refusal_leaves_nothing_behind(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    await alone(store)
+    end = store.journal.end
+
+    def refuse(transaction: Transaction) -> None:
+        add_message("refused")(transaction)
+        transaction.update("message", {"message_key": 1}, outcome="changed")
+        raise BadInput("no")
+
+    with pytest.raises(BadInput):
+        store.commit_at_once(refuse, b"body")
+    assert store.journal.end == end
+    assert "refused" not in [row[1] for row in rows(store)]
+    committed = store.commit_at_once(add_message("taken"), b"body")
+    assert committed is not None
+    assert committed.value == writer._ALONE_AFTER + 2
+    store.close()
+
+
+async def test_a_failed_sync_acknowledges_nothing_and_stops_all_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened(tmp_path)
+    await alone(store)
+
+    def failing(parts: Any) -> None:
+        raise StoreFailed("journal: Input/output error")
+
+    monkeypatch.setattr(store.journal, "append", failing)
+    with pytest.raises(StoreFailed):
+        store.commit_at_once(add_message("lost"), b"body")
+    assert not store.healthy
+    with pytest.raises(StoreFailed):
+        store.commit_at_once(add_message("lost too"), b"body")
+    assert "lost" not in [row[1] for row in rows(store)]
+    store.close()
+
+
+async def test_who_is_interrupted_leaves_the_turn_and_stops_all_writing(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    await alone(store)
+
+    def interrupted(transaction: Transaction) -> None:
+        add_message("half")(transaction)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.commit_at_once(interrupted, b"body")
+    assert not store.healthy
+    with pytest.raises(StoreFailed):
+        await store.commit(add_message("after"), b"body")
+    store.close()
+    assert "half" not in on_disk(tmp_path)
+
+
+async def test_only_a_session_that_came_alone_to_a_quick_disk_goes_at_once(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    for number in range(writer._ALONE_AFTER):
+        await store.commit(add_message(str(number)), b"x", sender="one")
+        assert not store.goes_at_once("one", 1)
+    await alone(store)
+    assert not store.goes_at_once("two", 1)
+    assert store.goes_at_once("one", writer._AT_ONCE_BYTES)
+    assert not store.goes_at_once("one", writer._AT_ONCE_BYTES + 1)
+    store._writer._append_s = writer._QUICK_S
+    assert not store.goes_at_once("one", 1)
+    store._writer._append_s = 0.0
+    await store.commit(add_message("another's"), b"x", sender="two")
+    assert not store.goes_at_once("one", 1)
+    await alone(store, "three")
+    await store.commit(add_message("nobody's"), b"x")
+    assert not store.goes_at_once("three", 1)
+    store.close()
+
+
+async def test_a_disk_that_turns_slow_is_waited_for_by_the_loop_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened(tmp_path)
+    await alone(store)
+    append, slow = store.journal.append, [0.05]
+
+    def lasting(parts: Any) -> None:
+        time.sleep(slow[0])
+        append(parts)
+
+    monkeypatch.setattr(store.journal, "append", lasting)
+    store.commit_at_once(add_message("slow"), b"body")
+    assert not store.goes_at_once("one", 1)
+    slow[0] = 0.0
+    monkeypatch.setattr(writer, "_QUICK_S", 0.004)  # other work on the machine is not what is tested
+    for number in range(200):
+        if store.goes_at_once("one", 1):
+            break
+        await store.commit(add_message(f"quick {number}"), b"body", sender="one")
+    assert store.goes_at_once("one", 1)
+    store.close()
+
+
+async def test_while_the_thread_has_its_turn_nothing_goes_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened(tmp_path)
+    await alone(store)
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def waiting(transaction: Transaction) -> None:
+        begun.set()
+        goes_on.wait(10)
+        add_message("by the thread")(transaction)
+
+    slow = asyncio.create_task(store.commit(waiting, b"body", sender="one"))
+    await asyncio.to_thread(begun.wait, 10)
+    assert store.commit_at_once(add_message("now"), b"body") is None
+    goes_on.set()
+    await slow
+    assert [row[1] for row in rows(store)][-1] == "by the thread"
+    store.close()
+
+
+async def test_both_ways_side_by_side_lose_and_confuse_nothing(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    await alone(store)
+    taken: dict[str, tuple[int, bytes]] = {}
+    at_once = 0
+    for number in range(300):
+        name, body = f"n{number}", hashlib.sha256(str(number).encode()).digest() * (number % 40 + 1)
+        if number % 7 == 0:
+            others = [store.commit(add_message(f"{name}-{k}"), body + bytes([k])) for k in range(3)]
+            for k, done in enumerate(await asyncio.gather(*others)):
+                taken[f"{name}-{k}"] = (done.value, body + bytes([k]))
+        store._writer._sender, store._writer._in_a_row, store._writer._append_s = "one", 9, 0.0
+        committed = store.commit_at_once(add_message(name), body)
+        if committed is None:
+            committed = await store.commit(add_message(name), body, sender="one")
+        else:
+            at_once += 1
+        taken[name] = (committed.value, body)
+    assert at_once > 200
+    assert {row[1]: (row[0], row[2]) for row in rows(store) if row[1] in taken} == taken
+    assert len(taken) == 300 + 3 * 43
+    store.close()
+    forget_index(tmp_path)
+    again = opened(tmp_path)
+    assert {row[1]: (row[0], row[2]) for row in rows(again) if row[1] in taken} == taken
+    again.close()

@@ -3,15 +3,13 @@
 import asyncio
 import random
 import socket
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
 from starlette.types import Receive, Scope, Send
 
 from samsyn.endpoints.http_listener.protocols import PreferredProtocol
 from samsyn.endpoints.http_listener.serving import listening, serve
-from samsyn.endpoints.http_listener.whole import write
 from samsyn.wire.whole_answer import EXTENSION
 
 SOURCE = random.Random(7)
@@ -148,36 +146,3 @@ async def test_a_header_field_can_not_end_its_line(door: Door, port: int) -> Non
     assert told.startswith(b"HTTP/1.1 500") and b"smuggled" not in told
     assert door.faults
     writer.close()
-
-
-class _Taking:
-    """A transport that only takes."""
-
-    def __init__(self) -> None:
-        self.taken = b""
-
-    def write(self, data: bytes | memoryview) -> None:
-        self.taken += bytes(data)
-
-    def is_closing(self) -> bool:
-        return False
-
-    def get_write_buffer_size(self) -> int:
-        return len(self.taken)
-
-
-@pytest.mark.parametrize("pieces", BODIES.values())
-def test_what_must_not_go_past_the_transport_goes_through_it(pieces: Sequence[bytes]) -> None:
-    ours, theirs = socket.socketpair()
-    encrypting: Any = _Taking()
-    write(encrypting, -1, pieces)
-    assert encrypting.taken == b"".join(pieces)
-    waiting: Any = _Taking()
-    waiting.write(b"before")  # an answer that is not out yet must not be overtaken
-    write(waiting, ours.fileno(), pieces)
-    assert waiting.taken == b"before" + b"".join(pieces)
-    theirs.setblocking(False)
-    with pytest.raises(BlockingIOError):
-        theirs.recv(1)
-    ours.close()
-    theirs.close()

@@ -36,7 +36,6 @@ class PreferredProtocol(HttpToolsProtocol):
 
     _begun = b""
     _is_decided = False
-    _descriptor = -1
 
     def told(self) -> dict[str, Any]:
         """More keys for the scope of every request of this connection."""

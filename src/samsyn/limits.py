@@ -250,6 +250,15 @@ OBJECT_RETRIES: Final = 3
 OBJECT_RETRY_S: Final = 10.0
 """After this time from the first attempt nothing is repeated: the sender shall hear of it."""
 
+SMALL_SEGMENT_BYTES: Final = 1 * MIB
+"""A segment of the journal of which no more is left is joined to others."""
+JOINED_BYTES: Final = 64 * MIB
+"""One joined object, which is made in memory: seconds of a fast line."""
+JOINED_SEGMENTS: Final = 1_000
+"""Segments in one joined object, whose table has some 100 kB then."""
+SMALLEST_JOIN: Final = 100
+"""Fewer are not worth an object: they wait for more."""
+
 # -- several nodes ---------------------------------------------------------------------------------------
 NODE_SEGMENT_BYTES: Final = 32 * MIB
 """A segment of a node's own journal goes to the object store at this size: a second of a fast line."""

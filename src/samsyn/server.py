@@ -95,6 +95,7 @@ from samsyn.store.documents import Documents
 from samsyn.store.node_journal import NodeJournal
 from samsyn.store.opening import open_shared, open_store, shared_key
 from samsyn.store.upkeep.give_back import GivingBack
+from samsyn.store.upkeep.join import SegmentJoining
 from samsyn.store.upkeep.recompress import Recompression
 from samsyn.store.upkeep.scrub import Scrub
 from samsyn.store.upkeep.settle import Settling
@@ -186,6 +187,7 @@ class Server:
             duty_of("scrub", self._scrub),
             duty_of("settling", self._settling),
             duty_of("giving-back", self._giving_back),
+            duty_of("joining", self._segment_joining),
             duty_of("sweeping", Sweeping(self._store, self._clock)),
         ]
 
@@ -225,6 +227,7 @@ class Server:
         self._recompression = Recompression(self._settings.recompress, clock)
         self._settling = Settling(store, clock, quiet_s, self._intake.is_busy, self._recompression)
         self._giving_back = GivingBack(store, clock, self._intake.is_busy)
+        self._segment_joining = SegmentJoining(store, clock, self._intake.is_busy)
         self._filing = Filing(store, clock, self._connections.providers, reads_beside=True)
         self._children = DecodingChildren()
         self._transcoder = Transcoder(self._retriever, self._children)
@@ -527,6 +530,7 @@ class Server:
                 "Bytes taken out of the journal",
                 self._giving_back.given_bytes,
             ),
+            Reading("journal_joined_total", "Small journal segments joined", self._segment_joining.joined),
             Reading("scrub_read_bytes_total", "Bytes read again by the scrub", self._scrub.read_bytes),
             Reading("scrub_mended_total", "Records mended by the scrub", self._scrub.mended),
             Reading("instances_stored_total", "Instances stored", intake.stored),

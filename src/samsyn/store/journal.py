@@ -335,6 +335,11 @@ class Journal:
         """Numbers of the segment files, in order."""
         return list(self._numbers)
 
+    @property
+    def separate(self) -> list[int]:
+        """The same: no segment is joined to others here."""
+        return self.segments
+
     def has(self, segment: int) -> bool:
         """Whether the segment lies in this folder."""
         return segment in self._numbers

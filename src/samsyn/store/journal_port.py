@@ -24,6 +24,10 @@ class AnyJournal(Protocol):
     def segments(self) -> list[int]:
         """Numbers of the segments, in order."""
 
+    @property
+    def separate(self) -> list[int]:
+        """Those of them that may still give back: they were not joined to others."""
+
     def start(self) -> None:
         """Begins what runs in the background, once the store takes commits."""
 

@@ -329,8 +329,8 @@ RENDER_CHILDREN: Final = 2
 MAX_RENDERED_HERE_BYTES: Final = 2 * MIB
 """An uncompressed frame up to this size (1024 x 1024 of 16 bits) becomes a picture in a thread of the server: some
 10 ms and 20 MiB at the most. Larger ones, and everything compressed, go to a child."""
-RENDER_THREADS: Final = 4
-"""Pictures in work at once in threads: one for each of the usual cores would leave them idle between two."""
+RENDER_THREADS: Final = 3
+"""Pictures in work at once in threads: one more than the usual cores, which idle while one is handed over."""
 RENDER_QUEUE: Final = 512
 """Pictures waiting for a child or a thread; a page of thumbnails for each of some ten readers."""
 RENDER_WAIT_S: Final = 30.0

@@ -24,6 +24,7 @@ SINK_TITLE, SINK_PORT = "SINK", 11199
 
 _APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 _OFFERED_PDU_BYTES = 131_072
+_BUFFER_BYTES = 262_144
 _FIND, _GET, _MOVE = 0x0020, 0x0010, 0x0021
 _STORE = 0x0001
 _PENDING = (0xFF00, 0xFF01)
@@ -56,58 +57,82 @@ class Message:
 
 
 class Link:
-    """One association, either side of it."""
+    """One association, either side of it. Reads as much as there is, so that a message costs few calls."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.settimeout(120)
-        self._buffer = bytearray(_OFFERED_PDU_BYTES + 64)
+        self._buffer = bytearray(_BUFFER_BYTES)
         self._view = memoryview(self._buffer)
+        self._start = self._end = 0
 
-    def _fill(self, count: int) -> None:
-        got = 0
-        while got < count:
-            more = self._socket.recv_into(self._view[got:count])
-            if more == 0:
-                raise Refused("the peer closed the connection")
-            got += more
+    def _need(self, count: int) -> None:
+        """So many bytes lie in the buffer from `_start` on."""
+        left = self._end - self._start
+        if left < count and self._start:
+            self._view[:left] = bytes(self._view[self._start : self._end])
+            self._start, self._end = 0, left
+        while self._end - self._start < count:
+            self._end += self._received(self._end)
 
-    def pdu(self) -> tuple[int, int]:
-        """(type, length) of the next PDU, whose content lies in the buffer afterwards."""
-        self._fill(6)
-        kind, length = struct.unpack_from(">BxI", self._buffer)
-        if length > len(self._buffer):
+    def _received(self, at: int) -> int:
+        got = self._socket.recv_into(self._view[at:])
+        if got == 0:
+            raise Refused("the peer closed the connection")
+        return got
+
+    def _skip(self, count: int) -> None:
+        """Lets so many bytes go by."""
+        taken = min(count, self._end - self._start)
+        self._start += taken
+        count -= taken
+        while count:
+            self._end = self._received(0)
+            self._start = min(count, self._end)
+            count -= self._start
+
+    def pdu(self) -> tuple[int, bytes]:
+        """(type, content) of the next PDU, which is a small one."""
+        kind, length = self._header()
+        self._need(length)
+        self._start += length
+        return kind, bytes(self._view[self._start - length : self._start])
+
+    def _header(self) -> tuple[int, int]:
+        self._need(6)
+        kind, length = struct.unpack_from(">BxI", self._buffer, self._start)
+        if length > _OFFERED_PDU_BYTES:
             raise Refused(f"a PDU of {length} bytes")
-        self._fill(length)
+        self._start += 6
         return kind, length
-
-    def content(self, length: int) -> bytes:
-        """A copy of the buffer's beginning."""
-        return bytes(self._view[:length])
 
     def message(self) -> Message | None:
         """The next whole message, None when the peer ends the association."""
         told: Message | None = None
         command = b""
         while True:
-            kind, length = self.pdu()
+            kind, left = self._header()
             if kind != 4:
                 return None
-            at = 0
-            while at < length:
-                size, context, control = struct.unpack_from(">IBB", self._buffer, at)
+            while left:
+                self._need(6)
+                size, context, control = struct.unpack_from(">IBB", self._buffer, self._start)
+                self._start += 6
+                left -= 4 + size
+                size -= 2
                 if control & 1:
-                    command += bytes(self._view[at + 6 : at + 4 + size])
-                    if control & 2:
-                        told = Message(context, _elements(command))
-                        if not told.has_data:
-                            return told
-                elif told is not None:
-                    told.data_bytes += size - 2
-                    if control & 2:
-                        return told
-                at += 4 + size
+                    self._need(size)
+                    command += bytes(self._view[self._start : self._start + size])
+                self._skip(size)
+                if control & 1 and control & 2:
+                    told = Message(context, _elements(command))
+                elif told is not None and not control & 1:
+                    told.data_bytes += size
+                if control & 2 and told is not None and not (control & 1 and told.has_data):
+                    if left:
+                        raise Refused("two messages in one PDU")
+                    return told
 
     def send(self, data: bytes) -> None:
         """Bytes as they are."""
@@ -167,9 +192,9 @@ def connect(where: dict[str, Any], model: str) -> Link:
     content = struct.pack(">HH", 1, 0) + title(where["called"]) + title(where["calling"]) + bytes(32)
     content += item(0x10, _APPLICATION_CONTEXT.encode()) + contexts + user
     link.send(struct.pack(">BxI", 1, len(content)) + content)
-    kind, length = link.pdu()
+    kind, content = link.pdu()
     if kind != 2:
-        raise Refused(f"association: PDU {kind} {link.content(length)!r}")
+        raise Refused(f"association: PDU {kind} {content!r}")
     return link
 
 
@@ -271,8 +296,8 @@ def move(where: dict[str, Any], what: dict[str, Any]) -> dict[str, float]:
             threading.Thread(target=receive, args=(Link(connection),), daemon=True).start()
 
     def receive(link: Link) -> None:
-        _, length = link.pdu()
-        link.send(_acceptance(link.content(length)))
+        _, asked = link.pdu()
+        link.send(_acceptance(asked))
         while (told := link.message()) is not None:
             moved[0] += told.data_bytes
             link.answer_store(told)

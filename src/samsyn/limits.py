@@ -42,6 +42,8 @@ CLOSE_TIMEOUT_S: Final = 2.0
 """Time that a peer has to close after the last PDU before we do (ARTIM, PS3.8 9.1.5)."""
 MAX_RETRIEVALS: Final = 16
 """C-GET and C-MOVE at work at the same time; more wait. Each holds up to two objects in memory."""
+PENDING_EVERY_S: Final = 0.5
+"""C-GET and C-MOVE tell how far they are so often at the most: for a bar on a screen, not for each of 2,000 slices."""
 CONNECT_TIMEOUT_S: Final = 10.0
 """Time to reach a C-MOVE destination; association and answers have their own times."""
 
@@ -172,6 +174,18 @@ IDLE_MLLP_TIMEOUT_S: Final = 4 * 3600.0
 """A connection without messages is closed: a RIS keeps one open over night, a leak keeps it for ever."""
 MLLP_LINGER_S: Final = 2.0
 """How long a sender of a too large message is still read from, so that it gets to see the refusal."""
+READING_FROM: Final = 3
+"""Messages under way from which on a child helps to read them: one or two are answered sooner without."""
+READING_AHEAD_BYTES: Final = 4 * MIB
+"""Messages that the child is asked to read at a time; what goes beyond is read in place."""
+READING_START_S: Final = 20.0
+"""Time for that child to come up: half a second on a machine that is not busy."""
+READING_DEADLINE_S: Final = 5.0
+"""A small message is read within milliseconds: a child that takes longer is ended, and its messages read in place."""
+READING_RESTART_S: Final = 10.0
+"""Shortest time between two starts of that child."""
+READING_IDLE_S: Final = 300.0
+"""The child is ended when nothing has been wanted of it for so long: its memory is worth more then."""
 MAX_HL7_SEGMENTS: Final = 20_000
 """Segments of one message: a report with one OBX a line has hundreds; a batch of orders has thousands."""
 MAX_HL7_FIELDS: Final = 1_000
@@ -235,6 +249,15 @@ OBJECT_RETRIES: Final = 3
 """Repetitions of a request that failed on its way or with 5xx: a store that is being restarted is met again."""
 OBJECT_RETRY_S: Final = 10.0
 """After this time from the first attempt nothing is repeated: the sender shall hear of it."""
+
+SMALL_SEGMENT_BYTES: Final = 1 * MIB
+"""A segment of the journal of which no more is left is joined to others."""
+JOINED_BYTES: Final = 64 * MIB
+"""One joined object, which is made in memory: seconds of a fast line."""
+JOINED_SEGMENTS: Final = 1_000
+"""Segments in one joined object, whose table has some 100 kB then."""
+SMALLEST_JOIN: Final = 100
+"""Fewer are not worth an object: they wait for more."""
 
 # -- several nodes ---------------------------------------------------------------------------------------
 NODE_SEGMENT_BYTES: Final = 32 * MIB

@@ -95,6 +95,7 @@ from samsyn.store.documents import Documents
 from samsyn.store.node_journal import NodeJournal
 from samsyn.store.opening import open_shared, open_store, shared_key
 from samsyn.store.upkeep.give_back import GivingBack
+from samsyn.store.upkeep.join import SegmentJoining
 from samsyn.store.upkeep.recompress import Recompression
 from samsyn.store.upkeep.scrub import Scrub
 from samsyn.store.upkeep.settle import Settling
@@ -157,6 +158,7 @@ class Server:
             undo.push_async_callback(self._node.stop)
             await self._children.start()
             undo.push_async_callback(self._children.stop)
+            undo.push_async_callback(self._filing.stop)
             await self._hl7.start()
             undo.push_async_callback(self._hl7.stop)
             self.mllp_port = self._hl7.port
@@ -185,6 +187,7 @@ class Server:
             duty_of("scrub", self._scrub),
             duty_of("settling", self._settling),
             duty_of("giving-back", self._giving_back),
+            duty_of("joining", self._segment_joining),
             duty_of("sweeping", Sweeping(self._store, self._clock)),
         ]
 
@@ -224,7 +227,8 @@ class Server:
         self._recompression = Recompression(self._settings.recompress, clock)
         self._settling = Settling(store, clock, quiet_s, self._intake.is_busy, self._recompression)
         self._giving_back = GivingBack(store, clock, self._intake.is_busy)
-        self._filing = Filing(store, clock, self._connections.providers)
+        self._segment_joining = SegmentJoining(store, clock, self._intake.is_busy)
+        self._filing = Filing(store, clock, self._connections.providers, reads_beside=True)
         self._children = DecodingChildren()
         self._transcoder = Transcoder(self._retriever, self._children)
         self._pictures = Pictures(
@@ -457,6 +461,7 @@ class Server:
         for server, _ in self._listeners:
             server.should_exit = True
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
+        await self._filing.stop()
         await self._node.stop()
         await self._blocks.stop()
         await self._engagements.close()
@@ -525,6 +530,7 @@ class Server:
                 "Bytes taken out of the journal",
                 self._giving_back.given_bytes,
             ),
+            Reading("journal_joined_total", "Small journal segments joined", self._segment_joining.joined),
             Reading("scrub_read_bytes_total", "Bytes read again by the scrub", self._scrub.read_bytes),
             Reading("scrub_mended_total", "Records mended by the scrub", self._scrub.mended),
             Reading("instances_stored_total", "Instances stored", intake.stored),

@@ -73,3 +73,12 @@ async def test_a_zip_file_with_a_damaged_object_never_ends_well(house: House) ->
         stream.write(b"\xee")
     with pytest.raises(DamagedData):
         await get(house, STUDY)
+
+
+async def test_a_zip_file_is_proved_by_the_hash_and_not_by_the_quick_check(house: House) -> None:
+    await stored(house, image_file(), image_file(2))
+    await house.store.commit(
+        lambda transaction: transaction.update("instance", {"sop_uid": "2.25.1002"}, sha256="00" * 32)
+    )
+    with pytest.raises(DamagedData):
+        await get(house, STUDY)

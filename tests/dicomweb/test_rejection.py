@@ -17,6 +17,7 @@ from samsyn.render.children import DecodingChildren
 from samsyn.render.pictures import Pictures
 from samsyn.render.words import PictureOptions
 from samsyn.reports.examination import History
+from samsyn.retrieve.look import Look
 from tests.dicomweb.house import (
     CT,
     EXPLICIT,
@@ -150,7 +151,9 @@ async def test_a_picture_that_was_found_before_is_not_shown_after(house: House, 
     children = DecodingChildren(1)
     pictures = Pictures(house.retriever, children, tmp_path / "pictures", SystemClock())
     await children.start()
+    looked: dict[str, Look] = {}
     try:
+        assert isinstance((await house.retriever.data_sets(view, [instance], looked))[0], memoryview)
         await pictures.rendered(view, instance, 1, PictureOptions())
         await pictures.thumbnail(view, instance)
         await send(house, note_file(["2.25.1001"]))
@@ -163,7 +166,8 @@ async def test_a_picture_that_was_found_before_is_not_shown_after(house: House, 
         ):
             with pytest.raises(NotFound):
                 await ask_again()
-        assert isinstance((await house.retriever.data_sets(view, [instance]))[0], NotFound)
+        for seen in (None, looked):
+            assert isinstance((await house.retriever.data_sets(view, [instance], seen))[0], NotFound)
     finally:
         await children.stop()
 

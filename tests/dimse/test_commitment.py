@@ -98,12 +98,16 @@ async def test_what_is_stored_is_committed_to_on_the_same_association(stage: Sta
 
 async def test_what_can_not_be_committed_to_is_told_with_its_reason(stage: Stage) -> None:
     async with await stage.connect(contexts=CONTEXTS) as requestor:
-        for number in range(4):
+        for number in range(5):
             await store(requestor, image(SOPInstanceUID=f"2.25.10{number}"))
         other = image(SOPInstanceUID="2.25.102", StudyDescription="other bytes under the same UID")
         assert (await store(requestor, other)).status == 0x0111
         stage.damage("2.25.103")
-        asked = [(CT, "2.25.100"), (MR, "2.25.101"), (CT, "2.25.102"), (CT, "2.25.103"), (CT, "2.25.9")]
+        await stage.store.commit(
+            lambda transaction: transaction.update("instance", {"sop_uid": "2.25.104"}, sha256="00" * 32)
+        )
+        asked = [(CT, "2.25.100"), (MR, "2.25.101"), (CT, "2.25.102"), (CT, "2.25.103"), (CT, "2.25.104")]
+        asked.append((CT, "2.25.9"))
         assert (await request(requestor, information("2.25.1", asked))).status == 0
         event_type, answer = await report(requestor)
     assert event_type == 2
@@ -112,6 +116,7 @@ async def test_what_can_not_be_committed_to_is_told_with_its_reason(stage: Stage
         "2.25.101": 0x0119,  # another class than was said
         "2.25.102": 0x0110,  # the peer's own bytes are held
         "2.25.103": 0x0110,  # the stored bytes do not fit their hash
+        "2.25.104": 0x0110,  # the quick check of readings is not enough for a promise
         "2.25.9": 0x0112,  # not there
     }
 

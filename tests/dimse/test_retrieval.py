@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
+from samsyn import limits
 from samsyn.endpoints.dimse.progress import Progress
 from samsyn.exchange.scu import Requestor
 from samsyn.exchange.transport import AssociationTransport
@@ -155,7 +156,29 @@ async def test_get_returns_every_object_byte_for_byte(stage: Stage) -> None:
     assert got == {f"2.25.100{number}": made(number) for number in range(COUNT)}
     assert responses[-1].status == 0
     assert (responses[-1].completed, responses[-1].failed, responses[-1].remaining) == (COUNT, 0, None)
-    assert [response.remaining for response in responses[:-1]] == [4, 3, 2, 1, 0]
+
+
+async def test_get_tells_how_far_it_is_at_once_and_then_now_and_then(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="2.25.10")
+    for every_s, told in ((0.0, [4, 3, 2, 1, 0]), (60.0, [4])):
+        monkeypatch.setattr(limits, "PENDING_EVERY_S", every_s)
+        async with await stage.connect(contexts=GET_CONTEXTS, roles=ROLES) as requestor:
+            _, responses = await get(requestor, keys)
+        assert [response.remaining for response in responses[:-1]] == told
+
+
+async def test_a_peer_that_never_answers_a_store_is_let_go(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="2.25.10")
+    async with await stage.connect(contexts=GET_CONTEXTS, roles=ROLES) as requestor:
+        monkeypatch.setattr(limits, "MESSAGE_TIMEOUT_S", 0.2)
+        context_id = requestor.context_of(STUDY_GET)
+        assert context_id is not None
+        await requestor.send(context_id, GetRequest(1, STUDY_GET), keys)
+        await stage.until(lambda: not requestor.association.is_established)
 
 
 @pytest.mark.parametrize(

@@ -34,9 +34,12 @@ from samsyn.store import journal
 from samsyn.store.objects import series_objects
 from samsyn.store.store import Store
 from samsyn.store.upkeep.give_back import GivingBack
+from samsyn.settings.recompression import RecompressSettings
+from samsyn.store.upkeep.recompress import Recompression
 from samsyn.store.upkeep.settle import Settling
 
-folder, step, skip = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+folder, step, skip, codec = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
+rules = [RecompressSettings(codec=codec)] if codec else []
 calls = 0
 
 def dying(real, after):
@@ -74,7 +77,9 @@ async def main():
         store.commit = commit
     keys = store.peek(lambda c: [row[0] for row in c.execute("SELECT series_key FROM series")])
     for key in keys:
-        await Settling(store, SystemClock()).settle(key)
+        recompression = Recompression(rules, SystemClock())
+        await Settling(store, SystemClock(), recompression=recompression).settle(key)
+        assert (recompression.stored_bytes > 0) == bool(rules)
     await GivingBack(store, SystemClock()).look()
     os._exit(0)
 
@@ -104,16 +109,20 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("codec", ["", "jpeg-ls"])
 @pytest.mark.parametrize(("step", "skip"), STEPS)
 async def test_a_process_that_dies_between_two_steps_loses_nothing(
-    house: House, step: str, skip: int
+    house: House, step: str, skip: int, codec: str
 ) -> None:
     await filled(house)
     before = answers(house.store)
     folder = house.store.folder
     house.store.close()
     ended = subprocess.run(
-        [sys.executable, "-c", CHILD, str(folder), step, str(skip)], env=environment(), cwd=ROOT, timeout=60
+        [sys.executable, "-c", CHILD, str(folder), step, str(skip), codec],
+        env=environment(),
+        cwd=ROOT,
+        timeout=60,
     )
     assert ended.returncode == (0 if (step, skip) in NEVER_REACHED else 9)
     house.store = make_store(folder, SystemClock())

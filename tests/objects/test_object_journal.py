@@ -17,6 +17,7 @@ from samsyn.settings.recompression import RecompressSettings
 from samsyn.store import replay
 from samsyn.store.object_journal import JOURNAL, name_of
 from samsyn.store.objects.folder import FolderObjects
+from samsyn.store.objects.joined import JOINED
 from samsyn.store.objects.port import Objects
 from samsyn.store.objects.remote_series import FOLDER
 from samsyn.store.objects.s3 import S3Objects
@@ -24,6 +25,7 @@ from samsyn.store.objects.sealed import SealedObjects
 from samsyn.store.objects.sparse import SPARSE
 from samsyn.store.store import Store
 from samsyn.store.upkeep.give_back import GivingBack
+from samsyn.store.upkeep.join import SegmentJoining
 from samsyn.store.upkeep.recompress import Recompression
 from samsyn.store.upkeep.scrub import Scrub
 from samsyn.store.upkeep.settle import Settling
@@ -288,6 +290,83 @@ async def test_under_faults_of_every_kind_what_was_acknowledged_is_there_and_not
     assert lost == 0
     assert len(acknowledged) > ATTEMPTS // 3
     assert refused > 0
+
+
+async def test_old_small_segments_are_joined_and_every_answer_stays(
+    opening: Opening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "RETIRED_S", 0)
+    monkeypatch.setattr(limits, "SMALLEST_JOIN", 5)
+    monkeypatch.setattr(limits, "JOINED_SEGMENTS", 12)
+    house = House(tmp_path / "one", opening())
+    for number in range(12):
+        assert await house.send(sent(number, series=number % 2, PixelData=PIXELS)) == ("stored", "")
+        await house.store.commit(add_message(str(number)), b"text %d " % number * 500)
+    for key in (1, 2):
+        await Settling(house.store, SystemClock()).settle(key)
+    assert await GivingBack(house.store, SystemClock()).look() > 12 * 60_000
+    before, texts, tables = answers(house.store), rows(house.store), all_tables(house.store)
+    objects, segments = opening(), house.store.journal.segments
+
+    def small() -> int:
+        return sum(1 for folder in (JOURNAL, SPARSE) for _ in objects.names(folder))
+
+    reader = started(tmp_path / "reader", opening())
+    assert (answers(reader), rows(reader)) == (before, texts)
+    separate = small()
+    joining = SegmentJoining(house.store, SystemClock())
+    assert await joining.look() >= 24
+    assert await joining.look() == 0
+    print(f"{separate} small objects became {small()} and {len(list(objects.names(JOINED)))} joined ones")
+    assert small() <= separate - 24
+    for store in (house.store, reader):
+        assert (answers(store), rows(store)) == (before, texts)
+    assert set(segments) <= set(house.store.journal.segments)
+    assert (await Scrub(house.store, SystemClock()).whole_pass()).damaged == []
+    await house.store.commit(add_message("after"), b"after")
+    texts = rows(house.store)
+    house.store.close()
+    reader.close()
+    assert replay.rebuild(tmp_path / "one", remote=opening())[1] == 0
+    other = started(tmp_path / "two", opening())
+    assert (answers(other), rows(other)) == (before, texts)
+    assert all_tables(other)["audit"] == tables["audit"]
+    other.close()
+
+
+async def test_a_crash_between_joining_and_taking_away_leaves_both_which_say_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "RETIRED_S", 0)
+    monkeypatch.setattr(limits, "SMALLEST_JOIN", 5)
+    objects = SealedObjects(FolderObjects(tmp_path / "objects"), 0)
+    house = House(tmp_path / "one", objects)
+    for number in range(12):
+        assert await house.send(sent(number, PixelData=PIXELS)) == ("stored", "")
+    await Settling(house.store, SystemClock()).settle(1)
+    await GivingBack(house.store, SystemClock()).look()
+    before = answers(house.store)
+    left = [3]
+    real = objects.delete
+
+    def lost(name: str) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OutOfResources("the node is lost")
+        real(name)
+
+    with monkeypatch.context() as crash:
+        crash.setattr(objects, "delete", lost)
+        with pytest.raises(OutOfResources):
+            await SegmentJoining(house.store, SystemClock()).look()
+    assert answers(house.store) == before
+    assert len(list(objects.names(JOINED))) == 1
+    assert await SegmentJoining(house.store, SystemClock()).look() == 0
+    assert len(list(objects.names(SPARSE))) == 0
+    house.store.close()
+    other = started(tmp_path / "two", SealedObjects(FolderObjects(tmp_path / "objects"), 0))
+    assert answers(other) == before
+    other.close()
 
 
 async def test_coded_series_answer_as_before_for_every_node(opening: Opening, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ pytestmark = sqlite_only
 async def alone(store: Store, session: str = "one") -> None:
     """Lets one session come until it counts as alone, on a disk that is known to be quick."""
     for number in range(writer._ALONE_AFTER + 1):
-        await store.commit(add_message(f"{session}-before-{number}"), b"x", session)
+        await store.commit(add_message(f"{session}-before-{number}"), b"x", sender=session)
     store._writer._append_s = 0.0
     assert store.goes_at_once(session, 1)
 
@@ -249,7 +249,7 @@ async def test_who_is_interrupted_leaves_the_turn_and_stops_all_writing(tmp_path
 async def test_only_a_session_that_came_alone_to_a_quick_disk_goes_at_once(tmp_path: Path) -> None:
     store = opened(tmp_path)
     for number in range(writer._ALONE_AFTER):
-        await store.commit(add_message(str(number)), b"x", "one")
+        await store.commit(add_message(str(number)), b"x", sender="one")
         assert not store.goes_at_once("one", 1)
     await alone(store)
     assert not store.goes_at_once("two", 1)
@@ -258,7 +258,7 @@ async def test_only_a_session_that_came_alone_to_a_quick_disk_goes_at_once(tmp_p
     store._writer._append_s = writer._QUICK_S
     assert not store.goes_at_once("one", 1)
     store._writer._append_s = 0.0
-    await store.commit(add_message("another's"), b"x", "two")
+    await store.commit(add_message("another's"), b"x", sender="two")
     assert not store.goes_at_once("one", 1)
     await alone(store, "three")
     await store.commit(add_message("nobody's"), b"x")
@@ -285,7 +285,7 @@ async def test_a_disk_that_turns_slow_is_waited_for_by_the_loop_once(
     for number in range(200):
         if store.goes_at_once("one", 1):
             break
-        await store.commit(add_message(f"quick {number}"), b"body", "one")
+        await store.commit(add_message(f"quick {number}"), b"body", sender="one")
     assert store.goes_at_once("one", 1)
     store.close()
 
@@ -302,7 +302,7 @@ async def test_while_the_thread_has_its_turn_nothing_goes_at_once(
         goes_on.wait(10)
         add_message("by the thread")(transaction)
 
-    slow = asyncio.create_task(store.commit(waiting, b"body", "one"))
+    slow = asyncio.create_task(store.commit(waiting, b"body", sender="one"))
     await asyncio.to_thread(begun.wait, 10)
     assert store.commit_at_once(add_message("now"), b"body") is None
     goes_on.set()
@@ -325,7 +325,7 @@ async def test_both_ways_side_by_side_lose_and_confuse_nothing(tmp_path: Path) -
         store._writer._sender, store._writer._in_a_row, store._writer._append_s = "one", 9, 0.0
         committed = store.commit_at_once(add_message(name), body)
         if committed is None:
-            committed = await store.commit(add_message(name), body, "one")
+            committed = await store.commit(add_message(name), body, sender="one")
         else:
             at_once += 1
         taken[name] = (committed.value, body)

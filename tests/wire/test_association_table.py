@@ -142,7 +142,7 @@ APPLY: dict[Event, Callable[[UpperLayer], None]] = {
     Event.ASSOCIATE_RQ: _pdu_event(pdu.encode_control(REQUEST)),
     Event.ACCEPTED_LOCALLY: lambda machine: machine.accept(ANSWER),
     Event.REJECTED_LOCALLY: lambda machine: machine.reject(REJECTION),
-    Event.DATA_REQUESTED: lambda machine: machine.send(P_DATA),
+    Event.DATA_REQUESTED: lambda machine: machine.send([P_DATA]),
     Event.P_DATA: _pdu_event(P_DATA),
     Event.RELEASE_REQUESTED: lambda machine: machine.request_release(),
     Event.RELEASE_RQ: _pdu_event(pdu.encode_control(pdu.ReleaseRequest())),

@@ -16,7 +16,7 @@ from samsyn.wire.assembly import (
     Message,
     encode_message,
     fragment_bytes,
-    message_pieces,
+    message_batches,
 )
 from samsyn.wire.command_set import Element, decode_elements, encode_elements
 from samsyn.wire.dimse_status import (
@@ -98,7 +98,7 @@ def test_no_command_elements_raise_anything_but_bad_input(elements: dict[int, by
 
 def test_a_large_message_leaves_in_pieces_of_whole_pdus() -> None:
     data = bytes(range(256)) * 20_000
-    pieces = list(message_pieces(1, STORE, data, 16384))
+    pieces = [b"".join(batch) for batch in message_batches(1, STORE, data, 16384)]
     assert 4 <= len(pieces) <= 6
     assert b"".join(pieces) == encode_message(1, STORE, data, 16384)
     assert all(piece[0] == pdu.PduType.P_DATA_TF for piece in pieces)

@@ -210,7 +210,7 @@ class Commitments:
     async def _is_whole(self, view: View, instance: StoredInstance) -> bool:
         """Whether every byte is there and gives the hash that it came with."""
         try:
-            async for _ in self._retriever.pieces(view, instance):
+            async for _ in self._retriever.pieces(view, instance, proves=True):
                 pass
         except (DamagedData, NotFound, OSError):
             return False

@@ -200,16 +200,22 @@ class Requestor(AssociationTransport):
         request: Request,
         data: bytes | bytearray | memoryview | StreamedData | None = None,
     ) -> Message:
+        """Sends and waits for the answer: each has limits.MESSAGE_TIMEOUT_S, and what many bytes take."""
+        loop = asyncio.get_running_loop()
         more_s = len(data or b"") / limits.SLOWEST_TRANSFER_BYTES_PER_S
         try:
-            async with asyncio.timeout(limits.MESSAGE_TIMEOUT_S + more_s):
+            async with asyncio.timeout(limits.MESSAGE_TIMEOUT_S + more_s) as timeout:
                 await self.send(context_id, request, data)
+                timeout.reschedule(loop.time() + limits.MESSAGE_TIMEOUT_S)
+                indication = await self._arrived.get()
         except TimeoutError:
-            raise OutOfResources("the peer does not read") from None
-        return await self._answer()
+            raise OutOfResources("the peer does not read, or does not answer in time") from None
+        return self._answered(indication)
 
     async def _answer(self) -> Message:
-        indication = await self._next()
+        return self._answered(await self._next())
+
+    def _answered(self, indication: object) -> Message:
         if isinstance(indication, ReleaseRequested):
             self.association.answer_release()
             self.flush()

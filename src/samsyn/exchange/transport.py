@@ -6,8 +6,9 @@ from abc import abstractmethod
 from typing import cast
 
 from samsyn.errors import OutOfResources, SamsynError
+from samsyn.exchange.gathering import Gathering
 from samsyn.model.streamed import StreamedData
-from samsyn.wire.assembly import PIECE_BYTES, StreamFramer, message_pieces
+from samsyn.wire.assembly import PIECE_BYTES, StreamFramer, message_batches
 from samsyn.wire.association import Association
 from samsyn.wire.dimse import Command
 
@@ -22,6 +23,7 @@ class AssociationTransport(asyncio.BufferedProtocol):
     def __init__(self, association: Association) -> None:
         self.association = association
         self._transport: asyncio.Transport | None = None
+        self._gathering: Gathering | None = None
         self._writable = asyncio.Event()
         self._writable.set()
 
@@ -37,6 +39,7 @@ class AssociationTransport(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.BaseProtocol."""
         self._transport = cast(asyncio.Transport, transport)
+        self._gathering = Gathering(self._transport)
         connection = transport.get_extra_info("socket")
         if connection is not None:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -70,11 +73,9 @@ class AssociationTransport(asyncio.BufferedProtocol):
     def flush(self) -> None:
         """Writes what is due, in one write, and closes when the association is over."""
         transport = self._transport
-        if transport is None:
+        if transport is None or self._gathering is None:
             return
-        data = self.association.upper.take_output()
-        if data and not transport.is_closing():
-            transport.write(data)
+        self._gathering.write(self.association.upper.take_pieces())
         if self.association.upper.must_close:
             transport.close()
 
@@ -103,8 +104,9 @@ class AssociationTransport(asyncio.BufferedProtocol):
 
         OutOfResources: a streamed data set could not be given to its end, which aborts the association.
 
-        Small messages are one write. Large ones leave in pieces, each when the peer has taken enough of those
-        before, so that a slow peer costs no memory. One at a time for an association.
+        Small messages are one write. Large ones leave in batches, each when the peer has taken enough of those
+        before, so that a slow peer costs no memory. One at a time for an association. `data` is not copied: it
+        stays as it is until this returns.
         """
         if isinstance(data, StreamedData):
             await self._send_streamed(context_id, command, data)
@@ -114,19 +116,19 @@ class AssociationTransport(asyncio.BufferedProtocol):
             self.flush()
             await self._writable.wait()
             return
-        for piece in message_pieces(context_id, command, data, self.association.peer_maximum_length):
-            self.association.upper.send(piece)
+        for batch in message_batches(context_id, command, data, self.association.peer_maximum_length):
+            self.association.upper.send(batch)
             self.flush()
             await self._writable.wait()
 
     async def _send_streamed(self, context_id: int, command: Command, data: StreamedData) -> None:
         framer = StreamFramer(context_id, command, data, self.association.peer_maximum_length)
-        self.association.upper.send(framer.command)
+        self.association.upper.send([framer.command])
         try:
             async for piece in data.pieces():
                 made = framer.pdus(piece)
                 if made:
-                    self.association.upper.send(made)
+                    self.association.upper.send([made])
                     self.flush()
                     await self._writable.wait()
         except SamsynError as error:

@@ -84,6 +84,7 @@ def owner_of_text(transaction: Transaction, issuer: str, accession: str, patient
             " AND accession_issuer = ? AND ended = '' ORDER BY correction_key DESC",
             accession,
             issuer,
+            of=(),
         )
         if rows:
             closure = registry.closure(transaction, patient_key)

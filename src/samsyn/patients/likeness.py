@@ -91,6 +91,8 @@ def compare(known: Demographics, said: Demographics) -> Comparison:
 
 def _names(known: str, said: str) -> Agreement:
     """Names agree when one has every word of the other, spelling apart; they contradict with none in common."""
+    if known == said:
+        return Agreement.AGREES
     one, other = _telling(known), _telling(said)
     if not one or not other:
         return Agreement.AGREES

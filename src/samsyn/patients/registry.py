@@ -45,14 +45,16 @@ class Known:
 
 def look(transaction: Transaction, identifier: PatientIdentifier) -> Known | None:
     """The person who has this identifier, as it was filed (not followed through merges)."""
-    row = transaction.one(
+    sql, values = (
         "SELECT patient_key, name, birth_date, sex, protected, origin, told, merged_into FROM patient_identifier"
         " JOIN patient USING(patient_key) WHERE value = ? AND issuer = ?",
-        identifier.value,
-        identifier.issuer,
+        (identifier.value, identifier.issuer),
     )
+    row = transaction.one(sql, *values, of=(("patient_identifier", identifier.value),))
     if row is None:
         return None
+    if transaction.is_waiting("patient", row[0]):
+        row = transaction.one(sql, *values)
     key, name, birth_date, sex, protected, origin, told, merged_into = row
     said = Demographics(name, birth_date, sex, bool(protected))
     return Known(int(key), said, DemographicsOrigin(origin), told or "{}", merged_into is None)
@@ -193,7 +195,10 @@ def root_of(transaction: Transaction, key: int) -> int:
 
 def closure(transaction: Transaction, key: int) -> frozenset[int]:
     """The person and everybody linked to the same survivor, at any distance."""
-    return patient_rows.closure(lambda sql, *values: transaction.all(sql, *values), key)
+    if transaction.is_bare(key):
+        return frozenset((key,))
+    # No change that can wait says who is one person with whom.
+    return patient_rows.closure(lambda sql, *values: transaction.all(sql, *values, of=()), key)
 
 
 def patients_with(

@@ -1,5 +1,8 @@
 """Audit entries of what messages wrote: who sent it, about whom, whose it is; never a text or a name."""
 
+from types import MappingProxyType
+from typing import Final
+
 from samsyn.hl7v2.meaning import (
     BookingEvent,
     Event,
@@ -15,15 +18,17 @@ from samsyn.model.audit import AuditEntry
 from samsyn.model.organisation import Owner
 from samsyn.model.sender import Sender
 
-_NAMES: tuple[tuple[type[Event], str], ...] = (
-    (PatientUpdate, "UPDATE_PATIENT"),
-    (PatientMerge, "MERGE_PATIENT"),
-    (PatientLink, "LINK_PATIENT"),
-    (IdentifierMove, "MOVE_IDENTIFIER"),
-    (TextMove, "MOVE_TEXTS"),
-    (ReferralEvent, "FILE_REFERRAL"),
-    (BookingEvent, "FILE_BOOKING"),
-    (ReportEvent, "FILE_REPORT"),
+_NAMES: Final[MappingProxyType[type[Event], str]] = MappingProxyType(
+    {
+        PatientUpdate: "UPDATE_PATIENT",
+        PatientMerge: "MERGE_PATIENT",
+        PatientLink: "LINK_PATIENT",
+        IdentifierMove: "MOVE_IDENTIFIER",
+        TextMove: "MOVE_TEXTS",
+        ReferralEvent: "FILE_REFERRAL",
+        BookingEvent: "FILE_BOOKING",
+        ReportEvent: "FILE_REPORT",
+    }
 )
 
 
@@ -44,8 +49,7 @@ def entry_of(sender: Sender, source: str, session_id: str, event: Event, patient
         details |= {"kind": event.kind, "number": event.number[:64]}
     elif isinstance(event, PatientLink):
         details |= {"status": "linked" if event.linked else "unlinked"}
-    name = next(name for kind, name in _NAMES if isinstance(event, kind))
-    return _written(sender, session_id, name, patient_key, owner, details)
+    return _written(sender, session_id, _NAMES[type(event)], patient_key, owner, details)
 
 
 def held_entry(sender: Sender, source: str, session_id: str, reason: str) -> AuditEntry:

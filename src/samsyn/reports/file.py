@@ -27,7 +27,8 @@ from samsyn.reports import people
 from samsyn.reports.apply import Resolved, apply, claims_of
 from samsyn.reports.entries import entry_of, held_entry
 from samsyn.reports.forms.fhir import read_reports
-from samsyn.reports.profiles import load_profile
+from samsyn.reports.profiles import profile_of, profile_text
+from samsyn.reports.reading.reader import MessageReader
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
@@ -49,7 +50,14 @@ class Filed:
 class Filing:
     """Files messages. One per server. `providers` tell which unit codes are known HSA-ids."""
 
-    def __init__(self, store: Store, clock: Clock, providers: Iterable[CareProvider] = ()) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        providers: Iterable[CareProvider] = (),
+        reads_beside: bool = False,
+    ) -> None:
+        """`reads_beside`: a child helps to read while many messages are under way; `stop` ends it."""
         self._store = store
         self._clock = clock
         self._units = {
@@ -58,6 +66,9 @@ class Filing:
             for unit in provider.units
         }
         self._profiles: dict[str, Profile] = {}
+        self._texts: dict[str, str] = {}
+        self._reader = MessageReader(self._units, self._texts) if reads_beside else None
+        self._under_way = 0
         self.stored = 0
         self.repeated = 0
         self.held = 0
@@ -66,8 +77,15 @@ class Filing:
     def profile(self, name: str) -> Profile:
         """The named profile; read once. ConfigurationError when there is none: call it for every source at start."""
         if name not in self._profiles:
-            self._profiles[name] = load_profile(name).knowing_units(self._units)
+            text = profile_text(name)
+            self._profiles[name] = profile_of(name, text).knowing_units(self._units)
+            self._texts[name] = text
         return self._profiles[name]
+
+    async def stop(self) -> None:
+        """No more messages come."""
+        if self._reader is not None:
+            await self._reader.stop()
 
     async def file_message(
         self, sender: Sender, profile: str, raw: bytes, session_id: str = "", header: Header | None = None
@@ -82,7 +100,11 @@ class Filing:
         OutOfResources and StoreFailed (nothing kept, a retry helps).
         """
         header = header or peek(raw)
-        return await self._take(sender, header, raw, session_id, lambda: self._read(sender, profile, raw))
+        self._under_way += 1
+        try:
+            return await self._take(sender, header, raw, session_id, lambda: self._read(sender, profile, raw))
+        finally:
+            self._under_way -= 1
 
     async def file_resource(self, sender: Sender, raw: bytes, session_id: str = "") -> Filed:
         """Takes a FHIR DiagnosticReport, or a transaction Bundle of them as a whole; outcomes as `file_message`."""
@@ -112,6 +134,10 @@ class Filing:
     async def _read(self, sender: Sender, profile: str, raw: bytes) -> Interpretation:
         dialect = self.profile(profile)
         if len(raw) < _SMALL_BYTES:
+            if self._reader is not None and self._under_way >= limits.READING_FROM:
+                found = await self._reader.meaning(profile, sender, raw)
+                if found is not None:
+                    return found
             return read_message(raw, dialect, sender)
         return await asyncio.to_thread(read_message, raw, dialect, sender)
 
@@ -237,6 +263,7 @@ def _before(
         source,
         control_id,
         *waiting.values(),
+        of=(("message", control_id),),
     ):
         if digest is None:
             is_held = True

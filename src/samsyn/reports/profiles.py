@@ -15,16 +15,24 @@ def shipped_profiles() -> tuple[str, ...]:
 
 def load_profile(name: str) -> Profile:
     """The shipped profile of that name, else the file at that path; ConfigurationError names what is wrong."""
+    return profile_of(name, profile_text(name))
+
+
+def profile_text(name: str) -> str:
+    """What stands in it."""
     if name in shipped_profiles():
-        text = (resources.files("samsyn.hl7v2.profiles") / f"{name}.toml").read_text(encoding="utf-8")
-    else:
-        try:
-            text = Path(name).read_text(encoding="utf-8")
-        except (OSError, ValueError) as problem:
-            known = ", ".join(shipped_profiles())
-            raise ConfigurationError(
-                f"profile {name!r} is neither shipped ({known}) nor a readable file: {problem}"
-            ) from None
+        return (resources.files("samsyn.hl7v2.profiles") / f"{name}.toml").read_text(encoding="utf-8")
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, ValueError) as problem:
+        known = ", ".join(shipped_profiles())
+        raise ConfigurationError(
+            f"profile {name!r} is neither shipped ({known}) nor a readable file: {problem}"
+        ) from None
+
+
+def profile_of(name: str, text: str) -> Profile:
+    """The profile that the text tells; ConfigurationError names it and what is wrong."""
     try:
         return read_profile(text)
     except ConfigurationError as problem:

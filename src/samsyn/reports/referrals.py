@@ -187,8 +187,10 @@ def _tell(
     own = number or _NO_NUMBER
     around = _around(transaction, persons, placer, number)
     kept = _keep(transaction, around, patient_key, placer, own, told, content, visit, message_key)
-    around = sorted((*around, kept), key=lambda each: (each.patient_key, each.event_key))
     rows = _rows(transaction, persons, placer, number)
+    if not around and not rows and not kept.is_order:
+        return  # a report whose referral nobody has told of
+    around = sorted((*around, kept), key=lambda each: (each.patient_key, each.event_key))
     if number is None:
         for each in sorted({event.number for event in around} - {_NO_NUMBER}):
             _fold_number(transaction, persons, each)
@@ -264,7 +266,7 @@ def _keep(
         account=visit.account,
         message_key=message_key,
     )
-    return _event(key, patient_key, placer, number, told, text, message_key)
+    return _event(key, patient_key, placer, number, told, text, message_key, said)
 
 
 _EVENTS = (
@@ -279,15 +281,19 @@ def _around(transaction: Transaction, persons: list[int], placer: str, number: N
     with_number = f"{_EVENTS} AND accession = ? AND accession_issuer = ?"
     rows: list[tuple[Any, ...]] = []
     for person in persons:
+        of = (("referral_event", person),)
+        if transaction.is_bare(person, "referral_event"):
+            continue
         if number is None:
-            rows += transaction.all(under, person, placer)
+            rows += transaction.all(under, person, placer, of=of)
         elif not placer:
-            rows += transaction.all(with_number, person, number[1], number[0])
+            rows += transaction.all(with_number, person, number[1], number[0], of=of)
         else:
             rows += transaction.all(
                 f"{with_number} UNION ALL {under} AND NOT (accession = ? AND accession_issuer = ?)",
                 *(person, number[1], number[0]),
                 *(person, placer, number[1], number[0]),
+                of=of,
             )
     return [_from_row(row) for row in rows]
 
@@ -297,7 +303,9 @@ def _told(transaction: Transaction, persons: list[int], where: str, *values: str
     return [
         _from_row(row)
         for person in persons
-        for row in transaction.all(f"{_EVENTS} AND {where}", person, *values)
+        for row in transaction.all(
+            f"{_EVENTS} AND {where}", person, *values, of=(("referral_event", person),)
+        )
     ]
 
 
@@ -307,9 +315,16 @@ def _from_row(row: tuple[Any, ...]) -> _Told:
 
 
 def _event(
-    event_key: int, patient_key: int, placer: str, number: Number, told: str, text: str, message_key: int
+    event_key: int,
+    patient_key: int,
+    placer: str,
+    number: Number,
+    told: str,
+    text: str,
+    message_key: int,
+    content: dict[str, Any] | None = None,
 ) -> _Told:
-    content = orjson.loads(text)
+    content = orjson.loads(text) if content is None else content
     stage = _ORDER.index(content["status"]) if "status" in content else -1
     number = number if number[1] else _NO_NUMBER
     return _Told(event_key, patient_key, placer, number, told, content, message_key, (told, stage, text))
@@ -353,7 +368,7 @@ def _day(moment: str) -> int | None:
 def _present(transaction: Transaction, persons: list[int], where: str, *values: str) -> list[dict[str, Any]]:
     """Rows as they stand; `where` is one of this module's constants."""
     sql = f"{_ROWS} AND {where}"
-    return [_row(row) for person in persons for row in transaction.all(sql, person, *values)]
+    return [_row(row) for person in persons for row in transaction.all(sql, person, *values, of=())]
 
 
 def _rows(
@@ -366,10 +381,14 @@ def _rows(
     )
     rows: list[tuple[Any, ...]] = []
     for person in persons:
+        if transaction.is_bare(person, "referral"):
+            continue
         if number is None:
-            rows += transaction.all(under, person, placer)
+            rows += transaction.all(under, person, placer, of=())
         else:
-            rows += transaction.all(f"{with_number} UNION ALL {under}", person, *number, person, placer)
+            rows += transaction.all(
+                f"{with_number} UNION ALL {under}", person, *number, person, placer, of=()
+            )
     return [_row(row) for row in rows]
 
 

@@ -23,7 +23,7 @@ def add(
     """
     issuer = event.accession_issuer or sender.accession_issuer
     result_time = event.result_time.isoformat() if event.result_time else None
-    same = transaction.one(
+    same = not transaction.is_bare(patient_key, "report") and transaction.one(
         "SELECT 1 FROM report WHERE patient_key = ? AND accession = ? AND accession_issuer = ? AND filler_id = ?"
         " AND status = ? AND COALESCE(result_time, '') = ? AND text = ? AND author = ? AND signer = ? AND provider = ?",
         patient_key,
@@ -36,8 +36,9 @@ def add(
         event.author,
         event.signer,
         event.owner.provider,
+        of=(("report", patient_key),),
     )
-    if same is not None:
+    if same:
         return False
     begins, ends = _days(event.examined, event.result_time)
     transaction.insert(
@@ -77,7 +78,10 @@ def _days(examined: str, result_time: datetime | None) -> tuple[int | None, int 
     A block that covers either day hides it (SVOD 2:3). Without the day of the examination the first is unknown,
     which every block before the result touches.
     """
-    result = int(result_time.astimezone(STOCKHOLM).strftime("%Y%m%d")) if result_time else None
+    result = None
+    if result_time is not None:
+        local = result_time.astimezone(STOCKHOLM)
+        result = local.year * 10_000 + local.month * 100 + local.day
     if not examined:
         return None, result
     day = int(examined)

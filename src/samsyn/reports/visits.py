@@ -85,5 +85,6 @@ def _moves(transaction: Transaction, kind: str, number: str) -> list[tuple[int, 
         "SELECT former_key, owner_key, told FROM visit_move WHERE number = ? AND kind = ? ORDER BY told, owner_key",
         number,
         kind,
+        of=(),
     )
     return [(row[0], row[1], row[2]) for row in rows]

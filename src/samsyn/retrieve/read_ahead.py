@@ -6,14 +6,14 @@ from typing import Final
 
 from samsyn import limits
 from samsyn.access.view import View
-from samsyn.errors import DamagedData, LimitExceeded, NotFound
 from samsyn.model.imaging import StoredInstance
 from samsyn.model.streamed import StreamedData
-from samsyn.retrieve.retrieve import Retriever
+from samsyn.retrieve.look import Look
+from samsyn.retrieve.retrieve import AT_ONCE_BYTES, Given, Retriever
 from samsyn.store.large import is_large
 
-GROUP_BYTES: Final = 1 * limits.MIB
-"""A thread's work that is worth its switch, and not more than a slow reader may leave in memory."""
+GROUP_BYTES: Final = AT_ONCE_BYTES
+"""Work that is worth its turn, and not more than a slow reader may leave in memory."""
 LARGE_BYTES: Final = limits.STREAMED_ABOVE_BYTES
 """Larger objects are read when it is their turn: the time is in sending them anyway."""
 
@@ -37,13 +37,12 @@ class ReadAhead:
         self._large_bytes = large_bytes
         self._retriever = retriever
         self._view = view
+        self._looked: dict[str, Look] = {}
         self.groups: Sequence[_Group] = _grouped(instances)
         self._place = {each.sop_instance_uid: at for at, group in enumerate(self.groups) for each in group}
         self._current = -1
-        self._read: dict[str, memoryview | DamagedData | LimitExceeded | NotFound] = {}
-        self._reading: (
-            tuple[int, asyncio.Task[list[memoryview | DamagedData | LimitExceeded | NotFound]]] | None
-        ) = None
+        self._read: dict[str, Given] = {}
+        self._reading: tuple[int, asyncio.Task[list[Given]]] | None = None
 
     async def __aenter__(self) -> "ReadAhead":
         """Itself."""
@@ -87,8 +86,8 @@ class ReadAhead:
         if at + 1 < len(self.groups) and self.groups[at + 1][0].location.length <= self._large_bytes:
             self._reading = (at + 1, self._start(at + 1))
 
-    def _start(self, at: int) -> "asyncio.Task[list[memoryview | DamagedData | LimitExceeded | NotFound]]":
-        return asyncio.ensure_future(self._retriever.data_sets(self._view, self.groups[at]))
+    def _start(self, at: int) -> "asyncio.Task[list[Given]]":
+        return asyncio.ensure_future(self._retriever.data_sets(self._view, self.groups[at], self._looked))
 
 
 def _grouped(instances: Sequence[StoredInstance]) -> list[list[StoredInstance]]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from samsyn.store.index import operations
+from samsyn.store.index.alike import Alike
 from samsyn.store.index.operations import Operation
-from samsyn.store.index.port import Cursor, IndexConnection, IndexFault, Together
+from samsyn.store.index.port import Cursor, IndexConnection, IndexFault, RuleBroken, Together
 from samsyn.store.index.waiting import WaitingRows, tables_named_in, touched_by
 
 Place = tuple[int, int, int]
@@ -34,13 +35,15 @@ class Ahead:
 
 
 class Batch:
-    """The one transaction of a turn. `together` = None: every statement is made when it is told."""
+    """The one transaction of a turn. `together` = None: every statement is made when it is told, but for what waits in
+    `alike`; `waits` False: nothing does."""
 
-    def __init__(self, connection: IndexConnection, together: Together | None) -> None:
+    def __init__(self, connection: IndexConnection, together: Together | None, waits: bool = True) -> None:
         self.connection = connection
         self.is_swift = together is not None
         """Whether a record can not be undone without the others."""
         self.carried: dict[str, str] = {}
+        self.alike = Alike(connection, connection.in_one_call if waits else None)
         self._together = together
         self._waiting = WaitingRows()
         self._foreseen: dict[tuple[str, tuple[Any, ...]], Any] = {}
@@ -80,9 +83,11 @@ class Batch:
         return self._asked(sql, parameters).fetchall()
 
     def flush(self, what: frozenset[str] | None = None) -> None:
-        """Adds what waits and has to do with these tables, None = all that waits. RuleBroken."""
+        """Adds what waits and has to do with these tables, None = all that waits. RuleBroken, DecideAnew."""
         if self._together is not None:
             self._waiting.flush(self._together, what)
+        elif what is None:
+            self.make_alike()
 
     def _asked(self, sql: str, parameters: tuple[Any, ...]) -> Cursor:
         if self._together is not None:
@@ -99,6 +104,13 @@ class Batch:
                 return
             self.flush(None if operation[0] == operations.SETTLED else touched_by(operation[1]))
         operations.apply(self.connection, operation, *place)
+
+    def make_alike(self) -> None:
+        """Makes what waits for others of its kind. DecideAnew: one broke a rule."""
+        try:
+            self.alike.make()
+        except RuleBroken as problem:
+            raise DecideAnew from problem
 
     def _forget(self, operation: Operation) -> None:
         """What was foreseen and rests on what changes is not believed any more."""

@@ -28,9 +28,9 @@ def checksum_of(body: Bytes) -> int:
     return _signed(xxh3_64_intdigest(body))
 
 
-def is_whole(body: Bytes, instance: StoredInstance) -> bool:
-    """Whether these are the bytes that were stored for the instance."""
-    if instance.checksum is None:
+def is_whole(body: Bytes, instance: StoredInstance, proves: bool = False) -> bool:
+    """Whether these are the bytes that were stored for the instance; `proves`: by their SHA-256."""
+    if proves or instance.checksum is None:
         return hashlib.sha256(body).digest() == instance.sha256
     return checksum_of(body) == instance.checksum
 
@@ -54,9 +54,10 @@ class Checksum:
 class Check:
     """`is_whole` for a body that comes in pieces."""
 
-    def __init__(self, instance: StoredInstance) -> None:
+    def __init__(self, instance: StoredInstance, proves: bool = False) -> None:
+        """`proves`: by SHA-256."""
         self._instance = instance
-        self._sha256 = hashlib.sha256() if instance.checksum is None else None
+        self._sha256 = hashlib.sha256() if proves or instance.checksum is None else None
         self._checksum = Checksum()
 
     def update(self, piece: Bytes) -> None:

@@ -22,7 +22,7 @@ from samsyn.store import records
 from samsyn.store.direct_file import DirectFile, block_border
 from samsyn.store.durable import sync_folder
 from samsyn.store.holes import is_sparse, make_hole
-from samsyn.store.open_files import OpenFiles
+from samsyn.store.open_files import OpenFiles, at_hand
 from samsyn.store.records import FRAME, RecordHeader
 from samsyn.store.spool import SpooledBody
 
@@ -263,6 +263,16 @@ class Journal:
             raise DamagedData(f"journal segment {segment} was given back there")
         return data
 
+    def read_at_hand(self, segment: int, offset: int, length: int) -> memoryview | None:
+        """The same if it is in the page cache, else None; `read` then tells what is the matter."""
+        if segment in self._given_back and self._is_gone(segment, offset, length):
+            return None
+        try:
+            with self._files.using(segment, self._path(segment)) as (descriptor, _):
+                return at_hand(descriptor, offset, length)
+        except OSError:
+            return None
+
     def _is_gone(self, segment: int, offset: int, length: int) -> bool:
         """Whether any of these bytes was given back by this process. What was before it, nothing names any more."""
         ends, begins = self._given_back[segment]
@@ -324,6 +334,11 @@ class Journal:
     def segments(self) -> list[int]:
         """Numbers of the segment files, in order."""
         return list(self._numbers)
+
+    @property
+    def separate(self) -> list[int]:
+        """The same: no segment is joined to others here."""
+        return self.segments
 
     def has(self, segment: int) -> bool:
         """Whether the segment lies in this folder."""

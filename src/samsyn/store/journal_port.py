@@ -24,6 +24,10 @@ class AnyJournal(Protocol):
     def segments(self) -> list[int]:
         """Numbers of the segments, in order."""
 
+    @property
+    def separate(self) -> list[int]:
+        """Those of them that may still give back: they were not joined to others."""
+
     def start(self) -> None:
         """Begins what runs in the background, once the store takes commits."""
 
@@ -59,6 +63,9 @@ class AnyJournal(Protocol):
 
     def read(self, segment: int, offset: int, length: int) -> bytes:
         """Exactly `length` bytes at the place. DamagedData; OutOfResources: they can not be had just now."""
+
+    def read_at_hand(self, segment: int, offset: int, length: int) -> memoryview | None:
+        """The same when it can be had without waiting, else None."""
 
     def end_of(self, segment: int) -> int:
         """Where the last record of a segment ends, in bytes."""

@@ -68,6 +68,11 @@ class NodeJournal(ObjectJournal):
         """Numbers of all segments in the object store and of those of this node's disk."""
         return sorted({*super().segments, *self._own.segments})
 
+    @property
+    def separate(self) -> list[int]:
+        """The same without those that were joined to others."""
+        return sorted({*super().separate, *self._own.segments})
+
     def roll_if_full(self, behind: int = 0) -> None:
         """Starts a new segment when the present one has reached its size."""
         before = self._own.end.segment

@@ -11,7 +11,7 @@ last one counts, and those before it are *left over*: nothing of them was acknow
 
 import heapq
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -23,6 +23,7 @@ from samsyn.errors import Conflict, DamagedData, StoreFailed
 from samsyn.store import records
 from samsyn.store.journal import Position, ReplayedRecord, replayed
 from samsyn.store.journal_port import NumberTaken
+from samsyn.store.objects.joined import Left
 from samsyn.store.objects.port import Objects
 from samsyn.store.objects.sparse import SPARSE, SparseSegments
 from samsyn.store.spool import SpooledBody
@@ -73,7 +74,13 @@ class ObjectJournal:
 
     @property
     def segments(self) -> list[int]:
-        """Numbers of all segments, in order: a question to the object store for each thousand."""
+        """Numbers of all segments, in order: a question to the object store for each thousand, and for each joined
+        object."""
+        return sorted({*self.separate, *self._sparse.joined.segments()})
+
+    @property
+    def separate(self) -> list[int]:
+        """The same without those that were joined to others: a question to the object store for each thousand."""
         numbers = {_number(each.name) for each in self._objects.names(JOURNAL)}
         return sorted(numbers | {_number(each.name) for each in self._objects.names(SPARSE)})
 
@@ -134,6 +141,10 @@ class ObjectJournal:
             if self._sparse.find(segment):
                 return self._sparse.read(segment, offset, length)
             raise
+
+    def read_at_hand(self, segment: int, offset: int, length: int) -> memoryview | None:
+        """None: it may have to come over the network."""
+        return None
 
     def end_of(self, segment: int) -> int:
         """The segment's length. DamagedData: there is no such segment."""
@@ -220,6 +231,7 @@ class ObjectJournal:
         for folder in (JOURNAL, SPARSE):
             after = folder + before if before else ""
             found |= {_number(each.name) for each in self._objects.names(folder, after)}
+        found.update(self._sparse.joined.segments(segment))
         return sorted(number for number in found if number >= segment and not node_of(number))
 
     def _batch(self, segment: int, offset: int) -> _Batch | None:
@@ -292,6 +304,42 @@ class ObjectJournal:
         size = self.end_of(segment)
         former = self._sparse.replace(segment, size, places, partial(self.read, segment))
         self._objects.delete(former or name_of(segment))
+
+    def not_joined(self, ready: Collection[int]) -> list[list[int]]:
+        """Those of the segments that are small objects of their own, in order, as groups that can be joined."""
+        small: dict[int, int] = {}
+        for folder in (JOURNAL, SPARSE):
+            for each in self._objects.names(folder):
+                small[_number(each.name)] = small.get(_number(each.name), 0) + each.size
+        groups: list[list[int]] = [[]]
+        room = limits.JOINED_BYTES
+        for number, size in sorted(small.items()):
+            if number in ready and size <= limits.SMALL_SEGMENT_BYTES:
+                if size > room or len(groups[-1]) == limits.JOINED_SEGMENTS:
+                    groups.append([])
+                    room = limits.JOINED_BYTES
+                groups[-1].append(number)
+                room -= size
+        return groups
+
+    def join(self, segments: Sequence[int]) -> int:
+        """Makes one object of what is left of the segments, in order, and takes the small ones away; how many were
+        joined. What lies in a joined object already is only taken away."""
+        fresh = [number for number in segments if self._sparse.joined.find(number) is None]
+        if fresh:
+            self._sparse.joined.join([self._left(number) for number in fresh])
+        for number in segments:
+            self._objects.delete(name_of(number))
+            for each in list(self._objects.names(f"{SPARSE}{number:012d}/")):
+                self._objects.delete(each.name)
+            self._sparse.forget(number)
+        return len(fresh)
+
+    def _left(self, segment: int) -> Left:
+        if self._sparse.find(segment):
+            return self._sparse.left(segment)
+        size = self.end_of(segment)
+        return Left(segment, size, ((0, self._objects.read(name_of(segment), 0, size)),))
 
     def free_bytes(self) -> int:
         """Free space of the node's own disk, where settling and derived files need it."""

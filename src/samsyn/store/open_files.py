@@ -18,6 +18,19 @@ class _Open:
     is_dropped: bool = False
 
 
+def at_hand(descriptor: int, offset: int, length: int) -> memoryview | None:
+    """What a file holds there, without waiting for the disk: None when not all of it is in the page cache, or the file
+    system can not tell. OSError as the system tells it."""
+    buffer = bytearray(length)
+    try:
+        count = os.preadv(descriptor, [buffer], offset, os.RWF_NOWAIT)
+    except OSError as problem:
+        if problem.errno not in (errno.EAGAIN, errno.EOPNOTSUPP):
+            raise
+        return None
+    return memoryview(buffer) if count == length else None
+
+
 class OpenFiles:
     """Reads from many files by many threads. A descriptor that is reused too early would give another file's bytes."""
 

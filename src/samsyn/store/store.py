@@ -135,6 +135,11 @@ class Store:
         return not self._writer.failed and not self._index_kind.is_away
 
     @property
+    def state(self) -> int | None:
+        """Differs when anything was committed since; None = others may commit too, so that it can not be told."""
+        return self._writer.reached if self._index_kind.follows_journal else None
+
+    @property
     def records(self) -> int:
         """Records written since start."""
         return self._writer.records
@@ -236,6 +241,16 @@ class Store:
         if segment < 0:
             return self.objects.read(-segment, offset, length)
         return self.journal.read(segment, offset, length)
+
+    def body_at_hand(self, place: BodyLocation) -> memoryview | None:
+        """A body that can be had without waiting for the disk and without decoding; None = ask `body`, in a thread.
+        DamagedData: the place is marked as damaged."""
+        if not self._is_near:
+            return None
+        self.damaged.refuse(place.segment, place.offset, place.length)
+        if place.segment < 0:
+            return self.objects.read_at_hand(-place.segment, place.offset, place.length)
+        return self.journal.read_at_hand(place.segment, place.offset, place.length)
 
     def reads_at_once(self, instance: StoredInstance) -> bool:
         """Whether a small part of it is read faster than a thread is switched to: it lies on this machine, as it is."""

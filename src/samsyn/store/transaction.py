@@ -1,6 +1,6 @@
 """What a room may do inside the writer's serial section: read the index as it stands, and change rows."""
 
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from samsyn.model.imaging import StoredInstance
 from samsyn.store.batch import Batch, DecideAnew
@@ -9,6 +9,8 @@ from samsyn.store.index.operations import ADDING, Operation
 
 _OF_SETTLED: Final = frozenset({"series_object", "former_object", "settled_uid", "settled_size"})
 """Tables that `settled_rows` reads here."""
+
+Named: TypeAlias = tuple[tuple[str, Any], ...]
 
 
 class Transaction:
@@ -32,6 +34,11 @@ class Transaction:
     ) -> None:
         self._batch = batch
         self._connection = batch.connection
+        self._alike = batch.alike
+        self._own_alike: list[str] = []
+        """Statements that changes of this record wait for, in order."""
+        self._added: set[tuple[str, Any]] = set()
+        """(table, person) of the rows that this record added or gave to somebody."""
         self._keys = keys
         self._taken: list[tuple[str, int]] = []
         self._place = (segment, offset, length)
@@ -50,15 +57,29 @@ class Transaction:
         self.outcome = "stored"
         self.reason = ""
 
-    def one(self, sql: str, *parameters: Any) -> Any:
-        """The first row as a tuple, or None."""
-        self._apply_waiting()
+    def one(self, sql: str, *parameters: Any, of: Named | None = None) -> Any:
+        """The first row as a tuple, or None. `of`: as for `all`."""
+        self._bring_up(of)
         return self._batch.one(sql, parameters)
 
-    def all(self, sql: str, *parameters: Any) -> list[Any]:
-        """Every row as tuples; for reads that are known to be small."""
-        self._apply_waiting()
+    def all(self, sql: str, *parameters: Any, of: Named | None = None) -> list[Any]:
+        """Every row as tuples; for reads that are known to be small.
+
+        `of`: (table, value) of every table of `alike.FOUND_BY` that the question rests on, the value being that of the
+        column told there. Whoever tells them all lets changes that have nothing to do with them go on waiting. None =
+        it may rest on anything.
+        """
+        self._bring_up(of)
         return self._batch.all(sql, parameters)
+
+    def is_waiting(self, table: str, value: Any) -> bool:
+        """Whether a change of such a row was decided and is not made yet; see `all`."""
+        return (table, value) in self._alike.touched
+
+    def is_bare(self, key: int, *tables: str) -> bool:
+        """Whether this very record made the person of the key, and has not added anything of his to these tables: then
+        there is nothing to be asked for."""
+        return ("patient", key) in self._added and not any((table, key) in self._added for table in tables)
 
     def next_key(self, table: str) -> int:
         """A fresh key of a keyed table."""
@@ -146,6 +167,7 @@ class Transaction:
         if self._batch.is_swift and self.operations:
             raise DecideAnew
         self.carried.clear()
+        self._alike.take_back(self._own_alike)
         if self._has_savepoint:
             self._connection.execute("ROLLBACK TO record")
             if not self._connection.nests_savepoints:
@@ -154,21 +176,45 @@ class Transaction:
             self._keys[table] = before
 
     def _before_settled_is_read(self) -> None:
-        self._apply_waiting()
+        self._bring_up(None)
         self._batch.flush(_OF_SETTLED)
 
     def _change(self, operation: Operation) -> None:
-        self._apply_waiting()
-        self._waiting = operation
         self.operations.append(operation)
+        changed = operation[-1]
+        if "patient_key" in changed:
+            self._added.add((operation[1], changed["patient_key"]))
+        waits_for = self._alike.takes(operation, self._place)
+        if waits_for:
+            self._own_alike.append(waits_for)
+        else:
+            self._bring_up(None)
+            self._waiting = operation
+
+    def _bring_up(self, of: Named | None) -> None:
+        """Makes what was put off or waits, as far as a question or change may rest on it."""
+        if self._waiting is not None:
+            self._apply_waiting()
+        elif of is not None and self._alike.touched.isdisjoint(of):
+            return
+        own = self._alike.take_back(self._own_alike)
+        self._own_alike.clear()
+        self._batch.make_alike()
+        if own:
+            self._set_savepoint()
+            for sql, values in own:
+                self._connection.execute(sql, values)
+
+    def _set_savepoint(self) -> None:
+        if not self._has_savepoint and not self._batch.is_swift:
+            self._connection.execute("SAVEPOINT record")
+            self._has_savepoint = True
 
     def _apply_waiting(self) -> None:
         """Makes the change that was put off: a record of one change needs no savepoint, since SQLite undoes a
         statement that fails by itself, and most records are one instance."""
         if self._waiting is None:
             return
-        if not self._has_savepoint and not self._batch.is_swift:
-            self._connection.execute("SAVEPOINT record")
-            self._has_savepoint = True
+        self._set_savepoint()
         operation, self._waiting = self._waiting, None
         self._batch.change(operation, self._place)

@@ -31,7 +31,6 @@ from samsyn.store.index.port import (
     NoRoom,
     Reached,
     RuleBroken,
-    Together,
 )
 from samsyn.store.journal import Position
 from samsyn.store.journal_port import AnyJournal, NumberTaken
@@ -133,6 +132,11 @@ class Writer:
     def start(self) -> None:
         """Begins to take decisions."""
         self._thread.start()
+
+    @property
+    def reached(self) -> int | None:
+        """Number of the last record that was decided; None = the index lacks some of them. From any thread."""
+        return None if self._is_behind else self._reached.sequence
 
     @property
     def failed(self) -> bool:
@@ -304,22 +308,22 @@ class Writer:
             for item in batch:
                 item.answer = self._failure
             return
-        together = self._index.together
+        together, waits = self._index.together, True
         for _ in range(_NUMBERS_TRIED):
             try:
-                self._attempt(batch, together, leaves_open)
+                self._attempt(batch, Batch(self._index, together, waits), leaves_open)
                 return
             except NumberTaken as taken:
                 self._undo(batch, taken)
             except DecideAnew:
                 self._undo(batch, StoreFailed("the records have to be decided one by one"))
-                together = None
+                together, waits = None, False
         log.warning("store-failed", extra={"error": "NumberTaken"})
 
-    def _attempt(self, batch: list[_Item], together: Together | None, leaves_open: bool) -> None:
+    def _attempt(self, batch: list[_Item], turn: Batch, leaves_open: bool) -> None:
         """Decides and writes the batch; every item has its answer then. `leaves_open`: the index's transaction is not
         ended, and nothing is added to the batch. NumberTaken, DecideAnew: nothing was written, and all is to be decided
-        anew, for the latter without `together`."""
+        anew, for the latter with a turn in which nothing waits."""
         before = self._journal.end
         try:
             if self._is_behind:
@@ -334,7 +338,7 @@ class Writer:
             self._journal.roll_if_full(self._reached.place.segment)
             before = self._journal.end
             self._refuse_when_full(batch)
-            parts, end = self._decide_all(batch, Batch(self._index, together))
+            parts, end = self._decide_all(batch, turn)
             reached = None
             if parts:
                 place = self._write(parts, end)
@@ -488,6 +492,8 @@ class Writer:
                 value = item.decide(transaction)
                 header = self._header(item, transaction)
                 transaction.finish()
+            except DecideAnew:
+                raise
             except Exception as refusal:
                 if isinstance(refusal, IndexFault) and batch.is_swift:
                     raise

@@ -247,17 +247,17 @@ def encode_message(
     data: bytes | bytearray | memoryview | None,
     maximum_length: int,
 ) -> bytes:
-    """All PDUs of a message as one object, for one write; `data` is copied once."""
+    """All PDUs of a message as one object; `data` is copied."""
     return b"".join(message_parts(context_id, command, data, maximum_length))
 
 
-def message_pieces(
+def message_batches(
     context_id: int,
     command: Command,
     data: bytes | bytearray | memoryview | None,
     maximum_length: int,
-) -> Iterator[bytes]:
-    """The PDUs of a message in pieces of about PIECE_BYTES, whole PDUs each; a small message is one piece."""
+) -> Iterator[list[bytes | memoryview]]:
+    """`message_parts` in batches of about PIECE_BYTES, whole PDUs each; a small message is one batch."""
     parts: list[bytes | memoryview] = []
     size = 0
     for part in message_parts(context_id, command, data, maximum_length):
@@ -265,11 +265,11 @@ def message_pieces(
         size += len(part)
         # Parts come in pairs of header and fragment; a header must not be parted from its fragment.
         if size >= PIECE_BYTES and len(parts) % 2 == 0:
-            yield b"".join(parts)
-            parts.clear()
+            yield parts
+            parts = []
             size = 0
     if parts:
-        yield b"".join(parts)
+        yield parts
 
 
 class StreamFramer:

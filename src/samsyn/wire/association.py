@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from samsyn.errors import BadInput
 from samsyn.limits import MAX_INSTANCE_IN_MEMORY_BYTES, MAX_PDU_BYTES, MIN_PEER_PDU_BYTES
-from samsyn.wire.assembly import AgreedContext, Assembler, MemoryBudget, Spill, encode_message
+from samsyn.wire.assembly import AgreedContext, Assembler, MemoryBudget, Spill, message_parts
 from samsyn.wire.association_table import TRANSITIONS, Event, State
 from samsyn.wire.dimse import Command
 from samsyn.wire.negotiation import (
@@ -132,8 +132,8 @@ class Association:
     def send(
         self, context_id: int, command: Command, data: bytes | bytearray | memoryview | None = None
     ) -> None:
-        """Send one message as one object, for one write. Conflict when the association is not established."""
-        self.upper.send(encode_message(context_id, command, data, self._peer_maximum))
+        """Send one message, of which `data` is not copied. Conflict when the association is not established."""
+        self.upper.send(message_parts(context_id, command, data, self._peer_maximum))
 
     def abort(self, detail: str) -> None:
         """End at once; memory of an unfinished message is given back."""

@@ -8,6 +8,7 @@ P-DATA is streamed: fragments go from the receive buffer straight to the `DataSi
 receive buffer itself, bounded by MAX_CONTROL_PDU_BYTES whatever a header claims.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from struct import Struct
 from typing import Final, Protocol, TypeAlias
@@ -37,6 +38,8 @@ from samsyn.wire.pdu import (
     decode_control,
     encode_control,
 )
+
+Piece: TypeAlias = bytes | bytearray | memoryview
 
 SMALL_BUFFER_BYTES: Final = 4 * KIB
 """Receive buffer of a new connection: an idle one costs no more."""
@@ -161,7 +164,7 @@ class UpperLayer:
         self._lost = False
         self._artim = False
         self._close = False
-        self._output: list[bytes] = []
+        self._output: list[Piece] = []
         self._indications: list[object] = []
         self._request: AssociateRequest | None = None
 
@@ -190,14 +193,16 @@ class UpperLayer:
         """Size of the receive buffer now; never above MAX_CONTROL_PDU_BYTES and a header."""
         return len(self._buffer)
 
+    def take_pieces(self) -> list[Piece]:
+        """What must be written to the peer now, in order."""
+        taken = self._output
+        if taken:
+            self._output = []
+        return taken
+
     def take_output(self) -> bytes:
-        """What must be written to the peer now, as one object; empty when there is nothing."""
-        output = self._output
-        if not output:
-            return b""
-        data = output[0] if len(output) == 1 else b"".join(output)
-        output.clear()
-        return data
+        """The same as one object, copied; empty when there is nothing."""
+        return b"".join(self.take_pieces())
 
     def take_indications(self) -> list[object]:
         """What happened since the last call, in order: `Indication`s and what the sink's `end` returned."""
@@ -281,11 +286,11 @@ class UpperLayer:
         """Reject the peer's request (Evt8)."""
         self._perform(Event.REJECTED_LOCALLY, answer)
 
-    def send(self, p_data: bytes) -> None:
-        """Send whole P-DATA-TF PDUs (Evt9)."""
+    def send(self, p_data: Iterable[Piece]) -> None:
+        """Send whole P-DATA-TF PDUs (Evt9), given in pieces that stay as they are until they are written."""
         if not self.can_send:
             raise Conflict(f"P-DATA can not be sent in state {self._state.name}")
-        self._output.append(p_data)
+        self._output.extend(p_data)
 
     def request_release(self) -> None:
         """Ask for an orderly end (Evt11)."""

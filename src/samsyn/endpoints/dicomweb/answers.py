@@ -9,6 +9,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from samsyn.errors import NotAuthenticated, OutOfResources, SamsynError
+from samsyn.exchange.gathering import PIECES, Pieces
 from samsyn.wire.whole_answer import EXTENSION, SendWhole
 
 DICOM_JSON = b"application/dicom+json"
@@ -31,7 +32,7 @@ class Answer:
     """
 
     status: int
-    body: bytes | tuple[bytes, ...] | AsyncIterator[bytes] = b""
+    body: bytes | tuple[bytes, ...] | AsyncIterator[bytes | Pieces] = b""
     content_type: bytes = b""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     length: int = -1
@@ -93,16 +94,20 @@ async def send_answer(answer: Answer, scope: Scope, receive: Receive, send: Send
         await send({"type": "http.response.body", "body": pieces[-1], "more_body": False})
         return
     if with_body and not isinstance(pieces, tuple):
-        await _stream(pieces, receive, send)
+        await _stream(pieces, PIECES in scope.get("extensions", ()), receive, send)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _stream(pieces: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
+async def _stream(
+    pieces: AsyncIterator[bytes | Pieces], takes_pieces: bool, receive: Receive, send: Send
+) -> None:
     gone = asyncio.create_task(_disconnected(receive))
     try:
         async for piece in pieces:
             if gone.done():
                 return
+            if isinstance(piece, Pieces) and not takes_pieces:
+                piece = piece.joined()
             await send({"type": "http.response.body", "body": piece, "more_body": True})
     finally:
         gone.cancel()

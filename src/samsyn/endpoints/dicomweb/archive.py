@@ -60,7 +60,7 @@ class Archives:
                             instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid
                         )
                     )
-                    async for piece in self._retriever.pieces(view, instance):
+                    async for piece in self._retriever.pieces(view, instance, proves=True):
                         await asyncio.to_thread(member.write, piece)
                         if written.size >= _GROUP_BYTES:
                             yield written.taken()

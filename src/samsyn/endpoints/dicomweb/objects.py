@@ -20,6 +20,7 @@ from samsyn.endpoints.dicomweb.parts import Content, content_of, single_part
 from samsyn.endpoints.dicomweb.target import Target
 from samsyn.errors import NotFound
 from samsyn.exchange.forms import in_form
+from samsyn.exchange.gathering import Pieces
 from samsyn.model.imaging import StoredInstance
 from samsyn.model.streamed import StreamedData
 from samsyn.render.transcoding import Transcoder, can_be_native
@@ -150,7 +151,7 @@ class Objects:
         end = closing(boundary)
         length = sum(map(len, heads)) + sum(instance.location.length for instance in instances) + len(end)
 
-        async def body() -> AsyncIterator[bytes]:
+        async def body() -> AsyncIterator[bytes | Pieces]:
             left = iter(heads)
             async with ReadAhead(self._retriever, view, instances, GROUP_BYTES) as ahead:
                 for group in ahead.groups:
@@ -162,7 +163,7 @@ class Objects:
                     parts: list[bytes | memoryview] = []
                     for instance in group:
                         parts += (next(left), await ahead.data_of(instance))
-                    yield b"".join(parts)
+                    yield Pieces(parts)
             yield end
 
         kind = f'multipart/related; type="{_DICOM}"; boundary={boundary}'.encode()

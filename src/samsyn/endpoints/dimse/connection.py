@@ -83,7 +83,8 @@ class Connection(AssociationTransport):
         self.idle = asyncio.Event()
         """Set while no request of the peer is being answered."""
         self.idle.set()
-        self._own_requests: dict[int, asyncio.Future[Message | None]] = {}
+        self._own_requests: dict[int, tuple[float, asyncio.Future[Message | None]]] = {}
+        """Until when the peer has time, and who waits for the answer."""
         self._sub_id = 0
         self._queued_bytes = 0
         self.address = ""
@@ -178,15 +179,11 @@ class Connection(AssociationTransport):
         self, context_id: int, request: Request, data: bytes | memoryview | StreamedData
     ) -> Message | None:
         answer: asyncio.Future[Message | None] = self._loop.create_future()
-        self._own_requests[request.message_id] = answer
+        allowed_s = limits.MESSAGE_TIMEOUT_S + len(data) / limits.SLOWEST_TRANSFER_BYTES_PER_S
+        self._own_requests[request.message_id] = self._loop.time() + allowed_s, answer
         try:
-            more_s = len(data) / limits.SLOWEST_TRANSFER_BYTES_PER_S
-            async with asyncio.timeout(limits.MESSAGE_TIMEOUT_S + more_s):
-                await self.send(context_id, request, data)
-                return None if self.is_gone else await answer
-        except TimeoutError:
-            self.abort("no answer to a request of ours")
-            return None
+            await self.send(context_id, request, data)
+            return None if self.is_gone else await answer
         finally:
             del self._own_requests[request.message_id]
 
@@ -291,6 +288,8 @@ class Connection(AssociationTransport):
             return "MESSAGE_TIMEOUT_S"
         if self._blocked_since is not None and now - self._blocked_since > limits.MESSAGE_TIMEOUT_S:
             return "MESSAGE_TIMEOUT_S"
+        if any(now > until for until, _ in self._own_requests.values()):
+            return "MESSAGE_TIMEOUT_S"
         if not self.is_busy and waited > limits.IDLE_ASSOCIATION_TIMEOUT_S:
             return "IDLE_ASSOCIATION_TIMEOUT_S"
         return ""
@@ -319,8 +318,8 @@ class Connection(AssociationTransport):
         if isinstance(command, Response):
             waiting = self._own_requests.get(command.message_id)
             if waiting is not None:
-                if not waiting.done():
-                    waiting.set_result(message)
+                if not waiting[1].done():
+                    waiting[1].set_result(message)
             else:
                 self.association.abort("a response that nobody asked for")
             return
@@ -428,7 +427,7 @@ class Connection(AssociationTransport):
 
     def _give_up(self) -> None:
         """Nothing can be answered any more: whoever waits is told, what waits is dropped."""
-        for waiting in self._own_requests.values():
+        for _, waiting in self._own_requests.values():
             if not waiting.done():
                 waiting.set_result(None)
         while self._waiting:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from samsyn import limits
 from samsyn.model.imaging import StoredInstance
 from samsyn.wire import dimse_status as status
 from samsyn.wire.dimse_status import StatusKind, status_kind
@@ -18,6 +19,7 @@ class Progress:
     """SOP Instance UIDs of what failed."""
     why: str = ""
     """Comment about the first failure."""
+    _told_again: float = 0.0
 
     def count(self, instance: StoredInstance, code: int) -> None:
         """One sub-operation ended with this status."""
@@ -34,6 +36,15 @@ class Progress:
         """One sub-operation could not be done."""
         self.why = self.why or why
         self.count(instance, status.PROCESSING_FAILURE)
+
+    def is_due(self, now: float) -> bool:
+        """Whether the asker is to be told once more: at the first sub-operation, then each limits.PENDING_EVERY_S.
+
+        `now`: of a clock that never goes back, in seconds."""
+        if now < self._told_again:
+            return False
+        self._told_again = now + limits.PENDING_EVERY_S
+        return True
 
     def final_status(self) -> int:
         """Success, B000 when some failed, A702 when nothing could be done (PS3.4 Table C.4-2)."""

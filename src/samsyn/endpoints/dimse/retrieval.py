@@ -68,6 +68,7 @@ class Retrieval:
             for context_id, context in link.contexts.items()
         }
         progress = Progress(len(instances))
+        loop = asyncio.get_running_loop()
         async with self._places, ReadAhead(self._retriever, view, instances) as ahead:
             for instance in instances:
                 if link.is_cancelled(request.message_id):
@@ -80,7 +81,8 @@ class Retrieval:
                     await self._sub_store(link, view, context_id, transfer_syntax, instance, ahead, progress)
                 if link.is_gone:
                     return
-                link.queue(message.context_id, _get_response(request, status.PENDING, progress))
+                if progress.is_due(loop.time()):
+                    link.queue(message.context_id, _get_response(request, status.PENDING, progress))
         await self._finish(link, message, request, progress)
 
     async def move(self, link: Link, message: Message, request: MoveRequest) -> None:
@@ -187,6 +189,7 @@ class Retrieval:
             for lost in instances:
                 progress.fail(lost, comment(error))
             return
+        loop = asyncio.get_running_loop()
         async with requestor, ReadAhead(self._retriever, view, instances) as ahead:
             for position, instance in enumerate(instances):
                 if link.is_cancelled(request.message_id):
@@ -197,7 +200,8 @@ class Retrieval:
                     for lost in instances[position:]:
                         progress.fail(lost, comment(error))
                     return
-                await link.send(message.context_id, _move_response(request, status.PENDING, progress))
+                if progress.is_due(loop.time()):
+                    await link.send(message.context_id, _move_response(request, status.PENDING, progress))
 
     async def _send_one(
         self,

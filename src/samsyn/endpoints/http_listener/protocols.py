@@ -1,16 +1,34 @@
 """HTTP/1.1 or HTTP/2, as the peer prefers: by ALPN on TLS, by what it begins with elsewhere (RFC 9113 3.2, 3.3)."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from samsyn.endpoints.http_listener.http2 import PREFACE, Http2Protocol
-from samsyn.endpoints.http_listener.whole import WholeAnswer, descriptor_of
+from samsyn.endpoints.http_listener.whole import WholeAnswer
+from samsyn.exchange.gathering import PIECES, Gathering, Pieces
 from samsyn.wire import whole_answer
 
 ALPN = ("h2", "http/1.1")
 """What a listener with TLS offers, the best first."""
+
+
+class _Writing:
+    """The transport as uvicorn's answer uses it, whose bodies may be Pieces."""
+
+    def __init__(self, transport: asyncio.Transport, gathering: Gathering) -> None:
+        self._transport = transport
+        self._gathering = gathering
+
+    def write(self, data: bytes | Pieces) -> None:
+        self._gathering.write(data.pieces if isinstance(data, Pieces) else (data,))
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
 
 
 class PreferredProtocol(HttpToolsProtocol):
@@ -27,13 +45,16 @@ class PreferredProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """See asyncio.Protocol."""
         super().connection_made(transport)
-        self._descriptor = descriptor_of(transport)
+        self._gathering = Gathering(transport)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Where uvicorn begins a request: the door is told that it may answer in one piece, but for HEAD."""
+        """Where uvicorn begins a request: the door is told that it may answer in one piece, but for HEAD, and in
+        pieces."""
+        extensions: Any = {PIECES: {}}
         if cycle.scope["method"] != "HEAD":
-            whole: Any = WholeAnswer(cycle, self._descriptor)
-            cycle.scope["extensions"] = {whole_answer.EXTENSION: whole}
+            extensions[whole_answer.EXTENSION] = WholeAnswer(cycle, self._gathering)
+        cycle.scope["extensions"] = extensions
+        cycle.transport = cast(asyncio.Transport, _Writing(self.transport, self._gathering))
         super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:

@@ -1,25 +1,21 @@
 """Answers in one write: what samsyn.wire.whole_answer promises, over HTTP/1.1."""
 
-import os
-from asyncio import Transport
 from collections.abc import Sequence
-from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-_JOINED_BYTES: Final = 64 * 1024
-"""Pieces that are copied to be one: cheaper than a call for each of them."""
+from samsyn.exchange.gathering import Gathering
 
 
 class WholeAnswer:
     """Sends one answer of one request; see whole_answer.SendWhole."""
 
-    __slots__ = ("_cycle", "_descriptor")
+    __slots__ = ("_cycle", "_gathering")
 
-    def __init__(self, cycle: RequestResponseCycle, descriptor: int) -> None:
-        """`descriptor`: of the connection's socket, or -1 where bytes must go through the transport (TLS)."""
+    def __init__(self, cycle: RequestResponseCycle, gathering: Gathering) -> None:
+        """`gathering`: the writing side of the connection."""
         self._cycle = cycle
-        self._descriptor = descriptor
+        self._gathering = gathering
 
     async def __call__(
         self, status: int, headers: Sequence[tuple[bytes, bytes]], pieces: Sequence[bytes]
@@ -40,40 +36,8 @@ class WholeAnswer:
             raise RuntimeError("a header field holds the end of a line")
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
-        write(cycle.transport, self._descriptor, (STATUS_LINE[status], head, b"\r\n", *pieces))
+        self._gathering.write((STATUS_LINE[status], head, b"\r\n", *pieces))
         cycle.message_event.set()
         if not cycle.keep_alive:
             cycle.transport.close()
         cycle.on_response()
-
-
-def write(transport: Transport, descriptor: int, pieces: Sequence[bytes]) -> None:
-    """Writes the pieces one after the other, uncopied and in one call where the socket takes them.
-
-    `descriptor` as WholeAnswer's. What the socket does not take waits in the transport, which also finds out when the
-    peer has gone.
-    """
-    whole = sum(map(len, pieces))
-    if whole <= _JOINED_BYTES:
-        transport.write(b"".join(pieces))
-        return
-    sent = 0
-    if descriptor >= 0 and not transport.is_closing() and not transport.get_write_buffer_size():
-        try:
-            sent = os.writev(descriptor, pieces)
-        except OSError:
-            sent = 0
-    if sent == whole:
-        return
-    for piece in pieces:
-        if sent < len(piece):
-            transport.write(memoryview(piece)[sent:])
-        sent = max(sent - len(piece), 0)
-
-
-def descriptor_of(transport: Any) -> int:
-    """The descriptor of a connection whose bytes go out as they are, else -1."""
-    if transport.get_extra_info("sslcontext") is not None:
-        return -1
-    connection = transport.get_extra_info("socket")
-    return -1 if connection is None else int(connection.fileno())

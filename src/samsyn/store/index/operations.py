@@ -43,10 +43,8 @@ def _with_folded(operation: Operation) -> Operation:
 
 def apply(connection: IndexConnection, operation: Operation, segment: int, offset: int, length: int) -> None:
     """Changes the index by one operation of a record whose body lies at the place given."""
-    added = added_row(operation, (segment, offset, length))
-    if added is not None:
-        table, columns, row = added
-        connection.execute(_insert("i", table, columns), row)
+    if operation[0] in ADDING:
+        connection.execute(*statement(operation, (segment, offset, length)))
         return
     operation = _with_folded(operation)
     verb, table = operation[0], operation[1]
@@ -71,6 +69,16 @@ def apply(connection: IndexConnection, operation: Operation, segment: int, offse
         connection.execute(_delete(table, tuple(operation[2])), list(operation[2].values()))
     else:
         raise ValueError(f"unknown row operation {verb!r}")
+
+
+def statement(operation: Operation, place: tuple[int, int, int]) -> tuple[str, list[Any]]:
+    """The one statement that an operation of ADDING or an update is, with its parameters."""
+    added = added_row(operation, place)
+    if added is not None:
+        table, columns, row = added
+        return _insert("i", table, columns), row
+    where, values = operation[2], operation[3]
+    return _update("=", operation[1], tuple(where), tuple(values)), [*values.values(), *where.values()]
 
 
 def _settle(

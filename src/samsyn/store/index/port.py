@@ -79,6 +79,13 @@ class Together(Protocol):
         to be undone with the transaction."""
 
 
+class InOneCall(Protocol):
+    """What a connection offers whose statements cost no round trip, but a call each."""
+
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Any]], /) -> None:
+        """The same change for each of the rows of parameters, in order. IndexFault: some may have been made."""
+
+
 class IndexConnection(Protocol):
     """One thread's connection to the index."""
 
@@ -93,6 +100,10 @@ class IndexConnection(Protocol):
     @property
     def together(self) -> Together | None:
         """How several are asked or added at once; None where a statement costs no more than a call."""
+
+    @property
+    def in_one_call(self) -> InOneCall | None:
+        """How changes of a kind are made by one call; None where `together` does more."""
 
     @property
     def in_transaction(self) -> bool:

@@ -7,12 +7,12 @@ replayed from the journal, which was synced before each of them.
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from samsyn import limits
-from samsyn.store.index.port import IndexConnection, IndexFault, NoRoom, Reached, RuleBroken
+from samsyn.store.index.port import IndexConnection, IndexFault, InOneCall, NoRoom, Reached, RuleBroken
 from samsyn.store.index.progress import last_keys, replayed_until
 from samsyn.store.index.schema import SCHEMA, SCHEMA_VERSION
 from samsyn.store.objects.series_objects import SeriesObjects
@@ -35,12 +35,28 @@ class SqliteConnection(sqlite3.Connection):
         """As the port promises."""
         try:
             return super().execute(sql, parameters)
-        except sqlite3.IntegrityError as problem:
-            raise RuleBroken(str(problem)) from problem
         except sqlite3.Error as problem:
-            if getattr(problem, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
-                raise NoRoom("the index's disk is full") from problem
-            raise IndexFault(str(problem)) from problem
+            raise _fault(problem) from problem
+
+    @property
+    def in_one_call(self) -> InOneCall:
+        """Itself."""
+        return self
+
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Any]], /) -> None:
+        """As the port promises."""
+        try:
+            super().executemany(sql, rows)
+        except sqlite3.Error as problem:
+            raise _fault(problem) from problem
+
+
+def _fault(problem: sqlite3.Error) -> IndexFault:
+    if isinstance(problem, sqlite3.IntegrityError):
+        return RuleBroken(str(problem))
+    if getattr(problem, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
+        return NoRoom("the index's disk is full")
+    return IndexFault(str(problem))
 
 
 class SqliteIndex:

@@ -76,6 +76,10 @@ class RemoteSeries(SeriesObjects):
                 self._tables.popitem(last=False)
         return table
 
+    def read_at_hand(self, object_key: int, offset: int, length: int) -> memoryview | None:
+        """None: whatever lies in memory here, the next bytes may have to come over the network."""
+        return None
+
     def load(self, object_key: int) -> Manifest:
         """The manifest of an object; DamagedData when it is not whole."""
         name = name_of(object_key)

@@ -24,7 +24,7 @@ from samsyn.store.checksum import Checksum
 from samsyn.store.durable import sync_folder
 from samsyn.store.objects import manifest as manifests
 from samsyn.store.objects.manifest import FOOTER, Manifest
-from samsyn.store.open_files import OpenFiles
+from samsyn.store.open_files import OpenFiles, at_hand
 from samsyn.store.packing import extents
 from samsyn.store.packing.children import CodingChildren
 from samsyn.store.packing.extents import Codec, Decoder, Extent, Extents, Shape
@@ -74,6 +74,14 @@ class SeriesObjects:
         if len(data) != length:
             raise DamagedData(f"series object {object_key} ends early")
         return data
+
+    def read_at_hand(self, object_key: int, offset: int, length: int) -> memoryview | None:
+        """The same if it lies as it is in the page cache, else None; `read` then tells what is the matter."""
+        try:
+            with self._files.using(object_key, self.path(object_key)) as (descriptor, about):
+                return None if isinstance(about, Extents) else at_hand(descriptor, offset, length)
+        except OSError:
+            return None
 
     def is_coded(self, object_key: int) -> bool:
         """Whether reading may mean decoding. DamagedData: the object is gone."""

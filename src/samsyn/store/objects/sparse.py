@@ -14,7 +14,6 @@ import zlib
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from threading import Lock
 from typing import Final
 
@@ -22,6 +21,7 @@ import orjson
 
 from samsyn import limits
 from samsyn.errors import DamagedData
+from samsyn.store.objects.joined import JoinedSegments, Left, Table
 from samsyn.store.objects.port import Objects
 
 SPARSE: Final = "sparse/"
@@ -32,24 +32,14 @@ _KEPT_TABLES: Final = 10_000
 """Tables kept in memory: some hundred bytes for each batch."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    name: str
-    size: int
-    begins: tuple[int, ...]
-    """Where each range that is left began in the segment."""
-    lengths: tuple[int, ...]
-    places: tuple[int, ...]
-    """Where each lies in the object."""
-
-
 class SparseSegments:
     """Reads of segments that have given back, and the giving back itself. Any thread may call."""
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
+        self.joined = JoinedSegments(objects)
         self._lock = Lock()
-        self._tables: OrderedDict[int, _Table] = OrderedDict()
+        self._tables: OrderedDict[int, Table] = OrderedDict()
 
     def knows(self, segment: int) -> bool:
         """Whether the segment is known to have given back; nothing is asked."""
@@ -114,28 +104,43 @@ class SparseSegments:
             self._tables[segment] = fresh
         return former.name if former is not None else ""
 
-    def _known(self, segment: int) -> _Table:
+    def left(self, segment: int) -> Left:
+        """What is left of a segment that has given back, whole. DamagedData: it can not be read."""
+        table = self._known(segment)
+        ranges = zip(table.begins, table.lengths, table.places, strict=True)
+        return Left(
+            segment,
+            table.size,
+            tuple((begin, self._objects.read(table.name, place, length)) for begin, length, place in ranges),
+        )
+
+    def forget(self, segment: int) -> None:
+        """It lies elsewhere from now on."""
+        with self._lock:
+            self._tables.pop(segment, None)
+
+    def _known(self, segment: int) -> Table:
         table = self._table(segment)
         if table is None:
             raise DamagedData(f"journal segment {segment} is not there")
         return table
 
-    def _table(self, segment: int) -> _Table | None:
+    def _table(self, segment: int) -> Table | None:
         with self._lock:
             kept = self._tables.get(segment)
         if kept is not None:
             return kept
         names = [each.name for each in self._objects.names(f"{SPARSE}{segment:012d}/")]
-        if not names:
+        table = self._load(names[-1]) if names else self.joined.find(segment)
+        if table is None:
             return None
-        table = self._load(names[-1])
         with self._lock:
             self._tables[segment] = table
             while len(self._tables) > _KEPT_TABLES:
                 self._tables.popitem(last=False)
         return table
 
-    def _load(self, name: str) -> _Table:
+    def _load(self, name: str) -> Table:
         whole = self._objects.size(name)
         if whole is None or whole < _FOOTER.size:
             raise DamagedData(f"object {name} is not there")
@@ -149,12 +154,12 @@ class SparseSegments:
         for _, size_of_range in ranges:
             places.append(at)
             at += size_of_range
-        return _Table(
+        return Table(
             name, size, tuple(each[0] for each in ranges), tuple(each[1] for each in ranges), tuple(places)
         )
 
 
-def _ranges(table: _Table | None, size: int) -> list[tuple[int, int]]:
+def _ranges(table: Table | None, size: int) -> list[tuple[int, int]]:
     """(begin, end) of what is there."""
     if table is None:
         return [(0, size)]

@@ -92,6 +92,8 @@ class CodingChildren:
             child.end()
             raise
         self._idle.put(child)
+        if self._is_closed:
+            self.close()  # which has come by meanwhile
         return answer
 
     def close(self) -> None:

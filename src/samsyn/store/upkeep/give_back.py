@@ -79,7 +79,7 @@ class GivingBack:
             return 0
         done = await self._store.read(settled_rows.given_back)
         given = 0
-        for segment in self._store.journal.segments[:-1]:
+        for segment in self._store.journal.separate[:-1]:
             if segment not in done and not self._is_busy():
                 given += await self._segment(segment)
         return given

@@ -95,6 +95,7 @@ class PostgresConnection:
 
     nests_savepoints = True
     undoes_failed_statement = False
+    in_one_call = None
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from tests.audit.test_completeness import Journal
 from tests.dicom.test_measurements import dose_report, lesion, part
 from tests.fhir.house import TOLVAN, Reader
+from tests.indexes import sqlite_only
 from tests.reports.documents_made import COMPREHENSIVE, report
 from tests.scratch import Running
 
@@ -153,6 +154,7 @@ def test_another_provider_s_system_sees_none(reader_of: Any, handle: str) -> Non
     assert len(reader_of("NORDWEB").found("/Observation", patient=handle)) == 4
 
 
+@sqlite_only
 def test_reading_a_measurement_is_written_down(house: Running, reader_of: Any, handle: str) -> None:
     reader: Reader = reader_of("BENCH")
     rows = Journal(house).came(

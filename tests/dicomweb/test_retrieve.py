@@ -327,6 +327,17 @@ async def test_damaged_bytes_are_never_served(house: House) -> None:
     assert (await get(house, INSTANCE, "application/dicom")).status_code == 500
     with pytest.raises(DamagedData):
         await get(house, INSTANCE)
+    assert (await get(house, f"{INSTANCE}/frames/1", "application/octet-stream")).status_code == 500
+
+
+async def test_a_frame_that_is_most_of_its_object_is_checked_with_what_is_around_it(house: House) -> None:
+    frame = bytes(range(256)) * 512
+    await stored(house, file_of(data_set(image(Rows=256, Columns=256, NumberOfFrames=1, PixelData=frame))))
+    address = f"{INSTANCE}/frames/1"
+    assert parts_of(await get(house, address, None))[0][1] == frame
+    [(segment, offset)] = house.rows("SELECT segment, body_offset FROM instance")
+    rot(house.store, segment, offset + 9)
+    assert (await get(house, address, None)).status_code == 500
 
 
 async def test_a_large_object_is_streamed_and_a_damaged_one_never_ends_well(house: House) -> None:

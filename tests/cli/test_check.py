@@ -16,6 +16,7 @@ from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 from tests.cli.commands import samsyn, settings_file
 from tests.indexes import make_store
+from tools import vendor
 
 
 @pytest.fixture
@@ -34,6 +35,12 @@ def said(file: Path, capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_a_sound_installation_has_no_findings(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert said(file, capsys) == ""
+
+
+@pytest.mark.skipif(not vendor.is_current(), reason="the browser parts are not built (make setup)")
+def test_the_browser_parts_that_are_there_are_not_missed(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    check.run(file)
+    assert "browser part" not in capsys.readouterr().out
 
 
 def test_a_folder_that_others_can_read_is_found(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

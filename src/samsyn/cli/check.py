@@ -206,9 +206,9 @@ def _ports(values: Settings) -> Iterator[str]:
 
 def _parts() -> Iterator[str]:
     vendor = Path(samsyn.__file__).parent / "static" / "vendor"
-    for name in ("designsystemet.css", "htmx.js", "ohif"):
-        if not any(vendor.glob(f"**/{name}*")):
-            yield f"the browser part {name} is not installed: run `make setup`"
+    for name in ("designsystemet/index.css", "htmx/htmx.min.js", "ohif/index.html"):
+        if not (vendor / name).exists():
+            yield f"the browser part {name.partition('/')[0]} is not installed: run `make setup`"
 
 
 def _providers(values: Settings) -> Iterator[str]:

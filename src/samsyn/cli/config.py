@@ -67,7 +67,7 @@ def annotated(values: settings.Settings) -> str:
         lines += ["", *_section("[[recompress]]", rule)]
     if not values.recompress:
         lines += ["", "# Lossless recompression of settled series: any number of [[recompress]], with"]
-        lines += ["# " + ", ".join(RecompressSettings.model_fields)]
+        lines += [f"# {name}: {field.description}" for name, field in RecompressSettings.model_fields.items()]
     for app in values.app:
         lines += ["", *_section("[[app]]", app)]
     return "\n".join(lines) + "\n"
@@ -98,8 +98,8 @@ def _section(heading: str, section: BaseModel) -> list[str]:
 def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
+    if isinstance(value, int | float):
+        return repr(value)
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(each) for each in value) + "]"
     if isinstance(value, dict):

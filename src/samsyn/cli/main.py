@@ -36,10 +36,10 @@ ConfigOption = Annotated[
 @app.command()
 def serve(
     config: ConfigOption = None,
-    data: Annotated[Path | None, typer.Option(help="Data folder, instead of [data] folder.")] = None,
-    dimse_port: Annotated[int | None, typer.Option(help="DICOM port, instead of [dicom] port.")] = None,
-    http_port: Annotated[int | None, typer.Option(help="HTTP port, instead of [http] port.")] = None,
-    mllp_port: Annotated[int | None, typer.Option(help="HL7 port, instead of [mllp] port.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Data folder, instead of \\[data] folder.")] = None,
+    dimse_port: Annotated[int | None, typer.Option(help="DICOM port, instead of \\[dicom] port.")] = None,
+    http_port: Annotated[int | None, typer.Option(help="HTTP port, instead of \\[http] port.")] = None,
+    mllp_port: Annotated[int | None, typer.Option(help="HL7 port, instead of \\[mllp] port.")] = None,
     scratch: Annotated[
         bool,
         typer.Option(
@@ -116,7 +116,7 @@ def dicom_echo(
     raise typer.Exit(verb.echo(config, titles or []))
 
 
-DataOption = Annotated[Path | None, typer.Option(help="Data folder, instead of [data] folder.")]
+DataOption = Annotated[Path | None, typer.Option(help="Data folder, instead of \\[data] folder.")]
 
 
 @audit_app.command("verify")
@@ -179,7 +179,7 @@ def hl7_send(
         Path, typer.Argument(help="Messages: one, a batch file, one after the other or an MLLP dump.")
     ],
     host: Annotated[str, typer.Option(help="Where the HL7 listener is.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Its port, as [mllp] port.")] = 2575,
+    port: Annotated[int, typer.Option(help="Its port, as \\[mllp] port.")] = 2575,
 ) -> None:
     """Send every message of a file to a running service, and print what was not accepted. Exit code 1 then.
 
@@ -207,8 +207,8 @@ def scrub(
     data: DataOption = None,
     mib_per_s: Annotated[float, typer.Option(help="How fast to read; 0 = as fast as the disk gives.")] = 0.0,
 ) -> None:
-    """Read every stored byte again and compare it with its hash; mend from [data] second_copy. Stop the service
-    first (a running one does this by itself, see [data] scrub_days). Exit code 1 when damage is left."""
+    """Read every stored byte again and compare it with its hash; mend from \\[data] second_copy. Stop the service
+    first (a running one does this by itself, see \\[data] scrub_days). Exit code 1 when damage is left."""
     from samsyn.cli import upkeep
 
     raise typer.Exit(upkeep.scrub(config, data, mib_per_s))

@@ -38,7 +38,9 @@ def test_a_sound_installation_has_no_findings(file: Path, capsys: pytest.Capture
 
 
 @pytest.mark.skipif(not vendor.is_current(), reason="the browser parts are not built (make setup)")
-def test_the_browser_parts_that_are_there_are_not_missed(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_browser_parts_that_are_there_are_not_missed(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     check.run(file)
     assert "browser part" not in capsys.readouterr().out
 

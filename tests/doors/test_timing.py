@@ -27,6 +27,8 @@ _DISTINGUISHED_IN_FEW = 0.75
 """With FIRST_TIMES rounds chance stays within 0.5 +- 0.16."""
 _UNSEEN_S = 100e-6
 """A difference of medians below this is lost in any network between."""
+_UNSEEN_ONCE_S = 400e-6
+"""The same for what can be asked only once, and so can not be averaged."""
 _BLOCKED = next(state for state in STATES if state.name == "outer block, consent")
 
 
@@ -53,14 +55,20 @@ def _longer(hidden: list[float], absent: list[float]) -> float:
     return (ranks - count * (count + 1) / 2) / (count * len(absent))
 
 
-def _judge(name: str, hidden: list[float], absent: list[float], limit: float = _DISTINGUISHED) -> None:
+def _judge(
+    name: str,
+    hidden: list[float],
+    absent: list[float],
+    limit: float = _DISTINGUISHED,
+    unseen_s: float = _UNSEEN_S,
+) -> None:
     share = _longer(hidden, absent)
     apart = abs(statistics.median(hidden) - statistics.median(absent))
     print(
         f"{name}: hidden {statistics.median(hidden) * 1e3:.2f} ms, absent {statistics.median(absent) * 1e3:.2f} ms,"
         f" hidden takes longer in {share:.0%}"
     )
-    assert 1 - limit < share < limit or apart < _UNSEEN_S
+    assert 1 - limit < share < limit or apart < unseen_s
 
 
 QUESTIONS = (
@@ -104,15 +112,16 @@ def test_asked_for_the_first_time_they_take_the_same_time(
     web = Web(made.server._base)
     times: dict[bool, list[float]] = {True: [], False: []}
     asker = Asker(reader, made.server._tokens.issue(replace(made.subject(reader), session_id="")))
-    for person in persons:
-        for is_hidden in (True, False):
+    for place, person in enumerate(persons):
+        # The second of a pair finds warm what both touch.
+        for is_hidden in (True, False) if place % 2 else (False, True):
             question = door.ask(person.there if is_hidden else person.twin, "")
             before = time.perf_counter()
             answer = web.ask(question, asker)
             times[is_hidden].append(time.perf_counter() - before)
             assert answer.status in (204, 404)
     web.close()
-    _judge(f"{door.name}, first time", times[True], times[False], _DISTINGUISHED_IN_FEW)
+    _judge(f"{door.name}, first time", times[True], times[False], _DISTINGUISHED_IN_FEW, _UNSEEN_ONCE_S)
 
 
 def test_a_page_of_a_hidden_examination_takes_as_long_as_one_of_none(

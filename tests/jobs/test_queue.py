@@ -12,6 +12,7 @@ from samsyn.jobs import queue
 from samsyn.jobs.leases import Leases
 from samsyn.jobs.queue import Job, Later, Patience, Worker
 from samsyn.store.shared.memory import MemoryState
+from samsyn.store.index.port import IndexConnection
 from samsyn.store.store import Store
 from tests.indexes import make_store, own_server, postgresql_of
 
@@ -80,6 +81,30 @@ async def test_as_many_are_done_at_once_as_there_are_places(store: Store) -> Non
     await worker.stop()
     store.close()
     assert most == 3
+
+
+async def test_what_ends_while_the_index_is_read_is_not_done_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, done = store.read, []
+
+    async def slowly(question: Callable[[IndexConnection], object]) -> object:
+        rows = await read(question)
+        await asyncio.sleep(0.05)
+        return rows
+
+    async def work(job: Job) -> None:
+        await asyncio.sleep(0.02)
+        done.append(job.name)
+
+    await enqueue(store, "ours", "a", "b")
+    monkeypatch.setattr(store, "read", slowly)
+    worker = Worker(store, SystemClock(), {"ours": work})
+    worker.start()
+    await asyncio.sleep(0.5)
+    await worker.stop()
+    store.close()
+    assert done == ["a", "b"]
 
 
 async def test_failed_work_is_tried_again_and_parked_in_the_end(store: Store) -> None:

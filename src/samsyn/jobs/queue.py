@@ -156,8 +156,10 @@ class Worker:
         now, elapsed = self._clock.now().isoformat(), self._clock.monotonic()
         self._unripe = {key: ripe for key, ripe in self._unripe.items() if ripe > elapsed}
         limit = _TAKEN_AT_ONCE + len(self._under_way) + len(self._unripe)
+        # What is done while the index is read may still stand in the answer, and must not be done again.
+        before = set(self._under_way)
         rows = await self._store.read(partial(job_rows.ready, until=now, limit=limit, kinds=kinds))
-        left_alone = self._under_way.keys() | self._unripe.keys()
+        left_alone = before | self._under_way.keys() | self._unripe.keys()
         return [Job(*row) for row in rows if row[0] not in left_alone]
 
     async def _claimed(self, jobs: list[Job], kinds: tuple[str, ...]) -> list[Job]:

@@ -11,8 +11,8 @@ from samsyn.errors import OutOfResources
 from samsyn.jobs import queue
 from samsyn.jobs.leases import Leases
 from samsyn.jobs.queue import Job, Later, Patience, Worker
-from samsyn.store.shared.memory import MemoryState
 from samsyn.store.index.port import IndexConnection
+from samsyn.store.shared.memory import MemoryState
 from samsyn.store.store import Store
 from tests.indexes import make_store, own_server, postgresql_of
 

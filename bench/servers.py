@@ -24,6 +24,9 @@ from typing import Any
 STORESCP = "/usr/bin/storescp"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
+ORTHANC_THREADS = 16
+"""Associations that it serves at a time; others wait."""
+
 
 @dataclass(slots=True)
 class Server:
@@ -167,7 +170,7 @@ def orthanc(parent: Path, plugins: Sequence[str] = (), more: Mapping[str, Any] |
         "AuthenticationEnabled": False,
         "DicomCheckCalledAet": False,
         "DicomAlwaysAllowStore": True,
-        "DicomThreadsCount": 16,
+        "DicomThreadsCount": ORTHANC_THREADS,
         "DicomModalities": {"SINK": ["SINK", "127.0.0.1", 11199]},
         "DicomAlwaysAllowFind": True,
         "DicomAlwaysAllowGet": True,

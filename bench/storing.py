@@ -6,7 +6,7 @@ import time
 from bench.dimse_load import associate_request
 from bench.measure import Bench, disk_rate, load, turned
 from bench.objects import MR_IMAGE
-from bench.servers import Server
+from bench.servers import ORTHANC_THREADS, Server
 
 _ASSOCIATIONS = 64
 
@@ -68,10 +68,12 @@ def stow(bench: Bench) -> None:
 
 
 def memory(bench: Bench) -> None:
-    """Memory of the serving processes while 64 associations are open and eight of them store."""
+    """Memory of the serving processes while 64 associations are open, for Orthanc as many as it has threads, and eight
+    of them store."""
     row = bench.row(f"Memory with {_ASSOCIATIONS} associations", "MiB", "<= 200")
     for server in bench.readers:
-        idle = [_associated(server) for _ in range(_ASSOCIATIONS - 8)]
+        most = min(_ASSOCIATIONS, ORTHANC_THREADS) if server is bench.orthanc else _ASSOCIATIONS
+        idle = [_associated(server) for _ in range(most - 8)]
         bench.seed += 1
         what = {
             "seed": bench.seed,

@@ -48,7 +48,7 @@ def main() -> None:
             CASES[name](bench)
     finally:
         bench.close()
-    print(table(bench.rows))
+        print(table(bench.rows), flush=True)  # what was measured before something failed, too
     print(
         "\nMedians of interleaved rounds. disk: the same bytes appended to one file, one fdatasync for as many records"
         "\nas there are associations. Orthanc syncs each file, but its index may lose the last transactions in a power"

@@ -60,6 +60,8 @@ GOAL = 1.3
 _QUESTIONS = 400
 _MORE = 1_000
 """Studies that come in addition in each round, in process and over DIMSE."""
+_MORE_OF_A_DAY = 2
+"""Of those, at most so many fall on a day and modality that is asked for."""
 MOST_STUDIES = scale_fill.MOST_STUDIES - 100 * _MORE
 """Of one size; what comes in addition has the numbers behind."""
 _WANTED = ((0x0020000D, "UI", ""), (0x00081030, "LO", ""), (0x00100010, "PN", ""))
@@ -163,7 +165,7 @@ class Scale:
         ):
             paths = [path(index) for index in chosen]
             found = len(json.loads(servers.get(server, paths[0], JSON)))
-            if found != expected:
+            if not expected <= found <= expected + _MORE_OF_A_DAY:
                 raise SystemExit(f"QIDO by {case} finds {found} of {expected} studies: {paths[0]}")
             before = server.cpu_seconds()
             many = self._read(server, paths, 8)
@@ -181,7 +183,7 @@ class Scale:
             before = server.cpu_seconds()
             told = load("bench.dimse_read", {"where": server.where(), "what": what})
             used = server.cpu_seconds() - before
-            if told["answers"] != expected * told["count"]:
+            if not expected <= told["answers"] / told["count"] <= expected + _MORE_OF_A_DAY:
                 raise SystemExit(f"C-FIND by {case}: {told}")
             self.note(f"C-FIND {case}, 8 associations", "/s", told["count"] / told["seconds"])
             self.note(f"C-FIND {case}, CPU each", "ms", used * 1000 / told["count"])

@@ -125,6 +125,12 @@ class Scale:
         )
         done.touch()
 
+    def next_round(self) -> None:
+        """What comes in from now on is new to the folder, which may have been kept from another time."""
+        note = self.folder / "rounds"
+        self.round = int(note.read_text()) + 1 if note.exists() else 0
+        note.write_text(str(self.round))
+
     def take_in(self) -> None:
         """A thousand further studies, without a network between."""
         first = scale_fill.MOST_STUDIES - (self.round + 1) * _MORE
@@ -323,7 +329,7 @@ def measured(scales: list[Scale], rounds: int) -> None:
         scale.weigh()
     for turn in range(rounds):
         for scale in turned(scales, turn):
-            scale.round = turn
+            scale.next_round()
             server = scale.started()
             try:
                 scale.search(server)

@@ -8,8 +8,6 @@ the next look finds.
 """
 
 import asyncio
-import contextlib
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,15 +16,13 @@ from typing import Final
 
 from samsyn import limits
 from samsyn.clock import Clock
-from samsyn.errors import SamsynError
 from samsyn.model.imaging import StoredInstance
 from samsyn.store.index import settled_rows, upkeep_rows
-from samsyn.store.index.port import FAULTS, IndexConnection
+from samsyn.store.index.port import IndexConnection
 from samsyn.store.records import has_hash
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
-
-log = logging.getLogger(__name__)
+from samsyn.store.upkeep.rounds import Rounds
 
 _LOOK_EVERY_S: Final = 600.0
 _STEP: Final = 64
@@ -50,28 +46,17 @@ class GivingBack:
         self._store = store
         self._clock = clock
         self._is_busy = is_busy
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds("giving-back", self.look, _LOOK_EVERY_S)
         self.given_bytes = 0
         """Given back since start, for metrics."""
 
     def start(self) -> None:
         """Begins on the running event loop."""
-        self._task = asyncio.create_task(self._run(), name="giving-back")
+        self._rounds.start()
 
     async def stop(self) -> None:
         """Stops between two steps."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self.look()
-            except (SamsynError, OSError, *FAULTS) as problem:
-                log.warning("giving-back-failed", extra={"error": type(problem).__name__})
-            await asyncio.sleep(_LOOK_EVERY_S)
+        await self._rounds.stop()
 
     async def look(self) -> int:
         """Bytes given back now. OSError: the file system can not make holes, or refused."""

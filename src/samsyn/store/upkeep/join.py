@@ -6,20 +6,15 @@ away.
 """
 
 import asyncio
-import contextlib
-import logging
 from collections.abc import Callable
 from typing import Final
 
 from samsyn import limits
 from samsyn.clock import Clock
-from samsyn.errors import SamsynError
 from samsyn.store.index import settled_rows
-from samsyn.store.index.port import FAULTS
 from samsyn.store.object_journal import ObjectJournal
 from samsyn.store.store import Store
-
-log = logging.getLogger(__name__)
+from samsyn.store.upkeep.rounds import Rounds
 
 _LOOK_EVERY_S: Final = 1_800.0
 
@@ -31,29 +26,18 @@ class SegmentJoining:
         self._store = store
         self._clock = clock
         self._is_busy = is_busy
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds("joining", self.look, _LOOK_EVERY_S)
         self.joined = 0
         """Segments joined since start, for metrics."""
 
     def start(self) -> None:
         """Begins on the running event loop."""
         if isinstance(self._store.journal, ObjectJournal):
-            self._task = asyncio.create_task(self._run(), name="joining")
+            self._rounds.start()
 
     async def stop(self) -> None:
         """Stops; what was not ended is done by the next look."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self.look()
-            except (SamsynError, OSError, *FAULTS) as problem:
-                log.warning("joining-failed", extra={"error": type(problem).__name__})
-            await asyncio.sleep(_LOOK_EVERY_S)
+        await self._rounds.stop()
 
     async def look(self) -> int:
         """Joins what is ready; how many segments were."""

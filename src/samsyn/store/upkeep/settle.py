@@ -10,7 +10,6 @@ is. Late instances make a new version, which begins with the bytes of the one be
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -30,6 +29,7 @@ from samsyn.store.packing.extents import Codec, Shape
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 from samsyn.store.upkeep.recompress import Recompression, SeriesFacts, facts_of, frames_of
+from samsyn.store.upkeep.rounds import Rounds
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Settling:
         self._quiet_s = quiet_s
         self._is_busy = is_busy
         self._put_off: dict[int, float] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds("settling", self.look, _LOOK_EVERY_S)
         self.series = 0
         self.instances = 0
         """Settled since start, for metrics."""
@@ -71,22 +71,11 @@ class Settling:
     def start(self) -> None:
         """Begins on the running event loop; does nothing when it is switched off."""
         if self._quiet_s:
-            self._task = asyncio.create_task(self._run(), name="settling")
+            self._rounds.start()
 
     async def stop(self) -> None:
         """Stops; what is unfinished is begun anew after the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self.look()
-            except (SamsynError, OSError, *FAULTS) as problem:
-                log.warning("settling-failed", extra={"error": type(problem).__name__})
-            await asyncio.sleep(_LOOK_EVERY_S)
+        await self._rounds.stop()
 
     async def look(self) -> int:
         """Settles what is quiet now; how many series were. What fails is told in the log and put off."""

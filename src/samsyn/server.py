@@ -272,7 +272,10 @@ class Server:
         self._outbound = httpx.AsyncClient(trust_env=False, timeout=10.0)
         login = self._settings.login
         subjects, fhir = self._connections.backends(), f"{self._base}/fhir"
-        self._smart = smart_authority(self._settings, subjects, self._rooms, clock, fhir, self._address)
+        lives = self._sessions.goes_on
+        self._smart = smart_authority(
+            self._settings, subjects, self._rooms, clock, fhir, self._address, lives
+        )
         self._directory, demo = staff_directory(national), self._base + DEMO_IDP_PATH
         elsewhere = self._directory is not None
         party = sign_on(login, self._address, demo, self._outbound, clock, self._rooms, elsewhere)
@@ -341,6 +344,7 @@ class Server:
                     filing=self._filing,
                     subscriptions=SubscriptionRegister(self._store, self._clock, self._connections),
                     smart=self._smart,
+                    origins=tuple(each for app in self._settings.app for each in app.cors_origins),
                 )
             ),
         ]

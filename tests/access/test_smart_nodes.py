@@ -59,7 +59,8 @@ def test_each_step_may_come_to_another_node_and_each_secret_counts_once() -> Non
         "client_id": "app",
         "code_verifier": VERIFIER,
     }
-    token, told = other.redeem(form, None)
+    issued = other.redeem(form, None)
+    token, told = issued.access, issued.grant
     assert told == grant == one.find(token)
     assert told.encounter == "besök-17"
     with pytest.raises(OAuthRefusal):
@@ -74,7 +75,7 @@ def test_a_session_that_ends_at_one_node_ends_its_apps_at_all() -> None:
     address, _ = one.approved(one.asked(APP, asked_with(launch)), subject, 7, "a" * 32)
     code = address.partition("code=")[2].partition("&")[0]
     form = {"code": code, "redirect_uri": BACK, "client_id": "app", "code_verifier": VERIFIER}
-    token, _ = one.redeem(form, None)
+    token = one.redeem(form, None).access
     assert other.find(token) is not None
     other.forget_session(subject.session_id)
     assert one.find(token) is None

@@ -21,6 +21,7 @@ from samsyn.access.authentication.shared_sessions import SharedSessions
 from samsyn.access.authentication.sign_on import sign_on
 from samsyn.access.authentication.smart.registered import smart_authority
 from samsyn.access.authentication.tokens import Tokens
+from samsyn.access.facts import Policy
 from samsyn.access.followup.elsewhere import Elsewhere
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
@@ -75,7 +76,7 @@ from samsyn.patients.corrections import LATE_OBJECT
 from samsyn.patients.guardian_file import GuardianFile
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
-from samsyn.providers.contracts import ContractPartners
+from samsyn.providers.contracts import ContractPartners, releases
 from samsyn.render.children import DecodingChildren
 from samsyn.render.pictures import Pictures
 from samsyn.render.transcoding import Transcoder
@@ -209,6 +210,7 @@ class Server:
             blocks_known=lambda: self._blocks.is_known(),
             local_issuers=self._connections.local_issuers,
             choices=SharedChoices(shared) if shared is not None else None,
+            policy=Policy(releases=releases(self._settings)),
         )
         national, registers = self._settings.national, self._gatekeeper.registers
         self._blocks = block_replica(national, store, clock, registers)

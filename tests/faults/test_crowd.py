@@ -15,7 +15,7 @@ from samsyn.wire.assembly import encode_message
 from samsyn.wire.negotiation import Implementation, own_user_information
 from samsyn.wire.pdu import AssociateRequest, ProposedContext
 from tests.dimse.stage import CT, EXPLICIT, IMPLICIT, VERIFICATION, encoded, image
-from tests.faults.test_kill import free_ports
+from tests.ports import free_ports
 from tests.scratch import Running, start_with_config
 
 pytestmark = pytest.mark.slow

@@ -18,6 +18,7 @@ import pytest
 
 from bench import objects
 from bench.dimse_load import Association, Refused, message
+from tests.ports import free_ports
 from tests.scratch import Running, start_with_config
 
 WAITS_FOR_ANY_DISK = "from samsyn.store import writer; writer._QUICK_S = 60.0"
@@ -74,14 +75,6 @@ def associated(port: int, sop_class: str) -> Association:
     """An association of the bench's sender for one class."""
     where = {"host": "127.0.0.1", "port": port, "called": "SAMSYN", "calling": "BENCH"}
     return Association(where, [sop_class], objects.EXPLICIT_LITTLE)
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def store_until_cut(

@@ -21,12 +21,12 @@ from tests.faults.test_kill import (
     Ledger,
     associated,
     check,
-    free_ports,
     lost_reports,
     oru,
     report_until_cut,
     store_until_cut,
 )
+from tests.ports import free_ports
 from tests.scratch import Running, start_with_config
 
 pytestmark = pytest.mark.slow

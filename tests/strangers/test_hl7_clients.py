@@ -15,6 +15,7 @@ import pytest
 from hl7.client import MLLPClient
 
 from tests.hl7v2.messages import message, msh, obr, obx, oru, pid, segment
+from tests.ports import free_ports
 from tests.scratch import Running, start_with_config
 
 pytestmark = pytest.mark.slow
@@ -135,14 +136,8 @@ def memory_kib(pid_number: int) -> int:
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_no_accepted_message_is_lost_by_kill_9(tmp_path: Path) -> None:
-    http, mllp = free_port(), free_port()
+    http, mllp = free_ports(2)
     config = tmp_path / "samsyn.toml"
     config.write_text(
         f"[data]\nfolder = {json.dumps(str(tmp_path / 'data'))}\n[dicom]\nport = 0\n[http]\nport = {http}\n"

@@ -8,7 +8,6 @@ came to Samsyn another way has every element with its value.
 import hashlib
 import json
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from pydicom import dcmread
 from pydicom.filebase import DicomBytesIO
 
 from samsyn.wire.multipart import MultipartReader, PartData, PartEnd, boundary_of, parse_media_type
+from tests.ports import free_ports
 from tests.scratch import Running, start_with_config
 from tests.strangers.dicom_samples import Sample, data_set_of, samples
 
@@ -89,14 +89,6 @@ name = "Klara Röntgen City"
 name = "stranger"
 sha256 = "{strangers_digest}"
 """
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 @dataclass(frozen=True)

@@ -254,8 +254,8 @@ class RawPeer:
         except (asyncio.IncompleteReadError, ConnectionError):
             return b""
 
-    async def closed(self, timeout_s: float = PATIENCE_S) -> bool:
-        """Whether the other side closes."""
+    async def closed(self, timeout_s: float = 20.0) -> bool:
+        """Whether the other side closes: well before a limit that would close anything (ASSOCIATE_TIMEOUT_S)."""
         try:
             async with asyncio.timeout(timeout_s):
                 while await self.reader.read(65536):

@@ -28,6 +28,7 @@ from tests.contracts.stage import KLARA, NORD, Stage
 from tests.doors.instance import Instance, running
 from tests.hl7v2.messages import meant, pid
 from tests.ports import free_port
+from tests.waiting import PATIENCE_S
 
 TOLVAN, AGDA = "191212121212", "199001012385"
 WHEN = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
@@ -115,7 +116,7 @@ class Stranger:
         return [f"{peek(each).code} {peek(each).trigger}" for each in self.got]
 
 
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -9,6 +9,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from tests.scratch import Running
 from tests.strangers.dicom_samples import Sample, samples, send_as_they_are
+from tests.waiting import PATIENCE_S
 
 pynetdicom = pytest.importorskip("pynetdicom")
 from pynetdicom import AE, build_role, evt  # noqa: E402
@@ -200,7 +201,7 @@ def test_storage_commitment_is_answered_on_the_same_association(
         wanted, 1, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
     )
     assert status.Status == 0x0000
-    event_type, report = reports.get(timeout=20)
+    event_type, report = reports.get(timeout=PATIENCE_S)
     association.release()
     assert event_type == 2
     assert report.TransactionUID == "2.25.4711"

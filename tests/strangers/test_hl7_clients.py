@@ -17,6 +17,7 @@ from hl7.client import MLLPClient
 from tests.hl7v2.messages import message, msh, obr, obx, oru, pid, segment
 from tests.ports import free_ports
 from tests.scratch import Running, start_with_config
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 
@@ -150,10 +151,13 @@ def test_no_accepted_message_is_lost_by_kill_9(tmp_path: Path) -> None:
     for cycle in range(int(os.environ.get("SAMSYN_KILL_CYCLES", "2"))):
         server = start_with_config(config, tmp_path / "log", http)
         try:
-            deadline = time.monotonic() + 0.3 + rng.random() * 0.5
+            before, pause_s = len(accepted), 0.3 + rng.random() * 0.5
             with concurrent.futures.ThreadPoolExecutor(4) as pool:
                 senders = [pool.submit(send_until_cut, mllp, f"K{cycle}-{n}", accepted) for n in range(4)]
-                time.sleep(max(deadline - time.monotonic(), 0))
+                deadline = time.monotonic() + PATIENCE_S
+                while len(accepted) < before + 10 and time.monotonic() < deadline:
+                    time.sleep(0.02)
+                time.sleep(pause_s)
                 server.kill()
                 for sender in senders:
                     sender.result()

@@ -24,6 +24,7 @@ from samsyn.wire.multipart import MultipartReader, PartData, PartEnd, boundary_o
 from tests.ports import free_ports
 from tests.scratch import Running, start_with_config
 from tests.strangers.dicom_samples import Sample, data_set_of, samples
+from tests.waiting import PATIENCE_S
 
 ORTHANC = shutil.which("Orthanc", path="/usr/sbin:/usr/bin:/usr/local/bin")
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
@@ -198,7 +199,7 @@ def start_orthanc(folder: Path, ports: tuple[int, int], samsyn_dicom: int, samsy
     (folder / "orthanc.json").write_text(json.dumps(config))
     with (folder / "orthanc.log").open("ab") as log:
         process = subprocess.Popen([str(ORTHANC), str(folder / "orthanc.json")], stdout=log, stderr=log)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 2 * PATIENCE_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
             if httpx.get(f"http://127.0.0.1:{ports[0]}/system", timeout=2).status_code == 200:

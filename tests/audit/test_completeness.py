@@ -17,12 +17,14 @@ from tests.scratch import Running
 from tests.waiting import PATIENCE_S
 
 pynetdicom = pytest.importorskip("pynetdicom")
-from pynetdicom import AE, build_role, evt  # noqa: E402
+from pynetdicom import build_role, evt  # noqa: E402
 from pynetdicom.sop_class import (  # noqa: E402
     StudyRootQueryRetrieveInformationModelFind,
     StudyRootQueryRetrieveInformationModelGet,
     StudyRootQueryRetrieveInformationModelMove,
 )
+
+from tests.pynetdicom_paused import AE  # noqa: E402
 
 pytestmark = pytest.mark.slow
 

@@ -17,11 +17,12 @@ from tests.scratch import Running
 from tests.waiting import PATIENCE_S
 
 pynetdicom = pytest.importorskip("pynetdicom")
-from pynetdicom import AE  # noqa: E402
 from pynetdicom.sop_class import (  # noqa: E402
     KeyObjectSelectionDocumentStorage,
     StudyRootQueryRetrieveInformationModelFind,
 )
+
+from tests.pynetdicom_paused import AE  # noqa: E402
 
 pytestmark = pytest.mark.slow
 

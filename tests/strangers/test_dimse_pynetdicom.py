@@ -12,7 +12,7 @@ from tests.strangers.dicom_samples import Sample, samples, send_as_they_are
 from tests.waiting import PATIENCE_S
 
 pynetdicom = pytest.importorskip("pynetdicom")
-from pynetdicom import AE, build_role, evt  # noqa: E402
+from pynetdicom import build_role, evt  # noqa: E402
 from pynetdicom.pdu import A_ASSOCIATE_RJ  # noqa: E402
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation  # noqa: E402
 from pynetdicom.sop_class import (  # noqa: E402
@@ -23,6 +23,8 @@ from pynetdicom.sop_class import (  # noqa: E402
     StudyRootQueryRetrieveInformationModelGet,
     Verification,
 )
+
+from tests.pynetdicom_paused import AE  # noqa: E402
 
 pytestmark = [pytest.mark.slow]
 

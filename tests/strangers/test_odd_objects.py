@@ -25,11 +25,13 @@ from tests.scratch import Running, start_with_config
 from tests.strangers.odd_objects import PRIVATE_CLASS, Form, Odd, generated, of_packages
 
 pynetdicom = pytest.importorskip("pynetdicom")
-from pynetdicom import AE, _config, build_role, evt  # noqa: E402
+from pynetdicom import _config, build_role, evt  # noqa: E402
 from pynetdicom.sop_class import (  # noqa: E402
     StudyRootQueryRetrieveInformationModelGet,
     StudyRootQueryRetrieveInformationModelMove,
 )
+
+from tests.pynetdicom_paused import AE  # noqa: E402
 
 pytestmark = [pytest.mark.slow]
 GENERATED = int(os.environ.get("SAMSYN_ODD_OBJECTS", "240"))

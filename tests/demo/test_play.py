@@ -23,6 +23,7 @@ from samsyn_demo.region import Ports, settings_toml
 from samsyn_demo.senders.options import today
 from tests.ports import free_ports
 from tests.scratch import Running, environment, start_with_config
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 
@@ -172,7 +173,7 @@ def test_killed_outright_it_takes_its_processes_along(region: Region) -> None:
     assert any(progress.get("done") for progress in lines(process))
     process.kill()
     ended(process)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while alive(region.folder) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert alive(region.folder) == []

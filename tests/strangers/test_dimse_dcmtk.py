@@ -200,7 +200,7 @@ def sink(tmp_path: Path) -> Iterator[Path]:
         yield folder
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE_S)
 
 
 def test_movescu_moves_every_object_byte_for_byte(scratch: Running, stored: list[Sample], sink: Path) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,6 +28,7 @@ from tests.contracts.index_service import IndexService, Row
 from tests.hl7v2.messages import message, msh, obr, obx, pid
 from tests.indexes import forget_index
 from tests.reports.house import OTHER_RIS, RIS, House
+from tests.waiting import until
 
 TOLVAN, AGDA, RESERVE = "191212121212", "199001012385", "991981000010"
 SLL = f"{RESERVE}^^^&1.2.752.97.3.1.3&ISO"
@@ -106,12 +107,6 @@ class Stage:
     def own(self) -> dict[Row, str]:
         """What the index knows, without the region's shared source system."""
         return {row: recent for row, recent in self.service.known.items() if row[1] != REGION}
-
-
-async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture

@@ -35,6 +35,11 @@ class SeriesShown:
     is_document: bool
     is_viewable: bool
 
+    @property
+    def has_pictures(self) -> bool:
+        """Whether there is something to look at; what only goes with pictures is named, and opened nowhere."""
+        return self.is_viewable or self.is_document
+
 
 class SeriesLists:
     """Lists series through the View."""

@@ -22,6 +22,7 @@ from samsyn.endpoints.viewer.series import SeriesLists, SeriesShown, diagnostic_
 from samsyn.endpoints.viewer.visits import OWN_RECORD, Endpoint, PatientAnswer, PatientVisit, Visits
 from samsyn.endpoints.viewer.wording import day
 from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotFound, NotSupported
+from samsyn.render.orientation import UNTOLD
 from samsyn.render.pictures import Stack
 from samsyn.render.words import Picture, PictureFormat, PictureOptions, Window
 from samsyn.reports.examination import Examination
@@ -134,6 +135,7 @@ class PicturePages:
         await self._write(there, found.series)
         words, who, stack = there.visit.words, there.shown, found.stack
         first = next((frame.window for frame in stack.frames if frame.window), None)
+        sides = stack.frames[0].sides if stack.frames else UNTOLD
         base = f"{there.base}e/{there.visit.path('mark')}/s/{found.series.place}"
         told = {
             "caption": {
@@ -145,12 +147,15 @@ class PicturePages:
                 "note": words("pictures.not_diagnostic"),
             },
             "frames": [
-                {"url": f"{base}/{index}", **({"window": _told(frame.window)} if frame.window else {})}
+                {"url": f"{base}/{index}"}
+                | ({"window": _told(frame.window)} if frame.window else {})
+                | ({"sides": frame.sides} if frame.sides != sides else {})
                 for index, frame in enumerate(stack.frames)
             ],
             "modality": stack.modality or found.series.modality,
             "window": _told(first) if first else None,
             "inverted": stack.inverted,
+            "sides": sides,
             "frame_time_ms": stack.frame_time_ms,
             "start": stack.start,
         }

@@ -525,6 +525,8 @@ MAX_SCOPES: Final = 100
 """SMART scopes of one request: an app that names every kind for itself has some thirty."""
 SMART_TOKEN_S: Final = 3_600
 """Life of an app's token, s; it ends before with the log-in session that it belongs to."""
+OFFLINE_DAYS: Final = 365
+"""Longest that a private person lets an app go on by itself, days: once a year he says so again."""
 BACKEND_TOKEN_S: Final = 300
 """Life of a server's token, s: the guide's longest; a server asks for a new one."""
 ASSERTION_S: Final = 300

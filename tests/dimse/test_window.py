@@ -1,6 +1,5 @@
 """Asynchronous operations (PS3.7 D.3.3.3): who asks for a window may send on before the answers are there."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -130,9 +129,9 @@ async def test_a_peer_that_goes_away_gives_its_memory_back(stage: Stage) -> None
     peer.writer.write(stores(1, 40))
     await peer.writer.drain()
     peer.writer.transport.abort()
-    async with asyncio.timeout(10):
-        while stage.door.open_associations or stage.door.budget.left_bytes != limits.MAX_ARRIVING_BYTES:
-            await asyncio.sleep(0.01)
+    await stage.until(
+        lambda: not stage.door.open_associations and stage.door.budget.left_bytes == limits.MAX_ARRIVING_BYTES
+    )
 
 
 async def test_without_a_window_answers_come_in_order(stage: Stage) -> None:

@@ -198,7 +198,7 @@ async def test_pages_are_prepared_while_nothing_is_sent_and_a_crash_leaves_them_
     file = tmp_path / "journal" / "00000001.journal"
     await store.commit(add_message("first"), b"a" * 3_000_000)
     used = file.stat().st_size
-    for _ in range(100):
+    for _ in range(1_200):
         await asyncio.sleep(0.05)
         if file.stat().st_size > used:
             break

@@ -200,6 +200,7 @@ class Writer:
             and size <= _AT_ONCE_BYTES
             and self._append_s < _QUICK_S
             and self._queue.empty()
+            and not self._coming
             and self._put_off is None
             and not self._unsettled
         )

@@ -29,7 +29,8 @@ from samsyn.wire.user_information import RoleSelection
 from tests.dimse.clips import FRAME, ULTRASOUND, clip, frame, large_begins_at, pieces, streamed
 from tests.dimse.stage import CT, EXPLICIT, QUERY_CONTEXTS, STUDY_GET, RawPeer, Stage, identifier
 from tests.dimse.test_retrieval import GET_CONTEXTS, ROLES, Destination, get
-from tests.faults.test_kill import CONFIG, TOKEN, free_ports
+from tests.faults.test_kill import CONFIG, TOKEN
+from tests.ports import free_ports
 from tests.scratch import Running, start_with_config
 
 FRAMES = 600

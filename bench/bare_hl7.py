@@ -23,7 +23,10 @@ ROWS = {
     "patient": ("patient_key INTEGER PRIMARY KEY, name, birth_date, sex", 1),
     "identifier": ("value, patient_key, PRIMARY KEY(value, patient_key)", 1),
     "name_word": ("word, patient_key, PRIMARY KEY(word, patient_key)", 4),
-    "report": ("report_key INTEGER PRIMARY KEY, patient_key, accession, filler, status, result_time, title, text", 1),
+    "report": (
+        "report_key INTEGER PRIMARY KEY, patient_key, accession, filler, status, result_time, title, text",
+        1,
+    ),
     "order_event": ("event_key INTEGER PRIMARY KEY, patient_key, placer, accession", 1),
     "log": ("log_key INTEGER PRIMARY KEY, patient_key, sender, accession", 1),
     "message": ("message_key INTEGER PRIMARY KEY, control_id UNIQUE, record_offset, length, received", 1),
@@ -50,7 +53,8 @@ class Intake:
         for number, place in enumerate(_LOOKED_FOR):
             self._index.execute(f"CREATE INDEX looked_for_{number} ON {place}")
         self._inserts = {
-            table: f"INSERT INTO {table} VALUES({', '.join('?' * len(self._columns(table)))})" for table in ROWS
+            table: f"INSERT INTO {table} VALUES({', '.join('?' * len(self._columns(table)))})"
+            for table in ROWS
         }
         self._offset = self._key = 0
         self._waiting: list[tuple[asyncio.Transport, bytes]] = []

@@ -89,6 +89,20 @@ async def test_who_sends_alone_finds_each_object_as_soon_as_he_is_answered(
     assert stage.door.budget.left_bytes == limits.MAX_ARRIVING_BYTES
 
 
+async def test_a_fault_of_our_own_in_one_object_costs_neither_the_association_nor_memory(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumbles(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    async with await stage.connect() as requestor:
+        with monkeypatch.context() as patch:
+            patch.setattr(stage.door._storage._intake, "receive_at_once", stumbles)
+            assert (await store(requestor, image())).status == 0
+        assert (await store(requestor, image(SOPInstanceUID="2.25.101"))).status == 0
+    assert stage.door.budget.left_bytes == limits.MAX_ARRIVING_BYTES
+
+
 @pytest.mark.parametrize(
     ("envelope", "status"),
     [

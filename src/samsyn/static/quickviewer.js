@@ -286,7 +286,7 @@ class Quickviewer {
   listen() {
     const options = { signal: this.life.signal };
     this.retry.addEventListener("click", () => this.tryAgain(), options);
-    this.slider.addEventListener("input", () => this.go(Number(this.slider.value) - 1), options);
+    this.slider.addEventListener("input", () => this.step(Number(this.slider.value) - 1 - this.target), options);
     this.stage.addEventListener("keydown", (event) => this.key(event), options);
     this.stage.addEventListener("wheel", (event) => this.wheel(event), { ...options, passive: false });
     this.stage.addEventListener("contextmenu", (event) => event.preventDefault(), options);
@@ -800,8 +800,23 @@ class Quickviewer {
   }
 
   step(count) {
+    const before = this.target;
     this.stopPlaying();
     this.go(this.target + count);
+    if (!this.series || !document.querySelector("[data-together]")?.checked) return;
+    const share = (this.target - before) / this.series.frames.length;
+    for (const other of viewers.values()) if (other !== this) other.follow(share);
+  }
+
+  /** Another stack of the page has moved by this share of itself; what is less than a picture is kept for the next. */
+  follow(share) {
+    if (!this.series) return;
+    this.owed = (this.owed ?? 0) + share * this.series.frames.length;
+    const whole = Math.round(this.owed);
+    if (!whole) return;
+    this.owed -= whole;
+    this.stopPlaying();
+    this.go(this.target + whole);
   }
 
   wheel(event) {

@@ -7,7 +7,7 @@ patient stands in it. Everything is read through the View of the moment; an open
 import json
 import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 from samsyn import limits
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.history import mark_of
+from samsyn.endpoints.viewer.reading import Beside
 from samsyn.endpoints.viewer.secure import PAGE_HEADERS, PAGE_POLICY
 from samsyn.endpoints.viewer.series import SeriesLists, SeriesShown, diagnostic_address
 from samsyn.endpoints.viewer.visits import OWN_RECORD, Endpoint, PatientAnswer, PatientVisit, Visits
@@ -59,6 +60,7 @@ class PicturePages:
         self._visits = visits
         self._series = series
         self._has_ohif = has_ohif
+        self._beside = Beside(deps, visits, series)
         self._kept: OrderedDict[tuple[str, str, int], Found] = OrderedDict()
 
     def routes(self) -> list[BaseRoute]:
@@ -83,7 +85,8 @@ class PicturePages:
 
     async def page(self, there: PatientVisit) -> Response:
         """The quick viewer on a page of its own, with the other series beside it."""
-        examination, _ = await self._examination(there)
+        examinations = await self._deps.history.examinations(there.view)
+        examination, _ = await self._examination(there, examinations)
         every = await self._series.of(there, examination)
         place = int(there.visit.path("place"))
         if not 1 <= place <= len(every):
@@ -97,6 +100,8 @@ class PicturePages:
             "diagnostic": self._has_ohif
             and there.visit.subject.reads_for_care
             and bool(diagnostic_address(examination)),
+            "changed": False,
+            **await self._beside.values(there, examinations, examination, every[place - 1]),
         }
         return self._visits.show_patient(there, "pictures.html", "pictures", values)
 
@@ -191,9 +196,11 @@ class PicturePages:
         media_type = "application/pdf" if is_pdf else "application/octet-stream"
         return Response(data, media_type=media_type, headers=headers)
 
-    async def _examination(self, there: PatientVisit) -> tuple[Examination, str]:
+    async def _examination(
+        self, there: PatientVisit, every: Sequence[Examination] | None = None
+    ) -> tuple[Examination, str]:
         mark = there.visit.path("mark")
-        for examination in await self._deps.history.examinations(there.view):
+        for examination in every or await self._deps.history.examinations(there.view):
             if mark_of(there.handle, examination.reference) == mark:
                 return examination, mark
         raise NotFound

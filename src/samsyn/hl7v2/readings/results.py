@@ -177,7 +177,7 @@ def report_text(texts: TextLines, rules: ReportRules) -> str:
 
 def _plain_lines(segments: Sequence[Segment]) -> list[str]:
     """A line for each segment where nothing has to be cut or unescaped in any; else none."""
-    if not all([segment.grammar.is_plain for segment in segments]):
+    if not all(segment.grammar.is_plain for segment in segments):
         return []
     lines = column(segments, 5)
     return ["" if line == '""' else line for line in lines] if '""' in lines else lines

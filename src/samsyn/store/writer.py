@@ -104,6 +104,8 @@ class Writer:
         self._in_doubt: tuple[Position, Position] | None = None
         """Begin and end of what the journal got while the index was lost: it counts if the index says so."""
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._coming: dict[asyncio.AbstractEventLoop, list[_Item]] = {}
+        """What was submitted in this turn of a loop; see `_hand_over`."""
         self._put_off: _Item | None = None
         """Taken from the queue, and the first of the next batch."""
         self._failure: StoreFailed | None = None
@@ -155,7 +157,7 @@ class Writer:
         """
         if self._failure is not None:
             raise self._failure
-        if self._queue.qsize() >= limits.COMMIT_QUEUE:
+        if self._queue.qsize() + sum(map(len, self._coming.values())) >= limits.COMMIT_QUEUE:
             raise OutOfResources("COMMIT_QUEUE: too many records wait for the disk")
         self._in_a_row = self._in_a_row + 1 if sender == self._sender else 0
         self._sender = sender
@@ -164,8 +166,25 @@ class Writer:
         sha256, checksum = await _digests(body) if body is not None else ("", None)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Committed[T]] = loop.create_future()
-        self._queue.put(_Item(decide, body, sha256, checksum, ahead, loop, future))
+        item = _Item(decide, body, sha256, checksum, ahead, loop, future)
+        if self._in_a_row >= _ALONE_AFTER:
+            self._queue.put(item)
+        else:
+            self._hand_over_later(loop, item)
         return await future
+
+    def _hand_over_later(self, loop: asyncio.AbstractEventLoop, item: _Item) -> None:
+        """Lets the thread have it when whatever else comes in this turn of the loop has come: woken by the first, the
+        thread would take the interpreter from the others and make a turn of its own for one."""
+        coming = self._coming.get(loop)
+        if coming is None:
+            coming = self._coming[loop] = []
+            loop.call_soon(self._hand_over, loop)
+        coming.append(item)
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        for item in self._coming.pop(loop, ()):
+            self._queue.put(item)
 
     def goes_at_once(self, sender: str, size: int) -> bool:
         """Whether `commit_at_once` makes sense for a body of `size` bytes of a session that waits for each answer.
@@ -181,6 +200,7 @@ class Writer:
             and size <= _AT_ONCE_BYTES
             and self._append_s < _QUICK_S
             and self._queue.empty()
+            and not self._coming
             and self._put_off is None
             and not self._unsettled
         )
@@ -238,6 +258,8 @@ class Writer:
     def stop(self) -> None:
         """Finishes what waits, then ends the thread."""
         self.settle()
+        for loop in tuple(self._coming):
+            self._hand_over(loop)
         self._queue.put(_STOP)
         self._thread.join()
 
@@ -248,7 +270,14 @@ class Writer:
                 return
             batch = [first]
             with self._turn:
-                self._commit(batch)
+                try:
+                    self._commit(batch)
+                except Exception as problem:
+                    # Without this thread nobody would be answered any more, these and whoever comes.
+                    log.exception("store-failed", extra={"error": type(problem).__name__})
+                    self._failure = StoreFailed(str(problem))
+                    for item in batch:
+                        item.answer = self._failure
             self._answer(batch)
             if self._stopping:
                 return
@@ -273,6 +302,8 @@ class Writer:
                 pass
         except StoreFailed as problem:
             self._failure = problem
+        except OSError as problem:  # the disk does not even tell how much room it has
+            self._failure = StoreFailed(f"journal: {problem.strerror}")
 
     def _gather(self, batch: list[_Item]) -> None:
         """Adds what waits, when the index is this node's: whatever came while others had it shares the sync. A spooled

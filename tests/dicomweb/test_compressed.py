@@ -1,6 +1,7 @@
 """Metadata of a series go out ready-compressed to who takes gzip, and say what they say otherwise."""
 
 import gzip
+import json
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,23 @@ async def test_who_takes_gzip_gets_the_same_metadata_compressed(house: House, pa
         assert gzip.decompress(packed) == plain
         assert len(packed) < len(plain) / 4
     assert len(kept(house)) == 1
+
+
+@pytest.mark.parametrize("path", [STUDY, SERIES])
+async def test_a_large_answer_in_pieces_is_the_same(
+    house: House, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house.client() as client:
+        await store(client, [image_file(n) for n in range(1, 20)])
+        await store(client, [image_file(n, SeriesInstanceUID="2.25.12") for n in range(20, 30)])
+    _, whole = await asked(house, f"{path}/metadata", "identity")
+    monkeypatch.setattr("samsyn.endpoints.dicomweb.objects.WINDOW_BYTES", 0)
+    monkeypatch.setattr("samsyn.store.marked.WINDOW_BYTES", 1_000)
+    _, pieces = await asked(house, f"{path}/metadata", "identity")
+    assert pieces == whole
+    models = json.loads(pieces)
+    assert len(models) == (29 if path == STUDY else 19)
+    assert b"samsyn-base:" not in pieces
 
 
 async def test_what_came_later_is_in_it(house: House) -> None:

@@ -173,7 +173,7 @@ async def test_a_settled_series_is_two_files(house: House) -> None:
     with ThreadPoolExecutor(1) as executor:
         documents = Documents(house.store, executor, SystemClock())
         await documents.prepare("2.25.610", 0.0)
-        [before] = (house.store.folder / "derived" / "metadata").rglob("*.json*")
+        [before] = (house.store.folder / "derived" / "metadata").rglob("*.marked")
         content = before.read_bytes()
         await settle_all(house.store)
         assert await documents.series("2.25.610", 1, 30)

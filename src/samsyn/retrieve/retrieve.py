@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, TypeAlias
@@ -25,6 +26,7 @@ from samsyn.model.predicate import NO_ITEM, Item, holds
 from samsyn.model.streamed import StreamedData
 from samsyn.retrieve.known import FrameTable, KnownObjects
 from samsyn.retrieve.look import Look
+from samsyn.retrieve.metadata_pieces import MetadataInPieces
 from samsyn.store.checksum import Check, is_whole, reads_whole
 from samsyn.store.documents import BASE_MARK as BASE_MARK
 from samsyn.store.documents import Documents
@@ -37,6 +39,7 @@ from samsyn.store.index import (
 )
 from samsyn.store.index.port import IndexConnection
 from samsyn.store.large import is_large, leaving, small_value, value_span
+from samsyn.store.marked import Marked
 from samsyn.store.store import Store
 
 _CACHED_STUDIES = 256
@@ -470,18 +473,43 @@ class Retriever:
     ) -> bytes | None:
         """What `metadata` gives with `base` for BASE_MARK, in gzip, where that is kept ready: of one series of which
         this reader sees everything as it is. None = it is not."""
+        counts = await self._shown_as_kept(view, study_uid, series_uid)
+        if len(counts) != 1:
+            return None
+        [(uid, count)] = counts.items()
+        key = self._store.peek(lambda connection: instance_rows.series_key(connection, uid))
+        return await self._documents.compressed(uid, key, count, base)
+
+    async def metadata_kept(
+        self, view: View, study_uid: str, series_uid: str, base: str
+    ) -> MetadataInPieces | None:
+        """What `metadata` gives with `base` for BASE_MARK, from where it is kept, when this reader sees everything of
+        the study or series as it is. None = it is not kept so. `pieces` ends within limits.VIEW_SECONDS of a block."""
+        counts = await self._shown_as_kept(view, study_uid, series_uid)
+        documents: list[Marked] = []
+        for uid, count in counts.items():
+            key = self._store.peek(partial(instance_rows.series_key, series_uid=uid))
+            document = await self._documents.kept(uid, key, count)
+            if document is None:
+                return None
+            documents.append(document)
+        if not documents:
+            return None
+        return MetadataInPieces(
+            documents, base.encode(), self._documents.executor, partial(self._still_shown, view, study_uid)
+        )
+
+    async def _shown_as_kept(self, view: View, study_uid: str, series_uid: str) -> dict[str, int]:
+        """Instances of each series, when this reader is to see their documents as they are; else nothing."""
         instances = await self.instances(view, study_uid, series_uid)
         item = self.item_of(view, study_uid)
-        uids = {instance.series_uid for instance in instances}
-        if len(uids) > 1 or self.amendments_of(view, study_uid) or self._rejected(view, item, study_uid):
-            return None
+        if self.amendments_of(view, study_uid) or self._rejected(view, item, study_uid):
+            return {}
         if not sees_protected(view.subject) and self._store.peek(
             partial(_is_protected, key=item.patient_key)
         ):
-            return None
-        uid = uids.pop()
-        key = self._store.peek(lambda connection: instance_rows.series_key(connection, uid))
-        return await self._documents.compressed(uid, key, len(instances), base)
+            return {}
+        return Counter(instance.series_uid for instance in instances)
 
     async def _metadata(self, view: View, study_uid: str, series_uid: str, sop_instance_uid: str) -> bytes:
         instances = await self.instances(view, study_uid, series_uid, sop_instance_uid)
@@ -491,9 +519,7 @@ class Retriever:
             # Documents of series hold what is rejected too.
             shown = [await self._documents.instance(instance) for instance in instances]
             return b"[" + b",".join(shown) + b"]"
-        counts: dict[str, int] = {}
-        for instance in instances:
-            counts[instance.series_uid] = counts.get(instance.series_uid, 0) + 1
+        counts = Counter(instance.series_uid for instance in instances)
         parts = [await self._series_document(uid, count) for uid, count in counts.items()]
         return b"[" + b",".join(parts) + b"]"
 

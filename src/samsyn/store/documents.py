@@ -1,10 +1,11 @@
 """Derived documents: what can be made again from the journal at any time, kept as files for fast reading.
 
 A series' metadata document is the DICOM JSON of its instances, in order, parted by commas (no brackets). Every
-BulkDataURI in it starts with BASE_MARK, which the door replaces by its own address.
+BulkDataURI in it starts with BASE_MARK, which the door replaces by its own address; where, is kept with it (`marked`).
 """
 
 import asyncio
+import contextlib
 import gzip
 import hashlib
 import os
@@ -16,14 +17,16 @@ from typing import Final
 from samsyn import limits
 from samsyn.clock import Clock
 from samsyn.dicom.json import to_dicom_json
+from samsyn.errors import DamagedData
 from samsyn.model.imaging import StoredInstance
-from samsyn.store import large
+from samsyn.store import large, marked
 from samsyn.store.index import instance_rows
 from samsyn.store.store import Store
 
 BASE_MARK: Final = "samsyn-base:"
 """Stands for the address of the DICOMweb service in stored documents."""
 
+_MARK: Final = BASE_MARK.encode()
 _GZIP_LEVEL: Final = 3
 """Attributes of slices repeat themselves: higher levels take thrice the time and save a tenth more."""
 
@@ -41,30 +44,40 @@ class Documents:
 
     def __init__(self, store: Store, executor: Executor, clock: Clock) -> None:
         self._store = store
-        self._executor = executor
+        self.executor = executor
+        """Who reads from disk what is not at hand."""
         self._clock = clock
         self._folder = store.folder / "derived" / "metadata"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._bases: list[str] = []
 
     def _path(self, series_key: int, count: int) -> Path:
-        return self._folder / f"{series_key % 256:02x}" / f"{series_key}-{count}.json"
+        return self._folder / f"{series_key % 256:02x}" / f"{series_key}-{count}.marked"
 
     async def series(self, series_uid: str, series_key: int, count: int) -> bytes:
         """The document of a series with `count` instances; made now when it is not there yet."""
         path = self._path(series_key, count)
         loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._executor, path.read_bytes)
-        except FileNotFoundError:
-            pass
+        with contextlib.suppress(FileNotFoundError, DamagedData):
+            return await loop.run_in_executor(self.executor, marked.read, path)
         instances = await self._store.read(
             lambda connection: instance_rows.instances_of_series(connection, series_uid)
         )
-        document = await loop.run_in_executor(self._executor, self._make, instances)
+        document = await loop.run_in_executor(self.executor, self._make, instances)
         if len(instances) == count:
-            await loop.run_in_executor(self._executor, _write, path, document)
+            await loop.run_in_executor(self.executor, _write, path, marked.with_table(document, _MARK))
         return document
+
+    async def kept(self, series_uid: str, series_key: int, count: int) -> marked.Marked | None:
+        """The document of `series` as it lies on disk, to be sent from there; made now when it is not there yet. None:
+        it can not be kept."""
+        path = self._path(series_key, count)
+        loop = asyncio.get_running_loop()
+        for _ in range(2):
+            with contextlib.suppress(FileNotFoundError, DamagedData):
+                return await loop.run_in_executor(self.executor, marked.looked_up, path, _MARK)
+            await self.series(series_uid, series_key, count)
+        return None
 
     async def compressed(self, series_uid: str, series_key: int, count: int, base: str) -> bytes | None:
         """The JSON array of a series as the service at `base` sends it, in gzip (RFC 1952); made and kept when it is
@@ -76,13 +89,13 @@ class Documents:
         path = self._compressed_path(series_key, count, base)
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._executor, path.read_bytes)
+            return await loop.run_in_executor(self.executor, path.read_bytes)
         except FileNotFoundError:
             pass
         document = await self.series(series_uid, series_key, count)
-        packed = await loop.run_in_executor(self._executor, _packed, document, base)
+        packed = await loop.run_in_executor(self.executor, _packed, document, base)
         if self._path(series_key, count).exists():
-            await loop.run_in_executor(self._executor, _write, path, packed)
+            await loop.run_in_executor(self.executor, _write, path, packed)
         return packed
 
     def _compressed_path(self, series_key: int, count: int, base: str) -> Path:
@@ -92,7 +105,7 @@ class Documents:
     async def instance(self, instance: StoredInstance) -> bytes:
         """The DICOM JSON object of one instance."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, self._make, [instance])
+        return await loop.run_in_executor(self.executor, self._make, [instance])
 
     def _make(self, instances: list[StoredInstance]) -> bytes:
         return b",".join(self._json(instance) for instance in instances)
@@ -120,7 +133,7 @@ class Documents:
 
 
 def _packed(document: bytes, base: str) -> bytes:
-    whole = b"[" + document.replace(BASE_MARK.encode(), base.encode()) + b"]"
+    whole = b"[" + document.replace(_MARK, base.encode()) + b"]"
     return gzip.compress(whole, _GZIP_LEVEL, mtime=0)
 
 

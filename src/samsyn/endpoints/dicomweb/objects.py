@@ -24,6 +24,7 @@ from samsyn.exchange.gathering import Pieces
 from samsyn.model.imaging import StoredInstance
 from samsyn.model.streamed import StreamedData
 from samsyn.render.transcoding import Transcoder, can_be_native
+from samsyn.retrieve.metadata_pieces import WINDOW_BYTES, MetadataInPieces
 from samsyn.retrieve.read_ahead import GROUP_BYTES, ReadAhead
 from samsyn.retrieve.retrieve import BASE_MARK, Retriever
 from samsyn.wire.multipart import closing, part_head
@@ -186,6 +187,10 @@ class Objects:
             )
             if packed is not None:
                 return Answer(200, packed, DICOM_JSON, ((b"content-encoding", b"gzip"),), tag=tag)
+        if form == "json" and not target.sop_instance_uid:
+            kept = await self._retriever.metadata_kept(view, target.study_uid, target.series_uid, asked.base)
+            if kept is not None:
+                return await _from_kept(kept, tag)
         document = await self._retriever.metadata(
             view, target.study_uid, target.series_uid, target.sop_instance_uid
         )
@@ -240,6 +245,20 @@ class Objects:
             return self._retriever.stored_part(view, instance, offset + first, size)
 
         return Content(length, lambda: part(0, length), part)
+
+
+async def _from_kept(kept: MetadataInPieces, tag: bytes) -> Answer:
+    """Small ones leave in one write, larger ones window by window, without a copy."""
+    if kept.length <= WINDOW_BYTES:
+        return Answer(
+            200, b"".join([piece async for pieces in kept.pieces() for piece in pieces]), DICOM_JSON, tag=tag
+        )
+
+    async def body() -> AsyncIterator[Pieces]:
+        async for pieces in kept.pieces():
+            yield Pieces(pieces)
+
+    return Answer(200, body(), DICOM_JSON, length=kept.length, tag=tag)
 
 
 def _identity(instances: Sequence[StoredInstance]) -> bytes:

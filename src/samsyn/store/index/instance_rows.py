@@ -1,5 +1,6 @@
 """Reads of what is stored under a study."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from samsyn.model.imaging import BodyLocation, PixelLayout, StoredInstance
@@ -12,6 +13,8 @@ _COLUMNS: Final = (
     " pixel_length, pixel_rows, pixel_columns, samples, bits_allocated, bits_stored, signed, photometric,"
     " planar, frames, series_uid, study_uid, checksum"
 )
+_PIXELS: Final = slice(8, 19)
+"""Of the columns, those of the pixels' layout."""
 
 
 def study_facts(connection: IndexConnection, study_uid: str) -> tuple[int, Item, int] | None:
@@ -33,7 +36,7 @@ def instances_of_study(connection: IndexConnection, study_key: int) -> list[Stor
         " WHERE series.study_key = ? ORDER BY series.number, series.series_key, instance.number, sop_uid",
         (study_key,),
     )
-    found = [_instance(row) for row in rows]
+    found = _instances(rows)
     settled = settled_rows.series_of_study(connection, study_key)
     if not settled:
         return found
@@ -68,7 +71,7 @@ def instances_of_series(connection: IndexConnection, series_uid: str) -> list[St
         " WHERE series_uid = ? ORDER BY instance.number, sop_uid",
         (series_uid,),
     )
-    found = [_instance(row) for row in rows]
+    found = _instances(rows)
     if settled_rows.is_any(connection):
         key = connection.execute(
             "SELECT series_key FROM series WHERE series_uid = ?", (series_uid,)
@@ -115,7 +118,7 @@ def instance(connection: IndexConnection, sop_uid: str) -> StoredInstance | None
         " WHERE sop_uid = ?",
         (sop_uid,),
     ).fetchone()
-    return _instance(row) if row is not None else settled_rows.instance(connection, sop_uid)
+    return _instances([row])[0] if row is not None else settled_rows.instance(connection, sop_uid)
 
 
 def study_of_series(connection: IndexConnection, series_uid: str) -> str | None:
@@ -126,31 +129,49 @@ def study_of_series(connection: IndexConnection, series_uid: str) -> str | None:
     return row[0] if row else None
 
 
-def _instance(row: Any) -> StoredInstance:
-    pixels = None
-    if row[8] >= 0:
-        pixels = PixelLayout(
-            offset=row[8],
-            length=row[9],
-            rows=row[10],
-            columns=row[11],
-            samples=row[12],
-            bits_allocated=row[13],
-            bits_stored=row[14],
-            signed=bool(row[15]),
-            photometric=row[16],
-            planar=row[17],
-            frames=row[18],
+def _instances(rows: Iterable[Any]) -> list[StoredInstance]:
+    """Slices of a series have the same layout: it is made once."""
+    layouts: dict[tuple[Any, ...], PixelLayout | None] = {}
+    found: list[StoredInstance] = []
+    for row in rows:
+        values = tuple(row)
+        told = values[_PIXELS]
+        if told not in layouts:
+            layouts[told] = _layout(told)
+        uid, sop_class, syntax, number, segment, offset, length, sha256 = values[:8]
+        series_uid, study_uid, checksum = values[19:]
+        location = BodyLocation(segment, offset, length)
+        found.append(
+            StoredInstance(
+                uid,
+                sop_class,
+                syntax,
+                study_uid,
+                series_uid,
+                number,
+                location,
+                bytes.fromhex(sha256),
+                checksum,
+                layouts[told],
+            )
         )
-    return StoredInstance(
-        sop_instance_uid=row[0],
-        sop_class_uid=row[1],
-        transfer_syntax_uid=row[2],
-        study_uid=row[20],
-        series_uid=row[19],
-        number=row[3],
-        location=BodyLocation(row[4], row[5], row[6]),
-        sha256=bytes.fromhex(row[7]),
-        checksum=row[21],
-        pixels=pixels,
+    return found
+
+
+def _layout(told: tuple[Any, ...]) -> PixelLayout | None:
+    offset, length, rows, columns, samples, allocated, stored, signed, photometric, planar, frames = told
+    if offset < 0:
+        return None
+    return PixelLayout(
+        offset=offset,
+        length=length,
+        rows=rows,
+        columns=columns,
+        samples=samples,
+        bits_allocated=allocated,
+        bits_stored=stored,
+        signed=bool(signed),
+        photometric=photometric,
+        planar=planar,
+        frames=frames,
     )

@@ -57,7 +57,7 @@ CREATE TABLE instance(sop_uid TEXT PRIMARY KEY, series_key INTEGER, sop_class TE
   number INTEGER, content_date TEXT, content_time TEXT, segment INTEGER, body_offset INTEGER, length INTEGER,
   sha256 TEXT, checksum INTEGER, pixel_offset INTEGER, pixel_length INTEGER, pixel_rows INTEGER, pixel_columns INTEGER,
   samples INTEGER, bits_allocated INTEGER, bits_stored INTEGER, signed INTEGER, photometric TEXT,
-  planar INTEGER, frames INTEGER, sender TEXT, received TEXT) WITHOUT ROWID;
+  planar INTEGER, frames INTEGER, sender TEXT, received TEXT);
 CREATE INDEX instance_by_series ON instance(series_key);
 CREATE TRIGGER instance_counted AFTER INSERT ON instance BEGIN
   UPDATE series SET instance_count = instance_count + 1 WHERE series_key = NEW.series_key;

@@ -208,7 +208,7 @@ def open_reader(path: Path, objects: SeriesObjects | None = None) -> SqliteConne
     connection = _opened(f"file:{path}?mode=ro", objects or SeriesObjects(path.parent / "objects"), uri=True)
     connection.execute("PRAGMA query_only=1")
     connection.execute("PRAGMA case_sensitive_like=1")
-    connection.execute("PRAGMA mmap_size=1073741824")
+    connection.execute("PRAGMA mmap_size=2147418112")
     connection.execute("PRAGMA cache_size=-16384")
     connection.row_factory = sqlite3.Row
     return connection

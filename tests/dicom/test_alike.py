@@ -110,6 +110,33 @@ def test_values_that_change_under_the_same_headers_are_told_anew() -> None:
     assert [each.values[0x00081010] for each in seen] == ["MR1", "MR1", "MR2", "CT1"]
 
 
+def series(number: int, name: bytes) -> bytes:
+    """A slice of the series whose every text, UID and sequence has the name in it."""
+    return mr(number, station=name, more=REQUEST.replace(b"P1", name)).replace(b"2.25.33", b"2.25." + name)
+
+
+def test_what_stays_the_same_in_a_series_is_compared_and_not_read_again() -> None:
+    alike = Alike()
+    for name in (b"11", b"22", b"33"):
+        for number in range(101, 121):
+            data = series(number, name)
+            assert summarize(memoryview(data), EXPLICIT, alike) == summarize(data, EXPLICIT)
+        fixed = {tag: bytes(raw) for run in alike.runs.values() for tag, raw in run.fixed.items()}
+        assert fixed[0x00081010] == name
+        assert 0x00400275 in fixed
+        assert 0x00080018 not in fixed
+        assert alike.uids[0x0020000E][1] == f"2.25.{name.decode()}"
+
+
+def test_values_that_change_with_every_other_slice_are_not_taken_for_a_series() -> None:
+    alike = Alike()
+    for number in range(101, 140):
+        data = mr(number, station=b"%d" % (10 + number // 2))
+        assert summarize(data, EXPLICIT, alike) == summarize(data, EXPLICIT)
+    assert all(0x00081010 not in run.fixed for run in alike.runs.values())
+    assert any(tag == 0x00081010 for run in alike.runs.values() for tag, _, _ in run.values)
+
+
 def test_the_same_bytes_under_another_character_set_are_another_text() -> None:
     alike = Alike()
     names = [
@@ -177,7 +204,14 @@ def test_nothing_keeps_an_instance_in_memory() -> None:
     held += b"a bytearray that anybody has a view of can not grow"
     big = mr(1, station=b"y" * 3000, private=70_000)
     summarize(big, EXPLICIT, alike)
-    assert all(len(raw) <= 1024 for raw, _ in alike.texts_by(("ISO_IR 100",)).values())
+    assert all(len(raw) <= 1024 for run in alike.runs.values() for raw in run.fixed.values())
+    padded = (
+        mr(1)
+        .replace(b"2.25.22\0", b"2.25.22\0" + bytes(1200))
+        .replace(b"UI\x08\x002.25.22", b"UI\xb8\x042.25.22")
+    )
+    assert summarize(padded, EXPLICIT, alike).study_uid == "2.25.22"
+    assert all(len(raw) <= 1024 for raw, _ in alike.uids.values())
 
 
 def test_what_is_kept_of_a_source_is_bounded() -> None:
@@ -258,3 +292,14 @@ def test_whatever_came_before_a_data_set_is_told_as_if_it_were_the_first(series:
     summarize(mr(1), EXPLICIT, alike)
     for data in series:
         assert told(data, alike) == told(data, None)
+
+
+@given(_series(), st.lists(st.tuples(st.integers(0, 5), st.integers(1, 12)), max_size=5))
+def test_so_it_is_when_some_come_many_times(
+    series: Sequence[bytes], times: Sequence[tuple[int, int]]
+) -> None:
+    alike = Alike()
+    for which, how_often in times:
+        for _ in range(how_often):
+            data = series[which % len(series)]
+            assert told(data, alike) == told(data, None)

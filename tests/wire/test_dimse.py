@@ -2,6 +2,7 @@
 
 import contextlib
 import struct
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -53,6 +54,80 @@ def _feed(assembler: Assembler, data: bytes) -> list[Message]:
                 messages.append(message)
         position += 6 + length
     return messages
+
+
+def _told(decode: Callable[[bytearray], tuple[dimse.Command, bool]], data: bytearray) -> object:
+    try:
+        return decode(data)
+    except BadInput as error:
+        return error.detail
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 0xFFFF),
+            st.sampled_from(("1.2.3", "1.2.4", "1.2.40", "")),
+            st.sampled_from((None, 0, 77)),
+            st.sampled_from(("", "MOVER")),
+            st.booleans(),
+            st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=1),
+        ),
+        min_size=2,
+        max_size=6,
+    )
+)
+def test_a_command_is_read_the_same_whatever_came_before(
+    told: list[tuple[int, str, int | None, str, bool, list[tuple[int, int]]]],
+) -> None:
+    reader = dimse.CommandReader()
+    for message_id, uid, originator, mover, has_data, broken in told:
+        request = dimse.StoreRequest(message_id, CONTEXT.abstract_syntax, uid, 0, mover, originator)
+        data = bytearray(dimse.encode_command(request, has_data))
+        for place, byte in broken:
+            data[place % len(data)] = byte
+        assert _told(reader.decode, data) == _told(dimse.decode_command, data)
+
+
+def test_a_command_with_its_elements_in_another_order_is_read_the_same() -> None:
+    first, second = (
+        b"".join(
+            (
+                bytes((0, 0, 0x00, 0x10, 6, 0, 0, 0)) + b"1.2.%d\0" % number,
+                bytes((0, 0, 0x00, 0x01, 2, 0, 0, 0, 1, 0)),
+                bytes((0, 0, 0x10, 0x01, 2, 0, 0, 0, number, 0)),
+                bytes((0, 0, 0x00, 0x08, 2, 0, 0, 0, 0, 0)),
+            )
+        )
+        for number in (3, 4)
+    )
+    reader = dimse.CommandReader()
+    for data in (first, second):
+        assert reader.decode(bytearray(data)) == dimse.decode_command(data)
+
+
+@given(
+    st.integers(0, 0xFFFF),
+    st.sampled_from((0, 0xC123)),
+    strategies.uids | st.just(""),
+    strategies.uids | st.just(""),
+)
+def test_an_answer_to_a_store_has_its_elements_in_order(
+    message_id: int, status: int, of: str, uid: str
+) -> None:
+    elements = {
+        Element.COMMAND_FIELD: b"\x01\x80",
+        Element.MESSAGE_ID_RESPONDED: struct.pack("<H", message_id),
+        Element.DATA_SET_TYPE: b"\x01\x01",
+        Element.STATUS: struct.pack("<H", status),
+    }
+    for element, value in ((Element.AFFECTED_SOP_CLASS_UID, of), (Element.AFFECTED_SOP_INSTANCE_UID, uid)):
+        if value:
+            elements[element] = value.encode() + b"\0" * (len(value) % 2)
+    answer = dimse.StoreResponse(message_id, status, of, uid)
+    assert dimse.encode_command(answer, False) == encode_elements(
+        {int(key): raw for key, raw in elements.items()}
+    )
 
 
 @given(strategies.commands, st.booleans())

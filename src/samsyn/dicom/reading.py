@@ -5,11 +5,11 @@ last byte; nothing else about the content is judged here.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from samsyn.dicom.alike import MAX_ALIKE_BYTES, Alike, Element, Found
+from samsyn.dicom.alike import MAX_ALIKE_BYTES, Alike, Element, Found, Run
 from samsyn.dicom.charsets import DEFAULT_CHARSETS, decode_text, read_charsets
 from samsyn.dicom.requested import REQUEST_ATTRIBUTES, RequestElement
 from samsyn.dicom.structure import (
@@ -54,14 +54,20 @@ INDEXED_TAGS = frozenset(
 )
 """Tags whose text `summarize` returns."""
 
-_UIDS = (SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID)
 _PIXEL_FACTS = frozenset(
     {
         *(0x00280002, 0x00280004, 0x00280006, 0x00280008),  # samples, photometric, planar, frames
         *(0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280103),  # rows, columns, bits, sign
     }
 )
-_WANTED = INDEXED_TAGS | _PIXEL_FACTS | frozenset(_UIDS)
+_SHARED_UIDS = MappingProxyType(
+    {
+        SOP_CLASS_UID: "SOP Class UID",
+        STUDY_INSTANCE_UID: "Study Instance UID",
+        SERIES_INSTANCE_UID: "Series Instance UID",
+    }
+)
+_WANTED = INDEXED_TAGS | _PIXEL_FACTS | {SOP_INSTANCE_UID, *_SHARED_UIDS}
 _WANTED_LITTLE = MappingProxyType({(tag & 0xFFFF) << 16 | tag >> 16: tag for tag in _WANTED})
 """Tags as one little endian 32-bit number reads them, group in the low half."""
 _WANTED_KEYS_LITTLE = frozenset(_WANTED_LITTLE)
@@ -113,29 +119,37 @@ def summarize(data: bytes | memoryview, transfer_syntax_uid: str, alike: Alike |
     if syntax.deflated:
         data = inflate(data)
     if encoding is EXPLICIT_LITTLE_ENCODING:
-        found, pixel_offset, pixel_length = _walk_explicit_little(data, alike)
+        found, fresh, known, pixel_offset, pixel_length = _walk_explicit_little(data, alike)
     else:
         alike = None
         found, pixel_offset, pixel_length = _walk(data, encoding)
+        fresh, known = found, []
     if pixel_offset > MAX_HEADER_BYTES:
         raise LimitExceeded("MAX_HEADER_BYTES")
     get = found.get
     return Summary(
-        read_uid(get(SOP_CLASS_UID, b""), "SOP Class UID"),
+        _uid(get(SOP_CLASS_UID, b""), SOP_CLASS_UID, alike),
         read_uid(get(SOP_INSTANCE_UID, b""), "SOP Instance UID"),
-        read_uid(get(STUDY_INSTANCE_UID, b""), "Study Instance UID"),
-        read_uid(get(SERIES_INSTANCE_UID, b""), "Series Instance UID"),
-        _texts(found, alike),
-        _layout(found, pixel_offset, pixel_length, encoding) if pixel_offset >= 0 else None,
+        _uid(get(STUDY_INSTANCE_UID, b""), STUDY_INSTANCE_UID, alike),
+        _uid(get(SERIES_INSTANCE_UID, b""), SERIES_INSTANCE_UID, alike),
+        _texts(get(SPECIFIC_CHARACTER_SET), fresh, known),
+        _layout_of(found, pixel_offset, pixel_length, encoding, alike) if pixel_offset >= 0 else None,
         RequestElement(bytes(get(REQUEST_ATTRIBUTES, b"")), bytes(get(SPECIFIC_CHARACTER_SET, b"")), encoding)
         if REQUEST_ATTRIBUTES in found
         else None,
     )
 
 
-def _walk_explicit_little(data: bytes | memoryview, alike: Alike | None) -> tuple[Found, int, int]:
-    """The hot walk: nearly all objects are explicit VR little endian. See `_walk` for the rules."""
+def _walk_explicit_little(
+    data: bytes | memoryview, alike: Alike | None
+) -> tuple[Found, Found, list[Run], int, int]:
+    """The hot walk: nearly all objects are explicit VR little endian. See `_walk` for the rules.
+
+    Beside what is found, the part of it that is not among the fixed values of runs, and those runs.
+    """
     found: Found = {}
+    fresh: Found = {}
+    known: list[Run] = []
     pixel_offset, pixel_length = -1, 0
     position, end, left = 0, len(data), MAX_ELEMENTS
     unpack, unpack_long = _HEADER_LITTLE.unpack_from, _LONG_LITTLE.unpack_from
@@ -145,7 +159,7 @@ def _walk_explicit_little(data: bytes | memoryview, alike: Alike | None) -> tupl
         _PLAIN_LONG_VRS_LITTLE,
         _PIXEL_KEYS_LITTLE,
     )
-    runs, in_runs = (alike.runs if alike is not None else {}), 0
+    runs = alike.runs if alike is not None else {}
     _check_first_group(data, "little")
     try:
         while position < end:
@@ -154,10 +168,10 @@ def _walk_explicit_little(data: bytes | memoryview, alike: Alike | None) -> tupl
                 raise LimitExceeded("MAX_ELEMENTS")
             key, vr, length = unpack(data, position)
             if key in runs and alike is not None:
-                run = runs[key]
-                if run.count <= left and alike.take(run, data, position, found):
+                run = alike.take(runs[key], data, position, left, found, fresh)
+                if run is not None:
                     left -= run.count - 1
-                    in_runs += 1
+                    known.append(run)
                     position += run.size
                     continue
             if vr in short:
@@ -173,7 +187,7 @@ def _walk_explicit_little(data: bytes | memoryview, alike: Alike | None) -> tupl
                     name = vr.to_bytes(2, "little")
                     stop, left = _skip_long(data, begin, length, name, EXPLICIT_LITTLE_ENCODING, left)
                     if key == _REQUEST_LITTLE:
-                        found[REQUEST_ATTRIBUTES] = data[position:stop]
+                        found[REQUEST_ATTRIBUTES] = fresh[REQUEST_ATTRIBUTES] = data[position:stop]
                     position = stop
                     continue
             position = begin + length
@@ -181,14 +195,14 @@ def _walk_explicit_little(data: bytes | memoryview, alike: Alike | None) -> tupl
                 tag = _WANTED_LITTLE[key]
                 if tag in found:
                     raise BadInput(f"element {tag:08X} stands twice")
-                found[tag] = data[begin:position]
+                found[tag] = fresh[tag] = data[begin:position]
     except struct.error as error:
         raise BadInput("the data set ends inside an element") from error
     if position > end:
         raise BadInput("an element is longer than the data set")
-    if alike is not None and not in_runs and alike.wants_lesson():
+    if alike is not None and not known and alike.wants_lesson():
         alike.learn(_elements(data))
-    return found, pixel_offset, pixel_length
+    return found, fresh, known, pixel_offset, pixel_length
 
 
 def _elements(data: bytes | memoryview) -> Iterator[Element | None]:
@@ -211,7 +225,8 @@ def _elements(data: bytes | memoryview) -> Iterator[Element | None]:
                 structure_ends, value_at, length = stop, 0, stop - begin
         size = begin + length - position
         if size <= MAX_ALIKE_BYTES:
-            yield Element(key, bytes(data[position:structure_ends]), size, tag, value_at, count)
+            value = bytes(data[position + value_at : position + size]) if tag else b""
+            yield Element(key, bytes(data[position:structure_ends]), size, tag, value_at, count, value)
         else:
             yield None
         position += size
@@ -294,17 +309,23 @@ def _skip_long(
     return position + length, left
 
 
-def _texts(found: Found, alike: Alike | None) -> dict[int, str]:
-    raw_charset = found.get(SPECIFIC_CHARACTER_SET)
+def _texts(raw_charset: bytes | memoryview | None, fresh: Found, known: Sequence[Run]) -> dict[int, str]:
     charsets = read_charsets(raw_charset) if raw_charset is not None else DEFAULT_CHARSETS
+    texts: dict[int, str] = {}
+    for run in known:
+        if run.charsets != charsets:
+            run.texts = _decoded(run.fixed, charsets)
+            run.charsets = charsets
+        texts.update(run.texts)
+    texts.update(_decoded(fresh, charsets))
+    return texts
+
+
+def _decoded(raw_values: Found, charsets: tuple[str, ...]) -> dict[int, str]:
     simple = len(charsets) <= 1
     texts: dict[int, str] = {}
-    before = alike.texts_by(charsets) if alike is not None else {}
-    for tag, raw in found.items():
+    for tag, raw in raw_values.items():
         if tag not in INDEXED_TAGS:
-            continue
-        if tag in before and before[tag][0] == raw:
-            texts[tag] = before[tag][1]
             continue
         try:
             text = str(raw, "ascii")
@@ -314,9 +335,32 @@ def _texts(found: Found, alike: Alike | None) -> dict[int, str]:
             if not simple or "\x1b" in text:
                 text = decode_text(raw, charsets)
         texts[tag] = text.strip(" \0")
-        if alike is not None:
-            alike.keep_text(tag, raw, texts[tag])
     return texts
+
+
+def _uid(raw: bytes | memoryview, tag: int, alike: Alike | None) -> str:
+    """`read_uid` of one that a series or study shares."""
+    known = alike.uids.get(tag) if alike is not None else None
+    if known is not None and known[0] == raw:
+        return known[1]
+    uid = read_uid(raw, _SHARED_UIDS[tag])
+    if alike is not None and len(raw) <= MAX_ALIKE_BYTES:
+        alike.uids[tag] = bytes(raw), uid
+    return uid
+
+
+def _layout_of(
+    found: Found, offset: int, length: int, encoding: Encoding, alike: Alike | None
+) -> PixelLayout:
+    if alike is None:
+        return _layout(found, offset, length, encoding)
+    facts = (offset, length, *map(found.get, _PIXEL_FACTS))
+    if alike.layout is not None and alike.layout[0] == facts:
+        return alike.layout[1]
+    layout = _layout(found, offset, length, encoding)
+    if all(raw is None or (isinstance(raw, bytes) and len(raw) <= MAX_ALIKE_BYTES) for raw in facts[2:]):
+        alike.layout = facts, layout
+    return layout
 
 
 def _layout(found: Found, offset: int, length: int, encoding: Encoding) -> PixelLayout:

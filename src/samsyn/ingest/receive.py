@@ -13,7 +13,7 @@ from samsyn import limits
 from samsyn.access.events import Activity, Event
 from samsyn.audit import journal as audit
 from samsyn.clock import Clock
-from samsyn.dicom.alike import Alike
+from samsyn.dicom.alike import Alike, Habits
 from samsyn.dicom.outline import Outline
 from samsyn.dicom.reading import Summary, summarize
 from samsyn.dicom.rejection import KEY_OBJECT_SELECTION, read_rejection
@@ -56,7 +56,7 @@ _LOOK_UP: Final = (
 )
 _NOTED_VISITS = 20_000
 _KNOWN_HEADERS: Final = 64
-"""Kinds of object of a sender whose headers are known, at most 0.4 MiB each (`Alike`)."""
+"""Sessions with a kind of object whose headers are known, at most 0.4 MiB each (`Alike`)."""
 _Compared: TypeAlias = tuple[str, PatientIdentifier, Demographics]
 """Study, whose it is said to be, and what the header says about the person."""
 _BURST_RATE = 50
@@ -91,6 +91,7 @@ class Intake:
         self._noted: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._compared: OrderedDict[_Compared, None] = OrderedDict()
         self._alike: OrderedDict[tuple[str, str], Alike] = OrderedDict()
+        self._habits: OrderedDict[tuple[str, str], Habits] = OrderedDict()
         self.stored = 0
         self.held = 0
         self.repeated = 0
@@ -196,13 +197,19 @@ class Intake:
         return summarize(view, syntax, self._alike_of(arrival))
 
     def _alike_of(self, arrival: Arrival) -> Alike:
-        """What is known of the headers that this sender gives objects of this class."""
+        """What is known of the headers that this sender gives objects of this class in this session."""
+        source = (arrival.session_id, arrival.sop_class_uid)
+        alike = self._alike.get(source)
+        if alike is not None:
+            self._alike.move_to_end(source)
+            return alike
         kind = (arrival.sender.name, arrival.sop_class_uid)
-        alike = self._alike.get(kind)
-        if alike is None:
-            alike = self._alike[kind] = Alike()
-            if len(self._alike) > _KNOWN_HEADERS:
-                self._alike.popitem(last=False)
+        habits = self._habits.pop(kind, None) or Habits()
+        self._habits[kind] = habits
+        alike = self._alike[source] = Alike(habits)
+        for known in (self._alike, self._habits):
+            if len(known) > _KNOWN_HEADERS:
+                known.popitem(last=False)
         return alike
 
     def _identify(

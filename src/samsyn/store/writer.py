@@ -271,7 +271,14 @@ class Writer:
                 return
             batch = [first]
             with self._turn:
-                self._commit(batch)
+                try:
+                    self._commit(batch)
+                except Exception as problem:
+                    # Without this thread nobody would be answered any more, these and whoever comes.
+                    log.exception("store-failed", extra={"error": type(problem).__name__})
+                    self._failure = StoreFailed(str(problem))
+                    for item in batch:
+                        item.answer = self._failure
             self._answer(batch)
             if self._stopping:
                 return
@@ -296,6 +303,8 @@ class Writer:
                 pass
         except StoreFailed as problem:
             self._failure = problem
+        except OSError as problem:  # the disk does not even tell how much room it has
+            self._failure = StoreFailed(f"journal: {problem.strerror}")
 
     def _gather(self, batch: list[_Item]) -> None:
         """Adds what waits, when the index is this node's: whatever came while others had it shares the sync. A spooled

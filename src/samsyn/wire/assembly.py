@@ -15,7 +15,7 @@ from samsyn.limits import (
     SPOOLED_ABOVE_BYTES,
 )
 from samsyn.model.streamed import StreamedData
-from samsyn.wire.dimse import Command, StoreRequest, decode_command, encode_command
+from samsyn.wire.dimse import Command, CommandReader, StoreRequest, encode_command
 
 _PDU_AND_PDV_HEADER = Struct(">BxIIBB")
 _COMMAND_BIT = 1
@@ -86,6 +86,7 @@ class Assembler:
         "_limit",
         "_maximum",
         "_over_limit",
+        "_reader",
         "_reserved",
         "_spill",
         "_spill_to",
@@ -113,6 +114,7 @@ class Assembler:
         self._control = 0
         self._command: Command | None = None
         self._command_bytes = bytearray()
+        self._reader = CommandReader()
         self._data = bytearray()
         self._limit = 0
         self._over_limit = ""
@@ -179,7 +181,7 @@ class Assembler:
         if not control & _LAST_BIT:
             return None
         if control & _COMMAND_BIT:
-            command, has_data = decode_command(self._command_bytes)
+            command, has_data = self._reader.decode(self._command_bytes)
             self._command_bytes = bytearray()
             if has_data:
                 self._command = command
@@ -309,7 +311,13 @@ def message_parts(
 ) -> Iterator[bytes | memoryview]:
     """Header, fragment, header, fragment ... of a message; nothing of `data` is copied."""
     step = fragment_bytes(maximum_length)
-    yield from _value_parts(context_id, encode_command(command, data is not None), _COMMAND_BIT, step)
+    encoded = encode_command(command, data is not None)
+    size = len(encoded)
+    if size <= step:
+        yield _PDU_AND_PDV_HEADER.pack(4, size + 6, size + 2, context_id, _COMMAND_BIT | _LAST_BIT)
+        yield encoded
+    else:
+        yield from _value_parts(context_id, encoded, _COMMAND_BIT, step)
     if data is not None:
         yield from _value_parts(context_id, data, 0, step)
 

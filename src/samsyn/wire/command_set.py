@@ -80,6 +80,23 @@ def decode_elements(data: bytes | bytearray) -> dict[int, bytes]:
     return elements
 
 
+def value_place(data: bytes, element: int) -> int:
+    """Where the value of an element begins in a command set that `decode_elements` takes; -1 = it has none."""
+    position = 0
+    while position < len(data):
+        _, number, length = _ELEMENT.unpack_from(data, position)
+        position += _ELEMENT.size
+        if number == element:
+            return position
+        position += length
+    return -1
+
+
+def value_length(data: bytes, place: int) -> int:
+    """Bytes of the value that begins there."""
+    return int(_U32.unpack_from(data, place - _U32.size)[0])
+
+
 def encode_u16(value: int) -> bytes:
     """A US value."""
     if not 0 <= value <= 0xFFFF:
@@ -118,7 +135,7 @@ def encode_text(value: str, maximum: int) -> bytes:
     return data + b" " if len(data) % 2 else data
 
 
-def decode_text(value: bytes) -> str:
+def decode_text(value: bytes | bytearray) -> str:
     """A UI, AE or LO value without padding. Never fails: what is no ASCII can not equal anything known."""
     return value.decode("latin-1").strip("\0 ")
 

@@ -7,6 +7,7 @@ the association.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -23,6 +24,8 @@ from samsyn.wire.command_set import (
     encode_u16,
     encode_uid,
     repeat_uid,
+    value_length,
+    value_place,
 )
 
 VERIFICATION_UID = "1.2.840.10008.1.1"
@@ -323,6 +326,11 @@ def encode_command(command: Command, has_data: bool) -> bytes:
     BadInput when a value has no form on the wire. Not so in a response, which must not fail because of what it
     answers: an error comment is cut to 64 ASCII characters, and the UIDs of a request are repeated as they came.
     """
+    if isinstance(command, StoreResponse) and not command.error_comment and not has_data:
+        uid = repeat_uid(command.sop_instance_uid)
+        if uid:
+            before, between = _around_message_id(command.sop_class_uid, command.status, len(uid))
+            return b"".join((before, encode_u16(command.message_id), between, uid))
     if isinstance(command, UnknownRequest):
         raise BadInput("a request of unknown kind can not be written")
     if isinstance(command, UnknownResponse):
@@ -340,6 +348,72 @@ def encode_command(command: Command, has_data: bool) -> bytes:
         repeats = kind == _UID and isinstance(command, Response)
         elements[element] = repeat_uid(value) if repeats else _encode_value(kind, value)
     return encode_elements(elements)
+
+
+@lru_cache(maxsize=256)
+def _around_message_id(sop_class_uid: str, status: int, uid_bytes: int) -> tuple[bytes, bytes]:
+    """What stands before and behind the message id of a C-STORE-RSP without comment, to where its last value begins,
+    the UID. A series is answered with the same bytes again and again."""
+    whole = encode_elements(
+        {
+            int(Element.COMMAND_FIELD): encode_u16(_MESSAGES[StoreResponse][0]),
+            int(Element.DATA_SET_TYPE): encode_data_set_type(False),
+            int(Element.MESSAGE_ID_RESPONDED): b"\0\0",
+            int(Element.STATUS): encode_u16(status),
+            int(Element.AFFECTED_SOP_INSTANCE_UID): bytes(uid_bytes),
+        }
+        | ({int(Element.AFFECTED_SOP_CLASS_UID): repeat_uid(sop_class_uid)} if sop_class_uid else {})
+    )
+    place = value_place(whole, Element.MESSAGE_ID_RESPONDED)
+    return whole[:place], whole[place + 2 : len(whole) - uid_bytes]
+
+
+class CommandReader:
+    """`decode_command` for one association: a C-STORE-RQ that is like the one before but for message id and instance
+    is known by comparing its bytes."""
+
+    __slots__ = ("_before", "_behind", "_between", "_id_at", "_known", "_size", "_uid_at", "_uid_ends")
+
+    def __init__(self) -> None:
+        self._size = -1
+        self._id_at = self._uid_at = self._uid_ends = 0
+        self._before = self._between = self._behind = b""
+        self._known: tuple[StoreRequest, bool] | None = None
+
+    def decode(self, data: bytearray) -> tuple[Command, bool]:
+        """See decode_command."""
+        id_at, uid_at, uid_ends = self._id_at, self._uid_at, self._uid_ends
+        if (
+            self._known is not None
+            and len(data) == self._size
+            and data[:id_at] == self._before
+            and data[id_at + 2 : uid_at] == self._between
+            and data[uid_ends:] == self._behind
+        ):
+            known, has_data = self._known
+            request = StoreRequest(
+                data[id_at] | data[id_at + 1] << 8,
+                known.sop_class_uid,
+                decode_text(data[uid_at:uid_ends]),
+                known.priority,
+                known.move_originator_ae,
+                known.move_originator_message_id,
+            )
+            return request, has_data
+        command, has_data = decode_command(data)
+        if isinstance(command, StoreRequest):
+            self._learn(bytes(data), command, has_data)
+        return command, has_data
+
+    def _learn(self, data: bytes, command: StoreRequest, has_data: bool) -> None:
+        id_at = value_place(data, Element.MESSAGE_ID)
+        uid_at = value_place(data, Element.AFFECTED_SOP_INSTANCE_UID)
+        if not 0 < id_at < uid_at:
+            return
+        uid_ends = uid_at + value_length(data, uid_at)
+        self._size, self._id_at, self._uid_at, self._uid_ends = len(data), id_at, uid_at, uid_ends
+        self._before, self._between, self._behind = data[:id_at], data[id_at + 2 : uid_at], data[uid_ends:]
+        self._known = command, has_data
 
 
 def decode_command(data: bytes | bytearray) -> tuple[Command, bool]:

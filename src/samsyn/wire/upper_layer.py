@@ -48,6 +48,8 @@ LARGE_BUFFER_BYTES: Final = 256 * KIB
 
 _PDU_HEADER = Struct(">BxI")
 _PDV_HEADER = Struct(">IBB")
+_PDU_AND_PDV_HEADER = Struct(">BxIIBB")
+_P_DATA: Final = int(PduType.P_DATA_TF)
 _EVENT_OF_PDU: Final = {
     PduType.ASSOCIATE_RQ: Event.ASSOCIATE_RQ,
     PduType.ASSOCIATE_AC: Event.ASSOCIATE_AC,
@@ -312,6 +314,11 @@ class UpperLayer:
         start = self._start
         available = self._end - start
         kind = self._buffer[start]
+        if kind == _P_DATA and available >= _PDU_AND_PDV_HEADER.size and self._state is State.ESTABLISHED:
+            _, length, item, context_id, control = _PDU_AND_PDV_HEADER.unpack_from(self._buffer, start)
+            if length == item + 4 and 2 <= item <= self._maximum - 4:
+                self._take_single(start + _PDU_AND_PDV_HEADER.size, context_id, control, item - 2)
+                return True
         if not PduType.ASSOCIATE_RQ <= kind <= PduType.ABORT:
             # Judged by the first byte alone: HTTP, TLS or SSH on this port gets no further.
             self._lose_framing(ABORT_UNRECOGNIZED_PDU, f"{kind:02X}H is no PDU type")
@@ -340,6 +347,21 @@ class UpperLayer:
         self._start = start + total
         self._take_control(kind, content)
         return True
+
+    def _take_single(self, start: int, context_id: int, control: int, size: int) -> None:
+        """Takes what is there of a P-DATA-TF that holds one presentation data value and no more, as nearly all do."""
+        sink = self._sink
+        sink.begin(context_id, control, size)
+        taken = min(size, self._end - start)
+        if taken:
+            sink.fragment(self._view[start : start + taken])
+        self._start = start + taken
+        if taken < size:
+            self._pdu_left = self._pdv_left = size - taken
+            return
+        message = sink.end()
+        if message is not None:
+            self._indications.append(message)
 
     def _take_control(self, kind: int, content: bytes) -> None:
         try:

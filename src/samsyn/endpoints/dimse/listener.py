@@ -230,6 +230,10 @@ class DicomDoor:
             return self._storage.answer_at_once(link, message, message.command)
         except SamsynError:
             return None  # and refused by `answer`, in its words
+        except Exception:
+            # Of our own making: `answer` tells it to the peer; raised here it would end the connection.
+            log.exception("request failed", extra={"calling": link.system.sender.name})
+            return None
 
     async def answer(self, link: Link, message: Message) -> None:
         """See Door."""

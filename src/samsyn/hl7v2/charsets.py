@@ -57,6 +57,7 @@ _DECLARED = {
 _SAYS_NOTHING = frozenset(("", "ASCII", "US-ASCII", "ISO IR6", "ISO_IR 6"))
 _SWEDISH_IN_UTF8 = re.compile(rb"\xc3[\xa5\xa4\xb6\x85\x84\x96\xa9]")
 """å ä ö Å Ä Ö é."""
+_ONLY_IN_1252 = bytes(range(0x80, 0xA0))
 _SWEDISH_LETTERS = str.maketrans("}{|][\\", "åäöÅÄÖ")
 
 
@@ -86,8 +87,11 @@ def decode(raw: bytes, charset: Charset) -> str:
     or in part: nothing but well-formed UTF-8 beyond ASCII, or a Swedish letter in UTF-8 among Latin ones (it would
     read as Ã with another sign after it, which no Swedish text holds).
     """
+    codec = _CODECS[charset]
+    if codec == "cp1252" and len(raw.translate(None, _ONLY_IN_1252)) == len(raw):
+        codec = "latin-1"  # the same letters then, eight times as fast
     try:
-        text = raw.decode(_CODECS[charset])
+        text = raw.decode(codec)
     except UnicodeDecodeError as error:
         raise BadInput(
             f"byte 0x{raw[error.start]:02X} at offset {error.start} is no character of {charset.value}: "

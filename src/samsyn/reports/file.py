@@ -199,7 +199,7 @@ class Filing:
             return verdict, transaction.time
 
         committed = None
-        if self._under_way == 1 and self._store.goes_at_once(session_id, len(raw)):
+        if session_id and self._under_way == 1 and self._store.goes_at_once(session_id, len(raw)):
             committed = self._store.commit_at_once(decide, raw)
         if committed is None:
             committed = await self._store.commit(decide, raw, sender=session_id)

@@ -157,30 +157,31 @@ class Writer:
         """
         if self._failure is not None:
             raise self._failure
-        if self._queue.qsize() + sum(map(len, self._coming.values())) >= limits.COMMIT_QUEUE:
+        loop = asyncio.get_running_loop()
+        if self._queue.qsize() + len(self._coming.get(loop, ())) >= limits.COMMIT_QUEUE:
             raise OutOfResources("COMMIT_QUEUE: too many records wait for the disk")
         self._in_a_row = self._in_a_row + 1 if sender == self._sender else 0
         self._sender = sender
         if isinstance(body, SpooledBody):
             await asyncio.to_thread(body.sync)
         sha256, checksum = await _digests(body) if body is not None else ("", None)
-        loop = asyncio.get_running_loop()
         future: asyncio.Future[Committed[T]] = loop.create_future()
         item = _Item(decide, body, sha256, checksum, ahead, loop, future)
-        if self._in_a_row >= _ALONE_AFTER:
-            self._queue.put(item)
-        else:
-            self._hand_over_later(loop, item)
+        self._submit(loop, item)
         return await future
 
-    def _hand_over_later(self, loop: asyncio.AbstractEventLoop, item: _Item) -> None:
+    def _submit(self, loop: asyncio.AbstractEventLoop, item: _Item) -> None:
         """Lets the thread have it when whatever else comes in this turn of the loop has come: woken by the first, the
-        thread would take the interpreter from the others and make a turn of its own for one."""
+        thread would take the interpreter from the others and make a turn of its own for one. Who comes alone does not
+        wait for anybody; in one loop, what was submitted first is decided first."""
         coming = self._coming.get(loop)
-        if coming is None:
-            coming = self._coming[loop] = []
+        if coming is not None:
+            coming.append(item)
+        elif self._in_a_row >= _ALONE_AFTER:
+            self._queue.put(item)
+        else:
+            self._coming[loop] = [item]
             loop.call_soon(self._hand_over, loop)
-        coming.append(item)
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
         for item in self._coming.pop(loop, ()):

@@ -44,6 +44,7 @@ from samsyn.store.blank import blank
 from samsyn.store.spool import SpooledBody
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
+from samsyn.store.writer import Committed
 
 _SMALL_BYTES = 2 * limits.MIB
 _LOOK_UP: Final = (
@@ -148,32 +149,38 @@ class Intake:
             return compared
 
         committed = await self._store.commit(decide, data, ahead, arrival.session_id)
-        receipt = committed.receipt
-        if committed.value is not None:
-            self._remember(committed.value)
-        self._count(receipt, arrival.session_id, summary.study_uid)
-        return receipt, summary
+        return self._filed(committed, arrival.session_id, summary.study_uid), summary
 
-    def receive_at_once(self, arrival: Arrival, data: bytes | bytearray) -> Receipt | None:
-        """As `receive`, while the caller waits; for a sender who sends nothing more before it is answered.
-
-        None: not now, see Writer.goes_at_once; nothing is done then, nor when this raises.
+    def receive_soon(
+        self, arrival: Arrival, data: bytes | bytearray, done: Callable[[Receipt | BaseException], None]
+    ) -> Receipt | bool:
+        """As `receive` without a task. A Receipt: it is durable already, since its sender comes alone (see
+        Writer.goes_at_once). True: `done` is told on this loop what `receive` would return or raise. False: it takes
+        longer than the loop may wait. Nothing is done then, nor when this raises.
         """
-        if not self._store.goes_at_once(arrival.session_id, len(data)):
-            return None
+        if len(data) >= _SMALL_BYTES:
+            return False
         summary = summarize(memoryview(data), arrival.transfer_syntax_uid, self._alike_of(arrival))
         _check_envelope(arrival, summary)
         if summary.sop_class_uid == KEY_OBJECT_SELECTION:
-            return None
+            return False
         decide, ahead = self._decision(arrival, summary, None)
-        committed = self._store.commit_at_once(decide, data, ahead)
-        if committed is None:
-            return None
-        if committed.value is not None:
-            self._remember(committed.value)
+        session_id = arrival.session_id
+        if self._store.goes_at_once(session_id, len(data)):
+            committed = self._store.commit_at_once(decide, data, ahead)
+            if committed is not None:
+                self._note_arrival()
+                return self._filed(committed, session_id, summary.study_uid)
+
+        def answered(answer: Committed[_Compared | None] | BaseException) -> None:
+            if isinstance(answer, Committed):
+                done(self._filed(answer, session_id, summary.study_uid))
+            else:
+                done(answer)
+
+        self._store.commit_soon(decide, data, ahead, session_id, answered)
         self._note_arrival()
-        self._count(committed.receipt, arrival.session_id, summary.study_uid)
-        return committed.receipt
+        return True
 
     def _decision(
         self, arrival: Arrival, summary: Summary, note: RejectionNote | None
@@ -306,7 +313,11 @@ class Intake:
         if len(self._compared) > _NOTED_VISITS:
             self._compared.popitem(last=False)
 
-    def _count(self, receipt: Receipt, session_id: str, study_uid: str) -> None:
+    def _filed(self, committed: Committed[_Compared | None], session_id: str, study_uid: str) -> Receipt:
+        """Counts and remembers what is durable."""
+        receipt = committed.receipt
+        if committed.value is not None:
+            self._remember(committed.value)
         if receipt.outcome == "stored":
             self.stored += 1
             self._noted[session_id, study_uid] = None
@@ -316,6 +327,7 @@ class Intake:
             self.held += 1
         else:
             self.repeated += 1
+        return receipt
 
 
 def _summarize_large(body: SpooledBody, transfer_syntax_uid: str) -> Summary:

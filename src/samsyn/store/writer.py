@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 from samsyn import limits
@@ -80,8 +81,8 @@ class _Item:
     checksum: int | None
     ahead: Ahead | None
     loop: asyncio.AbstractEventLoop
-    future: "asyncio.Future[Committed[Any]] | None"
-    """Who waits for the answer; None = whoever runs the commit."""
+    done: Callable[[Any], None] | None
+    """Told the answer on the loop; None = whoever runs the commit takes it."""
     answer: Committed[Any] | BaseException | None = None
 
 
@@ -153,19 +154,36 @@ class Writer:
         `goes_at_once`. SamsynError from `decide` is raised here and leaves nothing behind. StoreFailed /
         OutOfResources: nothing was acknowledged.
         """
+        self._admit(sender)
+        if isinstance(body, SpooledBody):
+            await asyncio.to_thread(body.sync)
+        sha256, checksum = await _digests(body) if body is not None else ("", None)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Committed[T]] = loop.create_future()
+        self._queue.put(_Item(decide, body, sha256, checksum, ahead, loop, partial(_fulfil, future)))
+        return await future
+
+    def submit_soon(
+        self,
+        decide: Callable[[Transaction], T],
+        body: Body,
+        ahead: Ahead | None,
+        sender: str,
+        done: Callable[[Committed[T] | BaseException], None],
+    ) -> None:
+        """As `submit`, for a body that is hashed in place; `done` is told on the caller's loop what `submit` would
+        return or raise, unless this raises. It spares a task, which costs as much as reading a header."""
+        self._admit(sender)
+        loop = asyncio.get_running_loop()
+        self._queue.put(_Item(decide, body, *_digests_of(body), ahead, loop, done))
+
+    def _admit(self, sender: str) -> None:
         if self._failure is not None:
             raise self._failure
         if self._queue.qsize() >= limits.COMMIT_QUEUE:
             raise OutOfResources("COMMIT_QUEUE: too many records wait for the disk")
         self._in_a_row = self._in_a_row + 1 if sender == self._sender else 0
         self._sender = sender
-        if isinstance(body, SpooledBody):
-            await asyncio.to_thread(body.sync)
-        sha256, checksum = await _digests(body) if body is not None else ("", None)
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Committed[T]] = loop.create_future()
-        self._queue.put(_Item(decide, body, sha256, checksum, ahead, loop, future))
-        return await future
 
     def goes_at_once(self, sender: str, size: int) -> bool:
         """Whether `commit_at_once` makes sense for a body of `size` bytes of a session that waits for each answer.
@@ -538,12 +556,20 @@ class Writer:
 
 def _resolve(items: list[_Item]) -> None:
     for item in items:
-        if item.future is None or item.future.done():
-            continue
-        if isinstance(item.answer, Committed):
-            item.future.set_result(item.answer)
-        elif item.answer is not None:
-            item.future.set_exception(item.answer)
+        if item.done is not None:
+            try:
+                item.done(item.answer)
+            except Exception:  # the others are told all the same
+                log.exception("answer failed")
+
+
+def _fulfil(future: "asyncio.Future[Committed[Any]]", answer: Committed[Any] | BaseException) -> None:
+    if future.done():
+        return
+    if isinstance(answer, Committed):
+        future.set_result(answer)
+    else:
+        future.set_exception(answer)
 
 
 async def _digests(body: Body | SpooledBody) -> tuple[str, int]:

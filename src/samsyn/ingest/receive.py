@@ -57,7 +57,7 @@ _LOOK_UP: Final = (
 )
 _NOTED_VISITS = 20_000
 _KNOWN_HEADERS: Final = 64
-"""Sessions with a kind of object whose headers are known, at most 0.4 MiB each (`Alike`)."""
+"""Connections with a kind of object whose headers are known, at most 0.4 MiB each (`Alike`)."""
 _Compared: TypeAlias = tuple[str, PatientIdentifier, Demographics]
 """Study, whose it is said to be, and what the header says about the person."""
 _BURST_RATE = 50
@@ -77,6 +77,8 @@ class Arrival:
     sop_class_uid: str = ""
     sop_instance_uid: str = ""
     study_uid: str = ""
+    source: str = ""
+    """What comes by one connection is most alike (`dicom.alike`): its name; "" = unknown."""
     decided: PatientIdentifier | None = None
     """Whose it is by a steward's decision, whatever the header says; None = what the header says."""
 
@@ -91,8 +93,7 @@ class Intake:
         self._clock = clock
         self._noted: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._compared: OrderedDict[_Compared, None] = OrderedDict()
-        self._alike: OrderedDict[tuple[str, str], Alike] = OrderedDict()
-        self._habits: OrderedDict[tuple[str, str], Habits] = OrderedDict()
+        self._alike: OrderedDict[tuple[str, str, str], Alike] = OrderedDict()
         self.stored = 0
         self.held = 0
         self.repeated = 0
@@ -204,20 +205,20 @@ class Intake:
         return summarize(view, syntax, self._alike_of(arrival))
 
     def _alike_of(self, arrival: Arrival) -> Alike:
-        """What is known of the headers that this sender gives objects of this class in this session."""
-        source = (arrival.session_id, arrival.sop_class_uid)
+        """What is known of the headers that this sender gives objects of this class: by this connection, but for its
+        first object, which may be its only one."""
+        source = (arrival.sender.name, arrival.source, arrival.sop_class_uid)
         alike = self._alike.get(source)
         if alike is not None:
             self._alike.move_to_end(source)
             return alike
-        kind = (arrival.sender.name, arrival.sop_class_uid)
-        habits = self._habits.pop(kind, None) or Habits()
-        self._habits[kind] = habits
-        alike = self._alike[source] = Alike(habits)
-        for known in (self._alike, self._habits):
-            if len(known) > _KNOWN_HEADERS:
-                known.popitem(last=False)
-        return alike
+        kind = (arrival.sender.name, "", arrival.sop_class_uid)
+        shared = self._alike.pop(kind, None) or Alike(Habits())
+        self._alike[source] = Alike(shared.habits)
+        self._alike[kind] = shared
+        while len(self._alike) > _KNOWN_HEADERS:
+            self._alike.popitem(last=False)
+        return shared
 
     def _identify(
         self, sender: Sender, summary: Summary

@@ -69,6 +69,7 @@ class Storage:
             session_id=link.session_id,
             sop_class_uid=request.sop_class_uid,
             sop_instance_uid=request.sop_instance_uid,
+            source=link.session_id,
         )
         return arrival, message.data or b""
 

@@ -22,7 +22,7 @@ from typing import Any
 import asyncpg
 
 from bench import servers
-from bench.measure import Row, load, number, turned
+from bench.measure import Row, aligned, load, number, turned
 from bench.servers import Server, cpu_seconds_of
 from samsyn_demo.cluster import database_server, object_server
 from samsyn_demo.cluster.database_server import DatabaseServer
@@ -42,6 +42,7 @@ name = "Röntgen"
 [[provider.dicom_peer]]
 ae_title = "BENCH"
 """
+"""Who sends here and in `tests/faults`, as a node's settings tell it."""
 LOADS = ((1, 150), (4, 100), (8, 75))
 """Associations in all, and instances of 136 kB that each sends."""
 _HL7_CONNECTIONS, _HL7_EACH = 8, 100
@@ -220,14 +221,7 @@ class Measuring:
                 rates = "/".join(f"{value:.0f}" for value in sorted(row.values[name]))
                 cells = [f"{middle[part]:.2f}" for part in ("nodes", "PostgreSQL", "objects", "log")]
                 lines.append([row.title, name, number(row.median(name)), rates, *cells])
-        widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
-        return "\n".join(
-            "  ".join(
-                cell.ljust(w) if place < 2 else cell.rjust(w)
-                for place, (cell, w) in enumerate(zip(line, widths, strict=True))
-            )
-            for line in lines
-        )
+        return aligned(lines)
 
 
 def main() -> None:

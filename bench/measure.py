@@ -203,6 +203,11 @@ def table(rows: list[Row]) -> str:
                 *(f"{value:.2f}" if value is not None else "" for value in cpu),
             ]
         )
+    return aligned(lines)
+
+
+def aligned(lines: list[list[str]]) -> str:
+    """Rows of cells as text: the first two columns to the left, figures to the right."""
     widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
     return "\n".join(
         "  ".join(

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import scale_fill, servers
-from bench.measure import JSON, load, number, turned
+from bench.measure import JSON, aligned, load, number, turned
 from bench.servers import Server
 
 FOLDER = Path(__file__).resolve().parent.parent / "build" / "bench-scale"
@@ -283,14 +283,7 @@ def shown(sizes: list[int], lines: list[Line]) -> str:
         rows.append(
             [line.title, line.unit, *map(number, line.medians()), f"{worse:.2f}" if worse else "", verdict]
         )
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if place < 2 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    )
+    return aligned(rows)
 
 
 def main() -> None:

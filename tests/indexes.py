@@ -24,7 +24,8 @@ from samsyn.store.index.port import Index
 from samsyn.store.objects.port import Objects
 from samsyn.store.replay import Told
 from samsyn.store.store import Store
-from samsyn_demo.cluster.database_server import free_port, nobody, programs
+from samsyn_demo.cluster.database_server import nobody, programs
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from samsyn.store.index.postgresql.index import PostgresIndex
@@ -61,7 +62,7 @@ class Server:
                 stderr=log,
                 **nobody(),
             )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             ready = subprocess.run(
                 [str(programs() / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False

@@ -365,6 +365,9 @@ SESSION_IDLE_S: Final = 20 * 60
 """A viewer session without requests ends: a left workstation must not stay open."""
 SESSION_LIFETIME_S: Final = 12 * 3600
 """A viewer session ends after a working day whatever happens."""
+REFUSAL_STEP_S: Final = 0.005
+"""A first refusal of a study is answered at the next of these steps: fifty times what a hidden person's registers take
+to read beside nobody's, so that a clock tells one from the other in one question of fifty at the most."""
 VIEW_SECONDS: Final = 5.0
 """A View may be reused for this long: a block or withdrawn consent works everywhere within it."""
 PULSE_S: Final = 2.0
@@ -525,6 +528,8 @@ MAX_SCOPES: Final = 100
 """SMART scopes of one request: an app that names every kind for itself has some thirty."""
 SMART_TOKEN_S: Final = 3_600
 """Life of an app's token, s; it ends before with the log-in session that it belongs to."""
+OFFLINE_DAYS: Final = 365
+"""Longest that a private person lets an app go on by itself, days: once a year he says so again."""
 BACKEND_TOKEN_S: Final = 300
 """Life of a server's token, s: the guide's longest; a server asks for a new one."""
 ASSERTION_S: Final = 300

@@ -21,6 +21,7 @@ from samsyn.access.authentication.shared_sessions import SharedSessions
 from samsyn.access.authentication.sign_on import sign_on
 from samsyn.access.authentication.smart.registered import smart_authority
 from samsyn.access.authentication.tokens import Tokens
+from samsyn.access.facts import Policy
 from samsyn.access.followup.elsewhere import Elsewhere
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
@@ -75,7 +76,7 @@ from samsyn.patients.corrections import LATE_OBJECT
 from samsyn.patients.guardian_file import GuardianFile
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
-from samsyn.providers.contracts import ContractPartners
+from samsyn.providers.contracts import ContractPartners, releases
 from samsyn.render.children import DecodingChildren
 from samsyn.render.pictures import Pictures
 from samsyn.render.transcoding import Transcoder
@@ -209,6 +210,7 @@ class Server:
             blocks_known=lambda: self._blocks.is_known(),
             local_issuers=self._connections.local_issuers,
             choices=SharedChoices(shared) if shared is not None else None,
+            policy=Policy(releases=releases(self._settings)),
         )
         national, registers = self._settings.national, self._gatekeeper.registers
         self._blocks = block_replica(national, store, clock, registers)
@@ -272,7 +274,10 @@ class Server:
         self._outbound = httpx.AsyncClient(trust_env=False, timeout=10.0)
         login = self._settings.login
         subjects, fhir = self._connections.backends(), f"{self._base}/fhir"
-        self._smart = smart_authority(self._settings, subjects, self._rooms, clock, fhir, self._address)
+        lives = self._sessions.goes_on
+        self._smart = smart_authority(
+            self._settings, subjects, self._rooms, clock, fhir, self._address, lives
+        )
         self._directory, demo = staff_directory(national), self._base + DEMO_IDP_PATH
         elsewhere = self._directory is not None
         party = sign_on(login, self._address, demo, self._outbound, clock, self._rooms, elsewhere)
@@ -341,6 +346,7 @@ class Server:
                     filing=self._filing,
                     subscriptions=SubscriptionRegister(self._store, self._clock, self._connections),
                     smart=self._smart,
+                    origins=tuple(each for app in self._settings.app for each in app.cors_origins),
                 )
             ),
         ]

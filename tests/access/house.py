@@ -11,7 +11,17 @@ from samsyn.access.view import Gatekeeper
 from samsyn.store.index.predicate_sql import compile_predicate
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
-from tests.access.people import FOREIGN, FOREIGN_UNIT, NOW, OTHER_UNIT, OWN, THIRD, THIRD_UNIT, UNIT
+from tests.access.people import (
+    DEFAULT_POLICY,
+    FOREIGN,
+    FOREIGN_UNIT,
+    NOW,
+    OTHER_UNIT,
+    OWN,
+    THIRD,
+    THIRD_UNIT,
+    UNIT,
+)
 from tests.indexes import make_store
 
 
@@ -93,6 +103,6 @@ async def a_house(folder: Path, policy: Policy | None = None) -> AsyncIterator[H
     store.start()
     try:
         await store.commit(_fill)
-        yield House(store, clock, Gatekeeper(store, clock, policy))
+        yield House(store, clock, Gatekeeper(store, clock, policy or DEFAULT_POLICY))
     finally:
         store.close()

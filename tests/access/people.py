@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from samsyn.access.consumers import consumer
-from samsyn.access.facts import Choices, Facts, Policy
+from samsyn.access.facts import Choices, Facts, Policy, Release
 from samsyn.model.predicate import Item
 from samsyn.model.registers import Block, BlockKind, CareRelation, Consent, Ground, Lift
 from samsyn.model.subject import Assignment, Purpose, Right, Scope, Subject, SubjectKind
@@ -19,7 +19,8 @@ UNIT, OTHER_UNIT, FOREIGN_UNIT, THIRD_UNIT = (
     "SE9990000002-1001",
 )
 ALL_CHOSEN = Choices(units_shown=True, units=frozenset("*"), providers_shown=True, providers=frozenset("*"))
-NO_CHOICES, DEFAULT_POLICY = Choices(), Policy()
+RELEASES = tuple(Release(provider, 14) for provider in (OWN, FOREIGN, THIRD))
+NO_CHOICES, DEFAULT_POLICY = Choices(), Policy(releases=RELEASES)
 ME, COLLEAGUE = "SE9990000004-9001", "SE9990000004-9002"
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samsyn.access.compile import predicate, system_predicate
-from samsyn.access.facts import ALL, Choices, Facts, Policy
+from samsyn.access.facts import ALL, Choices, Facts, Policy, Release
 from samsyn.access.rules import decide, indicators_of, judged, names_of, told_of
 from samsyn.access.standing import standing, told_apart
 from samsyn.model.predicate import AllOf, AnyOf, Item, Nothing, Overlaps, Predicate, Without, holds
@@ -106,7 +106,18 @@ choices = st.builds(
     st.booleans(),
 )
 policies = st.builds(
-    Policy, st.booleans(), st.sampled_from([frozenset(), frozenset("AB"), frozenset("BC")]), st.just(14)
+    Policy,
+    st.booleans(),
+    st.sampled_from([frozenset(), frozenset("AB"), frozenset("BC")]),
+    st.just(14),
+    st.sampled_from(
+        [
+            (),
+            (Release("A", 14), Release("B", 14), Release("C", 14)),
+            (Release("A", 0, frozenset({"A2"})), Release("B", 500)),
+            (Release("C", 15, frozenset({"C1", "A1"})), Release("")),
+        ]
+    ),
 )
 
 

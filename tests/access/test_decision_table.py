@@ -1,7 +1,7 @@
 """The decision table for staff, systems and patients, row by row (numbers are the table's own).
 
-Of row 28's approval per document there is what the region can
-decide itself: a delay in days, and that nothing unsigned is shown.
+Of row 28's approval per document there is here what holds for everything of a provider: its days and the region's, its
+units, and that nothing unsigned is shown. What depends on a report's state is in tests/contracts/test_release.py.
 """
 
 from dataclasses import replace
@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from samsyn.access.facts import ALL, Choices, Facts, Policy
+from samsyn.access.facts import ALL, Choices, Facts, Policy, Release
 from samsyn.access.rules import PARAGRAPHS, Indicators, Level, Reason, decide, indicators, names
 from samsyn.model.predicate import Item
 from samsyn.model.registers import BlockKind, Ground
@@ -369,6 +369,52 @@ TABLE: list[tuple[str, Facts, Item, Level, Reason]] = [
         item(begins=20261109, ends=20261109),
         NOTHING,
         Reason.NOT_YET_FOR_PATIENT,
+    ),
+    (
+        "28 not before the provider's days",
+        facts(HIMSELF, purpose=Purpose.OWN_RECORD, policy=Policy(releases=(Release(FOREIGN, 30),))),
+        item(begins=20261024, ends=20261024),
+        NOTHING,
+        Reason.NOT_YET_FOR_PATIENT,
+    ),
+    (
+        "28 after the provider's days",
+        facts(HIMSELF, purpose=Purpose.OWN_RECORD, policy=Policy(releases=(Release(FOREIGN, 30),))),
+        item(begins=20261023, ends=20261023),
+        CONTENT,
+        Reason.OWN_RECORD,
+    ),
+    (
+        "28 no provider passes the region's days",
+        facts(HIMSELF, purpose=Purpose.OWN_RECORD, policy=Policy(releases=(Release(FOREIGN, 0),))),
+        item(begins=20261109, ends=20261109),
+        NOTHING,
+        Reason.NOT_YET_FOR_PATIENT,
+    ),
+    (
+        "28 of a provider that gives no direct access",
+        facts(HIMSELF, purpose=Purpose.OWN_RECORD, policy=Policy(releases=(Release(OWN, 0),))),
+        X,
+        NOTHING,
+        Reason.NOT_RELEASED,
+    ),
+    (
+        "28 of a unit that gives none",
+        facts(
+            HIMSELF,
+            purpose=Purpose.OWN_RECORD,
+            policy=Policy(releases=(Release(FOREIGN, 0, frozenset({FOREIGN_UNIT})),)),
+        ),
+        X,
+        NOTHING,
+        Reason.NOT_RELEASED,
+    ),
+    (
+        "29 a guardian reads no more than the child would",
+        facts(GUARDIAN, purpose=Purpose.OWN_RECORD, born="20131123", policy=Policy()),
+        X,
+        NOTHING,
+        Reason.NOT_RELEASED,
     ),
     (
         "28 not before somebody has signed it",

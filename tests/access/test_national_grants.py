@@ -28,6 +28,7 @@ from tests.access.grant_service import CONSENT, Given, GrantService, a_grant_ser
 from tests.access.house import House, a_house
 from tests.access.national_service import PERSONNUMMER, Certificates, fault
 from tests.access.people import COLLEAGUE, FOREIGN, FOREIGN_UNIT, HIMSELF, ME, OWN, SYSTEM, UNIT, staff
+from tests.waiting import PATIENCE_S
 
 GP = staff()
 NUMBER, OTHER_NUMBER = "191212121212", "189001019802"
@@ -234,8 +235,9 @@ async def test_a_consent_made_elsewhere_opens_and_its_withdrawal_there_closes_wi
 ) -> None:
     await there.masters.start()
     there.consents.put(Given("a", NUMBER, OWN, UNIT))
-    await asyncio.sleep(0.5)
-    assert await there.chosen() == EVERYTHING
+    async with asyncio.timeout(PATIENCE_S):
+        while await there.chosen() != EVERYTHING:
+            await asyncio.sleep(0.1)
     there.consents.end("a")
     for _ in range(50):
         await asyncio.sleep(0.1)

@@ -55,7 +55,7 @@ async def test_anchors_are_taken_at_start_while_entries_come_and_at_stop(tmp_pat
     await anchoring.start()
     assert [anchors.parse(line).sequence for line in lines(file)] == [0]
     await journal.write(store, entry(1), entry(2))
-    for _ in range(100):
+    for _ in range(3_000):
         if len(lines(file)) > 1:
             break
         await asyncio.sleep(0.02)
@@ -103,7 +103,7 @@ async def test_a_place_that_does_not_take_anchors_any_more_is_counted_and_stops_
     await anchoring.start()
     shutil.rmtree(file.parent)
     await journal.write(store, entry(1))
-    for _ in range(100):
+    for _ in range(3_000):
         if anchoring.failures:
             break
         await asyncio.sleep(0.02)

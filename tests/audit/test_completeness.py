@@ -14,14 +14,17 @@ from pydicom.dataset import Dataset
 
 from tests.fhir.house import PERSONNUMMER, SHAPE, TOLVAN, send, store, texts
 from tests.scratch import Running
+from tests.waiting import PATIENCE_S
 
 pynetdicom = pytest.importorskip("pynetdicom")
-from pynetdicom import AE, build_role, evt  # noqa: E402
+from pynetdicom import build_role, evt  # noqa: E402
 from pynetdicom.sop_class import (  # noqa: E402
     StudyRootQueryRetrieveInformationModelFind,
     StudyRootQueryRetrieveInformationModelGet,
     StudyRootQueryRetrieveInformationModelMove,
 )
+
+from tests.pynetdicom_paused import AE  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -35,11 +38,17 @@ class Journal:
 
     def __init__(self, running: Running) -> None:
         self._path = Path(running.about["data"]) / "index.sqlite"
+        self._http = running.http
         self._seen = 0
         self.table: list[str] = []
 
     def fresh(self) -> list[Row]:
-        """Entries since the last look."""
+        """Entries since the last look.
+
+        An entry is in the journal before the answer; its row is in the index at the latest when the loop comes to
+        its next callback, so before any later request is answered.
+        """
+        assert httpx.get(f"{self._http}/health/live", timeout=60).status_code == 200
         connection = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)
         connection.row_factory = sqlite3.Row
         rows = connection.execute("SELECT * FROM audit WHERE sequence > ? ORDER BY sequence", (self._seen,))
@@ -53,7 +62,7 @@ class Journal:
         self.fresh()
         act_by()
         rows = self.fresh()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE_S
         while soon and len(rows) < len(events) and time.monotonic() < deadline:
             time.sleep(0.02)
             rows += self.fresh()

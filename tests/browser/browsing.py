@@ -9,6 +9,8 @@ from typing import Any
 
 from playwright.async_api import BrowserContext, Page, Response, async_playwright
 
+from tests.waiting import PATIENCE_S
+
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "build" / "test-assets" / "axe.min.js"
 CHROMIUM = "/usr/bin/chromium"
@@ -60,7 +62,7 @@ class Watched:
         )
         assert found == [], name
 
-    async def until(self, script: str, seconds: float = 20.0) -> None:
+    async def until(self, script: str, seconds: float = PATIENCE_S) -> None:
         """Waits for a script to answer true; asked from outside, since the pages' policy forbids to evaluate."""
         async with asyncio.timeout(seconds):
             while not await self.page.evaluate(script):

@@ -33,7 +33,7 @@ async def test_every_state_of_a_report_is_seen_as_what_it_is(tmp_path: Path) -> 
 
             # A preliminary: in words, and with another border.
             text = await opened(seen, "DT buk")
-            assert "Detta är ett preliminärt svar." in text
+            assert "Detta är ett preliminärsvar." in text
             assert "Inga bilder" in text
             style = await page.evaluate(
                 "getComputedStyle(document.querySelector('.report[data-status=preliminary]')).borderTopStyle"

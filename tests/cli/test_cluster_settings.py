@@ -59,3 +59,17 @@ def test_what_would_lose_bytes_or_mix_nodes_up_does_not_start(
     assert before in WHOLE
     with pytest.raises(ConfigurationError, match=said):
         loaded(tmp_path, WHOLE.replace(before, after, 1))
+
+
+def test_nodes_whose_apps_are_told_who_it_is_sign_with_one_key(tmp_path: Path) -> None:
+    app = """
+[[app]]
+client_id = "app"
+name = "Appen"
+redirect_uri = ["https://app.example/back"]
+scope = ["patient/*.rs", "openid"]
+"""
+    with pytest.raises(ConfigurationError, match="key_file is missing"):
+        loaded(tmp_path, WHOLE + app)
+    assert loaded(tmp_path, WHOLE + app + '[smart]\nkey_file = "key.pem"\n').smart.key_file is not None
+    assert loaded(tmp_path, app).smart.key_file is None

@@ -9,6 +9,7 @@ from samsyn.clock import SystemClock
 from samsyn.server import Server
 from samsyn.settings import Settings
 from tests.access.national_service import Certificates, Kept, a_service
+from tests.waiting import PATIENCE_S
 
 
 def settings_of(folder: Path, certificates: Certificates, address: str) -> Settings:
@@ -55,7 +56,7 @@ async def test_a_living_service_is_read_at_the_start_and_the_copy_outlives_the_p
         server = Server(settings_of(tmp_path, certificates, service.address), SystemClock())
         await server.start()
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 while await age_of(server) < 0:
                     await asyncio.sleep(0.05)
         finally:

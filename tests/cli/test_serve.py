@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from tests.cli.commands import samsyn, settings_file
-from tests.faults.test_kill import free_ports
 from tests.fhir.house import TOLVAN, send, store, texts
+from tests.ports import free_ports
 from tests.scratch import Running, start_with_config
 
 pytestmark = pytest.mark.slow

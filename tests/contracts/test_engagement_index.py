@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from samsyn import limits
-from samsyn.access.facts import Policy
+from samsyn.access.facts import Policy, Release
 from samsyn.access.national.soap import SoapClient
 from samsyn.cli import scratch
 from samsyn.errors import ConfigurationError
@@ -28,11 +28,13 @@ from tests.contracts.index_service import IndexService, Row
 from tests.hl7v2.messages import message, msh, obr, obx, pid
 from tests.indexes import forget_index
 from tests.reports.house import OTHER_RIS, RIS, House
+from tests.waiting import until
 
 TOLVAN, AGDA, RESERVE = "191212121212", "199001012385", "991981000010"
 SLL = f"{RESERVE}^^^&1.2.752.97.3.1.3&ISO"
 NORD, KLARA = "SE9990000001-0001", "SE9990000002-0001"
 SOURCE, OTHER_SOURCE, REGION = "SE9990000001-E001", "SE9990000002-E001", scratch.REGION_SYSTEM
+POLICY = Policy(releases=(Release(NORD, 14), Release(KLARA, 14)))
 
 
 class HeldClock:
@@ -85,7 +87,7 @@ class Stage:
     async def telling(self) -> AsyncIterator[EngagementIndex]:
         client = SoapClient(httpx.AsyncClient(trust_env=False), self.service.url, "5565594230")
         index = EngagementIndex(
-            self.house.store, self.clock, self.partners, Policy(), client, first_pause_s=0.02
+            self.house.store, self.clock, self.partners, POLICY, client, first_pause_s=0.02
         )
         await index.start()
         try:
@@ -105,12 +107,6 @@ class Stage:
     def own(self) -> dict[Row, str]:
         """What the index knows, without the region's shared source system."""
         return {row: recent for row, recent in self.service.known.items() if row[1] != REGION}
-
-
-async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -311,7 +307,7 @@ async def test_many_persons_are_told_in_calls_of_bounded_size(
 
 
 def test_without_an_address_nothing_is_told_and_no_metric_pretends(stage: Stage) -> None:
-    index = EngagementIndex(stage.house.store, stage.clock, stage.partners, Policy(), None)
+    index = EngagementIndex(stage.house.store, stage.clock, stage.partners, POLICY, None)
     assert not index.is_on
     assert index.readings() == []
 
@@ -325,4 +321,4 @@ def test_the_settings_take_an_index_over_tls_or_on_loopback_only(tmp_path: Path)
 def test_certificates_that_can_not_be_read_are_told_with_their_section(stage: Stage, tmp_path: Path) -> None:
     index = EngagementIndexSettings(address="https://ei.example/update", ca_file=tmp_path / "none.pem")
     with pytest.raises(ConfigurationError, match=r"\[engagement_index\]"):
-        engagement_index(index, stage.house.store, stage.clock, stage.partners, Policy())
+        engagement_index(index, stage.house.store, stage.clock, stage.partners, POLICY)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from lxml import etree
 
@@ -437,6 +438,16 @@ def test_a_consumer_for_patients_gets_what_the_provider_has_approved_and_care_ge
         assert len(stage.ask(token="JOURNALEN").outcomes) == told
         flag = stage.ask().text("imagingOutcomeHeader/approvedForPatient")
         assert flag == ("true" if told else "false")
+        himself = Subject(SubjectKind.PATIENT, "patient-1", "Tolvan", None, patient_key=1)
+        own = stage.made.server._tokens.issue(himself)
+        assert len(stage.ask(token=own).outcomes) == told
+        # The same at FHIR, where apps of the patient read.
+        answer = httpx.get(
+            f"{stage.made.server._base}/fhir/DiagnosticReport?patient.identifier={TOLVAN}",
+            headers={"Authorization": f"Bearer {own}"},
+            trust_env=False,
+        )
+        assert answer.json()["total"] == told
 
 
 def test_another_patients_record_is_not_opened_by_asking_for_it_as_a_person(stage: Stage) -> None:

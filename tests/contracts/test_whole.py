@@ -37,7 +37,7 @@ def metrics(stage: Stage) -> dict[str, float]:
 def test_a_report_that_is_told_can_be_read_at_once(tmp_path: Path, service: IndexService) -> None:
     with staged(tmp_path / "data", {"engagement_index": {"address": service.url}}) as stage:
         stage.report()
-        for _ in range(200):
+        for _ in range(1_200):
             if metrics(stage)["engagements_waiting"] == 0 and (TOLVAN, NORD_SYSTEM, NORD) in service.known:
                 break
             time.sleep(0.05)

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,7 +21,9 @@ from samsyn_demo.instances.studies import count
 from samsyn_demo.people import BY_KEY, SLL_RESERVNUMMER
 from samsyn_demo.region import Ports, settings_toml
 from samsyn_demo.senders.options import today
+from tests.ports import free_ports
 from tests.scratch import Running, environment, start_with_config
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 
@@ -67,10 +68,7 @@ class Region:
 @pytest.fixture(scope="module")
 def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
     folder = Path(tmp_path_factory.mktemp("play"))
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(4)]
-    ports = Ports(*(int(probe.getsockname()[1]) for probe in probes))
-    for probe in probes:
-        probe.close()
+    ports = Ports(*free_ports(4))
     config = folder / "samsyn.toml"
     config.write_text(settings_toml(str(folder / "data"), ports, TOKENS), encoding="utf-8")
     server = start_with_config(config, folder / "server.log", ports.http)
@@ -175,7 +173,7 @@ def test_killed_outright_it_takes_its_processes_along(region: Region) -> None:
     assert any(progress.get("done") for progress in lines(process))
     process.kill()
     ended(process)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while alive(region.folder) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert alive(region.folder) == []

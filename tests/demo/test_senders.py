@@ -33,6 +33,7 @@ from samsyn_demo.senders.messages import Message, Writer
 from samsyn_demo.senders.mllp import MllpLine
 from samsyn_demo.senders.outcome import Refused
 from samsyn_demo.senders.stow import StowLine
+from tests.ports import free_port
 from tests.scratch import Running
 
 ANCHOR = date(2026, 7, 12)
@@ -297,15 +298,9 @@ def test_a_lost_connection_costs_a_repetition_of_the_same_bytes() -> None:
     assert got == [b"\x0b" + MESSAGE.raw + b"\x1c\r"] * 2
 
 
-def test_a_server_that_does_not_come_up_is_told_of(impatient: None, free_port: int) -> None:
-    with MllpLine("127.0.0.1", free_port) as line, pytest.raises(Refused, match="no answer"):
+def test_a_server_that_does_not_come_up_is_told_of(impatient: None) -> None:
+    with MllpLine("127.0.0.1", free_port()) as line, pytest.raises(Refused, match="no answer"):
         line.send(MESSAGE)
-
-
-@pytest.fixture
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 @pytest.mark.slow

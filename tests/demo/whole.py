@@ -1,8 +1,11 @@
 """`samsyn demo` as a process: the whole invented region, loaded by its own senders."""
 
+import fcntl
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,31 +27,52 @@ class Region:
 
 
 @contextmanager
+def _alone() -> Iterator[None]:
+    """No other test process starts a region meanwhile: both would choose the same free port for the local PACS."""
+    with (Path(tempfile.gettempdir()) / f"samsyn-tests-demo-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _loaded(process: "subprocess.Popen[str]") -> tuple[str, str]:
+    """Its address and what it says about having loaded."""
+    assert process.stdout is not None
+    base, summary, said = "", "", []
+    for line in process.stdout:
+        said.append(line)
+        if "Samsyn is ready at " in line:
+            base = line.split("Samsyn is ready at ")[1].split("/ ")[0]
+        if "is loaded" in line:
+            summary = line.strip()
+        if "Log in at" in line:
+            break
+    assert base, "".join(said)
+    assert summary, "".join(said)
+    return base, summary
+
+
+@contextmanager
 def demo(folder: Path) -> Iterator[Region]:
     """The region as `make demo` starts it, on free ports; ended cleanly, which is asserted."""
-    began = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "samsyn", "demo", "--data", str(folder)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**environment(), **FREE_PORTS},
-        cwd=ROOT,
-    )
+    with _alone():
+        began = time.monotonic()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "samsyn", "demo", "--data", str(folder)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**environment(), **FREE_PORTS},
+            cwd=ROOT,
+        )
+        try:
+            base, summary = _loaded(process)
+            took = time.monotonic() - began
+        except BaseException:
+            process.kill()
+            raise
     assert process.stdout is not None
     try:
-        base, summary, said = "", "", []
-        for line in process.stdout:
-            said.append(line)
-            if "Samsyn is ready at " in line:
-                base = line.split("Samsyn is ready at ")[1].split("/ ")[0]
-            if "is loaded" in line:
-                summary = line.strip()
-            if "Log in at" in line:
-                break
-        assert base, "".join(said)
-        assert summary, "".join(said)
-        yield Region(base, time.monotonic() - began, summary)
+        yield Region(base, took, summary)
         process.send_signal(signal.SIGTERM)
         assert process.wait(40) == 0
     finally:

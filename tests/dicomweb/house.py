@@ -31,6 +31,7 @@ from samsyn.render.transcoding import Transcoder
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
+from samsyn.settings import Settings
 from samsyn.store.documents import Documents
 from samsyn.wire.multipart import (
     MultipartReader,
@@ -42,6 +43,7 @@ from samsyn.wire.multipart import (
     part_head,
 )
 from tests.indexes import make_store
+from tests.ports import free_port
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -52,7 +54,14 @@ class House:
 
     def __init__(self, folder: Path, pictures: Any = None) -> None:
         clock = SystemClock()
-        self.scratch = scratch.make(folder)
+        made = scratch.make(folder)
+        self.sink_port = free_port()
+        """Where the move destination SINK listens: other tests have theirs at the same time."""
+        values = made.settings.model_dump(mode="json")
+        for peer in (peer for provider in values["provider"] for peer in provider["dicom_peer"]):
+            if peer["ae_title"] == "SINK":
+                peer["port"] = self.sink_port
+        self.scratch = replace(made, settings=Settings.model_validate(values))
         self.store = make_store(folder, clock)
         self.store.start()
         self.executor = ThreadPoolExecutor(2)

@@ -11,9 +11,8 @@ from samsyn.exchange.sending import SEND_JOB
 from samsyn.jobs.queue import Worker
 from tests.dicomweb.house import CT, House, image_file, store
 from tests.dimse.peers import Peer
+from tests.waiting import PATIENCE_S
 
-SINK_PORT = 11199
-"""The move destination that the scratch region knows."""
 MODEL = {"Content-Type": "application/dicom+json"}
 
 
@@ -52,7 +51,7 @@ async def full(house: House) -> House:
 
 
 async def test_what_is_asked_for_arrives_and_the_workitem_tells_how_far_it_is(full: House) -> None:
-    async with full.client() as client, Peer("SINK", [CT], SINK_PORT) as sink:
+    async with full.client() as client, Peer("SINK", [CT], full.sink_port) as sink:
         made = await create(client, workitem())
         assert (made.status_code, made.content) == (201, b"")
         address = made.headers["location"].removeprefix("http://samsyn.test/dicomweb")
@@ -61,7 +60,7 @@ async def test_what_is_asked_for_arrives_and_the_workitem_tells_how_far_it_is(fu
         assert before["00404021"]["Value"][0]["0020000D"]["Value"] == ["2.25.10"]
         worker = Worker(full.store, SystemClock(), {SEND_JOB: full.sending.work})
         worker.start()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while state_of((await client.get(address)).json()[0]) != "COMPLETED":
                 await asyncio.sleep(0.05)
         await worker.stop()

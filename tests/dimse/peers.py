@@ -11,6 +11,7 @@ from samsyn.wire.negotiation import Implementation
 from samsyn.wire.pdu import ContextResult, ProposedContext
 from samsyn.wire.upper_layer import AssociationRequested, ReleaseRequested
 from samsyn.wire.user_information import RoleSelection
+from tests.waiting import PATIENCE_S
 
 _OWN = Implementation("2.25.3", "PEER")
 
@@ -53,7 +54,7 @@ class Peer:
             connection.drop()
         await asyncio.sleep(0)
 
-    async def next(self, timeout_s: float = 5) -> Message:
+    async def next(self, timeout_s: float = PATIENCE_S) -> Message:
         """The next message that it was sent."""
         async with asyncio.timeout(timeout_s):
             return await self.arrived.get()

@@ -33,6 +33,7 @@ from samsyn.wire.negotiation import Implementation, own_user_information
 from samsyn.wire.pdu import AssociateRequest, ProposedContext
 from tests.indexes import make_store
 from tests.rot import rot
+from tests.waiting import PATIENCE_S, until
 
 CT = str(CTImageStorage)
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -135,11 +136,9 @@ class Stage:
         """What the index holds."""
         return self.store.peek(lambda connection: [tuple(row) for row in connection.execute(sql)])
 
-    async def until(self, holds: Callable[[], bool], timeout_s: float = 10) -> None:
+    async def until(self, holds: Callable[[], bool]) -> None:
         """Waits until it holds."""
-        async with asyncio.timeout(timeout_s):
-            while not holds():
-                await asyncio.sleep(0.02)
+        await until(holds)
 
     def damage(self, sop_instance_uid: str) -> None:
         """Turns one bit of a stored object round, as a dying disk would."""
@@ -246,7 +245,7 @@ class RawPeer:
         self.writer.write(pdu.encode_control(request))
         return await self.pdu()
 
-    async def pdu(self, timeout_s: float = 5) -> bytes:
+    async def pdu(self, timeout_s: float = PATIENCE_S) -> bytes:
         """The next PDU; empty at the end of the connection."""
         try:
             async with asyncio.timeout(timeout_s):
@@ -255,8 +254,8 @@ class RawPeer:
         except (asyncio.IncompleteReadError, ConnectionError):
             return b""
 
-    async def closed(self, timeout_s: float = 5) -> bool:
-        """Whether the other side closes."""
+    async def closed(self, timeout_s: float = 20.0) -> bool:
+        """Whether the other side closes: well before a limit that would close anything (ASSOCIATE_TIMEOUT_S)."""
         try:
             async with asyncio.timeout(timeout_s):
                 while await self.reader.read(65536):

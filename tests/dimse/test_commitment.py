@@ -16,6 +16,7 @@ from samsyn.wire.assembly import Message
 from samsyn.wire.dimse import ActionRequest, ActionResponse, EventReportRequest, EventReportResponse
 from tests.dimse.peers import Peer
 from tests.dimse.stage import CT, EXPLICIT, Stage, image, store
+from tests.ports import free_port
 
 CONTEXTS = [(STORAGE_COMMITMENT, (EXPLICIT,)), (CT, (EXPLICIT,))]
 MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -145,8 +146,7 @@ async def test_a_peer_that_has_gone_is_reported_to_at_its_address(tmp_path: Path
 async def test_an_answer_survives_a_restart_and_an_unreachable_peer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with Peer("SINK", [STORAGE_COMMITMENT]) as peer:
-        port = peer.port
+    port = free_port()
     async with Stage(tmp_path, port) as stage:
         requestor = await stage.connect("SINK", contexts=CONTEXTS)
         await store(requestor, image())
@@ -155,7 +155,7 @@ async def test_an_answer_survives_a_restart_and_an_unreachable_peer(
         await stage.until(lambda: stage.rows("SELECT attempt FROM job WHERE attempt > 0") != [])
         stage.damage("2.25.100")
     async with Peer("SINK", [STORAGE_COMMITMENT], port) as peer, Stage(tmp_path, port) as stage:
-        message = await peer.next(timeout_s=20)
+        message = await peer.next()
         # The answer is that of the look, not of the moment of delivery.
         assert uids(told(message), 0x00081199) == ["2.25.100"]
         await stage.until(lambda: stage.rows("SELECT 1 FROM job WHERE kind = 'storage-commitment'") == [])
@@ -169,7 +169,7 @@ async def test_a_report_that_the_peer_does_not_take_is_sent_again(tmp_path: Path
         requestor.drop()
         await peer.next()
         peer.status = 0
-        again = await peer.next(timeout_s=15)
+        again = await peer.next()
         assert reasons(told(again)) == {"2.25.100": 0x0112}
 
 
@@ -254,7 +254,7 @@ async def test_a_peer_that_never_answers_the_report_is_let_go(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with await stage.connect(contexts=CONTEXTS) as requestor:
-        monkeypatch.setattr(limits, "MESSAGE_TIMEOUT_S", 0.2)
+        monkeypatch.setattr(limits, "MESSAGE_TIMEOUT_S", 2.0)  # the answer to the request keeps it too
         await request(requestor, information("2.25.1", [(CT, "2.25.100")]))
         await stage.until(lambda: not requestor.association.is_established)
         assert stage.rows("SELECT attempt FROM job WHERE kind = 'storage-commitment'") != []

@@ -116,10 +116,13 @@ async def test_everything_may_come_one_byte_at_a_time(stage: Stage) -> None:
 
 async def test_a_hundred_silent_connections_do_not_slow_an_echo(stage: Stage) -> None:
     silent = [await RawPeer.open(stage.door.port) for _ in range(100)]
-    begin = time.monotonic()
-    for _ in range(10):
-        await alive(stage)
-    assert (time.monotonic() - begin) / 10 < 0.1
+    each_s = 1.0
+    for _ in range(3):  # what else the machine does may fall on one of them, the silent ones are there in all
+        begin = time.monotonic()
+        for _ in range(10):
+            await alive(stage)
+        each_s = min(each_s, (time.monotonic() - begin) / 10)
+    assert each_s < 0.1
     for peer in silent:
         peer.close()
 
@@ -135,7 +138,7 @@ async def test_one_system_cannot_take_every_association(
     other = await RawPeer.open(stage.door.port)
     assert (await other.associate("STRICT"))[0] == pdu.PduType.ASSOCIATE_AC
     peers[0].close()
-    await asyncio.sleep(0.05)
+    await stage.until(lambda: stage.door.open_associations == 5)
     again = await RawPeer.open(stage.door.port)
     assert (await again.associate())[0] == pdu.PduType.ASSOCIATE_AC
     for peer in (*peers, other, again):
@@ -147,9 +150,9 @@ async def test_a_full_house_drops_the_oldest_silent_connection_for_a_working_one
 ) -> None:
     monkeypatch.setattr(limits, "MAX_ASSOCIATIONS", 10)
     silent = [await RawPeer.open(stage.door.port) for _ in range(10)]
-    await asyncio.sleep(0.05)
+    await stage.until(lambda: len(stage.door._open) == 10)
     await alive(stage)
-    assert await silent[0].closed(1)
+    assert await silent[0].closed()
     for peer in silent:
         peer.close()
 
@@ -158,7 +161,7 @@ async def test_a_silent_connection_is_closed_by_artim(stage: Stage, monkeypatch:
     monkeypatch.setattr(limits, "ASSOCIATE_TIMEOUT_S", 0.2)
     peer = await RawPeer.open(stage.door.port)
     peer.writer.write(b"\x01\x00")
-    assert await peer.closed(3)
+    assert await peer.closed()
 
 
 async def test_a_message_that_drips_costs_the_association(
@@ -195,7 +198,7 @@ async def test_a_peer_that_never_closes_is_closed(stage: Stage, monkeypatch: pyt
     await peer.associate()
     peer.writer.write(pdu.encode_control(pdu.ReleaseRequest()))
     assert await peer.pdu() == pdu.encode_control(pdu.ReleaseResponse())
-    assert await peer.closed(3)
+    assert await peer.closed()
 
 
 async def test_mutated_sessions_leave_the_door_working(stage: Stage) -> None:
@@ -206,12 +209,10 @@ async def test_mutated_sessions_leave_the_door_working(stage: Stage) -> None:
         peer.writer.write(rest)
         with contextlib.suppress(OSError):  # it has hung up on us already
             peer.writer.write_eof()
-        await peer.closed(5)
+        await peer.closed()
         peer.close()
     await alive(stage)
-    async with asyncio.timeout(2):
-        while stage.door.open_associations:
-            await asyncio.sleep(0.01)
+    await stage.until(lambda: not stage.door.open_associations)
     assert stage.door.budget.left_bytes == limits.MAX_ARRIVING_BYTES
 
 
@@ -223,9 +224,7 @@ async def test_stopping_finishes_what_is_under_way_and_aborts_the_rest(tmp_path:
         await busy.associate()
         data = encode_message(1, dimse.StoreRequest(1, CT, "2.25.100"), encoded(image()), 256)
         busy.writer.write(data[:300])
-        async with asyncio.timeout(5):
-            while stage.door.budget.left_bytes == limits.MAX_ARRIVING_BYTES:
-                await asyncio.sleep(0.01)
+        await stage.until(lambda: stage.door.budget.left_bytes != limits.MAX_ARRIVING_BYTES)
         stopping = asyncio.ensure_future(stage.door.stop(5))
         assert (await idle.pdu())[0] == ABORT
         busy.writer.write(data[300:])

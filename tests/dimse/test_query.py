@@ -1,12 +1,16 @@
 """C-FIND: only keys that were asked for, only what the View shows, and C-CANCEL works."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from samsyn import limits
+from samsyn.access import view
 from samsyn.endpoints.dimse import query
+from samsyn.store.transaction import Transaction
 from samsyn.wire.assembly import Message
 from samsyn.wire.dimse import CancelRequest, FindRequest, FindResponse
 from tests.dimse.stage import (
@@ -214,3 +218,45 @@ async def test_a_search_is_in_the_audit_journal(stage: Stage) -> None:
             requestor, FindRequest, STUDY_FIND, identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="")
         )
     assert ("SEARCH", "BENCH") in stage.rows("SELECT event, actor FROM audit")
+
+
+async def test_a_search_that_lasts_shows_nothing_more_once_the_ground_has_ended(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query, "_PAGE_ROWS", 1)
+    monkeypatch.setattr(view, "_SURELY_TRUE_S", 0.0)
+    now = datetime.now(UTC)
+
+    def consent(transaction: Transaction) -> None:
+        lasts = {
+            "patient_key": 1,
+            "provider": "SE9990000002-0001",
+            "unit": "SE9990000002-1001",
+            "employee": "",
+            "starts": (now - timedelta(hours=1)).isoformat(),
+            "ends": (now + timedelta(days=1)).isoformat(),
+        }
+        transaction.insert("care_relation", relation_id="r", source="booking", **lasts)
+        transaction.insert("consent", consent_id="c", ground="consent", channel="unit", ended=None, **lasts)
+
+    def end(transaction: Transaction) -> None:
+        transaction.update("consent", {"consent_id": "c"}, ended=now.isoformat())
+
+    await stage.store.commit(consent)
+    finder = stage.door._search._finder
+    find, pages = finder.find, 0
+
+    async def ending(*asked: Any) -> Any:
+        nonlocal pages
+        found = await find(*asked)
+        pages += 1
+        if pages == 1:
+            await stage.store.commit(end)
+        return found
+
+    monkeypatch.setattr(finder, "find", ending)
+    keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="")
+    async with await stage.connect("KLARAPACS", contexts=QUERY_CONTEXTS) as requestor:
+        found, final = await ask(requestor, FindRequest, STUDY_FIND, keys)
+        assert (len(found), final.command.status) == (1, 0)
+        assert (await ask(requestor, FindRequest, STUDY_FIND, keys))[0] == []

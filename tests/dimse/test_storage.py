@@ -92,6 +92,20 @@ async def test_who_sends_alone_finds_each_object_as_soon_as_he_is_answered(
     assert stage.door.budget.left_bytes == limits.MAX_ARRIVING_BYTES
 
 
+async def test_a_fault_of_our_own_in_one_object_costs_neither_the_association_nor_memory(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumbles(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    async with await stage.connect() as requestor:
+        with monkeypatch.context() as patch:
+            patch.setattr(stage.door._storage._intake, "receive_at_once", stumbles)
+            assert (await store(requestor, image())).status == 0
+        assert (await store(requestor, image(SOPInstanceUID="2.25.101"))).status == 0
+    assert stage.door.budget.left_bytes == limits.MAX_ARRIVING_BYTES
+
+
 @pytest.mark.parametrize(
     ("envelope", "status"),
     [
@@ -302,12 +316,9 @@ async def test_memory_is_given_back_whatever_happens(stage: Stage) -> None:
     whole = encode_message(1, dimse.StoreRequest(1, CT, "2.25.100"), bytes(200_000), 16384)
     peer.writer.write(whole[: len(whole) // 2])
     await peer.writer.drain()
-    async with asyncio.timeout(5):
-        while stage.door.budget.left_bytes == limits.MAX_ARRIVING_BYTES:
-            await asyncio.sleep(0.01)
-        peer.close()
-        while stage.door.budget.left_bytes != limits.MAX_ARRIVING_BYTES:
-            await asyncio.sleep(0.01)
+    await stage.until(lambda: stage.door.budget.left_bytes != limits.MAX_ARRIVING_BYTES)
+    peer.close()
+    await stage.until(lambda: stage.door.budget.left_bytes == limits.MAX_ARRIVING_BYTES)
     async with await stage.connect() as requestor:
         await store(requestor, image())
     assert stage.door.budget.left_bytes == limits.MAX_ARRIVING_BYTES

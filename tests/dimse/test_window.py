@@ -1,6 +1,5 @@
 """Asynchronous operations (PS3.7 D.3.3.3): who asks for a window may send on before the answers are there."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -117,6 +116,17 @@ async def test_other_requests_keep_their_place_behind_what_was_sent_before(stage
     peer.close()
 
 
+async def test_who_cancels_an_object_cancels_no_later_question_of_that_number(stage: Stage) -> None:
+    peer, _ = await associated(stage, AsynchronousOperations(0, 1))
+    keys = identifier(QueryRetrieveLevel="STUDY", PatientID="19121212-1212", StudyInstanceUID="")
+    cancel = encode_message(5, dimse.CancelRequest(2), None, 16384)
+    peer.writer.write(stores(1, 3) + cancel)
+    assert len(await answers(peer, 3)) == 3
+    peer.writer.write(encode_message(5, dimse.FindRequest(2, STUDY_FIND), keys, 16384))
+    assert [answer.status for answer in await answers(peer, 2)] == [0xFF00, 0]
+    peer.close()
+
+
 async def test_a_release_behind_objects_waits_for_their_answers(stage: Stage) -> None:
     peer, _ = await associated(stage, AsynchronousOperations(0, 1))
     peer.writer.write(stores(1, 12) + pdu.encode_control(pdu.ReleaseRequest()))
@@ -130,9 +140,9 @@ async def test_a_peer_that_goes_away_gives_its_memory_back(stage: Stage) -> None
     peer.writer.write(stores(1, 40))
     await peer.writer.drain()
     peer.writer.transport.abort()
-    async with asyncio.timeout(10):
-        while stage.door.open_associations or stage.door.budget.left_bytes != limits.MAX_ARRIVING_BYTES:
-            await asyncio.sleep(0.01)
+    await stage.until(
+        lambda: not stage.door.open_associations and stage.door.budget.left_bytes == limits.MAX_ARRIVING_BYTES
+    )
 
 
 async def test_without_a_window_answers_come_in_order(stage: Stage) -> None:

@@ -1,14 +1,13 @@
 """The DICOM doors of the matrix, asked by another implementation (pynetdicom)."""
 
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
-from pynetdicom import AE, build_role, evt
+from pynetdicom import build_role, evt
 from pynetdicom.association import Association
 from pynetdicom.sop_class import (
     CTImageStorage,
@@ -21,6 +20,7 @@ from pynetdicom.sop_class import (
 
 from tests.doors.doors import Answer
 from tests.doors.instance import Target
+from tests.pynetdicom_paused import AE
 
 SINKS = {"NORDPACS": "SINK", "KLARAPACS": "KLARASINK"}
 """Each system's own C-MOVE destination."""
@@ -52,12 +52,6 @@ class Peer:
     name: str
     stored: list[bytes] = field(default_factory=list)
 
-    def settle(self) -> None:
-        """Waits for this program's own thread to take up again: asked sooner, it swallows the answer itself."""
-        while self.association._is_paused:
-            time.sleep(0.0005)
-        self.stored.clear()
-
 
 Ask = Callable[[Peer, Target], Answer]
 
@@ -72,7 +66,7 @@ def _identifier(level: str, **keys: str) -> Dataset:
 
 def _find(model: str, level: str, **keys: str) -> Ask:
     def ask(peer: Peer, target: Target) -> Answer:
-        peer.settle()
+        peer.stored.clear()
         identifier = _identifier(level, **{name: value.format(t=target) for name, value in keys.items()})
         for name in _EMPTY_KEYS:
             if name not in identifier:
@@ -104,7 +98,7 @@ def _counts(status: Dataset) -> list[object]:
 
 def _get(model: str, level: str, **keys: str) -> Ask:
     def ask(peer: Peer, target: Target) -> Answer:
-        peer.settle()
+        peer.stored.clear()
         identifier = _identifier(level, **{name: value.format(t=target) for name, value in keys.items()})
         answers = list(peer.association.send_c_get(identifier, model))
         last, failed = answers[-1]
@@ -116,7 +110,7 @@ def _get(model: str, level: str, **keys: str) -> Ask:
 
 def _move(destination: str, level: str, **keys: str) -> Ask:
     def ask(peer: Peer, target: Target) -> Answer:
-        peer.settle()
+        peer.stored.clear()
         identifier = _identifier(level, **{name: value.format(t=target) for name, value in keys.items()})
         own, other = SINKS[peer.name], next(sink for name, sink in SINKS.items() if name != peer.name)
         answers = list(

@@ -160,6 +160,8 @@ def test_a_study_that_is_being_fetched_by_a_pacs_stops_at_a_block(
     planted: tuple[Instance, dict[str, Planted]],
 ) -> None:
     pynetdicom = pytest.importorskip("pynetdicom")
+    from tests.pynetdicom_paused import AE
+
     made, persons = planted
     person = persons["large too"]
     _store_large(made, person)
@@ -173,7 +175,7 @@ def test_a_study_that_is_being_fetched_by_a_pacs_stops_at_a_block(
         return 0x0000
 
     model = "1.2.840.10008.5.1.4.1.2.2.3"
-    entity = pynetdicom.AE("NORDPACS")
+    entity = AE("NORDPACS")
     entity.add_requested_context(model)
     entity.add_requested_context(CT, EXPLICIT)
     association = entity.associate(

@@ -22,6 +22,7 @@ from tests.access.house import House, a_house
 from tests.access.people import FOREIGN, FOREIGN_UNIT, SYSTEM
 from tests.exchange.test_storelog import give_numbers, until
 from tests.followup.test_review import reader
+from tests.ports import free_port
 
 
 class RecordRepository:
@@ -32,11 +33,10 @@ class RecordRepository:
         self.connections = 0
         self.hang_up_after = 0
         self._server: asyncio.Server | None = None
-        self.port = 0
+        self.port = free_port()
 
     async def start(self, tls: ssl.SSLContext | None = None) -> None:
         self._server = await asyncio.start_server(self._read, "127.0.0.1", self.port, ssl=tls)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         if self._server is not None:

@@ -11,6 +11,7 @@ from samsyn.jobs import queue
 from samsyn.wire.dimse import CreateRequest
 from tests.dimse.peers import Peer
 from tests.dimse.stage import CT, EXPLICIT, Stage, image, store
+from tests.ports import free_port
 
 LEFT = "SELECT 1 FROM job WHERE kind = 'availability-notification'"
 
@@ -54,14 +55,16 @@ async def test_a_complete_series_is_told_with_every_instance_and_where_to_get_it
 
 
 async def test_a_notification_waits_for_a_peer_that_is_away_under_the_same_uid(tmp_path: Path) -> None:
-    async with Peer("SINK", [INSTANCE_AVAILABILITY_NOTIFICATION]) as peer:
-        port = peer.port
-        async with Stage(tmp_path, port) as stage:
-            async with await stage.connect() as sender:
-                await store(sender, image())
-            peer.status = 0x0110
-            await stage.notices.series_complete("2.25.11")
-            first = (await peer.next()).command
+    port = free_port()
+    async with (
+        Peer("SINK", [INSTANCE_AVAILABILITY_NOTIFICATION], port) as peer,
+        Stage(tmp_path, port) as stage,
+    ):
+        async with await stage.connect() as sender:
+            await store(sender, image())
+        peer.status = 0x0110
+        await stage.notices.series_complete("2.25.11")
+        first = (await peer.next()).command
     async with (
         Peer("SINK", [INSTANCE_AVAILABILITY_NOTIFICATION], port) as peer,
         Stage(tmp_path, port) as stage,

@@ -17,6 +17,7 @@ from samsyn.store.transaction import Transaction
 from samsyn.wire.dimse import StoreRequest
 from tests.dimse.peers import Peer
 from tests.dimse.stage import CT, EXPLICIT, Stage, encoded, image, store
+from tests.ports import free_port
 
 OWN, UNIT, OTHER_UNIT = "SE9990000001-0001", "SE9990000001-1001", "SE9990000001-1002"
 COUNT = 6
@@ -111,8 +112,7 @@ async def test_a_send_is_audited_with_its_receiver_before_a_byte_leaves(tmp_path
 
 
 async def test_a_transfer_waits_for_a_receiver_that_is_away_and_survives_a_restart(tmp_path: Path) -> None:
-    async with Peer("SINK", [CT]) as away:
-        port = away.port
+    port = free_port()
     async with Stage(tmp_path, port) as stage:
         await filled(stage)
         await relate(stage)
@@ -157,8 +157,7 @@ async def test_what_the_receiver_refuses_is_counted_and_the_rest_arrives(tmp_pat
 
 @pytest.mark.slow
 async def test_a_right_that_has_ended_when_the_bytes_would_leave_stops_them(tmp_path: Path) -> None:
-    async with Peer("SINK", [CT]) as away:
-        port = away.port
+    port = free_port()
     async with Stage(tmp_path, port) as stage:
         await filled(stage)
         await relate(stage)
@@ -228,8 +227,7 @@ async def test_a_transfer_can_be_cancelled_before_and_while_it_is_sent(tmp_path:
 
 
 async def test_a_receiver_that_stays_away_is_given_up_in_the_end_and_that_is_told(tmp_path: Path) -> None:
-    async with Peer("SINK", [CT]) as away:
-        port = away.port
+    port = free_port()
     async with Stage(tmp_path, port, patience=2) as stage:
         await filled(stage)
         await relate(stage)
@@ -261,7 +259,7 @@ async def test_associations_to_one_receiver_are_few_and_used_again(tmp_path: Pat
         await relate(stage)
         view = await view_of(stage, staff())
         ids = [await stage.sending.request(view, "2.25.10", "SINK") for _ in range(8)]
-        await stage.until(lambda: all(state(stage, each) is TransferState.DONE for each in ids), 20)
+        await stage.until(lambda: all(state(stage, each) is TransferState.DONE for each in ids))
     assert peer.arrived.qsize() == 8 * COUNT
     assert peer.most_open <= limits.MAX_OUTGOING_PER_PEER
     assert peer.associations <= limits.MAX_OUTGOING_PER_PEER

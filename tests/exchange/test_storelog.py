@@ -1,7 +1,6 @@
 """StoreLog: in order, at most 500 in a call, nothing lost whatever the service does, nothing sent twice unnoticed."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests.access.house import House, a_house
 from tests.access.people import FOREIGN, FOREIGN_UNIT, HIMSELF, OWN, SYSTEM
 from tests.exchange.log_service import LogService
 from tests.followup.test_review import reader
+from tests.waiting import until
 
 ADDRESS = ("SE165565594230-1000", "SE9990000009-SAMSYN", "Samsyn", "Bilddiagnostik")
 
@@ -54,12 +54,6 @@ async def an_outbox(house: House, service: LogService, timeout: float = 5.0) -> 
         yield outbox
     finally:
         await outbox.stop()
-
-
-async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def readings(house: House, count: int, first: int = 0) -> None:

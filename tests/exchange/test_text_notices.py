@@ -1,6 +1,5 @@
 """What a steward has corrected is told to the provider's own HL7 systems: here to a second Samsyn, and to a bad one."""
 
-import socket
 import socketserver
 import threading
 import time
@@ -28,6 +27,8 @@ from samsyn.wire.mllp import BlockReader, framed
 from tests.contracts.stage import KLARA, NORD, Stage
 from tests.doors.instance import Instance, running
 from tests.hl7v2.messages import meant, pid
+from tests.ports import free_port
+from tests.waiting import PATIENCE_S
 
 TOLVAN, AGDA = "191212121212", "199001012385"
 WHEN = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
@@ -115,7 +116,7 @@ class Stranger:
         return [f"{peek(each).code} {peek(each).trigger}" for each in self.got]
 
 
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -191,9 +192,7 @@ def test_what_is_not_accepted_is_told_again_whole_and_with_the_same_control_ids(
 
 
 def test_who_is_not_there_is_told_later(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     stranger = Stranger()
     changes = {"providers": {NORD: {"hl7_receiver": [receiver(port)]}}}
     with running(tmp_path / "data", changes=changes) as made:

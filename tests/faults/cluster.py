@@ -12,22 +12,13 @@ from typing import Any
 import asyncpg
 import pytest
 
+from bench.cluster import SENDER
 from samsyn_demo.cluster import database_server, object_server
 from samsyn_demo.cluster.nodes import Node, Shared, make_node
 from samsyn_demo.region import REGION
 from tests.faults.test_kill import TOKEN
 
-BENCH = f"""
-[[provider]]
-hsa_id = "SE9990000009-0001"
-name = "Provhuset"
-local_issuer = "2.25.9990000001.1"
-[[provider.unit]]
-hsa_id = "SE9990000009-1001"
-name = "Röntgen"
-[[provider.dicom_peer]]
-ae_title = "BENCH"
-[[provider.hl7_source]]
+BENCH = f"""{SENDER}[[provider.hl7_source]]
 application = "NORDRIS"
 [[provider.token]]
 name = "checker"

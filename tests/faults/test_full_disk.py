@@ -20,7 +20,8 @@ from bench import objects
 from bench.dimse_load import Association, message
 from samsyn import limits
 from samsyn.dicom.part10 import file_preamble_and_meta
-from tests.faults.test_kill import CONFIG, TOKEN, Ledger, free_ports, hashes_of_study, lost_reports, oru
+from tests.faults.test_kill import CONFIG, TOKEN, Ledger, hashes_of_study, lost_reports, oru
+from tests.ports import free_ports
 from tests.scratch import Running, start_with_config
 
 pytestmark = pytest.mark.slow

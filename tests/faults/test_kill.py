@@ -18,7 +18,9 @@ import pytest
 
 from bench import objects
 from bench.dimse_load import Association, Refused, message
+from tests.ports import free_ports
 from tests.scratch import Running, start_with_config
+from tests.waiting import PATIENCE_S
 
 WAITS_FOR_ANY_DISK = "from samsyn.store import writer; writer._QUICK_S = 60.0"
 """So that who comes alone is answered by the loop's own thread, however busy the disk is."""
@@ -69,19 +71,26 @@ class Ledger:
         with self.lock:
             self.reports[accession] = text
 
+    def counts(self) -> tuple[int, int]:
+        """Instances and reports that were acknowledged so far."""
+        with self.lock:
+            return sum(len(study) for study in self.instances.values()), len(self.reports)
+
+    def until(self, begun: tuple[int, int], instances: int, reports: int) -> None:
+        """Waits until so many more were acknowledged since `begun`, however slow the machine is."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            now = self.counts()
+            if now[0] - begun[0] >= instances and now[1] - begun[1] >= reports:
+                return
+            assert time.monotonic() < deadline, (begun, now)
+            time.sleep(0.02)
+
 
 def associated(port: int, sop_class: str) -> Association:
     """An association of the bench's sender for one class."""
     where = {"host": "127.0.0.1", "port": port, "called": "SAMSYN", "calling": "BENCH"}
     return Association(where, [sop_class], objects.EXPLICIT_LITTLE)
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def store_until_cut(
@@ -226,8 +235,10 @@ def load(running: Running, ports: tuple[int, int], cycle: int, source: random.Ra
     ]
     if cycle % 3 != 2:
         senders.append(threading.Thread(target=report_until_cut, args=(ports[1], cycle, ledger, stop)))
+    begun = ledger.counts()
     for sender in senders:
         sender.start()
+    ledger.until(begun, 25, 0 if cycle % 3 == 2 else 10)
     time.sleep(source.uniform(0.2, 0.8))
     running.kill()
     stop.set()

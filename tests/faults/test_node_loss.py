@@ -52,7 +52,7 @@ class Load:
     def ended(self) -> None:
         self.stop.set()
         for thread in self.threads:
-            thread.join(60)
+            thread.join(120)
             assert not thread.is_alive()
 
 
@@ -92,6 +92,7 @@ def test_a_lost_node_takes_nothing_with_it(cluster: Cluster) -> None:
     assert is_in(browser, two.http)
     loads = [Load(one, source, 100, ledger), Load(two, source, 200, ledger)]
     time.sleep(SECONDS)
+    until(lambda: acknowledged(ledger) > 80, 60)
     before = acknowledged(ledger)
     one.kill()
     killed = time.monotonic()
@@ -133,6 +134,7 @@ def test_what_a_lost_node_has_on_its_own_disk_is_told_as_away_and_is_back_with_i
         ledger, source = Ledger(), random.Random(SEED)
         loads = [Load(one, source, 100, ledger), Load(two, source, 200, ledger)]
         time.sleep(SECONDS)
+        until(lambda: acknowledged(ledger) > 80, 60)
         both = set(ledger.instances)
         assert check(two.http, ledger, both) == 0  # bytes that one alone has come over the inner door
         one.kill()

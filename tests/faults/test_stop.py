@@ -21,12 +21,12 @@ from tests.faults.test_kill import (
     Ledger,
     associated,
     check,
-    free_ports,
     lost_reports,
     oru,
     report_until_cut,
     store_until_cut,
 )
+from tests.ports import free_ports
 from tests.scratch import Running, start_with_config
 
 pytestmark = pytest.mark.slow
@@ -88,7 +88,9 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_told_to_stop_under_load
     ports, ledger, source, slowest = Ports(tmp_path), Ledger(), random.Random(20261122), 0.0
     for cycle in range(CYCLES):
         running = ports.start()
+        begun = ledger.counts()
         with senders(ports, cycle, source, ledger):
+            ledger.until(begun, 25, 10)
             time.sleep(source.uniform(0.5, 1.5))
             code, seconds = ended(running)
         assert code == 0

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE_S
+
 _CALL = re.compile(r"^(\d+)\s+(\w+)\((.*)$", re.DOTALL)
 _RESUMED = re.compile(r"^(\d+)\s+<\.\.\. (\w+) resumed>(.*)$", re.DOTALL)
 _UNFINISHED = " <unfinished ...>"
@@ -103,7 +105,7 @@ def traced(process: int, output: Path, *options: str) -> Iterator[None]:
     ]
     tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_S
         while _tracer_of(process) != tracer.pid:
             if tracer.poll() is not None or time.monotonic() > deadline:
                 assert tracer.stderr is not None

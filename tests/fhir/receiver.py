@@ -34,7 +34,7 @@ class Receiver:
             if "valueReference" in part
         ]
 
-    def wait(self, met: Callable[[], Any], seconds: float = 30.0) -> None:
+    def wait(self, met: Callable[[], Any], seconds: float = 60.0) -> None:
         """Until it is met; an assertion with what came when it is not."""
         deadline = time.monotonic() + seconds
         while not met():

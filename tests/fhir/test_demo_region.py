@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from samsyn.endpoints.demo_idp.personas import PERSONAS
 from samsyn_demo.people import BY_KEY, PEOPLE
 from tests.demo.whole import Region, demo
 from tests.fhir.crawl import FOR_SYSTEMS, Crawl, Judged
@@ -39,6 +40,7 @@ def test_every_fhir_resource_of_the_demo_region_is_valid(region: Region) -> None
                 walker.open(person)
             read[persona] = read.get(persona, 0) + crawl.person(person.number, statement)
         crawl.refusals(statement)
+        crawl.get(f"/Practitioner/{next(each.employee for each in PERSONAS if each.key == persona)}")
         crawl.get("/AuditEvent", 403)
         walker.close()
     for persona in ("log-reviewer", "patient"):

@@ -15,7 +15,8 @@ from tests.reports.documents_made import COMPREHENSIVE, report
 from tests.scratch import Running
 
 pynetdicom = pytest.importorskip("pynetdicom")
-from pynetdicom import AE  # noqa: E402
+
+from tests.pynetdicom_paused import AE  # noqa: E402
 
 SCT, LOINC, UCUM = "http://snomed.info/sct", "http://loinc.org", "http://unitsofmeasure.org"
 pytestmark = pytest.mark.slow

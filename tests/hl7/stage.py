@@ -7,6 +7,7 @@ from samsyn.hl7v2.parsing import Message, parse
 from samsyn.settings import Settings
 from samsyn.wire.mllp import framed
 from tests.reports.house import House
+from tests.waiting import PATIENCE_S
 
 SETTINGS = Settings.model_validate(
     {
@@ -34,7 +35,7 @@ class Peer:
         self.reader, self.writer = reader, writer
 
     async def answer(self) -> Message:
-        block = await asyncio.wait_for(self.reader.readuntil(b"\x1c\r"), 10)
+        block = await asyncio.wait_for(self.reader.readuntil(b"\x1c\r"), PATIENCE_S)
         assert block.startswith(b"\x0b")
         return parse(block[1:-2])
 
@@ -42,7 +43,8 @@ class Peer:
         self.writer.write(framed(raw))
         return await self.answer()
 
-    async def is_closed(self, within_s: float = 2.0) -> bool:
+    async def is_closed(self, within_s: float = 20.0) -> bool:
+        """Whether the door closes: well before a limit that would close anything (HL7_MESSAGE_TIMEOUT_S)."""
         try:
             return await asyncio.wait_for(self.reader.read(), within_s) == b""
         except ConnectionError:

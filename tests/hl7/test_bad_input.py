@@ -78,7 +78,7 @@ async def test_a_frame_without_its_end_files_nothing_and_costs_only_its_own_conn
     peer.writer.write(b"\x0b" + oru() + ending)
     await peer.writer.drain()
     peer.writer.write_eof()
-    assert await peer.is_closed(3.0)
+    assert await peer.is_closed()
     assert await opened.house.all("SELECT COUNT(*) FROM report") == [(0,)]
     await good(opened, GOOD)
 

@@ -18,6 +18,7 @@ from samsyn.wire.mllp import framed
 from tests.hl7.stage import SETTINGS, Opened, code
 from tests.hl7v2.messages import message, msh, oru, pid
 from tests.reports.house import House
+from tests.waiting import PATIENCE_S
 
 
 async def test_a_good_message_is_accepted_and_durable(opened: Opened) -> None:
@@ -142,7 +143,7 @@ async def test_a_too_large_message_is_told_so_and_closed(opened: Opened) -> None
     assert answer.segments[1].text(2) == "M1"
     assert "MAX_HL7_MESSAGE_BYTES" in answer.segments[1].text(3)
     await asyncio.gather(pouring, return_exceptions=True)
-    assert await peer.is_closed(5.0)
+    assert await peer.is_closed()
 
 
 async def test_a_dripping_message_costs_its_connection(
@@ -158,7 +159,7 @@ async def test_a_dripping_message_costs_its_connection(
             await asyncio.sleep(0.02)
 
     dripping = asyncio.create_task(drip())
-    assert await peer.is_closed(3.0)
+    assert await peer.is_closed()
     assert time.monotonic() - began < 2.0
     dripping.cancel()
     assert await opened.house.all("SELECT count(*) FROM message") == [(0,)]
@@ -259,7 +260,7 @@ async def test_a_batch_is_filed_message_by_message_and_answered_as_a_batch(opene
     batch = b"FHS|^~\\&\rBHS|^~\\&\r" + oru() + bad + oru(control="M3", f18="A3") + b"BTS|3\rFTS|1\r"
     for _ in range(2):
         peer.writer.write(framed(batch))
-        answer = (await asyncio.wait_for(peer.reader.readuntil(b"\x1c\r"), 10))[1:-2]
+        answer = (await asyncio.wait_for(peer.reader.readuntil(b"\x1c\r"), PATIENCE_S))[1:-2]
         assert answer.startswith(b"FHS|")
         assert answer.endswith(b"BTS|3\rFTS|1\r")
         assert [code(parse(each)) for each in split_batch(answer)] == ["AA", "AE", "AA"]

@@ -22,6 +22,7 @@ from starlette.types import Message, Receive, Scope, Send
 from samsyn import limits
 from samsyn.endpoints.http_listener.protocols import PreferredProtocol
 from samsyn.endpoints.http_listener.serving import listening, serve
+from tests.waiting import PATIENCE_S, until
 
 
 @dataclass
@@ -77,7 +78,7 @@ class Client:
         await self.flush()
 
     async def step(self) -> None:
-        data = await asyncio.wait_for(self._reader.read(65_536), 10)
+        data = await asyncio.wait_for(self._reader.read(65_536), PATIENCE_S)
         if not data:
             self.terminated = True
             return
@@ -204,7 +205,7 @@ async def port(door: Door) -> AsyncIterator[int]:
     server, task = await serve(door, bound, http=PreferredProtocol)
     yield bound.getsockname()[1]
     server.should_exit = True
-    await asyncio.wait_for(task, 15)
+    await asyncio.wait_for(task, PATIENCE_S)
 
 
 @pytest.fixture
@@ -268,6 +269,7 @@ async def test_a_peer_can_not_send_more_than_a_window_that_nobody_takes(door: Do
         lambda: client.machine.remote_settings.initial_window_size == limits.HTTP2_WINDOW_BYTES
     )
     sending = asyncio.create_task(client.ask("POST", "/count", body=bytes(3 * limits.HTTP2_WINDOW_BYTES)))
+    await until(lambda: client.answers and client.machine.local_flow_control_window(1) == 0)
     await asyncio.sleep(0.3)
     assert not sending.done()
     assert client.machine.local_flow_control_window(1) == 0
@@ -331,7 +333,7 @@ async def test_a_door_is_told_when_the_reader_gives_up(door: Door, connect: Conn
     await asyncio.sleep(0.1)
     client.machine.reset_stream(asked)
     await client.flush()
-    await asyncio.wait_for(door.disconnected.wait(), 5)
+    await asyncio.wait_for(door.disconnected.wait(), PATIENCE_S)
 
 
 async def test_a_door_is_told_when_the_connection_is_lost(door: Door, connect: Connect) -> None:
@@ -339,7 +341,7 @@ async def test_a_door_is_told_when_the_connection_is_lost(door: Door, connect: C
     await client.ask("GET", "/wait")
     await asyncio.sleep(0.1)
     client.close()
-    await asyncio.wait_for(door.disconnected.wait(), 5)
+    await asyncio.wait_for(door.disconnected.wait(), PATIENCE_S)
 
 
 async def test_a_peer_that_begins_and_drops_requests_all_the_time_is_sent_away(connect: Connect) -> None:
@@ -359,7 +361,7 @@ async def test_what_is_no_http_2_ends_the_connection_and_nothing_else(port: int,
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     # HEADERS whose compressed fields name an entry that no table has.
     writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x05\x01\x04\x00\x00\x00\x01" + b"\xff" * 5)
-    await asyncio.wait_for(reader.read(), 10)
+    await asyncio.wait_for(reader.read(), PATIENCE_S)
     writer.close()
     assert (await client.answer(await client.ask("GET", "/hello"))).status == 200
 
@@ -367,7 +369,7 @@ async def test_what_is_no_http_2_ends_the_connection_and_nothing_else(port: int,
 async def test_a_connection_that_asks_for_nothing_is_closed(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "HTTP2_IDLE_S", 0.3)
+    monkeypatch.setattr(limits, "HTTP2_IDLE_S", 1.0)
     silent = await connect()
     await silent.until(lambda: False)
     asked = await connect()

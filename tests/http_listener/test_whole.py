@@ -13,6 +13,7 @@ from samsyn.endpoints.http_listener.protocols import PreferredProtocol
 from samsyn.endpoints.http_listener.serving import listening, serve
 from samsyn.exchange.gathering import Gathering
 from samsyn.wire.whole_answer import EXTENSION
+from tests.waiting import PATIENCE_S
 
 SOURCE = random.Random(7)
 SIZES = {
@@ -60,7 +61,7 @@ async def port(door: Door) -> AsyncIterator[int]:
     server, task = await serve(door, bound, http=PreferredProtocol)
     yield bound.getsockname()[1]
     server.should_exit = True
-    await asyncio.wait_for(task, 15)
+    await asyncio.wait_for(task, PATIENCE_S)
 
 
 def request(path: str, method: str = "GET", *fields: str) -> bytes:
@@ -68,9 +69,9 @@ def request(path: str, method: str = "GET", *fields: str) -> bytes:
 
 
 async def answer(reader: asyncio.StreamReader, with_body: bool = True) -> tuple[bytes, bytes]:
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
     length = next(int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"content-length:"))
-    return head, await asyncio.wait_for(reader.readexactly(length), 20) if with_body else b""
+    return head, await asyncio.wait_for(reader.readexactly(length), PATIENCE_S) if with_body else b""
 
 
 async def test_answers_of_every_size_arrive_whole_one_after_the_other(door: Door, port: int) -> None:
@@ -105,7 +106,7 @@ async def test_a_reader_that_takes_little_at_a_time_gets_everything(port: int) -
     await asyncio.sleep(0.2)  # everything that can be sent without a reader has been
     received = bytearray()
     while not received.endswith(wanted[-1]):
-        received += await asyncio.wait_for(loop.sock_recv(slow, 60_000), 20)
+        received += await asyncio.wait_for(loop.sock_recv(slow, 60_000), PATIENCE_S)
     for body in wanted:
         _, _, rest = bytes(received).partition(b"\r\n\r\n")
         assert rest[: len(body)] == body
@@ -137,14 +138,14 @@ async def test_head_is_answered_without_a_body_and_a_connection_is_closed_on_req
     writer.write(request("/frame", "GET", "Connection: close"))
     head, body = await answer(reader)
     assert b"\r\nconnection: close\r\n" in head and body == b"".join(BODIES["/frame"])
-    assert await asyncio.wait_for(reader.read(), 10) == b""
+    assert await asyncio.wait_for(reader.read(), PATIENCE_S) == b""
     writer.close()
 
 
 async def test_a_header_field_can_not_end_its_line(door: Door, port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request("/small-split"))
-    told = await asyncio.wait_for(reader.read(), 10)
+    told = await asyncio.wait_for(reader.read(), PATIENCE_S)
     assert told.startswith(b"HTTP/1.1 500") and b"smuggled" not in told
     assert door.faults
     writer.close()

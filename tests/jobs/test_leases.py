@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,6 +13,7 @@ from samsyn.store.shared.memory import MemoryState
 from samsyn.store.shared.port import SharedState
 from samsyn.store.shared.postgresql import PostgresState
 from tests.indexes import shared_server
+from tests.waiting import paced, until
 
 
 class HeldClock:
@@ -115,27 +116,23 @@ class Counted:
         self.at_once -= 1
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not holds():
-            await asyncio.sleep(0.01)
-
-
 async def test_a_duty_runs_on_one_node_and_goes_over_when_that_one_stops() -> None:
-    shared, counted = MemoryState(SystemClock()), Counted()
-    nodes = [Duties(Leases(shared, name, 0.3), SystemClock()) for name in ("one", "two")]
-    for node in nodes:
-        await node.start([counted.duty()])
-    await until(lambda: counted.started == 1)
-    await asyncio.sleep(0.5)
-    assert counted.started == 1
-    first = next(node for node in nodes if node.running)
-    await first.stop()
-    await until(lambda: counted.started == 2)
-    assert counted.most == 1
-    for node in nodes:
-        if node is not first:
-            await node.stop()
+    counted = Counted()
+    async with paced() as clock:
+        shared = MemoryState(clock)
+        nodes = [Duties(Leases(shared, name, 0.5), clock) for name in ("one", "two")]
+        for node in nodes:
+            await node.start([counted.duty()])
+        await until(lambda: counted.started == 1)
+        await clock.passes(0.8)
+        assert counted.started == 1
+        first = next(node for node in nodes if node.running)
+        await first.stop()
+        await until(lambda: counted.started == 2)
+        assert counted.most == 1
+        for node in nodes:
+            if node is not first:
+                await node.stop()
 
 
 async def test_a_duty_of_a_node_that_died_is_taken_over_after_its_lease() -> None:

@@ -15,6 +15,7 @@ from samsyn.store.index.port import IndexConnection
 from samsyn.store.shared.memory import MemoryState
 from samsyn.store.store import Store
 from tests.indexes import make_store, own_server, postgresql_of
+from tests.waiting import PATIENCE_S, paced, until
 
 
 @pytest.fixture
@@ -36,12 +37,6 @@ async def enqueue(store: Store, kind: str, *names: str) -> None:
 
 def rows(store: Store) -> list[tuple[object, ...]]:
     return store.peek(lambda one: [tuple(row) for row in one.execute("SELECT name, state, attempt FROM job")])
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not holds():
-            await asyncio.sleep(0.01)
 
 
 async def test_a_worker_does_its_own_kinds_and_leaves_the_others(store: Store) -> None:
@@ -101,7 +96,8 @@ async def test_what_ends_while_the_index_is_read_is_not_done_again(
     monkeypatch.setattr(store, "read", slowly)
     worker = Worker(store, SystemClock(), {"ours": work})
     worker.start()
-    await asyncio.sleep(0.5)
+    await until(lambda: len(done) >= 2)
+    await asyncio.sleep(0.3)
     await worker.stop()
     store.close()
     assert done == ["a", "b"]
@@ -198,8 +194,7 @@ async def test_work_under_way_at_the_end_is_done_after_the_next_start(store: Sto
     await first.stop()
     second = Worker(store, SystemClock(), {"ours": work})
     second.start()
-    async with asyncio.timeout(5):
-        await done.wait()
+    await until(done.is_set)
     await until(lambda: rows(store) == [])
     await second.stop()
     store.close()
@@ -233,25 +228,27 @@ async def test_two_workers_do_each_job_once(store: Store) -> None:
 
 
 async def test_a_job_of_a_node_that_died_is_done_by_another_after_the_lease(store: Store) -> None:
-    shared, done = MemoryState(SystemClock()), []
+    done: list[str] = []
 
     async def work(job: Job) -> None:
         done.append(job.name)
 
     await enqueue(store, "ours", "a")
     [(key,)] = store.peek(lambda one: [tuple(row) for row in one.execute("SELECT job_key FROM job")])
-    assert shared.claim("job", {str(key)}, "dead", 0.5) == {str(key)}
-    worker = Worker(store, SystemClock(), {"ours": work}, leases=Leases(shared, "alive", 5))
-    worker.start()
-    await asyncio.sleep(0.2)
-    assert done == []
-    await until(lambda: done == ["a"])
-    await worker.stop()
+    async with paced() as clock:
+        shared = MemoryState(clock)
+        assert shared.claim("job", {str(key)}, "dead", 0.5) == {str(key)}
+        worker = Worker(store, SystemClock(), {"ours": work}, leases=Leases(shared, "alive", 5))
+        worker.start()
+        await clock.passes(0.2)
+        assert done == []
+        await until(lambda: done == ["a"])
+        await worker.stop()
     store.close()
 
 
 async def test_a_long_job_keeps_its_lease(store: Store) -> None:
-    shared, began = MemoryState(SystemClock()), []
+    began: list[str] = []
     ends = asyncio.Event()
 
     async def work(job: Job) -> None:
@@ -259,18 +256,20 @@ async def test_a_long_job_keeps_its_lease(store: Store) -> None:
         await ends.wait()
 
     await enqueue(store, "ours", "a")
-    workers = [
-        Worker(store, SystemClock(), {"ours": work}, leases=Leases(shared, name, 0.3))
-        for name in ("one", "two")
-    ]
-    for worker in workers:
-        worker.start()
-    await asyncio.sleep(1.0)
-    assert began == ["a"]
-    ends.set()
-    await until(lambda: rows(store) == [])
-    for worker in workers:
-        await worker.stop()
+    async with paced() as clock:
+        shared = MemoryState(clock)
+        workers = [
+            Worker(store, SystemClock(), {"ours": work}, leases=Leases(shared, name, 0.5))
+            for name in ("one", "two")
+        ]
+        for worker in workers:
+            worker.start()
+        await clock.passes(1.6)
+        assert began == ["a"]
+        ends.set()
+        await until(lambda: rows(store) == [])
+        for worker in workers:
+            await worker.stop()
     store.close()
 
 
@@ -291,14 +290,14 @@ async def test_a_worker_outlives_a_database_that_was_away(tmp_path: Path) -> Non
         await asyncio.to_thread(server.stop)
         await asyncio.sleep(0.5)
         await asyncio.to_thread(server.start)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 try:
                     await enqueue(store, "ours", "after")
                     break
                 except OutOfResources:
                     await asyncio.sleep(0.1)
-            while "after" not in done:  # "before" may be done again: its end may not have been noted
-                await asyncio.sleep(0.05)
+            # "before" may be done again: its end may not have been noted
+            await until(lambda: "after" in done)
         await worker.stop()
         store.close()

@@ -33,6 +33,7 @@ from samsyn.store.store import Store
 from samsyn.wire import inner
 from tests.indexes import shared_server
 from tests.store.test_store import add_message, rows
+from tests.waiting import PATIENCE_S
 
 KEY = b"k" * 32
 
@@ -252,7 +253,7 @@ async def test_a_node_that_stands_still_in_the_serial_section_is_thrown_out_of_i
         FolderObjects(tmp_path / "objects"),
     )
     store.start()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         assert (await store.commit(add_message("1"), b"one")).receipt.sequence == 1
     with pytest.raises(IndexAway):
         connection.execute("COMMIT")

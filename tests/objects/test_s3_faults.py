@@ -56,6 +56,19 @@ def test_a_store_that_never_answers_costs_a_deadline(behind_proxy: S3Objects, pr
     assert took < 2 * (limits.OBJECT_RETRY_S + 5)
 
 
+def test_a_large_put_may_take_longer_than_an_answer_may_stall(
+    object_store: ObjectServer, proxy: FaultProxy
+) -> None:
+    """While it is sent no byte of an answer comes."""
+    keys = (object_store.access_key, object_store.secret_key)
+    objects = S3Objects(proxy.endpoint, "samsyn-test", *keys, prefix=f"t{secrets.token_hex(8)}")
+    data = secrets.token_bytes(limits.OBJECT_PIECE_BYTES + 1)
+    proxy.tell(Fault("late", int(limits.OBJECT_STALL_S) + 1))
+    objects.put_new("journal/000000000001", [data])
+    assert len(proxy.requests) == 1
+    assert objects.size("journal/000000000001") == len(data)
+
+
 def test_a_store_that_is_not_there_is_refused_at_once(object_store: ObjectServer) -> None:
     objects = S3Objects("http://127.0.0.1:9", "b", "k", "s")
     for call in (

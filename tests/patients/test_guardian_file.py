@@ -103,7 +103,7 @@ async def test_a_missing_file_is_waited_for_and_a_changed_one_is_read_again(
     for guardian in (MOTHER, FATHER):
         register.path.write_text(f"{HEADING}{CHILD};{guardian};;\n")
         os.utime(register.path, ns=(0, int(guardian)))
-        for _ in range(100):
+        for _ in range(3_000):
             await asyncio.sleep(0.02)
             if await register.rows() == [(CHILD, guardian, "file")]:
                 break

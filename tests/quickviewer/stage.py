@@ -169,7 +169,7 @@ INKED = """() => {
 """First column of the middle row that the picture covers, how many it covers, and how many there are."""
 
 
-async def shown(page: Page, number: int, timeout_ms: float = 5_000) -> dict[str, Any]:
+async def shown(page: Page, number: int, timeout_ms: float = 60_000) -> dict[str, Any]:
     """What is seen once picture `number` (from 1) is shown."""
     await page.wait_for_selector(f'.quickviewer[data-shown="{number}"]', timeout=timeout_ms)
     seen: dict[str, Any] = await page.evaluate(SEEN)

@@ -131,6 +131,7 @@ async def test_who_goes_away_leaves_his_place_and_who_waits_too_long_is_told(
     leaving.cancel()
     with pytest.raises(OutOfResources):
         await threads.picture(held.frame("too late"), VALUES, JPEG)
+    monkeypatch.setattr(here, "RENDER_WAIT_S", 60.0)
     working.cancel()  # its thread is still at it, and nobody else begins before it ends
     await asyncio.sleep(0.02)
     waiting = asyncio.create_task(threads.picture(held.frame("next"), VALUES, JPEG))

@@ -11,6 +11,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from tests.reports.documents_made import report, section, text
 from tests.scratch import Running
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +42,7 @@ def test_an_sr_that_is_stored_is_read_as_a_report_soon_after(scratch: Running) -
     person = reader.get("/Patient", params={"identifier": "191212121212"}).json()["entry"][0]["resource"][
         "id"
     ]
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     found: list[str] = []
     while not found and time.monotonic() < deadline:
         answer = reader.get("/DiagnosticReport", params={"patient": person}).json()

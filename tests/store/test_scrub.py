@@ -248,6 +248,25 @@ async def test_the_index_is_made_anew_past_damaged_bodies_which_are_marked(
     store.close()
 
 
+async def test_a_segment_that_is_gone_is_no_shorter_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was acknowledged must not be left out because its file is not there."""
+    await filled(tmp_path, monkeypatch)
+    segments = sorted((tmp_path / "journal").glob("*.journal"))
+    assert len(segments) > 2
+    aside = tmp_path / "aside"
+    segments[1].rename(aside)
+    forget_index(tmp_path)
+    with pytest.raises(DamagedData, match="are missing in the journal before segment 3"):
+        rebuild_index(tmp_path)
+    with pytest.raises(DamagedData, match="are missing"):
+        opened(tmp_path)
+    aside.rename(segments[1])
+    forget_index(tmp_path)
+    assert rebuild_index(tmp_path) == (BODIES, 0)
+
+
 async def test_rot_in_the_last_segment_is_not_taken_for_a_torn_tail(tmp_path: Path) -> None:
     """A body or a header that rots behind a lost index must not cost the acknowledged records behind it."""
     where = await filled(tmp_path)

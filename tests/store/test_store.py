@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -191,6 +192,53 @@ async def test_the_same_key_twice_is_a_conflict_not_a_broken_store(tmp_path: Pat
     store.close()
 
 
+async def test_a_disk_that_tells_nothing_any_more_is_a_failure_and_no_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened(tmp_path)
+    await store.commit(add_message("1"), b"1")
+
+    def gone() -> int:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(store.journal, "free_bytes", gone)
+    async with asyncio.timeout(20):
+        while store.healthy:  # seen while pages are prepared
+            await asyncio.sleep(0.02)
+        with pytest.raises(StoreFailed):
+            await store.commit(add_message("2"), b"2")
+    monkeypatch.undo()
+    store.close()
+
+
+@sqlite_only
+async def test_an_index_that_can_not_even_undo_answers_everybody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened(tmp_path)
+    execute = store._index.execute
+
+    class Failing:
+        """The index's connection on a disk that is gone."""
+
+        def execute(self, sql: str, parameters: Any = ()) -> Any:
+            if sql in ("COMMIT", "ROLLBACK"):
+                raise IndexFault("disk I/O error")
+            return execute(sql, parameters)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store._index, name)
+
+    monkeypatch.setattr(store._writer, "_index", Failing())
+    async with asyncio.timeout(20):
+        for control_id in ("1", "2"):
+            with pytest.raises(StoreFailed):
+                await store.commit(add_message(control_id), b"x")
+    assert not store.healthy
+    monkeypatch.undo()
+    store.close()
+
+
 async def test_pages_are_prepared_while_nothing_is_sent_and_a_crash_leaves_them_harmless(
     tmp_path: Path,
 ) -> None:
@@ -198,7 +246,7 @@ async def test_pages_are_prepared_while_nothing_is_sent_and_a_crash_leaves_them_
     file = tmp_path / "journal" / "00000001.journal"
     await store.commit(add_message("first"), b"a" * 3_000_000)
     used = file.stat().st_size
-    for _ in range(100):
+    for _ in range(1_200):
         await asyncio.sleep(0.05)
         if file.stat().st_size > used:
             break

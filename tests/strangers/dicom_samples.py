@@ -9,7 +9,9 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.filereader import _read_file_meta_info as read_meta
 from pydicom.filereader import read_preamble
-from pynetdicom import AE, _config
+from pynetdicom import _config
+
+from tests.pynetdicom_paused import AE
 
 NAMES = (
     "CT_small.dcm",

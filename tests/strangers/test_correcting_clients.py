@@ -14,13 +14,15 @@ from pydicom import Dataset, dcmread
 from tests.dicomweb.house import image, image_file
 from tests.dicomweb.test_rejection import note_file
 from tests.scratch import Running
+from tests.waiting import PATIENCE_S
 
 pynetdicom = pytest.importorskip("pynetdicom")
-from pynetdicom import AE  # noqa: E402
 from pynetdicom.sop_class import (  # noqa: E402
     KeyObjectSelectionDocumentStorage,
     StudyRootQueryRetrieveInformationModelFind,
 )
+
+from tests.pynetdicom_paused import AE  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -111,7 +113,7 @@ def test_a_correction_is_what_the_client_reads(raw: httpx.Client, sender: DICOMw
 
 
 def test_the_feed_tells_of_all_of_it_in_order(raw: httpx.Client, sender: DICOMwebClient) -> None:
-    deadline, kinds = time.monotonic() + 25, list[Any]()
+    deadline, kinds = time.monotonic() + PATIENCE_S, list[Any]()
     while time.monotonic() < deadline and "corrected" not in kinds:
         time.sleep(0.5)
         kinds = [each["kind"] for each in raw.get("/changes").json()["changes"]]

@@ -13,6 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from tests.scratch import Running
 from tests.strangers.dicom_samples import RESENT, Sample, data_set_of, samples, send_as_they_are
+from tests.waiting import PATIENCE_S
 
 pytestmark = [
     pytest.mark.slow,
@@ -22,7 +23,7 @@ pytestmark = [
 SINK_PORT = 11199
 
 
-def run(*words: str | Path, timeout_s: float = 60) -> "subprocess.CompletedProcess[str]":
+def run(*words: str | Path, timeout_s: float = 180) -> "subprocess.CompletedProcess[str]":
     """A program of DCMTK; its output is text."""
     return subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=timeout_s)
 
@@ -180,7 +181,7 @@ def sink(tmp_path: Path) -> Iterator[Path]:
     """storescp as SINK, which keeps what it gets bit for bit."""
     folder = tmp_path / "sink"
     folder.mkdir()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", SINK_PORT)) != 0:
@@ -190,7 +191,8 @@ def sink(tmp_path: Path) -> Iterator[Path]:
         ["storescp", "-aet", "SINK", "+B", "+xa", "--fork", "-od", str(folder), str(SINK_PORT)]
     )
     try:
-        for _ in range(100):
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", SINK_PORT)) == 0:
                     break
@@ -198,7 +200,7 @@ def sink(tmp_path: Path) -> Iterator[Path]:
         yield folder
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE_S)
 
 
 def test_movescu_moves_every_object_byte_for_byte(scratch: Running, stored: list[Sample], sink: Path) -> None:
@@ -206,9 +208,12 @@ def test_movescu_moves_every_object_byte_for_byte(scratch: Running, stored: list
         keys = ["-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={study}"]
         answer = run("movescu", "-v", "-S", "-aem", "SINK", *peer(scratch, "MOVESCU"), *keys)
         assert answer.returncode == 0, answer.stderr
-    deadline = time.monotonic() + 5
-    while len(list(sink.iterdir())) < len(stored) and time.monotonic() < deadline:
+    # A child of storescp may still be writing what it has acknowledged.
+    deadline, lacking = time.monotonic() + PATIENCE_S, {""}
+    while lacking and time.monotonic() < deadline:
         time.sleep(0.05)
+        written = [file.read_bytes() for file in sink.iterdir()]
+        lacking = {each.path.name for each in stored if not any(one.endswith(each.data) for one in written)}
     got = {data_set_of(file) for file in sink.iterdir()}
     assert {sample.path.name for sample in stored if sample.data not in got} == set()
 

@@ -9,9 +9,10 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from tests.scratch import Running
 from tests.strangers.dicom_samples import Sample, samples, send_as_they_are
+from tests.waiting import PATIENCE_S
 
 pynetdicom = pytest.importorskip("pynetdicom")
-from pynetdicom import AE, build_role, evt  # noqa: E402
+from pynetdicom import build_role, evt  # noqa: E402
 from pynetdicom.pdu import A_ASSOCIATE_RJ  # noqa: E402
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation  # noqa: E402
 from pynetdicom.sop_class import (  # noqa: E402
@@ -22,6 +23,8 @@ from pynetdicom.sop_class import (  # noqa: E402
     StudyRootQueryRetrieveInformationModelGet,
     Verification,
 )
+
+from tests.pynetdicom_paused import AE  # noqa: E402
 
 pytestmark = [pytest.mark.slow]
 
@@ -200,7 +203,7 @@ def test_storage_commitment_is_answered_on_the_same_association(
         wanted, 1, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
     )
     assert status.Status == 0x0000
-    event_type, report = reports.get(timeout=20)
+    event_type, report = reports.get(timeout=PATIENCE_S)
     association.release()
     assert event_type == 2
     assert report.TransactionUID == "2.25.4711"

@@ -15,7 +15,9 @@ import pytest
 from hl7.client import MLLPClient
 
 from tests.hl7v2.messages import message, msh, obr, obx, oru, pid, segment
+from tests.ports import free_ports
 from tests.scratch import Running, start_with_config
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 
@@ -135,14 +137,8 @@ def memory_kib(pid_number: int) -> int:
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_no_accepted_message_is_lost_by_kill_9(tmp_path: Path) -> None:
-    http, mllp = free_port(), free_port()
+    http, mllp = free_ports(2)
     config = tmp_path / "samsyn.toml"
     config.write_text(
         f"[data]\nfolder = {json.dumps(str(tmp_path / 'data'))}\n[dicom]\nport = 0\n[http]\nport = {http}\n"
@@ -155,10 +151,13 @@ def test_no_accepted_message_is_lost_by_kill_9(tmp_path: Path) -> None:
     for cycle in range(int(os.environ.get("SAMSYN_KILL_CYCLES", "2"))):
         server = start_with_config(config, tmp_path / "log", http)
         try:
-            deadline = time.monotonic() + 0.3 + rng.random() * 0.5
+            before, pause_s = len(accepted), 0.3 + rng.random() * 0.5
             with concurrent.futures.ThreadPoolExecutor(4) as pool:
                 senders = [pool.submit(send_until_cut, mllp, f"K{cycle}-{n}", accepted) for n in range(4)]
-                time.sleep(max(deadline - time.monotonic(), 0))
+                deadline = time.monotonic() + PATIENCE_S
+                while len(accepted) < before + 10 and time.monotonic() < deadline:
+                    time.sleep(0.02)
+                time.sleep(pause_s)
                 server.kill()
                 for sender in senders:
                     sender.result()

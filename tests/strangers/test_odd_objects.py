@@ -20,16 +20,18 @@ from pydicom.uid import ExplicitVRLittleEndian
 from samsyn.dicom.part10 import split_part10
 from samsyn.wire.multipart import MultipartReader, PartData, boundary_of, parse_media_type
 from tests.dicomweb.house import STOW_TYPE, body_of
-from tests.faults.test_kill import free_ports
+from tests.ports import free_ports
 from tests.scratch import Running, start_with_config
 from tests.strangers.odd_objects import PRIVATE_CLASS, Form, Odd, generated, of_packages
 
 pynetdicom = pytest.importorskip("pynetdicom")
-from pynetdicom import AE, _config, build_role, evt  # noqa: E402
+from pynetdicom import _config, build_role, evt  # noqa: E402
 from pynetdicom.sop_class import (  # noqa: E402
     StudyRootQueryRetrieveInformationModelGet,
     StudyRootQueryRetrieveInformationModelMove,
 )
+
+from tests.pynetdicom_paused import AE  # noqa: E402
 
 pytestmark = [pytest.mark.slow]
 GENERATED = int(os.environ.get("SAMSYN_ODD_OBJECTS", "240"))

@@ -8,7 +8,6 @@ came to Samsyn another way has every element with its value.
 import hashlib
 import json
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -22,8 +21,10 @@ from pydicom import dcmread
 from pydicom.filebase import DicomBytesIO
 
 from samsyn.wire.multipart import MultipartReader, PartData, PartEnd, boundary_of, parse_media_type
+from tests.ports import free_ports
 from tests.scratch import Running, start_with_config
 from tests.strangers.dicom_samples import Sample, data_set_of, samples
+from tests.waiting import PATIENCE_S
 
 ORTHANC = shutil.which("Orthanc", path="/usr/sbin:/usr/bin:/usr/local/bin")
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
@@ -89,14 +90,6 @@ name = "Klara Röntgen City"
 name = "stranger"
 sha256 = "{strangers_digest}"
 """
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 @dataclass(frozen=True)
@@ -206,7 +199,7 @@ def start_orthanc(folder: Path, ports: tuple[int, int], samsyn_dicom: int, samsy
     (folder / "orthanc.json").write_text(json.dumps(config))
     with (folder / "orthanc.log").open("ab") as log:
         process = subprocess.Popen([str(ORTHANC), str(folder / "orthanc.json")], stdout=log, stderr=log)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 2 * PATIENCE_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
             if httpx.get(f"http://127.0.0.1:{ports[0]}/system", timeout=2).status_code == 200:

@@ -6,7 +6,7 @@ show has gone the whole way.
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -25,6 +25,7 @@ from samsyn.access.authentication.oidc import Registration, RelyingParty
 from samsyn.access.authentication.sessions import Sessions
 from samsyn.access.authentication.smart.registered import smart_authority
 from samsyn.access.authentication.tokens import Tokens
+from samsyn.access.facts import Policy
 from samsyn.access.followup.elsewhere import Elsewhere
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogReview
@@ -49,6 +50,7 @@ from samsyn.model.sender import Sender
 from samsyn.model.subject import Assignment, Purpose, Subject, SubjectKind
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections
+from samsyn.providers.contracts import releases
 from samsyn.render.children import DecodingChildren
 from samsyn.render.pictures import Pictures
 from samsyn.render.transcoding import Transcoder
@@ -61,7 +63,7 @@ from samsyn.reports.stewardship.worklists import WorkLists
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
-from samsyn.settings import load
+from samsyn.settings import Settings, load
 from samsyn.store.documents import Documents
 from samsyn_demo.history import Examination, Stage, history
 from samsyn_demo.instances.objects import Instance
@@ -79,7 +81,7 @@ _STATUS = {"W": "P"}
 class House:
     """Rooms and doors on one free port of loopback."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, change: Callable[[Settings], Settings] = lambda told: told) -> None:
         self.clock = SystemClock()
         self.socket = socket.socket()
         self.socket.bind(("127.0.0.1", 0))
@@ -88,13 +90,13 @@ class House:
         toml.write_text(
             settings_toml(str(folder / "data"), Ports(), {"solsidan-stow": "not-used"}), encoding="utf-8"
         )
-        self.settings = load(toml, {})
+        self.settings = change(load(toml, {}))
         self.store = make_store(folder / "data", self.clock)
         self.store.start()
         self.executor = ThreadPoolExecutor(2)
         self.documents = Documents(self.store, self.executor, self.clock)
         self.connections = Connections(self.settings)
-        self.gatekeeper = Gatekeeper(self.store, self.clock)
+        self.gatekeeper = Gatekeeper(self.store, self.clock, policy=Policy(releases=releases(self.settings)))
         self.opened = OpenedPatients()
         self.sessions = Sessions(self.clock, self._ended)
         self.lookup = PatientLookup(self.store, self.clock)
@@ -150,7 +152,13 @@ class House:
             ),
             clock=self.clock,
             smart=smart_authority(
-                self.settings, {}, WaitingRooms(self.clock), self.clock, f"{self.base}/fhir", self.base
+                self.settings,
+                {},
+                WaitingRooms(self.clock),
+                self.clock,
+                f"{self.base}/fhir",
+                self.base,
+                self.sessions.goes_on,
             ),
             rooms=WaitingRooms(self.clock),
             ticket_key=b"",
@@ -288,9 +296,11 @@ class House:
 
 
 @asynccontextmanager
-async def a_house(folder: Path) -> AsyncIterator[House]:
+async def a_house(
+    folder: Path, change: Callable[[Settings], Settings] = lambda told: told
+) -> AsyncIterator[House]:
     """A house that is closed again."""
-    house = House(folder)
+    house = House(folder, change)
     await house.children.start()
     try:
         yield house

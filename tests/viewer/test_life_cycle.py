@@ -79,7 +79,7 @@ async def test_an_annulled_report_is_a_tombstone_with_who_when_and_why_and_witho
 async def test_a_preliminary_report_says_so_and_is_not_offered_for_vidimering(house: House) -> None:
     async with house.logged_in("physician") as client:
         page = await page_of(client, "DT buk")
-        assert "Detta är ett preliminärt svar." in visible(page)
+        assert "Detta är ett preliminärsvar." in visible(page)
         assert "Vidimera svaret" not in visible(page)
 
 

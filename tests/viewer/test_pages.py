@@ -375,9 +375,9 @@ async def test_a_preliminary_report_says_in_words_that_it_is_not_final(house: Ho
     async with house.logged_in("radiologist") as client:
         base = await related(client, PEOPLE["reserv"].number)
         listed = await client.get(base)
-        assert "Preliminärt svar" in visible(listed)
+        assert "Preliminärsvar" in visible(listed)
         page = await client.get(f"{base}e/{_mark(listed, 'DT hjärna')}")
-        assert "Detta är ett preliminärt svar. Det är inte signerat och kan ändras." in visible(page)
+        assert "Detta är ett preliminärsvar. Det är inte signerat och kan ändras." in visible(page)
 
 
 async def test_words_in_the_filter_never_stand_in_an_address(house: House) -> None:

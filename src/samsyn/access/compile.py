@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from samsyn.access.facts import ALL, Facts
+from samsyn.access.facts import ALL, Facts, Release
 from samsyn.access.grounds import ONE_STEP
 from samsyn.access.rules import OWN_WORK, best_ground, is_same_region, last_day_for_patient, stands_for
 from samsyn.access.standing import ALWAYS, Covered, Standing, standing
@@ -149,7 +149,15 @@ def _patient(reader: Standing) -> Predicate:
     facts = reader.facts
     if facts.purpose is not Purpose.OWN_RECORD or not stands_for(facts):
         return Nothing()
-    return AllOf((Without(Overlaps(((last_day_for_patient(facts) + 1, None),))), Without(IsPreliminary())))
+    released = [_released(facts, each) for each in facts.policy.releases if each.provider]
+    return AllOf((Without(IsPreliminary()), _any(released))) if released else Nothing()
+
+
+def _released(facts: Facts, release: Release) -> Predicate:
+    """What one provider lets the person read."""
+    excluded = _any([UnitIs(release.provider, unit) for unit in sorted(release.excluded_units)])
+    later = Overlaps(((last_day_for_patient(facts, release) + 1, None),))
+    return AllOf((ProviderIs(release.provider), Without(excluded), Without(later)))
 
 
 def _unblocked(reader: Standing, providers: set[str]) -> Predicate:

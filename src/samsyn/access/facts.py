@@ -37,6 +37,19 @@ class Choices:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """When one care provider lets patients read what it has made (PDL 5:5: it may give direct access)."""
+
+    provider: str
+    days: int = 0
+    """Days (rådrum) since the newest text, or since the examination."""
+    excluded_units: frozenset[str] = frozenset()
+    """HSA-ids of units that give none."""
+    after_vidimering: bool = False
+    """Whether a report waits until the referrer has vidimerat what stands there now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What the law leaves to the region; every default is the closed side."""
 
@@ -46,6 +59,12 @@ class Policy:
     """Authorities within the same region that read each other without consent (PDL 5:4)."""
     patient_delay_days: int = 14
     """Days (rådrum) before a patient reads information directly; information without a day stays hidden."""
+    releases: tuple[Release, ...] = ()
+    """The providers that give patients direct access; any other gives none."""
+
+    def release_of(self, provider: str) -> Release | None:
+        """The provider's rule; None = no patient reads what it has made."""
+        return next((each for each in self.releases if each.provider == provider), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,11 @@
 """Which persons are behind keys, and what exists of one: read for the View alone, which tells bits and names of it."""
 
+from collections.abc import Iterable, Mapping
+
+from samsyn.access.rules import Level, Verdict
 from samsyn.access.standing import Standing, told_apart
 from samsyn.model.predicate import Item
+from samsyn.model.subject import Subject, SubjectKind
 from samsyn.store.index import examination_rows, patient_rows, register_rows
 from samsyn.store.index.port import IndexConnection
 from samsyn.store.index.register_rows import Ask
@@ -22,3 +26,15 @@ def items_of(connection: IndexConnection, reader: Standing) -> tuple[Item, ...]:
     if any(block.first is not None or block.last is not None for block in facts.blocks):
         return tuple(told_apart(reader, examination_rows.items_of(connection, facts.patient_keys)))
     return tuple(register_rows.owners_of(register_rows.asking(connection), facts.patient_keys))
+
+
+def untold_issuers(
+    subject: Subject, verdicts: Iterable[tuple[Item, Verdict]], local_issuers: Mapping[str, str]
+) -> frozenset[str]:
+    """Issuers of those providers that are neither the reader's own nor named or shown to him now."""
+    if subject.kind is SubjectKind.PATIENT:
+        return frozenset()
+    told = {item.provider for item, verdict in verdicts if verdict.level >= Level.NAMES}
+    if subject.assignment is not None:
+        told.add(subject.assignment.provider_hsa_id)
+    return frozenset(issuer for issuer, provider in local_issuers.items() if provider not in told)

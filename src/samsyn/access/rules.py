@@ -12,7 +12,7 @@ from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from samsyn.access.facts import Facts
+from samsyn.access.facts import Facts, Release
 from samsyn.access.grounds import ONE_STEP
 from samsyn.access.standing import Standing, chosen, standing
 from samsyn.clock import STOCKHOLM
@@ -70,6 +70,7 @@ class Reason(StrEnum):
     OWN_RECORD = "own-record"
     MADE_AVAILABLE = "made-available"
     NOT_YET_FOR_PATIENT = "not-yet-for-patient"
+    NOT_RELEASED = "not-released"
     NOT_SIGNED = "not-signed"
     CHILD_TOO_OLD = "child-too-old"
     CHILDS_RECORD = "childs-record"
@@ -105,6 +106,7 @@ PARAGRAPHS: Final = MappingProxyType(
         Reason.OWN_RECORD: "PDL 5:5; SVOD 4:2",
         Reason.MADE_AVAILABLE: "SVOD 2:4",
         Reason.NOT_YET_FOR_PATIENT: "PDL 5:5",
+        Reason.NOT_RELEASED: "PDL 5:5",
         Reason.NOT_SIGNED: "PDL 3:10, 5:5",
         Reason.CHILD_TOO_OLD: "PDL 5:5",
         Reason.CHILDS_RECORD: "PDL 5:5",
@@ -334,7 +336,8 @@ def guardian(reader: Standing, item: Item) -> Verdict | None:
 def own_record(reader: Standing, item: Item) -> Verdict | None:
     """A person reads the own record directly (PDL 5:5, SVOD 4:2); blocks are against staff, not against him.
 
-    What is younger than the region's delay, of unknown day, without owner or not signed is not yet told.
+    The provider decides whether it gives that. What is younger than its days or the region's, of unknown day, without
+    owner or not signed is not yet told. Of a report more can be asked for (reports.release).
     """
     facts = reader.facts
     if facts.purpose is not Purpose.OWN_RECORD:
@@ -343,7 +346,10 @@ def own_record(reader: Standing, item: Item) -> Verdict | None:
         return Verdict(Level.NOTHING, Reason.OTHER_PATIENT)
     if not item.provider or not item.unit:
         return Verdict(Level.NOTHING, Reason.NO_OWNER)
-    if item.ends is None or item.ends > last_day_for_patient(facts):
+    release = facts.policy.release_of(item.provider)
+    if release is None or item.unit in release.excluded_units:
+        return Verdict(Level.NOTHING, Reason.NOT_RELEASED)
+    if item.ends is None or item.ends > last_day_for_patient(facts, release):
         return Verdict(Level.NOTHING, Reason.NOT_YET_FOR_PATIENT)
     if item.preliminary:
         return Verdict(Level.NOTHING, Reason.NOT_SIGNED)
@@ -526,12 +532,12 @@ def is_young_child(facts: Facts) -> bool:
     )
 
 
-def last_day_for_patient(facts: Facts) -> int:
-    """The last day (YYYYMMDD) of information that a person may read directly now.
+def last_day_for_patient(facts: Facts, release: Release) -> int:
+    """The last day (YYYYMMDD) of a provider's information that a person may read directly now.
 
     Counted in UTC, whose day is never later than the Swedish one: the closed side at midnight.
     """
-    day = (facts.now - timedelta(days=facts.policy.patient_delay_days)).date()
+    day = (facts.now - timedelta(days=max(release.days, facts.policy.patient_delay_days))).date()
     return day.year * 10_000 + day.month * 100 + day.day
 
 

@@ -4,8 +4,9 @@ Every read in the house takes a View and puts its predicate into the query. A Vi
 they stand, is audited before it is handed out, and lives at most limits.VIEW_SECONDS.
 """
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -19,7 +20,7 @@ from samsyn.access.compile import predicate_of, system_predicate
 from samsyn.access.events import OPENINGS, Activity, Event, entry
 from samsyn.access.facts import Choices, Policy
 from samsyn.access.grounds import attested_facts, next_change
-from samsyn.access.holdings import items_of, persons
+from samsyn.access.holdings import items_of, persons, untold_issuers
 from samsyn.access.once import Once
 from samsyn.access.refusals import Refusals
 from samsyn.access.registers import Registers, read_facts
@@ -250,12 +251,13 @@ class Gatekeeper:
         one of these that it shows.
 
         NotFound: none is shown. Hidden and absent cost the same work, and both leave a refusal in the audit
-        journal, with the rule that decided, once per session, study and quarter of an hour.
+        journal, with the rule that decided, once per session, study and quarter of an hour. What reading a person's
+        registers takes is lost in the step at which a first refusal is answered.
         """
+        began, is_first = self._clock.monotonic(), False
         if with_rejected:
-            duties.check_sees_rejected(
-                subject
-            )  # before anything is looked up: what exists must not decide the answer
+            # Before anything is looked up: what exists must not decide the answer.
+            duties.check_sees_rejected(subject)
         shown: set[int] = set()
         for study_uid in study_uids[: limits.MAX_VIEW_PERSONS]:
             found = self._store.recall(instance_rows.study_facts, study_uid)
@@ -264,9 +266,13 @@ class Gatekeeper:
             if view.shows(item):
                 shown.add(item.patient_key)
             else:
-                write = partial(self._write_refusal, view, study_uid, item)
-                await self._once.do((*_who(subject), "refused", study_uid), write)
+                key = (*_who(subject), "refused", study_uid)
+                is_first = is_first or not self._once.is_done(key)
+                await self._once.do(key, partial(self._write_refusal, view, study_uid, item))
         if not shown:
+            if is_first:
+                step = limits.REFUSAL_STEP_S
+                await asyncio.sleep(step - (self._clock.monotonic() - began) % step)
             raise NotFound
         return await self.open_view(subject, frozenset(shown), with_rejected=with_rejected)
 
@@ -280,7 +286,7 @@ class Gatekeeper:
             if kept.view.shows(item) or key[2] == study_uid:
                 return kept.view
         version = self._version
-        view = await self._make(subject, Purpose.CARE, keys, False)
+        view = await self._make(subject, Purpose.CARE, keys, False, tells_more=False)
         self._keep(self._kept, (subject, Purpose.CARE, study_uid), view, version, limits.VIEW_SECONDS)
         return view
 
@@ -417,8 +423,15 @@ class Gatekeeper:
         return self.registers.version, self.choices.version, *self._store.recall(version_rows.views)
 
     async def _make(
-        self, subject: Subject, purpose: Purpose, patient_keys: frozenset[int] | None, with_rejected: bool
+        self,
+        subject: Subject,
+        purpose: Purpose,
+        patient_keys: frozenset[int] | None,
+        with_rejected: bool,
+        *,
+        tells_more: bool = True,
     ) -> View:
+        """`tells_more`: whether the View also tells what exists beside what it shows; a decision alone does not ask."""
         now = self._clock.now()
         known, unreachable = self._blocks_known(), self._unreachable(subject)
 
@@ -434,7 +447,7 @@ class Gatekeeper:
             if patient_keys is None:
                 return _Read(self._persons_with_ground(ask, standing_of, subject, now))
             found = tuple(standing_of(ask, keys) for keys in persons(ask, patient_keys))
-            if len(found) != 1 or subject.kind is SubjectKind.PATIENT:
+            if not tells_more or len(found) != 1 or subject.kind is SubjectKind.PATIENT:
                 return _Read(found)
             return _Read(found, items_of(connection, found[0]))
 
@@ -580,20 +593,8 @@ def _view(
         told=told_of(one, verdicts) if one else frozenset(),
         standings=readers,
         shows_something=any(verdict.visible for _, verdict in verdicts),
-        untold_issuers=_untold(subject, verdicts, local_issuers),
+        untold_issuers=untold_issuers(subject, verdicts, local_issuers),
         asked=patient_keys,
         renew=renew,
         made_by=_MADE_BY_THE_GATEKEEPER,
     )
-
-
-def _untold(
-    subject: Subject, verdicts: Iterable[tuple[Item, Verdict]], local_issuers: Mapping[str, str]
-) -> frozenset[str]:
-    """Issuers of those providers that are neither the reader's own nor named or shown to him now."""
-    if subject.kind is SubjectKind.PATIENT:
-        return frozenset()
-    told = {item.provider for item, verdict in verdicts if verdict.level >= Level.NAMES}
-    if subject.assignment is not None:
-        told.add(subject.assignment.provider_hsa_id)
-    return frozenset(issuer for issuer, provider in local_issuers.items() if provider not in told)

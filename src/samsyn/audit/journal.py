@@ -16,11 +16,13 @@ _LAST_HASH = "hash of the last audit entry"
 
 def append(transaction: Transaction, entry: AuditEntry) -> int:
     """Adds the entry inside a record in the making: both become durable together or not at all."""
+    sequence = transaction.next_key("audit")
     before = transaction.carried.get(_LAST_HASH)
     if before is None:
-        last = transaction.one("SELECT hash FROM audit ORDER BY sequence DESC LIMIT 1")
+        last = transaction.one(
+            "SELECT hash FROM audit ORDER BY sequence DESC LIMIT 1", of=(("audit", sequence - 1),)
+        )
         before = last[0] if last else FIRST_HASH
-    sequence = transaction.next_key("audit")
     row = row_of(sequence, transaction.time, entry)
     row["hash"] = transaction.carried[_LAST_HASH] = chained_hash(before, row)
     transaction.insert("audit", **row)

@@ -33,6 +33,7 @@ def annotated(values: settings.Settings) -> str:
         "mllp",
         "mllp_tls",
         "login",
+        "smart",
         "national",
         "audit",
         "storelog",

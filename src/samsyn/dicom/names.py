@@ -16,6 +16,6 @@ def folded(name: str) -> str:
     Each component group (`=`) is folded by itself, so that it can be compared by itself.
     """
     decomposed = unicodedata.normalize("NFKD", name.casefold().translate(_BASE_LETTERS))
-    plain = "".join(character for character in decomposed if not unicodedata.combining(character))
+    plain = "".join([character for character in decomposed if not unicodedata.combining(character)])
     groups = [" ".join(group.split()).rstrip("^ ") for group in plain.split("=")]
     return "=".join(groups).rstrip("=")

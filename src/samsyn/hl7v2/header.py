@@ -8,6 +8,7 @@ from samsyn.hl7v2.charsets import Charset
 from samsyn.hl7v2.escapes import unescape
 from samsyn.hl7v2.parsing import read_delimiters
 
+_LINE = re.compile(rb"[^\r\n]*")
 _LONGEST = 250
 _HEADER_BYTES = 8_192
 
@@ -48,16 +49,17 @@ class Header:
 def peek(raw: bytes) -> Header:
     """The header of any bytes; never raises. Bytes are read as Latin-1, so that an answer echoes them exactly."""
     beginning = raw[:_HEADER_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
-    line = re.split(rb"[\r\n]", beginning, maxsplit=1)[0]
+    line = _LINE.match(beginning)[0]  # type: ignore[index]  # it matches nothing, too
     try:
         delimiters = read_delimiters(line)
     except SamsynError:
         return Header()
     fields = line.decode("latin-1").split(delimiters.field)
+    count = len(fields)
 
     def value(field: int, component: int = 1) -> str:
-        raw_field = fields[field - 1] if field <= len(fields) else ""
-        if raw_field.isalnum() or not raw_field:  # the usual case: nothing to cut, to unescape or to tidy up
+        raw_field = fields[field - 1] if field <= count else ""
+        if not raw_field or raw_field.isalnum():  # the usual case: nothing to cut, to unescape or to tidy up
             return raw_field[:_LONGEST] if component == 1 else ""
         if delimiters.repetition:
             raw_field = raw_field.split(delimiters.repetition, 1)[0]

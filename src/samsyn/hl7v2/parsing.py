@@ -52,8 +52,8 @@ class Segment:
 
     name: str
     sequence: int
-    fields: tuple[str, ...]
-    """fields[n] is field n as sent, still escaped; fields[0] is the name."""
+    fields: Sequence[str]
+    """fields[n] is field n as sent, still escaped; fields[0] is the name. Nobody changes them."""
     grammar: Grammar
 
     @property
@@ -193,6 +193,14 @@ def kind_field(name: str) -> int:
     return 3 if name == "OBX" else 4 if name == "NTE" else 1
 
 
+def column(segments: Sequence[Segment], field: int) -> list[str]:
+    """Field `field` of each as sent, "" where there is none."""
+    try:
+        return [each.fields[field] for each in segments]
+    except IndexError:
+        return [each.fields[field] if field < len(each.fields) else "" for each in segments]
+
+
 class Segments(tuple[Segment, ...]):
     """Segments in order that are found by name or kind without looking at the others: a report has dozens of OBX."""
 
@@ -222,15 +230,15 @@ class Segments(tuple[Segment, ...]):
         found = self._codes.get((name, field))
         if found is None:
             segments = self.by_name.get(name, [])
-            raws = [each.fields[field] if field < len(each.fields) else "" for each in segments]
-            known: dict[str, str] = {}
-            if len(set(raws)) > 1:
+            raws = column(segments, field)
+            if not raws or raws.count(raws[0]) == len(raws):
+                found = [segments[0].code(field)] * len(raws) if segments else []
+            else:
+                known: dict[str, str] = {}
                 for segment, raw in zip(segments, raws, strict=True):
                     if raw not in known:
                         known[raw] = segment.code(field)
                 found = [known[raw] for raw in raws]
-            else:
-                found = [segments[0].code(field)] * len(raws) if segments else []
             self._codes[name, field] = found
         return found
 
@@ -396,21 +404,21 @@ def _segments(lines: Sequence[str], delimiters: Delimiters, charset: Charset) ->
     by_name: dict[str, list[Segment]] = {}
     segments: list[Segment] = []
     for line in lines:
-        name = line[:3]
+        fields = line.split(mark, MAX_HL7_FIELDS)
+        name = fields[0]
         alike = by_name.get(name)
-        if (alike is None and not _NAME.fullmatch(name)) or (len(line) > 3 and line[3] != mark):
-            raise BadInput(
-                f"segment {len(segments) + 1} does not begin with a segment name and the field separator "
-                "(a line break inside a text must be sent as \\.br\\)"
-            )
         if alike is None:
+            if not _NAME.fullmatch(name):
+                raise BadInput(
+                    f"segment {len(segments) + 1} does not begin with a segment name and the field separator "
+                    "(a line break inside a text must be sent as \\.br\\)"
+                )
             alike = by_name[name] = []
-        fields = tuple(line.split(mark, MAX_HL7_FIELDS))
         if len(fields) > MAX_HL7_FIELDS:
             raise LimitExceeded(f"MAX_HL7_FIELDS: more than {MAX_HL7_FIELDS}")
         if name == "MSH":
             is_plain = _is_plain("".join(fields[2:]), delimiters, charset)
-            fields = (name, mark, *fields[1:])
+            fields.insert(1, mark)
         else:
             is_plain = all_plain or _is_plain(line, delimiters, charset)
         segment = Segment(name, len(alike) + 1, fields, plain if is_plain else other)

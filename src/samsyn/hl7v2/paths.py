@@ -37,8 +37,20 @@ class Path:
 
     def read(self, segments: Iterable[Segment]) -> str:
         """What stands there: all lines of all matching segments, or the first component that is not empty."""
-        if self.component:
-            return self.component_of(segments, self.component, self.subcomponent)
+        component, field = self.component, self.field
+        if component:
+            found: Iterable[Segment]
+            if self.kind or not isinstance(segments, Segments):
+                found = self.among(segments)
+            else:
+                found = segments.by_name.get(self.segment, ())
+            for segment in found:
+                fields = segment.fields
+                if field < len(fields) and fields[field]:
+                    value = segment.text(field, component, self.subcomponent)
+                    if value:
+                        return value
+            return ""
         lines: list[str] = []
         for segment in self.among(segments):
             lines += segment.every(self.field)

@@ -70,6 +70,9 @@ _PREFERENCE: Final[tuple[Kind | None, ...]] = (
 MAX_CHARACTERS: Final = 64
 """Characters of an identifier as sent: the longest DICOM PatientID (LO, PS3.5 6.2)."""
 
+_EVERY_KIND: Final = frozenset(Kind)
+_CHARACTERS: Final = 12
+"""Characters of every kind's canonical form."""
 _EARLIEST_YEAR: Final = 1840
 """Nobody born earlier was alive when the numbers were introduced (1947)."""
 _LETTER_VALUES_VGR: Final = MappingProxyType({"K": 5, "M": 7, "X": 8})
@@ -242,8 +245,8 @@ def recognise(text: str, today: date) -> Recognised | None:
         twelve = _with_century(bare, sign, today)
         kinds = _POPULATION_REGISTER
     else:
-        twelve, kinds = bare, frozenset(Kind)
-    if not twelve:
+        twelve, kinds = bare, _EVERY_KIND
+    if twelve is None or len(twelve) != _CHARACTERS:
         return None
     for kind, follows in _RULES.items():
         if kind in kinds and follows(twelve, today):

@@ -15,6 +15,8 @@ _PARTICLES: Final = frozenset(
 """Words before a family name that people leave out or put in: von Essen, af Klint, de Geer."""
 _ALIKE: Final = MappingProxyType({ord("w"): "v"})
 """Letters that are heard alike."""
+_COMPONENTS: Final = re.compile(r"[\^=]")
+_DOUBLES: Final = re.compile(r"[^\s]+(?:-[^\s]+)+")
 _APART: Final = re.compile(r"[^\w]+|_+")
 _APOSTROPHES: Final = re.compile("['\u2019\u00b4`]")
 
@@ -30,9 +32,12 @@ def name_words(name: str) -> frozenset[str]:
     Anna-Karin is found as Anna, Karin and Annakarin; von Essen as Essen; Wallin as Vallin; Aasa and Åsa as Asa.
     """
     found = set(_simple(name))
-    for component in re.split(r"[\^=]", name):
-        for double in re.findall(r"[^\s]+(?:-[^\s]+)+", component):
-            found.add("".join(_simple(double)))
+    for component in _COMPONENTS.split(name):
+        if component.isalpha():
+            continue  # one word, which is found already
+        if "-" in component:
+            for double in _DOUBLES.findall(component):
+                found.add("".join(_simple(double)))
         given = _simple(component)
         if 1 < len(given) <= 3:
             found.add("".join(given))

@@ -18,6 +18,7 @@ from samsyn.store.index.port import IndexConnection
 from samsyn.store.transaction import Transaction
 
 _STRENGTH = {DemographicsOrigin.IMAGE: 1, DemographicsOrigin.REFERRAL: 2, DemographicsOrigin.ADT: 3}
+_STRONGEST = max(_STRENGTH.values())
 
 
 def find(transaction: Transaction, identifier: PatientIdentifier) -> int | None:
@@ -156,7 +157,7 @@ def update_demographics(
 
 def _keep_words(transaction: Transaction, key: int, before: str, name: str) -> None:
     """The words under which the person is found follow his name."""
-    old, new = name_words(before), name_words(name)
+    old, new = name_words(before) if before else frozenset(), name_words(name)
     for word in sorted(old - new):
         transaction.delete("patient_name_word", word=word, patient_key=key)
     for word in sorted(new - old):
@@ -178,8 +179,7 @@ def _said(demographics: Demographics, origin: DemographicsOrigin) -> dict[str, A
 
 def _stamp(field: str, origin: DemographicsOrigin, told: str) -> list[Any]:
     """How much a word weighs: [strength, time]. Protection weighs alike from everybody, so time decides."""
-    strongest = max(_STRENGTH.values())
-    return [strongest if field == "protected" else _STRENGTH[origin], told]
+    return [_STRONGEST if field == "protected" else _STRENGTH[origin], told]
 
 
 def root_of(transaction: Transaction, key: int) -> int:

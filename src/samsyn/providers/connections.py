@@ -109,6 +109,10 @@ class Connections:
             for provider in settings.provider
             for source in provider.hl7_source
         }
+        self._texts_from = {
+            key: Hl7Source(_sender(provider, source.application, source.unit, False), source.profile)
+            for key, (provider, source) in self._sources.items()
+        }
         self._naming = frozenset(provider.hsa_id for provider in settings.provider if provider.names_staff)
         self.local_issuers = {
             provider.local_issuer: provider.hsa_id for provider in settings.provider if provider.local_issuer
@@ -222,13 +226,13 @@ class Connections:
         `certificate`: as for `dicom_peer`. Who has an HSA-id in the settings must show it, and who has none can not
         come by TLS.
         """
-        found = self._sources.get((application, facility)) or self._sources.get((application, ""))
+        key = (application, facility) if (application, facility) in self._sources else (application, "")
+        found = self._sources.get(key)
         if found is None or not _called_from(address, tuple(found[1].addresses)) or not found[0].texts_in:
             return None
         if (certificate or "") != found[1].hsa_id.strip().upper() or certificate == "":
             return None
-        provider, source = found
-        return Hl7Source(_sender(provider, source.application, source.unit, False), source.profile)
+        return self._texts_from[key]
 
     def sender_again(self, provider_hsa_id: str, name: str) -> tuple[Sender, str] | None:
         """A known system of the provider as it sent something before, with its HL7 profile ("" for images).

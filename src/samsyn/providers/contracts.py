@@ -1,13 +1,28 @@
-"""National contracts as the settings connect them: who asks, which sources are answered for, what is released."""
+"""National contracts as the settings connect them: who asks, which sources are answered for; and what each provider
+lets patients read."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
 
 from samsyn.access.consumers import consumer, unnamed_consumer
+from samsyn.access.facts import Release
 from samsyn.errors import NotAllowed
 from samsyn.model.subject import Subject
 from samsyn.settings import Settings
-from samsyn.settings.contracts import ReleaseSettings
+
+
+def releases(settings: Settings) -> tuple[Release, ...]:
+    """Of the providers that give patients direct access."""
+    return tuple(
+        Release(
+            provider.hsa_id,
+            provider.release.days,
+            frozenset(provider.release.excluded_units),
+            provider.release.after_vidimering,
+        )
+        for provider in settings.provider
+        if provider.release.when == "signed"
+    )
 
 
 class ContractPartners:
@@ -26,7 +41,6 @@ class ContractPartners:
                 units = system.units or tuple(unit.hsa_id for unit in provider.unit)
                 served = self._sources.setdefault(system.hsa_id.strip().upper(), {})
                 served[provider.hsa_id] = served.get(provider.hsa_id, frozenset()) | frozenset(units)
-        self._releases = {provider.hsa_id: provider.release for provider in settings.provider}
 
     def by_token(self, secret: str) -> Subject | None:
         """Whoever holds a consumer's bearer token, not yet named (see `behind`), or None."""
@@ -60,10 +74,6 @@ class ContractPartners:
     def is_source(self, logical_address: str, provider_hsa_id: str, unit_hsa_id: str) -> bool:
         """Whether that source system made what this unit of this provider has."""
         return unit_hsa_id in self.sources(logical_address).get(provider_hsa_id, frozenset())
-
-    def release_of(self, provider_hsa_id: str) -> ReleaseSettings:
-        """The provider's rule of what patients may read, the closed one for who is not known."""
-        return self._releases.get(provider_hsa_id, ReleaseSettings())
 
     def _unnamed(self, shown: str) -> Subject | None:
         return unnamed_consumer(shown) if shown in self._consumers else None

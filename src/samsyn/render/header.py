@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from samsyn.errors import DamagedData, NotSupported
 from samsyn.limits import MAX_FRAME_GROUPS
+from samsyn.render.orientation import UNTOLD, Sides, sides_of
 from samsyn.render.words import DisplayValues, LookupTable, Voi, Waveform, WaveformChannel, Window
 
 Document: TypeAlias = dict[str, dict[str, Any]]
@@ -44,6 +45,8 @@ class PictureHeader:
     frame_time_ms: float | None
     pixel_words: bool
     """Whether Pixel Data has VR OW."""
+    sides: Sides = UNTOLD
+    """Which side of the patient lies at which edge, of every frame."""
 
     def of_frame(self, number: int) -> DisplayValues:
         """The values of frame `number`, from 1."""
@@ -71,6 +74,7 @@ def picture_header(document: Document, bulk: Bulk) -> PictureHeader:
         frame_values=tuple(listed),
         frame_time_ms=_frame_time_ms(document),
         pixel_words=document.get("7FE00010", {}).get("vr") == "OW",
+        sides=sides_of(document),
     )
 
 

@@ -21,6 +21,7 @@ from samsyn.render.children import DecodingChildren
 from samsyn.render.header import Document, PictureHeader, bulk_paths, ecg, picture_header
 from samsyn.render.here import PictureThreads, is_light
 from samsyn.render.kept import LASTING_REFUSALS, RenderedPictures, ThumbnailFolder
+from samsyn.render.orientation import UNTOLD, Sides
 from samsyn.render.words import (
     DecodedFrame,
     DisplayValues,
@@ -54,6 +55,8 @@ class StackFrame:
     """Frame of the instance, from 1."""
     window: Window | None
     """How it is shown unless asked otherwise; None for colour and tracings."""
+    sides: Sides = UNTOLD
+    """Which side of the patient lies at which edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +228,11 @@ class Pictures:
             else:
                 header = await self._header_if_readable(view, instance)
                 first = first or header
+                sides = header.sides if header else UNTOLD
                 frames += [
-                    StackFrame(instance, number, await self._shown_window(view, instance, number, header))
+                    StackFrame(
+                        instance, number, await self._shown_window(view, instance, number, header), sides
+                    )
                     for number in range(1, max(instance.pixels.frames, 1) + 1)
                 ]
         series = self._series.get(series_uid)

@@ -4,7 +4,6 @@ No text leaves here, so that no View is needed for telling others that there is 
 """
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +13,6 @@ from samsyn.reports.examination import version_of
 from samsyn.reports.order import arrange
 from samsyn.reports.release import released_at
 from samsyn.reports.vidimering import words_about
-from samsyn.settings.contracts import ReleaseSettings
 from samsyn.store.index import examination_rows
 from samsyn.store.index.port import IndexConnection, Row
 
@@ -36,7 +34,6 @@ class EngagedReport:
 def reports_of(
     connection: IndexConnection,
     keys: frozenset[int],
-    release_of: Callable[[str], ReleaseSettings],
     policy: Policy,
 ) -> list[EngagedReport]:
     """Every report with a known owner of these persons, annulled ones included: the contract tells those too."""
@@ -51,10 +48,10 @@ def reports_of(
         if current is None:
             continue
         words = words_about(connection, (row["report_key"] for row in rows))
-        rule = release_of(provider)
+        rule = policy.release_of(provider)
         last_day = max((row["ends"] for row in rows if row["ends"]), default=None)
         moments = [datetime.fromisoformat(row["received"]) for row in rows]
-        moments += [each.noted for each in words if rule.after_vidimering]
+        moments += [each.noted for each in words if rule is not None and rule.after_vidimering]
         keys_shown = [f"{each.role}{each.version.version_key}" for each in arrangement.shown]
         found.append(
             EngagedReport(
@@ -62,7 +59,7 @@ def reports_of(
                 current.unit,
                 hashlib.sha256(" ".join(sorted(keys_shown)).encode()).hexdigest()[:16],
                 max(moments),
-                released_at(rule, policy, arrangement, words, last_day),
+                released_at(policy, arrangement, words, last_day),
             )
         )
     return found

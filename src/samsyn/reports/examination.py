@@ -25,8 +25,9 @@ from samsyn.model.texts import (
     Vidimering,
 )
 from samsyn.reports.availability import Clock, of_images, of_report
-from samsyn.reports.order import by_report
+from samsyn.reports.order import arrange
 from samsyn.reports.referrals import NOT_BOOKED
+from samsyn.reports.release import released_at
 from samsyn.reports.vidimering import vidimera, words_about
 from samsyn.store.index import examination_rows
 from samsyn.store.index.port import IndexConnection, Row
@@ -60,6 +61,8 @@ class Examination:
     report_item: Item | None
     referral_item: Item | None
     """What access decided on, one for each kind that is there; for Gatekeeper.record_opening."""
+    withheld: bool = False
+    """Of a private person's: a report belongs to it that the View shows and that is not released to him yet."""
     differing: tuple[str, ...] = ()
     """Fields ("name", "birth_date", "sex") in which the images say otherwise about the patient than the register."""
 
@@ -75,8 +78,8 @@ class History:
         keys = view.patient_keys
         if not keys:
             return []
-        rows = await self._store.read(lambda connection: _rows(connection, view, keys))
-        found = _joined(*rows)
+        rows, withheld = await self._store.read(lambda connection: _rows(connection, view, keys))
+        found = _joined(*rows, withheld=withheld)
         uids = [study.study_uid for each in found for study in each.studies]
         flags = await self._store.read(lambda connection: examination_rows.differing(connection, uids))
         return [_flagged(each, flags) for each in found] if flags else found
@@ -111,34 +114,59 @@ class History:
 Rows = list[Row]
 
 
-def _rows(
-    connection: IndexConnection, view: View, keys: frozenset[int]
-) -> tuple[Rows, Rows, Rows, tuple[Vidimering, ...], Rows, list[tuple[str, str]]]:
+_Joinable = tuple[Rows, Rows, Rows, tuple[Vidimering, ...], Rows, list[tuple[str, str]]]
+
+
+def _rows(connection: IndexConnection, view: View, keys: frozenset[int]) -> tuple[_Joinable, Rows]:
+    """What is joined, and the reports' rows that a private person is not given yet."""
     reports = examination_rows.reports(connection, view.predicate, keys)
+    words = words_about(connection, (row["report_key"] for row in reports))
+    withheld: Rows = []
     if view.subject.kind is SubjectKind.PATIENT:
-        reports = _in_force(reports, examination_rows.reports(connection, Everything(), keys))
+        every = examination_rows.reports(connection, Everything(), keys)
+        released = _released(view, reports, every, words)
+        withheld = [row for row in reports if _name(row) not in released]
+        reports = [row for row in reports if _name(row) in released]
     studies = examination_rows.studies(connection, view.predicate, keys)
-    return (
+    joinable = (
         studies,
         examination_rows.referrals(connection, view.predicate, keys),
         reports,
-        words_about(connection, (row["report_key"] for row in reports)),
+        words,
         examination_rows.measurements(connection, [row["study_uid"] for row in studies]),
         examination_rows.joins(connection, keys),
     )
+    return joinable, withheld
 
 
-def _in_force(shown: Rows, every: Rows) -> Rows:
-    """A patient is not shown a report whose present text is still withheld: what was corrected or annulled a week
-    ago is not to be read as if it held. Versions that others have replaced anyway hold nothing back."""
+def _name(row: Row) -> tuple[str, str]:
+    """Which report a version is of."""
+    return row["provider"], row["accession"] or row["filler_id"]
+
+
+def _released(view: View, shown: Rows, every: Rows, words: Sequence[Vidimering]) -> set[tuple[str, str]]:
+    """The reports that a patient is given: those that the provider's rule has released, by their present text.
+
+    A report whose present text the View does not show is not among them: what was corrected or annulled a week ago is
+    not to be read as if it held. Versions that others have replaced anyway hold nothing back. Where a report has been
+    annulled long enough its tombstone is given, so that nobody misses what he has read.
+    """
     seen = {row["report_key"] for row in shown}
-    withheld = {
-        (each.version.provider, each.version.accession or each.version.filler_id)
-        for arrangement in by_report(version_of(row) for row in every)
-        for each in arrangement.shown
-        if each.version.version_key not in seen
-    }
-    return [row for row in shown if (row["provider"], row["accession"] or row["filler_id"]) not in withheld]
+    policy = view.standings[0].facts.policy
+    found: set[tuple[str, str]] = set()
+    groups: dict[tuple[str, str], Rows] = {}
+    for row in every:
+        groups.setdefault(_name(row), []).append(row)
+    for name, rows in groups.items():
+        arrangement = arrange(version_of(row) for row in rows)
+        if any(each.version.version_key not in seen for each in arrangement.shown):
+            continue
+        last_day = max((row["ends"] for row in rows if row["ends"]), default=None)
+        moment = released_at(policy, arrangement, words, last_day)
+        is_annulled = arrangement.standing is ReportStatus.ANNULLED
+        if is_annulled or (moment is not None and moment <= view.opened):
+            found.add(name)
+    return found
 
 
 def _joined(
@@ -148,6 +176,7 @@ def _joined(
     vidimeringar: tuple[Vidimering, ...] = (),
     measurements: Sequence[Row] = (),
     joins: Sequence[tuple[str, str]] = (),
+    withheld: Rows | None = None,
 ) -> list[Examination]:
     """Groups rows by accession, by the study that a report names, and by what a steward has joined.
 
@@ -156,7 +185,7 @@ def _joined(
     """
     accession_of = {row["study_uid"]: _group(row, row["study_uid"]) for row in studies}
     same = [*joins]
-    for row in reports:
+    for row in (*reports, *(withheld or ())):
         named = accession_of.get(row["study_uid"] or "", "")
         if named and row["accession"]:
             same.append((_group(row, ""), named))
@@ -172,13 +201,20 @@ def _joined(
         add(accession_of[row["study_uid"]], "studies", row)
     for row in referrals:
         add(_group(row, f"referral-{row['referral_key']}"), "referrals", row)
-    for row in reports:
+
+    def of_report(row: Row) -> str:
         named = accession_of.get(row["study_uid"] or "", "")
-        add(named or _group(row, f"report-{row['filler_id'] or row['report_key']}"), "reports", row)
+        return named or _group(row, f"report-{row['filler_id'] or row['report_key']}")
+
+    for row in reports:
+        add(of_report(row), "reports", row)
     found = [
         _examination(group, **parts, vidimeringar=vidimeringar, measurements=measurements)
         for group, parts in groups.items()
     ]
+    if withheld:
+        waiting = {one.get(group, group) for group in map(of_report, withheld)}
+        found = [replace(each, withheld=each.reference in waiting) for each in found]
     return sorted(found, key=lambda each: (each.date, each.time, each.reference), reverse=True)
 
 

@@ -198,7 +198,11 @@ class Filing:
                 transaction.update("held", waiting, settled=transaction.time)
             return verdict, transaction.time
 
-        committed = await self._store.commit(decide, raw)
+        committed = None
+        if self._under_way == 1 and self._store.goes_at_once(session_id, len(raw)):
+            committed = self._store.commit_at_once(decide, raw)
+        if committed is None:
+            committed = await self._store.commit(decide, raw, sender=session_id)
         if committed.receipt.outcome == "stored":
             self.stored += 1
         else:

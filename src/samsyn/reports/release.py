@@ -1,21 +1,20 @@
 """When a patient may read a report: the provider's rule (approvedForPatient), as a moment. Pure.
 
-It depends on the report's state and on time. The region's own rule for the own record (access.rules.own_record) holds
-besides: the later of the two moments counts, so that no contract tells what the patient's own page withholds.
+It depends on the report's state and on time. The law's rule for the own record (access.rules.own_record), which
+every View holds to, counts besides: the later of the two moments. The patient's own pages and a guardian's, apps that
+they let in, and national contracts all ask here, so that none tells what another withholds.
 """
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from samsyn.access.facts import Policy
+from samsyn.access.facts import Policy, Release
 from samsyn.model.texts import ReportStatus, ReportVersion, Vidimering
 from samsyn.reports.order import Arrangement
 from samsyn.reports.vidimering import vidimerad
-from samsyn.settings.contracts import ReleaseSettings
 
 
 def released_at(
-    rule: ReleaseSettings,
     policy: Policy,
     arrangement: Arrangement,
     words: Iterable[Vidimering],
@@ -27,7 +26,10 @@ def released_at(
     correction) sets the time anew. An annulled report, and an addendum without what it adds to, are not released.
     """
     current = arrangement.current
-    if current is None or last_day is None or rule.when == "never" or arrangement.base_missing:
+    if current is None or last_day is None or arrangement.base_missing:
+        return None
+    rule = policy.release_of(current.provider)
+    if rule is None:
         return None
     if arrangement.standing is ReportStatus.ANNULLED or current.unit in rule.excluded_units:
         return None
@@ -35,7 +37,7 @@ def released_at(
     if arrangement.standing is ReportStatus.PRELIMINARY:
         return None
     newest = max(_made(each.version) for each in arrangement.shown)
-    moments = [newest + timedelta(days=rule.days), region_from(policy, last_day)]
+    moments = [newest + timedelta(days=rule.days), shown_from(policy, rule, last_day)]
     if rule.after_vidimering:
         said = vidimerad(arrangement, words).current
         if not said:
@@ -44,10 +46,10 @@ def released_at(
     return max(moments)
 
 
-def region_from(policy: Policy, last_day: int) -> datetime:
-    """From when the region's rule (rules.last_day_for_patient) shows the patient what documents until that day."""
+def shown_from(policy: Policy, rule: Release, last_day: int) -> datetime:
+    """From when the View of a patient (rules.last_day_for_patient) shows what documents until that day."""
     day = datetime(last_day // 10_000, last_day // 100 % 100, last_day % 100, tzinfo=UTC)
-    return day + timedelta(days=policy.patient_delay_days)
+    return day + timedelta(days=max(rule.days, policy.patient_delay_days))
 
 
 def _made(version: ReportVersion) -> datetime:

@@ -68,7 +68,8 @@ def move(
     changed: set[int] = set()
     for table, key_name in _TABLES.items():
         rows = transaction.all(
-            f"SELECT {key_name}, patient_key, visit, account FROM {table} WHERE {kind} = ?",  # noqa: S608 - constants
+            f"SELECT {key_name}, patient_key, visit, account FROM {table}"  # noqa: S608 - constants
+            f" WHERE {kind} = ? AND {kind} <> ''",
             number,
         )
         for key, patient_key, visit, account in rows:

@@ -1,13 +1,12 @@
 """Every setting, where it is defined, with its default and its reason.
 
 One TOML file; environment variables `SAMSYN_<SECTION>_<KEY>` override single values of the sections data, dicom,
-http, mllp, login, national, audit, storelog, atna, engagement_index, index, objects and node. Unknown keys and unsafe
-mixes refuse to start and say which line.
+http, mllp, login, smart, national, audit, storelog, atna, engagement_index, index, objects and node. Unknown keys and
+unsafe mixes refuse to start and say which line.
 """
 
 import ipaddress
 import os
-import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -15,7 +14,6 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Field,
     ValidationError,
     model_validator,
@@ -36,8 +34,8 @@ from samsyn.settings.places import explain
 from samsyn.settings.prefetch import PrefetchSettings
 from samsyn.settings.receivers import Hl7ReceiverSettings
 from samsyn.settings.recompression import RecompressSettings
-from samsyn.settings.section import Section, is_loopback
-from samsyn.settings.smart import AppSettings, BackendSettings, NotifyAddresses
+from samsyn.settings.section import Origins, Section, is_loopback
+from samsyn.settings.smart import AppSettings, BackendSettings, NotifyAddresses, SmartSettings
 
 __all__ = ["AtnaSettings", "AuditSettings", "Section", "StoreLogSettings", "is_loopback"]
 
@@ -56,19 +54,8 @@ def _network(text: str) -> str:
     return text
 
 
-def _parted(value: Any) -> Any:
-    return tuple(value.split()) if isinstance(value, str) else value
-
-
-def _origin(text: str) -> str:
-    if not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+", text, re.ASCII):
-        raise ValueError(f"{text} is no origin: scheme and host, with a port where there is one, and no path")
-    return text
-
-
 ListenHost: TypeAlias = Annotated[str, AfterValidator(_safe)]
 Network: TypeAlias = Annotated[str, AfterValidator(_network)]
-Origins: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_parted)]
 
 
 def _public(address: str) -> str:
@@ -389,6 +376,7 @@ class Settings(Section):
     mllp: MllpSettings = MllpSettings()
     mllp_tls: MllpTlsSettings = MllpTlsSettings()
     login: LoginSettings = LoginSettings()
+    smart: SmartSettings = SmartSettings()
     national: NationalSettings = NationalSettings()
     audit: AuditSettings = AuditSettings()
     storelog: StoreLogSettings = StoreLogSettings()
@@ -410,6 +398,12 @@ class Settings(Section):
         if by_tls and not self.mllp_tls.is_on:
             raise ValueError(f"{by_tls[0]} needs TLS, but [mllp_tls] has no certificate")
         refuse_unsafe(self.index, self.objects, self.node)
+        if (
+            self.index.kind != "sqlite"
+            and not self.smart.key_file
+            and any("openid" in a.scope for a in self.app)
+        ):
+            raise ValueError("[smart] key_file is missing: all nodes sign ID tokens with one key")
         if self.recompress and not self.data.settle_after_s:
             raise ValueError("[[recompress]] is for settled series: it needs [data] settle_after_s")
         receivers = [each.name for p in self.provider for each in p.hl7_receiver]
@@ -477,6 +471,7 @@ def _override(values: dict[str, Any], environment: Any) -> None:
         "mllp",
         "mllp_tls",
         "login",
+        "smart",
         "national",
         "audit",
         "storelog",

@@ -21,20 +21,25 @@ class SourceSystemSettings(Section):
 
 
 class ReleaseSettings(Section):
-    """When a provider lets patients read its reports (approvedForPatient); the region's own delay holds besides."""
+    """When a provider lets patients read what it has made (approvedForPatient), in every way that patients and
+    guardians have: the own pages, their pictures, apps, national services. The region's own delay holds besides."""
 
     when: Literal["never", "signed"] = Field(
         default="never",
         description="never, or signed = once it is signed. What nobody has signed no patient reads here.",
     )
     days: int = Field(
-        default=14, ge=0, le=365, description="Days (rådrum) from the result to the patient; 0 = at once."
+        default=14,
+        ge=0,
+        le=365,
+        description="Days (rådrum) from the result to the patient, of pictures from the examination; 0 = at once.",
     )
     after_vidimering: bool = Field(
-        default=False, description="Not before the referrer has vidimerat what stands there now."
+        default=False,
+        description="No report before the referrer has vidimerat what stands there now.",
     )
     excluded_units: tuple[str, ...] = Field(
-        default=(), description="HSA-ids of units whose reports no patient reads this way."
+        default=(), description="HSA-ids of units of which no patient reads anything."
     )
 
 

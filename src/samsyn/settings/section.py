@@ -1,9 +1,11 @@
 """What every section of the settings is, and the addresses that more than one of them takes."""
 
 import ipaddress
+import re
+from typing import Annotated, Any, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 
 class Section(BaseModel):
@@ -27,3 +29,16 @@ def outgoing_address(text: str) -> str:
     if text and not (host and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))):
         raise ValueError(f"{text} is no https address, and plain http is for loopback only")
     return text
+
+
+def _parted(value: Any) -> Any:
+    return tuple(value.split()) if isinstance(value, str) else value
+
+
+def _origin(text: str) -> str:
+    if not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+", text, re.ASCII):
+        raise ValueError(f"{text} is no origin: scheme and host, with a port where there is one, and no path")
+    return text
+
+
+Origins: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_parted)]

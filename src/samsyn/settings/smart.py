@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from samsyn.settings.section import Section, is_loopback, outgoing_address
+from samsyn import limits
+from samsyn.settings.section import Origins, Section, is_loopback, outgoing_address
 
 _Address = Annotated[str, AfterValidator(outgoing_address)]
 
@@ -37,7 +38,20 @@ class AppSettings(Section):
         min_length=1, description="Where the browser may go back to; compared letter by letter."
     )
     scope: tuple[str, ...] = Field(
-        default=("patient/*.rs",), description="The most that it may ask for; only reading exists."
+        default=("patient/*.rs",),
+        description="The most that it may ask for; only reading exists. Beside data: openid and fhirUser (who it is),"
+        " online_access (new tokens while the log-in session lasts), offline_access (new tokens for a private person"
+        " who is not there; never for staff).",
+    )
+    offline_days: int = Field(
+        default=30,
+        ge=1,
+        le=limits.OFFLINE_DAYS,
+        description="Days for which a private person lets it in with offline_access.",
+    )
+    cors_origins: Origins = Field(
+        default=(),
+        description="Origins (https://app.example) from which its pages call FHIR and the token endpoint.",
     )
     secret_sha256: str = Field(
         default="",
@@ -55,4 +69,13 @@ class BackendSettings(Section):
     jwks_file: Path = Field(description="File with its public keys (JWKS), RS384 or ES384.")
     scope: tuple[str, ...] = Field(
         default=("system/*.rs",), description="The most that it may ask for; only reading exists."
+    )
+
+
+class SmartSettings(Section):
+    """The authorization server of apps (SMART)."""
+
+    key_file: Path | None = Field(
+        default=None,
+        description="RSA key (PEM) that signs ID tokens; empty = a new one at each start. Several nodes need it.",
     )

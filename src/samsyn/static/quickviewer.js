@@ -4,6 +4,7 @@
  *   {"caption": {"patient", "number", "date", "study", "series", "note"},     patient and number are required
  *    "frames": [{"url", "label", "window": {"center", "width"}}],             label and window may be missing
  *    "modality": "CT", "window": {"center", "width"} or null (colour: no window tools), "inverted": false,
+ *    "sides": ["R", "L", "A", "P"] (left, right, upper, lower edge; "" = not told; a frame may have its own),
  *    "frame_time_ms": 33.3 or null, "start": 0}
  * A window is asked for as window=center,width,linear (PS3.18 8.3.5.1.4) added to the frame's url.
  *
@@ -21,8 +22,12 @@ const TEXTS = {
     preset_bone: "Skelett", preset_brain: "Hjärna", tool: "Dra för att", tool_window: "Ljus", tool_pan: "Flytta",
     tool_zoom: "Zooma", tool_scroll: "Bläddra", zoom_in: "Förstora", zoom_out: "Förminska", fit: "Anpassa",
     reset: "Återställ", play: "Spela", pause: "Pausa", speed: "Fart", slider: "Bildnummer", per_second: "bilder/s",
-    help: "Pilar: bläddra. Page Up och Page Down: tio bilder. Plus och minus: zooma. Skift och pilar: fönster. " +
-      "Alt och pilar: flytta. 0: anpassa. R: återställ. Mellanslag: spela. 1–5: fönsterval.",
+    keys: "Kortkommandon", keys_close: "Stäng",
+    key_scroll: "Föregående och nästa bild", key_ten: "Tio bilder", key_ends: "Första och sista bilden",
+    key_zoom: "Större och mindre", key_window: "Ljus och kontrast", key_pan: "Flytta bilden", key_fit: "Anpassa",
+    key_reset: "Återställ", key_play: "Spela och pausa", key_presets: "Fönsterval", key_keys: "Den här rutan",
+    arrows: "Pilar", shift: "Skift", alt: "Alt", space: "Mellanslag",
+    side_R: "Hö", side_L: "Vä", side_A: "Fram", side_P: "Bak", side_H: "Huvud", side_F: "Fot",
   },
   en: {
     viewer: "Picture viewer", picture: "Picture", of: "of", loading: "Loading", retry: "Try again",
@@ -34,8 +39,12 @@ const TEXTS = {
     tool_zoom: "Zoom", tool_scroll: "Scroll", zoom_in: "Zoom in", zoom_out: "Zoom out", fit: "Fit",
     reset: "Reset", play: "Play", pause: "Pause", speed: "Speed", slider: "Picture number",
     per_second: "pictures/s",
-    help: "Arrows: scroll. Page Up and Page Down: ten pictures. Plus and minus: zoom. Shift and arrows: window. " +
-      "Alt and arrows: move. 0: fit. R: reset. Space: play. 1–5: window presets.",
+    keys: "Keyboard shortcuts", keys_close: "Close",
+    key_scroll: "Previous and next picture", key_ten: "Ten pictures", key_ends: "First and last picture",
+    key_zoom: "Larger and smaller", key_window: "Brightness and contrast", key_pan: "Move the picture", key_fit: "Fit",
+    key_reset: "Reset", key_play: "Play and pause", key_presets: "Window presets", key_keys: "This box",
+    arrows: "Arrows", shift: "Shift", alt: "Alt", space: "Space",
+    side_R: "R", side_L: "L", side_A: "Front", side_P: "Back", side_H: "Head", side_F: "Feet",
   },
 };
 
@@ -45,6 +54,13 @@ const CT_PRESETS = [
   ["preset_bone", 500, 2000],
   ["preset_brain", 40, 80],
 ];
+
+/** What the keyboard does, as the box of shortcuts tells it: words between braces are translated. */
+const KEYS = [
+  ["↑ ↓", "scroll"], ["PgUp PgDn", "ten"], ["Home End", "ends"], ["+ −", "zoom"], ["{shift} + {arrows}", "window"],
+  ["{alt} + {arrows}", "pan"], ["1–5", "presets"], ["0", "fit"], ["R", "reset"], ["{space}", "play"], ["?", "keys"],
+];
+const EDGES = ["left", "right", "upper", "lower"];
 
 const MOST_AT_ONCE = 5; // a browser opens six connections to one host; one is left for the page
 const AHEAD = 12;
@@ -176,19 +192,40 @@ class Quickviewer {
     this.retry = element("button", { type: "button", className: "quickviewer-button", textContent: t("retry") });
     this.problem = element("div", { className: "quickviewer-problem", role: "alert", hidden: true },
       this.problemText, this.retry);
-    this.help = element("p", { className: "quickviewer-hidden", id: `${this.name}-help`, textContent: t("help") });
+    this.edges = EDGES.map((edge) => element("p", { className: `quickviewer-edge quickviewer-${edge}` }));
+    this.help = this.keyBox();
     this.stage = element("div", {
       className: "quickviewer-stage", tabIndex: 0, role: "application", "aria-label": t("viewer"),
       "aria-describedby": this.help.id,
-    }, this.canvas, this.who, this.what, this.where, this.seen, this.waiting, this.problem);
+    }, this.canvas, ...this.edges, this.who, this.what, this.where, this.seen, this.waiting, this.problem, this.help);
     this.live = element("p", { className: "quickviewer-hidden", role: "status" });
     this.slider = element("input", {
       type: "range", className: "quickviewer-slider", min: 1, max: 1, value: 1, "aria-label": t("slider"),
     });
     this.bar = element("div", { className: "quickviewer-bar", role: "group", "aria-label": t("viewer") });
-    this.host.replaceChildren(this.bar, this.stage, this.slider, this.help, this.live, this.filter.svg);
+    this.host.replaceChildren(this.bar, this.stage, this.slider, this.live, this.filter.svg);
     this.fillBar();
     this.listen();
+  }
+
+  /** Seen when asked for; read aloud as the stage's description all the same. */
+  keyBox() {
+    const t = (key) => this.text(key);
+    const rows = KEYS.map(([keys, does]) => {
+      const told = keys.replace(/\{(\w+)\}/g, (_, name) => t(name));
+      return element("div", {}, element("dt", {}, element("kbd", { textContent: told })),
+        element("dd", { textContent: t(`key_${does}`) }));
+    });
+    const close = element("button", { type: "button", className: "quickviewer-button", textContent: t("keys_close") });
+    close.addEventListener("click", () => this.showKeys(false));
+    return element("div", { className: "quickviewer-keys", id: `${this.name}-keys`, hidden: true },
+      element("h3", { textContent: t("keys") }), element("dl", {}, ...rows), close);
+  }
+
+  showKeys(isShown) {
+    this.help.hidden = !isShown;
+    this.keysButton.setAttribute("aria-expanded", String(isShown));
+    if (!isShown) this.stage.focus({ preventScroll: true });
   }
 
   fillBar() {
@@ -206,9 +243,12 @@ class Quickviewer {
     this.tools = element("select", { className: "quickviewer-select" });
     this.tools.addEventListener("change", () => (this.tool = this.tools.value));
     this.play = button("play", () => this.togglePlay());
+    this.keysButton = button("keys", () => this.showKeys(this.help.hidden), "?");
+    this.keysButton.setAttribute("aria-controls", this.help.id);
+    this.keysButton.setAttribute("aria-expanded", "false");
     this.speeds = element("select", { className: "quickviewer-select", "aria-label": t("speed") },
       ...[0.25, 0.5, 1, 2].map((speed) => element("option", {
-        value: speed, textContent: `${String(speed).replace(".", ",")}×`, selected: speed === 1,
+        value: speed, textContent: `${speed.toLocaleString(document.documentElement.lang || "sv")}×`, selected: speed === 1,
       })));
     this.speeds.addEventListener("change", () => {
       this.speed = Number(this.speeds.value);
@@ -222,7 +262,7 @@ class Quickviewer {
       button("zoom_in", () => this.zoomBy(1.25), "+"),
       button("fit", () => this.fit()),
       button("reset", () => this.reset()),
-      this.play, this.speeds,
+      this.play, this.speeds, this.keysButton,
     );
   }
 
@@ -246,7 +286,7 @@ class Quickviewer {
   listen() {
     const options = { signal: this.life.signal };
     this.retry.addEventListener("click", () => this.tryAgain(), options);
-    this.slider.addEventListener("input", () => this.go(Number(this.slider.value) - 1), options);
+    this.slider.addEventListener("input", () => this.step(Number(this.slider.value) - 1 - this.target), options);
     this.stage.addEventListener("keydown", (event) => this.key(event), options);
     this.stage.addEventListener("wheel", (event) => this.wheel(event), { ...options, passive: false });
     this.stage.addEventListener("contextmenu", (event) => event.preventDefault(), options);
@@ -503,7 +543,14 @@ class Quickviewer {
     this.what.textContent = [caption.date, caption.study, caption.series].filter(Boolean).join(" · ");
     const label = frames[index].label ? ` · ${frames[index].label}` : "";
     this.where.textContent = `${word} ${index + 1} ${this.text("of")} ${frames.length}${label}`;
+    const sides = frames[index].sides ?? this.series.sides ?? [];
+    this.edges.forEach((edge, place) => (edge.textContent = this.sideText(sides[place] ?? "")));
     this.windowCaption(index);
+  }
+
+  /** Letters as words of the language: in Swedish H would be read as höger, which is the other axis. */
+  sideText(letters) {
+    return [...letters].map((letter) => this.text(`side_${letter}`)).join(" ");
   }
 
   windowCaption(index) {
@@ -547,7 +594,7 @@ class Quickviewer {
   clear() {
     this.shown = null;
     this.canvas.getContext("2d").clearRect(0, 0, this.canvas.width, this.canvas.height);
-    for (const line of [this.who, this.what, this.where, this.seen]) line.textContent = "";
+    for (const line of [this.who, this.what, this.where, this.seen, ...this.edges]) line.textContent = "";
     this.host.dataset.shown = "";
   }
 
@@ -743,6 +790,8 @@ class Quickviewer {
         Home: () => this.step(-Infinity), End: () => this.step(Infinity),
         "+": () => this.zoomBy(1.25), "-": () => this.zoomBy(1 / 1.25), 0: () => this.fit(),
         r: () => this.reset(), R: () => this.reset(), " ": () => this.togglePlay(),
+        "?": () => this.showKeys(this.help.hidden),
+        ...(this.help.hidden ? {} : { Escape: () => this.showKeys(false) }),
       };
       if (!acts[event.key]) return;
       acts[event.key]();
@@ -751,8 +800,23 @@ class Quickviewer {
   }
 
   step(count) {
+    const before = this.target;
     this.stopPlaying();
     this.go(this.target + count);
+    if (!this.series || !document.querySelector("[data-together]")?.checked) return;
+    const share = (this.target - before) / this.series.frames.length;
+    for (const other of viewers.values()) if (other !== this) other.follow(share);
+  }
+
+  /** Another stack of the page has moved by this share of itself; what is less than a picture is kept for the next. */
+  follow(share) {
+    if (!this.series) return;
+    this.owed = (this.owed ?? 0) + share * this.series.frames.length;
+    const whole = Math.round(this.owed);
+    if (!whole) return;
+    this.owed -= whole;
+    this.stopPlaying();
+    this.go(this.target + whole);
   }
 
   wheel(event) {
@@ -768,7 +832,7 @@ class Quickviewer {
   }
 
   pointerDown(event) {
-    if (event.target.closest("button")) return;
+    if (event.target.closest("button, .quickviewer-keys")) return;
     this.stage.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
     this.stage.focus({ preventScroll: true });

@@ -1,6 +1,6 @@
 /* What the pages need beyond links and forms: a few keys, and one send per form. Loaded with `defer`. */
 
-const isTyping = (target) => target.closest("input:not([type=radio]):not([type=checkbox]), textarea, select, [contenteditable], .quickviewer");
+const isTyping = (target) => target.closest("input:not([type=radio]):not([type=checkbox]), textarea, select, [contenteditable]");
 
 function step(by) {
   const entries = [...document.querySelectorAll("a[data-entry]")].filter((each) => each.offsetParent);
@@ -11,10 +11,23 @@ function step(by) {
   next.focus();
 }
 
+/** The next or previous series on the page of pictures. */
+function series(by) {
+  const links = [...document.querySelectorAll(".reading-list a[data-pictures]")];
+  links[links.findIndex((each) => each.getAttribute("aria-current")) + by]?.click();
+}
+
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
-  const click = (selector) => document.querySelector(selector)?.click();
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+  const click = (selector) => {
+    const found = document.querySelector(selector);
+    found?.click();
+    return found;
+  };
   const acts = {
+    n: () => series(1),
+    p: () => series(-1),
+    u: () => click("a[data-key='u']"),
     s: () => document.querySelector("#number")?.focus() ?? click("a[data-key='s']"),
     j: () => step(1),
     k: () => step(-1),

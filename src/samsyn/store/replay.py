@@ -48,13 +48,19 @@ def bring_up_to_date(
 
     A damaged body stops it with DamagedData, unless `keeps_damage`: then its rows are made, and it is marked in
     the table `damage`. A body that was given back when its series was settled is no damage: its mark goes with the
-    record that settled it. A damaged header always stops it, since nobody knows what it said.
+    record that settled it. A damaged header always stops it, since nobody knows what it said, and so does a gap in
+    the numbers: a segment that is gone.
     """
     segments = journal.segments if told is not None else []
     records = damaged = 0
     reached = index.begin(connection, index.reached(connection))
     batch = Batch(connection, connection.together)
     for record in journal.replay(reached.place, reached.sequence):
+        if record.header.sequence != reached.sequence + 1:
+            raise DamagedData(
+                f"records {reached.sequence + 1} to {record.header.sequence - 1} are missing in the journal before"
+                f" segment {record.begins.segment}: put the segment back that holds them"
+            )
         if not record.body_is_whole:
             if not keeps_damage and not journal.is_given_back(record):
                 segment, offset, _ = record.body_place

@@ -7,7 +7,6 @@ changes and nothing else. Who comes alone may do the same on his own thread inst
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import queue
 import threading
@@ -23,7 +22,7 @@ from samsyn.errors import Conflict, LimitExceeded, OutOfResources, SamsynError, 
 from samsyn.model.sender import Receipt
 from samsyn.store import replay
 from samsyn.store.batch import Ahead, Batch, DecideAnew
-from samsyn.store.checksum import checksum_of
+from samsyn.store.digests import digests, digests_of
 from samsyn.store.index.port import (
     Index,
     IndexAway,
@@ -105,6 +104,8 @@ class Writer:
         self._in_doubt: tuple[Position, Position] | None = None
         """Begin and end of what the journal got while the index was lost: it counts if the index says so."""
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._coming: dict[asyncio.AbstractEventLoop, list[_Item]] = {}
+        """What was submitted in this turn of a loop; see `_hand_over`."""
         self._put_off: _Item | None = None
         """Taken from the queue, and the first of the next batch."""
         self._failure: StoreFailed | None = None
@@ -157,10 +158,10 @@ class Writer:
         self._admit(sender)
         if isinstance(body, SpooledBody):
             await asyncio.to_thread(body.sync)
-        sha256, checksum = await _digests(body) if body is not None else ("", None)
+        sha256, checksum = await digests(body) if body is not None else ("", None)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Committed[T]] = loop.create_future()
-        self._queue.put(_Item(decide, body, sha256, checksum, ahead, loop, partial(_fulfil, future)))
+        self._hand_on(_Item(decide, body, sha256, checksum, ahead, loop, partial(_fulfil, future)))
         return await future
 
     def submit_soon(
@@ -174,16 +175,31 @@ class Writer:
         """As `submit`, for a body that is hashed in place; `done` is told on the caller's loop what `submit` would
         return or raise, unless this raises. It spares a task, which costs as much as reading a header."""
         self._admit(sender)
-        loop = asyncio.get_running_loop()
-        self._queue.put(_Item(decide, body, *_digests_of(body), ahead, loop, done))
+        self._hand_on(_Item(decide, body, *digests_of(body), ahead, asyncio.get_running_loop(), done))
 
     def _admit(self, sender: str) -> None:
         if self._failure is not None:
             raise self._failure
-        if self._queue.qsize() >= limits.COMMIT_QUEUE:
+        if self._queue.qsize() + sum(map(len, self._coming.values())) >= limits.COMMIT_QUEUE:
             raise OutOfResources("COMMIT_QUEUE: too many records wait for the disk")
         self._in_a_row = self._in_a_row + 1 if sender == self._sender else 0
         self._sender = sender
+
+    def _hand_on(self, item: _Item) -> None:
+        """Lets the thread have it, if it does not come alone when whatever else comes in this turn of the loop has come:
+        woken by the first, the thread would take the interpreter from the others and make a turn for one alone."""
+        if self._in_a_row >= _ALONE_AFTER:
+            self._queue.put(item)
+            return
+        coming = self._coming.get(item.loop)
+        if coming is None:
+            coming = self._coming[item.loop] = []
+            item.loop.call_soon(self._hand_over, item.loop)
+        coming.append(item)
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        for item in self._coming.pop(loop, ()):
+            self._queue.put(item)
 
     def goes_at_once(self, sender: str, size: int) -> bool:
         """Whether `commit_at_once` makes sense for a body of `size` bytes of a session that waits for each answer.
@@ -199,6 +215,7 @@ class Writer:
             and size <= _AT_ONCE_BYTES
             and self._append_s < _QUICK_S
             and self._queue.empty()
+            and not self._coming
             and self._put_off is None
             and not self._unsettled
         )
@@ -216,7 +233,7 @@ class Writer:
         self._in_a_row += 1
         self._left_open = None
         loop = asyncio.get_running_loop()
-        item = _Item(decide, body, *_digests_of(body), ahead, loop, None)
+        item = _Item(decide, body, *digests_of(body), ahead, loop, None)
         try:
             self._commit([item], leaves_open=True)
         except BaseException:  # the thread of a loop may be interrupted anywhere
@@ -256,6 +273,8 @@ class Writer:
     def stop(self) -> None:
         """Finishes what waits, then ends the thread."""
         self.settle()
+        for loop in tuple(self._coming):
+            self._hand_over(loop)
         self._queue.put(_STOP)
         self._thread.join()
 
@@ -266,7 +285,14 @@ class Writer:
                 return
             batch = [first]
             with self._turn:
-                self._commit(batch)
+                try:
+                    self._commit(batch)
+                except Exception as problem:
+                    # Without this thread nobody would be answered any more, these and whoever comes.
+                    log.exception("store-failed", extra={"error": type(problem).__name__})
+                    self._failure = StoreFailed(str(problem))
+                    for item in batch:
+                        item.answer = self._failure
             self._answer(batch)
             if self._stopping:
                 return
@@ -291,6 +317,8 @@ class Writer:
                 pass
         except StoreFailed as problem:
             self._failure = problem
+        except OSError as problem:  # the disk does not even tell how much room it has
+            self._failure = StoreFailed(f"journal: {problem.strerror}")
 
     def _gather(self, batch: list[_Item]) -> None:
         """Adds what waits, when the index is this node's: whatever came while others had it shares the sync. A spooled
@@ -570,17 +598,3 @@ def _fulfil(future: "asyncio.Future[Committed[Any]]", answer: Committed[Any] | B
         future.set_result(answer)
     else:
         future.set_exception(answer)
-
-
-async def _digests(body: Body | SpooledBody) -> tuple[str, int]:
-    """SHA-256 (hex) and checksum. Small bodies are hashed in place (0.1 ms for 130 kB); large ones in a thread, so
-    that others go on."""
-    if isinstance(body, SpooledBody):
-        return body.sha256, body.checksum
-    if len(body) < 4 * limits.MIB:
-        return _digests_of(body)
-    return await asyncio.to_thread(_digests_of, body)
-
-
-def _digests_of(body: Body) -> tuple[str, int]:
-    return hashlib.sha256(body).hexdigest(), checksum_of(body)

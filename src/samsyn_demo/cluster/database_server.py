@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -10,6 +9,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
+
+from samsyn_demo.cluster.ports import FreePorts
 
 _START_S: Final = 60.0
 _STOP_S: Final = 10.0
@@ -67,7 +68,7 @@ def start(folder: Path) -> DatabaseServer:
             cwd="/",
             **nobody(),
         )
-        port = free_port()
+        [port] = FreePorts().take(1)
         process = subprocess.Popen(  # noqa: S603 - our own arguments
             [
                 *(str(found / "postgres"), "-D", str(data), "-p", str(port)),
@@ -102,10 +103,3 @@ def programs() -> Path:
 def nobody() -> dict[str, Any]:
     """As whom it runs: PostgreSQL refuses to run as root."""
     return {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
-
-
-def free_port() -> int:
-    """A TCP port of loopback that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

@@ -22,7 +22,8 @@ import httpx
 from samsyn_demo.cluster import database_server, object_server
 from samsyn_demo.cluster.balancer import Balancer
 from samsyn_demo.cluster.browser import is_in, logged_in
-from samsyn_demo.cluster.nodes import Node, Shared, free_ports, make_node
+from samsyn_demo.cluster.nodes import Node, Shared, make_node
+from samsyn_demo.cluster.ports import FreePorts
 from samsyn_demo.region import REGION, Ports, settings_toml
 
 _KILLED_AT: Final = 0.4
@@ -67,11 +68,14 @@ class _Cluster:
     ) -> None:
         self._folder = folder
         self._tokens = {each.stow_client: secrets.token_urlsafe(32) for each in REGION if each.stow_client}
-        self._idp_port, self._http, self._local_pacs = free_ports(3)
+        self._free = FreePorts()
+        self._idp_port, self._http, self._local_pacs = self._free.take(3)
         issuer = f"http://127.0.0.1:{self._idp_port}/demo-idp"
         base = f"http://127.0.0.1:{self._http}"
         login = f'[login]\nprovider = "oidc"\nissuer = "{issuer}"\npublic_address = "{base}"\n'
-        shared = Shared(folder, database, objects, self._tokens, self._local_pacs, login=login)
+        shared = Shared(
+            folder, database, objects, self._tokens, self._local_pacs, login=login, ports=self._free
+        )
         self._nodes = [make_node(shared, name) for name in ("one", "two")]
         self._checker = make_node(shared, "checker")
         self._idp = self._identity_provider(base)
@@ -82,7 +86,7 @@ class _Cluster:
 
     def _identity_provider(self, base: str) -> Node:
         """A Samsyn of its own, whose demo identity provider knows our address; nothing is sent to it."""
-        dicom, mllp = free_ports(2)
+        dicom, mllp = self._free.take(2)
         ports = Ports(dicom, self._idp_port, mllp, self._local_pacs)
         config = self._folder / "idp.toml"
         config.touch(mode=0o600)

@@ -3,7 +3,6 @@
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Final
 
 from samsyn_demo.cluster.database_server import DatabaseServer
 from samsyn_demo.cluster.object_server import ObjectServer
+from samsyn_demo.cluster.ports import FreePorts
 from samsyn_demo.region import Ports, settings_toml
 
 _START_S: Final = 60.0
@@ -38,6 +38,7 @@ class Shared:
     login: str = '[login]\nprovider = "demo"\n'
     more: str = ""
     """Further sections of the settings."""
+    ports: FreePorts = field(default_factory=FreePorts)
 
     def settings(self, name: str, ports: Ports) -> str:
         """The settings file of one node."""
@@ -141,21 +142,9 @@ class Node:
 
 def make_node(shared: Shared, name: str) -> Node:
     """A node with its settings written and ports of its own; it is not started yet."""
-    dicom, http, mllp = free_ports(3)
+    dicom, http, mllp = shared.ports.take(3)
     ports = Ports(dicom, http, mllp, shared.local_pacs)
     config = shared.folder / f"{name}.toml"
     config.touch(mode=0o600)
     config.write_text(shared.settings(name, ports), encoding="utf-8")
     return Node(name, ports, config, shared.folder / f"{name}.log")
-
-
-def free_ports(count: int) -> list[int]:
-    """Free TCP ports of loopback."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

@@ -3,7 +3,6 @@
 import json
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from samsyn_demo.cluster.ports import FreePorts
 
 _START_S: Final = 60.0
 _STOP_S: Final = 10.0
@@ -62,7 +63,7 @@ def start(folder: Path, port: int = 0) -> ObjectServer:
     }
     (folder / "identities.json").write_text(json.dumps({"identities": [identity]}))
     (folder / "data").mkdir(exist_ok=True)
-    free = _free_ports(2 * len(_PARTS))
+    free = FreePorts().take(2 * len(_PARTS))
     ports = {part: (free.pop(), free.pop()) for part in _PARTS}
     if port:
         ports["s3"] = (port, ports["s3"][1])
@@ -110,14 +111,3 @@ def _answers(server: ObjectServer) -> bool:
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
     return False
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

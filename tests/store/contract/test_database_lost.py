@@ -15,6 +15,7 @@ from samsyn.store.index.port import IndexAway
 from samsyn.store.store import Store
 from tests.indexes import Server, own_server, postgresql_of
 from tests.store.test_store import add_message, rows
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +32,7 @@ def opened(folder: Path, server: Server) -> Store:
     return store
 
 
-async def until(holds, seconds: float = 30) -> None:  # type: ignore[no-untyped-def]
+async def until(holds, seconds: float = PATIENCE_S) -> None:  # type: ignore[no-untyped-def]
     deadline = time.monotonic() + seconds
     while not await holds():
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -27,6 +27,7 @@ from tests.store.test_settling import all_tables
 
 pytest.importorskip("asyncpg")
 from samsyn.store.index.postgresql.connection import PostgresConnection
+from tests.waiting import until
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 
@@ -161,7 +162,7 @@ async def test_a_turn_costs_six_round_trips_however_many_instances(
         data = data_set(SOPInstanceUID=f"2.25.100{number}")
         assert (await intake.receive(Arrival(HOSPITAL, EXPLICIT, "a"), data))[0].outcome == "stored"
 
-    held, asked = threading.Event(), list[str]()
+    begun, held, asked = threading.Event(), threading.Event(), list[str]()
     asks = PostgresConnection._waited_for
 
     def counted(self: PostgresConnection, sql: str, ask: Callable[[], Awaitable[Any]]) -> Any:
@@ -169,7 +170,8 @@ async def test_a_turn_costs_six_round_trips_however_many_instances(
         return asks(self, sql, ask)
 
     def hold(transaction: Transaction) -> None:
-        assert held.wait(10)
+        begun.set()
+        assert held.wait(60)
 
     monkeypatch.setattr(PostgresConnection, "_waited_for", counted)
     await in_one_turn(store, [receive(number) for number in range(1_000, 1_020)])
@@ -177,10 +179,10 @@ async def test_a_turn_costs_six_round_trips_however_many_instances(
         "what the first adds the others know; none is decided anew"
     )
     before = asyncio.ensure_future(store.commit(hold))
-    await asyncio.sleep(0.2)
+    await until(begun.is_set)
     asked.clear()
     work = [asyncio.ensure_future(receive(number)) for number in range(1, 41)]
-    await asyncio.sleep(0.2)
+    await until(lambda: store._writer._queue.qsize() == len(work))
     held.set()
     await asyncio.gather(before, *work)
     monkeypatch.undo()

@@ -21,6 +21,7 @@ from samsyn.store.transaction import Transaction
 from tests.indexes import postgresql_of
 from tests.store.test_settling import all_tables
 from tests.store.test_store import add_message, rows
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 
@@ -142,7 +143,7 @@ async def test_a_mark_of_damage_reaches_the_other_node(cluster: Cluster) -> None
             "damage", segment=7, body_offset=20, length=5, sha256="", owner="", reference="", found=""
         )
     )
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE_S
     while not two.damaged.has(7, 20, 5):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.1)

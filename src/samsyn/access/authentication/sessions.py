@@ -33,6 +33,11 @@ class Session:
             raise NotAllowed("the form does not belong to this session")
 
 
+def session_mark(secret: str) -> str:
+    """What names a session where its secret must not be kept."""
+    return digest(secret).hex()
+
+
 @dataclass(slots=True)
 class _Kept:
     session: Session
@@ -90,6 +95,15 @@ class Sessions:
             self._end(digest(secret))
             return None
         return kept.session
+
+    def goes_on(self, mark: str) -> bool:
+        """Whether the session with this mark is alive; no use of it."""
+        key = bytes.fromhex(mark)
+        kept = self._kept.get(key)
+        if kept is not None and self._is_over(kept, self._clock.monotonic()):
+            self._end(key)
+            return False
+        return kept is not None
 
     def rotate(
         self, secret: str, subject: Subject | None = None, id_token: str = ""

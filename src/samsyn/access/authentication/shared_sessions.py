@@ -48,6 +48,10 @@ class SharedSessions(Sessions):
         found = self._read(self._shared.get(_KIND, digest(secret).hex()))
         return found.session if found is not None else None
 
+    def goes_on(self, mark: str) -> bool:
+        """See Sessions."""
+        return self._shared.get(_KIND, mark) is not None
+
     def close(self, secret: str) -> Session | None:
         """See Sessions."""
         found = self._read(self._shared.take(_KIND, digest(secret).hex()))

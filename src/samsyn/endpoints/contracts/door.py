@@ -208,9 +208,7 @@ class _Door:
             current = arrangement.current
             if current is None or not partners.is_source(asked.source, current.provider, current.unit):
                 continue
-            rule = partners.release_of(current.provider)
             released = released_at(
-                rule,
                 self._needs.gatekeeper.registers.policy,
                 arrangement,
                 examination.vidimeringar,

@@ -26,7 +26,6 @@ from samsyn.endpoints.dicomweb.frames import Frames
 from samsyn.endpoints.dicomweb.negotiation import choose_plain
 from samsyn.endpoints.dicomweb.objects import Objects
 from samsyn.endpoints.dicomweb.offer.capabilities import JSON, WADL, as_json, as_wadl, level_of
-from samsyn.endpoints.dicomweb.offer.cors import OtherOrigins
 from samsyn.endpoints.dicomweb.offer.resources import RESOURCES, Resource
 from samsyn.endpoints.dicomweb.pictures.options import wish_of
 from samsyn.endpoints.dicomweb.pictures.rendered import Pictures, Rendered
@@ -49,6 +48,7 @@ from samsyn.render.transcoding import Transcoder
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
+from samsyn.wire.other_origins import OtherOrigins
 
 PREFIX = "/dicomweb"
 REJECTED = "/rejected"
@@ -59,6 +59,10 @@ Headers = dict[bytes, bytes]
 _HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?", re.ASCII)
 _SEARCHES = MappingProxyType(
     {key: level_of(resource) for key, resource in RESOURCES.items() if resource.parameters == "search"}
+)
+_SENT = b"Accept, Authorization, Content-Type, If-None-Match, If-Range, Range"
+_SHOWN = (
+    b"Accept-Ranges, Content-Disposition, Content-Range, ETag, Location, Retry-After, Warning, X-Total-Count"
 )
 _REPRESENTATIONS = frozenset({"metadata", "rendered", "thumbnail", "bulkdata"})
 
@@ -85,7 +89,7 @@ class DicomwebDoor:
         origins: tuple[str, ...] = (),
     ) -> None:
         """`origins`: whose pages may call the door from a browser."""
-        self._origins = OtherOrigins(origins)
+        self._origins = OtherOrigins(origins, _SENT, _SHOWN)
         self._readers = Readers(identify, connections, gatekeeper, lookup, opened)
         self._refusals = gatekeeper.refusals
         self._retriever = retriever

@@ -317,7 +317,10 @@ class Connection(AssociationTransport):
         command = message.command
         if isinstance(command, CancelRequest):
             unanswered = self._waiting if self._current is None else (self._current, *self._waiting)
-            if any(each.command.message_id == command.message_id for each in unanswered):
+            if any(
+                each.command.message_id == command.message_id and not isinstance(each.command, StoreRequest)
+                for each in unanswered
+            ):
                 self._cancelled.add(command.message_id)
             return
         if isinstance(command, Response):

@@ -237,6 +237,10 @@ class DicomDoor:
             outcome = self._storage.answer_soon(link, message, message.command, answered)
         except SamsynError:
             return False  # and refused by `answer`, in its words
+        except Exception:
+            # Of our own making: `answer` tells it to the peer; raised here it would end the connection.
+            log.exception("request failed", extra={"calling": link.system.sender.name})
+            return False
         if outcome is True:
             self._answering += 1
         return outcome

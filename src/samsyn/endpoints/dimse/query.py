@@ -65,5 +65,8 @@ class Search:
                 break
             if sent >= limits.MAX_FIND_ROWS:
                 raise LimitExceeded("MAX_FIND_ROWS: ask for less at a time")
+            view = await view.renew(
+                view
+            )  # a reader that takes its time is shown no more than it may be shown now
         final = FindResponse(request.message_id, SUCCESS, request.sop_class_uid)
         await link.send(message.context_id, final)

@@ -3,6 +3,7 @@
 from samsyn import __version__
 from samsyn.endpoints.fhir.common import Resource
 from samsyn.endpoints.fhir.compartment import KINDS
+from samsyn.endpoints.fhir.people import PRACTITIONER
 from samsyn.endpoints.fhir.search import EVERY, PARAMETERS
 
 GLOBAL_KINDS = ("Organization", "Endpoint")
@@ -11,8 +12,8 @@ _STATUS = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/bac
 _FETCHED = ("Bundle", "Binary")
 
 
-def capability(base: str) -> Resource:
-    """The statement."""
+def capability(base: str, *, is_for_browsers: bool) -> Resource:
+    """The statement. `is_for_browsers`: whether pages of some other origin may call."""
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -26,7 +27,7 @@ def capability(base: str) -> Resource:
             {
                 "mode": "server",
                 "security": {
-                    "cors": False,
+                    "cors": is_for_browsers,
                     "service": [
                         {
                             "coding": [
@@ -67,6 +68,12 @@ def capability(base: str) -> Resource:
                         ],
                         "operation": [{"name": "status", "definition": _STATUS}],
                         "documentation": "For known systems with an address to be notified at; rest-hook only.",
+                    },
+                    {
+                        "type": PRACTITIONER,
+                        "interaction": [{"code": "read"}],
+                        "versioning": "no-version",
+                        "documentation": "The reader himself (fhirUser of SMART); nobody else.",
                     },
                     *(
                         {"type": kind, "interaction": [{"code": "read"}], "versioning": "no-version"}

@@ -1,4 +1,4 @@
-"""Patient, Organization, PractitionerRole and Endpoint."""
+"""Patient, Organization, Practitioner, PractitionerRole and Endpoint."""
 
 from types import MappingProxyType
 
@@ -13,10 +13,12 @@ from samsyn.endpoints.fhir.common import (
     without_empty,
 )
 from samsyn.model.patient import Patient, PatientIdentifier
+from samsyn.model.subject import Subject, SubjectKind
 from samsyn.providers.connections import Connections
 
 _GENDERS = MappingProxyType({"M": "male", "F": "female", "O": "other"})
 ENDPOINT_ID = "dicomweb"
+PRACTITIONER = "Practitioner"
 
 
 def patient(handle: str, person: Patient) -> Resource:
@@ -79,6 +81,25 @@ def practitioner_role(handle: str, name: str, unit: str, unit_name: str) -> Reso
             "id": identity(handle, "role", name, unit),
             "practitioner": {"display": name},
             "organization": organization(unit, unit_name),
+        }
+    )
+
+
+def is_practitioner(subject: Subject, identity: str) -> bool:
+    """Whether the reader himself is meant: nobody else's Practitioner is told."""
+    return subject.kind is SubjectKind.STAFF and identity == subject.hsa_id
+
+
+def practitioner(subject: Subject) -> Resource:
+    """The reader himself; without the name where that is protected."""
+    name = subject.told_name
+    return without_empty(
+        {
+            "resourceType": PRACTITIONER,
+            "id": subject.hsa_id,
+            "identifier": [{"system": HSA_SYSTEM, "value": subject.hsa_id}],
+            "active": True,
+            "name": [{"text": name}] if name else [],
         }
     )
 

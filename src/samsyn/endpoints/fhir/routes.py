@@ -31,6 +31,7 @@ from samsyn.endpoints.fhir.answers import (
     takes_json,
 )
 from samsyn.endpoints.fhir.audit_events import AuditEventDependencies, audit_event_search
+from samsyn.endpoints.fhir.browsers import for_browsers
 from samsyn.endpoints.fhir.capability import GLOBAL_KINDS, capability
 from samsyn.endpoints.fhir.common import Resource, handle_in, issuer_of
 from samsyn.endpoints.fhir.compartment import KINDS, Compartment, Held
@@ -91,12 +92,14 @@ class FhirDependencies:
     filing: Filing
     subscriptions: SubscriptionRegister
     smart: SmartAuthority
+    origins: tuple[str, ...]
+    """Of the apps whose pages call the door from a browser."""
 
 
 def fhir_routes(needs: FhirDependencies) -> list[Route]:
     """Routes under /fhir."""
     door = _Door(needs)
-    return [
+    routes = [
         *smart_routes(
             SmartDependencies(needs.smart, needs.gatekeeper, needs.identify, needs.connections.may_launch)
         ),
@@ -118,6 +121,7 @@ def fhir_routes(needs: FhirDependencies) -> list[Route]:
         Route("/fhir/{kind}/{id}/_history/{version}", door.guarded(door.read)),
         Route("/fhir/{rest:path}", door.guarded(door.unknown), methods=_METHODS),
     ]
+    return for_browsers(routes, needs.origins)
 
 
 class _Door:
@@ -175,6 +179,13 @@ class _Door:
         caller.check(kind, letters)
         return caller
 
+    def _own_caller(self, request: Request, kind: str, identity: str) -> Caller | None:
+        """An app that reads who let it in (fhirUser); None = it is about something else."""
+        granted = self._granted(request)
+        if granted is None or not granted.is_own(kind, identity):
+            return None
+        return Caller(granted.subject, Narrowing(granted.for_own(kind)))
+
     def _granted(self, request: Request) -> Granted | None:
         """What an app's or server's token stands for; where there is a client certificate, that alone counts."""
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")
@@ -193,7 +204,7 @@ class _Door:
         await self._needs.gatekeeper.refusals.record("fhir", refusal, subject=subject, address=address)
 
     async def capability(self, request: Request) -> Response:
-        return json_answer(capability(self._base), 200)
+        return json_answer(capability(self._base, is_for_browsers=bool(self._needs.origins)), 200)
 
     async def audit_events(self, request: Request) -> Response:
         """The audit journal, for those with the right to it."""
@@ -375,7 +386,9 @@ class _Door:
         return json_answer(bundles.history(self._base, held), 200)
 
     async def _held(self, request: Request, kind: str, identity: str) -> Held:
-        caller = self._caller(request, kind, READ)
+        caller = self._own_caller(request, kind, identity) or self._caller(request, kind, READ)
+        if kind == people.PRACTITIONER and people.is_practitioner(caller.subject, identity):
+            return Held((_with_version(people.practitioner(caller.subject)),), None)
         if kind in GLOBAL_KINDS:
             for each in self._global[kind]:
                 if each["id"] == identity:

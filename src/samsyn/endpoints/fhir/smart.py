@@ -16,13 +16,16 @@ from starlette.routing import Route
 
 from samsyn import limits
 from samsyn.access.authentication.smart.authority import SmartAuthority
-from samsyn.access.authentication.smart.words import Granted, Launch, OAuthRefusal
+from samsyn.access.authentication.smart.scopes import OFFLINE, ONLINE, OPENID
+from samsyn.access.authentication.smart.signing import ALGORITHM, IdTokens
+from samsyn.access.authentication.smart.words import Issued, Launch, OAuthRefusal
 from samsyn.access.events import Event, entry
 from samsyn.access.view import Gatekeeper
 from samsyn.errors import NotAuthenticated, SamsynError
 from samsyn.model.subject import Subject, SubjectKind
 
 _NOT_KEPT: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+_DISCOVERY_KEPT: Final = {"Cache-Control": "public, max-age=300"}
 _SCOPES: Final = (
     "launch",
     "launch/patient",
@@ -50,6 +53,8 @@ def smart_routes(needs: SmartDependencies) -> list[Route]:
     door = _Door(needs)
     return [
         Route("/fhir/.well-known/smart-configuration", door.configuration, methods=["GET"]),
+        Route("/smart/.well-known/openid-configuration", door.discovery, methods=["GET"]),
+        Route("/smart/keys", door.keys, methods=["GET"]),
         Route("/smart/token", door.token, methods=["POST"]),
         Route("/smart/revoke", door.revoke, methods=["POST"]),
         Route("/smart/launches", door.launch, methods=["POST"]),
@@ -63,7 +68,8 @@ class _Door:
     async def configuration(self, request: Request) -> Response:
         """SMART App Launch 2.2, section 6."""
         authority = self._needs.authority
-        told = {
+        beside = authority.scopes
+        told: dict[str, Any] = {
             "token_endpoint": authority.token_uri,
             "token_endpoint_auth_methods_supported": [
                 "client_secret_basic",
@@ -71,10 +77,14 @@ class _Door:
                 "private_key_jwt",
             ],
             "token_endpoint_auth_signing_alg_values_supported": ["RS384", "ES384"],
-            "grant_types_supported": ["authorization_code", "client_credentials"],
+            "grant_types_supported": [
+                "authorization_code",
+                "client_credentials",
+                *(["refresh_token"] if beside & {ONLINE, OFFLINE} else []),
+            ],
             "authorization_endpoint": authority.authorize_uri,
             "revocation_endpoint": authority.token_uri.removesuffix("token") + "revoke",
-            "scopes_supported": list(_SCOPES),
+            "scopes_supported": [*_SCOPES, *sorted(beside)],
             "response_types_supported": ["code"],
             "code_challenge_methods_supported": ["S256"],
             "capabilities": [
@@ -91,29 +101,64 @@ class _Door:
                 "permission-user",
                 "permission-v1",
                 "permission-v2",
+                *(["permission-online"] if ONLINE in beside else []),
+                *(["permission-offline"] if OFFLINE in beside else []),
+                *(["sso-openid-connect"] if OPENID in beside else []),
             ],
         }
-        return JSONResponse(told, headers={"Cache-Control": "public, max-age=300"})
+        if authority.id_tokens is not None:
+            told |= {"issuer": authority.id_tokens.issuer, "jwks_uri": f"{authority.id_tokens.issuer}/keys"}
+        return JSONResponse(told, headers=_DISCOVERY_KEPT)
+
+    async def discovery(self, request: Request) -> Response:
+        """OpenID Connect Discovery 1.0, section 3; 404 where no app is told who somebody is."""
+        authority, signer = self._needs.authority, self._needs.authority.id_tokens
+        if signer is None:
+            return Response(status_code=404)
+        told = {
+            "issuer": signer.issuer,
+            "authorization_endpoint": authority.authorize_uri,
+            "token_endpoint": authority.token_uri,
+            "jwks_uri": f"{signer.issuer}/keys",
+            "response_types_supported": ["code"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": [ALGORITHM],
+            "token_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
+            "code_challenge_methods_supported": ["S256"],
+            "scopes_supported": sorted(authority.scopes),
+            "claims_supported": ["iss", "sub", "aud", "exp", "iat", "nonce", "fhirUser"],
+        }
+        return JSONResponse(told, headers=_DISCOVERY_KEPT)
+
+    async def keys(self, request: Request) -> Response:
+        """The key that verifies ID tokens (RFC 7517)."""
+        signer = self._needs.authority.id_tokens
+        return JSONResponse(signer.keys() if signer is not None else {"keys": []}, headers=_DISCOVERY_KEPT)
 
     async def token(self, request: Request) -> Response:
-        """RFC 6749 4.1.3 and 4.4.2: a code with its verifier, or a server's signed assertion, for a token."""
+        """RFC 6749 4.1.3, 4.4.2 and 6: a code with its verifier, a server's signed assertion, or a refresh token."""
         try:
             form = await _form(request)
             match form.get("grant_type"):
                 case "authorization_code":
-                    secret, granted = self._needs.authority.redeem(form, _basic(request))
+                    issued = self._needs.authority.redeem(form, _basic(request))
+                case "refresh_token":
+                    issued = self._needs.authority.refresh(form, _basic(request))
                 case "client_credentials":
-                    secret, granted = self._needs.authority.backend(form)
+                    issued = self._needs.authority.backend(form)
+                    granted = issued.grant
                     details = {"client": granted.client_id, "scope": granted.scope[:300]}
                     await self._needs.gatekeeper.record(
                         entry(granted.subject, Event.AUTHORIZE_APP, details=details)
                     )
                 case _:
-                    raise OAuthRefusal("unsupported_grant_type", "authorization_code or client_credentials")
+                    raise OAuthRefusal(
+                        "unsupported_grant_type", "a code, a refresh token or an assertion is expected"
+                    )
         except OAuthRefusal as refusal:
             await self._note(request, refusal)
             return _refused(refusal)
-        return JSONResponse(_told(secret, granted), headers=_NOT_KEPT)
+        return JSONResponse(_told(issued, self._needs.authority.id_tokens), headers=_NOT_KEPT)
 
     async def revoke(self, request: Request) -> Response:
         """RFC 7009: whoever has a token may end it."""
@@ -154,12 +199,13 @@ class _Door:
         await self._needs.gatekeeper.refusals.record("smart", noted, address=address)
 
 
-def _told(secret: str, granted: Granted) -> dict[str, Any]:
+def _told(issued: Issued, id_tokens: IdTokens | None) -> dict[str, Any]:
+    granted = issued.grant
     seconds = limits.SMART_TOKEN_S
     if granted.subject.kind is SubjectKind.SYSTEM:
         seconds = limits.BACKEND_TOKEN_S
     told: dict[str, Any] = {
-        "access_token": secret,
+        "access_token": issued.access,
         "token_type": "Bearer",
         "expires_in": seconds,
         "scope": granted.scope,
@@ -168,6 +214,10 @@ def _told(secret: str, granted: Granted) -> dict[str, Any]:
         told |= {"patient": granted.patient_handle, "need_patient_banner": True}
     if granted.encounter:
         told["encounter"] = granted.encounter
+    if issued.refresh:
+        told["refresh_token"] = issued.refresh
+    if id_tokens is not None and issued.is_first and OPENID in granted.words:
+        told["id_token"] = id_tokens.token(granted, issued.nonce)
     return told
 
 

@@ -19,7 +19,7 @@ from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.tickets import Tickets
-from samsyn.endpoints.viewer.visits import PatientVisit, Visit, Visits
+from samsyn.endpoints.viewer.visits import OWN_RECORD, PatientVisit, Visit, Visits
 from samsyn.endpoints.viewer.wording import PatientShown, patient_shown, short_moment
 from samsyn.model.patient import Patient, PatientIdentifier
 from samsyn.model.subject import SubjectKind
@@ -85,7 +85,7 @@ class Finding:
         if not visit.subject.reads_for_care and STEWARD in visit.subject.roles:
             return go_to("/steward")
         if visit.subject.kind is SubjectKind.PATIENT:
-            return go_to("/mine/log")
+            return go_to(OWN_RECORD)
         if not visit.subject.reads_for_care and LOG_REVIEWER in visit.subject.roles:
             return go_to("/log")
         return await self._page(visit)

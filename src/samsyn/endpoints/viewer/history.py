@@ -25,6 +25,15 @@ _CONCLUSION: Final = re.compile(
 )
 """A line that begins with one of these words begins what the referrer looks for."""
 
+_FIRST: Final = (
+    ReportStatus.PRELIMINARY,
+    ReportStatus.ADDENDUM,
+    ReportStatus.CORRECTION,
+    ReportStatus.FINAL,
+    ReportStatus.ANNULLED,
+)
+"""What a reader must know first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -46,6 +55,12 @@ class Entry:
     """The first words of the text that stands on top."""
     conclusion: str
     """The report's own conclusion (bedömning) when it has one, else ""."""
+    is_added: bool = False
+    """The preview is an addendum's text: it is told as such, and whole, since it changes what the conclusion says."""
+    absent: str = ""
+    """Why no report stands here, as far as the referral tells: see `_absent`; "" when there is one."""
+    booked: str = ""
+    """When the patient is expected, for a booked examination."""
     found: tuple[Piece, ...] = ()
     """Where the words that were looked for stand in the texts; empty when nothing was looked for."""
     differing: tuple[str, ...] = ()
@@ -140,7 +155,8 @@ class Presentation:
         arrangements = by_report(examination.reports)
         status = report_status(arrangements)
         own = self._reader
-        preview, conclusion = _preview(arrangements)
+        preview, conclusion, is_added = _preview(arrangements)
+        absent = "" if arrangements else _absent(examination)
         return Entry(
             mark=mark_of(handle, examination.reference),
             date=day(examination.date) or self._words("timeline.undated"),
@@ -153,9 +169,12 @@ class Presentation:
             is_own_unit=own is not None
             and (own.provider_hsa_id, own.unit_hsa_id) == (examination.provider, examination.unit),
             status=status,
-            chips=_chips(examination, status),
+            chips=_chips(examination, arrangements, absent),
             preview=preview,
             conclusion=conclusion,
+            is_added=is_added,
+            absent=absent,
+            booked=next((moment(each.booked) for each in examination.referrals if _is_booked(each)), ""),
             differing=examination.differing,
         )
 
@@ -194,11 +213,16 @@ class Presentation:
             history=referral.history,
             referrer=referral.referrer,
             procedure=referral.procedure_text or referral.procedure_code,
-            priority=referral.priority,
+            priority=self._priority(referral.priority),
             ordered=moment(referral.ordered),
-            booked=moment(referral.booked) if referral.status is ReferralStatus.SCHEDULED else "",
+            booked=moment(referral.booked) if _is_booked(referral) else "",
             status=self._words(f"referral.state_{referral.status.value}"),
         )
+
+    def _priority(self, sent: str) -> str:
+        """In the page's language where the word is known, otherwise as sent."""
+        key = f"priority.{sent.lower()}"
+        return self._words(key) if self._languages.has(key) else sent.capitalize()
 
 
 def by_year(entries: Iterable[Entry]) -> tuple[Year, ...]:
@@ -234,16 +258,7 @@ def searchable(entry: Entry, examination: Examination) -> list[str]:
 def report_status(arrangements: Iterable[Arrangement]) -> str:
     """The status that a reader must know first: a preliminary text anywhere outranks all else."""
     standings = [each.standing for each in arrangements if each.standing is not None]
-    for status in (
-        ReportStatus.PRELIMINARY,
-        ReportStatus.ADDENDUM,
-        ReportStatus.CORRECTION,
-        ReportStatus.FINAL,
-        ReportStatus.ANNULLED,
-    ):
-        if status in standings:
-            return status.value
-    return "none"
+    return next((status.value for status in _FIRST if status in standings), "none")
 
 
 def result_day(time: datetime | None) -> int | None:
@@ -251,25 +266,64 @@ def result_day(time: datetime | None) -> int | None:
     return int(moment(time)[:10].replace("-", "")) if time else None
 
 
-def _chips(examination: Examination, status: str) -> tuple[str, ...]:
-    """The words of an entry: a referral alone tells how far it has come; otherwise what is missing is told."""
-    if not examination.studies and not examination.reports:
-        states = tuple(dict.fromkeys(f"referral-{each.status.value}" for each in examination.referrals))
-        is_reported = any(each.status is ReferralStatus.REPORTED for each in examination.referrals)
-        return ("not-shown",) if is_reported else (*states, "none")
-    return (status,) if examination.studies else (status, "no-images")
+_SOON: Final = (
+    ReferralStatus.ORDERED,
+    ReferralStatus.SCHEDULED,
+    ReferralStatus.ARRIVED,
+    ReferralStatus.STARTED,
+)
+"""A referral that has come no further has nothing to answer yet."""
 
 
-def _preview(arrangements: Iterable[Arrangement]) -> tuple[str, str]:
-    """First words of the topmost text, and the conclusion of it or of what it adds to; an annulled one tells
-    nothing."""
+def _is_booked(referral: Referral) -> bool:
+    return referral.status is ReferralStatus.SCHEDULED
+
+
+def _absent(examination: Examination) -> str:
+    """Why there is no report: "not-shown" (answered, but not for this reader), "cancelled", "awaited" (not examined
+    yet), "unreported" (examined, no answer here) or "none" (only pictures have come)."""
+    states = {each.status for each in examination.referrals}
+    if ReferralStatus.REPORTED in states:
+        return "not-shown"
+    if examination.studies or not states:
+        return "none"
+    if states == {ReferralStatus.CANCELLED}:
+        return "cancelled"
+    return "awaited" if states.issubset({*_SOON, ReferralStatus.CANCELLED}) else "unreported"
+
+
+def _chips(examination: Examination, arrangements: Iterable[Arrangement], absent: str) -> tuple[str, ...]:
+    """The words of an entry: every status that stands there, since an addendum does not tell whether its report is
+    final; without report, how far the referral has come; and what is missing."""
+    if not absent:
+        there = {each for arrangement in arrangements for each in _statuses(arrangement)}
+        told = tuple(status.value for status in _FIRST if status in there)
+        return told if examination.studies else (*told, "no-images")
+    if absent == "not-shown":
+        return ("not-shown",)
+    if examination.studies:
+        return ("none",)
+    states = tuple(dict.fromkeys(f"referral-{each.status.value}" for each in examination.referrals))
+    return (*states, "none") if absent in ("none", "unreported") else states
+
+
+def _statuses(arrangement: Arrangement) -> set[ReportStatus]:
+    found = {each.version.status for each in arrangement.shown}
+    return found | {arrangement.standing} if arrangement.standing else found
+
+
+def _preview(arrangements: Iterable[Arrangement]) -> tuple[str, str, bool]:
+    """First words of the topmost text, the conclusion of it or of what it adds to, and whether it adds; an annulled one
+    tells nothing."""
     for arrangement in arrangements:
-        texts = [each.version.text for each in arrangement.shown if each.role is not Role.TOMBSTONE]
+        texts = [each for each in arrangement.shown if each.role is not Role.TOMBSTONE]
         if texts:
-            found = next((match for text in texts if (match := _CONCLUSION.search(text))), None)
+            said = [each.version.text for each in texts]
+            found = next((match for text in said if (match := _CONCLUSION.search(text))), None)
             conclusion = " ".join(found.string[found.start() :].split()) if found else ""
-            return " ".join(texts[0].split())[:_PREVIEW_CHARACTERS], conclusion[:_PREVIEW_CHARACTERS]
-    return "", ""
+            is_added = texts[0].role is Role.ADDENDUM
+            return " ".join(said[0].split())[:_PREVIEW_CHARACTERS], conclusion[:_PREVIEW_CHARACTERS], is_added
+    return "", "", False
 
 
 def _version(version: ReportVersion, role: Role) -> VersionShown:

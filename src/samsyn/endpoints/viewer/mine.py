@@ -1,7 +1,8 @@
 """The private person's own examinations and answers, and those of the young children whom he is the guardian of.
 
-What is shown is what the View shows: signed, old enough by the region's delay, with a known owner (PDL 5:5). Every
-text that is opened is in the audit journal first, as the person's own reading. The pictures are pictures.py's.
+What is shown is what the View shows: signed, with a known owner, old enough by the region's delay and the
+provider's, of a provider that gives it (PDL 5:5); of reports those that are released (reports.release). Every text that
+is opened is in the audit journal first, as the person's own reading. The pictures are pictures.py's.
 """
 
 from dataclasses import dataclass
@@ -90,6 +91,7 @@ class MyRecord:
                 "reports": presentation.reports(examination, there.view),
                 "series": await self._series.of(there, examination),
                 "diagnostic": False,
+                "withheld": examination.withheld,
                 "pictures": sum(study.instance_count for study in examination.studies),
             }
             return self._visits.show(there.visit, "my_examination.html", _PAGE, values)

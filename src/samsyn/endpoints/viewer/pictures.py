@@ -7,7 +7,7 @@ patient stands in it. Everything is read through the View of the moment; an open
 import json
 import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,11 +17,13 @@ from starlette.routing import BaseRoute, Route
 from samsyn import limits
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.history import mark_of
+from samsyn.endpoints.viewer.reading import Beside
 from samsyn.endpoints.viewer.secure import PAGE_HEADERS, PAGE_POLICY
 from samsyn.endpoints.viewer.series import SeriesLists, SeriesShown, diagnostic_address
 from samsyn.endpoints.viewer.visits import OWN_RECORD, Endpoint, PatientAnswer, PatientVisit, Visits
 from samsyn.endpoints.viewer.wording import day
 from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotFound, NotSupported
+from samsyn.render.orientation import UNTOLD
 from samsyn.render.pictures import Stack
 from samsyn.render.words import Picture, PictureFormat, PictureOptions, Window
 from samsyn.reports.examination import Examination
@@ -58,6 +60,7 @@ class PicturePages:
         self._visits = visits
         self._series = series
         self._has_ohif = has_ohif
+        self._beside = Beside(deps, visits, series)
         self._kept: OrderedDict[tuple[str, str, int], Found] = OrderedDict()
 
     def routes(self) -> list[BaseRoute]:
@@ -82,7 +85,8 @@ class PicturePages:
 
     async def page(self, there: PatientVisit) -> Response:
         """The quick viewer on a page of its own, with the other series beside it."""
-        examination, _ = await self._examination(there)
+        examinations = await self._deps.history.examinations(there.view)
+        examination, _ = await self._examination(there, examinations)
         every = await self._series.of(there, examination)
         place = int(there.visit.path("place"))
         if not 1 <= place <= len(every):
@@ -96,6 +100,8 @@ class PicturePages:
             "diagnostic": self._has_ohif
             and there.visit.subject.reads_for_care
             and bool(diagnostic_address(examination)),
+            "changed": False,
+            **await self._beside.values(there, examinations, examination, every[place - 1]),
         }
         return self._visits.show_patient(there, "pictures.html", "pictures", values)
 
@@ -134,6 +140,7 @@ class PicturePages:
         await self._write(there, found.series)
         words, who, stack = there.visit.words, there.shown, found.stack
         first = next((frame.window for frame in stack.frames if frame.window), None)
+        sides = stack.frames[0].sides if stack.frames else UNTOLD
         base = f"{there.base}e/{there.visit.path('mark')}/s/{found.series.place}"
         told = {
             "caption": {
@@ -145,12 +152,15 @@ class PicturePages:
                 "note": words("pictures.not_diagnostic"),
             },
             "frames": [
-                {"url": f"{base}/{index}", **({"window": _told(frame.window)} if frame.window else {})}
+                {"url": f"{base}/{index}"}
+                | ({"window": _told(frame.window)} if frame.window else {})
+                | ({"sides": frame.sides} if frame.sides != sides else {})
                 for index, frame in enumerate(stack.frames)
             ],
             "modality": stack.modality or found.series.modality,
             "window": _told(first) if first else None,
             "inverted": stack.inverted,
+            "sides": sides,
             "frame_time_ms": stack.frame_time_ms,
             "start": stack.start,
         }
@@ -186,9 +196,11 @@ class PicturePages:
         media_type = "application/pdf" if is_pdf else "application/octet-stream"
         return Response(data, media_type=media_type, headers=headers)
 
-    async def _examination(self, there: PatientVisit) -> tuple[Examination, str]:
+    async def _examination(
+        self, there: PatientVisit, every: Sequence[Examination] | None = None
+    ) -> tuple[Examination, str]:
         mark = there.visit.path("mark")
-        for examination in await self._deps.history.examinations(there.view):
+        for examination in every or await self._deps.history.examinations(there.view):
             if mark_of(there.handle, examination.reference) == mark:
                 return examination, mark
         raise NotFound

@@ -95,6 +95,7 @@ class RevealState:
             or self.is_narrow
             or self.is_within_provider
             or not self.blocks_known
+            or self.unreachable
         )
 
 

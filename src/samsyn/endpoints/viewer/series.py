@@ -9,6 +9,7 @@ from samsyn.endpoints.viewer.visits import PatientVisit
 from samsyn.endpoints.viewer.wording import kinds
 from samsyn.model.attributes import Attributes
 from samsyn.model.imaging import StoredInstance
+from samsyn.model.subject import SubjectKind
 from samsyn.render.pictures import kind_of
 from samsyn.reports.examination import Examination
 from samsyn.search.query import Level, Query
@@ -34,6 +35,11 @@ class SeriesShown:
     is_document: bool
     is_viewable: bool
 
+    @property
+    def has_pictures(self) -> bool:
+        """Whether there is something to look at; what only goes with pictures is named, and opened nowhere."""
+        return self.is_viewable or self.is_document
+
 
 class SeriesLists:
     """Lists series through the View."""
@@ -43,18 +49,26 @@ class SeriesLists:
         self._languages = languages
 
     async def of(self, there: PatientVisit, examination: Examination) -> list[SeriesShown]:
-        """The examination's series in the order of their numbers, pictures before what goes with them."""
+        """The examination's series in the order of their numbers, pictures before what goes with them.
+
+        A report may lie among the pictures as a document. A private person is shown those when the report itself is
+        released to him, so that no text comes by another way than the text.
+        """
+        is_private = there.visit.subject.kind is SubjectKind.PATIENT
+        without_text = is_private and (examination.withheld or not examination.reports)
         found: list[tuple[Attributes, str]] = []
         for study in examination.studies:
             query = Query(Level.SERIES, {_STUDY_UID: study.study_uid})
             found += [(series, study.study_uid) for series in await self._deps.finder.find(there.view, query)]
         found.sort(key=lambda each: (_text(each[0], _MODALITY) in _WITHOUT_PICTURES, _number(each[0])))
-        shown = []
-        for place, (series, study_uid) in enumerate(found, start=1):
+        shown: list[SeriesShown] = []
+        for series, study_uid in found:
             instances = await self._deps.retriever.instances(
                 there.view, study_uid, _text(series, _SERIES_UID)
             )
-            shown.append(self._shown(there, place, study_uid, series, instances))
+            one = self._shown(there, len(shown) + 1, study_uid, series, instances)
+            if not (without_text and (one.is_document or one.modality == "SR")):
+                shown.append(one)
         return shown
 
     def _shown(

@@ -13,6 +13,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from samsyn import limits
+from samsyn.access.authentication.identification import session_secret
+from samsyn.access.authentication.sessions import session_mark
 from samsyn.access.authentication.smart.authority import AFTER_COOKIE, CONTINUE_PATH, SmartAuthority, back
 from samsyn.access.authentication.smart.words import Asked, OAuthRefusal
 from samsyn.access.duties import sees_protected
@@ -129,7 +131,14 @@ class SmartPages:
         """Where the browser goes; what was granted is in the audit journal first."""
         try:
             handle = self._deps.lookup.handle(key) if key is not None else ""
-            address, granted = self._authority.approved(asked, visit.subject, key, handle)
+            address, granted = self._authority.approved(
+                asked,
+                visit.subject,
+                key,
+                handle,
+                self._user(visit),
+                session_mark(session_secret(visit.request.scope)),
+            )
         except OAuthRefusal as refusal:
             return _refused(asked.redirect_uri, asked.state, refusal)
         details = {"client": asked.app.client_id, "scope": granted.scope[:300]}
@@ -139,6 +148,13 @@ class SmartPages:
         if key is not None and visit.subject.kind is SubjectKind.STAFF:
             self._deps.opened.open(visit.subject.session_id, key)
         return address
+
+    def _user(self, visit: Visit) -> str:
+        """The reader himself as a FHIR reference."""
+        own = visit.subject.patient_key
+        if own is not None:
+            return f"Patient/{self._deps.lookup.handle(own)}"
+        return f"Practitioner/{visit.subject.hsa_id}"
 
     async def _chosen(self, visit: Visit, number: str) -> int | None:
         """The patient that a standalone app works with: the person himself, who is open, or who was named."""
@@ -174,12 +190,19 @@ class SmartPages:
             "needs_number": False,
             "is_own": visit.subject.kind is SubjectKind.PATIENT,
             "wants_patient": asked.wants_patient,
+            "days": self._days(visit, asked),
             "here": "/",
         }
         values["needs_number"] = asked.wants_patient and values["patient"] is None and not values["is_own"]
         # The layout's banner is for an opened patient's own pages.
         values["of"] = values.pop("patient")
         return self._visits.show(visit, "smart.html", "smart", values, status)
+
+    @staticmethod
+    def _days(visit: Visit, asked: Asked) -> int:
+        """For how many days the app would go on by itself; 0 = it ends with the log-in session."""
+        is_private = visit.subject.kind is SubjectKind.PATIENT
+        return asked.app.offline.days if is_private and asked.wants_offline else 0
 
     async def _patient_shown(self, visit: Visit) -> PatientShown | None:
         key = self._deps.opened.current(visit.subject.session_id)

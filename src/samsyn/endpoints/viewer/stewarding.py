@@ -71,8 +71,12 @@ class Stewarding:
 
     async def overview(self, visit: Visit) -> Response:
         """How much waits, and the way to a person's numbers."""
+        return await self._overview(visit)
+
+    async def _overview(self, visit: Visit, trouble: str = "", status: int = 200) -> Response:
         counts = await self._deps.work_lists.counts(visit.subject)
-        return self._show(visit, "steward.html", {"counts": counts, "trouble": ""})
+        counts |= await self._deps.joining.counts(visit.subject)
+        return self._show(visit, "steward.html", {"counts": counts, "trouble": trouble}, status)
 
     # -- quarantine -------------------------------------------------------------------------------------------
 
@@ -222,9 +226,8 @@ class Stewarding:
             )
         )
         if len(found) != 1:
-            counts = await self._deps.work_lists.counts(visit.subject)
             trouble = visit.words("steward.several" if found else "steward.nobody")
-            return self._show(visit, "steward.html", {"counts": counts, "trouble": trouble}, 400)
+            return await self._overview(visit, trouble, 400)
         return go_to(f"/steward/person/{self._deps.lookup.handle(found[0].key)}")
 
     async def person(self, visit: Visit) -> Response:

@@ -182,7 +182,7 @@ class EngagementIndex:
     ) -> Person:
         keys = patient_rows.closure_of(connection, root)
         identifiers = patient_rows.identifiers_of(connection, root)
-        reports = reports_of(connection, keys, self._partners.release_of, self._policy)
+        reports = reports_of(connection, keys, self._policy)
         wanted = engagements(main_number(identifiers), reports, self._partners.sources_of, now)
         rows = engagement_rows.told(connection, [each.value for each in identifiers])
         known = {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from samsyn.errors import BadInput
 from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, BadMessage
 from samsyn.hl7v2.meaning import GuardianClaim, PatientClaim, SentIdentifier
-from samsyn.hl7v2.parsing import Segment
+from samsyn.hl7v2.parsing import Segment, Segments
 from samsyn.hl7v2.paths import Path, first_of
 from samsyn.hl7v2.profile import Condition, PatientRules
 from samsyn.hl7v2.times import Precision, is_day, read_time
@@ -23,7 +23,7 @@ _LONGEST_NAME = 324
 
 def read_patient(segments: Sequence[Segment], rules: PatientRules, notes: list[str]) -> PatientClaim:
     """Whom PID (with PD1, PV1 and Z-segments beside it) is about. BadMessage when nobody is named."""
-    pid = next((segment for segment in segments if segment.name == "PID"), None)
+    pid = _first_pid(segments)
     if pid is None:
         raise BadMessage("PID", 1, 0, "the message names no patient", SEGMENT_SEQUENCE)
     identifiers: list[SentIdentifier] = []
@@ -39,6 +39,12 @@ def read_patient(segments: Sequence[Segment], rules: PatientRules, notes: list[s
         " ".join(first_of(rules.visit, segments).split()),
         " ".join(first_of(rules.account, segments).split()),
     )
+
+
+def _first_pid(segments: Sequence[Segment]) -> Segment | None:
+    if isinstance(segments, Segments):
+        return next(iter(segments.named("PID")), None)
+    return next((segment for segment in segments if segment.name == "PID"), None)
 
 
 def read_identifiers(segment: Segment, field: int, rules: PatientRules) -> list[SentIdentifier]:

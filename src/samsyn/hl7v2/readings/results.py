@@ -8,7 +8,7 @@ from functools import lru_cache
 from samsyn.errors import LimitExceeded
 from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, TABLE_VALUE_NOT_FOUND, BadMessage
 from samsyn.hl7v2.meaning import ReportEvent
-from samsyn.hl7v2.parsing import Message, Segment, Segments
+from samsyn.hl7v2.parsing import Message, Segment, Segments, column
 from samsyn.hl7v2.paths import first_of, parse_path
 from samsyn.hl7v2.profile import Profile, ReportRules
 from samsyn.hl7v2.readings.identity import read_patient
@@ -47,10 +47,11 @@ def read_reports(message: Message, profile: Profile, sender: Sender, notes: list
     groups = [group for group in order_groups(message) if group.named("OBR")]
     if not groups:
         raise BadMessage("OBR", 1, 0, "the message holds no report", SEGMENT_SEQUENCE)
-    first = own_segments(groups[0])
+    first: Segments | None = None
     events = []
     for group in groups:
         own = own_segments(group)
+        first = first or own
         content = first if profile.report.text_in == "first" else own
         events.append(_report(message, group, own, content, profile, sender, notes))
     return events
@@ -129,9 +130,10 @@ def text_lines(segments: Segments, rules: ReportRules, notes: list[str]) -> Text
     listed, passed = _upper(rules.text_codes), _upper(rules.not_text)
     lines: Sequence[Segment] = segments.named("OBX")
     kinds = segments.kinds("OBX")
-    passes = [kind not in listed if listed else kind in passed for kind in kinds]
-    if True in passes:
-        wanted = [place for place, passed_over in enumerate(passes) if not passed_over]
+    if not (listed.issuperset(kinds) if listed else passed.isdisjoint(kinds)):
+        wanted = [
+            place for place, kind in enumerate(kinds) if (kind in listed if listed else kind not in passed)
+        ]
         lines, kinds = [lines[place] for place in wanted], [kinds[place] for place in wanted]
         segments = Segments(lines)
     types = segments.codes("OBX", 2)
@@ -152,11 +154,11 @@ def report_text(texts: TextLines, rules: ReportRules) -> str:
     Only blanks at line ends and empty lines at both ends are taken away; the text is shown as plain text, so
     markup in it stays what it is: letters.
     """
-    lines: list[str] = []
-    heading = ""
     deleted = _DELETED.intersection(texts.words)
     headings = rules.headings if not rules.headings.keys().isdisjoint(texts.kinds) else {}
-    for segment, kind, word in zip(texts.segments, texts.kinds, texts.words, strict=True):
+    lines = _plain_lines(texts.segments) if not deleted and not headings else []
+    heading = ""
+    for segment, kind, word in () if lines else zip(texts.segments, texts.kinds, texts.words, strict=True):
         if deleted and word in deleted:
             continue
         if headings:
@@ -171,6 +173,14 @@ def report_text(texts: TextLines, rules: ReportRules) -> str:
             f"MAX_REPORT_CHARACTERS: a report of more than {MAX_REPORT_CHARACTERS} characters"
         )
     return text if text.strip() else ""
+
+
+def _plain_lines(segments: Sequence[Segment]) -> list[str]:
+    """A line for each segment where nothing has to be cut or unescaped in any; else none."""
+    if not all(segment.grammar.is_plain for segment in segments):
+        return []
+    lines = column(segments, 5)
+    return ["" if line == '""' else line for line in lines] if '""' in lines else lines
 
 
 def _status(own: Segments, texts: TextLines, rules: ReportRules, text: str) -> ReportStatus:

@@ -143,7 +143,7 @@ def _moment(text: str) -> datetime | None:
 
 
 def _add_version(transaction: Transaction, facts: dict[str, object], sop_uid: str, said: _Said) -> None:
-    if transaction.one("SELECT 1 FROM report WHERE sop_uid = ?", sop_uid) is not None:
+    if transaction.one("SELECT 1 FROM report WHERE sop_uid = ? AND sop_uid <> ''", sop_uid) is not None:
         return
     day = _day(str(facts["study_date"] or ""), said.told)
     transaction.insert(

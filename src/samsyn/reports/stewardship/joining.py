@@ -90,6 +90,17 @@ class Joining:
         self._store = store
         self._clock = clock
 
+    async def counts(self, subject: Subject) -> dict[str, int]:
+        """How much waits in both lists, at most limits.MAX_WORK_LIST; nobody is named, so nothing is written down."""
+        own, first = stewarding(subject, self._clock.now()).provider_hsa_id, self._first_day()
+        most = limits.MAX_WORK_LIST
+        return await self._store.read(
+            lambda connection: {
+                "unjoined": len(list(joining_rows.unjoined(connection, own, first, most))),
+                "alike": len(list(joining_rows.alike(connection, own, first, most))),
+            }
+        )
+
     async def unjoined(self, subject: Subject) -> list[Unjoined]:
         """Studies of the last 90 days without text, the oldest first, each with suggestions, the nearest first."""
         own = await self._asked(subject, "unjoined")

@@ -48,15 +48,17 @@ class Alike:
         column = FOUND_BY.get(table)
         if column is None or self._in_one_call is None:
             return ""
-        if verb in ("i", "b"):
-            value = operation[2][column]
+        if verb == "i" or verb == "b":
+            added: dict[str, Any] = operation[2]
+            value = added[column]
+            sql, values = operations.added_by(verb, table, added, place)
         elif verb == "u" and table == "patient" and tuple(operation[2]) == (column,):
             value = operation[2][column]
             if _FOLLOWED_BY_OTHERS in operation[3] or (table, value) in self.touched:
                 return ""
+            sql, values = operations.statement(operation, place)
         else:
             return ""
-        sql, values = operations.statement(operation, place)
         self._rows.setdefault(sql, []).append(values)
         self.touched.add((table, value))
         return sql

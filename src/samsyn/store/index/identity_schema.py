@@ -47,7 +47,7 @@ CREATE TABLE examination_join(join_key INTEGER PRIMARY KEY, patient_key INTEGER,
   other TEXT, act_key INTEGER, made TEXT, ended TEXT);
 CREATE INDEX examination_join_by_study ON examination_join(study_uid);
 CREATE INDEX examination_join_by_patient ON examination_join(patient_key) WHERE ended = '';
-CREATE INDEX report_by_study ON report(study_uid);
+CREATE INDEX report_by_study ON report(study_uid) WHERE study_uid <> '';
 """
 
 IDENTITY_KEYS: Final = {

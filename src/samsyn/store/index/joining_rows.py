@@ -9,7 +9,7 @@ def unjoined(connection: IndexConnection, provider: str, first_day: int, limit: 
     """One provider's studies from a day on to which no text belongs, by number, by name or by a steward's word."""
     return connection.execute(
         "SELECT study.* FROM study WHERE study.provider = ? AND study.study_date >= ?"
-        " AND NOT EXISTS (SELECT 1 FROM report AS r WHERE r.study_uid = study.study_uid)"
+        " AND NOT EXISTS (SELECT 1 FROM report AS r WHERE r.study_uid = study.study_uid AND r.study_uid <> '')"
         " AND NOT EXISTS (SELECT 1 FROM examination_join AS j WHERE j.study_uid = study.study_uid"
         " AND j.ended = '' AND j.patient_key = study.patient_key)"
         " AND (study.accession = '' OR NOT EXISTS (SELECT 1 FROM report AS r WHERE r.accession = study.accession"

@@ -23,13 +23,13 @@ CREATE TABLE measurement(measurement_key INTEGER PRIMARY KEY, patient_key INTEGE
 CREATE INDEX measurement_by_patient ON measurement(patient_key);
 CREATE INDEX measurement_by_object ON measurement(sop_uid);
 CREATE INDEX measurement_by_study ON measurement(study_uid);
-CREATE INDEX report_by_object ON report(sop_uid);
+CREATE INDEX report_by_object ON report(sop_uid) WHERE sop_uid <> '';
 CREATE TABLE vidimering(vidimering_key INTEGER PRIMARY KEY, patient_key INTEGER, version_key INTEGER, mark TEXT,
   actor TEXT, actor_name TEXT, provider TEXT, unit TEXT, unit_name TEXT, noted TEXT);
 CREATE INDEX vidimering_by_version ON vidimering(version_key);
 """
 _BY_VISIT: Final = "".join(
-    f"CREATE INDEX {table}_by_{column} ON {table}({column});\n"
+    f"CREATE INDEX {table}_by_{column} ON {table}({column}) WHERE {column} <> '';\n"
     for table in ("report", "referral_event", "booking_event")
     for column in ("visit", "account")
 )

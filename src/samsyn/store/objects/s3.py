@@ -10,10 +10,9 @@ Signature Version 4 has it, and the MD5 that most stores answer as ETag is compa
 
 import hashlib
 import logging
-import mmap
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Final, TypeVar
 
@@ -45,8 +44,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _MD5_CHARACTERS: Final = 32
-_MOST_IN_MEMORY: Final = 64 * limits.MIB
-"""A batch of the journal is shorter; what is longer is a series."""
+_HASHING: Final = 2
+"""Puts at the same time whose MD5 is made beside them: the journal's, and one of upkeep."""
 _STATUS: Final = re.compile(r"status code: (\d{3})")
 _PROBE: Final = "probe/put-if-absent"
 
@@ -77,14 +76,19 @@ class S3Objects:
         self._prefix = f"{checked(prefix.strip('/'))}/" if prefix.strip("/") else ""
         self._authorities = authorities_pem
         self._timeout_s = timeout_s
-        self._store = self._client(timeout_s)
+        self._store = self._client(timeout_s, limits.OBJECT_STALL_S)
+        self._for_large: dict[int, S3Store] = {}
+        """By the most bytes that the deadline is for."""
+        self._hashing = ThreadPoolExecutor(_HASHING, thread_name_prefix="object-hashes")
 
-    def _client(self, timeout_s: float) -> S3Store:
+    def _client(self, timeout_s: float, stall_s: float) -> S3Store:
+        """`stall_s`: how long no byte of an answer may come. It counts from a request's first byte on, so that
+        it must be no shorter than what is sent takes."""
         client = {
             "allow_http": self._place["endpoint"].startswith("http://"),
             "timeout": timedelta(seconds=timeout_s),
             "connect_timeout": timedelta(seconds=min(timeout_s, limits.OBJECT_CONNECT_S)),
-            "read_timeout": timedelta(seconds=min(timeout_s, limits.OBJECT_STALL_S)),
+            "read_timeout": timedelta(seconds=min(timeout_s, stall_s)),
             **({"root_certificate": self._authorities} if self._authorities else {}),
         }
         return S3Store(
@@ -126,47 +130,54 @@ class S3Objects:
         size = sum(len(piece) for piece in pieces)
         if size > limits.MAX_OBJECT_BYTES:
             raise LimitExceeded("MAX_OBJECT_BYTES")
-        data = _joined(pieces, size)
-        store, path = self._store, self._path(name)
-        if (
-            size > limits.OBJECT_PIECE_BYTES
-        ):  # its own deadline; a connection more is nothing beside the bytes
-            store = self._client(self._timeout_s + size / limits.OBJECT_SLOWEST_BYTES_PER_S)
+        store, path = self._for_bytes(size), self._path(name)
+        # While the object is on its way; the interpreter's lock is held by neither.
+        told = self._hashing.submit(_md5, pieces)
         try:
-            put = _asked(lambda: obstore.put(store, path, data, mode="create", use_multipart=False))
+            put = _asked(lambda: obstore.put(store, path, iter(pieces), mode="create", use_multipart=False))
         except _Taken:
-            if self._holds(name, data):
+            if self._holds(name, pieces, size):
                 return
             raise Conflict(f"object {name} holds other bytes") from None
+        finally:
+            md5 = told.result()  # nobody else looks at the pieces when this has ended
         if put is None:
             raise StoreFailed("objects: the bucket is not there")
         etag = (put["e_tag"] or "").strip('"').lower()
-        looks_damaged = len(etag) == _MD5_CHARACTERS and etag != _md5(data)
+        looks_damaged = len(etag) == _MD5_CHARACTERS and etag != md5
         if looks_damaged and not self._holds(
-            name, data
+            name, pieces, size
         ):  # under encryption the tag is no MD5, and all is well
             self.delete(name)
             raise OutOfResources(f"object {name} did not arrive as it was sent")
 
-    def _is_well(self, name: str, data: Piece) -> bool:
-        """Whether the object reads back as it was put; False also when that can not be told. Under encryption the tag
-        is no MD5, and all is well."""
-        try:
-            return self._holds(name, data)
-        except OutOfResources:
-            return False
+    def _for_bytes(self, size: int) -> S3Store:
+        """The client whose deadline is right for a put of so many bytes: one for each doubling, since making one costs
+        as much as putting a megabyte."""
+        if size <= limits.OBJECT_PIECE_BYTES:
+            return self._store
+        most = 1 << (size - 1).bit_length()
+        client = self._for_large.get(most)
+        if client is None:
+            deadline_s = self._timeout_s + most / limits.OBJECT_SLOWEST_BYTES_PER_S
+            client = self._for_large[most] = self._client(deadline_s, deadline_s)
+        return client
 
-    def _holds(self, name: str, data: Piece) -> bool:
-        if self.size(name) != len(data):
+    def _holds(self, name: str, pieces: Sequence[Piece], size: int) -> bool:
+        """Whether the object reads back as these pieces. OutOfResources: that can not be told now."""
+        if self.size(name) != size:
             return False
-        view = memoryview(data)
-        for offset in range(0, len(data), limits.OBJECT_PIECE_BYTES):
-            piece = view[offset : offset + limits.OBJECT_PIECE_BYTES]
-            try:
-                if self.read(name, offset, len(piece)) != piece:
-                    return False
-            except DamagedData as problem:  # it was cut off on its way, or went away meanwhile
-                raise OutOfResources(f"object {name} can not be compared now") from problem
+        offset = 0
+        for whole in pieces:
+            view = memoryview(whole)
+            for first in range(0, len(view), limits.OBJECT_PIECE_BYTES):
+                piece = view[first : first + limits.OBJECT_PIECE_BYTES]
+                try:
+                    if self.read(name, offset, len(piece)) != piece:
+                        return False
+                except DamagedData as problem:  # it was cut off on its way, or went away meanwhile
+                    raise OutOfResources(f"object {name} can not be compared now") from problem
+                offset += len(piece)
         return True
 
     def read(self, name: str, offset: int, length: int) -> bytes:
@@ -211,26 +222,17 @@ class S3Objects:
 
     def close(self) -> None:
         """Connections end with the object."""
+        self._hashing.shutdown()
 
     def _path(self, name: str) -> str:
         return self._prefix + checked(name)
 
 
-def _joined(pieces: Sequence[Piece], size: int) -> Piece:
-    """One buffer of all pieces: in memory, or for a long series in a file that has no name."""
-    if len(pieces) == 1:
-        return pieces[0]
-    if size <= _MOST_IN_MEMORY:
-        return b"".join(pieces)
-    with tempfile.TemporaryFile() as file:
-        for piece in pieces:
-            file.write(piece)
-        file.flush()
-        return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
-
-
-def _md5(data: Piece) -> str:
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+def _md5(pieces: Sequence[Piece]) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 class _Taken(Exception):

@@ -2,11 +2,16 @@
 
 People are known by their log-in session, servers by their signature. A token's subject is the session's own, so the
 View, its choices and the audit journal are the same as on the pages; the scopes only narrow it.
+
+What staff let in ends with their log-in session, whatever was asked for: reading rests on a strong log-in and a chosen
+assignment (PDL 4:2, HSLF-FS 2016:40). Only a private person may let an app go on without him (offline_access).
 """
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlencode
 
@@ -14,12 +19,31 @@ from samsyn import limits
 from samsyn.access.authentication.oidc import challenge
 from samsyn.access.authentication.smart.assertions import TYPE as ASSERTION_TYPE
 from samsyn.access.authentication.smart.assertions import Assertions
-from samsyn.access.authentication.smart.scopes import CONTEXTS, granted
-from samsyn.access.authentication.smart.words import App, Asked, Backend, Coded, Granted, Launch, OAuthRefusal
+from samsyn.access.authentication.smart.families import Families, name_in, new_name
+from samsyn.access.authentication.smart.scopes import (
+    BESIDE,
+    CONTEXTS,
+    FHIR_USER,
+    OFFLINE,
+    ONLINE,
+    OPENID,
+    granted,
+)
+from samsyn.access.authentication.smart.signing import IdTokens
+from samsyn.access.authentication.smart.words import (
+    App,
+    Asked,
+    Backend,
+    Coded,
+    Granted,
+    Issued,
+    Launch,
+    OAuthRefusal,
+)
 from samsyn.access.authentication.tokens import digest, new_secret
 from samsyn.access.waiting import WaitingRooms
 from samsyn.clock import Clock
-from samsyn.model.subject import Subject
+from samsyn.model.subject import Subject, SubjectKind
 
 AFTER_COOKIE: Final = "samsyn-smart"
 """Remembers over a log-in which authorization request the browser came with; its value is a ticket and nothing else."""
@@ -27,6 +51,9 @@ CONTINUE_PATH: Final = "/smart/continue/"
 _APP, _SERVER = "app.", "srv."
 """How tokens begin, so that what is none of them costs no look-up."""
 _PREFIX: Final = 4
+_FAMILY: Final = "~"
+"""Before a family's name among a session's tokens."""
+_MAX_NONCE: Final = 300
 _VERIFIER: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
@@ -41,10 +68,16 @@ class SmartAuthority:
         backends: Mapping[str, Backend],
         base: str,
         address: str,
+        id_tokens: IdTokens | None = None,
+        lives: Callable[[str], bool] = lambda session: True,
     ) -> None:
-        """`base`: the FHIR base, which every request must name as its audience. `address`: where browsers find us."""
+        """`base`: the FHIR base, which every request must name as its audience. `address`: where browsers find us.
+        `id_tokens`: None = nobody is told who somebody is. `lives`: whether the log-in session with a mark goes on."""
         self._apps = apps
+        self._clock = clock
+        self._lives = lives
         self.base = base
+        self.id_tokens = id_tokens
         self.authorize_uri = f"{address}/smart/authorize"
         self.token_uri = f"{address}/smart/token"
         self._assertions = Assertions(clock, rooms, backends, self.token_uri)
@@ -53,13 +86,19 @@ class SmartAuthority:
         self._requests = rooms.room("smart-request", Asked, limits.LOGIN_SECONDS, pending)
         self._codes = rooms.room("smart-code", Coded, limits.CODE_SECONDS, pending)
         self._spent = rooms.room("smart-spent", str, limits.SMART_TOKEN_S, most)
-        """Hash of a code to that of the token it gave: a code that comes again takes its token back."""
+        """Hash of a code to what it gave: a code that comes again takes that back."""
         self._tokens = {
             _APP: rooms.room("smart-token", Granted, limits.SMART_TOKEN_S, most),
             _SERVER: rooms.room("smart-server-token", Granted, limits.BACKEND_TOKEN_S, most),
         }
         self._of_session = rooms.room("smart-session", str, limits.SESSION_LIFETIME_S, most)
-        """Hashes of a session's tokens, parted by spaces."""
+        """Hashes of a session's tokens and names of its families, parted by spaces."""
+        self._families = Families(clock, rooms)
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """Those of BESIDE that some app is registered for."""
+        return frozenset(each for app in self._apps.values() for each in BESIDE if each in app.scopes)
 
     # -- what waits
 
@@ -108,28 +147,46 @@ class SmartAuthority:
             launch = self._launches.take(_key(sent.get("launch", "")))
             if launch is None:
                 raise OAuthRefusal("invalid_request", "the launch is unknown, used or too old")
-        if not granted(scope, app.scopes, frozenset({"patient", "user"})):
+        tells_who = OPENID in scope.split() and OPENID in app.scopes
+        if not tells_who and not granted(scope, app.scopes, frozenset({"patient", "user"})):
             raise OAuthRefusal("invalid_scope", "nothing of the scope is for this app")
-        return Asked(app, sent["redirect_uri"], sent["state"], scope, proof, launch)
+        nonce = sent.get("nonce", "")
+        if len(nonce) > _MAX_NONCE:
+            raise OAuthRefusal("invalid_request", f"nonce has at most {_MAX_NONCE} characters")
+        return Asked(app, sent["redirect_uri"], sent["state"], scope, proof, launch, nonce)
 
     def approved(
-        self, asked: Asked, subject: Subject, patient_key: int | None, patient_handle: str
+        self,
+        asked: Asked,
+        subject: Subject,
+        patient_key: int | None,
+        patient_handle: str,
+        user: str = "",
+        session: str = "",
     ) -> tuple[str, Granted]:
         """Where the browser goes with its code, and what was granted. `patient_key` None: the app works with nobody in
-        particular, and has nothing of the patient's scopes."""
+        particular, and has nothing of the patient's scopes. `user`: the person himself, as a FHIR reference.
+        `session`: the mark of the log-in session."""
         contexts = frozenset({"user", "patient"} if patient_key is not None else {"user"})
         scopes = granted(asked.scope, asked.app.scopes, contexts)
-        if not scopes:
+        words = _words(asked, subject, has_patient=patient_key is not None)
+        if not scopes and OPENID not in words:
             raise OAuthRefusal("invalid_scope", "nothing of the scope can be given")
-        words = asked.scope.split()
+        goes_on = OFFLINE in words
+        if goes_on:
+            # No log-in session any more: the grant is one by itself, and is so in the audit journal.
+            subject = replace(subject, session_id=f"app-{secrets.token_hex(12)}")
         grant = Granted(
             asked.app.client_id,
             subject,
             scopes,
-            tuple(each for each in words if each in CONTEXTS and patient_key is not None),
+            words,
             patient_key,
             patient_handle,
             asked.launch.encounter if asked.launch else "",
+            user,
+            "" if goes_on else session,
+            new_name() if goes_on or ONLINE in words else "",
         )
         code = new_secret()
         self._codes.put(_key(code), Coded(asked, grant))
@@ -137,17 +194,16 @@ class SmartAuthority:
 
     # -- the token endpoint
 
-    def redeem(self, form: Mapping[str, str], basic: tuple[str, str] | None) -> tuple[str, Granted]:
-        """The token for a code and its verifier. `basic`: client id and secret of an Authorization header.
+    def redeem(self, form: Mapping[str, str], basic: tuple[str, str] | None) -> Issued:
+        """The tokens for a code and its verifier. `basic`: client id and secret of an Authorization header.
 
-        OAuthRefusal: invalid_grant for a wrong, old or used code (whose token then ends too), invalid_client.
+        OAuthRefusal: invalid_grant for a wrong, old or used code (what it gave then ends too), invalid_client.
         """
         code = form.get("code", "")
         found = self._codes.take(_key(code))
         if found is None:
-            token = self._spent.take(_key(code))
-            if token is not None:
-                self._tokens[_APP].take(token)
+            for each in (self._spent.take(_key(code)) or "").split():
+                self._end(each)
             raise OAuthRefusal("invalid_grant", "the code is unknown, used or too old")
         asked, grant = found.asked, found.grant
         client_id = basic[0] if basic else form.get("client_id", "")
@@ -159,11 +215,44 @@ class SmartAuthority:
             raise OAuthRefusal("invalid_grant", "code_verifier is missing or malformed")
         if not hmac.compare_digest(challenge(verifier), asked.challenge):
             raise OAuthRefusal("invalid_grant", "code_verifier does not fit")
-        secret = self._keep(_APP, grant)
-        self._spent.put(_key(code), _key(secret))
-        return secret, grant
+        if not self._stands(grant):
+            raise OAuthRefusal("invalid_grant", "the log-in session has ended")
+        if grant.family:
+            offline = OFFLINE in grant.words
+            seconds = asked.app.offline.total_seconds() if offline else limits.SESSION_LIFETIME_S
+            self._families.found(grant.family, grant, seconds)
+        issued = replace(self._issue(grant), is_first=True, nonce=asked.nonce)
+        self._spent.put(_key(code), f"{_key(issued.access)} {_FAMILY}{grant.family}")
+        return issued
 
-    def backend(self, form: Mapping[str, str]) -> tuple[str, Granted]:
+    def refresh(self, form: Mapping[str, str], basic: tuple[str, str] | None) -> Issued:
+        """The next tokens for a refresh token, which counts once (RFC 6749 6).
+
+        OAuthRefusal: invalid_grant when it is unknown, too old, another app's, its log-in session or assignment has
+        ended, or it was used before (which ends all that came of it); invalid_scope for more than was granted;
+        invalid_client.
+        """
+        secret = form.get("refresh_token", "")
+        name = name_in(secret)
+        family = self._families.look(name) if name else None
+        client_id = basic[0] if basic else form.get("client_id", "")
+        if family is None or client_id != family.grant.client_id:
+            raise OAuthRefusal(
+                "invalid_grant", "the refresh token is unknown, ended, too old or another app's"
+            )
+        app = self._apps.get(client_id)
+        if app is None:
+            raise OAuthRefusal("invalid_client", "the app is no longer registered", 401)
+        _check_secret(app, basic[1] if basic else form.get("client_secret", ""))
+        grant = _narrowed(family.grant, form.get("scope", ""))
+        before = self._families.use(secret)
+        if not self._stands(grant):
+            self._families.end(name)
+            raise OAuthRefusal("invalid_grant", "the log-in session or the assignment has ended")
+        self._tokens[_APP].take(before)
+        return self._issue(grant)
+
+    def backend(self, form: Mapping[str, str]) -> Issued:
         """The token for a server's signed assertion. OAuthRefusal: invalid_client, invalid_scope."""
         if form.get("client_assertion_type") != ASSERTION_TYPE:
             raise OAuthRefusal("invalid_client", "client_assertion_type is jwt-bearer", 401)
@@ -172,41 +261,97 @@ class SmartAuthority:
         if not scopes:
             raise OAuthRefusal("invalid_scope", "nothing of the scope is for this client")
         grant = Granted(client.client_id, client.subject, scopes, (), None, "", "")
-        return self._keep(_SERVER, grant), grant
+        secret = _SERVER + new_secret()
+        self._tokens[_SERVER].put(_key(secret), grant)
+        return Issued(secret, grant)
 
     # -- tokens in use
 
     def find(self, secret: str) -> Granted | None:
         """What a token stands for; None: none of ours, or over."""
         room = self._tokens.get(secret[:_PREFIX])
-        return room.look(_key(secret)) if room is not None else None
+        grant = room.look(_key(secret)) if room is not None else None
+        if grant is None or not self._stands(grant):
+            return None
+        return grant if not grant.family or self._families.look(grant.family) is not None else None
 
     def revoke(self, secret: str) -> None:
-        """Ends a token (RFC 7009); an unknown one is no error."""
+        """Ends a token (RFC 7009), and with a refresh token all that came of it; an unknown one is no error."""
         room = self._tokens.get(secret[:_PREFIX])
         if room is not None:
             room.take(_key(secret))
+        elif name_in(secret):
+            self._families.end(name_in(secret))
 
     def forget_session(self, session_id: str) -> None:
         """A session has ended: so have its apps."""
-        for token in (self._of_session.take(session_id) or "").split():
-            self._tokens[_APP].take(token)
+        for each in (self._of_session.take(session_id) or "").split():
+            self._end(each)
 
-    def _keep(self, prefix: str, grant: Granted) -> str:
-        """A new token. An app's ends those that the same app had for other patients in the same session: two patients
+    def _stands(self, grant: Granted) -> bool:
+        """Whether the log-in session and the chosen assignment go on (PDL 4:2)."""
+        own = grant.subject.assignment
+        if own is not None and own.ends is not None and own.ends <= self._clock.now():
+            return False
+        return not grant.session or self._lives(grant.session)
+
+    def _issue(self, grant: Granted) -> Issued:
+        """A new token of an app. It ends what the same app had for other patients in the same session: two patients
         side by side are the top hazard."""
-        secret = prefix + new_secret()
-        if prefix == _APP:
-            session, left = grant.subject.session_id, []
-            for token in (self._of_session.look(session) or "").split():
-                known = self._tokens[_APP].look(token)
-                if known is not None and _may_stay(known, grant):
-                    left.append(token)
-                elif known is not None:
-                    self._tokens[_APP].take(token)
-            self._of_session.put(session, " ".join([*left, _key(secret)]))
-        self._tokens[prefix].put(_key(secret), grant)
-        return secret
+        secret = _APP + new_secret()
+        session, left = grant.subject.session_id, dict.fromkeys((_key(secret),))
+        if grant.family:
+            left[_FAMILY + grant.family] = None
+        for each in (self._of_session.look(session) or "").split():
+            known = self._known(each)
+            if known is not None and _may_stay(known, grant):
+                left[each] = None
+            elif known is not None:
+                self._end(each)
+        self._of_session.put(session, " ".join(left))
+        self._tokens[_APP].put(_key(secret), grant)
+        refresh = self._families.give(grant.family, _key(secret)) if grant.family else ""
+        return Issued(secret, grant, refresh)
+
+    def _known(self, word: str) -> Granted | None:
+        if not word.startswith(_FAMILY):
+            return self._tokens[_APP].look(word)
+        family = self._families.look(word.removeprefix(_FAMILY))
+        return family.grant if family is not None else None
+
+    def _end(self, word: str) -> None:
+        if word.startswith(_FAMILY):
+            self._families.end(word.removeprefix(_FAMILY))
+        else:
+            self._tokens[_APP].take(word)
+
+
+def _words(asked: Asked, subject: Subject, *, has_patient: bool) -> tuple[str, ...]:
+    """Which scopes beside data are given: what the app is registered for and the person may give."""
+    wanted = dict.fromkeys(asked.scope.split())
+    given = [each for each in wanted if each in CONTEXTS and has_patient]
+    known = [each for each in wanted if each in BESIDE and each in asked.app.scopes]
+    if OPENID in known:
+        given += [each for each in (OPENID, FHIR_USER) if each in known]
+    if OFFLINE in known and subject.kind is SubjectKind.PATIENT and asked.launch is None:
+        given.append(OFFLINE)
+    elif {ONLINE, OFFLINE}.intersection(known) and ONLINE in asked.app.scopes:
+        given.append(ONLINE)
+    return tuple(given)
+
+
+def _narrowed(grant: Granted, scope: str) -> Granted:
+    """The grant with the scopes that a refresh asks for; without any, all of it."""
+    wanted = frozenset(scope.split())
+    if not wanted:
+        return grant
+    if not wanted <= frozenset(grant.scope.split()):
+        raise OAuthRefusal("invalid_scope", "more than was granted")
+    return replace(
+        grant,
+        scopes=tuple(each for each in grant.scopes if each.text in wanted),
+        words=tuple(each for each in grant.words if each in wanted),
+    )
 
 
 def _may_stay(known: Granted, new: Granted) -> bool:

@@ -1,7 +1,8 @@
 """The apps and servers that the settings register, and the authority over them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from samsyn.access.authentication.smart.authority import SmartAuthority
+from samsyn.access.authentication.smart.scopes import OFFLINE, OPENID
+from samsyn.access.authentication.smart.signing import IdTokens, signing_key
 from samsyn.access.authentication.smart.words import App, Backend
 from samsyn.access.waiting import WaitingRooms
 from samsyn.clock import Clock
@@ -24,14 +27,22 @@ def smart_authority(
     clock: Clock,
     base: str,
     address: str,
+    lives: Callable[[str], bool],
 ) -> SmartAuthority:
-    """The authorization server. `subjects`: what each server reads as, by client id.
+    """The authorization server. `subjects`: what each server reads as, by client id. `lives`: whether the log-in
+    session with a mark goes on.
 
-    ConfigurationError: a file of keys can not be read, or holds no public RSA or EC keys with names (kid).
+    ConfigurationError: a file of keys can not be read, or holds no public RSA or EC keys with names (kid), or for
+    ID tokens no private RSA key.
     """
     apps = {
         each.client_id: App(
-            each.client_id, each.name, tuple(each.redirect_uri), tuple(each.scope), each.secret_sha256
+            each.client_id,
+            each.name,
+            tuple(each.redirect_uri),
+            tuple(each.scope),
+            each.secret_sha256,
+            timedelta(days=each.offline_days if OFFLINE in each.scope else 0),
         )
         for each in settings.app
     }
@@ -43,7 +54,10 @@ def smart_authority(
         for each in provider.backend
         if each.client_id in subjects
     }
-    return SmartAuthority(clock, rooms, apps, backends, base, address)
+    id_tokens = None
+    if any(OPENID in each.scopes for each in apps.values()):
+        id_tokens = IdTokens(clock, f"{address}/smart", base, signing_key(settings.smart.key_file))
+    return SmartAuthority(clock, rooms, apps, backends, base, address, id_tokens, lives)
 
 
 def _keys(file: Path) -> KeySet:

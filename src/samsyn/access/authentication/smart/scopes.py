@@ -13,6 +13,10 @@ from samsyn import limits
 LAUNCH, LAUNCH_PATIENT = "launch", "launch/patient"
 CONTEXTS: Final = frozenset({LAUNCH, LAUNCH_PATIENT})
 """Scopes that ask for context rather than for data."""
+OPENID, FHIR_USER = "openid", "fhirUser"
+ONLINE, OFFLINE = "online_access", "offline_access"
+BESIDE: Final = (OPENID, FHIR_USER, ONLINE, OFFLINE)
+"""Scopes that ask for who it is, and for how long the app may go on."""
 _SCOPE: Final = re.compile(
     r"(patient|user|system)/(\*|[A-Z][A-Za-z]{1,40})\.(?:(read|write|\*)|(c?r?u?d?s?))(?:\?(.{1,300}))?"
 )

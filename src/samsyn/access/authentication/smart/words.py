@@ -1,10 +1,11 @@
 """Words of SMART: clients, what was asked, what was granted, and the refusals of OAuth 2."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from joserfc.jwk import KeySet
 
-from samsyn.access.authentication.smart.scopes import Scope
+from samsyn.access.authentication.smart.scopes import FHIR_USER, OFFLINE, Scope
 from samsyn.model.subject import Subject
 
 
@@ -28,6 +29,8 @@ class App:
     scopes: tuple[str, ...]
     secret_sha256: str = field(default="", repr=False)
     """"" = a public app, which has no secret."""
+    offline: timedelta = timedelta()
+    """How long it may go on by itself (offline_access) for a person who has let it in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +64,19 @@ class Asked:
     scope: str
     challenge: str
     launch: Launch | None
+    nonce: str = field(default="", repr=False)
+    """Goes into the ID token, so that the app knows it for the answer to its own question."""
 
     @property
     def wants_patient(self) -> bool:
         """Whether the app works with one patient."""
         words = self.scope.split()
         return any(each.startswith(("launch", "patient/")) for each in words)
+
+    @property
+    def wants_offline(self) -> bool:
+        """Whether the app would go on when the person has logged out, and is registered for it."""
+        return OFFLINE in self.scope.split() and OFFLINE in self.app.scopes
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +86,52 @@ class Granted:
     client_id: str
     subject: Subject
     scopes: tuple[Scope, ...]
-    contexts: tuple[str, ...]
-    """Of CONTEXTS, those that were granted."""
+    words: tuple[str, ...]
+    """Of CONTEXTS and BESIDE, those that were granted."""
     patient_key: int | None
     patient_handle: str
     encounter: str
+    user: str = ""
+    """The person himself as a FHIR reference (Practitioner/id, Patient/id); "" for a server."""
+    session: str = field(default="", repr=False)
+    """Mark of the log-in session with which the grant ends; "" = it does not."""
+    family: str = field(default="", repr=False)
+    """Which refresh tokens it goes on by; "" = none."""
 
     @property
     def scope(self) -> str:
         """As OAuth writes it."""
-        return " ".join([*self.contexts, *(each.text for each in self.scopes)])
+        return " ".join([*self.words, *(each.text for each in self.scopes)])
+
+    def is_own(self, kind: str, identity: str) -> bool:
+        """Whether this is the resource of the person himself, which `fhirUser` lets an app read."""
+        return FHIR_USER in self.words and f"{kind}/{identity}" == self.user
+
+    def for_own(self, kind: str) -> "Granted":
+        """What the token leaves of the person's own resource: that one kind, to be read."""
+        return replace(self, scopes=(Scope("user", kind, frozenset("r")),))
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What the refresh tokens that follow from one letting in stand for."""
+
+    grant: Granted
+    ends: float
+    """Seconds since 1970, after which nothing of it counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """What the token endpoint gives."""
+
+    access: str = field(repr=False)
+    grant: Granted
+    refresh: str = field(default="", repr=False)
+    is_first: bool = False
+    """Whether a code was redeemed: then the app is also told who it is."""
+    nonce: str = field(default="", repr=False)
+    """Of the authorization request."""
 
 
 @dataclass(frozen=True, slots=True)

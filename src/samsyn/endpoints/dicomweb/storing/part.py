@@ -27,11 +27,10 @@ class PartContent:
         if self._large is None:
             self._content += data
             if len(self._content) > SPOOLED_ABOVE_BYTES:
-                self._found = split_part10(memoryview(self._content))
+                self.split()
                 self._large = self._intake.large(self._has_room.set)
-                with memoryview(self._content) as view:
-                    self._large.take(view[self._found.dataset_offset :])
-                self._content = bytearray()
+                begun, self._content = self._content, bytearray()
+                self._large.take(begun)  # given away, so that it is there once
         else:
             self._large.take(data)
         while self._large is not None and self._large.is_behind:

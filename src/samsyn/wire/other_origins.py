@@ -1,27 +1,30 @@
-"""Which pages of other origins may call the door (Fetch standard, CORS). By setting; nobody without.
+"""Which pages of other origins may call a door (Fetch standard, CORS). By setting; nobody without.
 
 A page of another origin shows a token of its own; the cookie of a browser session is never taken from it, so
 credentials are not allowed here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
 _METHODS: Final = b"GET, HEAD, POST, OPTIONS"
-_REQUEST_HEADERS: Final = b"Accept, Authorization, Content-Type, If-None-Match, If-Range, Range"
-_SHOWN: Final = (
-    b"Accept-Ranges, Content-Disposition, Content-Range, ETag, Location, Retry-After, Warning, X-Total-Count"
-)
 _AGE_S: Final = b"600"
 
 
 class OtherOrigins:
-    """The origins that settings name."""
+    """The origins that settings name. `sent`: which headers their requests may have; `shown`: which of an answer's
+    their pages may read."""
 
-    def __init__(self, origins: tuple[str, ...]) -> None:
+    def __init__(self, origins: Iterable[str], sent: bytes, shown: bytes) -> None:
         self._origins = frozenset(origin.rstrip("/").encode("ascii", "replace") for origin in origins)
+        self._sent = sent
+        self._shown = shown
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._origins)
 
     def headers(self, request: Mapping[bytes, bytes]) -> Headers:
         """What an answer to this request carries for the browser that asked."""
@@ -32,7 +35,7 @@ class OtherOrigins:
             return ((b"vary", b"Origin"),)
         return (
             (b"access-control-allow-origin", origin),
-            (b"access-control-expose-headers", _SHOWN),
+            (b"access-control-expose-headers", self._shown),
             (b"vary", b"Origin"),
         )
 
@@ -46,6 +49,6 @@ class OtherOrigins:
             return None
         return (
             (b"access-control-allow-methods", _METHODS),
-            (b"access-control-allow-headers", _REQUEST_HEADERS),
+            (b"access-control-allow-headers", self._sent),
             (b"access-control-max-age", _AGE_S),
         )

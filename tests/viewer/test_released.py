@@ -1,0 +1,163 @@
+"""What a provider has released to patients: the own pages, what lies among the pictures, and a guardian's pages."""
+
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from pydicom.uid import ExplicitVRLittleEndian
+
+from samsyn.ingest.filing import REPORT_DOCUMENT
+from samsyn.ingest.receive import Arrival
+from samsyn.jobs.queue import Job
+from samsyn.reports.forms.documents import DocumentFiling
+from samsyn.settings import Settings
+from samsyn.settings.contracts import ReleaseSettings
+from tests.reports.documents_made import PDF_BYTES, encapsulated, report, section, text
+from tests.viewer.house import House, a_house, sender_of
+from tests.viewer.life_cycle import AFTER, NORD, Telling
+from tests.viewer.test_life_cycle import page_of, report_of
+from tests.viewer.test_mine import CHILD, MOTHER, registered
+from tests.viewer.test_pages import post, visible
+
+pytestmark = pytest.mark.slow
+
+TITLE = "DT lever"
+SAYS = "En 18 mm stor förändring i leverns segment fyra."
+WAITS = "Svaret är inte släppt än."
+
+
+def releasing(rule: ReleaseSettings) -> Callable[[Settings], Settings]:
+    """Every provider by this rule."""
+
+    def change(told: Settings) -> Settings:
+        providers = tuple(each.model_copy(update={"release": rule}) for each in told.provider)
+        return told.model_copy(update={"provider": providers})
+
+    return change
+
+
+@asynccontextmanager
+async def told(folder: Path, rule: ReleaseSettings, days: float = 40) -> AsyncIterator[tuple[House, Telling]]:
+    """Tolvan has a referral and a signed report, so many days old, at a provider with the rule."""
+    async with a_house(folder, releasing(rule)) as house:
+        telling = Telling(house, "LC7", TITLE, days)
+        await telling.referral()
+        await telling.version("F", 1, SAYS)
+        yield house, telling
+
+
+async def seen(person: httpx.AsyncClient) -> str:
+    """The examination as the person reads it, "" when it is not among his own."""
+    listed = await person.get("/mine/record")
+    entry = re.search(rf'href="(/mine/record/[^"]+/e/[^"]+)"[^>]*>{TITLE}', listed.text)
+    if entry is None:
+        assert SAYS not in listed.text
+        return ""
+    page = await person.get(entry[1])
+    assert page.status_code == 200
+    return visible(page)
+
+
+@pytest.mark.parametrize(
+    ("rule", "days", "is_told"),
+    [
+        (ReleaseSettings(), 40, False),
+        (ReleaseSettings(when="signed"), 40, True),
+        (ReleaseSettings(when="signed", days=30), 40, True),
+        (ReleaseSettings(when="signed", days=60), 40, False),
+        (ReleaseSettings(when="signed", days=0), 5, False),
+        (ReleaseSettings(when="signed", days=0), 20, True),
+        (ReleaseSettings(when="signed", excluded_units=(NORD.units[0].hsa_id,)), 40, False),
+    ],
+    ids=[
+        "no rule",
+        "a fortnight",
+        "30 days",
+        "60 days",
+        "never before the region",
+        "after it",
+        "no such unit",
+    ],
+)
+async def test_a_person_reads_what_the_provider_has_released(
+    tmp_path: Path, rule: ReleaseSettings, days: float, is_told: bool
+) -> None:
+    async with told(tmp_path, rule, days) as (house, _), await house.as_patient("tolvan") as person:
+        page = await seen(person)
+        assert (SAYS in page) is is_told
+        assert WAITS not in page
+
+
+async def test_a_report_waits_for_the_referrers_word_and_the_page_says_so_calmly(tmp_path: Path) -> None:
+    rule = ReleaseSettings(when="signed", after_vidimering=True)
+    async with told(tmp_path, rule) as (house, telling), await house.as_patient("tolvan") as person:
+        page = await seen(person)
+        assert WAITS in page
+        assert SAYS not in page
+        assert "Signerat av" not in page
+        async with house.logged_in("physician") as client:
+            shown = await page_of(client, TITLE)
+            answer = await post(client, shown, f"{shown.url.path}/vidimera", report=report_of(shown))
+            assert answer.status_code == 303
+        page = await seen(person)
+        assert SAYS in page
+        assert WAITS not in page
+        # Another text has come since: nobody has vidimerat that one, and the old one does not hold.
+        await telling.version("C", 24, AFTER)
+        page = await seen(person)
+        assert SAYS not in page
+        assert "Misstänkt tumör" not in page
+        assert WAITS in page
+        opened = [event for event, _ in await house.audited() if event == "OPEN_REPORT"]
+        assert len(opened) == 2, "the referrer's opening and the person's; what was withheld was not opened"
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_no_text_comes_by_way_of_the_pictures(tmp_path: Path, waits: bool) -> None:
+    rule = ReleaseSettings(when="signed", after_vidimering=waits)
+    async with a_house(tmp_path, releasing(rule)) as house:
+        telling = Telling(house, "LC7", TITLE, 40)
+        await telling.version("F", 1, SAYS)
+        sender = sender_of(NORD, NORD.units[0].hsa_id)
+        made = encapsulated(PDF_BYTES, accession="LC7")
+        structured = report(section("Fynd", text(SAYS)), accession="LC7")
+        for data in (structured, made):
+            await house.intake.receive(Arrival(sender, str(ExplicitVRLittleEndian), "test"), data)
+        for uid in ("2.25.71", "2.25.72"):
+            await DocumentFiling(house.store).work(Job(0, REPORT_DOCUMENT, uid, "", 0))
+        async with await house.as_patient("tolvan") as person:
+            listed = await person.get("/mine/record")
+            entries = re.findall(r'href="(/mine/record/[^"]+/e/[^"]+)"', listed.text)
+            assert len(entries) == 1, visible(listed)
+            page = await person.get(entries[0])
+            assert (WAITS in visible(page)) is waits
+            assert ("/s/1" not in page.text) is waits
+            for place in (1, 2):
+                for way in ("", "/document", "/stack", "/thumbnail"):
+                    answer = await person.get(f"{entries[0]}/s/{place}{way}")
+                    assert waits is (answer.status_code == 404) or way == "/document", (place, way)
+
+
+async def test_a_guardian_reads_no_more_than_is_released(tmp_path: Path) -> None:
+    for name, rule in (
+        ("never", ReleaseSettings()),
+        ("waiting", ReleaseSettings(when="signed", after_vidimering=True)),
+        ("given", ReleaseSettings(when="signed")),
+    ):
+        (tmp_path / name).mkdir()
+        async with a_house(tmp_path / name, releasing(rule)) as house:
+            await house.fill([CHILD.key, MOTHER.key])
+            await registered(house)
+            async with await house.as_patient(MOTHER.key) as browser:
+                listed = await browser.get("/mine/record")
+                way = re.search(r'href="(/mine/record/[^"/]+)">Viggo', listed.text)
+                assert way is not None
+                page = await browser.get(way[1])
+                entries = re.findall(r'href="(/mine/record/[^"]+/e/[^"]+)"', page.text)
+                texts = " ".join([visible(await browser.get(entry)) for entry in entries])
+                assert bool(entries) is (name != "never")
+                assert ("Signerat av" in texts) is (name == "given")
+                assert (WAITS in texts) is (name == "waiting")

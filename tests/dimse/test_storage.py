@@ -100,7 +100,7 @@ async def test_a_fault_of_our_own_in_one_object_costs_neither_the_association_no
 
     async with await stage.connect() as requestor:
         with monkeypatch.context() as patch:
-            patch.setattr(stage.door._storage._intake, "receive_at_once", stumbles)
+            patch.setattr(stage.door._storage._intake, "receive_soon", stumbles)
             assert (await store(requestor, image())).status == 0
         assert (await store(requestor, image(SOPInstanceUID="2.25.101"))).status == 0
     assert stage.door.budget.left_bytes == limits.MAX_ARRIVING_BYTES

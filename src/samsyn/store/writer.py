@@ -186,7 +186,7 @@ class Writer:
         self._sender = sender
 
     def _hand_on(self, item: _Item) -> None:
-        """Lets the thread have it, if it does not come alone when whatever else comes in this turn of the loop has come:
+        """Lets the thread have it, if it comes not alone when whatever else comes in this turn of the loop has come:
         woken by the first, the thread would take the interpreter from the others and make a turn for one alone."""
         if self._in_a_row >= _ALONE_AFTER:
             self._queue.put(item)

@@ -375,9 +375,11 @@ class Connection(AssociationTransport):
             self._waiting.appendleft(message)
             self._begin_work()
             return
-        if not self.is_gone:
-            self.association.send(message.context_id, response)
-        self._let_go(message)
+        try:
+            if not self.is_gone:
+                self.association.send(message.context_id, response)
+        finally:
+            self._let_go(message)
         self.since = self._loop.time()
         if self._waiting:
             self._begin_work()

@@ -150,7 +150,7 @@ class Habits:
 class Alike:
     """What is known of one source's data sets in explicit VR little endian. Not for several threads at once."""
 
-    __slots__ = ("_lessons", "habits", "layout", "runs", "uids")
+    __slots__ = ("_habits", "_lessons", "layout", "runs", "uids")
 
     def __init__(self, habits: Habits | None = None) -> None:
         """`habits`: shared with other sources of the same kind."""
@@ -160,7 +160,7 @@ class Alike:
         """Tag -> the last value, raw and as the UID that it is."""
         self.layout: tuple[tuple[object, ...], PixelLayout] | None = None
         """The last pixel facts, raw, and what they say."""
-        self.habits = habits or Habits()
+        self._habits = habits or Habits()
         self._lessons = 0
 
     def take(
@@ -178,8 +178,8 @@ class Alike:
                 self._part(run, place)
                 return None
             if run.held < _HELD_FOR:
-                self.habits.note(self.habits.changing, run.changed(head))
-                run = self.runs[run.elements[0].key] = Run(run.elements, self.habits.changing)
+                self._habits.note(self._habits.changing, run.changed(head))
+                run = self.runs[run.elements[0].key] = Run(run.elements, self._habits.changing)
             run.adopt(head)
         if not run.tags.isdisjoint(found):
             return None
@@ -203,7 +203,7 @@ class Alike:
             left -= len(element.structure) + len(element.value) if element is not None else 0
             if left < 0:
                 break
-            if element is not None and element.key not in self.habits.leaving:
+            if element is not None and element.key not in self._habits.leaving:
                 row.append(element)
             else:
                 self._add(row)
@@ -212,7 +212,7 @@ class Alike:
 
     def _add(self, elements: Sequence[Element]) -> None:
         if sum(element.counts for element in elements) >= _LEAST_ELEMENTS:
-            self.runs[elements[0].key] = Run(tuple(elements), self.habits.changing)
+            self.runs[elements[0].key] = Run(tuple(elements), self._habits.changing)
 
     def _part(self, run: Run, place: int) -> None:
         """The element at that place of the run is another now. Its value is no structure but where it is a sequence,
@@ -222,7 +222,7 @@ class Alike:
             self.runs.clear()
             self._lessons = min(self._lessons, _MOST_LESSONS - 1)
             return
-        self.habits.note(self.habits.leaving, {element.key})
+        self._habits.note(self._habits.leaving, {element.key})
         del self.runs[run.elements[0].key]
         self._add(run.elements[:place])
         self._add(run.elements[place + 1 :])

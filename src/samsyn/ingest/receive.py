@@ -94,6 +94,7 @@ class Intake:
         self._noted: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._compared: OrderedDict[_Compared, None] = OrderedDict()
         self._alike: OrderedDict[tuple[str, str, str], Alike] = OrderedDict()
+        self._habits: OrderedDict[tuple[str, str, str], Habits] = OrderedDict()
         self.stored = 0
         self.held = 0
         self.repeated = 0
@@ -213,11 +214,16 @@ class Intake:
             self._alike.move_to_end(source)
             return alike
         kind = (arrival.sender.name, "", arrival.sop_class_uid)
-        shared = self._alike.pop(kind, None) or Alike(Habits())
-        self._alike[source] = Alike(shared.habits)
+        # What differs between connections is no habit of any one of them: the shared one has habits of its own.
+        shared = self._alike.pop(kind, None) or Alike()
+        habits = self._habits.pop(kind, None) or Habits()
+        self._alike[source] = Alike(habits)
         self._alike[kind] = shared
+        self._habits[kind] = habits
         while len(self._alike) > _KNOWN_HEADERS:
             self._alike.popitem(last=False)
+        if len(self._habits) > _KNOWN_HEADERS:
+            self._habits.popitem(last=False)
         return shared
 
     def _identify(

@@ -226,7 +226,9 @@ async def test_the_patient_sees_who_looked_and_that_it_was_an_emergency(house: H
         await page.click("a.title:has-text('DT thorax med iv kontrast') >> nth=0")
         await page.wait_for_selector("article")
 
-        mine = await colleague(seen, house.base, "Tolvan Tolvansson", "table")
+        mine = await colleague(seen, house.base, "Tolvan Tolvansson", "nav a[href='/mine/log']")
+        await mine.page.click("nav a[href='/mine/log']")
+        await mine.page.wait_for_selector("table")
         told = await mine.page.inner_text("main")
         assert "Vårdcentralen Linden" in told
         assert "nödsituation" in told.lower()

@@ -96,7 +96,7 @@ class Stage:
             await index.close()
 
     async def told(self) -> None:
-        """Until everything has been told; fails when it is not in ten seconds."""
+        """Until everything has been told."""
         async with self.telling():
             await until(lambda: self.waiting == 0)
 

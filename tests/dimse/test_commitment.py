@@ -52,7 +52,7 @@ async def request(
     context_id = requestor.context_of(STORAGE_COMMITMENT)
     assert context_id is not None
     command = ActionRequest(requestor.new_message_id(), STORAGE_COMMITMENT, instance, action)
-    answer = (await requestor._call(context_id, command, data)).command
+    answer = (await requestor.call(context_id, command, data)).command
     assert isinstance(answer, ActionResponse)
     return answer
 

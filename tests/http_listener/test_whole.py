@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from samsyn.endpoints.http_listener.protocols import PreferredProtocol
 from samsyn.endpoints.http_listener.serving import listening, serve
 from samsyn.exchange.gathering import Gathering
-from samsyn.wire.whole_answer import EXTENSION
+from samsyn.wire.whole_answer import EXTENSION, Ready
 from tests.waiting import PATIENCE_S
 
 SOURCE = random.Random(7)
@@ -186,3 +186,43 @@ def test_what_must_not_go_past_the_transport_goes_through_it(pieces: Sequence[by
         theirs.recv(1)
     ours.close()
     theirs.close()
+
+
+class Quick(Door):
+    """A Door that answers some requests while the listener waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.quick: list[str] = []
+
+    def at_once(self, scope: Scope) -> Ready | None:
+        if scope["path"] == "/small":
+            return None
+        self.quick.append(f"{scope['method']} {scope['path']}")
+        pieces = BODIES[scope["path"]]
+        return 200, [(b"content-length", b"%d" % sum(map(len, pieces))), (b"x-own", b"1")], pieces
+
+
+async def test_what_can_be_answered_at_once_keeps_its_place_among_the_rest() -> None:
+    door = Quick()
+    bound = listening("127.0.0.1", 0)
+    server, task = await serve(door, bound, http=PreferredProtocol)
+    reader, writer = await asyncio.open_connection("127.0.0.1", bound.getsockname()[1])
+    paths = ["/frame", "/frame", "/small", "/frame", "/large", "/frame", "/none", "/small", "/frame"]
+    for path in paths:
+        writer.write(request(path))
+        head, body = await answer(reader)
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n") and head.count(b"\r\ndate: ") == 1
+        assert body == b"".join(BODIES[path])
+    assert door.quick == [f"GET {path}" for path in paths if path != "/small"]
+    writer.write(b"".join(map(request, paths * 60)))
+    for path in paths * 60:
+        assert (await answer(reader))[1] == b"".join(BODIES[path])
+    writer.write(request("/frame", "HEAD"))
+    assert (await answer(reader, with_body=False))[0].count(b"x-own") == 1
+    assert not any(each.startswith("HEAD") for each in door.quick)
+    writer.write(request("/frame", "GET", "Connection: close"))
+    assert (await answer(reader))[1] == b"".join(BODIES["/frame"])
+    assert await asyncio.wait_for(reader.read(), PATIENCE_S) == b""
+    server.should_exit = True
+    await asyncio.wait_for(task, PATIENCE_S)

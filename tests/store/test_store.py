@@ -196,7 +196,7 @@ async def test_a_disk_that_tells_nothing_any_more_is_a_failure_and_no_silence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = opened(tmp_path)
-    await store.commit(add_message("1"), b"1")
+    await store.commit(add_message("1"), b"1" * 3_000_000)
 
     def gone() -> int:
         raise OSError(5, "Input/output error")

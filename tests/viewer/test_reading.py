@@ -57,6 +57,7 @@ async def test_two_examinations_stand_beside_each_other_and_each_says_which_it_i
         text = visible(page)
         assert re.search(r"Jämförs med \d{4}-\d\d-\d\d DT thorax med iv kontrast \d+ månader tidigare", text)
         assert (await client.get(f"{base}e/{new}/s/1?with={old}.1")).status_code == 200
+        assert (await client.get(f"{base}e/{new}/s/1/stack")).json()["sides"] == ["R", "L", "A", "P"]
 
 
 async def test_nothing_else_can_be_put_beside_it(house: House) -> None:

@@ -110,6 +110,15 @@ OPENINGS: Final = MappingProxyType(
     }
 )
 """The event for each kind of opening that a door can tell."""
+PERSON_OPENED: Final = MappingProxyType(
+    {
+        SubjectKind.STAFF: Event.SEARCH_PATIENT,
+        SubjectKind.SYSTEM: Event.SEARCH_PATIENT,
+        SubjectKind.PATIENT: Event.OWN_RECORD,
+        SubjectKind.CONSUMER: Event.SEARCH_PATIENT,
+    }
+)
+"""The event for who opens a View over persons."""
 
 FOR_PATIENTS: Final = "patients"
 """Role of a national consumer that serves patients; it is also told of the patient as whom it reads."""

@@ -6,7 +6,7 @@ they stand, is audited before it is handed out, and lives at most limits.VIEW_SE
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -17,7 +17,7 @@ from samsyn import limits
 from samsyn.access import duties
 from samsyn.access.choices import ActiveChoices
 from samsyn.access.compile import predicate_of, system_predicate
-from samsyn.access.events import OPENINGS, Activity, Event, entry
+from samsyn.access.events import OPENINGS, PERSON_OPENED, Activity, Event, entry
 from samsyn.access.facts import Choices, Policy
 from samsyn.access.grounds import attested_facts, next_change
 from samsyn.access.holdings import items_of, persons, untold_issuers
@@ -194,8 +194,7 @@ class Gatekeeper:
         """
         if patient_keys is not None and len(patient_keys) > limits.MAX_VIEW_PERSONS:
             raise LimitExceeded("MAX_VIEW_PERSONS")
-        if purpose is None:
-            purpose = Purpose.OWN_RECORD if subject.kind is SubjectKind.PATIENT else Purpose.CARE
+        purpose = purpose or subject.usual_purpose
         if with_rejected:
             duties.check_sees_rejected(subject)
         key = (subject, purpose, patient_keys, *((with_rejected,) if with_rejected else ()))
@@ -205,10 +204,15 @@ class Gatekeeper:
         version = self._version
         view = await self._make(subject, purpose, patient_keys, with_rejected)
         if view.patient_keys != frozenset():
-            opened = (*_who(subject), purpose, view.patient_keys)
+            opened = (*subject.audited_as, purpose, view.patient_keys)
             await self._once.do(opened, partial(self._write_opened, view))
         self._keep(self._kept, key, view, version, limits.VIEW_SECONDS)
         return view
+
+    def kept_view(self, subject: Subject, patient_keys: frozenset[int] | None) -> View | None:
+        """What `open_view` would answer without asking or writing anything, so lately has it; None = ask it."""
+        kept = self._kept.get((subject, subject.usual_purpose, patient_keys))
+        return kept.view if kept is not None and self._still_true(kept) else None
 
     async def still_told(
         self, subject: Subject, patient_keys: frozenset[int], purpose: Purpose
@@ -266,7 +270,7 @@ class Gatekeeper:
             if view.shows(item):
                 shown.add(item.patient_key)
             else:
-                key = (*_who(subject), "refused", study_uid)
+                key = (*subject.audited_as, "refused", study_uid)
                 is_first = is_first or not self._once.is_done(key)
                 await self._once.do(key, partial(self._write_refusal, view, study_uid, item))
         if not shown:
@@ -367,22 +371,27 @@ class Gatekeeper:
         limits.AUDIT_REPEAT_S and receiver. `receiver` names who gets what is sent or exported (PDL 3:11).
         NotFound: absent, or not shown by this View.
         """
-        event = OPENINGS[kind]
-        key = (*_who(view.subject), view.purpose, view.grounds, reference, kind, receiver)
-        if self._once.is_done(key):
+        if self.is_recorded(view, reference, kind, receiver):
             return
+        key = _opening(view, reference, kind, receiver)
         if item is None:
             found = self._store.recall(instance_rows.study_facts, reference)
             item = found[1] if found else None
         if item is None or not view.shows(item):
             raise NotFound
-        await self._once.do(key, partial(self._write_opening, view, event, reference, item, receiver))
+        await self._once.do(
+            key, partial(self._write_opening, view, OPENINGS[kind], reference, item, receiver)
+        )
+
+    def is_recorded(self, view: View, reference: str, kind: str, receiver: str = "") -> bool:
+        """Whether `record_opening` has written this down lately, so that it would do nothing."""
+        return self._once.is_done(_opening(view, reference, kind, receiver))
 
     async def record_search(
         self, view: View, door: str, patient_keys: frozenset[int] | None = None, details: str = ""
     ) -> None:
         """Writes down that a list was asked for at a door; once per session, door, persons and quarter of an hour."""
-        key = (*_who(view.subject), view.purpose, "search", door, patient_keys)
+        key = (*view.subject.audited_as, view.purpose, "search", door, patient_keys)
         if self._once.is_done(key):
             return
         people = sorted(patient_keys or {0})
@@ -475,7 +484,7 @@ class Gatekeeper:
         return tuple(standing_of(ask, person) for person in persons(ask, frozenset(keys)))
 
     async def _write_opened(self, view: View) -> None:
-        event = _OPENED[view.subject.kind] if view.patient_keys is not None else Event.SYSTEM_VIEW
+        event = PERSON_OPENED[view.subject.kind] if view.patient_keys is not None else Event.SYSTEM_VIEW
         persons = [min(reader.facts.patient_keys) for reader in view.standings] if view.patient_keys else [0]
         allowed = not isinstance(view.predicate, Nothing)
         await self._write(
@@ -536,19 +545,8 @@ class Gatekeeper:
         )
 
 
-_OPENED: Final = MappingProxyType(
-    {
-        SubjectKind.STAFF: Event.SEARCH_PATIENT,
-        SubjectKind.SYSTEM: Event.SEARCH_PATIENT,
-        SubjectKind.PATIENT: Event.OWN_RECORD,
-        SubjectKind.CONSUMER: Event.SEARCH_PATIENT,
-    }
-)
-
-
-def _who(subject: Subject) -> tuple[str, str, str]:
-    """What makes an audited reader one and the same: person or system, session, assignment."""
-    return subject.hsa_id, subject.session_id, subject.assignment.hsa_id if subject.assignment else ""
+def _opening(view: View, reference: str, kind: str, receiver: str) -> tuple[Hashable, ...]:
+    return (*view.subject.audited_as, view.purpose, view.grounds, reference, kind, receiver)
 
 
 def _view(

@@ -8,6 +8,7 @@ from types import TracebackType
 from samsyn import limits
 from samsyn.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from samsyn.errors import BadInput, NotAllowed, NotSupported, OutOfResources
+from samsyn.exchange.one_ahead import Answered
 from samsyn.exchange.transport import AssociationTransport
 from samsyn.model.streamed import StreamedData
 from samsyn.wire.assembly import Message
@@ -51,6 +52,9 @@ class Requestor(AssociationTransport):
         self.association.associate(request)
         self._arrived: asyncio.Queue[object] = asyncio.Queue()
         self._message_id = 0
+        self._posted: tuple[float, Answered] | None = None
+        """Until when the peer has time for what was posted, and who hears the answer."""
+        self._watch: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> "Requestor":
         """Itself."""
@@ -70,8 +74,50 @@ class Requestor(AssociationTransport):
             self.drop()
 
     def indicated(self, indication: object) -> None:
-        """Everything is taken from a queue by whoever waits for it."""
-        self._arrived.put_nowait(indication)
+        """Answers to what was posted are told at once; all else is taken from a queue by whoever waits for it."""
+        if self._posted is None:
+            self._arrived.put_nowait(indication)
+            return
+        if isinstance(indication, ReleaseRequested):
+            self.association.answer_release()
+        self._tell_posted(indication if isinstance(indication, Message) else None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.BaseProtocol."""
+        super().connection_lost(exc)
+        self._tell_posted(None)
+        if self._watch is not None:
+            self._watch.cancel()
+
+    def post(self, message_id: int, pieces: Sequence[bytes | memoryview], answered: Answered) -> None:
+        """See Line. One request at a time, so any answer is the one to it."""
+        if not (self.association.is_established and self.is_connected):
+            answered(None)
+            return
+        loop = asyncio.get_running_loop()
+        more_s = sum(map(len, pieces)) / limits.SLOWEST_TRANSFER_BYTES_PER_S
+        until = loop.time() + limits.MESSAGE_TIMEOUT_S + more_s
+        self._posted = until, answered
+        if self._watch is None:
+            self._watch = loop.call_at(until, self._look)
+        self.association.upper.send(pieces)
+        self.flush()
+
+    def _look(self) -> None:
+        """One timer for all that is posted: a timer for each would cost more than its answer."""
+        self._watch = None
+        if self._posted is None:
+            return
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._posted[0]:
+            self._watch = loop.call_at(self._posted[0], self._look)
+        else:
+            self._tell_posted(None)
+
+    def _tell_posted(self, message: Message | None) -> None:
+        posted, self._posted = self._posted, None
+        if posted is not None:
+            posted[1](message)
 
     def context_of(self, abstract_syntax: str, transfer_syntax: str = "") -> int | None:
         """Id of an agreed context for the SOP class (and transfer syntax, when given), or None."""
@@ -99,8 +145,8 @@ class Requestor(AssociationTransport):
 
     async def echo(self) -> EchoResponse:
         """C-ECHO. NotSupported when the peer did not accept the Verification SOP class."""
-        context_id = self._context(VERIFICATION_UID)
-        answer = await self._call(context_id, EchoRequest(self._new_id()))
+        context_id = self.context_for(VERIFICATION_UID)
+        answer = await self.call(context_id, EchoRequest(self.new_message_id()))
         if not isinstance(answer.command, EchoResponse):
             raise BadInput("the answer to C-ECHO is of another kind")
         return answer.command
@@ -117,26 +163,33 @@ class Requestor(AssociationTransport):
 
         NotSupported when the peer took no context with exactly this class and transfer syntax.
         """
-        context_id = self._context(sop_class_uid, transfer_syntax)
+        context_id = self.context_for(sop_class_uid, transfer_syntax)
+        answer = await self.call(
+            context_id, self.store_request(sop_class_uid, sop_instance_uid, originator), data
+        )
+        if not isinstance(answer.command, StoreResponse):
+            raise BadInput("the answer to C-STORE is of another kind")
+        return answer.command
+
+    def store_request(
+        self, sop_class_uid: str, sop_instance_uid: str, originator: tuple[str, int] | None = None
+    ) -> StoreRequest:
+        """The request of `store`, with a new message id."""
         ae_title, message_id = originator or ("", None)
-        request = StoreRequest(
-            self._new_id(),
+        return StoreRequest(
+            self.new_message_id(),
             sop_class_uid,
             sop_instance_uid,
             move_originator_ae=ae_title,
             move_originator_message_id=message_id,
         )
-        answer = await self._call(context_id, request, data)
-        if not isinstance(answer.command, StoreResponse):
-            raise BadInput("the answer to C-STORE is of another kind")
-        return answer.command
 
     async def event_report(
         self, context_id: int, sop_class_uid: str, sop_instance_uid: str, event_type: int, information: bytes
     ) -> EventReportResponse:
         """N-EVENT-REPORT with its event information."""
-        request = EventReportRequest(self._new_id(), sop_class_uid, sop_instance_uid, event_type)
-        answer = await self._call(context_id, request, information)
+        request = EventReportRequest(self.new_message_id(), sop_class_uid, sop_instance_uid, event_type)
+        answer = await self.call(context_id, request, information)
         if not isinstance(answer.command, EventReportResponse):
             raise BadInput("the answer to N-EVENT-REPORT is of another kind")
         return answer.command
@@ -145,8 +198,8 @@ class Requestor(AssociationTransport):
         self, context_id: int, sop_class_uid: str, sop_instance_uid: str, attributes: bytes
     ) -> CreateResponse:
         """N-CREATE with its attribute list."""
-        request = CreateRequest(self._new_id(), sop_class_uid, sop_instance_uid)
-        answer = await self._call(context_id, request, attributes)
+        request = CreateRequest(self.new_message_id(), sop_class_uid, sop_instance_uid)
+        answer = await self.call(context_id, request, attributes)
         if not isinstance(answer.command, CreateResponse):
             raise BadInput("the answer to N-CREATE is of another kind")
         return answer.command
@@ -165,10 +218,6 @@ class Requestor(AssociationTransport):
             if not finished and self.association.is_established:
                 await self.send(context_id, CancelRequest(request.message_id))
 
-    def new_message_id(self) -> int:
-        """A message id for `ask`."""
-        return self._new_id()
-
     async def release(self) -> None:
         """Ends the association in order; gives up after limits.CLOSE_TIMEOUT_S."""
         if not self.association.is_established:
@@ -184,17 +233,19 @@ class Requestor(AssociationTransport):
             self.abort("no answer to the release")
         self.drop()
 
-    def _new_id(self) -> int:
+    def new_message_id(self) -> int:
+        """A message id for one request."""
         self._message_id = self._message_id % 0xFFFF + 1
         return self._message_id
 
-    def _context(self, abstract_syntax: str, transfer_syntax: str = "") -> int:
+    def context_for(self, abstract_syntax: str, transfer_syntax: str = "") -> int:
+        """Id of an agreed context; NotSupported when there is none."""
         context_id = self.context_of(abstract_syntax, transfer_syntax)
         if context_id is None:
             raise NotSupported(f"the peer did not accept {abstract_syntax} {transfer_syntax}".rstrip())
         return context_id
 
-    async def _call(
+    async def call(
         self,
         context_id: int,
         request: Request,

@@ -32,6 +32,20 @@ class AssociationTransport(asyncio.BufferedProtocol):
         """Whether bytes can still be written."""
         return self._transport is not None and not self._transport.is_closing()
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether the peer has taken enough of what was written."""
+        return self._writable.is_set()
+
+    async def writable(self) -> None:
+        """Waits until it is."""
+        await self._writable.wait()
+
+    @property
+    def peer_maximum_length(self) -> int:
+        """See Association."""
+        return self.association.peer_maximum_length
+
     @abstractmethod
     def indicated(self, indication: object) -> None:
         """Something happened: an `Indication` of wire.upper_layer or a `Message`."""

@@ -105,6 +105,16 @@ class Subject:
         return "" if self.protected else self.name
 
     @property
+    def audited_as(self) -> tuple[str, str, str]:
+        """What makes an audited reader one and the same: person or system, session, assignment."""
+        return self.hsa_id, self.session_id, self.assignment.hsa_id if self.assignment else ""
+
+    @property
+    def usual_purpose(self) -> Purpose:
+        """What a View is opened for when nothing else is said: care, or a patient's own record."""
+        return Purpose.OWN_RECORD if self.kind is SubjectKind.PATIENT else Purpose.CARE
+
+    @property
     def reads_for_care(self) -> bool:
         """Whether this is staff whose chosen assignment can read for care at all (PDL 4:2)."""
         own = self.assignment

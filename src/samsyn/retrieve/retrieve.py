@@ -20,7 +20,7 @@ from samsyn.dicom.structure import inflate
 from samsyn.dicom.transfer_syntaxes import DEFLATED_LITTLE
 from samsyn.errors import DamagedData, LimitExceeded, NotFound
 from samsyn.model.amendment import Amendment
-from samsyn.model.imaging import StoredInstance
+from samsyn.model.imaging import BodyLocation, StoredInstance
 from samsyn.model.predicate import NO_ITEM, Item, holds
 from samsyn.model.streamed import StreamedData
 from samsyn.retrieve.known import FrameTable, KnownObjects
@@ -98,6 +98,27 @@ class Retriever:
         if not found:
             raise NotFound
         return found
+
+    def known_instance(
+        self, view: View, study_uid: str, series_uid: str, sop_instance_uid: str
+    ) -> StoredInstance | None:
+        """One instance of a study whose instances are remembered; None = ask `instances`. NotFound as there."""
+        item = self.item_of(view, study_uid)
+        facts = self._store.recall(instance_rows.study_facts, study_uid)
+        cached = self._studies.get(study_uid)
+        if (
+            facts is None
+            or cached is None
+            or len(cached[0]) != facts[2]
+            or self._layout != self._store.layout
+        ):
+            return None
+        instance = cached[1].get(sop_instance_uid)
+        if instance is None or instance.series_uid != series_uid:
+            raise NotFound
+        if sop_instance_uid in self._rejected(view, item, study_uid):
+            raise NotFound
+        return instance
 
     def _rejected(self, view: View, item: Item, study_uid: str) -> frozenset[str]:
         """What rejection notes hide of a study from this reader."""
@@ -329,6 +350,22 @@ class Retriever:
         if sum(length for _, length in ranges) <= _SMALL_READ and self._store.reads_at_once(instance):
             return self._read_ranges(instance, ranges)
         return await asyncio.to_thread(self._read_ranges, instance, ranges)
+
+    def frame_at_hand(self, view: View, instance: StoredInstance, number: int) -> memoryview | None:
+        """A native frame where it lies in memory, for a View that was asked for just now; checked as `frame` checks it.
+        None = ask `frame`, which tells what is the matter. NotFound as `check`."""
+        self.check(view, instance)
+        place, pixels = instance.location, instance.pixels
+        if pixels is None or instance.transfer_syntax_uid == DEFLATED_LITTLE or instance.checksum is None:
+            return None
+        native = framing.native_frame(pixels, place.length, number)
+        if native is None or native[1] > _SMALL_READ:
+            return None
+        offset, length = native
+        if place.length > max(2 * length, _CHECKED_ANYWAY):
+            return self._store.body_at_hand(BodyLocation(place.segment, place.offset + offset, length))
+        whole = self._store.body_at_hand(place)
+        return whole[offset : offset + length] if whole is not None and is_whole(whole, instance) else None
 
     async def frame_source(self, view: View, instance: StoredInstance, number: int) -> Callable[[], bytes]:
         """What reads the frame when it is called, for a thread that goes on to work with the bytes. Blocking;

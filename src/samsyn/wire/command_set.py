@@ -60,6 +60,7 @@ def decode_elements(data: bytes | bytearray) -> dict[int, bytes]:
     value is not relied upon, since some peers tell it wrong.
     """
     elements: dict[int, bytes] = {}
+    data = bytes(data)
     position, end = 0, len(data)
     while position < end:
         if end - position < 8:
@@ -74,9 +75,9 @@ def decode_elements(data: bytes | bytearray) -> dict[int, bytes]:
             )
         if element in elements:
             raise BadInput(f"command set: element 0000,{element:04X} comes twice")
-        elements[element] = bytes(data[position : position + length])
+        elements[element] = data[position : position + length]
         position += length
-    elements.pop(Element.GROUP_LENGTH, None)
+    elements.pop(0, None)  # the group length
     return elements
 
 

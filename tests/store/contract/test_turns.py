@@ -151,7 +151,7 @@ async def test_who_is_refused_after_a_change_is_refused_alone(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-async def test_a_turn_costs_six_round_trips_however_many_instances(
+async def test_a_turn_costs_five_round_trips_however_many_instances(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index = postgresql_of(tmp_path)
@@ -187,8 +187,8 @@ async def test_a_turn_costs_six_round_trips_however_many_instances(
     await asyncio.gather(before, *work)
     monkeypatch.undo()
     of_writer = [sql for sql in asked if "kept_version" not in sql]
-    # The COMMIT of the turn before; BEGIN, lock and state, what is known, the rows, note and COMMIT.
-    assert len(of_writer) == 6, of_writer
+    # The COMMIT of the turn before; BEGIN with lock and state, what is known, the rows, note and COMMIT.
+    assert len(of_writer) == 5, of_writer
     assert sum("INSERT INTO instance" in sql for sql in of_writer) == 1
     store.close()
     again = postgresql_of(tmp_path)

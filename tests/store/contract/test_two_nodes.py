@@ -14,6 +14,8 @@ from samsyn.clock import SystemClock
 from samsyn.errors import Conflict
 from samsyn.model.audit import AuditEntry
 from samsyn.store.index import version_rows
+from samsyn.store.index.port import Reached
+from samsyn.store.journal import Position
 from samsyn.store.objects.folder import FolderObjects
 from samsyn.store.objects.sealed import SealedObjects
 from samsyn.store.store import Store
@@ -106,6 +108,30 @@ async def test_records_keys_and_the_audit_chain_are_one_series_over_both(cluster
     assert again.replayed == 600
     assert all_tables(again) == before
     again.close()
+
+
+@pytest.mark.parametrize(
+    "changed", ["sequence = sequence + 1", "time = '2999-01-01'", "keys = '{\"audit\": 7}'"]
+)
+async def test_what_another_has_noted_is_seen_whatever_it_is(cluster: Cluster, changed: str) -> None:
+    """A node that knows the state as it left it asks for it anew when anything of it is another's."""
+    index = postgresql_of(cluster.folder, journal="shared")
+    connection = index.open_writer(None)  # type: ignore[arg-type] # no series is settled
+    begun = index.begin(connection, index.reached(connection))
+    index.commit(connection, Reached(Position(3, 5), begun.sequence + 1, {**begun.keys, "audit": 3}, "2026"))
+    known = index.begin(connection, begun)
+    assert (known.place, known.sequence, known.time) == (Position(3, 5), begun.sequence + 1, "2026")
+    connection.execute("ROLLBACK")
+    other = postgresql_of(cluster.folder, journal="shared")
+    of_other = other.open_writer(None)  # type: ignore[arg-type]
+    of_other.execute(f"UPDATE cluster_state SET {changed}")
+    found = index.begin(connection, known)
+    assert found == index.reached(connection) != known
+    connection.execute("ROLLBACK")
+    for each in (connection, of_other):
+        each.close()
+    for kind in (index, other):
+        kind.close()
 
 
 async def test_the_same_thing_at_both_at_once_is_there_once(cluster: Cluster) -> None:

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from samsyn.errors import NotAuthenticated, OutOfResources, SamsynError
 from samsyn.exchange.gathering import PIECES, Pieces
-from samsyn.wire.whole_answer import EXTENSION, SendWhole
+from samsyn.wire.whole_answer import EXTENSION, Ready, SendWhole
 
 DICOM_JSON = b"application/dicom+json"
 _NOT_KEPT = ((b"cache-control", b"private, no-store"), (b"x-content-type-options", b"nosniff"))
@@ -32,7 +32,7 @@ class Answer:
     """
 
     status: int
-    body: bytes | tuple[bytes, ...] | AsyncIterator[bytes | Pieces] = b""
+    body: bytes | tuple[bytes | memoryview, ...] | AsyncIterator[bytes | Pieces] = b""
     content_type: bytes = b""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     length: int = -1
@@ -72,15 +72,8 @@ async def send_answer(answer: Answer, scope: Scope, receive: Receive, send: Send
     A stream that fails in the middle ends the connection, so it is never taken for a whole one; a client that went
     away frees the work at once.
     """
-    headers = [*(_ASKED_AGAIN if answer.tag else _NOT_KEPT), *answer.headers]
-    if answer.tag:
-        headers.append((b"etag", answer.tag))
-    if answer.content_type:
-        headers.append((b"content-type", answer.content_type))
     pieces = (answer.body,) if isinstance(answer.body, bytes) else answer.body
-    length = sum(map(len, pieces)) if isinstance(pieces, tuple) else answer.length
-    if length >= 0 and answer.status not in (204, 304):
-        headers.append((b"content-length", b"%d" % length))
+    headers = _headers(answer, pieces)
     with_body = scope["method"] != "HEAD"
     if isinstance(pieces, tuple) and with_body:
         send_whole: SendWhole | None = scope.get("extensions", {}).get(EXTENSION)
@@ -96,6 +89,27 @@ async def send_answer(answer: Answer, scope: Scope, receive: Receive, send: Send
     if with_body and not isinstance(pieces, tuple):
         await _stream(pieces, PIECES in scope.get("extensions", ()), receive, send)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def ready(answer: Answer) -> Ready:
+    """An answer whose body is all there, for a listener that takes it at once."""
+    pieces = (answer.body,) if isinstance(answer.body, bytes) else answer.body
+    assert isinstance(pieces, tuple)
+    return answer.status, _headers(answer, pieces), pieces
+
+
+def _headers(
+    answer: Answer, pieces: tuple[bytes | memoryview, ...] | AsyncIterator[bytes | Pieces]
+) -> list[tuple[bytes, bytes]]:
+    headers = [*(_ASKED_AGAIN if answer.tag else _NOT_KEPT), *answer.headers]
+    if answer.tag:
+        headers.append((b"etag", answer.tag))
+    if answer.content_type:
+        headers.append((b"content-type", answer.content_type))
+    length = sum(map(len, pieces)) if isinstance(pieces, tuple) else answer.length
+    if length >= 0 and answer.status not in (204, 304):
+        headers.append((b"content-length", b"%d" % length))
+    return headers
 
 
 async def _stream(

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
-from samsyn.endpoints.dicomweb.answers import Answer, plain_refusal, refusal, send_answer
+from samsyn.endpoints.dicomweb.answers import Answer, plain_refusal, ready, refusal, send_answer
 from samsyn.endpoints.dicomweb.archive import Archives
 from samsyn.endpoints.dicomweb.archive import is_wanted as is_zip
 from samsyn.endpoints.dicomweb.asked import Asked, asked
@@ -49,6 +49,7 @@ from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 from samsyn.wire.other_origins import OtherOrigins
+from samsyn.wire.whole_answer import Ready
 
 PREFIX = "/dicomweb"
 REJECTED = "/rejected"
@@ -103,6 +104,37 @@ class DicomwebDoor:
         self._correcting = Correcting(self._readers, corrections)
         self._worklist = Worklist(self._readers, sending)
         self._deletion = Deletion(self._readers, rejections)
+
+    def at_once(self, scope: Scope) -> Ready | None:
+        """See AnswersAtOnce: one frame of what its reader is just looking at. Whatever is to be refused, asked or
+        written down goes the long way."""
+        path, with_rejected = _path(scope)
+        if with_rejected or "/frames/" not in path:
+            return None
+        headers: Headers = dict(scope["headers"])
+        try:
+            answer = self._frame_at_once(scope, headers, target_of(path))
+        except SamsynError:
+            return None
+        if answer is None:
+            return None
+        extra = self._origins.headers(headers)
+        return ready(replace(answer, headers=(*answer.headers, *extra)) if extra else answer)
+
+    def _frame_at_once(self, scope: Scope, headers: Headers, target: Target) -> Answer | None:
+        if target.form != "studies/series/instances/frames" or len(target.frames) != 1:
+            return None
+        reader = self._readers.reader_of(scope, headers)
+        if reader.system is not None and not reader.system.may_retrieve:
+            return None
+        view = self._readers.kept_view(reader)
+        if view is None:
+            return None
+        named = target.study_uid, target.series_uid, target.sop_instance_uid
+        instance = self._retriever.known_instance(view, *named)
+        if instance is None or instance.pixels is None:
+            return None
+        return self._frames.at_once(view, instance, target.frames[0], asked(scope, headers, ""))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request."""

@@ -11,7 +11,7 @@ from samsyn.dicom.transfer_syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE, find
 from samsyn.endpoints.dicomweb.answers import Answer, new_boundary, not_modified, plain_refusal
 from samsyn.endpoints.dicomweb.asked import Asked, entity_tag
 from samsyn.endpoints.dicomweb.negotiation import Offer, choose
-from samsyn.endpoints.dicomweb.parts import Content, content_of, single_part
+from samsyn.endpoints.dicomweb.parts import Content, content_of, single_part, whole_part
 from samsyn.errors import NotFound, NotSupported
 from samsyn.model.imaging import StoredInstance
 from samsyn.render.words import DecodedFrame
@@ -36,6 +36,25 @@ class Frames:
         self._gatekeeper = gatekeeper
         self._retriever = retriever
         self._decoding = decoding
+
+    def at_once(self, view: View, instance: StoredInstance, number: int, asked: Asked) -> Answer | None:
+        """What `retrieve` answers for one native frame that is at hand, of a study whose opening is written down; None
+        = ask it."""
+        if asked.if_none_match or asked.range or not 1 <= number <= frame_count(instance):
+            return None
+        offers = offers_of(instance.transfer_syntax_uid)
+        chosen = choose(asked.accepted, offers, single=True)
+        if chosen is None or chosen[0] != offers[0] or instance.transfer_syntax_uid == EXPLICIT_BIG:
+            return None
+        if not self._gatekeeper.is_recorded(view, instance.study_uid, "images"):
+            return None
+        frame = self._retriever.frame_at_hand(view, instance, number)
+        if frame is None:
+            return None
+        offer, multipart = chosen
+        kind = f"{offer.kind}; transfer-syntax={offer.transfer_syntax}"
+        tag = entity_tag(view, "frames", instance.sha256, (number,), kind, multipart, weak=multipart)
+        return _one_part(frame, offer, kind, tag) if multipart else whole_part((frame,), kind.encode(), tag)
 
     async def retrieve(
         self, view: View, instance: StoredInstance, numbers: tuple[int, ...], asked: Asked
@@ -68,11 +87,10 @@ class Frames:
             return await single_part(asked, content, kind.encode(), tag)
         first = await self._frame(view, instance, numbers[0], offer)
         await self._gatekeeper.record_opening(view, instance.study_uid, "images")
+        if len(numbers) == 1:
+            return _one_part(first, offer, kind, tag)
         boundary = new_boundary()
         content_type = f'multipart/related; type="{offer.kind}"; boundary={boundary}'.encode()
-        if len(numbers) == 1:
-            parts = (part_head(boundary, kind, first=True), first, closing(boundary))
-            return Answer(200, parts, content_type, tag=tag)
         body = self._parts(view, instance, numbers, offer, first, boundary, kind)
         return Answer(200, body, content_type, tag=tag)
 
@@ -134,6 +152,14 @@ def frame_count(instance: StoredInstance) -> int:
     if instance.pixels is None or (syntax is not None and syntax.video):
         return 1
     return max(instance.pixels.frames, 1)
+
+
+def _one_part(frame: bytes | memoryview, offer: Offer, kind: str, tag: bytes) -> Answer:
+    boundary = new_boundary()
+    parts = (part_head(boundary, kind, first=True), frame, closing(boundary))
+    return Answer(
+        200, parts, f'multipart/related; type="{offer.kind}"; boundary={boundary}'.encode(), tag=tag
+    )
 
 
 def _unacceptable(offers: tuple[Offer, ...]) -> str:

@@ -33,6 +33,11 @@ def content_of(data: bytes) -> Content:
     return Content(len(data), lambda: part(0, len(data)), part)
 
 
+def whole_part(pieces: tuple[bytes | memoryview, ...], media_type: bytes, tag: bytes) -> Answer:
+    """A representation as one part to who asks for all of it."""
+    return Answer(200, pieces, media_type, (_ACCEPT_RANGES,), tag=tag)
+
+
 async def single_part(
     asked: Asked,
     content: Content,

@@ -85,6 +85,12 @@ class Readers:
             )
         return await self._own_view(reader)
 
+    def kept_view(self, reader: Reader) -> View | None:
+        """What `view_of_study` answers, where that is known already and names no study; None = ask it."""
+        if reader.with_rejected or (reader.subject.kind is SubjectKind.STAFF and reader.by_token):
+            return None
+        return self._gatekeeper.kept_view(reader.subject, self._own_keys(reader.subject))
+
     async def view_of_search(self, reader: Reader, patient_id: str, study_uid: str) -> View:
         """The View for a search. Staff read about one person at a time: with a token the one that the query
         names by PatientID or StudyInstanceUID, in a browser session the one whose page is open.
@@ -104,9 +110,11 @@ class Readers:
 
     async def _own_view(self, reader: Reader) -> View:
         """The View that follows from who asks, without a person being named."""
-        subject = reader.subject
+        return await self._open(reader, self._own_keys(reader.subject))
+
+    def _own_keys(self, subject: Subject) -> frozenset[int] | None:
         if subject.kind is SubjectKind.SYSTEM:
-            return await self._open(reader, None)
+            return None
         key = (
             subject.patient_key
             if subject.kind is SubjectKind.PATIENT
@@ -114,7 +122,7 @@ class Readers:
         )
         if key is None:
             raise NotFound
-        return await self._open(reader, frozenset({key}))
+        return frozenset({key})
 
     async def _open(self, reader: Reader, keys: frozenset[int] | None) -> View:
         return await self._gatekeeper.open_view(reader.subject, keys, with_rejected=reader.with_rejected)

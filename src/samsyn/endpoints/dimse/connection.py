@@ -4,13 +4,15 @@ import asyncio
 import logging
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from samsyn import limits
 from samsyn.endpoints.dimse.budget import Budget
 from samsyn.endpoints.dimse.link import Link
 from samsyn.errors import Conflict, OutOfResources
+from samsyn.exchange.one_ahead import Answered
 from samsyn.exchange.security import certificate_hsa_id
 from samsyn.exchange.transport import AssociationTransport
 from samsyn.ingest.arriving import LargeArrival
@@ -88,8 +90,8 @@ class Connection(AssociationTransport):
         self.idle = asyncio.Event()
         """Set while no request of the peer is being answered."""
         self.idle.set()
-        self._own_requests: dict[int, tuple[float, asyncio.Future[Message | None]]] = {}
-        """Until when the peer has time, and who waits for the answer."""
+        self._own_requests: dict[int, tuple[float, Answered]] = {}
+        """Until when the peer has time, and who hears the answer."""
         self._sub_id = 0
         self._queued_bytes = 0
         self.address = ""
@@ -184,13 +186,26 @@ class Connection(AssociationTransport):
         self, context_id: int, request: Request, data: bytes | memoryview | StreamedData
     ) -> Message | None:
         answer: asyncio.Future[Message | None] = self._loop.create_future()
-        allowed_s = limits.MESSAGE_TIMEOUT_S + len(data) / limits.SLOWEST_TRANSFER_BYTES_PER_S
-        self._own_requests[request.message_id] = self._loop.time() + allowed_s, answer
+        self._expect(request.message_id, len(data), partial(_resolve, answer))
         try:
             await self.send(context_id, request, data)
             return None if self.is_gone else await answer
         finally:
-            del self._own_requests[request.message_id]
+            self._own_requests.pop(request.message_id, None)
+
+    def post(self, message_id: int, pieces: Sequence[bytes | memoryview], answered: Answered) -> None:
+        """See Line."""
+        if self.is_gone:
+            answered(None)
+            return
+        self._queued_bytes = 0
+        self._expect(message_id, sum(map(len, pieces)), answered)
+        self.association.upper.send(pieces)
+        self.flush()
+
+    def _expect(self, message_id: int, size: int, answered: Answered) -> None:
+        allowed_s = limits.MESSAGE_TIMEOUT_S + size / limits.SLOWEST_TRANSFER_BYTES_PER_S
+        self._own_requests[message_id] = self._loop.time() + allowed_s, answered
 
     # -- what the door tells
 
@@ -324,10 +339,9 @@ class Connection(AssociationTransport):
                 self._cancelled.add(command.message_id)
             return
         if isinstance(command, Response):
-            waiting = self._own_requests.get(command.message_id)
+            waiting = self._own_requests.pop(command.message_id, None)
             if waiting is not None:
-                if not waiting[1].done():
-                    waiting[1].set_result(message)
+                waiting[1](message)
             else:
                 self.association.abort("a response that nobody asked for")
             return
@@ -465,9 +479,8 @@ class Connection(AssociationTransport):
 
     def _give_up(self) -> None:
         """Nothing can be answered any more: whoever waits is told, what waits is dropped."""
-        for _, waiting in self._own_requests.values():
-            if not waiting.done():
-                waiting.set_result(None)
+        while self._own_requests:
+            self._own_requests.popitem()[1][1](None)
         while self._waiting:
             self._let_go(self._waiting.popleft())
 
@@ -475,3 +488,8 @@ class Connection(AssociationTransport):
         self._door.budget.give_back(message.reserved_bytes)
         if message.spilled is not None:
             message.spilled.drop()
+
+
+def _resolve(answer: "asyncio.Future[Message | None]", message: Message | None) -> None:
+    if not answer.done():
+        answer.set_result(message)

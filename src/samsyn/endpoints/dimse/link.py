@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+from samsyn.exchange.one_ahead import Line
 from samsyn.model.streamed import StreamedData
 from samsyn.providers.connections import System
 from samsyn.wire.assembly import AgreedContext, Message
 from samsyn.wire.dimse import Command, StoreRequest
 
 
-class Link(Protocol):
+class Link(Line, Protocol):
     """An established association with a known system."""
 
     @property
@@ -52,6 +53,3 @@ class Link(Protocol):
         The peer is gone too when it does not answer within limits.MESSAGE_TIMEOUT_S, a second longer for each
         limits.SLOWEST_TRANSFER_BYTES_PER_S, or when a streamed object could not be given to its end.
         """
-
-    def new_message_id(self) -> int:
-        """A message id for a sub-operation."""

@@ -26,9 +26,11 @@ from samsyn.errors import (
     SamsynError,
 )
 from samsyn.exchange.forms import form_for, in_form, proposals
+from samsyn.exchange.one_ahead import OneAhead, Told, fits
 from samsyn.exchange.pool import AssociationPool
 from samsyn.exchange.scu import Requestor
 from samsyn.model.imaging import StoredInstance
+from samsyn.model.streamed import StreamedData
 from samsyn.providers.connections import Connections, Destination
 from samsyn.render.transcoding import Transcoder
 from samsyn.retrieve.read_ahead import ReadAhead
@@ -69,21 +71,41 @@ class Retrieval:
         }
         progress = Progress(len(instances))
         loop = asyncio.get_running_loop()
+
+        def told(instance: StoredInstance, answer: Message | None) -> bool:
+            if answer is None:
+                return False
+            progress.count(instance, _outcome(answer))
+            if progress.is_due(loop.time()):
+                link.queue(message.context_id, _get_response(request, status.PENDING, progress))
+            return not link.is_cancelled(request.message_id)
+
+        run = OneAhead(link, told)
         async with self._places, ReadAhead(self._retriever, view, instances) as ahead:
             for instance in instances:
-                if link.is_cancelled(request.message_id):
+                if run.is_over or link.is_cancelled(request.message_id):
                     break
                 transfer_syntax = form_for(instance, taken)
                 if transfer_syntax is None:
                     progress.fail(instance, "no context for class and transfer syntax of an object")
-                else:
-                    context_id = taken[instance.sop_class_uid, transfer_syntax]
-                    await self._sub_store(link, view, context_id, transfer_syntax, instance, ahead, progress)
-                if link.is_gone:
-                    return
-                if progress.is_due(loop.time()):
-                    link.queue(message.context_id, _get_response(request, status.PENDING, progress))
-        await self._finish(link, message, request, progress)
+                    continue
+                context_id = taken[instance.sop_class_uid, transfer_syntax]
+                try:
+                    stored = await ahead.leaving(instance)
+                    data = await in_form(stored, instance, transfer_syntax, self._transcoder, view)
+                except (BadInput, DamagedData, LimitExceeded, NotFound, NotSupported) as error:
+                    progress.fail(instance, comment(error))
+                    continue
+                store = StoreRequest(link.new_message_id(), instance.sop_class_uid, instance.sop_instance_uid)
+                if not isinstance(data, StreamedData) and fits(data):
+                    await run.send(instance, context_id, store, data)
+                    continue
+                await run.finish()
+                if not run.is_over:
+                    told(instance, await link.store(context_id, store, data))
+            await run.finish()
+        if not link.is_gone:
+            await self._finish(link, message, request, progress)
 
     async def move(self, link: Link, message: Message, request: MoveRequest) -> None:
         """C-MOVE: every object as a C-STORE to the destination, then the final status."""
@@ -147,31 +169,6 @@ class Retrieval:
         studies = await self._finder.find(view, query)
         return [str(study[STUDY_INSTANCE_UID][1][0]) for study in studies]
 
-    async def _sub_store(
-        self,
-        link: Link,
-        view: View,
-        context_id: int,
-        transfer_syntax: str,
-        instance: StoredInstance,
-        ahead: ReadAhead,
-        progress: Progress,
-    ) -> None:
-        try:
-            stored = await ahead.leaving(instance)
-            data = await in_form(stored, instance, transfer_syntax, self._transcoder, view)
-        except (BadInput, DamagedData, LimitExceeded, NotFound, NotSupported) as error:
-            progress.fail(instance, comment(error))
-            return
-        request = StoreRequest(link.new_message_id(), instance.sop_class_uid, instance.sop_instance_uid)
-        answer = await link.store(context_id, request, data)
-        if answer is None:
-            return
-        command = answer.command
-        progress.count(
-            instance, command.status if isinstance(command, StoreResponse) else status.PROCESSING_FAILURE
-        )
-
     async def _send_all(
         self,
         link: Link,
@@ -189,19 +186,35 @@ class Retrieval:
             for lost in instances:
                 progress.fail(lost, comment(error))
             return
+        left = {instance.sop_instance_uid: instance for instance in instances}
+
+        def told(instance: StoredInstance, answer: Message | None) -> bool:
+            if answer is None:
+                return False
+            del left[instance.sop_instance_uid]
+            progress.count(instance, _outcome(answer))
+            return not link.is_cancelled(request.message_id)
+
         loop = asyncio.get_running_loop()
-        async with requestor, ReadAhead(self._retriever, view, instances) as ahead:
-            for position, instance in enumerate(instances):
-                if link.is_cancelled(request.message_id):
-                    return
-                try:
-                    await self._send_one(requestor, link, view, request, instance, ahead, progress)
-                except OutOfResources as error:
-                    for lost in instances[position:]:
-                        progress.fail(lost, comment(error))
-                    return
-                if progress.is_due(loop.time()):
-                    await link.send(message.context_id, _move_response(request, status.PENDING, progress))
+        run = OneAhead(requestor, told)
+        try:
+            async with requestor, ReadAhead(self._retriever, view, instances) as ahead:
+                for instance in instances:
+                    if run.is_over or link.is_cancelled(request.message_id):
+                        break
+                    try:
+                        await self._send_one(requestor, link, view, request, instance, ahead, run, told)
+                    except (BadInput, DamagedData, LimitExceeded, NotFound, NotSupported) as error:
+                        del left[instance.sop_instance_uid]
+                        progress.fail(instance, comment(error))
+                    if progress.is_due(loop.time()):
+                        await link.send(message.context_id, _move_response(request, status.PENDING, progress))
+                await run.finish()
+                if run.is_over and not link.is_cancelled(request.message_id):
+                    raise OutOfResources("the peer ended the association, or did not answer in time")
+        except OutOfResources as error:
+            for lost in left.values():
+                progress.fail(lost, comment(error))
 
     async def _send_one(
         self,
@@ -211,27 +224,26 @@ class Retrieval:
         request: MoveRequest,
         instance: StoredInstance,
         ahead: ReadAhead,
-        progress: Progress,
+        run: OneAhead,
+        told: Told,
     ) -> None:
         agreed = requestor.association.contexts.values()
         transfer_syntax = form_for(
             instance, {(each.abstract_syntax, each.transfer_syntax) for each in agreed}
         )
-        try:
-            if transfer_syntax is None:
-                raise NotSupported("the destination takes no form of an object")
-            stored = await ahead.leaving(instance)
-            answer = await requestor.store(
-                transfer_syntax,
-                instance.sop_class_uid,
-                instance.sop_instance_uid,
-                await in_form(stored, instance, transfer_syntax, self._transcoder, view),
-                (link.system.sender.name, request.message_id),
-            )
-        except (BadInput, DamagedData, LimitExceeded, NotFound, NotSupported) as error:
-            progress.fail(instance, comment(error))
-        else:
-            progress.count(instance, answer.status)
+        if transfer_syntax is None:
+            raise NotSupported("the destination takes no form of an object")
+        stored = await ahead.leaving(instance)
+        data = await in_form(stored, instance, transfer_syntax, self._transcoder, view)
+        originator = link.system.sender.name, request.message_id
+        store = requestor.store_request(instance.sop_class_uid, instance.sop_instance_uid, originator)
+        context_id = requestor.context_for(instance.sop_class_uid, transfer_syntax)
+        if not isinstance(data, StreamedData) and fits(data):
+            await run.send(instance, context_id, store, data)
+            return
+        await run.finish()
+        if not run.is_over:
+            told(instance, await requestor.call(context_id, store, data))
 
     async def _finish(
         self, link: Link, message: Message, request: GetRequest | MoveRequest, progress: Progress
@@ -248,6 +260,11 @@ class Retrieval:
             await link.send(message.context_id, _get_response(request, code, progress), data)
         else:
             await link.send(message.context_id, _move_response(request, code, progress), data)
+
+
+def _outcome(answer: Message) -> int:
+    command = answer.command
+    return command.status if isinstance(command, StoreResponse) else status.PROCESSING_FAILURE
 
 
 def _counts(progress: Progress, is_pending: bool) -> tuple[int | None, int, int, int]:

@@ -85,20 +85,25 @@ _ESCAPED: Final = MappingProxyType({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"':
 
 def without_empty(resource: Resource) -> Resource:
     """FHIR knows no empty lists, objects or strings, at any depth."""
-    kept = {key: _kept(value) for key, value in resource.items()}
-    return {key: value for key, value in kept.items() if not _is_empty(value)}
+    # It is asked for every part of everything that is told: a third of an answer's time, with one look at each value.
+    kept = {}
+    for key, value in resource.items():
+        part = _kept(value)
+        if part is not None:
+            kept[key] = part
+    return kept
 
 
 def _kept(value: Any) -> Any:
-    if isinstance(value, dict | MappingProxyType):
-        return without_empty(dict(value))
-    if isinstance(value, list):
-        return [part for part in map(_kept, value) if not _is_empty(part)]
+    """The value without what is empty in it; None = it is empty itself."""
+    kind = type(value)
+    if kind is str:
+        return value if value and not value.isspace() else None
+    if kind is dict or kind is MappingProxyType:
+        return without_empty(value) or None
+    if kind is list:
+        return [part for part in map(_kept, value) if part is not None] or None
     return value
-
-
-def _is_empty(value: Any) -> bool:
-    return value is None or value in ([], {}) or (isinstance(value, str) and not value.strip())
 
 
 def day(text: str) -> str:

@@ -42,6 +42,8 @@ _TEXTS: Final = {
     "Provenance": ("report",),
 }
 """What is opened, in the audit journal's words, when a resource of the kind is given out."""
+_OF_THE_PERSON: Final = frozenset({"Patient", "Consent"})
+"""Kinds that belong to no examination."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +98,29 @@ class Compartment:
     async def of(self, kind: str) -> list[Held]:
         """The resources of one kind, the newest examination first."""
         if kind not in self._made:
-            made = [held.versioned() for held in await self._make(kind)]
-            self._made[kind] = made if self._keeps is None else _kept(made, kind, self._keeps)
+            self._made[kind] = self._left(kind, [held.versioned() for held in await self._make(kind)])
         return self._made[kind]
 
     async def find(self, kind: str, identity: str) -> Held:
         """One of them; NotFound when it is absent or hidden, which look alike."""
-        for held in await self.of(kind):
-            if held.resource["id"] == identity:
-                return held
-        raise NotFound
+        if kind in _OF_THE_PERSON or kind in self._made:
+            found = [each for each in await self.of(kind) if each.resource["id"] == identity]
+        else:
+            found = self._left(kind, await self._first(kind, identity))
+        if not found:
+            raise NotFound
+        return found[0]
+
+    async def _first(self, kind: str, identity: str) -> list[Held]:
+        """The one of that id, without making those of older examinations."""
+        for examination in self.examinations:
+            for held in await self._made_of(kind, examination):
+                if held.resource["id"] == identity:
+                    return [held.versioned()]
+        return []
+
+    def _left(self, kind: str, made: list[Held]) -> list[Held]:
+        return made if self._keeps is None else _kept(made, kind, self._keeps)
 
     async def _make(self, kind: str) -> list[Held]:
         if kind == "Patient":
@@ -114,25 +129,28 @@ class Compartment:
         if kind == "Consent":
             shown = registers_shown(self.view.standings)
             return [Held((each,), None) for each in consents.consents(self.handle, shown, self._owner_name)]
-        found: list[Held] = []
+        found: dict[str, Held] = {}
         for examination in self.examinations:
-            match kind:
-                case "ServiceRequest":
-                    made = self._referrals(examination)
-                case "ImagingStudy":
-                    made = [await self._study(examination, each) for each in examination.studies]
-                case "DiagnosticReport":
-                    made = await self._reports(examination)
-                case "Observation":
-                    made = await self._observations(examination)
-                case "DocumentReference":
-                    made = await self._documents(examination)
-                case "PractitionerRole":
-                    made = self._roles(examination)
-                case _:
-                    made = self._provenances(examination)
-            found += made
-        return list({held.resource["id"]: held for held in found}.values())
+            for held in await self._made_of(kind, examination):
+                found.setdefault(held.resource["id"], held)
+        return list(found.values())
+
+    async def _made_of(self, kind: str, examination: Examination) -> list[Held]:
+        match kind:
+            case "ServiceRequest":
+                return self._referrals(examination)
+            case "ImagingStudy":
+                return [await self._study(examination, each) for each in examination.studies]
+            case "DiagnosticReport":
+                return await self._reports(examination)
+            case "Observation":
+                return await self._observations(examination)
+            case "DocumentReference":
+                return await self._documents(examination)
+            case "PractitionerRole":
+                return self._roles(examination)
+            case _:
+                return self._provenances(examination)
 
     def _referrals(self, examination: Examination) -> list[Held]:
         return [

@@ -45,16 +45,30 @@ class PreferredProtocol(HttpToolsProtocol):
         """See asyncio.Protocol."""
         super().connection_made(transport)
         self._gathering = Gathering(transport)
+        self._app_at_once = getattr(self.config.app, "at_once", None)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Where uvicorn begins a request: the door is told that it may answer in one piece, but for HEAD, and in
         pieces."""
         extensions: Any = {PIECES: {}}
         if cycle.scope["method"] != "HEAD":
-            extensions[whole_answer.EXTENSION] = WholeAnswer(cycle, self._gathering)
+            whole = WholeAnswer(cycle, self._gathering)
+            if cycle.scope["method"] == "GET" and self._answered_at_once(cycle, whole):
+                return
+            extensions[whole_answer.EXTENSION] = whole
         cycle.scope["extensions"] = extensions
         cycle.transport = cast(asyncio.Transport, _Writing(self.transport, self._gathering))
         super()._start_asgi_task(cycle, app)
+
+    def _answered_at_once(self, cycle: RequestResponseCycle, whole: WholeAnswer) -> bool:
+        """Answers without a task where the application can; not behind answers that wait for the peer, and not to who
+        has sent more requests ahead, which would be answered one inside the other."""
+        if self._app_at_once is None or self.flow.write_paused or self.pipeline:
+            return False
+        ready = self._app_at_once(cycle.scope)
+        if ready is not None:
+            whole.now(*ready)
+        return ready is not None
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""

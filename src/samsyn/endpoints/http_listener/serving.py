@@ -4,21 +4,33 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from samsyn.errors import ConfigurationError
+from samsyn.wire.whole_answer import AnswersAtOnce, Ready
+
+
+class Dicomweb(AnswersAtOnce, Protocol):
+    """The door of DICOMweb."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
 
 
 class Front:
     """Parts DICOMweb, whose requests are many and small, from everything else before any router runs."""
 
-    def __init__(self, dicomweb_prefix: str, dicomweb: ASGIApp, everything_else: ASGIApp) -> None:
+    def __init__(self, dicomweb_prefix: str, dicomweb: Dicomweb, everything_else: ASGIApp) -> None:
         self._beginning = f"{dicomweb_prefix}/"
         self._dicomweb = dicomweb
         self._everything_else = everything_else
+
+    def at_once(self, scope: Scope) -> Ready | None:
+        """See AnswersAtOnce."""
+        return self._dicomweb.at_once(scope) if scope["path"].startswith(self._beginning) else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""

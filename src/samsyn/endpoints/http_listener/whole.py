@@ -18,12 +18,18 @@ class WholeAnswer:
         self._gathering = gathering
 
     async def __call__(
-        self, status: int, headers: Sequence[tuple[bytes, bytes]], pieces: Sequence[bytes]
+        self, status: int, headers: Sequence[tuple[bytes, bytes]], pieces: Sequence[bytes | memoryview]
     ) -> None:
         """As RequestResponseCycle.send for an answer's head and its body."""
+        if self._cycle.flow.write_paused and not self._cycle.disconnected:
+            await self._cycle.flow.drain()
+        self.now(status, headers, pieces)
+
+    def now(
+        self, status: int, headers: Sequence[tuple[bytes, bytes]], pieces: Sequence[bytes | memoryview]
+    ) -> None:
+        """The same without waiting until the peer has taken what was written before."""
         cycle = self._cycle
-        if cycle.flow.write_paused and not cycle.disconnected:
-            await cycle.flow.drain()
         if cycle.disconnected:
             return
         if cycle.response_started:

@@ -12,7 +12,6 @@ import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Final, TypeVar
 
@@ -44,8 +43,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _MD5_CHARACTERS: Final = 32
-_HASHING: Final = 2
-"""Puts at the same time whose MD5 is made beside them: the journal's, and one of upkeep."""
 _STATUS: Final = re.compile(r"status code: (\d{3})")
 _PROBE: Final = "probe/put-if-absent"
 
@@ -79,7 +76,6 @@ class S3Objects:
         self._store = self._client(timeout_s, limits.OBJECT_STALL_S)
         self._for_large: dict[int, S3Store] = {}
         """By the most bytes that the deadline is for."""
-        self._hashing = ThreadPoolExecutor(_HASHING, thread_name_prefix="object-hashes")
 
     def _client(self, timeout_s: float, stall_s: float) -> S3Store:
         """`stall_s`: how long no byte of an answer may come. It counts from a request's first byte on, so that
@@ -131,20 +127,16 @@ class S3Objects:
         if size > limits.MAX_OBJECT_BYTES:
             raise LimitExceeded("MAX_OBJECT_BYTES")
         store, path = self._for_bytes(size), self._path(name)
-        # While the object is on its way; the interpreter's lock is held by neither.
-        told = self._hashing.submit(_md5, pieces)
         try:
             put = _asked(lambda: obstore.put(store, path, iter(pieces), mode="create", use_multipart=False))
         except _Taken:
             if self._holds(name, pieces, size):
                 return
             raise Conflict(f"object {name} holds other bytes") from None
-        finally:
-            md5 = told.result()  # nobody else looks at the pieces when this has ended
         if put is None:
             raise StoreFailed("objects: the bucket is not there")
         etag = (put["e_tag"] or "").strip('"').lower()
-        looks_damaged = len(etag) == _MD5_CHARACTERS and etag != md5
+        looks_damaged = len(etag) == _MD5_CHARACTERS and etag != _md5(pieces)
         if looks_damaged and not self._holds(
             name, pieces, size
         ):  # under encryption the tag is no MD5, and all is well
@@ -222,7 +214,6 @@ class S3Objects:
 
     def close(self) -> None:
         """Connections end with the object."""
-        self._hashing.shutdown()
 
     def _path(self, name: str) -> str:
         return self._prefix + checked(name)

@@ -51,6 +51,8 @@ class PostgresIndex:
         self._helper = ThreadPoolExecutor(1, thread_name_prefix="index-helper")
         self._is_away = False
         self._audit_partition = 0
+        self._noted: tuple[Reached, str] | None = None
+        """What this process noted last, and how the row says it; it is true until another node notes something."""
 
     async def _connect(self, schema: str, *, reads_only: bool, holds: bool = False) -> asyncpg.Connection:
         settings = {
@@ -166,9 +168,17 @@ class PostgresIndex:
         return self._reached(connection, "")
 
     def begin(self, connection: IndexConnection, known: Reached) -> Reached:
-        """Opens a transaction; until its end every other node waits at this place."""
-        connection.execute("BEGIN")
-        found = self._reached(connection, " FOR UPDATE")
+        """Opens a transaction; until its end every other node waits at this place.
+
+        As long as no other node has written, whether the row is as this one left it is asked in the same message.
+        """
+        noted = self._noted
+        if noted is not None and isinstance(connection, PostgresConnection):
+            is_known = connection.begin_with(f"SELECT 1 FROM cluster_state WHERE {noted[1]} FOR UPDATE") == 1
+            found = noted[0] if is_known else self._reached(connection, " FOR UPDATE")
+        else:
+            connection.execute("BEGIN")
+            found = self._reached(connection, " FOR UPDATE")
         wanted = found.keys.get("audit", 0) // AUDIT_PARTITION_ENTRIES + 1
         while self._audit_partition < wanted:
             connection.execute(ddl.audit_partition(self._audit_partition + 1))
@@ -193,10 +203,10 @@ class PostgresIndex:
         keys, time, told = map(
             _literal, (orjson.dumps(reached.keys).decode(), reached.time, orjson.dumps(places).decode())
         )
-        connection.commit_with(
-            f"UPDATE cluster_state SET sequence = {reached.sequence:d}, keys = {keys}, time = {time},"
-            f" places = {told}"
-        )
+        row = (f"sequence = {reached.sequence:d}", f"keys = {keys}", f"time = {time}", f"places = {told}")
+        self._noted = None  # an answer that is lost may mean either
+        connection.commit_with(f"UPDATE cluster_state SET {', '.join(row)}")
+        self._noted, self._places = (reached, " AND ".join(row)), places
 
     def tidy(self) -> None:
         """Looks whether the database is back; the rest it does by itself."""
@@ -218,7 +228,7 @@ class PostgresIndex:
         connection = PostgresConnection(
             lambda: self._connect(fresh, reads_only=False), self._helper, objects, self._told
         )
-        self._audit_partition = 0
+        self._audit_partition, self._noted = 0, None
         try:
             if not connection.execute(f"SELECT pg_try_advisory_lock({_lock_of(self._schema)})").fetchone()[0]:
                 raise ConfigurationError(

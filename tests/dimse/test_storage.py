@@ -1,5 +1,7 @@
 """C-STORE and C-ECHO at the door: success is a promise, every refusal has its own status and costs little."""
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import pytest
 from samsyn import limits
 from samsyn.errors import NotAllowed, NotSupported
 from samsyn.store import writer
+from samsyn.store.journal import Journal
 from samsyn.store.writer import Writer
 from samsyn.wire import dimse, pdu
 from samsyn.wire.assembly import encode_message
@@ -97,7 +100,7 @@ async def test_a_fault_of_our_own_in_one_object_costs_neither_the_association_no
 
     async with await stage.connect() as requestor:
         with monkeypatch.context() as patch:
-            patch.setattr(stage.door._storage._intake, "receive_at_once", stumbles)
+            patch.setattr(stage.door._storage._intake, "receive_soon", stumbles)
             assert (await store(requestor, image())).status == 0
         assert (await store(requestor, image(SOPInstanceUID="2.25.101"))).status == 0
     assert stage.door.budget.left_bytes == limits.MAX_ARRIVING_BYTES
@@ -238,6 +241,61 @@ async def test_store_requests_sent_without_waiting_are_answered_in_order(stage: 
     peer.writer.write(pdu.encode_control(pdu.ReleaseRequest()))
     assert await peer.pdu() == pdu.encode_control(pdu.ReleaseResponse())
     peer.close()
+
+
+async def test_whoever_releases_behind_his_last_object_is_answered_for_both(stage: Stage) -> None:
+    peer = await RawPeer.open(stage.door.port)
+    await peer.associate()
+    echo = encode_message(3, dimse.EchoRequest(2), None, 16384)
+    sent = encode_message(1, dimse.StoreRequest(1, CT, image().SOPInstanceUID), encoded(image()), 16384)
+    peer.writer.write(sent + echo + sent + pdu.encode_control(pdu.ReleaseRequest()))
+    for kind in (dimse.StoreResponse, dimse.EchoResponse, dimse.StoreResponse):
+        (value,) = pdu.decode_p_data((await peer.pdu())[6:]).values
+        command, _ = dimse.decode_command(value.fragment)
+        assert isinstance(command, kind)
+        assert command.status == 0
+    assert await peer.pdu() == pdu.encode_control(pdu.ReleaseResponse())
+    peer.close()
+    assert stage.door.budget.left_bytes == limits.MAX_ARRIVING_BYTES
+
+
+async def test_an_object_that_the_writer_refuses_is_told_so_and_the_next_one_is_taken(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with await stage.connect() as requestor, await stage.connect() as other:
+        assert (await store(other, image(SOPInstanceUID="2.25.99"))).status == 0
+        with monkeypatch.context() as full:
+            full.setattr(Journal, "free_bytes", lambda self: 1_000)
+            refused = await asyncio.gather(store(requestor, image()), store(other, image()))
+            assert [answer.status for answer in refused] == [0xA700, 0xA700]
+            assert all("full" in answer.error_comment for answer in refused)
+        assert (await store(requestor, image())).status == 0
+    assert stage.rows("SELECT COUNT(*) FROM instance") == [(2,)]
+    assert stage.door.budget.left_bytes == limits.MAX_ARRIVING_BYTES
+
+
+async def test_a_peer_that_goes_before_its_object_is_durable_leaves_nothing_open(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, append = threading.Event(), Journal.append
+
+    def waiting(self: Journal, parts: Any) -> None:
+        slow.wait(5)
+        append(self, parts)
+
+    monkeypatch.setattr(Journal, "append", waiting)
+    peer = await RawPeer.open(stage.door.port)
+    await peer.associate()
+    peer.writer.write(
+        encode_message(1, dimse.StoreRequest(1, CT, image().SOPInstanceUID), encoded(image()), 16384)
+    )
+    await stage.until(lambda: stage.door._answering == 1)
+    peer.close()
+    await stage.until(lambda: stage.door.open_associations == 0)
+    slow.set()
+    await stage.until(lambda: stage.rows("SELECT COUNT(*) FROM instance") == [(1,)])
+    await stage.until(lambda: stage.door._answering == 0)
+    assert stage.door.budget.left_bytes == limits.MAX_ARRIVING_BYTES
 
 
 async def test_an_object_over_the_memory_limit_is_refused_and_the_association_lives(

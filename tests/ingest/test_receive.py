@@ -203,3 +203,19 @@ async def test_a_restart_finds_everything_again(tmp_path: Path) -> None:
     assert again.rows("SELECT * FROM instance ORDER BY sop_uid") + again.rows("SELECT * FROM study") == before
     assert await journal.verify(again.store) is None
     again.store.close()
+
+
+async def test_what_differs_between_connections_is_compared_on_each_of_them(house: House) -> None:
+    for number in range(30):
+        for source in ("1", "2", "3"):
+            study = f"2.25.{source * 9}"
+            made = data_set(
+                SOPInstanceUID=f"{study}.{100 + number}",
+                StudyInstanceUID=study,
+                SeriesInstanceUID=f"{study}.1",
+            )
+            await house.send(made, source=source)
+    known = {key[1]: alike for key, alike in house.intake._alike.items()}
+    for source in ("1", "2", "3"):
+        fixed = {tag: raw for run in known[source].runs.values() for tag, raw in run.fixed.items()}
+        assert bytes(fixed[0x0020000D]).startswith(f"2.25.{source * 9}".encode())

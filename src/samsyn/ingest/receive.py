@@ -44,6 +44,7 @@ from samsyn.store.blank import blank
 from samsyn.store.spool import SpooledBody
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
+from samsyn.store.writer import Committed
 
 _SMALL_BYTES = 2 * limits.MIB
 _LOOK_UP: Final = (
@@ -56,7 +57,7 @@ _LOOK_UP: Final = (
 )
 _NOTED_VISITS = 20_000
 _KNOWN_HEADERS: Final = 64
-"""Sessions with a kind of object whose headers are known, at most 0.4 MiB each (`Alike`)."""
+"""Connections with a kind of object whose headers are known, at most 0.4 MiB each (`Alike`)."""
 _Compared: TypeAlias = tuple[str, PatientIdentifier, Demographics]
 """Study, whose it is said to be, and what the header says about the person."""
 _BURST_RATE = 50
@@ -76,6 +77,8 @@ class Arrival:
     sop_class_uid: str = ""
     sop_instance_uid: str = ""
     study_uid: str = ""
+    source: str = ""
+    """What comes by one connection is most alike (`dicom.alike`): its name; "" = unknown."""
     decided: PatientIdentifier | None = None
     """Whose it is by a steward's decision, whatever the header says; None = what the header says."""
 
@@ -90,8 +93,8 @@ class Intake:
         self._clock = clock
         self._noted: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._compared: OrderedDict[_Compared, None] = OrderedDict()
-        self._alike: OrderedDict[tuple[str, str], Alike] = OrderedDict()
-        self._habits: OrderedDict[tuple[str, str], Habits] = OrderedDict()
+        self._alike: OrderedDict[tuple[str, str, str], Alike] = OrderedDict()
+        self._habits: OrderedDict[tuple[str, str, str], Habits] = OrderedDict()
         self.stored = 0
         self.held = 0
         self.repeated = 0
@@ -148,32 +151,38 @@ class Intake:
             return compared
 
         committed = await self._store.commit(decide, data, ahead, arrival.session_id)
-        receipt = committed.receipt
-        if committed.value is not None:
-            self._remember(committed.value)
-        self._count(receipt, arrival.session_id, summary.study_uid)
-        return receipt, summary
+        return self._filed(committed, arrival.session_id, summary.study_uid), summary
 
-    def receive_at_once(self, arrival: Arrival, data: bytes | bytearray) -> Receipt | None:
-        """As `receive`, while the caller waits; for a sender who sends nothing more before it is answered.
-
-        None: not now, see Writer.goes_at_once; nothing is done then, nor when this raises.
+    def receive_soon(
+        self, arrival: Arrival, data: bytes | bytearray, done: Callable[[Receipt | BaseException], None]
+    ) -> Receipt | bool:
+        """As `receive` without a task. A Receipt: it is durable already, since its sender comes alone (see
+        Writer.goes_at_once). True: `done` is told on this loop what `receive` would return or raise. False: it takes
+        longer than the loop may wait. Nothing is done then, nor when this raises.
         """
-        if not self._store.goes_at_once(arrival.session_id, len(data)):
-            return None
+        if len(data) >= _SMALL_BYTES:
+            return False
         summary = summarize(memoryview(data), arrival.transfer_syntax_uid, self._alike_of(arrival))
         _check_envelope(arrival, summary)
         if summary.sop_class_uid == KEY_OBJECT_SELECTION:
-            return None
+            return False
         decide, ahead = self._decision(arrival, summary, None)
-        committed = self._store.commit_at_once(decide, data, ahead)
-        if committed is None:
-            return None
-        if committed.value is not None:
-            self._remember(committed.value)
+        session_id = arrival.session_id
+        if self._store.goes_at_once(session_id, len(data)):
+            committed = self._store.commit_at_once(decide, data, ahead)
+            if committed is not None:
+                self._note_arrival()
+                return self._filed(committed, session_id, summary.study_uid)
+
+        def answered(answer: Committed[_Compared | None] | BaseException) -> None:
+            if isinstance(answer, Committed):
+                done(self._filed(answer, session_id, summary.study_uid))
+            else:
+                done(answer)
+
+        self._store.commit_soon(decide, data, ahead, session_id, answered)
         self._note_arrival()
-        self._count(committed.receipt, arrival.session_id, summary.study_uid)
-        return committed.receipt
+        return True
 
     def _decision(
         self, arrival: Arrival, summary: Summary, note: RejectionNote | None
@@ -197,20 +206,25 @@ class Intake:
         return summarize(view, syntax, self._alike_of(arrival))
 
     def _alike_of(self, arrival: Arrival) -> Alike:
-        """What is known of the headers that this sender gives objects of this class in this session."""
-        source = (arrival.session_id, arrival.sop_class_uid)
+        """What is known of the headers that this sender gives objects of this class: by this connection, but for its
+        first object, which may be its only one."""
+        source = (arrival.sender.name, arrival.source, arrival.sop_class_uid)
         alike = self._alike.get(source)
         if alike is not None:
             self._alike.move_to_end(source)
             return alike
-        kind = (arrival.sender.name, arrival.sop_class_uid)
+        kind = (arrival.sender.name, "", arrival.sop_class_uid)
+        # What differs between connections is no habit of any one of them: the shared one has habits of its own.
+        shared = self._alike.pop(kind, None) or Alike()
         habits = self._habits.pop(kind, None) or Habits()
+        self._alike[source] = Alike(habits)
+        self._alike[kind] = shared
         self._habits[kind] = habits
-        alike = self._alike[source] = Alike(habits)
-        for known in (self._alike, self._habits):
-            if len(known) > _KNOWN_HEADERS:
-                known.popitem(last=False)
-        return alike
+        while len(self._alike) > _KNOWN_HEADERS:
+            self._alike.popitem(last=False)
+        if len(self._habits) > _KNOWN_HEADERS:
+            self._habits.popitem(last=False)
+        return shared
 
     def _identify(
         self, sender: Sender, summary: Summary
@@ -306,7 +320,11 @@ class Intake:
         if len(self._compared) > _NOTED_VISITS:
             self._compared.popitem(last=False)
 
-    def _count(self, receipt: Receipt, session_id: str, study_uid: str) -> None:
+    def _filed(self, committed: Committed[_Compared | None], session_id: str, study_uid: str) -> Receipt:
+        """Counts and remembers what is durable."""
+        receipt = committed.receipt
+        if committed.value is not None:
+            self._remember(committed.value)
         if receipt.outcome == "stored":
             self.stored += 1
             self._noted[session_id, study_uid] = None
@@ -316,6 +334,7 @@ class Intake:
             self.held += 1
         else:
             self.repeated += 1
+        return receipt
 
 
 def _summarize_large(body: SpooledBody, transfer_syntax_uid: str) -> Summary:

@@ -187,6 +187,17 @@ class Store:
         """See Writer.commit_at_once."""
         return self._writer.commit_at_once(decide, body, ahead)
 
+    def commit_soon(
+        self,
+        decide: Callable[[Transaction], T],
+        body: Body,
+        ahead: Ahead | None,
+        sender: str,
+        done: Callable[[Committed[T] | BaseException], None],
+    ) -> None:
+        """See Writer.submit_soon."""
+        self._writer.submit_soon(decide, body, ahead, sender, done)
+
     async def read(self, question: Callable[[IndexConnection], T]) -> T:
         """Runs a question of store.index on a reader thread; sees everything committed before the call."""
         self._writer.settle()

@@ -7,13 +7,13 @@ changes and nothing else. Who comes alone may do the same on his own thread inst
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import queue
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 from samsyn import limits
@@ -22,7 +22,7 @@ from samsyn.errors import Conflict, LimitExceeded, OutOfResources, SamsynError, 
 from samsyn.model.sender import Receipt
 from samsyn.store import replay
 from samsyn.store.batch import Ahead, Batch, DecideAnew
-from samsyn.store.checksum import checksum_of
+from samsyn.store.digests import digests, digests_of
 from samsyn.store.index.port import (
     Index,
     IndexAway,
@@ -80,8 +80,8 @@ class _Item:
     checksum: int | None
     ahead: Ahead | None
     loop: asyncio.AbstractEventLoop
-    future: "asyncio.Future[Committed[Any]] | None"
-    """Who waits for the answer; None = whoever runs the commit."""
+    done: Callable[[Any], None] | None
+    """Told the answer on the loop; None = whoever runs the commit takes it."""
     answer: Committed[Any] | BaseException | None = None
 
 
@@ -155,33 +155,47 @@ class Writer:
         `goes_at_once`. SamsynError from `decide` is raised here and leaves nothing behind. StoreFailed /
         OutOfResources: nothing was acknowledged.
         """
+        self._admit(sender)
+        if isinstance(body, SpooledBody):
+            await asyncio.to_thread(body.sync)
+        sha256, checksum = await digests(body) if body is not None else ("", None)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Committed[T]] = loop.create_future()
+        self._hand_on(_Item(decide, body, sha256, checksum, ahead, loop, partial(_fulfil, future)))
+        return await future
+
+    def submit_soon(
+        self,
+        decide: Callable[[Transaction], T],
+        body: Body,
+        ahead: Ahead | None,
+        sender: str,
+        done: Callable[[Committed[T] | BaseException], None],
+    ) -> None:
+        """As `submit`, for a body that is hashed in place; `done` is told on the caller's loop what `submit` would
+        return or raise, unless this raises. It spares a task, which costs as much as reading a header."""
+        self._admit(sender)
+        self._hand_on(_Item(decide, body, *digests_of(body), ahead, asyncio.get_running_loop(), done))
+
+    def _admit(self, sender: str) -> None:
         if self._failure is not None:
             raise self._failure
-        loop = asyncio.get_running_loop()
-        if self._queue.qsize() + len(self._coming.get(loop, ())) >= limits.COMMIT_QUEUE:
+        if self._queue.qsize() + len(self._coming.get(asyncio.get_running_loop(), ())) >= limits.COMMIT_QUEUE:
             raise OutOfResources("COMMIT_QUEUE: too many records wait for the disk")
         self._in_a_row = self._in_a_row + 1 if sender == self._sender else 0
         self._sender = sender
-        if isinstance(body, SpooledBody):
-            await asyncio.to_thread(body.sync)
-        sha256, checksum = await _digests(body) if body is not None else ("", None)
-        future: asyncio.Future[Committed[T]] = loop.create_future()
-        item = _Item(decide, body, sha256, checksum, ahead, loop, future)
-        self._submit(loop, item)
-        return await future
 
-    def _submit(self, loop: asyncio.AbstractEventLoop, item: _Item) -> None:
-        """Lets the thread have it when whatever else comes in this turn of the loop has come: woken by the first, the
-        thread would take the interpreter from the others and make a turn of its own for one. Who comes alone does not
-        wait for anybody; in one loop, what was submitted first is decided first."""
-        coming = self._coming.get(loop)
+    def _hand_on(self, item: _Item) -> None:
+        """Lets the thread have it with whatever else comes in this turn of the loop: woken by the first, it would take
+        the interpreter from the others for a turn of one. Who comes alone does not wait; order is kept."""
+        coming = self._coming.get(item.loop)
         if coming is not None:
             coming.append(item)
         elif self._in_a_row >= _ALONE_AFTER:
             self._queue.put(item)
         else:
-            self._coming[loop] = [item]
-            loop.call_soon(self._hand_over, loop)
+            self._coming[item.loop] = [item]
+            item.loop.call_soon(self._hand_over, item.loop)
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
         for item in self._coming.pop(loop, ()):
@@ -219,7 +233,7 @@ class Writer:
         self._in_a_row += 1
         self._left_open = None
         loop = asyncio.get_running_loop()
-        item = _Item(decide, body, *_digests_of(body), ahead, loop, None)
+        item = _Item(decide, body, *digests_of(body), ahead, loop, None)
         try:
             self._commit([item], leaves_open=True)
         except BaseException:  # the thread of a loop may be interrupted anywhere
@@ -570,23 +584,17 @@ class Writer:
 
 def _resolve(items: list[_Item]) -> None:
     for item in items:
-        if item.future is None or item.future.done():
-            continue
-        if isinstance(item.answer, Committed):
-            item.future.set_result(item.answer)
-        elif item.answer is not None:
-            item.future.set_exception(item.answer)
+        if item.done is not None:
+            try:
+                item.done(item.answer)
+            except Exception:  # the others are told all the same
+                log.exception("answer failed")
 
 
-async def _digests(body: Body | SpooledBody) -> tuple[str, int]:
-    """SHA-256 (hex) and checksum. Small bodies are hashed in place (0.1 ms for 130 kB); large ones in a thread, so
-    that others go on."""
-    if isinstance(body, SpooledBody):
-        return body.sha256, body.checksum
-    if len(body) < 4 * limits.MIB:
-        return _digests_of(body)
-    return await asyncio.to_thread(_digests_of, body)
-
-
-def _digests_of(body: Body) -> tuple[str, int]:
-    return hashlib.sha256(body).hexdigest(), checksum_of(body)
+def _fulfil(future: "asyncio.Future[Committed[Any]]", answer: Committed[Any] | BaseException) -> None:
+    if future.done():
+        return
+    if isinstance(answer, Committed):
+        future.set_result(answer)
+    else:
+        future.set_exception(answer)

@@ -242,7 +242,7 @@ class DicomwebDoor:
             target.study_uid,
             headers.get(b"content-type", b"").decode("latin-1"),
             _body(receive),
-            f"stow-{token_hex(8)}",
+            (f"stow-{token_hex(8)}", ":".join(map(str, scope.get("client") or ()))),
             base,
             form_of(asked(scope, headers, base).accepted),
         )

@@ -53,9 +53,12 @@ class Door(Protocol):
     def admit(self, connection: "Connection", request: AssociateRequest) -> None:
         """Accepts or rejects the request on the connection's association."""
 
-    def store_at_once(self, link: Link, message: Message) -> StoreResponse | None:
-        """The answer to a C-STORE that is the only request on its association, when it can be stored while the caller
-        waits; None, and nothing is done: `answer` is to be asked."""
+    def store_soon(
+        self, link: Link, message: Message, done: Callable[[StoreResponse | None], None]
+    ) -> StoreResponse | bool:
+        """The answer to a C-STORE that is the only request on its association, when it could be stored while the caller
+        waited; True: `done` is told the answer later, or None: `answer` is to be asked, which tells the refusal; False,
+        and nothing is done: likewise."""
 
     async def answer(self, link: Link, message: Message) -> None:
         """Answers one request; does not raise SamsynError."""
@@ -76,6 +79,8 @@ class Connection(AssociationTransport):
         self._waiting: deque[Message] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._current: Message | None = None
+        self._soon: Message | None = None
+        """The one that is being stored without a task."""
         self._storing: set[asyncio.Task[None]] = set()
         self._more: asyncio.Future[None] | None = None
         self._cancelled: set[int] = set()
@@ -217,7 +222,7 @@ class Connection(AssociationTransport):
     @property
     def is_busy(self) -> bool:
         """Whether a request is being answered or waits for it."""
-        return self._worker is not None
+        return self._worker is not None or self._soon is not None
 
     # -- AssociationTransport
 
@@ -267,7 +272,7 @@ class Connection(AssociationTransport):
                 self._door.admit(self, request)
             case ReleaseRequested():
                 self._release_asked = True
-                if self._worker is None:
+                if not self.is_busy:
                     self.association.answer_release()
             case Aborted():
                 if not indication.by_peer:
@@ -340,34 +345,64 @@ class Connection(AssociationTransport):
             else:
                 self.association.abort("a response that nobody asked for")
             return
-        if self._stored_at_once(message):
+        if self._stores_soon(message):
             return
         self._waiting.append(message)
         if self._more is not None and not self._more.done():
             self._more.set_result(None)
         if len(self._waiting) >= self._most_waiting:
             self._pause_reading()
-        if self._worker is None:
-            self.idle.clear()
-            self._worker = self._loop.create_task(self._work())
+        if not self.is_busy:
+            self._begin_work()
 
-    def _stored_at_once(self, message: Message) -> bool:
-        """Stores an object whose sender waits for the answer, if that goes without a task; the answer leaves with the
-        next flush."""
+    def _begin_work(self) -> None:
+        self.idle.clear()
+        self._worker = self._loop.create_task(self._work())
+
+    def _stores_soon(self, message: Message) -> bool:
+        """Stores an object whose sender waits for the answer, if that goes without a task; an answer that is there at
+        once leaves with the next flush."""
         if (
-            self._worker is not None
+            self.is_busy
             or self.association.window > 1
             or not isinstance(message.command, StoreRequest)
             or self.is_gone
             or not self._writable.is_set()
         ):
             return False
-        answer = self._door.store_at_once(self, message)
-        if answer is None:
+        outcome = self._door.store_soon(self, message, self._stored)
+        if outcome is False:
             return False
-        self.association.send(message.context_id, answer)
-        self._door.budget.give_back(message.reserved_bytes)
+        if outcome is True:
+            self.idle.clear()
+            self._soon = message
+        else:
+            self.association.send(message.context_id, outcome)
+            self._door.budget.give_back(message.reserved_bytes)
         return True
+
+    def _stored(self, response: StoreResponse | None) -> None:
+        """What `_stores_soon` began has come to its end."""
+        message, self._soon = self._soon, None
+        assert message is not None
+        if response is None:
+            self._waiting.appendleft(message)
+            self._begin_work()
+            return
+        try:
+            if not self.is_gone:
+                self.association.send(message.context_id, response)
+        finally:
+            self._let_go(message)
+        self.since = self._loop.time()
+        if self._waiting:
+            self._begin_work()
+        else:
+            self.idle.set()
+            if self._release_asked:
+                self.association.answer_release()
+        self._read_on()
+        self.flush()
 
     async def _work(self) -> None:
         """Answers what waits, in order; objects to store side by side, as many as the window holds."""

@@ -223,17 +223,27 @@ class DicomDoor:
             # The reports that wait are tried at their own time.
             log.warning("reports wait", extra={"calling": system.sender.name, "error": error.code})
 
-    def store_at_once(self, link: Link, message: Message) -> dimse.StoreResponse | None:
+    def store_soon(
+        self, link: Link, message: Message, done: Callable[[dimse.StoreResponse | None], None]
+    ) -> dimse.StoreResponse | bool:
         """See Door."""
         assert isinstance(message.command, dimse.StoreRequest)
+
+        def answered(response: dimse.StoreResponse | None) -> None:
+            self._answering -= 1
+            done(response)
+
         try:
-            return self._storage.answer_at_once(link, message, message.command)
+            outcome = self._storage.answer_soon(link, message, message.command, answered)
         except SamsynError:
-            return None  # and refused by `answer`, in its words
+            return False  # and refused by `answer`, in its words
         except Exception:
             # Of our own making: `answer` tells it to the peer; raised here it would end the connection.
             log.exception("request failed", extra={"calling": link.system.sender.name})
-            return None
+            return False
+        if outcome is True:
+            self._answering += 1
+        return outcome
 
     async def answer(self, link: Link, message: Message) -> None:
         """See Door."""

@@ -1,5 +1,7 @@
 """C-STORE (PS3.4 Annex B): success only with a Receipt in hand."""
 
+from collections.abc import Callable
+
 from samsyn.dicom.uids import is_uid
 from samsyn.endpoints.dimse.link import Link
 from samsyn.endpoints.dimse.statuses import HELD, SENTENCES
@@ -29,13 +31,24 @@ class Storage:
         receipt, _ = await self._intake.receive(arrival, whole)
         await link.send(message.context_id, _answer_of(request, receipt))
 
-    def answer_at_once(self, link: Link, message: Message, request: StoreRequest) -> StoreResponse | None:
-        """The answer of `answer` while the caller waits; None: not now, see Intake.receive_at_once. Raises as that."""
+    def answer_soon(
+        self,
+        link: Link,
+        message: Message,
+        request: StoreRequest,
+        done: Callable[[StoreResponse | None], None],
+    ) -> StoreResponse | bool:
+        """As `answer`, without a task. The answer; or True: `done` is told it later, None when it was refused; or
+        False: nothing is done. Raises as Intake.receive_soon."""
         arrival, data = self._arrived(link, message, request)
         if message.spilled is not None or not is_uid(request.sop_instance_uid):
-            return None
-        receipt = self._intake.receive_at_once(arrival, data)
-        return _answer_of(request, receipt) if receipt is not None else None
+            return False
+
+        def received(receipt: Receipt | BaseException) -> None:
+            done(_answer_of(request, receipt) if isinstance(receipt, Receipt) else None)
+
+        outcome = self._intake.receive_soon(arrival, data, received)
+        return _answer_of(request, outcome) if isinstance(outcome, Receipt) else outcome
 
     def _arrived(
         self, link: Link, message: Message, request: StoreRequest
@@ -56,6 +69,7 @@ class Storage:
             session_id=link.session_id,
             sop_class_uid=request.sop_class_uid,
             sop_instance_uid=request.sop_instance_uid,
+            source=link.session_id,
         )
         return arrival, message.data or b""
 

@@ -61,7 +61,7 @@ class Stow:
         study_uid: str,
         content_type: str,
         chunks: AsyncIterator[bytes],
-        request_id: str,
+        request: tuple[str, str],
         base: str,
         form: Form | None,
     ) -> Answer:
@@ -70,11 +70,12 @@ class Stow:
 
         Parts are handed on while the rest still arrives, so that one sync serves many; a request that ends too
         early still reports each part that came whole. Metadata and bulk data apart from each other are put
-        together when all have come. `study_uid` "" = any study; `form`: in what the results are told.
+        together when all have come. `study_uid` "" = any study; `request`: its name, and the connection that it came
+        by; `form`: in what the results are told.
         """
         media_type = parse_media_type(content_type)
         root = media_type.get("type").lower()
-        run = _Run(self._intake, system, study_uid, request_id)
+        run = _Run(self._intake, system, study_uid, *request)
         try:
             if media_type.kind == _DICOM:
                 await run.take_single(chunks)
@@ -98,11 +99,14 @@ class Stow:
 class _Run:
     """One request: its parts so far, and what is under way."""
 
-    def __init__(self, intake: Intake, system: System, study_uid: str, request_id: str) -> None:
+    def __init__(
+        self, intake: Intake, system: System, study_uid: str, request_id: str, connection: str
+    ) -> None:
         self._intake = intake
         self._system = system
         self._study_uid = study_uid
         self._request_id = request_id
+        self._connection = connection
         self._results: list[asyncio.Task[_Result] | _Result] = []
         self._pending: set[asyncio.Task[_Result]] = set()
         self._pending_bytes = 0
@@ -224,6 +228,7 @@ class _Run:
             sop_class_uid=named.sop_class_uid,
             sop_instance_uid=named.sop_instance_uid,
             study_uid=self._study_uid,
+            source=self._connection,
         )
         try:
             body = await data.whole() if isinstance(data, LargeArrival) else data

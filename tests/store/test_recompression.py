@@ -84,13 +84,14 @@ def test_a_child_that_the_system_ended_costs_nobody_anything(coding: CodingChild
 def test_a_child_that_does_not_answer_is_ended(
     coding: CodingChildren, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = smooth(SHAPES[0])
-    made = coding.coded(Codec.JPEG_2000, SHAPES[0], data)
+    shape = Shape(2_048, 2_048, 1, 16, True, False)  # more than a pipe holds: no child is so quick
+    data = smooth(shape)
+    made = coding.coded(Codec.JPEG_2000, shape, data)
     assert made is not None
     monkeypatch.setattr(limits, "RENDER_DEADLINE_S", 0.0)
-    assert coding.coded(Codec.JPEG_2000, SHAPES[0], data) is None
+    assert coding.coded(Codec.JPEG_2000, shape, data) is None
     with pytest.raises(OutOfResources, match="RENDER_DEADLINE_S"):
-        coding.decoded(Codec.JPEG_2000, SHAPES[0], made)
+        coding.decoded(Codec.JPEG_2000, shape, made)
 
 
 def test_any_reading_of_any_places_is_that_of_the_plain_bytes(coding: CodingChildren) -> None:

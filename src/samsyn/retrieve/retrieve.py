@@ -13,18 +13,17 @@ import orjson
 from samsyn import limits
 from samsyn.access.duties import sees_protected
 from samsyn.access.view import View
-from samsyn.dicom import frames as framing
 from samsyn.dicom.json import bulk_value
 from samsyn.dicom.masking import masked
 from samsyn.dicom.overlay import overlaid, overlay_model
-from samsyn.dicom.structure import inflate
 from samsyn.dicom.transfer_syntaxes import DEFLATED_LITTLE
 from samsyn.errors import DamagedData, LimitExceeded, NotFound
 from samsyn.model.amendment import Amendment
-from samsyn.model.imaging import BodyLocation, StoredInstance
+from samsyn.model.imaging import StoredInstance
 from samsyn.model.predicate import NO_ITEM, Item, holds
 from samsyn.model.streamed import StreamedData
-from samsyn.retrieve.known import FrameTable, KnownObjects
+from samsyn.retrieve.frames import SMALL_READ, StoredFrames
+from samsyn.retrieve.known import KnownObjects
 from samsyn.retrieve.look import Look
 from samsyn.retrieve.metadata_pieces import MetadataInPieces
 from samsyn.store.checksum import Check, is_whole, reads_whole
@@ -43,11 +42,7 @@ from samsyn.store.marked import Marked
 from samsyn.store.store import Store
 
 _CACHED_STUDIES = 256
-_CACHED_TABLES = 512
-_SMALL_READ = 1 * limits.MIB
 _PIECE_BYTES = 1 * limits.MIB
-_CHECKED_ANYWAY = 64 * limits.KIB
-"""An instance so small is read whole for any part of it."""
 AT_ONCE_BYTES: Final = 2 * limits.MIB
 """Data sets in the page cache that are read without leaving the loop: 0.3 ms, while a change of threads costs 0.1."""
 
@@ -64,7 +59,7 @@ class Retriever:
         self._documents = documents
         self.known = KnownObjects()
         self._studies = self.known.studies
-        self._tables = self.known.tables
+        self._frames = StoredFrames(store, self.known.tables)
         self._layout = store.layout
 
     def item_of(self, view: View, study_uid: str) -> Item:
@@ -149,7 +144,7 @@ class Retriever:
         if self._layout != layout:
             self._layout = layout
             self._studies.clear()
-            self._tables.clear()
+            self.known.tables.clear()
         cached = self._studies.get(study_uid)
         if cached is None or len(cached[0]) != count:
             found = await self._store.read(
@@ -275,15 +270,8 @@ class Retriever:
     def _corrected(
         self, instance: StoredInstance, corrections: tuple[Amendment, ...], proves: bool = False
     ) -> bytes:
-        data = self._verified(instance, proves)
+        data = self._frames.whole(instance, proves)
         return overlaid(data, instance.transfer_syntax_uid, corrections) if corrections else data
-
-    def _verified(self, instance: StoredInstance, proves: bool = False) -> bytes:
-        place = instance.location
-        data = self._store.body(place.segment, place.offset, place.length)
-        if not is_whole(data, instance, proves):
-            raise DamagedData(f"instance {instance.sop_instance_uid}")
-        return data
 
     async def pieces(
         self, view: View, instance: StoredInstance, proves: bool = False
@@ -348,108 +336,23 @@ class Retriever:
         """
         await self._still_checked(view, instance)
         if instance.transfer_syntax_uid == DEFLATED_LITTLE:
-            return await self._inflated_frame(instance, number)
-        ranges = await self._frame_ranges(instance, number)
-        if sum(length for _, length in ranges) <= _SMALL_READ and self._store.reads_at_once(instance):
-            return self._read_ranges(instance, ranges)
-        return await asyncio.to_thread(self._read_ranges, instance, ranges)
+            return await self._frames.inflated(instance, number)
+        ranges = await self._frames.ranges(instance, number)
+        if sum(length for _, length in ranges) <= SMALL_READ and self._store.reads_at_once(instance):
+            return self._frames.read(instance, ranges)
+        return await asyncio.to_thread(self._frames.read, instance, ranges)
 
     def frame_at_hand(self, view: View, instance: StoredInstance, number: int) -> memoryview | None:
         """A native frame where it lies in memory, for a View that was asked for just now; checked as `frame` checks it.
         None = ask `frame`, which tells what is the matter. NotFound as `check`."""
         self.check(view, instance)
-        place, pixels = instance.location, instance.pixels
-        if pixels is None or instance.transfer_syntax_uid == DEFLATED_LITTLE or instance.checksum is None:
-            return None
-        native = framing.native_frame(pixels, place.length, number)
-        if native is None or native[1] > _SMALL_READ:
-            return None
-        offset, length = native
-        if place.length > max(2 * length, _CHECKED_ANYWAY):
-            return self._store.body_at_hand(BodyLocation(place.segment, place.offset + offset, length))
-        whole = self._store.body_at_hand(place)
-        return whole[offset : offset + length] if whole is not None and is_whole(whole, instance) else None
+        return self._frames.at_hand(instance, number)
 
     async def frame_source(self, view: View, instance: StoredInstance, number: int) -> Callable[[], bytes]:
         """What reads the frame when it is called, for a thread that goes on to work with the bytes. Blocking;
         DamagedData. Not for deflated data sets. NotFound as `frame`, at once."""
         await self._still_checked(view, instance)
-        return partial(self._read_ranges, instance, await self._frame_ranges(instance, number))
-
-    async def _frame_ranges(self, instance: StoredInstance, number: int) -> list[tuple[int, int]]:
-        pixels = instance.pixels
-        if pixels is None or not 1 <= number <= max(pixels.frames, 1):
-            raise NotFound
-        native = framing.native_frame(pixels, instance.location.length, number)
-        if native is not None:
-            return [native]
-        table = await self._table(instance)
-        if number > len(table):
-            raise NotFound
-        return table[number - 1]
-
-    def _read_ranges(self, instance: StoredInstance, ranges: list[tuple[int, int]]) -> bytes:
-        place = instance.location
-        if len(ranges) == 1:
-            offset, length = ranges[0]
-            frame = self._store.body(place.segment, place.offset + offset, length)
-            if place.length <= max(2 * length, _CHECKED_ANYWAY):
-                self._check_around(instance, offset, frame)
-            return frame
-        return b"".join(
-            self._store.body(place.segment, place.offset + offset, length) for offset, length in ranges
-        )
-
-    def _check_around(self, instance: StoredInstance, offset: int, frame: bytes) -> None:
-        """Checks a part that is most of its instance, as in CT, MR and CR, with what is around it. DamagedData.
-
-        To check a small part would mean to read all others; there the scrub's marks have to do.
-        """
-        place, check = instance.location, Check(instance)
-        after = offset + len(frame)
-        if offset:
-            check.update(self._store.body(place.segment, place.offset, offset))
-        check.update(frame)
-        if after < place.length:
-            check.update(self._store.body(place.segment, place.offset + after, place.length - after))
-        if not check.fits():
-            raise DamagedData(f"instance {instance.sop_instance_uid}")
-
-    async def _table(self, instance: StoredInstance) -> FrameTable:
-        table = self._tables.get(instance.sop_instance_uid)
-        if table is None:
-            table = await asyncio.to_thread(self._read_table, instance)
-            self._tables[instance.sop_instance_uid] = table
-            if len(self._tables) > _CACHED_TABLES:
-                self._tables.popitem(last=False)
-        return table
-
-    def _read_table(self, instance: StoredInstance) -> FrameTable:
-        kept = self._store.settled_frames(instance)
-        if kept is not None:
-            return kept
-        place = instance.location
-        assert instance.pixels is not None
-
-        def read(offset: int, length: int) -> bytes:
-            length = min(length, place.length - offset)
-            return self._store.body(place.segment, place.offset + offset, max(length, 0))
-
-        return framing.frame_ranges(read, place.length, instance.pixels, instance.transfer_syntax_uid)
-
-    async def _inflated_frame(self, instance: StoredInstance, number: int) -> bytes:
-        if instance.pixels is None or not 1 <= number <= max(instance.pixels.frames, 1):
-            raise NotFound
-        data = inflate(await asyncio.to_thread(self._verified, instance))
-        table = framing.frame_ranges(
-            lambda offset, length: bytes(data[offset : offset + length]),
-            len(data),
-            instance.pixels,
-            instance.transfer_syntax_uid,
-        )
-        if number > len(table):
-            raise NotFound
-        return b"".join(bytes(data[offset : offset + length]) for offset, length in table[number - 1])
+        return partial(self._frames.read, instance, await self._frames.ranges(instance, number))
 
     async def metadata(
         self, view: View, study_uid: str, series_uid: str = "", sop_instance_uid: str = ""
@@ -572,7 +475,7 @@ class Retriever:
     async def frame_length(self, view: View, instance: StoredInstance, number: int) -> int:
         """Bytes of one frame as stored (a video is one frame), without reading it. NotFound as `frame`."""
         await self._still_checked(view, instance)
-        return sum(length for _, length in await self._frame_spans(instance, number))
+        return sum(length for _, length in await self._frames.spans(instance, number))
 
     async def frame_part(
         self, view: View, instance: StoredInstance, number: int, first: int, length: int
@@ -580,7 +483,7 @@ class Retriever:
         """`length` bytes of a frame as stored from its byte `first` on, in pieces. NotFound as `frame`."""
         await self._still_checked(view, instance)
         spans: list[tuple[int, int]] = []
-        for offset, size in await self._frame_spans(instance, number):
+        for offset, size in await self._frames.spans(instance, number):
             begin, end = max(first, 0), min(first + length, size)
             if begin < end:
                 spans.append((offset + begin, end - begin))
@@ -588,21 +491,13 @@ class Retriever:
         async for piece in self._spans(view, instance, spans):
             yield piece
 
-    async def _frame_spans(self, instance: StoredInstance, number: int) -> list[tuple[int, int]]:
-        if instance.pixels is None or instance.transfer_syntax_uid == DEFLATED_LITTLE:
-            raise NotFound
-        table = await self._table(instance)
-        if not 1 <= number <= len(table):
-            raise NotFound
-        return table[number - 1]
-
     async def _spans(
         self, view: View, instance: StoredInstance, spans: list[tuple[int, int]]
     ) -> AsyncIterator[bytes]:
         for first, length in spans:
             for offset in range(first, first + length, _PIECE_BYTES):
                 size = min(_PIECE_BYTES, first + length - offset)
-                yield await asyncio.to_thread(self._read_ranges, instance, [(offset, size)])
+                yield await asyncio.to_thread(self._frames.read, instance, [(offset, size)])
                 await self._still_shown(view, instance.study_uid)
 
 

@@ -3,9 +3,7 @@
 from collections import OrderedDict
 
 from samsyn.model.imaging import StoredInstance
-
-FrameTable = list[list[tuple[int, int]]]
-"""Byte ranges of each frame within its body."""
+from samsyn.store.stored_frames import FrameTable
 
 
 class KnownObjects:

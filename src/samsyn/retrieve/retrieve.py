@@ -22,7 +22,6 @@ from samsyn.model.amendment import Amendment
 from samsyn.model.imaging import StoredInstance
 from samsyn.model.predicate import NO_ITEM, Item, holds
 from samsyn.model.streamed import StreamedData
-from samsyn.retrieve.frames import SMALL_READ, StoredFrames
 from samsyn.retrieve.known import KnownObjects
 from samsyn.retrieve.look import Look
 from samsyn.retrieve.metadata_pieces import MetadataInPieces
@@ -40,6 +39,7 @@ from samsyn.store.index.port import IndexConnection
 from samsyn.store.large import is_large, leaving, small_value, value_span
 from samsyn.store.marked import Marked
 from samsyn.store.store import Store
+from samsyn.store.stored_frames import SMALL_READ, StoredFrames
 
 _CACHED_STUDIES = 256
 _PIECE_BYTES = 1 * limits.MIB

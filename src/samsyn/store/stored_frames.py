@@ -1,7 +1,8 @@
-"""Where the frames of a stored instance lie, and their bytes. Who may see them was asked before: see Retriever."""
+"""Where the frames of a stored instance lie, and their bytes. Readers come by Retriever, which asks their View."""
 
 import asyncio
 from collections import OrderedDict
+from typing import TypeAlias
 
 from samsyn import limits
 from samsyn.dicom import frames as framing
@@ -9,10 +10,11 @@ from samsyn.dicom.structure import inflate
 from samsyn.dicom.transfer_syntaxes import DEFLATED_LITTLE
 from samsyn.errors import DamagedData, NotFound
 from samsyn.model.imaging import BodyLocation, StoredInstance
-from samsyn.retrieve.known import FrameTable
 from samsyn.store.checksum import Check, is_whole
 from samsyn.store.store import Store
 
+FrameTable: TypeAlias = list[list[tuple[int, int]]]
+"""Byte ranges of each frame within its body."""
 _CACHED_TABLES = 512
 _CHECKED_ANYWAY = 64 * limits.KIB
 """An instance so small is read whole for any part of it."""

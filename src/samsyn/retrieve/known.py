@@ -3,7 +3,7 @@
 from collections import OrderedDict
 
 from samsyn.model.imaging import StoredInstance
-from samsyn.store.stored_frames import FrameTable
+from samsyn.store.objects.manifest import FrameTable
 
 
 class KnownObjects:

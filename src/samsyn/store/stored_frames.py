@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import OrderedDict
-from typing import TypeAlias
 
 from samsyn import limits
 from samsyn.dicom import frames as framing
@@ -11,10 +10,9 @@ from samsyn.dicom.transfer_syntaxes import DEFLATED_LITTLE
 from samsyn.errors import DamagedData, NotFound
 from samsyn.model.imaging import BodyLocation, StoredInstance
 from samsyn.store.checksum import Check, is_whole
+from samsyn.store.objects.manifest import FrameTable
 from samsyn.store.store import Store
 
-FrameTable: TypeAlias = list[list[tuple[int, int]]]
-"""Byte ranges of each frame within its body."""
 _CACHED_TABLES = 512
 _CHECKED_ANYWAY = 64 * limits.KIB
 """An instance so small is read whole for any part of it."""

@@ -25,7 +25,7 @@ demo-cluster: setup ## the region on two nodes with PostgreSQL and an object sto
 serve: setup ## start Samsyn alone, empty, with the settings' defaults
 	@.venv/bin/samsyn serve $(ARGS)
 
-check: setup ## everything that is quick: style, types, architecture, licences, unit tests (two minutes)
+check: setup ## everything that is quick: style, types, architecture, licences, unit tests (some minutes)
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/mypy --no-error-summary
@@ -33,7 +33,7 @@ check: setup ## everything that is quick: style, types, architecture, licences, 
 	@$(python) -m tools.licences
 	@HYPOTHESIS_PROFILE=quick $(pytest) -q -n 2 -m "not slow and not browser and not peer" $(ARGS)
 
-test: setup-test ## everything: checks, unit tests, foreign programs, browser, PostgreSQL, kill -9 (twenty minutes)
+test: setup-test ## everything: checks, unit tests, foreign programs, browser, PostgreSQL, kill -9 (half an hour)
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/mypy --no-error-summary

@@ -24,7 +24,7 @@ class ReadAhead:
     """Verified data sets of the given instances, asked for in their order; some may be left out.
 
     Holds at most two groups of GROUP_BYTES, or of one larger object each, in memory; objects over `large_bytes`
-    are not read ahead. What the View shows is looked at again for each group.
+    are not read ahead. What the View shows is looked at again for each group, and the registers for each object.
     """
 
     def __init__(
@@ -62,9 +62,10 @@ class ReadAhead:
         if at != self._current:
             await self._turn_to(at)
         data = self._read[instance.sop_instance_uid]
-        if isinstance(data, memoryview):
-            return data
-        raise data
+        if not isinstance(data, memoryview):
+            raise data
+        await self._retriever.still_given(self._view, instance, self._looked)
+        return data
 
     async def leaving(self, instance: StoredInstance) -> memoryview | StreamedData:
         """The data set for whoever sends it on: in memory, or in pieces when it is large, its hash proved."""

@@ -202,6 +202,13 @@ class Retriever:
         found = self._given_at_once(instances, looks)
         return found or await asyncio.to_thread(self._given_by_thread, instances, looks)
 
+    async def still_given(self, view: View, instance: StoredInstance, looked: dict[str, Look]) -> None:
+        """Asks the registers again for what `data_sets` has read some time ago. NotFound: it is not shown any more."""
+        if await view.renew(view) is not looked[instance.study_uid].view:
+            await self._look(view, instance.study_uid, looked)
+        if looked[instance.study_uid].hides(instance):
+            raise NotFound
+
     async def _look(self, view: View, study_uid: str, looks: dict[str, Look]) -> None:
         """Asks what the View, as the registers stand now, shows of a study, unless nothing was written since."""
         view = await view.renew(view)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Route
 
 from samsyn import __version__, limits
@@ -52,7 +53,7 @@ from samsyn.endpoints.fhir.routes import FhirDependencies, fhir_routes
 from samsyn.endpoints.fhir.subscriptions import Notifications
 from samsyn.endpoints.hl7.listener import Hl7Door
 from samsyn.endpoints.http_listener.protocols import PreferredProtocol
-from samsyn.endpoints.http_listener.serving import Front, HttpServer, listening, serve
+from samsyn.endpoints.http_listener.serving import Front, HttpServer, client_gone, listening, serve
 from samsyn.endpoints.http_listener.systems import CertificateProtocol, SystemsOnly, tls_context
 from samsyn.endpoints.inner.door import inner_routes
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
@@ -166,7 +167,8 @@ class Server:
             await self._dicom.start()
             undo.push_async_callback(self._dicom.stop, 0.0)
             self.dicom_port = self._dicom.port
-            app = Front(DICOMWEB_PREFIX, self._dicomweb, Starlette(routes=self._routes()))
+            others = Starlette(routes=self._routes(), exception_handlers={ClientDisconnect: client_gone})
+            app = Front(DICOMWEB_PREFIX, self._dicomweb, others)
             self._listeners.append(await serve(app, http_socket, http=PreferredProtocol))
             if tls_socket is not None and context is not None:
                 self.https_port = tls_socket.getsockname()[1]

@@ -131,13 +131,28 @@ async def test_a_server_that_is_sent_mutated_requests_has_no_internal_error_and_
     assert grown < MOST_GROWTH_BYTES
 
 
-@pytest.mark.parametrize("target", ["/fhir", "/fhir/Patient/_search", "/dicomweb/studies", "/find"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/fhir",
+        "/fhir/Patient/_search",
+        "/dicomweb/studies",
+        "/find",
+        "/smart/token",
+        "/demo-idp/token",
+        "/soap/clinicalprocess/healthcond/actoutcome/GetImagingOutcome/1",
+    ],
+)
 async def test_a_client_that_goes_away_inside_its_body_is_no_fault_of_ours(
     scratch: Running, target: str
 ) -> None:
     address, token = urlsplit(scratch.http), scratch.system_token("NORDWEB")
     _, writer = await asyncio.open_connection(address.hostname, address.port)
-    kind = "application/x-www-form-urlencoded" if "search" in target else "application/fhir+json"
+    kind = (
+        "application/x-www-form-urlencoded"
+        if target.endswith(("_search", "token"))
+        else "application/fhir+json"
+    )
     head = f"POST {target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: {kind}\r\n"
     writer.write(f"{head}Content-Length: 500\r\n\r\n{{".encode())
     await asyncio.sleep(0.3)

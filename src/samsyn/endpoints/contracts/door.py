@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from lxml import etree
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -141,6 +141,8 @@ class _Door:
                 (known for kind, known in _FAULTS.items() if isinstance(refusal, kind)), (500, SERVER)
             )
             return Response(fault(code, refusal.sentence, log_id), status, media_type=_XML)
+        except ClientDisconnect:
+            raise  # which the listener knows: nobody is there any more to be told
         except Exception:
             # The traceback's values may be personal, so it goes to the log's own shortening and nowhere else.
             log.exception("contract-fault", extra={"code": log_id})

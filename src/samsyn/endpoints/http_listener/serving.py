@@ -7,10 +7,17 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 import uvicorn
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from samsyn.errors import ConfigurationError
 from samsyn.wire.whole_answer import AnswersAtOnce, Ready
+
+
+async def client_gone(_request: Request, _gone: Exception) -> Response:
+    """What is left to say when the client went away inside its body: nobody hears it, and it is no fault of ours."""
+    return Response(status_code=400)
 
 
 class Dicomweb(AnswersAtOnce, Protocol):

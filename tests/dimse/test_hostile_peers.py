@@ -116,13 +116,10 @@ async def test_everything_may_come_one_byte_at_a_time(stage: Stage) -> None:
 
 async def test_a_hundred_silent_connections_do_not_slow_an_echo(stage: Stage) -> None:
     silent = [await RawPeer.open(stage.door.port) for _ in range(100)]
-    each_s = 1.0
-    for _ in range(3):  # what else the machine does may fall on one of them, the silent ones are there in all
-        begin = time.monotonic()
-        for _ in range(10):
-            await alive(stage)
-        each_s = min(each_s, (time.monotonic() - begin) / 10)
-    assert each_s < 0.1
+    begin = time.monotonic()
+    for _ in range(10):
+        await alive(stage)
+    assert (time.monotonic() - begin) / 10 < 0.1
     for peer in silent:
         peer.close()
 

@@ -78,15 +78,6 @@ async def echo_s(port: int) -> float:
     return time.monotonic() - begun
 
 
-async def slowest_s(port: int) -> tuple[float, int]:
-    """The slowest of ten echoes, and how many were made: what else the machine does may fall on the first ten or the
-    second, what the crowd costs falls on all."""
-    rounds = []
-    while len(rounds) < 3 and min(rounds, default=MOST_S) >= MOST_S:
-        rounds.append(max([await echo_s(port) for _ in range(10)]))
-    return min(rounds), 10 * len(rounds)
-
-
 async def send_until(port: int, stop: asyncio.Event, sent: list[int]) -> None:
     """A modality that stores half a megabyte again and again."""
     async with await connect("127.0.0.1", port, "SAMSYN", "SENDER", [(CT, (EXPLICIT,))]) as one:
@@ -123,7 +114,7 @@ async def lie(port: int, calling: str) -> None:
         return  # the house is full
     writer.write(struct.pack(">BxI", pdu.PduType.P_DATA_TF, 0xFFFFFFFF) + bytes(65536))
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(10):
             while await reader.read(65536):
                 pass
     except ConnectionError:
@@ -142,14 +133,11 @@ async def test_an_echo_is_answered_within_a_second_in_a_crowd(tmp_path: Path) ->
         sent: list[int] = []
         senders = [asyncio.create_task(send_until(port, stop, sent)) for _ in range(2)]
         await asyncio.sleep(1)
-        for _ in range(3):  # as in slowest_s
-            crowded, liars = [], []
-            for number in range(30):
-                liars.append(asyncio.create_task(lie(port, TITLES[number % 10])))
-                crowded.append(await echo_s(port))
-            await asyncio.gather(*liars)
-            if max(crowded) < MOST_S:
-                break
+        crowded, liars = [], []
+        for number in range(30):
+            liars.append(asyncio.create_task(lie(port, TITLES[number % 10])))
+            crowded.append(await echo_s(port))
+        await asyncio.gather(*liars)
         grown = resident_mib(running) - before
         print(
             f"{len(idle)} idle associations, 10 that drip, 30 that claim 4 GiB, 2 that store ({len(sent)} instances):"
@@ -175,11 +163,11 @@ async def test_idle_associations_that_fill_the_house_make_room_one_by_one(tmp_pa
         full = [await associated(port, TITLES[number % 10]) for number in range(512)]
         # What a connection does is looked at once a second, so it is idle up to a second longer than is known.
         await asyncio.sleep(limits.SPARED_IDLE_S + 1.5)
-        slowest, echoes = await slowest_s(port)
+        slowest = max([await echo_s(port) for _ in range(10)])
         lost = sum(await asyncio.gather(*(is_ended(reader) for reader, _ in full)))
         print(f"{len(full)} idle associations: slowest C-ECHO {slowest * 1000:.0f} ms, {lost} ended for them")
         assert slowest < MOST_S
-        assert 1 <= lost <= echoes
+        assert 1 <= lost <= 10
         for _, writer in full:
             writer.close()
         assert running.stop() == 0
@@ -191,7 +179,7 @@ async def test_a_crowd_that_asks_for_nothing_makes_room_for_who_works(tmp_path: 
     running, port = started(tmp_path)
     try:
         silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(IDLE + 100)]
-        slowest, _ = await slowest_s(port)
+        slowest = max([await echo_s(port) for _ in range(10)])
         print(f"{len(silent)} silent connections: slowest C-ECHO {slowest * 1000:.0f} ms")
         assert slowest < MOST_S
         for _, writer in silent:

@@ -90,7 +90,7 @@ class Peer:
     """A socket that speaks as much DICOM as it must."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=5)
 
     def exactly(self, count: int) -> bytes:
         data = b""
@@ -280,14 +280,11 @@ def test_deep_nesting_and_bombs_are_refused_with_memory_bounded(scratch: Running
 
 def test_a_hundred_idle_connections_leave_an_echo_quick(scratch: Running) -> None:
     idle = [Peer(scratch.dicom_port) for _ in range(100)]
-    median = slowest = 1.0
-    for _ in range(3):  # what else the machine does may fall on one of them, the idle ones are there in all
-        times = sorted(echo_s(scratch) for _ in range(20))
-        median, slowest = min(median, times[10]), min(slowest, times[-1])
+    times = sorted(echo_s(scratch) for _ in range(20))
     for made in idle:
         made.socket.close()
-    assert median < 0.05
-    assert slowest < 0.5
+    assert times[10] < 0.05
+    assert times[-1] < 0.5
 
 
 def test_two_hundred_associations_of_one_system_leave_room_for_others(scratch: Running) -> None:

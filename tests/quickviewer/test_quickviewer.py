@@ -22,7 +22,6 @@ from tests.quickviewer.stage import (
     served,
     shown,
 )
-from tests.waiting import PATIENCE_S
 
 pytestmark = [
     pytest.mark.browser,
@@ -42,22 +41,12 @@ async def opened(region: Region, language: str = "sv", **context: Any) -> AsyncI
 
 async def drawn(page: Page) -> None:
     """Waits until the server's picture has taken the preview's place."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(5):
         while await page.locator("canvas").evaluate("(canvas) => canvas.style.filter") != "":
             await asyncio.sleep(0.02)
 
 
 async def test_the_first_picture_is_there_well_under_a_second_with_whose_it_is() -> None:
-    seconds = 60.0
-    for _ in range(3):  # what else the machine does may fall on one, not on three
-        seconds = min(seconds, await _first_picture_s())
-        if seconds < 2.0:
-            break
-    assert seconds < 2.0
-    print(f"first picture {seconds:.2f} s after the address was entered")
-
-
-async def _first_picture_s() -> float:
     async with served(application(Region(), "sv")) as address, browsed() as (page, complaints):
         begun = time.perf_counter()
         await page.goto(address)
@@ -69,7 +58,8 @@ async def _first_picture_s() -> float:
         assert seen["where"] == "Bild 1 av 40"
         assert "Ej för diagnostik" in seen["seen"]
         assert complaints == []
-        return seconds
+        assert seconds < 2.0
+        print(f"first picture {seconds:.2f} s after the address was entered")
 
 
 async def test_wheel_arrows_pages_home_end_and_slider_scroll_the_stack() -> None:
@@ -185,14 +175,13 @@ async def test_dragging_turns_the_window_at_once_and_the_server_draws_it_in_the_
         box = await page.locator(".quickviewer-stage").bounding_box()
         assert box is not None
         x, y = box["x"] + 300, box["y"] + 300
-        region.delay_s = (1.5, 1.5)
+        region.delay_s = (0.4, 0.4)
         await page.mouse.move(x, y)
         await page.mouse.down()
         await page.mouse.move(x + 64, y + 32, steps=8)
-        async with asyncio.timeout(PATIENCE_S):
-            while "C 90  W 500" not in (await page.evaluate(SEEN))["seen"]:
-                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
         assert "url(" in await page.locator("canvas").evaluate("(canvas) => canvas.style.filter")
+        assert "C 90  W 500" in (await page.evaluate(SEEN))["seen"]
         await page.mouse.up()
         await drawn(page)
         seen = await page.evaluate(SEEN)
@@ -277,20 +266,15 @@ async def test_a_cine_runs_at_its_own_frame_rate() -> None:
           new MutationObserver(() => window.changes.push([performance.now(),
             Number(document.querySelector('.quickviewer').dataset.shown)]))
             .observe(document.querySelector('.quickviewer'), {attributeFilter: ['data-shown']}); }""")
-        rate = 0.0
-        for _ in range(3):  # a machine that stands still falsifies one measurement, not three
-            await page.evaluate("() => { window.changes = []; }")
-            await page.get_by_role("button", name="Spela").click()
-            await asyncio.sleep(2.5)
-            assert "25 bilder/s" in (await page.evaluate(SEEN))["seen"]
-            await page.get_by_role("button", name="Pausa").click()
-            changes = await page.evaluate("window.changes")
-            (first, from_picture), (last, to_picture) = changes[0], changes[-1]
-            turns = sum(1 for a, b in pairwise(changes) if b[1] < a[1])
-            passed = to_picture - from_picture + 30 * turns
-            rate = passed / (last - first) * 1000
-            if 23.5 < rate < 26.5:
-                break
+        await page.get_by_role("button", name="Spela").click()
+        await asyncio.sleep(2.5)
+        assert "25 bilder/s" in (await page.evaluate(SEEN))["seen"]
+        await page.get_by_role("button", name="Pausa").click()
+        changes = await page.evaluate("window.changes")
+        (first, from_picture), (last, to_picture) = changes[0], changes[-1]
+        turns = sum(1 for a, b in pairwise(changes) if b[1] < a[1])
+        passed = to_picture - from_picture + 30 * turns
+        rate = passed / (last - first) * 1000
         print(f"{rate:.1f} frames per second, 25 wanted")
         assert 23.5 < rate < 26.5
 
@@ -337,12 +321,11 @@ async def test_it_speaks_english_and_has_names_for_everything_that_can_be_used()
 
 
 async def test_a_viewer_that_leaves_the_page_stops_asking() -> None:
-    region = Region(count=60, delay_s=(0.4, 0.4))
+    region = Region(delay_s=(0.05, 0.05))
     async with opened(region) as page:
         await shown(page, 1)
         await page.evaluate("document.querySelector('.quickviewer').remove()")
-        asked = -1
-        while len(region.asked) != asked:  # what was under way may still arrive
-            asked = len(region.asked)
-            await asyncio.sleep(1.0)
-        assert asked < region.count
+        await asyncio.sleep(0.3)
+        asked = len(region.asked)
+        await asyncio.sleep(0.3)
+        assert len(region.asked) == asked

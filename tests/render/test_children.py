@@ -133,7 +133,7 @@ async def test_a_decoder_that_does_not_end_is_killed_at_its_deadline(
     slow = native(np.random.default_rng(3).integers(0, 4096, (4096, 4096)).astype("u2"), stored=12)
     with pytest.raises(LimitExceeded, match="RENDER_DEADLINE_S"):
         await one.picture(slow, VALUES, PictureOptions())
-    monkeypatch.setattr(pool, "RENDER_DEADLINE_S", 60.0)
+    monkeypatch.setattr(pool, "RENDER_DEADLINE_S", 10.0)
     await one.picture(CT, VALUES, PictureOptions())
 
 
@@ -196,12 +196,10 @@ async def test_one_child_shows_three_hundred_ct_frames_a_second(
     one: DecodingChildren, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await one.picture(CT, VALUES, PictureOptions())
-    rate = 0.0
-    for _ in range(4):  # what else the machine does falls on some of them
-        begun = time.perf_counter()
-        for _ in range(50):
-            await one.picture(CT, VALUES, PictureOptions())
-        rate = max(rate, 50 / (time.perf_counter() - begun))
+    begun = time.perf_counter()
+    for _ in range(200):
+        await one.picture(CT, VALUES, PictureOptions())
+    rate = 200 / (time.perf_counter() - begun)
     with capsys.disabled():
         print(f"\n{rate:.0f} frames of 512 x 512 x 16 bit per second through one child, as JPEG")
     assert rate > 20

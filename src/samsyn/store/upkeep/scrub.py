@@ -6,7 +6,6 @@ good again. How far a pass has come is durable, so that a restart goes on with i
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,16 +15,17 @@ from typing import Any
 
 from samsyn import limits
 from samsyn.clock import Clock
-from samsyn.errors import DamagedData, SamsynError
+from samsyn.errors import DamagedData
 from samsyn.store.damage import DamagedBody, marked, marked_in
 from samsyn.store.index import settled_rows, upkeep_rows
 from samsyn.store.index.operations import Operation
-from samsyn.store.index.port import FAULTS, IndexConnection
+from samsyn.store.index.port import IndexConnection
 from samsyn.store.journal import ReplayedRecord
 from samsyn.store.objects.series_objects import SeriesObjects
 from samsyn.store.replay import mark_of
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
+from samsyn.store.upkeep.rounds import Rounds
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class Scrub:
         self._every = timedelta(days=every_days)
         self._rate = mib_per_s * limits.MIB
         self._is_busy = is_busy
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds("scrub", self._look, _LOOK_EVERY_S)
         self.read_bytes = 0
         self.mended = 0
         """Since start, for metrics."""
@@ -90,23 +90,15 @@ class Scrub:
     def start(self) -> None:
         """Begins to look, on the running event loop, whether a pass is due; does nothing when it is switched off."""
         if self._every:
-            self._task = asyncio.create_task(self._run(), name="scrub")
+            self._rounds.start()
 
     async def stop(self) -> None:
         """Stops; the pass under way is gone on with after the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._rounds.stop()
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                if await self._is_due():
-                    await self.whole_pass()
-            except (SamsynError, OSError, *FAULTS) as problem:
-                log.warning("scrub-failed", extra={"error": type(problem).__name__})
-            await asyncio.sleep(_LOOK_EVERY_S)
+    async def _look(self) -> None:
+        if await self._is_due():
+            await self.whole_pass()
 
     async def _is_due(self) -> bool:
         state = await self._store.read(upkeep_rows.scrub_state)

@@ -43,8 +43,8 @@ from samsyn.store.batch import Ahead
 from samsyn.store.blank import blank
 from samsyn.store.spool import SpooledBody
 from samsyn.store.store import Store
+from samsyn.store.submitted import Committed
 from samsyn.store.transaction import Transaction
-from samsyn.store.writer import Committed
 
 _SMALL_BYTES = 2 * limits.MIB
 _LOOK_UP: Final = (

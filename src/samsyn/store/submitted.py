@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from samsyn.model.sender import Receipt
+from samsyn.model.value import value
 from samsyn.store.batch import Ahead
 from samsyn.store.spool import SpooledBody
 from samsyn.store.transaction import Transaction
@@ -17,7 +18,7 @@ T = TypeVar("T")
 Body = bytes | bytearray | memoryview
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Committed(Generic[T]):
     """What a decision answered, with the proof that it is durable."""
 

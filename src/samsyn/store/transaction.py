@@ -197,6 +197,8 @@ class Transaction:
             self._apply_waiting()
         elif of is not None and self._alike.touched.isdisjoint(of):
             return
+        if not self._alike.touched:
+            return
         own = self._alike.take_back(self._own_alike)
         self._own_alike.clear()
         self._batch.make_alike()

@@ -514,21 +514,23 @@ class Writer:
 
     def _decide_each(self, items: list[Submitted], batch: Batch) -> tuple[list[Body | SpooledBody], int]:
         parts: list[Body | SpooledBody] = []
-        segment, end = self._journal.end.segment, self._journal.end.offset
+        place = self._journal.end
+        segment, end = place.segment, place.offset
         self._time = max(self._clock.now().isoformat(), self._reached.time)
         for item in items:
             if item.answer is not None:
                 continue
             body_length = len(item.body) if item.body is not None else 0
-            begins = Position(segment, end)
+            begins_in, begins_at = segment, end
             if isinstance(item.body, SpooledBody):
-                begins = self._journal.large_begins
+                large = self._journal.large_begins
+                begins_in, begins_at = large.segment, large.offset
             transaction = Transaction(
                 batch,
                 self._keys,
                 self._time,
-                begins.segment,
-                begins.offset + FRAME.size,
+                begins_in,
+                begins_at + FRAME.size,
                 body_length,
                 item.sha256,
                 item.checksum,

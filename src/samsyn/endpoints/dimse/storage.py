@@ -1,6 +1,7 @@
 """C-STORE (PS3.4 Annex B): success only with a Receipt in hand."""
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from samsyn.dicom.uids import is_uid
 from samsyn.endpoints.dimse.link import Link
@@ -12,6 +13,8 @@ from samsyn.model.sender import Receipt
 from samsyn.wire.assembly import Message
 from samsyn.wire.dimse import MAX_COMMENT_CHARACTERS, StoreRequest, StoreResponse
 from samsyn.wire.dimse_status import INVALID_INSTANCE, PROCESSING_FAILURE, SUCCESS
+
+_Outcome: TypeAlias = Receipt | BaseException
 
 
 class Storage:
@@ -44,7 +47,7 @@ class Storage:
         if message.spilled is not None or not is_uid(request.sop_instance_uid):
             return False
 
-        def received(receipt: Receipt | BaseException) -> None:
+        def received(receipt: _Outcome) -> None:
             done(_answer_of(request, receipt) if isinstance(receipt, Receipt) else None)
 
         outcome = self._intake.receive_soon(arrival, data, received)

@@ -44,8 +44,8 @@ class Storage:
         """As `answer`, without a task. The answer; or True: `done` is told it later, None when it was refused; or
         False: nothing is done. Raises as Intake.receive_soon."""
         arrival, data = self._arrived(link, message, request)
-        if message.spilled is not None or not is_uid(request.sop_instance_uid):
-            return False
+        if message.spilled is not None or not request.sop_instance_uid:
+            return False  # one that is no UID is not that of the object either
 
         def received(receipt: _Outcome) -> None:
             done(_answer_of(request, receipt) if isinstance(receipt, Receipt) else None)

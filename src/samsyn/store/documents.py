@@ -79,7 +79,7 @@ class Documents:
         return document
 
     async def kept(self, series_uid: str, series_key: int, count: int) -> marked.Marked | None:
-        """The document of `series` as it lies on disk, to be sent from there, with `identity_of` its instances; made now
+        """The document of `series` as it lies on disk, to be sent from there, with what it was `made_of`; made now
         when it is not there yet. None: it can not be kept."""
         path = self._path(series_key, count)
         loop = asyncio.get_running_loop()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from samsyn import limits, operations_log, settings
 from samsyn.cli import scratch as scratch_instance
+from samsyn.cli.memory import keep_what_has_started
 from samsyn.clock import SystemClock
 from samsyn.errors import ConfigurationError
 from samsyn.server import Server
@@ -135,6 +136,7 @@ async def _start(server: Server) -> None:
     except OSError as problem:
         where = f"{problem.filename}: " if problem.filename else ""
         raise ConfigurationError(f"can not start: {where}{problem.strerror or problem}") from problem
+    keep_what_has_started()
 
 
 def stop_signals() -> asyncio.Event:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from samsyn import limits, operations_log, settings
 from samsyn.cli import scratch as scratch_instance
-from samsyn.cli.memory import keep_what_has_started
+from samsyn.cli.memory import bound_what_is_kept, keep_what_has_started
 from samsyn.clock import SystemClock
 from samsyn.errors import ConfigurationError
 from samsyn.server import Server
@@ -39,6 +39,7 @@ def run(
     operations_log.start(sys.stderr)
     os.umask(0o077)
     sys.setswitchinterval(_SWITCH_S)
+    bound_what_is_kept()
     allow_open_files()
     if scratch:
         folder = Path(tempfile.mkdtemp(prefix="samsyn-scratch-"))

@@ -49,3 +49,36 @@ def test_large_things_that_were_freed_leave_no_holes() -> None:
 
 def test_what_has_started_is_searched_no_more() -> None:
     assert _said(_STARTED) == "True True"
+
+
+_BETWEEN = """
+import asyncio, time
+from samsyn.cli.memory import FreePages, bound_what_is_kept
+bound_what_is_kept()
+
+def resident_mib():
+    with open("/proc/self/statm") as told:
+        return int(told.read().split()[1]) * 4 // 1024
+
+free_pages = FreePages()
+blocks, between = [], []
+for _ in range(200):
+    blocks.append(bytearray(b"x") * 300_000)
+    between.append(bytearray(4_000))
+full = resident_mib()
+blocks.clear()
+end = time.process_time() + 0.2
+while time.process_time() < end:
+    pass
+busy = asyncio.run(free_pages.look())
+held = resident_mib()
+time.sleep(0.5)
+idle = asyncio.run(free_pages.look())
+left = resident_mib()
+time.sleep(0.5)
+print(busy, full - held < 20, idle, full - left > 40, asyncio.run(free_pages.look()))
+"""
+
+
+def test_what_is_free_between_things_in_use_goes_back_when_little_is_done() -> None:
+    assert _said(_BETWEEN) == "False True True True False"

@@ -13,12 +13,13 @@ from pathlib import Path
 
 from samsyn import limits, operations_log, settings
 from samsyn.cli import scratch as scratch_instance
-from samsyn.cli.memory import bound_what_is_kept, keep_what_has_started
+from samsyn.cli.memory import LOOK_S, FreePages, bound_what_is_kept, keep_what_has_started
 from samsyn.clock import SystemClock
 from samsyn.errors import ConfigurationError
 from samsyn.server import Server
 from samsyn.settings import Settings
 from samsyn.store.opening import drop_index
+from samsyn.store.upkeep.rounds import Rounds
 
 log = logging.getLogger(__name__)
 
@@ -151,5 +152,8 @@ def stop_signals() -> asyncio.Event:
 
 async def until_told(server: Server, told: asyncio.Event) -> None:
     """Waits for the event of `stop_signals`, then stops the server cleanly."""
+    free_pages = Rounds("free-pages", FreePages().look, LOOK_S)
+    free_pages.start()
     await told.wait()
+    await free_pages.stop()
     await server.stop()

@@ -52,7 +52,7 @@ def test_what_has_started_is_searched_no_more() -> None:
 
 
 _BETWEEN = """
-import asyncio, time
+import asyncio
 from samsyn.cli.memory import FreePages, bound_what_is_kept
 bound_what_is_kept()
 
@@ -60,22 +60,18 @@ def resident_mib():
     with open("/proc/self/statm") as told:
         return int(told.read().split()[1]) * 4 // 1024
 
-free_pages = FreePages()
+wall, taken = iter((0.0, 5.0, 10.0, 15.0)), iter((0.0, 2.0, 2.1, 2.2))
+free_pages = FreePages(lambda: next(wall), lambda: next(taken))
 blocks, between = [], []
 for _ in range(200):
     blocks.append(bytearray(b"x") * 300_000)
     between.append(bytearray(4_000))
 full = resident_mib()
 blocks.clear()
-end = time.process_time() + 0.2
-while time.process_time() < end:
-    pass
 busy = asyncio.run(free_pages.look())
 held = resident_mib()
-time.sleep(0.5)
 idle = asyncio.run(free_pages.look())
 left = resident_mib()
-time.sleep(0.5)
 print(busy, full - held < 20, idle, full - left > 40, asyncio.run(free_pages.look()))
 """
 

@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import gc
 import time
+from collections.abc import Callable
 from typing import Final
 
 from samsyn import limits
@@ -44,20 +45,26 @@ class _Mallinfo(ctypes.Structure):
 class FreePages:
     """Gives back what is free between things in use, while little is done: bursts of small things leave it there."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        wall: Callable[[], float] = time.monotonic,
+        taken: Callable[[], float] = time.process_time,
+    ) -> None:
+        """`wall`: seconds that pass; `taken`: seconds of processor time of this process."""
         library = ctypes.CDLL(None)
         self._trim = getattr(library, "malloc_trim", None)
         self._info = getattr(library, "mallinfo2", None)
         if self._info is not None:
             self._info.restype = _Mallinfo
         self._kept = 0
-        self._seen = time.monotonic(), time.process_time()
+        self._wall, self._taken = wall, taken
+        self._seen = wall(), taken()
 
     async def look(self) -> bool:
         """Whether pages were given back. For every LOOK_S; nothing where the C library is not glibc 2.33 or later."""
         if self._trim is None or self._info is None:
             return False
-        now = time.monotonic(), time.process_time()
+        now = self._wall(), self._taken()
         passed, taken = (new - old for new, old in zip(now, self._seen, strict=True))
         self._seen = now
         if taken > passed * _IDLE_SHARE or self._free_bytes() < self._kept + _WORTH_BYTES:

@@ -9,8 +9,10 @@ import contextlib
 import gzip
 import hashlib
 import os
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +23,7 @@ from samsyn.errors import DamagedData
 from samsyn.model.imaging import StoredInstance
 from samsyn.store import large, marked
 from samsyn.store.index import instance_rows
+from samsyn.store.making_way import making_way
 from samsyn.store.store import Store
 
 BASE_MARK: Final = "samsyn-base:"
@@ -29,6 +32,8 @@ BASE_MARK: Final = "samsyn-base:"
 _MARK: Final = BASE_MARK.encode()
 _GZIP_LEVEL: Final = 3
 """Attributes of slices repeat themselves: higher levels take thrice the time and save a tenth more."""
+_IN_ONE_STEP: Final = 4
+"""Instances that become JSON before what is asked of the server is looked at again: some milliseconds."""
 
 
 def bulk_prefix(instance: StoredInstance) -> str:
@@ -54,8 +59,9 @@ class Documents:
     def _path(self, series_key: int, count: int) -> Path:
         return self._folder / f"{series_key % 256:02x}" / f"{series_key}-{count}.marked"
 
-    async def series(self, series_uid: str, series_key: int, count: int) -> bytes:
-        """The document of a series with `count` instances; made now when it is not there yet."""
+    async def series(self, series_uid: str, series_key: int, count: int, *, can_wait: bool = False) -> bytes:
+        """The document of a series with `count` instances; made now when it is not there yet. `can_wait`: for nobody
+        who asks, so what is asked of the server goes before."""
         path = self._path(series_key, count)
         loop = asyncio.get_running_loop()
         with contextlib.suppress(FileNotFoundError, DamagedData):
@@ -63,7 +69,11 @@ class Documents:
         instances = await self._store.read(
             lambda connection: instance_rows.instances_of_series(connection, series_uid)
         )
-        document = await loop.run_in_executor(self.executor, self._make, instances)
+        if can_wait:
+            steps = (partial(self._make, some) for some in _in_steps(instances))
+            document = b",".join([made async for made in making_way(self.executor, steps)])
+        else:
+            document = await loop.run_in_executor(self.executor, self._make, instances)
         if len(instances) == count:
             await loop.run_in_executor(self.executor, _write, path, marked.with_table(document, _MARK))
         return document
@@ -126,10 +136,15 @@ class Documents:
         age = (self._clock.now() - datetime.fromisoformat(last)).total_seconds() if last else quiet_s
         if age < quiet_s:
             return quiet_s - age
-        await self.series(series_uid, series_key, count)
+        await self.series(series_uid, series_key, count, can_wait=True)
         for base in self._bases:
             await self.compressed(series_uid, series_key, count, base)
         return None
+
+
+def _in_steps(instances: Sequence[StoredInstance]) -> Iterator[list[StoredInstance]]:
+    for first in range(0, len(instances), _IN_ONE_STEP):
+        yield list(instances[first : first + _IN_ONE_STEP])
 
 
 def _packed(document: bytes, base: str) -> bytes:

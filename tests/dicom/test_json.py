@@ -1,6 +1,7 @@
 """The DICOM JSON model and the bulk values it points to."""
 
 import base64
+import contextlib
 import json
 import struct
 import time
@@ -12,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samsyn.dicom.json import BULK_BYTES, attributes_to_json, bulk_value, to_dicom_json
+from samsyn.dicom.json import ALWAYS_WANTED, BULK_BYTES, attributes_to_json, bulk_value, to_dicom_json
 from samsyn.errors import LimitExceeded, NotFound, NotSupported, SamsynError
 from samsyn.model.attributes import Attributes
+from samsyn.render.header import PICTURE_TAGS
 from tests.dicom.corpus import (
     EXPLICIT,
     IMPLICIT,
@@ -99,6 +101,27 @@ def test_every_object_of_the_corpus_becomes_what_pydicom_makes_of_it() -> None:
                 assert _without_addresses(ours) == _without_addresses(entry), (path, key)
         compared += 1
     assert compared > 230
+
+
+def test_what_is_wanted_is_told_as_the_whole_tells_it() -> None:
+    compared = 0
+    for path, syntax, data in data_sets():
+        if path.name in NOT_WELL_FORMED:
+            continue
+        whole = convert(data, syntax)
+        tags = [tag for key in whole if not (tag := int(key, 16)) & 0x10000]
+        for wanted in (PICTURE_TAGS, ALWAYS_WANTED | set(tags[::3]), ALWAYS_WANTED | set(tags[-2:])):
+            told = orjson.loads(to_dicom_json(data, syntax, "B", wanted))
+            assert told == {key: entry for key, entry in whole.items() if int(key, 16) in wanted}, path
+        compared += 1
+    assert compared > 230
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG])
+@given(st.binary(max_size=200))
+def test_random_bytes_that_are_not_wanted_give_json_or_our_own_errors(syntax: str, noise: bytes) -> None:
+    with contextlib.suppress(SamsynError):
+        orjson.loads(to_dicom_json(noise, syntax, "B", PICTURE_TAGS))
 
 
 def _without_addresses(value: object) -> object:

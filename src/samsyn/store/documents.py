@@ -117,15 +117,23 @@ class Documents:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.executor, self._make, [instance])
 
+    async def attributes(self, instance: StoredInstance, wanted: frozenset[int]) -> bytes:
+        """The DICOM JSON object of one instance with these attributes alone (see to_dicom_json)."""
+        return await asyncio.to_thread(self._json, instance, wanted)
+
+    async def is_kept(self, series_key: int, count: int) -> bool:
+        """Whether `series` finds its document, and does not have to make it."""
+        return await asyncio.to_thread(self._path(series_key, count).exists)
+
     def _make(self, instances: list[StoredInstance]) -> bytes:
         return b",".join(self._json(instance) for instance in instances)
 
-    def _json(self, instance: StoredInstance) -> bytes:
+    def _json(self, instance: StoredInstance, wanted: frozenset[int] | None = None) -> bytes:
         if large.is_large(instance):
-            return large.metadata(self._store, instance, bulk_prefix(instance))
+            return large.metadata(self._store, instance, bulk_prefix(instance), wanted)
         place = instance.location
         data = self._store.body(place.segment, place.offset, place.length)
-        return to_dicom_json(data, instance.transfer_syntax_uid, bulk_prefix(instance))
+        return to_dicom_json(data, instance.transfer_syntax_uid, bulk_prefix(instance), wanted)
 
     async def prepare(self, series_uid: str, quiet_s: float) -> float | None:
         """Makes the document of a series that has been quiet; otherwise seconds until it is worth a look."""

@@ -17,6 +17,7 @@ from samsyn.errors import DamagedData, LimitExceeded, NotFound, NotSupported
 from samsyn.model.imaging import StoredInstance
 from samsyn.render.pictures import Pictures
 from samsyn.render.words import PictureFormat, PictureOptions, Window
+from tests.dicom.test_reading import DEFLATED
 from tests.render import frames
 from tests.render.house import SERIES, STUDY, House, compressed, image, thing
 
@@ -50,6 +51,14 @@ async def test_a_stored_picture_is_shown_in_its_headers_window_and_in_the_askers
     asked = await seen(house, options=PictureOptions(PictureFormat.PNG, window=Window(190, 641)))
     assert abs(int(asked[4, 0]) - 128) < 52
     assert asked[7, 7] > asked[0, 0]
+
+
+@pytest.mark.parametrize("syntax", [frames.LITTLE, DEFLATED])
+async def test_a_header_is_read_by_itself_in_any_form(house: House, syntax: str) -> None:
+    await house.take(image(RAMP, WindowCenter="315", WindowWidth="631"), syntax)
+    picture = await seen(house)
+    assert (picture[0, 0], picture[7, 7]) == (0, 255)
+    assert abs(int(picture[4, 0]) - 129) <= 1
 
 
 async def test_what_the_view_does_not_show_is_not_found_even_when_it_is_in_memory(house: House) -> None:

@@ -42,6 +42,7 @@ from samsyn.model.attributes import Attributes
 BULK_BYTES = 1_024
 """Longest binary value that stands in the JSON itself."""
 
+_PIXEL_ELEMENT = (PIXEL_DATA >> 16, PIXEL_DATA & 0xFFFF)
 _PIXEL_TAGS = frozenset({PIXEL_DATA, 0x7FE00008, 0x7FE00009})
 _CHARSET = 0x00080005
 _PIXEL_REPRESENTATION = 0x00280103
@@ -71,7 +72,8 @@ def to_dicom_json(
     Group lengths are left out. Numbers that are none (an IS of `1A`, NaN) stand as strings, so that one bad
     value never costs the document. UN values of tags that the dictionary knows are shown by what it says.
     BulkDataURI = bulk_prefix + "/" + path. Errors as in reading.summarize. The tags in ALWAYS_WANTED are among
-    what is wanted, and no private ones.
+    what is wanted, and no private ones; Pixel Data end it, of which the VR alone is told, so `data` may end at its
+    value.
     """
     syntax, encoding = encoding_of(transfer_syntax_uid)
     plain = plain_data(data, syntax)
@@ -138,8 +140,11 @@ class _Writer:
         wanted = None if depth else self.wanted
         made: _Object = {}
         while position < end:
-            if wanted is not None and encoding.explicit:
+            if wanted is not None:
                 position = self._past_unwanted(position, end, encoding, wanted)
+                if self._is_at_pixel_data(position, end, encoding):
+                    made[f"{PIXEL_DATA:08X}"] = {"vr": self._pixel_vr(position, scope)}
+                    break
                 if position >= end:
                     break
             self.left -= 1
@@ -177,6 +182,8 @@ class _Writer:
 
     def _past_unwanted(self, position: int, end: int, encoding: Encoding, wanted: frozenset[int]) -> int:
         """Where the first element stands that is wanted, or is not as short and plain as most are."""
+        if not encoding.explicit:
+            return position
         data, unpack, left = self.data, encoding.element.unpack_from, self.left
         while position + 8 <= end:
             group, element, vr, length = unpack(data, position)
@@ -191,6 +198,16 @@ class _Writer:
             left -= 1
         self.left = left
         return position
+
+    def _is_at_pixel_data(self, position: int, end: int, encoding: Encoding) -> bool:
+        place = encoding.item.unpack_from(self.data, position) if position + 8 <= end else ()
+        return place[:2] == _PIXEL_ELEMENT
+
+    def _pixel_vr(self, position: int, scope: _Scope) -> str:
+        encoding = scope.encoding
+        if not encoding.explicit:
+            return scope.vr_of(PIXEL_DATA)
+        return _VR_NAMES.get(encoding.element.unpack_from(self.data, position)[2], "UN")
 
     @staticmethod
     def _known_vr(tag: int, name: bytes, length: int, scope: _Scope) -> str:

@@ -397,6 +397,22 @@ class Retriever:
             return ()
         return found
 
+    async def metadata_if_ready(self, view: View, study_uid: str, series_uid: str) -> bytes | None:
+        """What `metadata` gives of a series when that takes no more than reading it; None = it must be made first."""
+        count = len(await self.instances(view, study_uid, series_uid))
+        if self._rejected(view, self.item_of(view, study_uid), study_uid):
+            return None
+        key = self._store.peek(partial(instance_rows.series_key, series_uid=series_uid))
+        if not await self._documents.is_kept(key, count):
+            return None
+        return await self.metadata(view, study_uid, series_uid)
+
+    async def attributes(self, view: View, instance: StoredInstance, wanted: frozenset[int]) -> bytes:
+        """DICOM JSON array of one instance as it was sent, with these attributes alone: none that is corrected or
+        that names the person. NotFound as `check`."""
+        await self._still_checked(view, instance)
+        return b"[" + await self._documents.attributes(instance, wanted) + b"]"
+
     async def metadata_kept(
         self, view: View, study_uid: str, series: Sequence[KeptSeries], base: str
     ) -> MetadataInPieces | None:

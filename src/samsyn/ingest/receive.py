@@ -41,6 +41,7 @@ from samsyn.patients.identifiers import identify
 from samsyn.patients.likeness import Agreement
 from samsyn.store.batch import Ahead
 from samsyn.store.blank import blank
+from samsyn.store.checksum import Bytes
 from samsyn.store.spool import SpooledBody
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
@@ -121,7 +122,7 @@ class Intake:
     async def receive(
         self,
         arrival: Arrival,
-        data: bytes | bytearray | SpooledBody,
+        data: Bytes | SpooledBody,
         after: Callable[[Transaction], None] | None = None,
     ) -> tuple[Receipt, Summary]:
         """Takes one data set (without file meta) and returns when it is durable; `after` runs in the same record
@@ -154,8 +155,11 @@ class Intake:
         return self._filed(committed, arrival.session_id, summary.study_uid), summary
 
     def receive_soon(
-        self, arrival: Arrival, data: bytes | bytearray, done: Callable[[Receipt | BaseException], None]
-    ) -> Receipt | bool:
+        self,
+        arrival: Arrival,
+        data: Bytes,
+        done: Callable[[tuple[Receipt, Summary] | BaseException], None],
+    ) -> tuple[Receipt, Summary] | bool:
         """As `receive` without a task. A Receipt: it is durable already, since its sender comes alone (see
         Writer.goes_at_once). True: `done` is told on this loop what `receive` would return or raise. False: it takes
         longer than the loop may wait. Nothing is done then, nor when this raises.
@@ -172,11 +176,11 @@ class Intake:
             committed = self._store.commit_at_once(decide, data, ahead)
             if committed is not None:
                 self._note_arrival()
-                return self._filed(committed, session_id, summary.study_uid)
+                return self._filed(committed, session_id, summary.study_uid), summary
 
         def answered(answer: Committed[_Compared | None] | BaseException) -> None:
             if isinstance(answer, Committed):
-                done(self._filed(answer, session_id, summary.study_uid))
+                done((self._filed(answer, session_id, summary.study_uid), summary))
             else:
                 done(answer)
 
@@ -196,7 +200,7 @@ class Intake:
             _question(summary, identifier),
         )
 
-    async def _read(self, arrival: Arrival, data: bytes | bytearray | SpooledBody) -> Summary:
+    async def _read(self, arrival: Arrival, data: Bytes | SpooledBody) -> Summary:
         syntax = arrival.transfer_syntax_uid
         if isinstance(data, SpooledBody):
             return await asyncio.to_thread(_summarize_large, data, syntax)

@@ -5,7 +5,7 @@
 
 import contextlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from secrets import token_hex
 from types import MappingProxyType
@@ -18,7 +18,7 @@ from samsyn.endpoints.dicomweb.answers import Answer, plain_refusal, ready, refu
 from samsyn.endpoints.dicomweb.archive import Archives
 from samsyn.endpoints.dicomweb.archive import is_wanted as is_zip
 from samsyn.endpoints.dicomweb.asked import Asked, asked
-from samsyn.endpoints.dicomweb.datasets import form_of
+from samsyn.endpoints.dicomweb.datasets import Form, form_of
 from samsyn.endpoints.dicomweb.deletion import Deletion
 from samsyn.endpoints.dicomweb.errors_table import status_of
 from samsyn.endpoints.dicomweb.feed import Feed
@@ -50,6 +50,7 @@ from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 from samsyn.wire.other_origins import OtherOrigins
 from samsyn.wire.whole_answer import Ready
+from samsyn.wire.whole_body import BodyTaker
 
 PREFIX = "/dicomweb"
 REJECTED = "/rejected"
@@ -116,8 +117,31 @@ class DicomwebDoor:
             answer = self._frame_at_once(scope, headers, target_of(path))
         except SamsynError:
             return None
-        if answer is None:
+        return self._ready(answer, headers) if answer is not None else None
+
+    def take_body(self, scope: Scope, length: int, answered: Callable[[Ready], None]) -> BodyTaker | None:
+        """See TakesBodies: instances of a system. Whatever is to be refused goes the long way."""
+        path, with_rejected = _path(scope)
+        if with_rejected or scope["method"] != "POST":
             return None
+        headers: Headers = dict(scope["headers"])
+        if headers.get(b"content-encoding", b"identity") != b"identity":
+            return None
+        try:
+            target = target_of(path)
+            if target.form != "studies" or target.depth > 1:
+                return None
+            return self._stow.take(
+                self._readers.system_of(scope, headers),
+                target.study_uid,
+                length,
+                *self._stored_as(scope, headers),
+                lambda answer: answered(self._ready(answer, headers)),
+            )
+        except SamsynError:
+            return None
+
+    def _ready(self, answer: Answer, headers: Headers) -> Ready:
         extra = self._origins.headers(headers)
         return ready(replace(answer, headers=(*answer.headers, *extra)) if extra else answer)
 
@@ -236,12 +260,15 @@ class DicomwebDoor:
             return plain_refusal(415, "Compressed request bodies are not taken.")
         if _content_length(headers) > MAX_STOW_BYTES:
             raise LimitExceeded("MAX_STOW_BYTES")
+        stored_as = self._stored_as(scope, headers)
+        return await self._stow.store(system, target.study_uid, _body(receive), *stored_as)
+
+    @staticmethod
+    def _stored_as(scope: Scope, headers: Headers) -> tuple[str, tuple[str, str], str, Form | None]:
+        """Content type, name of the request and of its connection, our address, and in what the results are told."""
         base = _base(scope, headers)
-        return await self._stow.store(
-            system,
-            target.study_uid,
+        return (
             headers.get(b"content-type", b"").decode("latin-1"),
-            _body(receive),
             (f"stow-{token_hex(8)}", ":".join(map(str, scope.get("client") or ()))),
             base,
             form_of(asked(scope, headers, base).accepted),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from samsyn.dicom.reading import Summary
 from samsyn.dicom.uids import is_uid
 from samsyn.endpoints.dimse.link import Link
 from samsyn.endpoints.dimse.statuses import HELD, SENTENCES
@@ -44,11 +45,11 @@ class Storage:
         if message.spilled is not None or not is_uid(request.sop_instance_uid):
             return False
 
-        def received(receipt: Receipt | BaseException) -> None:
-            done(_answer_of(request, receipt) if isinstance(receipt, Receipt) else None)
+        def received(outcome: tuple[Receipt, Summary] | BaseException) -> None:
+            done(_answer_of(request, outcome[0]) if isinstance(outcome, tuple) else None)
 
         outcome = self._intake.receive_soon(arrival, data, received)
-        return _answer_of(request, outcome) if isinstance(outcome, Receipt) else outcome
+        return _answer_of(request, outcome[0]) if isinstance(outcome, tuple) else outcome
 
     def _arrived(
         self, link: Link, message: Message, request: StoreRequest

@@ -1,17 +1,36 @@
 """HTTP/1.1 or HTTP/2, as the peer prefers: by ALPN on TLS, by what it begins with elsewhere (RFC 9113 3.2, 3.3)."""
 
 import asyncio
-from typing import Any, cast
+from functools import partial
+from typing import Any, Final, cast
 
+import httptools
+from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from samsyn.endpoints.http_listener.http2 import PREFACE, Http2Protocol
 from samsyn.endpoints.http_listener.whole import WholeAnswer
 from samsyn.exchange.gathering import PIECES, Gathering, Pieces
 from samsyn.wire import whole_answer
+from samsyn.wire.whole_answer import Ready
+from samsyn.wire.whole_body import BodyTaker
 
 ALPN = ("h2", "http/1.1")
 """What a listener with TLS offers, the best first."""
+
+
+_READ_BYTES: Final = 256 * 1024
+"""Of what is not a body that somebody takes: as much as asyncio reads for a protocol without a buffer of its own."""
+_HEAD_ENDS: Final = b"\r\n\r\n"
+
+
+class ListenerConfig(Config):
+    """uvicorn's settings, and what the connections of one listener share."""
+
+    def __init__(self, *settings: Any, **more: Any) -> None:
+        super().__init__(*settings, **more)
+        self.read_to = memoryview(bytearray(_READ_BYTES))
+        """Used by one connection at a time, from the reading of some bytes to their handing on."""
 
 
 class _Writing:
@@ -31,11 +50,17 @@ class _Writing:
         return self._transport.is_closing()
 
 
-class PreferredProtocol(HttpToolsProtocol):
+class PreferredProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
     """Begins as HTTP/1.1 and hands the connection to HTTP/2 when the peer speaks that."""
 
     _begun = b""
     _is_decided = False
+    _behind_head: int | None = None
+    """While the head of a request is parsed that ends with what is parsed: how many bytes have come behind it."""
+    _taker: BodyTaker | None = None
+    """Who takes the body that is coming; the parser does not see it."""
+    _left = 0
+    """How much of it has not come."""
 
     def told(self) -> dict[str, Any]:
         """More keys for the scope of every request of this connection."""
@@ -46,6 +71,7 @@ class PreferredProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._gathering = Gathering(transport)
         self._app_at_once = getattr(self.config.app, "at_once", None)
+        self._app_take_body = getattr(self.config.app, "take_body", None)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Where uvicorn begins a request: the door is told that it may answer in one piece, but for HEAD, and in
@@ -54,6 +80,8 @@ class PreferredProtocol(HttpToolsProtocol):
         if cycle.scope["method"] != "HEAD":
             whole = WholeAnswer(cycle, self._gathering)
             if cycle.scope["method"] == "GET" and self._answered_at_once(cycle, whole):
+                return
+            if self._behind_head is not None and self._is_taken(cycle, whole, self._behind_head):
                 return
             extensions[whole_answer.EXTENSION] = whole
         cycle.scope["extensions"] = extensions
@@ -70,10 +98,59 @@ class PreferredProtocol(HttpToolsProtocol):
             whole.now(*ready)
         return ready is not None
 
+    def _is_taken(self, cycle: RequestResponseCycle, whole: WholeAnswer, behind: int) -> bool:
+        """Whether the application takes the body itself. Not where the peer waits to be asked for it or has sent more
+        requests behind it, nor where another address than the peer's may count (uvicorn's middleware)."""
+        if self._app_take_body is None or cycle.waiting_for_100_continue:
+            return False
+        length = 0
+        for name, value in cycle.scope["headers"]:
+            if name == b"content-length":
+                length = int(value)  # the parser has seen that it is one number, and stands there once
+            elif name in (b"transfer-encoding", b"upgrade") or name.startswith(b"x-forwarded-"):
+                return False
+        if not length or behind > length:
+            return False
+        self._taker = self._app_take_body(cycle.scope, length, partial(self._answered, whole))
+        self._left = length
+        return self._taker is not None
+
+    def _answered(self, whole: WholeAnswer, ready: Ready) -> None:
+        whole.now(*ready)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """See asyncio.BufferedProtocol."""
+        if self._taker is not None:
+            return self._taker.room()[: self._left]
+        return cast(ListenerConfig, self.config).read_to
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """See asyncio.BufferedProtocol."""
+        if self._taker is not None:
+            self._filled(self._taker, nbytes)
+        else:
+            self.data_received(bytes(cast(ListenerConfig, self.config).read_to[:nbytes]))
+
+    def _filled(self, taker: BodyTaker, count: int) -> None:
+        self._left -= count
+        if not self._left:
+            # The parser still waits for this body: the next request is for another one.
+            self._taker = None
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        taker.filled(count)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        super().connection_lost(exc)
+        taker, self._taker = self._taker, None
+        if taker is not None:
+            taker.gone()
+
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
         if self._is_decided:
-            super().data_received(data)
+            self._parse(data)
             return
         self._begun += data
         if PREFACE.startswith(self._begun[: len(PREFACE)]):
@@ -82,7 +159,27 @@ class PreferredProtocol(HttpToolsProtocol):
             return
         self._is_decided = True
         begun, self._begun = self._begun, b""
-        super().data_received(begun)
+        self._parse(begun)
+
+    def _parse(self, data: bytes) -> None:
+        """Has the bytes parsed; those behind the head of a request may be for who takes its body."""
+        head = data.find(_HEAD_ENDS) + len(_HEAD_ENDS) if data.startswith(b"POST ") else 0
+        if head < len(_HEAD_ENDS):
+            super().data_received(data)
+            return
+        self._behind_head = len(data) - head
+        try:
+            super().data_received(data[:head])
+        finally:
+            self._behind_head = None
+        rest = memoryview(data)[head:]
+        while rest and self._taker is not None:
+            room = self._taker.room()[: len(rest)]
+            room[:] = rest[: len(room)]
+            rest = rest[len(room) :]
+            self._filled(self._taker, len(room))
+        if rest and not self.transport.is_closing():
+            super().data_received(bytes(rest))
 
     def _hand_over(self) -> None:
         transport: asyncio.Transport = self.transport

@@ -44,6 +44,7 @@ from samsyn.wire.multipart import (
     part_head,
 )
 from samsyn.wire.whole_answer import Ready
+from samsyn.wire.whole_body import CONNECTION
 from tests.indexes import make_store
 from tests.ports import free_port
 
@@ -181,6 +182,7 @@ def scope_of(request: httpx.Request) -> dict[str, Any]:
         "headers": [(name.lower(), value) for name, value in request.headers.raw],
         "client": ("127.0.0.1", 123),
         "server": (request.url.host, request.url.port),
+        CONNECTION: {},
     }
 
 

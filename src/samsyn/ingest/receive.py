@@ -315,8 +315,17 @@ class Intake:
                 transaction, _entry(arrival, summary, patient_key, event=Event.REJECT_INSTANCES, more=details)
             )
         elif (arrival.session_id, summary.study_uid) not in self._noted:
-            audit.append(transaction, _entry(arrival, summary, patient_key))
+            self._note_once(transaction, arrival, summary, patient_key)
         return compared
+
+    def _note_once(
+        self, transaction: Transaction, arrival: Arrival, summary: Summary, patient_key: int
+    ) -> None:
+        """An entry for the session and study, unless a record of this turn has it: they become durable together."""
+        noted = f"noted {arrival.session_id} {summary.study_uid} {patient_key}"
+        if noted not in transaction.carried:
+            audit.append(transaction, _entry(arrival, summary, patient_key))
+            transaction.carried[noted] = ""
 
     def _remember(self, compared: _Compared) -> None:
         """The next instance with the same header needs no comparison."""

@@ -5,7 +5,7 @@ of its own to a task: for an object of some hundred kB that costs more than stor
 """
 
 from collections.abc import Callable, MutableMapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from samsyn.wire.whole_answer import Ready
 
@@ -21,6 +21,11 @@ class BodyTaker(Protocol):
 
     def gone(self) -> None:
         """The client went away before the whole body had come; no answer is needed any more."""
+
+
+CONNECTION: Final = "samsyn.connection"
+"""Key in the scope of a request that `take_body` is asked about: a dictionary in which the application may keep what it
+knows of the connection. A request whose head is that of the one before, byte for byte, comes with the same scope."""
 
 
 class TakesBodies(Protocol):

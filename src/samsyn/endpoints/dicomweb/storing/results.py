@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from samsyn.endpoints.dicomweb.answers import Answer
-from samsyn.endpoints.dicomweb.datasets import Form, one_data_set
+from samsyn.endpoints.dicomweb.datasets import one_data_set
+from samsyn.endpoints.dicomweb.storing.request import StoreRequest
 
 _Model: TypeAlias = dict[str, dict[str, object]]
 
@@ -31,8 +32,9 @@ class Result:
     """Whether sending it again later may help."""
 
 
-def response(results: Sequence[Result], study_uid: str, base: str, form: Form | None) -> Answer:
+def response(results: Sequence[Result], request: StoreRequest) -> Answer:
     """200 when all is durable, 202 when some is, 409 when nothing is, 503 when that was our disk's fault alone."""
+    base, form, study_uid = request.base, request.form, request.study_uid
     stored = [result for result in results if not result.failure]
     failed = [result for result in results if result.failure]
     studies = {result.study_uid for result in stored}

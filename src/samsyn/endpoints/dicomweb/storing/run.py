@@ -12,6 +12,7 @@ from samsyn.dicom.uids import is_uid
 from samsyn.endpoints.dicomweb.errors_table import FAILURE_REASON
 from samsyn.endpoints.dicomweb.storing.assembly import Assembled
 from samsyn.endpoints.dicomweb.storing.part import PartContent
+from samsyn.endpoints.dicomweb.storing.request import StoreRequest
 from samsyn.endpoints.dicomweb.storing.results import Result
 from samsyn.errors import BadInput, LimitExceeded, SamsynError
 from samsyn.ingest.arriving import LargeArrival
@@ -33,16 +34,16 @@ class Run:
         self,
         intake: Intake,
         system: System,
-        study_uid: str,
-        request: tuple[str, str],
+        request: StoreRequest,
+        session_id: str,
         changed: Callable[[], None],
     ) -> None:
-        """`study_uid` "" = any; `request`: its name, and the connection that it came by. `changed` is called whenever
-        something under way has come to its end."""
+        """`session_id`: the name in the audit journal. `changed` is called whenever something under way has come to its
+        end."""
         self._intake = intake
         self._system = system
-        self._study_uid = study_uid
-        self._request_id, self._connection = request
+        self._request = request
+        self._session_id = session_id
         self._changed = changed
         self._results: list[Result | None] = []
         self._under_way = 0
@@ -131,11 +132,11 @@ class Run:
         return Arrival(
             self._system.sender,
             syntax,
-            self._request_id,
+            self._session_id,
             sop_class_uid=named.sop_class_uid,
             sop_instance_uid=named.sop_instance_uid,
-            study_uid=self._study_uid,
-            source=self._connection,
+            study_uid=self._request.study_uid,
+            source=self._request.connection,
         )
 
     def _place(self, size: int) -> int:

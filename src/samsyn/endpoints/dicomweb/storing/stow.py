@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 
 from samsyn.endpoints.dicomweb.answers import Answer, plain_refusal
-from samsyn.endpoints.dicomweb.datasets import Form
 from samsyn.endpoints.dicomweb.errors_table import FAILURE_REASON
 from samsyn.endpoints.dicomweb.storing.assembly import METADATA_KINDS, Assembled, Assembly
 from samsyn.endpoints.dicomweb.storing.part import PartContent
+from samsyn.endpoints.dicomweb.storing.request import StoreRequest
 from samsyn.endpoints.dicomweb.storing.results import response
 from samsyn.endpoints.dicomweb.storing.run import Run
 from samsyn.endpoints.dicomweb.storing.taking import DICOM, Taking, refused_kind
@@ -41,19 +41,16 @@ class Stow:
     def take(
         self,
         system: System,
-        study_uid: str,
+        request: StoreRequest,
+        session_id: str,
         length: int,
-        content_type: str,
-        request: tuple[str, str],
-        base: str,
-        form: Form | None,
         answered: Callable[[Answer], None],
     ) -> Taking | None:
         """Takes a body of `length` bytes where the listener reads it to; `answered` is told what `store` would answer,
         when all of it has come. None: `store` is to be asked. BadInput, NotSupported, LimitExceeded: likewise."""
         if length > MAX_STOW_IN_PLACE_BYTES or self._in_place + length > MAX_STOW_IN_PLACE_TOGETHER_BYTES:
             return None
-        media_type = parse_media_type(content_type)
+        media_type = parse_media_type(request.content_type)
         if media_type.get("type").lower() not in ("", DICOM):
             return None
         boundary = boundary_of(media_type)
@@ -66,8 +63,8 @@ class Stow:
         taking = Taking(
             boundary,
             length,
-            lambda changed: Run(self._intake, system, study_uid, request, changed),
-            lambda results: response(results, study_uid, base, form),
+            lambda changed: Run(self._intake, system, request, session_id, changed),
+            lambda results: response(results, request),
             ended,
         )
         self._in_place += length
@@ -76,24 +73,20 @@ class Stow:
     async def store(
         self,
         system: System,
-        study_uid: str,
+        request: StoreRequest,
+        session_id: str,
         chunks: AsyncIterator[bytes],
-        content_type: str,
-        request: tuple[str, str],
-        base: str,
-        form: Form | None,
     ) -> Answer:
         """200 when every instance is durable, 202 when some are, 409 when none is (503 when nothing but our own
         disk was the reason); 400, 413 or 415 when the request as a whole can not be read and nothing was taken.
 
         Parts are handed on while the rest still arrives, so that one sync serves many; a request that ends too
         early still reports each part that came whole. Metadata and bulk data apart from each other are put
-        together when all have come. `study_uid` "" = any study; `request`: its name, and the connection that it came
-        by; `form`: in what the results are told.
+        together when all have come. `session_id`: its name in the audit journal.
         """
-        media_type = parse_media_type(content_type)
+        media_type = parse_media_type(request.content_type)
         root = media_type.get("type").lower()
-        coming = _Coming(self._intake, system, study_uid, request)
+        coming = _Coming(self._intake, system, request, session_id)
         try:
             if media_type.kind == DICOM:
                 await coming.take_single(chunks)
@@ -110,16 +103,16 @@ class Stow:
         results = coming.run.results()
         if not results:
             raise BadInput("the request has no parts")
-        return response(results, study_uid, base, form)
+        return response(results, request)
 
 
 class _Coming:
     """One request whose body comes in pieces."""
 
-    def __init__(self, intake: Intake, system: System, study_uid: str, request: tuple[str, str]) -> None:
+    def __init__(self, intake: Intake, system: System, request: StoreRequest, session_id: str) -> None:
         self._intake = intake
         self._changed = asyncio.Event()
-        self.run = Run(intake, system, study_uid, request, self._changed.set)
+        self.run = Run(intake, system, request, session_id, self._changed.set)
 
     async def take_single(self, chunks: AsyncIterator[bytes]) -> None:
         """A body that is one file."""

@@ -7,8 +7,9 @@ import httpx
 import pytest
 
 from samsyn.endpoints.dicomweb.storing import run, stow
+from samsyn.store import writer
 from samsyn.wire.whole_answer import Ready
-from samsyn.wire.whole_body import BodyTaker
+from samsyn.wire.whole_body import CONNECTION, BodyTaker
 from tests.dicomweb.house import STOW_TYPE, House, body_of, image_file, scope_of
 from tests.dicomweb.test_stow import OTHER, REFERENCED, reasons, uids
 from tests.waiting import until
@@ -22,12 +23,14 @@ def taken(
     answers: list[Ready],
     content_type: str = STOW_TYPE,
     path: str = "/studies",
+    connection: dict[str, Any] | None = None,
     **fields: str,
 ) -> BodyTaker | None:
     secret = house.scratch.system_tokens[fields.pop("token", "NORDWEB")]
     headers = {"authorization": f"Bearer {secret}", "content-type": content_type, **fields}
     request = httpx.Request("POST", f"http://samsyn.test/dicomweb{path}", headers=headers, content=body)
-    return house.door.take_body(scope_of(request), len(body), answers.append)
+    scope = scope_of(request) | {CONNECTION: connection if connection is not None else {}}
+    return house.door.take_body(scope, len(body), answers.append)
 
 
 def give(taker: BodyTaker, body: bytes) -> None:
@@ -115,6 +118,33 @@ async def test_more_parts_than_may_be_under_way_wait_their_turn(
     assert most == 3
     told = httpx.Response(200, content=b"".join(answers[0][2])).json()
     assert uids(told, REFERENCED) == [f"2.25.100{number}" for number in range(1, 21)]
+
+
+async def test_who_sends_one_after_the_other_by_one_connection_is_answered_while_the_listener_waits(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "_QUICK_S", 60.0)  # whatever the disk of this machine is
+    connection: dict[str, Any] = {}
+    ways: list[bool] = []
+    for number in range(1, 13):
+        answers: list[Ready] = []
+        body = body_of([image_file(number)])
+        taker = taken(house, body, answers, connection=connection)
+        assert taker is not None
+        give(taker, body)
+        ways.append(bool(answers))
+        await until(lambda answers=answers: answers)  # type: ignore[misc] # binds the loop's value
+        assert answers[0][0] == 200
+    assert any(ways) and not any(ways[:4])
+    answers = []
+    body = body_of([image_file(number) for number in range(13, 15)])
+    taker = taken(house, body, answers, connection=connection)
+    assert taker is not None
+    give(taker, body)
+    assert not answers  # these two share a sync
+    await until(lambda: answers)
+    noted = house.rows("SELECT event, actor FROM audit")
+    assert noted == [("STORE_STUDY", "NORDWEB")]
 
 
 async def test_thousands_of_parts_that_are_no_files_are_each_named(house: House) -> None:

@@ -159,10 +159,12 @@ class Intake:
         arrival: Arrival,
         data: Bytes,
         done: Callable[[tuple[Receipt, Summary] | BaseException], None],
+        waits: bool = True,
     ) -> tuple[Receipt, Summary] | bool:
         """As `receive` without a task. A Receipt: it is durable already, since its sender comes alone (see
-        Writer.goes_at_once). True: `done` is told on this loop what `receive` would return or raise. False: it takes
-        longer than the loop may wait. Nothing is done then, nor when this raises.
+        Writer.goes_at_once) and `waits` for the answer before he sends more. True: `done` is told on this loop what
+        `receive` would return or raise. False: it takes longer than the loop may wait. Nothing is done then, nor when
+        this raises.
         """
         if len(data) >= _SMALL_BYTES:
             return False
@@ -172,7 +174,7 @@ class Intake:
             return False
         decide, ahead = self._decision(arrival, summary, None)
         session_id = arrival.session_id
-        if self._store.goes_at_once(session_id, len(data)):
+        if waits and self._store.goes_at_once(session_id, len(data)):
             committed = self._store.commit_at_once(decide, data, ahead)
             if committed is not None:
                 self._note_arrival()

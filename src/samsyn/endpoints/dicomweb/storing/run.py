@@ -84,15 +84,15 @@ class Run:
             raise error
         self.note(FAILURE_REASON[error.code])
 
-    def begin_file(self, file: bytearray | memoryview) -> None:
-        """Begins to store a DICOM file, which stays as it is until it has been."""
+    def begin_file(self, file: bytearray | memoryview, waits: bool = False) -> None:
+        """Begins to store a DICOM file, which stays as it is until it has been. `waits`: see Intake.receive_soon."""
         view = memoryview(file)
         try:
             found = split_part10(view)
         except SamsynError as error:
             self.note(FAILURE_REASON[error.code])
             return
-        self._begin(_named(found), found.transfer_syntax_uid, view[found.dataset_offset :])
+        self._begin(_named(found), found.transfer_syntax_uid, view[found.dataset_offset :], waits)
 
     def begin_part(self, content: PartContent) -> None:
         """Begins to store a file that came by pieces."""
@@ -114,12 +114,12 @@ class Run:
         named = Result(_INTERNAL, made.sop_class_uid, made.sop_instance_uid)
         self._begin(named, made.transfer_syntax_uid, memoryview(made.data))
 
-    def _begin(self, named: Result, syntax: str, data: memoryview) -> None:
+    def _begin(self, named: Result, syntax: str, data: memoryview, waits: bool = False) -> None:
         place = self._place(len(data))
         arrival = self._arrival(named, syntax)
         done = partial(self._ended, place, named, len(data))
         try:
-            outcome = self._intake.receive_soon(arrival, data, done)
+            outcome = self._intake.receive_soon(arrival, data, done, waits)
         except Exception as error:
             self._settle(place, named, len(data), error)
             return

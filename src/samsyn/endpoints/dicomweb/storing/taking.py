@@ -84,7 +84,8 @@ class Taking:
                 self._run.note(FAILURE_REASON[part.code])
             elif self._run.has_room(len(part)):
                 self._whole.popleft()
-                self._run.begin_file(part)
+                is_all = not (self._left or self._whole or self._run.has_begun)
+                self._run.begin_file(part, waits=is_all)
             else:
                 return
         if not self._left and self._run.is_idle and not self._is_over:

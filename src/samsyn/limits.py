@@ -136,6 +136,11 @@ MAX_STOW_PENDING_BYTES: Final = 64 * MIB
 """Bytes of one STOW-RS request that wait for the disk before reading on: memory is bounded per sender."""
 MAX_STOW_PENDING_INSTANCES: Final = 64
 """Instances of one STOW-RS request under way at once: as many as share one sync."""
+MAX_STOW_IN_PLACE_BYTES: Final = 16 * MIB
+"""One STOW-RS request body that is read to where its instances are stored from, as a whole: twenty CT slices. A longer
+one comes in pieces, since its memory is taken when its first byte comes."""
+MAX_STOW_IN_PLACE_TOGETHER_BYTES: Final = 256 * MIB
+"""Such bodies of all connections together; beyond that they come in pieces too."""
 MAX_PART_HEADER_BYTES: Final = 16 * KIB
 """Headers of one multipart part."""
 MAX_KEPT_BASES: Final = 4

@@ -41,6 +41,7 @@ from samsyn.patients.identifiers import identify
 from samsyn.patients.likeness import Agreement
 from samsyn.store.batch import Ahead
 from samsyn.store.blank import blank
+from samsyn.store.checksum import Bytes
 from samsyn.store.spool import SpooledBody
 from samsyn.store.store import Store
 from samsyn.store.submitted import Committed
@@ -122,7 +123,7 @@ class Intake:
     async def receive(
         self,
         arrival: Arrival,
-        data: bytes | bytearray | SpooledBody,
+        data: Bytes | SpooledBody,
         after: Callable[[Transaction], None] | None = None,
     ) -> tuple[Receipt, Summary]:
         """Takes one data set (without file meta) and returns when it is durable; `after` runs in the same record
@@ -155,11 +156,16 @@ class Intake:
         return self._filed(committed, arrival.session_id, summary.study_uid), summary
 
     def receive_soon(
-        self, arrival: Arrival, data: bytes | bytearray, done: Callable[[Receipt | BaseException], None]
-    ) -> Receipt | bool:
+        self,
+        arrival: Arrival,
+        data: Bytes,
+        done: Callable[[tuple[Receipt, Summary] | BaseException], None],
+        waits: bool = True,
+    ) -> tuple[Receipt, Summary] | bool:
         """As `receive` without a task. A Receipt: it is durable already, since its sender comes alone (see
-        Writer.goes_at_once). True: `done` is told on this loop what `receive` would return or raise. False: it takes
-        longer than the loop may wait. Nothing is done then, nor when this raises.
+        Writer.goes_at_once) and `waits` for the answer before he sends more. True: `done` is told on this loop what
+        `receive` would return or raise. False: it takes longer than the loop may wait. Nothing is done then, nor when
+        this raises.
         """
         if len(data) >= _SMALL_BYTES:
             return False
@@ -169,15 +175,15 @@ class Intake:
             return False
         decide, ahead = self._decision(arrival, summary, None)
         session_id = arrival.session_id
-        if self._store.goes_at_once(session_id, len(data)):
+        if waits and self._store.goes_at_once(session_id, len(data)):
             committed = self._store.commit_at_once(decide, data, ahead)
             if committed is not None:
                 self._note_arrival()
-                return self._filed(committed, session_id, summary.study_uid)
+                return self._filed(committed, session_id, summary.study_uid), summary
 
         def answered(answer: _Answer) -> None:
             if isinstance(answer, Committed):
-                done(self._filed(answer, session_id, summary.study_uid))
+                done((self._filed(answer, session_id, summary.study_uid), summary))
             else:
                 done(answer)
 
@@ -200,7 +206,7 @@ class Intake:
             question,
         )
 
-    async def _read(self, arrival: Arrival, data: bytes | bytearray | SpooledBody) -> Summary:
+    async def _read(self, arrival: Arrival, data: Bytes | SpooledBody) -> Summary:
         syntax = arrival.transfer_syntax_uid
         if isinstance(data, SpooledBody):
             return await asyncio.to_thread(_summarize_large, data, syntax)
@@ -317,8 +323,17 @@ class Intake:
                 transaction, _entry(arrival, summary, patient_key, event=Event.REJECT_INSTANCES, more=details)
             )
         elif (arrival.session_id, summary.study_uid) not in self._noted:
-            audit.append(transaction, _entry(arrival, summary, patient_key))
+            self._note_once(transaction, arrival, summary, patient_key)
         return None if is_known else compared
+
+    def _note_once(
+        self, transaction: Transaction, arrival: Arrival, summary: Summary, patient_key: int
+    ) -> None:
+        """An entry for the session and study, unless a record of this turn has it: they become durable together."""
+        noted = f"noted {arrival.session_id} {summary.study_uid} {patient_key}"
+        if noted not in transaction.carried:
+            audit.append(transaction, _entry(arrival, summary, patient_key))
+            transaction.carried[noted] = ""
 
     def _remember(self, compared: _Compared) -> None:
         """The next instance with the same header needs no comparison."""

@@ -79,7 +79,13 @@ class Transaction:
     def is_bare(self, key: int, *tables: str) -> bool:
         """Whether this very record made the person of the key, and has not added anything of his to these tables: then
         there is nothing to be asked for."""
-        return ("patient", key) in self._added and not any((table, key) in self._added for table in tables)
+        added = self._added
+        if ("patient", key) not in added:
+            return False
+        for table in tables:
+            if (table, key) in added:
+                return False
+        return True
 
     def next_key(self, table: str) -> int:
         """A fresh key of a keyed table."""

@@ -39,6 +39,8 @@ class Transaction:
         """Statements that changes of this record wait for, in order."""
         self._added: set[tuple[str, Any]] = set()
         """(table, person) of the rows that this record added or gave to somebody."""
+        self.alone: set[int] = set()
+        """Keys of persons of whom a room has just seen that they are linked to nobody; forgotten with any link."""
         self._keys = keys
         self._taken: list[tuple[str, int]] = []
         self._place = (segment, offset, length)
@@ -190,6 +192,8 @@ class Transaction:
         changed = operation[-1]
         if "patient_key" in changed:
             self._added.add((operation[1], changed["patient_key"]))
+        if "merged_into" in changed:
+            self.alone.clear()
         waits_for = self._alike.takes(operation, self._place)
         if waits_for:
             self._own_alike.append(waits_for)

@@ -82,12 +82,7 @@ class Transaction:
         """Whether this very record made the person of the key, and has not added anything of his to these tables: then
         there is nothing to be asked for."""
         added = self._added
-        if ("patient", key) not in added:
-            return False
-        for table in tables:
-            if (table, key) in added:
-                return False
-        return True
+        return ("patient", key) in added and added.isdisjoint([(table, key) for table in tables])
 
     def next_key(self, table: str) -> int:
         """A fresh key of a keyed table."""

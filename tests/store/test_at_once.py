@@ -167,7 +167,9 @@ async def test_who_asks_on_another_thread_waits_for_what_was_acknowledged(
         asking.start()
         assert asks.wait(10)
         time.sleep(0.05)
-        assert "acknowledged" not in on_disk(tmp_path), "a transaction is not ended in the middle of a decision"
+        assert "acknowledged" not in on_disk(tmp_path), (
+            "a transaction is not ended in the middle of a decision"
+        )
         return add_message("deciding")(transaction)
 
     assert store.commit_at_once(decide, b"body") is not None

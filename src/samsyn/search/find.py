@@ -68,7 +68,7 @@ def _answer(
         # Whoever may not see the name learns nothing from whether it matches.
         conditions = [*conditions, Condition(_SHOWN_AS, "none-of", tuple(sorted(protected)))]
     rows = _FINDERS[query.level](
-        connection, view.predicate, conditions, query.limit, query.offset, view.rejected_of
+        connection, view.predicate, conditions, query.limit, query.offset, view.rejected_of, view.documents_of
     )
     found = answers.from_rows(connection, rows, query.level, view.untold_issuers, protected)
     offset = query.matching.offset_minutes

@@ -7,9 +7,10 @@ from typing import Any, Final, Literal
 
 from samsyn import limits
 from samsyn.model.predicate import Predicate
-from samsyn.store.index import rejected_rows, settled_rows, settled_uids
+from samsyn.store.index import settled_rows, settled_uids
 from samsyn.store.index.port import IndexConnection, Row
 from samsyn.store.index.predicate_sql import compile_predicate
+from samsyn.store.index.shown_rows import Shown, shown_of
 
 Kind = Literal[
     "one-of",
@@ -48,15 +49,6 @@ INSTANCE_COLUMNS: Final = (
 
 _EMPTY_LEFT_OUT: Final = frozenset({"study.accession"})
 _COLUMN_OF_INSTANCE: Final = re.compile(r"\binstance\.(\w+)")
-_SHOWN: Final = MappingProxyType(
-    {
-        "modalities": rejected_rows.SHOWN_MODALITIES,
-        "series_count": rejected_rows.SHOWN_SERIES_COUNT,
-        "instance_count": rejected_rows.SHOWN_COUNT,
-        "series_instances": "series.instance_count - series.hidden_count",
-    }
-)
-"""Without what rejection notes hide."""
 _ALL: Final = MappingProxyType(
     {
         "modalities": "study.modalities",
@@ -85,17 +77,19 @@ def find_studies(
     limit: int,
     offset: int,
     rejected_of: str = "",
+    documents_of: frozenset[str] | None = None,
 ) -> list[Row]:
     """Studies, newest first."""
+    shown = shown_of(connection, documents_of)
     return _find(
         connection,
-        _select(STUDY_COLUMNS, "study JOIN patient USING(patient_key)", rejected_of),
+        _select(STUDY_COLUMNS, "study JOIN patient USING(patient_key)", rejected_of, shown),
         predicate,
         conditions,
         "study.study_date DESC, study.study_time DESC, study.study_key",
         limit,
         offset,
-        shown=_shown(rejected_of),
+        shown=_Limits(shown, rejected_of),
     )
 
 
@@ -106,17 +100,19 @@ def find_series(
     limit: int,
     offset: int,
     rejected_of: str = "",
+    documents_of: frozenset[str] | None = None,
 ) -> list[Row]:
     """Series, by study and number."""
+    shown = shown_of(connection, documents_of)
     return _find(
         connection,
-        _select(SERIES_COLUMNS, f"series JOIN {_STUDY}", rejected_of),
+        _select(SERIES_COLUMNS, f"series JOIN {_STUDY}", rejected_of, shown),
         predicate,
         conditions,
         "study.study_date DESC, study.study_key, series.number, series.series_key",
         limit,
         offset,
-        shown=_shown(rejected_of, rejected_rows.SERIES_SHOWN),
+        shown=_Limits(shown, rejected_of, shown.series()),
     )
 
 
@@ -127,28 +123,34 @@ def find_instances(
     limit: int,
     offset: int,
     rejected_of: str = "",
+    documents_of: frozenset[str] | None = None,
 ) -> list[Row]:
     """Instances, by series and number, settled or not."""
     order = "study.study_key, series.number, series.series_key, instance.number, instance.sop_uid"
-    select, shown = _instances_of("instance", rejected_of), _shown(rejected_of, rejected_rows.INSTANCE_SHOWN)
+    content = shown_of(connection, documents_of)
+    select = _instances_of("instance", rejected_of, content)
+    shown = _Limits(content, rejected_of, content.instance)
     if not settled_rows.is_any(connection):
         return _find(connection, select, predicate, conditions, order, limit, offset, shown=shown)
     last = offset + limit
     rows = _find(connection, select, predicate, conditions, order, last, 0, shown=shown)
-    series = _settled_series(connection, predicate, conditions, rejected_of)
+    series = _settled_series(
+        connection, predicate, conditions, _Limits(content, rejected_of, content.series())
+    )
     if series:
         wanted = set(_COLUMN_OF_INSTANCE.findall(f"{INSTANCE_COLUMNS} {conditions}"))
-        table, content = settled_rows.as_table(connection, series, wanted, _uids_wanted(conditions))
-        select = _instances_of(table, rejected_of)
+        table, rows_there = settled_rows.as_table(connection, series, wanted, _uids_wanted(conditions))
+        select = _instances_of(table, rejected_of, content)
         rows += _find(
-            connection, select, predicate, conditions, order, last, 0, first=(content,), shown=shown
+            connection, select, predicate, conditions, order, last, 0, first=(rows_there,), shown=shown
         )
         rows.sort(key=_place_of_instance)
     return rows[offset:last]
 
 
-def _instances_of(table: str, rejected_of: str) -> str:
-    return _select(INSTANCE_COLUMNS, f"{table} JOIN series USING(series_key) JOIN {_STUDY}", rejected_of)
+def _instances_of(table: str, rejected_of: str, shown: Shown) -> str:
+    tables = f"{table} JOIN series USING(series_key) JOIN {_STUDY}"
+    return _select(INSTANCE_COLUMNS, tables, rejected_of, shown)
 
 
 def _uids_wanted(conditions: list[Condition]) -> set[str] | None:
@@ -160,7 +162,7 @@ def _uids_wanted(conditions: list[Condition]) -> set[str] | None:
 
 
 def _settled_series(
-    connection: IndexConnection, predicate: Predicate, conditions: list[Condition], rejected_of: str
+    connection: IndexConnection, predicate: Predicate, conditions: list[Condition], shown: "_Limits"
 ) -> list[tuple[int, int]]:
     """(series key, settled instances) of the settled series that may hold matches."""
     outer = [each for each in conditions if not each.column.startswith("instance.")]
@@ -177,7 +179,7 @@ def _settled_series(
         "series.series_key",
         limits.MAX_SETTLED_SEARCH + 1,
         0,
-        shown=_shown(rejected_of, rejected_rows.SERIES_SHOWN),
+        shown=shown,
     )
     return [(row[0], row[1]) for row in rows]
 
@@ -201,14 +203,16 @@ def find_patients(
     limit: int,
     offset: int,
     rejected_of: str = "",
+    documents_of: frozenset[str] | None = None,
 ) -> list[Row]:
     """Persons who have at least one visible study, with counts of what is visible."""
+    shown = shown_of(connection, documents_of)
     return _find(
         connection,
         "SELECT patient.patient_key, patient.name AS patient_name, patient.birth_date, patient.sex,"
         " patient.protected, patient.merged_into, COUNT(*) AS study_count,"
-        f" SUM({rejected_rows.SHOWN_SERIES}) AS series_total,"
-        " SUM(study.instance_count - study.hidden_count) AS instance_total"
+        f" SUM({shown.series_of_study}) AS series_total,"
+        f" SUM({shown.instances_of_study}) AS instance_total"
         " FROM study JOIN patient USING(patient_key)",
         predicate,
         conditions,
@@ -216,22 +220,30 @@ def find_patients(
         limit,
         offset,
         group="patient.patient_key",
-        shown=_shown(rejected_of),
+        shown=_Limits(shown, rejected_of),
     )
 
 
 _STUDY: Final = "study USING(study_key) JOIN patient USING(patient_key)"
 
 
-def _select(columns: str, tables: str, rejected_of: str) -> str:
-    return f"SELECT {columns.format_map(_ALL if rejected_of else _SHOWN)} FROM {tables}"
+def _select(columns: str, tables: str, rejected_of: str, shown: Shown) -> str:
+    return f"SELECT {columns.format_map(_ALL if rejected_of else shown.columns)} FROM {tables}"
 
 
-def _shown(rejected_of: str, also: str = "") -> tuple[str, list[Any]]:
-    """Keeps out what rejection notes hide; a steward searches in the studies of the own provider, with all in them."""
-    if rejected_of:
-        return "study.provider = ?", [rejected_of]
-    return rejected_rows.STUDY_SHOWN + (f" AND {also}" if also else ""), []
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """Keeps out what is not shown; a steward searches in the studies of the own provider, with all in them."""
+
+    content: Shown
+    rejected_of: str
+    also: str = ""
+    """What is asked for beside the study."""
+
+    def condition(self) -> tuple[str, list[Any]]:
+        if self.rejected_of:
+            return "study.provider = ?", [self.rejected_of]
+        return self.content.study + (f" AND {self.also}" if self.also else ""), []
 
 
 def _find(
@@ -245,13 +257,14 @@ def _find(
     group: str = "",
     first: tuple[Any, ...] = (),
     *,
-    shown: tuple[str, list[Any]],
+    shown: _Limits,
 ) -> list[Row]:
     sql, parameters = compile_predicate(predicate, "study")
-    where = [sql, shown[0]]
-    parameters = [*first, *parameters, *shown[1]]
+    is_shown, values = shown.condition()
+    where = [sql, is_shown]
+    parameters = [*first, *parameters, *values]
     for condition in conditions:
-        sql, values = _condition(condition)
+        sql, values = _condition(condition, shown.content)
         where.append(sql)
         parameters.extend(values)
     grouping = f" GROUP BY {group}" if group else ""
@@ -261,7 +274,7 @@ def _find(
     ).fetchall()
 
 
-def _condition(condition: Condition) -> tuple[str, list[Any]]:
+def _condition(condition: Condition, content: Shown) -> tuple[str, list[Any]]:
     column, values = condition.column, condition.values
     match condition.kind:
         case "one-of":
@@ -287,7 +300,7 @@ def _condition(condition: Condition) -> tuple[str, list[Any]]:
             words = f"('^' || REPLACE(REPLACE({column}, ' ', '^'), '=', '^'))"
             return f"{words} LIKE ? ESCAPE '\\'", list(values)
         case "modality":
-            return _modality(*values)
+            return _modality(content, *values)
         case "issuer":
             sql = "SELECT patient_key FROM patient_identifier WHERE issuer = ?"
             return f"study.patient_key IN ({sql})", list(values)
@@ -369,7 +382,7 @@ def _escaped(text: str, is_pattern: bool) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def _modality(patterns: tuple[Any, ...], first: str, last: str) -> tuple[str, list[Any]]:
+def _modality(content: Shown, patterns: tuple[Any, ...], first: str, last: str) -> tuple[str, list[Any]]:
     """Modalities as in `_any_like`, first and last study date ("" = open): one index answers all."""
     if any(is_pattern for _, is_pattern in patterns):
         sql, parameters = _any_like("modality", patterns)
@@ -381,9 +394,7 @@ def _modality(patterns: tuple[Any, ...], first: str, last: str) -> tuple[str, li
         sql, parameters = sql + " AND study_date >= ?", [*parameters, first]
     if last:
         sql, parameters = sql + " AND study_date <= ?", [*parameters, last]
-    shown = f"SELECT 1 FROM series AS shown WHERE shown.study_key = study.study_key AND {is_one}"
-    shown = f"(study.hidden_count = 0 OR EXISTS ({shown} AND shown.instance_count > shown.hidden_count))"
-    return f"(study.study_key IN ({sql}) AND {shown})", [*parameters, *modalities]
+    return f"(study.study_key IN ({sql}) AND {content.with_modality(is_one)})", [*parameters, *modalities]
 
 
 def identifiers_of(

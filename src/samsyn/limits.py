@@ -152,6 +152,10 @@ MAX_QUERY_CHARACTERS: Final = 32 * KIB
 """Query string of a search."""
 MAX_SEARCH_ROWS: Final = 1_000
 """Rows of one page of QIDO-RS, unless the client asks for fewer."""
+WINDOW_SECONDS: Final = 600.0
+"""So long a page of QIDO-RS may go on behind the one before: a client that takes longer between two pages has left."""
+MAX_KEPT_WINDOWS: Final = 10_000
+"""Ends of pages that are remembered, some hundred bytes each; what follows an older one is counted from the first."""
 MAX_FIND_ROWS: Final = 20_000
 """Matches of one C-FIND before it ends with Out of Resources (A700)."""
 MAX_KEY_VALUES: Final = 10_000

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from samsyn import limits
 from samsyn.model.predicate import Predicate
@@ -60,6 +60,34 @@ _ALL: Final = MappingProxyType(
 
 PATIENT_NAME: Final = "patient.folded_name"
 
+Place: TypeAlias = tuple[Any, ...]
+"""Where a row stands in the order of its search; what comes behind it stays behind it, whatever is stored meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One column of an order. What descends is never NULL; else NULL comes first, as SQLite has it."""
+
+    column: str
+    name: str
+    """As the rows of the search call it."""
+    descends: bool = False
+
+
+_DATE: Final = _Step("study.study_date", "study_date", descends=True)
+_STUDY_KEY: Final = _Step("study.study_key", "study_key")
+_SERIES: Final = (_Step("series.number", "number"), _Step("series.series_key", "series_key"))
+STUDY_ORDER: Final = (_DATE, _Step("study.study_time", "study_time", descends=True), _STUDY_KEY)
+SERIES_ORDER: Final = (_DATE, _STUDY_KEY, *_SERIES)
+IMAGE_ORDER: Final = (
+    _STUDY_KEY,
+    *_SERIES,
+    _Step("instance.number", "instance_number"),
+    _Step("instance.sop_uid", "sop_uid"),
+)
+PATIENT_ORDER: Final = (_Step(PATIENT_NAME, "folded_name"), _Step("patient.patient_key", "patient_key"))
+"""Each ends in a key, so that no two rows stand in one place."""
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:
@@ -78,6 +106,7 @@ def find_studies(
     offset: int,
     rejected_of: str = "",
     documents_of: frozenset[str] | None = None,
+    after: Place = (),
 ) -> list[Row]:
     """Studies, newest first."""
     shown = shown_of(connection, documents_of)
@@ -86,9 +115,10 @@ def find_studies(
         _select(STUDY_COLUMNS, "study JOIN patient USING(patient_key)", rejected_of, shown),
         predicate,
         conditions,
-        "study.study_date DESC, study.study_time DESC, study.study_key",
+        STUDY_ORDER,
         limit,
         offset,
+        after=after,
         shown=_Limits(shown, rejected_of),
     )
 
@@ -101,6 +131,7 @@ def find_series(
     offset: int,
     rejected_of: str = "",
     documents_of: frozenset[str] | None = None,
+    after: Place = (),
 ) -> list[Row]:
     """Series, by study and number."""
     shown = shown_of(connection, documents_of)
@@ -109,9 +140,10 @@ def find_series(
         _select(SERIES_COLUMNS, f"series JOIN {_STUDY}", rejected_of, shown),
         predicate,
         conditions,
-        "study.study_date DESC, study.study_key, series.number, series.series_key",
+        SERIES_ORDER,
         limit,
         offset,
+        after=after,
         shown=_Limits(shown, rejected_of, shown.series()),
     )
 
@@ -124,16 +156,18 @@ def find_instances(
     offset: int,
     rejected_of: str = "",
     documents_of: frozenset[str] | None = None,
+    after: Place = (),
 ) -> list[Row]:
     """Instances, by series and number, settled or not."""
-    order = "study.study_key, series.number, series.series_key, instance.number, instance.sop_uid"
     content = shown_of(connection, documents_of)
     select = _instances_of("instance", rejected_of, content)
     shown = _Limits(content, rejected_of, content.instance)
     if not settled_rows.is_any(connection):
-        return _find(connection, select, predicate, conditions, order, limit, offset, shown=shown)
+        return _find(
+            connection, select, predicate, conditions, IMAGE_ORDER, limit, offset, after=after, shown=shown
+        )
     last = offset + limit
-    rows = _find(connection, select, predicate, conditions, order, last, 0, shown=shown)
+    rows = _find(connection, select, predicate, conditions, IMAGE_ORDER, last, 0, after=after, shown=shown)
     series = _settled_series(
         connection, predicate, conditions, _Limits(content, rejected_of, content.series())
     )
@@ -142,7 +176,16 @@ def find_instances(
         table, rows_there = settled_rows.as_table(connection, series, wanted, _uids_wanted(conditions))
         select = _instances_of(table, rejected_of, content)
         rows += _find(
-            connection, select, predicate, conditions, order, last, 0, first=(rows_there,), shown=shown
+            connection,
+            select,
+            predicate,
+            conditions,
+            IMAGE_ORDER,
+            last,
+            0,
+            first=(rows_there,),
+            after=after,
+            shown=shown,
         )
         rows.sort(key=_place_of_instance)
     return rows[offset:last]
@@ -176,7 +219,7 @@ def _settled_series(
         " JOIN study USING(study_key) JOIN patient USING(patient_key)",
         predicate,
         outer,
-        "series.series_key",
+        (_Step("series.series_key", "series_key"),),
         limits.MAX_SETTLED_SEARCH + 1,
         0,
         shown=shown,
@@ -204,21 +247,23 @@ def find_patients(
     offset: int,
     rejected_of: str = "",
     documents_of: frozenset[str] | None = None,
+    after: Place = (),
 ) -> list[Row]:
     """Persons who have at least one visible study, with counts of what is visible."""
     shown = shown_of(connection, documents_of)
     return _find(
         connection,
-        "SELECT patient.patient_key, patient.name AS patient_name, patient.birth_date, patient.sex,"
-        " patient.protected, patient.merged_into, COUNT(*) AS study_count,"
+        "SELECT patient.patient_key, patient.folded_name, patient.name AS patient_name, patient.birth_date,"
+        " patient.sex, patient.protected, patient.merged_into, COUNT(*) AS study_count,"
         f" SUM({shown.series_of_study}) AS series_total,"
         f" SUM({shown.instances_of_study}) AS instance_total"
         " FROM study JOIN patient USING(patient_key)",
         predicate,
         conditions,
-        "patient.folded_name, patient.patient_key",
+        PATIENT_ORDER,
         limit,
         offset,
+        after=after,
         group="patient.patient_key",
         shown=_Limits(shown, rejected_of),
     )
@@ -251,12 +296,13 @@ def _find(
     select: str,
     predicate: Predicate,
     conditions: list[Condition],
-    order: str,
+    order: "tuple[_Step, ...]",
     limit: int,
     offset: int,
     group: str = "",
     first: tuple[Any, ...] = (),
     *,
+    after: Place = (),
     shown: _Limits,
 ) -> list[Row]:
     sql, parameters = compile_predicate(predicate, "study")
@@ -267,11 +313,44 @@ def _find(
         sql, values = _condition(condition, shown.content)
         where.append(sql)
         parameters.extend(values)
+    if after:
+        sql, values = _behind(order, after)
+        where.append(sql)
+        parameters.extend(values)
+    steps = ", ".join(f"{step.column} DESC" if step.descends else step.column for step in order)
     grouping = f" GROUP BY {group}" if group else ""
     return connection.execute(
-        f"{select} WHERE {' AND '.join(where)}{grouping} ORDER BY {order} LIMIT ? OFFSET ?",
+        f"{select} WHERE {' AND '.join(where)}{grouping} ORDER BY {steps} LIMIT ? OFFSET ?",
         [*parameters, limit, offset],
     ).fetchall()
+
+
+def place_of(row: Row, order: tuple[_Step, ...]) -> Place:
+    """Where the row stands, for `after` of the same search."""
+    return tuple(row[step.name] for step in order)
+
+
+def _behind(order: tuple[_Step, ...], after: Place) -> tuple[str, list[Any]]:
+    """What comes behind a place: the rows that are behind it by their first column, or by a later one where those
+    before are the same. The first column's bound is told once more for the index's sake."""
+    ways: list[str] = []
+    parameters: list[Any] = []
+    if after[0] is not None:
+        ways.append(f"{order[0].column} {'<=' if order[0].descends else '>='} ?")
+        parameters.append(after[0])
+    same, same_values = "", list[Any]()
+    alternatives: list[str] = []
+    for step, value in zip(order, after, strict=True):
+        is_null = value is None
+        behind = (
+            f"{step.column} IS NOT NULL" if is_null else f"{step.column} {'<' if step.descends else '>'} ?"
+        )
+        alternatives.append(same + behind)
+        parameters += same_values if is_null else [*same_values, value]
+        same += f"{step.column} IS NULL AND " if is_null else f"{step.column} = ? AND "
+        same_values += [] if is_null else [value]
+    ways.append(f"({' OR '.join(alternatives)})")
+    return " AND ".join(ways), parameters
 
 
 def _condition(condition: Condition, content: Shown) -> tuple[str, list[Any]]:

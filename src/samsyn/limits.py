@@ -207,6 +207,8 @@ MAX_OBSERVATIONS: Final = 5_000
 thousand."""
 MAX_MEASURED_OBJECTS: Final = 200
 """Structured reports of one study that are read for their numbers: a study has one to ten."""
+KEPT_SUM_BYTES: Final = 32 * MIB
+"""Checksums of blocks in memory: of 64 GiB of objects that are read by parts."""
 KEPT_MEASUREMENTS: Final = 256
 """Structured reports whose numbers are kept in memory after they were read: some megabytes."""
 MAX_FHIR_BYTES: Final = 10 * MIB

@@ -60,7 +60,7 @@ class Retriever:
         self._documents = documents
         self.known = KnownObjects()
         self._studies = self.known.studies
-        self._frames = StoredFrames(store, self.known.tables)
+        self._frames = StoredFrames(store, self.known.tables, documents.sums, documents.executor)
         self._layout = store.layout
 
     def item_of(self, view: View, study_uid: str) -> Item:
@@ -349,6 +349,7 @@ class Retriever:
         if instance.transfer_syntax_uid == DEFLATED_LITTLE:
             return await self._frames.inflated(instance, number)
         ranges = await self._frames.ranges(instance, number)
+        await self._frames.ready(instance, ranges)
         if sum(length for _, length in ranges) <= SMALL_READ and self._store.reads_at_once(instance):
             return self._frames.read(instance, ranges)
         return await asyncio.to_thread(self._frames.read, instance, ranges)
@@ -363,7 +364,9 @@ class Retriever:
         """What reads the frame when it is called, for a thread that goes on to work with the bytes. Blocking;
         DamagedData. Not for deflated data sets. NotFound as `frame`, at once."""
         await self._still_checked(view, instance)
-        return partial(self._frames.read, instance, await self._frames.ranges(instance, number))
+        ranges = await self._frames.ranges(instance, number)
+        await self._frames.ready(instance, ranges)
+        return partial(self._frames.read, instance, ranges)
 
     async def metadata(
         self, view: View, study_uid: str, series_uid: str = "", sop_instance_uid: str = ""
@@ -505,6 +508,7 @@ class Retriever:
     async def _spans(
         self, view: View, instance: StoredInstance, spans: list[tuple[int, int]]
     ) -> AsyncIterator[bytes]:
+        await self._frames.ready(instance)
         for first, length in spans:
             for offset in range(first, first + length, _PIECE_BYTES):
                 size = min(_PIECE_BYTES, first + length - offset)

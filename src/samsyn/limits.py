@@ -96,7 +96,8 @@ SLOWEST_TRANSFER_BYTES_PER_S: Final = 1 * MIB
 STREAMED_ABOVE_BYTES: Final = 32 * MIB
 """A stored data set above this leaves in pieces; its hash is proved before the first of them."""
 MAX_SHARED_BATCH_BYTES: Final = 1 * GIB
-"""A large data set as one object of a journal that nodes share, put while all of them wait (INDEX_SECTION_S)."""
+"""A large data set as one object of a journal that nodes share, put while all of them wait: within INDEX_SECTION_S at
+18 MiB/s. Why it is not put in parts or before: docs/cluster.md."""
 MAX_HEADER_BYTES: Final = 64 * MIB
 """Everything before the pixel data; per-frame functional groups of 20,000 frames need some 30 MiB."""
 MAX_SEQUENCE_DEPTH: Final = 32
@@ -157,6 +158,10 @@ MAX_QUERY_CHARACTERS: Final = 32 * KIB
 """Query string of a search."""
 MAX_SEARCH_ROWS: Final = 1_000
 """Rows of one page of QIDO-RS, unless the client asks for fewer."""
+WINDOW_SECONDS: Final = 600.0
+"""So long a page of QIDO-RS may go on behind the one before: a client that takes longer between two pages has left."""
+MAX_KEPT_WINDOWS: Final = 10_000
+"""Ends of pages that are remembered, some hundred bytes each; what follows an older one is counted from the first."""
 MAX_FIND_ROWS: Final = 20_000
 """Matches of one C-FIND before it ends with Out of Resources (A700)."""
 MAX_KEY_VALUES: Final = 10_000
@@ -196,6 +201,8 @@ MAX_OBSERVATIONS: Final = 5_000
 thousand."""
 MAX_MEASURED_OBJECTS: Final = 200
 """Structured reports of one study that are read for their numbers: a study has one to ten."""
+KEPT_SUM_BYTES: Final = 32 * MIB
+"""Checksums of blocks in memory: of 64 GiB of objects that are read by parts."""
 KEPT_MEASUREMENTS: Final = 256
 """Structured reports whose numbers are kept in memory after they were read: some megabytes."""
 MAX_FHIR_BYTES: Final = 10 * MIB

@@ -81,7 +81,7 @@ from samsyn.providers.contracts import ContractPartners, releases
 from samsyn.render.children import DecodingChildren
 from samsyn.render.pictures import Pictures
 from samsyn.render.transcoding import Transcoder
-from samsyn.reports.examination import History
+from samsyn.reports.examination import History, documents_given
 from samsyn.reports.file import Filing
 from samsyn.reports.forms.documents import DocumentFiling
 from samsyn.reports.measured import Measured
@@ -199,6 +199,8 @@ class Server:
         self._store.start()
         if self._store.replayed:
             log.info("journal-replayed", extra={"count": self._store.replayed})
+        if self._store.cut_off:
+            log.warning("journal-kept-aside", extra={"count": len(self._store.cut_off)})
         self._documents = Documents(self._store, self._executor, self._clock)
 
     def _make_rooms(self) -> None:
@@ -212,6 +214,7 @@ class Server:
             local_issuers=self._connections.local_issuers,
             choices=SharedChoices(shared) if shared is not None else None,
             policy=Policy(releases=releases(self._settings)),
+            documents_given=documents_given,
         )
         national, registers = self._settings.national, self._gatekeeper.registers
         self._blocks = block_replica(national, store, clock, registers)
@@ -519,6 +522,11 @@ class Server:
             Reading("store_replayed", "Journal records replayed at start", store.replayed),
             Reading("store_free_bytes", "Free space on the data folder's disk", store.free_bytes()),
             Reading("store_damaged", "Stored bodies marked as damaged and not served", len(store.damaged)),
+            Reading(
+                "store_cut_off_files",
+                "Pieces of the journal that starts have kept aside and nobody has moved away",
+                sum(each.exists() for each in store.cut_off),
+            ),
             Reading("series_settled_total", "Series that became one object", self._settling.series),
             Reading("instances_settled_total", "Instances that left the index", self._settling.instances),
             Reading(

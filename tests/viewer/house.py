@@ -54,7 +54,7 @@ from samsyn.providers.contracts import releases
 from samsyn.render.children import DecodingChildren
 from samsyn.render.pictures import Pictures
 from samsyn.render.transcoding import Transcoder
-from samsyn.reports.examination import History
+from samsyn.reports.examination import History, documents_given
 from samsyn.reports.file import Filing
 from samsyn.reports.stewardship.decisions import Decisions
 from samsyn.reports.stewardship.joining import Joining
@@ -96,7 +96,12 @@ class House:
         self.executor = ThreadPoolExecutor(2)
         self.documents = Documents(self.store, self.executor, self.clock)
         self.connections = Connections(self.settings)
-        self.gatekeeper = Gatekeeper(self.store, self.clock, policy=Policy(releases=releases(self.settings)))
+        self.gatekeeper = Gatekeeper(
+            self.store,
+            self.clock,
+            policy=Policy(releases=releases(self.settings)),
+            documents_given=documents_given,
+        )
         self.opened = OpenedPatients()
         self.sessions = Sessions(self.clock, self._ended)
         self.lookup = PatientLookup(self.store, self.clock)

@@ -24,6 +24,8 @@ from samsyn.dicom.transfer_syntaxes import find
 from samsyn.errors import DamagedData
 from samsyn.model.imaging import StoredInstance
 from samsyn.store import large, marked
+from samsyn.store.block_sums import BlockSums
+from samsyn.store.checksum import is_whole
 from samsyn.store.index import instance_rows
 from samsyn.store.making_way import making_way
 from samsyn.store.store import Store
@@ -67,6 +69,7 @@ class Documents:
         self._folder = store.folder / "derived" / "metadata"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._bases: list[str] = []
+        self.sums = BlockSums(store)
 
     def _path(self, series_key: int, count: int) -> Path:
         return self._folder / f"{series_key % 256:02x}" / f"{series_key}-{count}.marked"
@@ -154,10 +157,13 @@ class Documents:
             return large.metadata(self._store, instance, bulk_prefix(instance), wanted)
         place = instance.location
         data = self._store.body(place.segment, place.offset, place.length)
+        if not is_whole(data, instance):
+            raise DamagedData(f"instance {instance.sop_instance_uid}")
         return to_dicom_json(data, instance.transfer_syntax_uid, bulk_prefix(instance), wanted)
 
     async def prepare(self, series_uid: str, quiet_s: float) -> float | None:
-        """Makes the document of a series that has been quiet; otherwise seconds until it is worth a look."""
+        """Makes the document of a series that has been quiet, and what its frames are checked by; otherwise
+        seconds until it is worth a look."""
         facts = await self._store.read(lambda connection: instance_rows.series_facts(connection, series_uid))
         if facts is None:
             return None
@@ -168,7 +174,20 @@ class Documents:
         await self.series(series_uid, series_key, count, can_wait=True)
         for base in self._bases:
             await self.compressed(series_uid, series_key, count, base)
+        await self._sum_up(series_uid)
         return None
+
+    async def _sum_up(self, series_uid: str) -> None:
+        """Makes the sums of what will be read by frames, so that the first reader does not wait for them."""
+        instances = await self._store.read(
+            lambda connection: instance_rows.instances_of_series(connection, series_uid)
+        )
+        loop = asyncio.get_running_loop()
+        for instance in instances:
+            has_frames = instance.pixels is not None and instance.pixels.frames > 1
+            if has_frames and self._store.reads_at_once(instance):
+                with contextlib.suppress(DamagedData):  # whoever reads it is told
+                    await loop.run_in_executor(self.executor, self.sums.of, instance)
 
 
 def _in_steps(instances: Sequence[StoredInstance]) -> Iterator[list[StoredInstance]]:

@@ -148,7 +148,10 @@ class Finding:
 
     def _found(self, visit: Visit, patient: Patient, value: str) -> Found:
         ticket = self._tickets.ticket(visit.subject.session_id, patient.key)
-        return Found(patient_shown(patient, visit.words, value, sees_protected(visit.subject)), ticket)
+        return Found(
+            patient_shown(patient, visit.words, self._deps.clock.now(), value, sees_protected(visit.subject)),
+            ticket,
+        )
 
     async def open(self, visit: Visit) -> Response:
         """Opens the chosen person; a ticket of another session or made up finds nobody."""
@@ -206,7 +209,9 @@ class Finding:
             patient = await self._deps.gatekeeper.as_told(visit.subject, person)
             if patient is None:
                 continue
-            shown = patient_shown(patient, visit.words, may_see=sees_protected(visit.subject))
+            shown = patient_shown(
+                patient, visit.words, self._deps.clock.now(), may_see=sees_protected(visit.subject)
+            )
             recent.append(Recent(shown, handle))
         trouble_text = (
             visit.words(f"search.{trouble}_text") if trouble in ("none", "bad_check", "no_name") else ""

@@ -211,7 +211,9 @@ class SmartPages:
         patient = await self._deps.gatekeeper.as_told(visit.subject, await self._deps.lookup.patient(key))
         if patient is None:
             raise NotAllowed("assignment")
-        return patient_shown(patient, visit.words, may_see=sees_protected(visit.subject))
+        return patient_shown(
+            patient, visit.words, self._deps.clock.now(), may_see=sees_protected(visit.subject)
+        )
 
     def _away(self, visit: Visit, asked: Asked, address: str) -> Response:
         """On to the app by a page of its own: a form of ours may not lead to another site (form-action)."""

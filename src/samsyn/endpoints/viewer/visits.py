@@ -147,7 +147,9 @@ class Visits:
         told = await self._deps.gatekeeper.as_told(visit.subject, patient)
         if told is None:
             raise errors.NotAllowed("assignment")
-        shown = patient_shown(told, visit.words, may_see=sees_protected(visit.subject))
+        shown = patient_shown(
+            told, visit.words, self._deps.clock.now(), may_see=sees_protected(visit.subject)
+        )
         return PatientVisit(visit, handle, key, told, shown, view, f"/p/{handle}/")
 
     async def opened_own(self, visit: Visit, handle: str) -> PatientVisit:
@@ -159,7 +161,7 @@ class Visits:
         told = await self._deps.gatekeeper.as_told(visit.subject, await self._deps.lookup.patient(key))
         if told is None:
             raise errors.NotFound
-        shown = patient_shown(told, visit.words, may_see=True)
+        shown = patient_shown(told, visit.words, self._deps.clock.now(), may_see=True)
         return PatientVisit(visit, handle, key, told, shown, view, f"{OWN_RECORD}/{handle}/")
 
     def presentation(self, visit: Visit) -> Presentation:

@@ -295,6 +295,13 @@ class House:
         return server, task
 
 
+async def stay_inside(house: House) -> None:
+    """The relying party asks the identity provider inside this application, without a network."""
+    await house.http.aclose()
+    transport = httpx.ASGITransport(house.application, client=("127.0.0.1", 50_001))
+    house.http = house.desk._sign_on._http = httpx.AsyncClient(transport=transport)  # type: ignore[union-attr]
+
+
 @asynccontextmanager
 async def a_house(
     folder: Path, change: Callable[[Settings], Settings] = lambda told: told

@@ -14,6 +14,7 @@ from samsyn import limits
 from samsyn.access.duties import BLOCK_ADMINISTRATOR, STEWARD, sees_protected
 from samsyn.access.events import Event, entry
 from samsyn.access.followup.review import LOG_REVIEWER
+from samsyn.access.left import LeftPages
 from samsyn.access.registers import end_of_day
 from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
@@ -58,8 +59,9 @@ class Suggested:
 class Finding:
     """Search, opening and closing of a patient, and the attestation of the care relation."""
 
-    def __init__(self, deps: ViewerDependencies, visits: Visits, tickets: Tickets) -> None:
+    def __init__(self, deps: ViewerDependencies, visits: Visits, tickets: Tickets, left: LeftPages) -> None:
         self._deps = deps
+        self._left = left
         self._visits = visits
         self._tickets = tickets
 
@@ -78,8 +80,6 @@ class Finding:
 
     async def start(self, visit: Visit) -> Response:
         """The search field, with the patients that are open already; other duties begin at their own page."""
-        if visit.session.choices:
-            return go_to("/assignment/choose")
         if not visit.subject.reads_for_care and BLOCK_ADMINISTRATOR in visit.subject.roles:
             return go_to("/blocks")
         if not visit.subject.reads_for_care and STEWARD in visit.subject.roles:
@@ -158,11 +158,14 @@ class Finding:
         _ = visit.assignment
         key = self._tickets.patient_key(visit.subject.session_id, visit.form.text("person"))
         patient = await self._deps.lookup.patient(key)
-        return go_to(f"/p/{self._deps.opened.open(visit.subject.session_id, patient.key)}/")
+        handle = self._deps.opened.open(visit.subject.session_id, patient.key)
+        self._left.keep(visit.subject, handle, patient.key)
+        return go_to(f"/p/{handle}/")
 
     async def close(self, there: PatientVisit) -> Response:
         """Forgets the handle: the addresses with it lead nowhere any more."""
         self._deps.opened.close(there.visit.subject.session_id, there.handle)
+        self._left.forget(there.handle)
         return go_to("/")
 
     async def ask_relation(self, there: PatientVisit) -> Response:

@@ -5,19 +5,17 @@ system of the reader's own provider, so it opens at once. Either way every other
 their open pages close themselves: two patients side by side are the top hazard.
 """
 
-import re
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from samsyn import limits
 from samsyn.access.authentication.identification import CERTIFICATE
-from samsyn.access.authentication.smart.authority import AFTER_COOKIE as APP_COOKIE
-from samsyn.access.authentication.smart.authority import CONTINUE_PATH
 from samsyn.access.events import Event, entry
 from samsyn.access.launches import Launch, Launches
+from samsyn.access.left import LeftPages
+from samsyn.endpoints.viewer.afterwards import remember
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.secure import read_form
@@ -25,17 +23,15 @@ from samsyn.endpoints.viewer.visits import Visit, Visits
 from samsyn.errors import NotFound
 from samsyn.patients.identifiers import MAX_CHARACTERS
 
-AFTER_COOKIE: Final = "samsyn-launch"
-"""Remembers over a log-in which call the browser came with; its value is a ticket and nothing else."""
-_TICKET: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _NOT_KEPT: Final = {"Cache-Control": "no-store"}
 
 
 class LaunchPages:
     """The addresses under /launch."""
 
-    def __init__(self, deps: ViewerDependencies, visits: Visits, launches: Launches) -> None:
+    def __init__(self, deps: ViewerDependencies, visits: Visits, launches: Launches, left: LeftPages) -> None:
         self._deps = deps
+        self._left = left
         self._visits = visits
         self._launches = launches
 
@@ -76,15 +72,7 @@ class LaunchPages:
         if self._visits.session(request) is None:
             answer = go_to("/login")
             if self._launches.look(ticket) is not None:
-                answer.set_cookie(
-                    AFTER_COOKIE,
-                    ticket,
-                    max_age=limits.LOGIN_SECONDS,
-                    path="/login",
-                    httponly=True,
-                    samesite="lax",
-                    secure=request.url.scheme == "https",
-                )
+                remember(request, answer, f"/launch/{ticket}")
             return answer
         return await self._visits.staff(self._suggested)(request)
 
@@ -118,18 +106,13 @@ class LaunchPages:
                 for key in ([each.key for each in found] or [0])
             )
         )
+        for closed, _ in self._deps.opened.latest(session_id):
+            self._left.forget(closed)
         told = [each for each in found if await gatekeeper.may_be_told_who(visit.subject, each.key)]
         if len(told) != 1:
             self._deps.opened.forget(session_id)
             values = {"number": launch.number, "ticket": "", "others": 0, "here": "/"}
             return self._visits.show(visit, "launch.html", "launch", values, 404)
-        return go_to(f"/p/{self._deps.opened.open_only(session_id, told[0].key)}/")
-
-
-def after_login(request: Request) -> str:
-    """Whereto a browser goes that has just logged in: on with its app or its call, or to the start page."""
-    app = request.cookies.get(APP_COOKIE, "")
-    if _TICKET.fullmatch(app):
-        return f"{CONTINUE_PATH}{app}"
-    ticket = request.cookies.get(AFTER_COOKIE, "")
-    return f"/launch/{ticket}" if _TICKET.fullmatch(ticket) else "/"
+        handle = self._deps.opened.open_only(session_id, told[0].key)
+        self._left.keep(visit.subject, handle, told[0].key)
+        return go_to(f"/p/{handle}/")

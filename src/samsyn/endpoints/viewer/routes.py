@@ -5,6 +5,7 @@ from pathlib import Path
 from starlette.routing import BaseRoute
 
 from samsyn.access.launches import Launches
+from samsyn.access.left import LeftPages
 from samsyn.endpoints.viewer.assets import Assets
 from samsyn.endpoints.viewer.blocks.desk import LiftDesk
 from samsyn.endpoints.viewer.blocks.person import PersonRegister
@@ -47,19 +48,20 @@ def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
     marks = Marks()
     visits = Visits(deps, pages, marks)
     tickets = Tickets(deps.ticket_key)
+    left = LeftPages(deps.rooms)
     series = SeriesLists(deps, languages)
     sending = SendPages(deps, visits)
     reveal = Reveal(deps, visits)
     diagnostic = DiagnosticViewer(visits, ohif_files)
     return [
-        *Login(deps, visits).routes(),
-        *Finding(deps, visits, tickets).routes(),
+        *Login(deps, visits, left).routes(),
+        *Finding(deps, visits, tickets, left).routes(),
         *Pulse(deps, marks).routes(),
         *Record(deps, visits, reveal, series, sending, diagnostic.is_installed).routes(),
         *sending.routes(),
         *reveal.routes(),
         *Grounds(deps, visits).routes(),
-        *LaunchPages(deps, visits, Launches(deps.rooms)).routes(),
+        *LaunchPages(deps, visits, Launches(deps.rooms), left).routes(),
         *SmartPages(deps, visits).routes(),
         *LiftDesk(deps, visits, tickets, marks).routes(),
         *PersonRegister(deps, visits).routes(),

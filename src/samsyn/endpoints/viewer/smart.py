@@ -12,13 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from samsyn import limits
 from samsyn.access.authentication.identification import session_secret
 from samsyn.access.authentication.sessions import session_mark
-from samsyn.access.authentication.smart.authority import AFTER_COOKIE, CONTINUE_PATH, SmartAuthority, back
+from samsyn.access.authentication.smart.authority import CONTINUE_PATH, SmartAuthority, back
 from samsyn.access.authentication.smart.words import Asked, OAuthRefusal
 from samsyn.access.duties import sees_protected
 from samsyn.access.events import Event, entry
+from samsyn.endpoints.viewer.afterwards import remember
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.secure import read_form
@@ -76,15 +76,7 @@ class SmartPages:
             return await self._visits.staff(self._show)(request)
         answer = go_to("/login")
         if self._authority.look(ticket) is not None:
-            answer.set_cookie(
-                AFTER_COOKIE,
-                ticket,
-                max_age=limits.LOGIN_SECONDS,
-                path="/login",
-                httponly=True,
-                samesite="lax",
-                secure=request.url.scheme == "https",
-            )
+            remember(request, answer, f"{CONTINUE_PATH}{ticket}")
         return answer
 
     async def decide(self, visit: Visit) -> Response:

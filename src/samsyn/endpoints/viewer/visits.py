@@ -16,6 +16,7 @@ from samsyn.access.authentication.identification import session_secret
 from samsyn.access.authentication.sessions import Session
 from samsyn.access.duties import sees_protected
 from samsyn.access.view import View
+from samsyn.endpoints.viewer.afterwards import came_for, remember
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.history import Presentation
 from samsyn.endpoints.viewer.language import Words
@@ -37,6 +38,8 @@ _STATUS: Final[tuple[tuple[type[errors.SamsynError], int, str], ...]] = (
 """Status and words for each kind of refusal; anything else is 500 "trouble"."""
 
 
+CHOOSE: Final = "/assignment/choose"
+"""Where a reader with several assignments chooses one; before that nothing is shown."""
 OWN_RECORD: Final = "/mine/record"
 """Where a private person's own pages begin."""
 
@@ -206,6 +209,10 @@ class Visits:
         session = self.session(request)
         if session is None:
             return self._to_login(request, had_session=bool(session_secret(request.scope)))
+        if session.choices and request.method == "GET" and request.url.path != CHOOSE:
+            away = go_to(CHOOSE)
+            remember(request, away, came_for(request))
+            return away
         form = Form([])
         if request.method == "POST":
             check_origin(request)
@@ -220,6 +227,7 @@ class Visits:
         if request.headers.get("hx-request"):
             # A part of a page can not be replaced by the login page: the whole page goes there.
             answer = Response(status_code=204, headers={"HX-Redirect": "/login?because=expired"})
+        remember(request, answer, came_for(request))
         return answer
 
     async def _safely(self, request: Request, work: Callable[[], Awaitable[Response]]) -> Response:

@@ -45,8 +45,6 @@ from samsyn.access.waiting import WaitingRooms
 from samsyn.clock import Clock
 from samsyn.model.subject import Subject, SubjectKind
 
-AFTER_COOKIE: Final = "samsyn-smart"
-"""Remembers over a log-in which authorization request the browser came with; its value is a ticket and nothing else."""
 CONTINUE_PATH: Final = "/smart/continue/"
 _APP, _SERVER = "app.", "srv."
 """How tokens begin, so that what is none of them costs no look-up."""

@@ -40,7 +40,7 @@ from samsyn.endpoints.demo_idp.personas import PERSONAS
 from samsyn.endpoints.demo_idp.provider import DemoIdp
 from samsyn.endpoints.dicomweb.door import DicomwebDoor
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
-from samsyn.endpoints.viewer.routes import viewer_routes
+from samsyn.endpoints.viewer.routes import viewer_door
 from samsyn.exchange.exchange import Exchange
 from samsyn.ingest.amendments import Amendments
 from samsyn.ingest.receive import Arrival, Intake
@@ -182,8 +182,10 @@ class House:
             Changes(self.store, self.clock),
             self.exchange.sending,
         )
+        viewer = viewer_door(self.deps)
         self.application = Starlette(
-            routes=[Mount("/dicomweb", dicomweb), *idp.routes(), *viewer_routes(self.deps)]
+            routes=[Mount("/dicomweb", dicomweb), *idp.routes(), *viewer.routes],
+            exception_handlers=dict(viewer.failures),
         )
 
     def _ended(self, session_id: str) -> None:

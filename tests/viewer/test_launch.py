@@ -13,7 +13,7 @@ import pytest_asyncio
 from starlette.applications import Starlette
 
 from samsyn import limits
-from samsyn.endpoints.viewer.routes import viewer_routes
+from samsyn.endpoints.viewer.routes import viewer_door
 from samsyn.providers.connections import Connections
 from samsyn.settings import TokenSettings
 from samsyn_demo.people import BY_KEY as PEOPLE
@@ -34,7 +34,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
             providers.append(provider.model_copy(update={"token": (*provider.token, token)}))
         settings = house.settings.model_copy(update={"provider": tuple(providers)})
         deps = replace(house.deps, connections=Connections(settings))
-        house.application = Starlette(routes=viewer_routes(deps))
+        house.application = Starlette(routes=viewer_door(deps).routes)
         yield house
 
 

@@ -1,5 +1,7 @@
 """The viewer's addresses, wired."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.routing import BaseRoute
@@ -10,6 +12,7 @@ from samsyn.endpoints.viewer.assets import Assets
 from samsyn.endpoints.viewer.blocks.desk import LiftDesk
 from samsyn.endpoints.viewer.blocks.person import PersonRegister
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
+from samsyn.endpoints.viewer.failures import Failures, Handler
 from samsyn.endpoints.viewer.finding import Finding
 from samsyn.endpoints.viewer.ground import Grounds
 from samsyn.endpoints.viewer.language import Languages
@@ -35,7 +38,16 @@ from samsyn.endpoints.viewer.tickets import Tickets
 from samsyn.endpoints.viewer.visits import Visits
 
 
-def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
+@dataclass(frozen=True, slots=True)
+class ViewerDoor:
+    """What the application takes from the viewer."""
+
+    routes: list[BaseRoute]
+    failures: Mapping[int | type[Exception], Handler]
+    """For what no route answers."""
+
+
+def viewer_door(deps: ViewerDependencies) -> ViewerDoor:
     """Every address of the web pages: /, /login, /p/…, /ohif/…, /static/…, /log, /mine/log, /status and /help.
 
     ValueError: the languages do not have the same words. Files that are missing (OHIF) leave their part out.
@@ -53,7 +65,7 @@ def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
     sending = SendPages(deps, visits)
     reveal = Reveal(deps, visits)
     diagnostic = DiagnosticViewer(visits, ohif_files)
-    return [
+    routes: list[BaseRoute] = [
         *Login(deps, visits, left).routes(),
         *Finding(deps, visits, tickets, left).routes(),
         *Pulse(deps, marks).routes(),
@@ -75,3 +87,4 @@ def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
         *StewardJoining(deps, visits).routes(),
         *PublicPages(deps, visits, assets).routes(),
     ]
+    return ViewerDoor(routes, Failures(visits, deps.clock).handlers())

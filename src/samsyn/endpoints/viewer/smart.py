@@ -61,7 +61,7 @@ class SmartPages:
             app = self._authority.client(sent.get("client_id", ""), redirect_uri)
         except OAuthRefusal as refusal:
             await self._note(request, refusal)
-            return self._message(request, "unknown", 400)
+            return self._visits.message(request, 400, "smart.unknown")
         try:
             asked = self._authority.asked(app, sent)
         except OAuthRefusal as refusal:
@@ -213,18 +213,6 @@ class SmartPages:
         answer = self._visits.show(visit, "smart_away.html", "smart", values)
         answer.headers["Refresh"] = f"0; url={address}"
         return answer
-
-    def _message(self, request: Request, key: str, status: int) -> Response:
-        words = self._visits.pages.words(request)
-        session = self._visits.session(request)
-        values = {
-            "title": words(f"smart.{key}"),
-            "text": words(f"smart.{key}_text"),
-            "subject": session.subject if session else None,
-            "token": session.csrf if session else "",
-            "here": "/",
-        }
-        return self._visits.pages.show(request, "message.html", values, status)
 
     async def _note(self, request: Request, refusal: OAuthRefusal, visit: Visit | None = None) -> None:
         """A refused app is in the audit journal, with who was logged in."""

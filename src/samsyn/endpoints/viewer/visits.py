@@ -4,7 +4,7 @@ Every page goes through `Visits`: the session is looked up, forms are checked be
 page opens the View, and refusals become calm pages that tell nothing of what is hidden.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,14 +16,14 @@ from samsyn.access.authentication.identification import session_secret
 from samsyn.access.authentication.sessions import Session
 from samsyn.access.duties import sees_protected
 from samsyn.access.view import View
-from samsyn.endpoints.viewer.afterwards import came_for, remember
+from samsyn.endpoints.viewer.afterwards import came_for, handle_in, remember
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.history import Presentation
 from samsyn.endpoints.viewer.language import Words
 from samsyn.endpoints.viewer.pages import Pages, go_to
 from samsyn.endpoints.viewer.pulse import Marks
 from samsyn.endpoints.viewer.secure import FORM_FIELD, Form, check_origin, read_form
-from samsyn.endpoints.viewer.wording import PatientShown, patient_shown
+from samsyn.endpoints.viewer.wording import PatientShown, moment, patient_shown
 from samsyn.model.patient import Patient
 from samsyn.model.subject import Assignment, Subject
 
@@ -31,11 +31,11 @@ _STATUS: Final[tuple[tuple[type[errors.SamsynError], int, str], ...]] = (
     (errors.NotFound, 404, "not_found"),
     (errors.NotAllowed, 403, "refused"),
     (errors.BadInput, 400, "trouble"),
-    (errors.LimitExceeded, 413, "trouble"),
+    (errors.LimitExceeded, 413, "too_large"),
     (errors.Conflict, 409, "trouble"),
     (errors.OutOfResources, 503, "later"),
 )
-"""Status and words for each kind of refusal; anything else is 500 "trouble"."""
+"""Status and words for each kind of refusal; anything else is a fault of ours (500)."""
 
 
 CHOOSE: Final = "/assignment/choose"
@@ -243,18 +243,42 @@ class Visits:
 
     def _refusal(self, request: Request, problem: errors.SamsynError) -> Response:
         status, key = next(
-            ((status, key) for kind, status, key in _STATUS if isinstance(problem, kind)), (500, "trouble")
+            ((status, key) for kind, status, key in _STATUS if isinstance(problem, kind)), (500, "fault")
         )
         if isinstance(problem, errors.NotAllowed) and "form" in problem.detail:
             key = "form_old"
+        noted = moment(self._deps.clock.now()) if key == "fault" else ""
+        return self.message(request, status, f"message.{key}", noted=noted)
+
+    def message(
+        self,
+        request: Request,
+        status: int,
+        key: str,
+        headers: Mapping[str, str] | None = None,
+        noted: str = "",
+    ) -> Response:
+        """A page with the words of `key` and the ways on. `noted`: the time by which a fault is found in our log."""
         words = self.pages.words(request)
         session = self.session(request)
-        text = words("message.trouble_text" if key == "later" else f"message.{key}_text")
         values = {
-            "title": words(f"message.{key}"),
-            "text": text,
+            "title": words(key),
+            "text": words(f"{key}_text"),
+            "noted": noted,
             "subject": session.subject if session else None,
             "token": session.csrf if session else "",
+            "patient_page": self._patient_page(request, session),
             "here": "/",
         }
-        return self.pages.show(request, "message.html", values, status)
+        return self.pages.show(request, "message.html", values, status, headers)
+
+    def _patient_page(self, request: Request, session: Session | None) -> str:
+        """The page of the patient below whose address something failed, while he is open in the session; or ""."""
+        handle = handle_in(request.url.path)
+        if session is None or not handle or request.url.path == f"/p/{handle}/":
+            return ""
+        try:
+            self._deps.opened.look(session.subject.session_id, handle)
+        except errors.NotFound:
+            return ""
+        return f"/p/{handle}/"

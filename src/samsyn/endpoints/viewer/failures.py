@@ -16,19 +16,19 @@ from samsyn.clock import Clock
 from samsyn.endpoints.viewer.visits import Visits
 from samsyn.endpoints.viewer.wording import moment
 
-Handler = Callable[[Request, Exception], Awaitable[Response]]
+FailureAnswer = Callable[[Request, Exception], Awaitable[Response]]
 
 _WORDS: Final = {404: "message.not_found", 405: "message.method"}
 
 
 class Failures:
-    """The handlers for what is raised outside our endpoints."""
+    """The answers to what is raised outside our endpoints."""
 
     def __init__(self, visits: Visits, clock: Clock) -> None:
         self._visits = visits
         self._clock = clock
 
-    def handlers(self) -> Mapping[int | type[Exception], Handler]:
+    def answers(self) -> Mapping[int | type[Exception], FailureAnswer]:
         """By status or kind of exception, as Starlette takes them."""
         return {404: self.unanswered, 405: self.unanswered, Exception: self.fault}
 

@@ -12,7 +12,7 @@ from samsyn.endpoints.viewer.assets import Assets
 from samsyn.endpoints.viewer.blocks.desk import LiftDesk
 from samsyn.endpoints.viewer.blocks.person import PersonRegister
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
-from samsyn.endpoints.viewer.failures import Failures, Handler
+from samsyn.endpoints.viewer.failures import Failures, FailureAnswer
 from samsyn.endpoints.viewer.finding import Finding
 from samsyn.endpoints.viewer.ground import Grounds
 from samsyn.endpoints.viewer.language import Languages
@@ -43,7 +43,7 @@ class ViewerDoor:
     """What the application takes from the viewer."""
 
     routes: list[BaseRoute]
-    failures: Mapping[int | type[Exception], Handler]
+    failures: Mapping[int | type[Exception], FailureAnswer]
     """For what no route answers."""
 
 
@@ -87,4 +87,4 @@ def viewer_door(deps: ViewerDependencies) -> ViewerDoor:
         *StewardJoining(deps, visits).routes(),
         *PublicPages(deps, visits, assets).routes(),
     ]
-    return ViewerDoor(routes, Failures(visits, deps.clock).handlers())
+    return ViewerDoor(routes, Failures(visits, deps.clock).answers())

@@ -12,7 +12,7 @@ from samsyn.endpoints.viewer.assets import Assets
 from samsyn.endpoints.viewer.blocks.desk import LiftDesk
 from samsyn.endpoints.viewer.blocks.person import PersonRegister
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
-from samsyn.endpoints.viewer.failures import Failures, FailureAnswer
+from samsyn.endpoints.viewer.failures import FailureAnswer, Failures
 from samsyn.endpoints.viewer.finding import Finding
 from samsyn.endpoints.viewer.ground import Grounds
 from samsyn.endpoints.viewer.language import Languages

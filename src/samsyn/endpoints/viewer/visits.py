@@ -23,7 +23,7 @@ from samsyn.endpoints.viewer.language import Words
 from samsyn.endpoints.viewer.pages import Pages, go_to
 from samsyn.endpoints.viewer.pulse import Marks
 from samsyn.endpoints.viewer.secure import FORM_FIELD, Form, check_origin, read_form
-from samsyn.endpoints.viewer.wording import PatientShown, moment, patient_shown
+from samsyn.endpoints.viewer.wording import PatientShown, patient_shown
 from samsyn.model.patient import Patient
 from samsyn.model.subject import Assignment, Subject
 
@@ -35,7 +35,7 @@ _STATUS: Final[tuple[tuple[type[errors.SamsynError], int, str], ...]] = (
     (errors.Conflict, 409, "trouble"),
     (errors.OutOfResources, 503, "later"),
 )
-"""Status and words for each kind of refusal; anything else is a fault of ours (500)."""
+"""Status and words for each kind of refusal; anything else is 500 "trouble"."""
 
 
 CHOOSE: Final = "/assignment/choose"
@@ -243,12 +243,11 @@ class Visits:
 
     def _refusal(self, request: Request, problem: errors.SamsynError) -> Response:
         status, key = next(
-            ((status, key) for kind, status, key in _STATUS if isinstance(problem, kind)), (500, "fault")
+            ((status, key) for kind, status, key in _STATUS if isinstance(problem, kind)), (500, "trouble")
         )
         if isinstance(problem, errors.NotAllowed) and "form" in problem.detail:
             key = "form_old"
-        noted = moment(self._deps.clock.now()) if key == "fault" else ""
-        return self.message(request, status, f"message.{key}", noted=noted)
+        return self.message(request, status, f"message.{key}")
 
     def message(
         self,

@@ -84,6 +84,14 @@ class RevealState:
     """Providers that have a request of this reader to answer."""
 
     @property
+    def may_open_in_emergency(self) -> bool:
+        """Whether something exists that an emergency would open (SVOD 3:6) or tell whom to ring about (3:5), and
+        nothing does that already."""
+        if self.may_ask_who_blocked:
+            return False
+        return (self.more_elsewhere and not self.has_ground) or self.blocked_elsewhere
+
+    @property
     def is_everything(self) -> bool:
         """Whether nothing more exists as far as the assignment reaches."""
         return not (

@@ -62,3 +62,35 @@ async def test_it_is_offered_only_where_it_would_open_something(house: House) ->
         page = await client.get(base)
         assert "omfattar bara den egna" in visible(page)
         assert ways(page) == []
+
+
+async def test_a_ground_that_was_registered_twice_stands_once_and_ends_as_one(house: House) -> None:
+    fields = {"scope": "unit", "channel": "visit", "starts": "", "ends": ""}
+    async with house.logged_in("gp") as client:
+        base = await related(client)
+        for each in (fields, fields, fields | {"scope": "person"}):
+            form = await client.get(f"{base}ground/consent")
+            assert (await post(client, form, f"{base}ground/consent", **each)).status_code == 303
+        page = await client.get(base)
+        boxes = re.findall(r'<section class="ground-now".*?</section>', page.text, re.S)
+        assert [("Hela enheten" in box, "Bara jag" in box) for box in boxes] == [(True, False), (False, True)]
+        assert page.text.count("Felregistrerat: registreringen skulle aldrig ha gjorts") == 1
+        twice = re.findall(r'name="consent" value="([^"]+)"', boxes[0])
+        assert len(twice) == 2
+        for wrong in ([], ["x"], [twice[0], "x"]):
+            refused = await post(client, page, f"{base}ground/end", consent=wrong, how="withdraw")
+            assert refused.status_code == 404
+        await post(client, page, f"{base}ground/end", consent=twice, how="withdraw")
+        page = await client.get(base)
+        assert page.text.count('class="ground-now"') == 1
+        assert "Bara jag" in visible(page)
+    assert [event for event, _ in await house.audited()].count("WITHDRAW_CONSENT") == 2
+
+
+async def test_that_there_are_no_pictures_is_told_once(house: House) -> None:
+    async with house.logged_in("gp") as client:
+        page = await client.get(await related(client))
+        entries = re.findall(r'<li class="entry".*?</li>', page.text, re.S)
+        told = [each for each in entries if "Inga bilder" in each]
+        assert told
+        assert not [each for each in told if "Endast text" in each]

@@ -66,6 +66,11 @@ class Entry:
     differing: tuple[str, ...] = ()
     """Fields in which the images say otherwise about the patient than the register."""
 
+    @property
+    def badges(self) -> tuple[str, ...]:
+        """The kinds as they stand beside the date: that there is text alone is told by its chip already."""
+        return () if "no-images" in self.chips else self.kinds
+
 
 @dataclass(frozen=True, slots=True)
 class Year:

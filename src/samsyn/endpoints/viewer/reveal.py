@@ -84,6 +84,17 @@ class RevealState:
     """Providers that have a request of this reader to answer."""
 
     @property
+    def is_more(self) -> bool:
+        """Whether something exists that the list does not show."""
+        return (
+            self.more_units
+            or self.more_elsewhere
+            or self.blocked_elsewhere
+            or self.blocked_units_exist
+            or self.without_owner
+        )
+
+    @property
     def may_open_in_emergency(self) -> bool:
         """Whether something exists that an emergency would open (SVOD 3:6) or tell whom to ring about (3:5), and
         nothing does that already."""
@@ -95,11 +106,7 @@ class RevealState:
     def is_everything(self) -> bool:
         """Whether nothing more exists as far as the assignment reaches."""
         return not (
-            self.more_units
-            or self.blocked_units_exist
-            or self.more_elsewhere
-            or self.blocked_elsewhere
-            or self.without_owner
+            self.is_more
             or self.is_narrow
             or self.is_within_provider
             or not self.blocks_known

@@ -172,6 +172,15 @@ def kinds(modalities: Iterable[str], languages: Languages, words: Words) -> tupl
     return tuple(found)
 
 
+def parts_of_body(codes: Iterable[str], languages: Languages, words: Words) -> tuple[str, ...]:
+    """Body parts (0018,0015) in words, each once; codes without a word as they are written, in small letters."""
+    found: dict[str, None] = {}
+    for code in codes:
+        key = f"bodypart.{code}"
+        found[words(key) if languages.has(key) else code.capitalize()] = None
+    return tuple(found)
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """A piece of a text with what became of it: "same", "gone" or "new"."""

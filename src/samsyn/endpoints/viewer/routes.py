@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute
 
 from samsyn.access.launches import Launches
 from samsyn.access.left import LeftPages
+from samsyn.endpoints.viewer.apps import AppPages
 from samsyn.endpoints.viewer.assets import Assets
 from samsyn.endpoints.viewer.blocks.desk import LiftDesk
 from samsyn.endpoints.viewer.blocks.person import PersonRegister
@@ -56,7 +57,14 @@ def viewer_door(deps: ViewerDependencies) -> ViewerDoor:
     ohif_files = Assets(deps.static_folder / "vendor" / "ohif", "/ohif/")
     languages = Languages(Path(__file__).with_name("locale"))
     login = deps.settings.login
-    pages = Pages(languages, assets, deps.version, login.provider == "demo", deps.desk.identity_provider)
+    pages = Pages(
+        languages,
+        assets,
+        deps.version,
+        login.provider == "demo",
+        deps.desk.identity_provider,
+        has_apps=bool(deps.settings.app),
+    )
     marks = Marks()
     visits = Visits(deps, pages, marks)
     tickets = Tickets(deps.ticket_key)
@@ -75,6 +83,7 @@ def viewer_door(deps: ViewerDependencies) -> ViewerDoor:
         *Grounds(deps, visits).routes(),
         *LaunchPages(deps, visits, Launches(deps.rooms), left).routes(),
         *SmartPages(deps, visits).routes(),
+        *AppPages(deps, visits).routes(),
         *LiftDesk(deps, visits, tickets, marks).routes(),
         *PersonRegister(deps, visits).routes(),
         *PicturePages(deps, visits, series, diagnostic.is_installed).routes(),

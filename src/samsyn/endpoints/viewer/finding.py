@@ -17,6 +17,7 @@ from samsyn.access.followup.review import LOG_REVIEWER
 from samsyn.access.left import LeftPages
 from samsyn.access.registers import end_of_day
 from samsyn.clock import STOCKHOLM
+from samsyn.endpoints.viewer.afterwards import forget, handle_in, remembered
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.tickets import Tickets
@@ -189,7 +190,10 @@ class Finding:
         await self._deps.gatekeeper.registers.attest_relation(
             there.visit.subject, there.patient_key, ends, wording
         )
-        return go_to(there.base)
+        address = remembered(there.visit.request)
+        answer = go_to(address if handle_in(address) == there.handle else there.base)
+        forget(answer)
+        return answer
 
     def _ends(self, days: int) -> datetime:
         now = self._deps.clock.now()

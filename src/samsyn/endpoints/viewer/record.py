@@ -20,6 +20,7 @@ from samsyn.endpoints.viewer.history import (
     options,
     searchable,
 )
+from samsyn.endpoints.viewer.launch import UNSHOWN
 from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.reveal import Reveal
 from samsyn.endpoints.viewer.send_pages import SendPages
@@ -161,6 +162,7 @@ class Record:
             "unnamed": UNNAMED,
             "current": "",
             "reveal": await self._reveal.state(there),
+            "unshown": there.visit.request.query_params.get(UNSHOWN) == "1",
             "untold": there.visit.request.query_params.get(UNTOLD) == "1",
         }
         return self._visits.show_patient(there, "timeline.html", "timeline", values)

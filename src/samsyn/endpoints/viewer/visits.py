@@ -118,7 +118,9 @@ class Visits:
             there = await self.opened(visit)
             if needs_relation and not there.is_related:
                 if visit.request.method == "GET" and visit.request.headers.get("sec-fetch-dest") != "image":
-                    return go_to(f"{there.base}relation")
+                    asked = go_to(f"{there.base}relation")
+                    remember(visit.request, asked, came_for(visit.request))
+                    return asked
                 raise errors.NotFound
             return await answer(there)
 

@@ -60,7 +60,7 @@ def resident_mib():
     with open("/proc/self/statm") as told:
         return int(told.read().split()[1]) * 4 // 1024
 
-wall, taken = iter((0.0, 5.0, 10.0, 15.0)), iter((0.0, 2.0, 2.1, 2.2))
+wall, taken = iter((0.0, 5.0, 10.0, 15.0)), iter((0.0, 2.0, 2.1, 2.4))
 free_pages = FreePages(lambda: next(wall), lambda: next(taken))
 blocks, between = [], []
 for _ in range(200):

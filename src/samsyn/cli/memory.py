@@ -27,7 +27,9 @@ LOOK_S: Final = 5.0
 _IDLE_SHARE: Final = 0.1
 """Of one processor, taken since the last look: less is idle, so that no burst has to fetch its pages again."""
 _WORTH_BYTES: Final = 8 * limits.MIB
-"""More than this must have been freed since pages were given back last."""
+"""Less that is free is not looked for."""
+_WORTH_S: Final = 1.0
+"""Processor time taken since pages were given back last: so much work may have fetched them again."""
 
 
 _FIELDS: Final = (
@@ -56,7 +58,7 @@ class FreePages:
         self._info = getattr(library, "mallinfo2", None)
         if self._info is not None:
             self._info.restype = _Mallinfo
-        self._kept = 0
+        self._given_back = 0.0
         self._wall, self._taken = wall, taken
         self._seen = wall(), taken()
 
@@ -67,11 +69,12 @@ class FreePages:
         now = self._wall(), self._taken()
         passed, taken = (new - old for new, old in zip(now, self._seen, strict=True))
         self._seen = now
-        if taken > passed * _IDLE_SHARE or self._free_bytes() < self._kept + _WORTH_BYTES:
+        is_idle = taken <= passed * _IDLE_SHARE
+        if not is_idle or now[1] - self._given_back < _WORTH_S or self._free_bytes() < _WORTH_BYTES:
             return False
         # A thread, which waits without Python's lock: it goes through the whole heap, some milliseconds.
         await asyncio.to_thread(self._trim, ctypes.c_size_t(0))
-        self._kept = self._free_bytes()
+        self._given_back = now[1]
         return True
 
     def _free_bytes(self) -> int:

@@ -9,7 +9,7 @@ import contextlib
 import gzip
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import datetime
@@ -24,6 +24,8 @@ from samsyn.dicom.transfer_syntaxes import find
 from samsyn.errors import DamagedData
 from samsyn.model.imaging import StoredInstance
 from samsyn.store import large, marked
+from samsyn.store.block_sums import BlockSums
+from samsyn.store.checksum import is_whole
 from samsyn.store.index import instance_rows
 from samsyn.store.making_way import making_way
 from samsyn.store.store import Store
@@ -48,6 +50,14 @@ def bulk_prefix(instance: StoredInstance) -> str:
     )
 
 
+def identity_of(instances: Iterable[StoredInstance]) -> bytes:
+    """16 bytes that tell these very objects in this order from all others."""
+    digest = hashlib.blake2b(digest_size=16)
+    for instance in instances:
+        digest.update(instance.sha256)
+    return digest.digest()
+
+
 class Documents:
     """Makes, keeps and reads the metadata documents of series."""
 
@@ -61,6 +71,7 @@ class Documents:
         self._bases: list[str] = []
         self._in_turn = asyncio.Lock()
         """Held by who makes a document that can wait: two would make way for each other."""
+        self.sums = BlockSums(store)
 
     def _path(self, series_key: int, count: int) -> Path:
         return self._folder / f"{series_key % 256:02x}" / f"{series_key}-{count}.marked"
@@ -82,12 +93,13 @@ class Documents:
         else:
             document = await loop.run_in_executor(self.executor, self._make, instances)
         if len(instances) == count:
-            await loop.run_in_executor(self.executor, _write, path, marked.with_table(document, _MARK))
+            whole = marked.with_table(document, _MARK, identity_of(instances))
+            await loop.run_in_executor(self.executor, _write, path, whole)
         return document
 
     async def kept(self, series_uid: str, series_key: int, count: int) -> marked.Marked | None:
-        """The document of `series` as it lies on disk, to be sent from there; made now when it is not there yet. None:
-        it can not be kept."""
+        """The document of `series` as it lies on disk, to be sent from there, with what it was `made_of`; made now
+        when it is not there yet. None: it can not be kept."""
         path = self._path(series_key, count)
         loop = asyncio.get_running_loop()
         for _ in range(2):
@@ -148,10 +160,13 @@ class Documents:
             return large.metadata(self._store, instance, bulk_prefix(instance), wanted)
         place = instance.location
         data = self._store.body(place.segment, place.offset, place.length)
+        if not is_whole(data, instance):
+            raise DamagedData(f"instance {instance.sop_instance_uid}")
         return to_dicom_json(data, instance.transfer_syntax_uid, bulk_prefix(instance), wanted)
 
     async def prepare(self, series_uid: str, quiet_s: float) -> float | None:
-        """Makes the document of a series that has been quiet; otherwise seconds until it is worth a look."""
+        """Makes the document of a series that has been quiet, and what its frames are checked by; otherwise
+        seconds until it is worth a look."""
         facts = await self._store.read(lambda connection: instance_rows.series_facts(connection, series_uid))
         if facts is None:
             return None
@@ -162,7 +177,20 @@ class Documents:
         await self.series(series_uid, series_key, count, can_wait=True)
         for base in self._bases:
             await self.compressed(series_uid, series_key, count, base)
+        await self._sum_up(series_uid)
         return None
+
+    async def _sum_up(self, series_uid: str) -> None:
+        """Makes the sums of what will be read by frames, so that the first reader does not wait for them."""
+        instances = await self._store.read(
+            lambda connection: instance_rows.instances_of_series(connection, series_uid)
+        )
+        loop = asyncio.get_running_loop()
+        for instance in instances:
+            has_frames = instance.pixels is not None and instance.pixels.frames > 1
+            if has_frames and self._store.reads_at_once(instance):
+                with contextlib.suppress(DamagedData):  # whoever reads it is told
+                    await loop.run_in_executor(self.executor, self.sums.of, instance)
 
 
 def _in_steps(instances: Sequence[StoredInstance]) -> Iterator[list[StoredInstance]]:

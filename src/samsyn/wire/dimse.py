@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from samsyn.errors import BadInput
+from samsyn.model.value import value
 from samsyn.wire.command_set import (
     NO_DATA_SET,
     Element,
@@ -53,7 +54,7 @@ class EchoResponse:
     error_comment: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StoreRequest:
     """C-STORE-RQ (PS3.7 9.3.1.1)."""
 
@@ -65,7 +66,7 @@ class StoreRequest:
     move_originator_message_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StoreResponse:
     """C-STORE-RSP (PS3.7 9.3.1.2)."""
 

@@ -361,6 +361,8 @@ class Pictures:
                 await self._read_series(view, instance, series)
             known = series.headers.get(instance.sop_instance_uid)
         if known is None:
+            # Whoever opens a long series reads one header after the other: others get their turn in between.
+            await asyncio.sleep(0)
             raw = await self._retriever.attributes(view, instance, PICTURE_TAGS)
             document: Document = orjson.loads(raw)[0]
             known = picture_header(document, (await self._bulk(view, instance, document)).__getitem__)

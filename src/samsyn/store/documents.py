@@ -69,6 +69,8 @@ class Documents:
         self._folder = store.folder / "derived" / "metadata"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._bases: list[str] = []
+        self._in_turn = asyncio.Lock()
+        """Held by who makes a document that can wait: two would make way for each other."""
         self.sums = BlockSums(store)
 
     def _path(self, series_key: int, count: int) -> Path:
@@ -86,7 +88,8 @@ class Documents:
         )
         if can_wait:
             steps = (partial(self._make, some) for some in _in_steps(instances))
-            document = b",".join([made async for made in making_way(self.executor, steps)])
+            async with self._in_turn:
+                document = b",".join([made async for made in making_way(self.executor, steps)])
         else:
             document = await loop.run_in_executor(self.executor, self._make, instances)
         if len(instances) == count:

@@ -96,7 +96,8 @@ SLOWEST_TRANSFER_BYTES_PER_S: Final = 1 * MIB
 STREAMED_ABOVE_BYTES: Final = 32 * MIB
 """A stored data set above this leaves in pieces; its hash is proved before the first of them."""
 MAX_SHARED_BATCH_BYTES: Final = 1 * GIB
-"""A large data set as one object of a journal that nodes share, put while all of them wait (INDEX_SECTION_S)."""
+"""A large data set as one object of a journal that nodes share, put while all of them wait: within INDEX_SECTION_S at
+18 MiB/s. Why it is not put in parts or before: docs/cluster.md."""
 MAX_HEADER_BYTES: Final = 64 * MIB
 """Everything before the pixel data; per-frame functional groups of 20,000 frames need some 30 MiB."""
 MAX_SEQUENCE_DEPTH: Final = 32
@@ -157,6 +158,10 @@ MAX_QUERY_CHARACTERS: Final = 32 * KIB
 """Query string of a search."""
 MAX_SEARCH_ROWS: Final = 1_000
 """Rows of one page of QIDO-RS, unless the client asks for fewer."""
+WINDOW_SECONDS: Final = 600.0
+"""So long a page of QIDO-RS may go on behind the one before: a client that takes longer between two pages has left."""
+MAX_KEPT_WINDOWS: Final = 10_000
+"""Ends of pages that are remembered, some hundred bytes each; what follows an older one is counted from the first."""
 MAX_FIND_ROWS: Final = 20_000
 """Matches of one C-FIND before it ends with Out of Resources (A700)."""
 MAX_KEY_VALUES: Final = 10_000
@@ -179,18 +184,6 @@ IDLE_MLLP_TIMEOUT_S: Final = 4 * 3600.0
 """A connection without messages is closed: a RIS keeps one open over night, a leak keeps it for ever."""
 MLLP_LINGER_S: Final = 2.0
 """How long a sender of a too large message is still read from, so that it gets to see the refusal."""
-READING_FROM: Final = 3
-"""Messages under way from which on a child helps to read them: one or two are answered sooner without."""
-READING_AHEAD_BYTES: Final = 4 * MIB
-"""Messages that the child is asked to read at a time; what goes beyond is read in place."""
-READING_START_S: Final = 20.0
-"""Time for that child to come up: half a second on a machine that is not busy."""
-READING_DEADLINE_S: Final = 5.0
-"""A small message is read within milliseconds: a child that takes longer is ended, and its messages read in place."""
-READING_RESTART_S: Final = 10.0
-"""Shortest time between two starts of that child."""
-READING_IDLE_S: Final = 300.0
-"""The child is ended when nothing has been wanted of it for so long: its memory is worth more then."""
 MAX_HL7_SEGMENTS: Final = 20_000
 """Segments of one message: a report with one OBX a line has hundreds; a batch of orders has thousands."""
 MAX_HL7_FIELDS: Final = 1_000
@@ -208,6 +201,8 @@ MAX_OBSERVATIONS: Final = 5_000
 thousand."""
 MAX_MEASURED_OBJECTS: Final = 200
 """Structured reports of one study that are read for their numbers: a study has one to ten."""
+KEPT_SUM_BYTES: Final = 32 * MIB
+"""Checksums of blocks in memory: of 64 GiB of objects that are read by parts."""
 KEPT_MEASUREMENTS: Final = 256
 """Structured reports whose numbers are kept in memory after they were read: some megabytes."""
 MAX_FHIR_BYTES: Final = 10 * MIB
@@ -545,6 +540,8 @@ MAX_OPENED_PATIENTS: Final = 20
 """Patients that one session holds open at once; nobody has a larger round, and the oldest is dropped."""
 MAX_SESSIONS_WITH_PATIENTS: Final = 10_000
 """Sessions whose opened patients are remembered; beyond it the longest unused must search again."""
+MAX_LEFT_PAGES: Final = 50_000
+"""Opened patients that can be gone on with after a new log-in; beyond it the oldest must be sought again."""
 MAX_KEPT_STACKS: Final = 2_000
 """Series whose order of pictures the web pages remember: some thousand readers look at one each."""
 

@@ -57,7 +57,7 @@ from samsyn.endpoints.http_listener.serving import Front, HttpServer, client_gon
 from samsyn.endpoints.http_listener.systems import CertificateProtocol, SystemsOnly, tls_context
 from samsyn.endpoints.inner.door import inner_routes
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
-from samsyn.endpoints.viewer.routes import viewer_routes
+from samsyn.endpoints.viewer.routes import viewer_door
 from samsyn.exchange.auditing.receivers import delivery_figures, make_outboxes
 from samsyn.exchange.engagement_index.connected import engagement_index
 from samsyn.exchange.exchange import Exchange
@@ -81,7 +81,7 @@ from samsyn.providers.contracts import ContractPartners, releases
 from samsyn.render.children import DecodingChildren
 from samsyn.render.pictures import Pictures
 from samsyn.render.transcoding import Transcoder
-from samsyn.reports.examination import History
+from samsyn.reports.examination import History, documents_given
 from samsyn.reports.file import Filing
 from samsyn.reports.forms.documents import DocumentFiling
 from samsyn.reports.measured import Measured
@@ -160,14 +160,15 @@ class Server:
             undo.push_async_callback(self._node.stop)
             await self._children.start()
             undo.push_async_callback(self._children.stop)
-            undo.push_async_callback(self._filing.stop)
             await self._hl7.start()
             undo.push_async_callback(self._hl7.stop)
             self.mllp_port = self._hl7.port
             await self._dicom.start()
             undo.push_async_callback(self._dicom.stop, 0.0)
             self.dicom_port = self._dicom.port
-            others = Starlette(routes=self._routes(), exception_handlers={ClientDisconnect: client_gone})
+            viewer = viewer_door(self._viewer())
+            handlers = {**viewer.failures, ClientDisconnect: client_gone}
+            others = Starlette(routes=[*self._routes(), *viewer.routes], exception_handlers=handlers)
             app = Front(DICOMWEB_PREFIX, self._dicomweb, others)
             self._listeners.append(await serve(app, http_socket, http=PreferredProtocol))
             if tls_socket is not None and context is not None:
@@ -200,6 +201,8 @@ class Server:
         self._store.start()
         if self._store.replayed:
             log.info("journal-replayed", extra={"count": self._store.replayed})
+        if self._store.cut_off:
+            log.warning("journal-kept-aside", extra={"count": len(self._store.cut_off)})
         self._documents = Documents(self._store, self._executor, self._clock)
 
     def _make_rooms(self) -> None:
@@ -213,6 +216,7 @@ class Server:
             local_issuers=self._connections.local_issuers,
             choices=SharedChoices(shared) if shared is not None else None,
             policy=Policy(releases=releases(self._settings)),
+            documents_given=documents_given,
         )
         national, registers = self._settings.national, self._gatekeeper.registers
         self._blocks = block_replica(national, store, clock, registers)
@@ -232,7 +236,7 @@ class Server:
         self._settling = Settling(store, clock, quiet_s, self._intake.is_busy, self._recompression)
         self._giving_back = GivingBack(store, clock, self._intake.is_busy)
         self._segment_joining = SegmentJoining(store, clock, self._intake.is_busy)
-        self._filing = Filing(store, clock, self._connections.providers, reads_beside=True)
+        self._filing = Filing(store, clock, self._connections.providers)
         self._children = DecodingChildren()
         self._transcoder = Transcoder(self._retriever, self._children)
         self._pictures = Pictures(
@@ -353,7 +357,6 @@ class Server:
             ),
         ]
         routes.extend(self._contracts())
-        routes.extend(viewer_routes(self._viewer()))
         if isinstance(self._store.journal, NodeJournal):
             routes.extend(inner_routes(self._store.journal.own_bytes, shared_key(self._settings, "inner")))
         if self._settings.login.provider == "demo":
@@ -469,7 +472,6 @@ class Server:
         for server, _ in self._listeners:
             server.should_exit = True
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
-        await self._filing.stop()
         await self._node.stop()
         await self._blocks.stop()
         await self._engagements.close()
@@ -521,6 +523,11 @@ class Server:
             Reading("store_replayed", "Journal records replayed at start", store.replayed),
             Reading("store_free_bytes", "Free space on the data folder's disk", store.free_bytes()),
             Reading("store_damaged", "Stored bodies marked as damaged and not served", len(store.damaged)),
+            Reading(
+                "store_cut_off_files",
+                "Pieces of the journal that starts have kept aside and nobody has moved away",
+                sum(each.exists() for each in store.cut_off),
+            ),
             Reading("series_settled_total", "Series that became one object", self._settling.series),
             Reading("instances_settled_total", "Instances that left the index", self._settling.instances),
             Reading(

@@ -16,6 +16,7 @@ from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 from tests.cli.commands import samsyn, settings_file
 from tests.indexes import make_store
+from tests.scratch import ROOT
 from tools import vendor
 
 
@@ -43,6 +44,21 @@ def test_the_browser_parts_that_are_there_are_not_missed(
 ) -> None:
     check.run(file)
     assert "browser part" not in capsys.readouterr().out
+
+
+def test_a_piece_of_the_journal_that_was_kept_aside_is_named_until_it_is_moved_away(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = file.parent / "data/journal/00000001-12345.cut-off"
+    kept.parent.mkdir()
+    kept.write_bytes(b"x" * 77)
+    told = said(file, capsys)
+    assert str(kept) in told
+    assert "77 bytes" in told
+    assert "docs/storage.md" in told
+    assert "When a start has kept something aside" in (ROOT / "docs/storage.md").read_text()
+    kept.rename(file.parent / "elsewhere")
+    assert said(file, capsys) == ""
 
 
 def test_a_folder_that_others_can_read_is_found(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,6 +48,23 @@ def test_a_second_process_on_the_same_data_is_refused_in_one_line(tmp_path: Path
         running.kill()
 
 
+def test_a_start_tells_what_starts_have_kept_aside_of_the_journal(tmp_path: Path) -> None:
+    dicom, http, mllp = free_ports(3)
+    kept = tmp_path / "data/journal/00000001-12345.cut-off"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"x" * 77)
+    running = start_with_config(settings_file(tmp_path, (dicom, http, mllp)), tmp_path / "log", http)
+    try:
+        told = [line for line in (tmp_path / "log").read_text().splitlines() if "journal-kept-aside" in line]
+        assert len(told) == 1 and '"warning"' in told[0] and '"count": 1' in told[0]
+        assert "\nsamsyn_store_cut_off_files 1.0\n" in httpx.get(f"http://127.0.0.1:{http}/metrics").text
+        kept.unlink()
+        assert "\nsamsyn_store_cut_off_files 0.0\n" in httpx.get(f"http://127.0.0.1:{http}/metrics").text
+        assert running.stop() == 0
+    finally:
+        running.kill()
+
+
 @pytest.mark.parametrize("door", [0, 1, 2])
 def test_a_taken_port_is_said_in_one_line_and_leaves_no_process(door: int, tmp_path: Path) -> None:
     before = children_of(1) | children_of(os.getpid())

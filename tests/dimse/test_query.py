@@ -10,6 +10,8 @@ import pytest
 from samsyn import limits
 from samsyn.access import view
 from samsyn.endpoints.dimse import query
+from samsyn.search.find import Finder
+from samsyn.search.pages import Page
 from samsyn.store.transaction import Transaction
 from samsyn.wire.assembly import Message
 from samsyn.wire.dimse import CancelRequest, FindRequest, FindResponse
@@ -151,6 +153,67 @@ async def test_answers_come_in_implicit_vr_when_that_was_agreed(stage: Stage) ->
     assert b"\x20\x00\x0d\x00\x08\x00\x00\x002.25.10" in messages[0].data
 
 
+async def test_studies_that_arrive_between_pages_move_nothing(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Newest first: what comes in stands before what was answered already."""
+    monkeypatch.setattr(query, "_PAGE_ROWS", 1)
+    asks, asked = Finder.page, 0
+
+    async def storing(finder: Finder, *question: Any) -> Page:
+        nonlocal asked
+        asked += 1
+        if asked in (2, 3):
+            made = image(
+                SOPInstanceUID=f"2.25.7{asked}",
+                StudyInstanceUID=f"2.25.8{asked}",
+                SeriesInstanceUID=f"2.25.9{asked}",
+                StudyDate="20260101",
+            )
+            async with await stage.connect() as sender:
+                assert (await store(sender, made)).status == 0
+        return await asks(finder, *question)
+
+    monkeypatch.setattr(Finder, "page", storing)
+    keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="")
+    async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
+        found, final = await ask(requestor, FindRequest, STUDY_FIND, keys)
+    assert [each[0x0020000D][1][0] for each in found] == ["2.25.102", "2.25.101", "2.25.100"]
+    assert final.command.status == 0
+
+
+async def test_persons_who_became_one_end_no_search_early(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page with two of one person has one match less than rows."""
+    numbers = ("198001012381", "198001022380", "198001032389")
+    async with await stage.connect() as sender:
+        for place, number in enumerate(numbers):
+            made = image(
+                SOPInstanceUID=f"2.25.7{place}",
+                StudyInstanceUID=f"2.25.8{place}",
+                SeriesInstanceUID=f"2.25.9{place}",
+                PatientID=number,
+                PatientName=f"Aaa{place}^Namn",
+            )
+            assert (await store(sender, made)).status == 0
+
+    def merge(transaction: Transaction) -> None:
+        rows = transaction.all(
+            "SELECT patient_key FROM patient_identifier WHERE value IN (?, ?)", *numbers[:2]
+        )
+        (one,), (other,) = rows
+        transaction.update("patient", {"patient_key": one}, merged_into=other)
+
+    await stage.store.commit(merge)
+    monkeypatch.setattr(query, "_PAGE_ROWS", 2)
+    keys = identifier(QueryRetrieveLevel="PATIENT", PatientID="", PatientName="")
+    async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
+        found, final = await ask(requestor, FindRequest, PATIENT_FIND, keys)
+    assert final.command.status == 0
+    assert {"191212121212", numbers[2]} <= {each[0x00100020][1][0] for each in found}
+
+
 async def test_a_cancelled_search_ends_with_fe00(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(query, "_TOGETHER_BYTES", 1)
     async with await stage.connect() as sender:
@@ -244,7 +307,7 @@ async def test_a_search_that_lasts_shows_nothing_more_once_the_ground_has_ended(
 
     await stage.store.commit(consent)
     finder = stage.door._search._finder
-    find, pages = finder.find, 0
+    find, pages = finder.page, 0
 
     async def ending(*asked: Any) -> Any:
         nonlocal pages
@@ -254,7 +317,7 @@ async def test_a_search_that_lasts_shows_nothing_more_once_the_ground_has_ended(
             await stage.store.commit(end)
         return found
 
-    monkeypatch.setattr(finder, "find", ending)
+    monkeypatch.setattr(finder, "page", ending)
     keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="")
     async with await stage.connect("KLARAPACS", contexts=QUERY_CONTEXTS) as requestor:
         found, final = await ask(requestor, FindRequest, STUDY_FIND, keys)

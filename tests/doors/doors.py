@@ -61,7 +61,8 @@ class Question:
 
 @dataclass(frozen=True)
 class Door:
-    """`part`: which part of the examination it tells (images, report, referral, all). `tells_bits`: whether the
+    """`part`: which part of the examination it tells (images, measurement, report, referral,
+    all). `tells_bits`: whether the
     staged reveal happens here; elsewhere a document is there or absent. `by`: token or cookie."""
 
     name: str
@@ -243,11 +244,12 @@ DOORS: tuple[Door, ...] = (
         "token",
         lambda target, handle: Question(f"/fhir/ImagingStudy?patient.identifier={target.patient_id}"),
     ),
-    Door("FHIR Observation", "token", _fhir("Observation")),
+    Door("FHIR Observation", "token", _fhir("Observation"), "measurement"),
     Door(
         "FHIR reads a measurement",
         "token",
         lambda target, handle: Question(f"/fhir/Observation/{_fhir_ids(target)[3]}"),
+        "measurement",
     ),
     Door(
         "FHIR reports with their results",

@@ -169,8 +169,10 @@ def _direct_access(reader: Reader, state: State, part: str) -> Seen:
         return Seen.NOTHING
     if state.last_day is None or state.last_day > PATIENT_DELAY_DAY:
         return Seen.NOTHING
-    if part == "report" and state.report == "preliminary":
+    if part in ("report", "measurement") and state.report == "preliminary":
         return Seen.NOTHING
+    if part == "measurement" and state.report == "annulled":
+        return Seen.NOTHING  # what was measured in pictures goes with a report that holds
     return Seen.CONTENT
 
 

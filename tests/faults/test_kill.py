@@ -4,6 +4,7 @@ Senders are raw sockets and know nothing of Samsyn's code. Each notes an acknowl
 response has arrived; everything else is unknown and may or may not be there.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -18,8 +19,9 @@ import pytest
 
 from bench import objects
 from bench.dimse_load import Association, Refused, message
+from samsyn_demo.people import PEOPLE, STORY, Person
 from tests.ports import free_ports
-from tests.scratch import Running, start_with_config
+from tests.scratch import Forked, Starter
 from tests.waiting import PATIENCE_S
 
 WAITS_FOR_ANY_DISK = "from samsyn.store import writer; writer._QUICK_S = 60.0"
@@ -27,6 +29,8 @@ WAITS_FOR_ANY_DISK = "from samsyn.store import writer; writer._QUICK_S = 60.0"
 CYCLES = int(os.environ.get("SAMSYN_KILL_CYCLES", "50"))
 SEED = int(os.environ.get("SAMSYN_SEED", "20261122"))
 TOKEN = "kill-test-token-of-no-worth"
+PERSONS = 36
+"""Of the demo's people, those who live here and are alive."""
 SHAPE = objects.Shape(objects.MR_IMAGE, "MR", 64, 64, 600)
 
 CONFIG = """
@@ -62,14 +66,17 @@ class Ledger:
         self.lock = threading.Lock()
         self.instances: dict[str, dict[str, str]] = {}
         self.reports: dict[str, str] = {}
+        self.persons = {STORY.number}
+        """Whom the reports are about: a history is read as a whole, so nobody has thousands."""
 
     def stored(self, study_uid: str, sop_uid: str, sha256: str) -> None:
         with self.lock:
             self.instances.setdefault(study_uid, {})[sop_uid] = sha256
 
-    def answered(self, accession: str, text: str) -> None:
+    def answered(self, accession: str, text: str, number: str = STORY.number) -> None:
         with self.lock:
             self.reports[accession] = text
+            self.persons.add(number)
 
     def counts(self) -> tuple[int, int]:
         """Instances and reports that were acknowledged so far."""
@@ -111,6 +118,7 @@ def store_until_cut(
 
 
 def report_until_cut(port: int, cycle: int, ledger: Ledger, stop: threading.Event) -> None:
+    person = PEOPLE[cycle % PERSONS]
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
             connection.settimeout(10)
@@ -121,7 +129,7 @@ def report_until_cut(port: int, cycle: int, ledger: Ledger, stop: threading.Even
                     f"K{cycle:03d}{number:05d}",
                     f"Utlåtande {cycle}-{number}: inga förändringar.",
                 )
-                connection.sendall(b"\x0b" + oru(f"{cycle}-{number}", accession, text) + b"\x1c\r")
+                connection.sendall(b"\x0b" + oru(f"{cycle}-{number}", accession, text, person) + b"\x1c\r")
                 answer = b""
                 while not answer.endswith(b"\x1c\r"):
                     piece = connection.recv(4096)
@@ -129,16 +137,16 @@ def report_until_cut(port: int, cycle: int, ledger: Ledger, stop: threading.Even
                         return
                     answer += piece
                 assert b"MSA|AA|" in answer, answer
-                ledger.answered(accession, text)
+                ledger.answered(accession, text, person.number)
     except OSError:
         return
 
 
-def oru(control_id: str, accession: str, text: str) -> bytes:
+def oru(control_id: str, accession: str, text: str, person: Person = STORY) -> bytes:
     segments = [
         f"MSH|^~\\&|NORDRIS|NORD|SAMSYN|REGION|20260301120000||ORU^R01^ORU_R01|{control_id}|P|2.5"
         "|||||SWE|UNICODE UTF-8",
-        "PID|1||191212121212^^^PNR||Tolvansson^Tolvan||19121212|M",
+        f"PID|1||{person.number}^^^PNR||{person.family}^{person.given}||{person.birth_date}|{person.sex}",
         f"OBR|1|P{accession}|{accession}|CT^CT thorax^L|||20260301100000"
         f"|||||||||||{accession}||||20260301115900||CT|F",
         f"OBX|1|TX|SVAR^Utlåtande^L||{text}||||||F",
@@ -175,21 +183,32 @@ def check(running_http: str, ledger: Ledger, studies: set[str]) -> int:
 
 
 def lost_reports(base: str, ledger: Ledger) -> int:
-    person = json.loads(fetch(base, "/fhir/Patient?identifier=19121212-1212", "application/fhir+json"))
-    handle = person["entry"][0]["resource"]["id"]
     texts: dict[str, str] = {}
-    path = f"/fhir/DiagnosticReport?patient={handle}"
-    while path:
-        found = json.loads(fetch(base, path, "application/fhir+json"))
-        for entry in found["entry"]:
-            texts[entry["resource"]["identifier"][0]["value"]] = entry["resource"]["conclusion"]
-        links = {link["relation"]: link["url"] for link in found.get("link", ())}
-        path = links.get("next", "")[links.get("next", "").find("/fhir/") :] if "next" in links else ""
+    for number in sorted(ledger.persons):
+        texts |= reports_of(base, number)
     return sum(texts.get(accession) != text for accession, text in ledger.reports.items())
 
 
+def reports_of(base: str, number: str) -> dict[str, str]:
+    """What the person's reports say, by accession number."""
+    person = json.loads(fetch(base, f"/fhir/Patient?identifier={number}", "application/fhir+json"))
+    texts: dict[str, str] = {}
+    if not person.get("entry"):
+        return texts
+    path = f"/fhir/DiagnosticReport?patient={person['entry'][0]['resource']['id']}"
+    while path:
+        found = json.loads(fetch(base, path, "application/fhir+json"))
+        for entry in found.get("entry", ()):
+            texts[entry["resource"]["identifier"][0]["value"]] = entry["resource"]["conclusion"]
+        links = {link["relation"]: link["url"] for link in found.get("link", ())}
+        path = links.get("next", "")[links.get("next", "").find("/fhir/") :] if "next" in links else ""
+    return texts
+
+
 @pytest.mark.slow
-def test_nothing_acknowledged_is_lost_when_the_server_is_killed(tmp_path: Path) -> None:
+def test_nothing_acknowledged_is_lost_when_the_server_is_killed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     dicom, http, mllp = free_ports(3)
     digest = hashlib.sha256(TOKEN.encode()).hexdigest()
     config = tmp_path / "samsyn.toml"
@@ -197,22 +216,32 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed(tmp_path: Path) 
     config.write_text(written.replace("[dicom]", "settle_after_s = 1\n[dicom]"))
     base, log = f"http://127.0.0.1:{http}", tmp_path / "server.log"
     ledger, source, lost, slowest = Ledger(), random.Random(SEED), 0, 0.0
-    for cycle in range(CYCLES):
-        known = set(ledger.instances)
-        started = time.monotonic()
-        running = start_with_config(config, log, http, WAITS_FOR_ANY_DISK if cycle % 3 == 2 else "")
-        slowest = max(slowest, time.monotonic() - started)
-        load(running, (dicom, mllp), cycle, source, ledger)
-        if cycle % 10 == 9:
-            running = start_with_config(config, log, http)
-            lost += check(base, ledger, set(ledger.instances) - known)
+    began, checked = time.monotonic(), set[str]()
+    with contextlib.closing(Starter(log)) as starter:
+        for cycle in range(CYCLES):
+            started = time.monotonic()
+            running = starter.start(config, http, WAITS_FOR_ANY_DISK if cycle % 3 == 2 else "")
+            slowest = max(slowest, time.monotonic() - started)
+            load(running, (dicom, mllp), cycle, source, ledger)
+            if cycle % 10 == 9:
+                running = starter.start(config, http)
+                studies = set(ledger.instances)
+                lost += check(base, ledger, studies - checked)
+                checked = studies
+                assert running.stop() == 0
+                assert lost == 0, f"cycle {cycle + 1}"
+                with capsys.disabled():
+                    took = time.monotonic() - began
+                    print(
+                        f"\n{cycle + 1} cycles: {ledger.counts()} acknowledged, {lost} lost, {took:.0f} s",
+                        end="",
+                    )
+        running = starter.start(config, http)
+        try:
+            lost = check(base, ledger, set(ledger.instances))
+            reports = lost_reports(base, ledger)
+        finally:
             assert running.stop() == 0
-    running = start_with_config(config, log, http)
-    try:
-        lost = check(base, ledger, set(ledger.instances))
-        reports = lost_reports(base, ledger)
-    finally:
-        assert running.stop() == 0
     acknowledged = sum(len(study) for study in ledger.instances.values())
     print(
         f"\n{CYCLES} cycles of kill -9 (seed {SEED}): {acknowledged} instances and {len(ledger.reports)} messages"
@@ -223,7 +252,7 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed(tmp_path: Path) 
     assert (lost, reports) == (0, 0)
 
 
-def load(running: Running, ports: tuple[int, int], cycle: int, source: random.Random, ledger: Ledger) -> None:
+def load(running: Forked, ports: tuple[int, int], cycle: int, source: random.Random, ledger: Ledger) -> None:
     """Three image senders and one RIS at once, in each third cycle one image sender alone, cut at a random moment."""
     stop = threading.Event()
     senders = [

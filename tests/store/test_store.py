@@ -127,6 +127,30 @@ async def test_a_torn_last_record_is_cut_off_and_the_rest_stands(tmp_path: Path,
     again.close()
 
 
+async def test_what_is_cut_off_and_may_have_been_acknowledged_is_kept_and_told(tmp_path: Path) -> None:
+    """The records of one batch, the first of which begins with rubbish: torn by a crash, or rotted since."""
+    store = opened(tmp_path)
+    await store.commit(add_message("whole"), b"whole")
+    whole = store.journal.end.offset
+    await asyncio.gather(*(store.commit(add_message(name), name.encode() * 9) for name in ("a", "b", "c")))
+    store.close()
+    assert store.cut_off == ()
+    forget_index(tmp_path)
+    segment = tmp_path / "journal" / "00000001.journal"
+    lost = segment.read_bytes()[whole:]
+    with segment.open("r+b") as file:
+        file.seek(whole)
+        file.write(b"rot!")
+    again = opened(tmp_path)
+    (kept,) = again.cut_off
+    assert kept.read_bytes()[4:].startswith(lost[4:])
+    assert [row[1] for row in rows(again)] == ["whole"]
+    again.close()
+    once_more = opened(tmp_path)
+    assert once_more.cut_off == (kept,), "a later start tells of it too"
+    once_more.close()
+
+
 async def test_rot_before_the_last_segment_stops_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,7 +40,7 @@ from samsyn.endpoints.demo_idp.personas import PERSONAS
 from samsyn.endpoints.demo_idp.provider import DemoIdp
 from samsyn.endpoints.dicomweb.door import DicomwebDoor
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
-from samsyn.endpoints.viewer.routes import viewer_routes
+from samsyn.endpoints.viewer.routes import viewer_door
 from samsyn.exchange.exchange import Exchange
 from samsyn.ingest.amendments import Amendments
 from samsyn.ingest.receive import Arrival, Intake
@@ -54,7 +54,7 @@ from samsyn.providers.contracts import releases
 from samsyn.render.children import DecodingChildren
 from samsyn.render.pictures import Pictures
 from samsyn.render.transcoding import Transcoder
-from samsyn.reports.examination import History
+from samsyn.reports.examination import History, documents_given
 from samsyn.reports.file import Filing
 from samsyn.reports.stewardship.decisions import Decisions
 from samsyn.reports.stewardship.joining import Joining
@@ -96,7 +96,12 @@ class House:
         self.executor = ThreadPoolExecutor(2)
         self.documents = Documents(self.store, self.executor, self.clock)
         self.connections = Connections(self.settings)
-        self.gatekeeper = Gatekeeper(self.store, self.clock, policy=Policy(releases=releases(self.settings)))
+        self.gatekeeper = Gatekeeper(
+            self.store,
+            self.clock,
+            policy=Policy(releases=releases(self.settings)),
+            documents_given=documents_given,
+        )
         self.opened = OpenedPatients()
         self.sessions = Sessions(self.clock, self._ended)
         self.lookup = PatientLookup(self.store, self.clock)
@@ -182,8 +187,10 @@ class House:
             Changes(self.store, self.clock),
             self.exchange.sending,
         )
+        viewer = viewer_door(self.deps)
         self.application = Starlette(
-            routes=[Mount("/dicomweb", dicomweb), *idp.routes(), *viewer_routes(self.deps)]
+            routes=[Mount("/dicomweb", dicomweb), *idp.routes(), *viewer.routes],
+            exception_handlers=dict(viewer.failures),
         )
 
     def _ended(self, session_id: str) -> None:
@@ -293,6 +300,13 @@ class House:
         while not server.started:
             await asyncio.sleep(0.01)
         return server, task
+
+
+async def stay_inside(house: House) -> None:
+    """The relying party asks the identity provider inside this application, without a network."""
+    await house.http.aclose()
+    transport = httpx.ASGITransport(house.application, client=("127.0.0.1", 50_001))
+    house.http = house.desk._sign_on._http = httpx.AsyncClient(transport=transport)  # type: ignore[union-attr]
 
 
 @asynccontextmanager

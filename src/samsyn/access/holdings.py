@@ -1,12 +1,15 @@
 """Which persons are behind keys, and what exists of one: read for the View alone, which tells bits and names of it."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
+from samsyn.access.masters import Masters
 from samsyn.access.rules import Level, Verdict
 from samsyn.access.standing import Standing, told_apart
+from samsyn.model.national import Register
 from samsyn.model.predicate import Item
 from samsyn.model.subject import Subject, SubjectKind
-from samsyn.store.index import examination_rows, patient_rows, register_rows
+from samsyn.store.index import examination_rows, grant_rows, patient_rows, register_rows
 from samsyn.store.index.port import IndexConnection
 from samsyn.store.index.register_rows import Ask
 
@@ -18,6 +21,18 @@ def persons(ask: Ask, patient_keys: frozenset[int]) -> list[frozenset[int]]:
         if not any(key in person for person in found):
             found.append(patient_rows.closure(ask, key))
     return found
+
+
+def in_care_of(ask: Ask, system: Subject, now: datetime, masters: Masters) -> list[frozenset[int]]:
+    """The persons whom a system's unit has a relation and a ground for, beside its own provider's information."""
+    own = system.assignment
+    if system.kind is not SubjectKind.SYSTEM or own is None:
+        return []
+    unit = own.provider_hsa_id, own.unit_hsa_id
+    keys = register_rows.persons_with_ground(ask, *unit, now.isoformat())
+    if masters.counts(Register.CONSENT, own.provider_hsa_id):
+        keys = [*keys, *grant_rows.persons_with_ground(ask, *unit, now.isoformat())]
+    return persons(ask, frozenset(keys))
 
 
 def items_of(connection: IndexConnection, reader: Standing) -> tuple[Item, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
 from samsyn import limits
 from samsyn.access import duties
@@ -20,7 +20,7 @@ from samsyn.access.compile import predicate_of, system_predicate
 from samsyn.access.events import OPENINGS, PERSON_OPENED, Activity, Event, entry
 from samsyn.access.facts import Choices, Policy
 from samsyn.access.grounds import attested_facts, next_change
-from samsyn.access.holdings import items_of, persons, untold_issuers
+from samsyn.access.holdings import in_care_of, items_of, persons, untold_issuers
 from samsyn.access.once import Once
 from samsyn.access.refusals import Refusals
 from samsyn.access.registers import Registers, read_facts
@@ -50,7 +50,6 @@ from samsyn.model.predicate import NO_ITEM, AnyOf, Item, Nothing, Predicate, hol
 from samsyn.model.registers import Ground
 from samsyn.model.subject import Purpose, Subject, SubjectKind
 from samsyn.store.index import (
-    grant_rows,
     identity_rows,
     instance_rows,
     patient_rows,
@@ -61,6 +60,7 @@ from samsyn.store.index.port import IndexConnection
 from samsyn.store.index.register_rows import Ask
 from samsyn.store.store import Store
 
+DocumentsGiven: TypeAlias = Callable[[IndexConnection, Standing, datetime], frozenset[str]]
 _MADE_BY_THE_GATEKEEPER: Final = object()
 _SURELY_TRUE_S: Final = 1.0
 """So young a View is not looked at again: a series of small objects must not cost a look-up for each."""
@@ -88,6 +88,8 @@ class View:
     """Registers elsewhere that are out of reach: no consent or relation of theirs counts; say so."""
     rejected_of: str
     """HSA-id of the provider whose rejected instances are shown, "" = none: only its stewards see them."""
+    documents_of: frozenset[str] | None
+    """A patient's: UIDs of the only studies of which documents (SR, PDF, CDA) are shown; None = of all."""
     opened: datetime
     told: frozenset[Told]
     """What a page about the one person may tell as long as this View is true; see Gatekeeper.still_told."""
@@ -122,6 +124,10 @@ class View:
         """Whether the item may be seen."""
         return holds(self.predicate, item)
 
+    def withholds_documents(self, study_uid: str) -> bool:
+        """Whether documents among the pictures of the study are not shown, as their report is not."""
+        return self.documents_of is not None and study_uid not in self.documents_of
+
     def why(self, item: Item) -> Verdict:
         """The rule that decides on the item, for screens and the audit journal."""
         last = Verdict(Level.NOTHING, Reason.OTHER_PATIENT)
@@ -149,6 +155,7 @@ class _Read:
     persons: tuple[Standing, ...]
     items: tuple[Item, ...] = ()
     """What exists of the one person, as far as the rules tell it apart."""
+    documents_of: frozenset[str] | None = None
 
 
 class Gatekeeper:
@@ -162,8 +169,12 @@ class Gatekeeper:
         blocks_known: Callable[[], bool] = lambda: True,
         local_issuers: Mapping[str, str] = MappingProxyType({}),
         choices: ActiveChoices | None = None,
+        documents_given: DocumentsGiven = lambda *_: frozenset(),
     ) -> None:
-        """`local_issuers`: provider HSA-id by the issuer of its own patient numbers."""
+        """`local_issuers`: provider HSA-id by the issuer of its own patient numbers. `documents_given`: the studies
+        of which a patient may read documents, for the connection, what is read of him and the moment; none without
+        it."""
+        self._documents_given = documents_given
         self._local_issuers = MappingProxyType(dict(local_issuers))
         self._store = store
         self._clock = clock
@@ -443,20 +454,22 @@ class Gatekeeper:
         """`tells_more`: whether the View also tells what exists beside what it shows; a decision alone does not ask."""
         now = self._clock.now()
         known, unreachable = self._blocks_known(), self._unreachable(subject)
+        masters = self.registers.masters
 
         def standing_of(ask: Ask, keys: frozenset[int]) -> Standing:
             chosen = self.choices.of(subject.session_id, keys)
-            facts = read_facts(
-                ask, subject, purpose, keys, now, chosen, self._policy, known, self.registers.masters
-            )
+            facts = read_facts(ask, subject, purpose, keys, now, chosen, self._policy, known, masters)
             return standing(attested_facts(facts))
 
         def question(connection: IndexConnection) -> _Read:
             ask = register_rows.asking(connection)
             if patient_keys is None:
-                return _Read(self._persons_with_ground(ask, standing_of, subject, now))
+                return _Read(tuple(standing_of(ask, keys) for keys in in_care_of(ask, subject, now, masters)))
             found = tuple(standing_of(ask, keys) for keys in persons(ask, patient_keys))
-            if not tells_more or len(found) != 1 or subject.kind is SubjectKind.PATIENT:
+            if subject.kind is SubjectKind.PATIENT:
+                given = (self._documents_given(connection, reader, now) for reader in found)
+                return _Read(found, documents_of=frozenset().union(*given))
+            if not tells_more or len(found) != 1:
                 return _Read(found)
             return _Read(found, items_of(connection, found[0]))
 
@@ -466,22 +479,6 @@ class Gatekeeper:
             self._renewed,
             self._local_issuers,
         )
-
-    def _persons_with_ground(
-        self,
-        ask: Ask,
-        standing_of: Callable[[Ask, frozenset[int]], Standing],
-        subject: Subject,
-        now: datetime,
-    ) -> tuple[Standing, ...]:
-        own = subject.assignment
-        if subject.kind is not SubjectKind.SYSTEM or own is None:
-            return ()
-        unit = own.provider_hsa_id, own.unit_hsa_id
-        keys = register_rows.persons_with_ground(ask, *unit, now.isoformat())
-        if self.registers.masters.counts(Register.CONSENT, own.provider_hsa_id):
-            keys = [*keys, *grant_rows.persons_with_ground(ask, *unit, now.isoformat())]
-        return tuple(standing_of(ask, person) for person in persons(ask, frozenset(keys)))
 
     async def _write_opened(self, view: View) -> None:
         event = PERSON_OPENED[view.subject.kind] if view.patient_keys is not None else Event.SYSTEM_VIEW
@@ -587,6 +584,7 @@ def _view(
         blocks_known=blocks_known,
         unreachable=unreachable,
         rejected_of=subject.assignment.provider_hsa_id if with_rejected and subject.assignment else "",
+        documents_of=read.documents_of,
         opened=now,
         told=told_of(one, verdicts) if one else frozenset(),
         standings=readers,

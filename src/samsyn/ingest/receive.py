@@ -6,7 +6,6 @@ Duplicate, identity and policy checks come before the record is written; the Rec
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
 from samsyn import limits
@@ -35,6 +34,7 @@ from samsyn.model.patient import Demographics, DemographicsOrigin, PatientIdenti
 from samsyn.model.rejection import RejectionNote
 from samsyn.model.sender import Receipt, Sender
 from samsyn.model.subject import Purpose
+from samsyn.model.value import value
 from samsyn.patients import corrections, findings, registry
 from samsyn.patients.findings import FindingKind
 from samsyn.patients.identifiers import identify
@@ -44,8 +44,8 @@ from samsyn.store.blank import blank
 from samsyn.store.checksum import Bytes
 from samsyn.store.spool import SpooledBody
 from samsyn.store.store import Store
+from samsyn.store.submitted import Committed
 from samsyn.store.transaction import Transaction
-from samsyn.store.writer import Committed
 
 _SMALL_BYTES = 2 * limits.MIB
 _LOOK_UP: Final = (
@@ -61,13 +61,14 @@ _KNOWN_HEADERS: Final = 64
 """Connections with a kind of object whose headers are known, at most 0.4 MiB each (`Alike`)."""
 _Compared: TypeAlias = tuple[str, PatientIdentifier, Demographics]
 """Study, whose it is said to be, and what the header says about the person."""
+_Answer: TypeAlias = Committed[_Compared | None] | BaseException
 _BURST_RATE = 50
 """Instances in one second that make a burst."""
 _BURST_LASTS_S = 3.0
 """Seconds after its last instance in which a burst is taken to go on."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Arrival:
     """What a door knows about an instance before it is read. Empty UIDs = the door does not say."""
 
@@ -180,7 +181,7 @@ class Intake:
                 self._note_arrival()
                 return self._filed(committed, session_id, summary.study_uid), summary
 
-        def answered(answer: Committed[_Compared | None] | BaseException) -> None:
+        def answered(answer: _Answer) -> None:
             if isinstance(answer, Committed):
                 done((self._filed(answer, session_id, summary.study_uid), summary))
             else:
@@ -197,9 +198,12 @@ class Intake:
         identifier, doubt = (
             (arrival.decided, None) if arrival.decided else self._identify(arrival.sender, summary)
         )
+        question = _question(summary, identifier)
         return (
-            lambda transaction: self._decide(transaction, arrival, summary, identifier, doubt, note),
-            _question(summary, identifier),
+            lambda transaction: self._decide(
+                transaction, arrival, summary, question, identifier, doubt, note
+            ),
+            question,
         )
 
     async def _read(self, arrival: Arrival, data: Bytes | SpooledBody) -> Summary:
@@ -252,13 +256,14 @@ class Intake:
         transaction: Transaction,
         arrival: Arrival,
         summary: Summary,
+        question: Ahead,
         identifier: PatientIdentifier | None,
         doubt: type[SamsynError] | None,
         note: RejectionNote | None,
     ) -> _Compared | None:
-        """What was compared on the way, None when nothing was stored. It is remembered when it is durable: a decision
-        that is run again must not find its own traces."""
-        found = _look_up(transaction, summary, identifier)
+        """What was compared for the first time, None when nothing was stored. It is remembered when it is durable: a
+        decision that is run again must not find its own traces."""
+        found = _look_up(transaction, summary, question)
         if found.sha256 is not None:
             if (found.sha256, found.transfer_syntax) == (
                 transaction.body_sha256,
@@ -282,7 +287,8 @@ class Intake:
         said = filing.demographics_of(summary)
         compared = (summary.study_uid, identifier, said)
         differing: tuple[str, ...] = ()
-        if patient_key is not None and compared not in self._compared:
+        is_known = compared in self._compared
+        if patient_key is not None and not is_known:
             comparison = findings.agreement(transaction, patient_key, said)
             if comparison.agreement is Agreement.CONTRADICTS and arrival.decided is None:
                 _hold(transaction, arrival, summary, IdentityConflict, identifier)
@@ -318,7 +324,7 @@ class Intake:
             )
         elif (arrival.session_id, summary.study_uid) not in self._noted:
             self._note_once(transaction, arrival, summary, patient_key)
-        return compared
+        return None if is_known else compared
 
     def _note_once(
         self, transaction: Transaction, arrival: Arrival, summary: Summary, patient_key: int
@@ -400,9 +406,8 @@ def _question(summary: Summary, identifier: PatientIdentifier | None) -> Ahead:
     )
 
 
-def _look_up(transaction: Transaction, summary: Summary, identifier: PatientIdentifier | None) -> _Known:
+def _look_up(transaction: Transaction, summary: Summary, question: Ahead) -> _Known:
     """The writer's thread passes here for every instance."""
-    question = _question(summary, identifier)
     known = _Known(*transaction.one(question.sql, *question.parameters))
     if known.sha256 is not None or not known.any_settled:
         return known

@@ -10,9 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from samsyn.access.compile import predicate_of
+from samsyn.access.facts import Policy
+from samsyn.access.standing import Standing
 from samsyn.access.view import View
 from samsyn.clock import STOCKHOLM
 from samsyn.errors import NotFound
+from samsyn.ingest.filing import REPORT_DOCUMENT
 from samsyn.model.imaging import StudySummary
 from samsyn.model.predicate import Everything, Item
 from samsyn.model.subject import SubjectKind
@@ -103,6 +107,18 @@ class History:
         images = await self._store.read(lambda connection: of_images(connection, shown))
         return images, of_report(examination.reports)
 
+    async def body_parts(self, view: View, examinations: Sequence[Examination]) -> dict[str, tuple[str, ...]]:
+        """The body parts (0018,0015) that the images name, by the examination's reference; of what the View shows."""
+        shown = [each for each in examinations if view.patient_keys]
+        uids = [study.study_uid for each in shown for study in each.studies]
+        named = await self._store.read(lambda connection: examination_rows.body_parts(connection, uids))
+        return {
+            each.reference: tuple(
+                dict.fromkeys(part for study in each.studies for part in named.get(study.study_uid, ()))
+            )
+            for each in shown
+        }
+
     async def examination(self, view: View, reference: str) -> Examination | None:
         """One of them by its reference, or None when it is absent or hidden."""
         for examination in await self.examinations(view):
@@ -124,19 +140,44 @@ def _rows(connection: IndexConnection, view: View, keys: frozenset[int]) -> tupl
     withheld: Rows = []
     if view.subject.kind is SubjectKind.PATIENT:
         every = examination_rows.reports(connection, Everything(), keys)
-        released = _released(view, reports, every, words)
+        released = _released(view.standings[0].facts.policy, view.opened, reports, every, words)
         withheld = [row for row in reports if _name(row) not in released]
         reports = [row for row in reports if _name(row) in released]
-    studies = examination_rows.studies(connection, view.predicate, keys)
+    studies = examination_rows.studies(connection, view.predicate, keys, view.documents_of)
+    measured = [row["study_uid"] for row in studies if not view.withholds_documents(row["study_uid"])]
     joinable = (
         studies,
         examination_rows.referrals(connection, view.predicate, keys),
         reports,
         words,
-        examination_rows.measurements(connection, [row["study_uid"] for row in studies]),
+        examination_rows.measurements(connection, measured),
         examination_rows.joins(connection, keys),
     )
     return joinable, withheld
+
+
+def documents_given(connection: IndexConnection, reader: Standing, moment: datetime) -> frozenset[str]:
+    """UIDs of the studies of which a patient may read the documents (SR, PDF, CDA) among the pictures.
+
+    Those of an examination that has a report which he is given, as it stands now, and none that he is not: what is
+    still waiting, not signed, not shown to him, annulled, or come as a document that nobody has read yet.
+    """
+    predicate, keys = predicate_of(reader), reader.facts.patient_keys
+    every = examination_rows.reports(connection, Everything(), keys)
+    if not every:
+        return frozenset()
+    reports = examination_rows.reports(connection, predicate, keys)
+    words = words_about(connection, (row["report_key"] for row in reports))
+    released = _released(reader.facts.policy, moment, reports, every, words, with_annulled=False)
+    given = [row for row in reports if _name(row) in released]
+    kept_back = [row for row in every if _name(row) not in released]
+    studies, joins = (
+        examination_rows.studies(connection, predicate, keys),
+        examination_rows.joins(connection, keys),
+    )
+    found = _joined(studies, [], given, joins=joins, withheld=kept_back)
+    uids = [study.study_uid for each in found if each.reports and not each.withheld for study in each.studies]
+    return frozenset(uids) - examination_rows.with_unread_documents(connection, REPORT_DOCUMENT, uids)
 
 
 def _name(row: Row) -> tuple[str, str]:
@@ -144,7 +185,15 @@ def _name(row: Row) -> tuple[str, str]:
     return row["provider"], row["accession"] or row["filler_id"]
 
 
-def _released(view: View, shown: Rows, every: Rows, words: Sequence[Vidimering]) -> set[tuple[str, str]]:
+def _released(
+    policy: Policy,
+    now: datetime,
+    shown: Rows,
+    every: Rows,
+    words: Sequence[Vidimering],
+    *,
+    with_annulled: bool = True,
+) -> set[tuple[str, str]]:
     """The reports that a patient is given: those that the provider's rule has released, by their present text.
 
     A report whose present text the View does not show is not among them: what was corrected or annulled a week ago is
@@ -152,7 +201,6 @@ def _released(view: View, shown: Rows, every: Rows, words: Sequence[Vidimering])
     annulled long enough its tombstone is given, so that nobody misses what he has read.
     """
     seen = {row["report_key"] for row in shown}
-    policy = view.standings[0].facts.policy
     found: set[tuple[str, str]] = set()
     groups: dict[tuple[str, str], Rows] = {}
     for row in every:
@@ -163,8 +211,8 @@ def _released(view: View, shown: Rows, every: Rows, words: Sequence[Vidimering])
             continue
         last_day = max((row["ends"] for row in rows if row["ends"]), default=None)
         moment = released_at(policy, arrangement, words, last_day)
-        is_annulled = arrangement.standing is ReportStatus.ANNULLED
-        if is_annulled or (moment is not None and moment <= view.opened):
+        is_annulled = with_annulled and arrangement.standing is ReportStatus.ANNULLED
+        if is_annulled or (moment is not None and moment <= now):
             found.add(name)
     return found
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from samsyn.access.view import View
+from samsyn.dicom.document_classes import is_document
 from samsyn.model.amendment import Amendment
 from samsyn.model.imaging import StoredInstance
 
@@ -19,4 +20,6 @@ class Look:
 
     def hides(self, instance: StoredInstance) -> bool:
         """Whether the instance, one of this study, is not shown."""
-        return self.hidden is None or instance.sop_instance_uid in self.hidden
+        if self.hidden is None or instance.sop_instance_uid in self.hidden:
+            return True
+        return is_document(instance.sop_class_uid) and self.view.withholds_documents(instance.study_uid)

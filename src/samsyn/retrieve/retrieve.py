@@ -13,6 +13,7 @@ import orjson
 from samsyn import limits
 from samsyn.access.duties import sees_protected
 from samsyn.access.view import View
+from samsyn.dicom.document_classes import is_document
 from samsyn.dicom.json import bulk_value
 from samsyn.dicom.masking import masked
 from samsyn.dicom.overlay import overlaid, overlay_model
@@ -22,12 +23,13 @@ from samsyn.model.amendment import Amendment
 from samsyn.model.imaging import StoredInstance
 from samsyn.model.predicate import NO_ITEM, Item, holds
 from samsyn.model.streamed import StreamedData
-from samsyn.retrieve.known import KnownObjects
+from samsyn.retrieve.known import KnownObjects, KnownStudy, known_study
 from samsyn.retrieve.look import Look
 from samsyn.retrieve.metadata_pieces import MetadataInPieces
 from samsyn.store.checksum import Check, is_whole, reads_whole
 from samsyn.store.documents import BASE_MARK as BASE_MARK
 from samsyn.store.documents import Documents
+from samsyn.store.documents import identity_of as identity_of
 from samsyn.store.index import (
     amendment_rows,
     identity_rows,
@@ -48,6 +50,8 @@ AT_ONCE_BYTES: Final = 2 * limits.MIB
 
 Given: TypeAlias = memoryview | DamagedData | LimitExceeded | NotFound
 """A data set, or why there is none."""
+KeptSeries: TypeAlias = tuple[str, int, int]
+"""Series UID, its key, number of its instances: of what the kept metadata are."""
 _TAG = re.compile("[0-9A-F]{8}")
 
 
@@ -59,7 +63,7 @@ class Retriever:
         self._documents = documents
         self.known = KnownObjects()
         self._studies = self.known.studies
-        self._frames = StoredFrames(store, self.known.tables)
+        self._frames = StoredFrames(store, self.known.tables, documents.sums, documents.executor)
         self._layout = store.layout
 
     def item_of(self, view: View, study_uid: str) -> Item:
@@ -82,14 +86,16 @@ class Retriever:
         if not holds(view.predicate, facts[1] if facts else NO_ITEM) or facts is None:
             raise NotFound
         study_key, _, count = facts
-        every, by_uid = await self._study(study_uid, study_key, count)
+        known = await self._study(study_uid, study_key, count)
         if sop_instance_uid:
-            one = by_uid.get(sop_instance_uid)
+            one = known.by_uid.get(sop_instance_uid)
             found = [one] if one is not None and series_uid in ("", one.series_uid) else []
         elif series_uid:
-            found = [instance for instance in every if instance.series_uid == series_uid]
+            found = [instance for instance in known.instances if instance.series_uid == series_uid]
         else:
-            found = every
+            found = known.instances
+        if known.documents and view.withholds_documents(study_uid):
+            found = [instance for instance in found if instance.series_uid not in known.documents]
         hidden = self._rejected(view, facts[1], study_uid)
         if hidden:
             found = [instance for instance in found if instance.sop_instance_uid not in hidden]
@@ -107,12 +113,14 @@ class Retriever:
         if (
             facts is None
             or cached is None
-            or len(cached[0]) != facts[2]
+            or len(cached.instances) != facts[2]
             or self._layout != self._store.layout
         ):
             return None
-        instance = cached[1].get(sop_instance_uid)
+        instance = cached.by_uid.get(sop_instance_uid)
         if instance is None or instance.series_uid != series_uid:
+            raise NotFound
+        if series_uid in cached.documents and view.withholds_documents(study_uid):
             raise NotFound
         if sop_instance_uid in self._rejected(view, item, study_uid):
             raise NotFound
@@ -132,26 +140,25 @@ class Retriever:
             view.rejected_of != item.provider or not item.provider
         ):
             raise NotFound
+        if is_document(instance.sop_class_uid) and view.withholds_documents(instance.study_uid):
+            raise NotFound
 
     async def _still_checked(self, view: View, instance: StoredInstance) -> None:
         """`check` by the registers as they stand now; see `_still_shown`."""
         self.check(await view.renew(view), instance)
 
-    async def _study(
-        self, study_uid: str, study_key: int, count: int
-    ) -> tuple[list[StoredInstance], dict[str, StoredInstance]]:
+    async def _study(self, study_uid: str, study_key: int, count: int) -> KnownStudy:
         layout = self._store.layout
         if self._layout != layout:
             self._layout = layout
             self._studies.clear()
             self.known.tables.clear()
         cached = self._studies.get(study_uid)
-        if cached is None or len(cached[0]) != count:
+        if cached is None or len(cached.instances) != count:
             found = await self._store.read(
                 lambda connection: instance_rows.instances_of_study(connection, study_key)
             )
-            cached = (found, {each.sop_instance_uid: each for each in found})
-            self._studies[study_uid] = cached
+            cached = self._studies[study_uid] = known_study(found)
             if len(self._studies) > _CACHED_STUDIES:
                 self._studies.popitem(last=False)
         self._studies.move_to_end(study_uid)
@@ -310,7 +317,7 @@ class Retriever:
             if offset == place.length and not check.fits():
                 raise DamagedData(f"instance {instance.sop_instance_uid}")
             yield piece
-            await self._still_shown(view, instance.study_uid)
+            await self._still_checked(view, instance)
 
     async def streamed(self, view: View, instance: StoredInstance) -> StreamedData:
         """A large data set for a receiver that can not be told in the middle that it is damaged: everything is read
@@ -345,6 +352,7 @@ class Retriever:
         if instance.transfer_syntax_uid == DEFLATED_LITTLE:
             return await self._frames.inflated(instance, number)
         ranges = await self._frames.ranges(instance, number)
+        await self._frames.ready(instance, ranges)
         if sum(length for _, length in ranges) <= SMALL_READ and self._store.reads_at_once(instance):
             return self._frames.read(instance, ranges)
         return await asyncio.to_thread(self._frames.read, instance, ranges)
@@ -359,7 +367,9 @@ class Retriever:
         """What reads the frame when it is called, for a thread that goes on to work with the bytes. Blocking;
         DamagedData. Not for deflated data sets. NotFound as `frame`, at once."""
         await self._still_checked(view, instance)
-        return partial(self._frames.read, instance, await self._frames.ranges(instance, number))
+        ranges = await self._frames.ranges(instance, number)
+        await self._frames.ready(instance, ranges)
+        return partial(self._frames.read, instance, ranges)
 
     async def metadata(
         self, view: View, study_uid: str, series_uid: str = "", sop_instance_uid: str = ""
@@ -378,48 +388,60 @@ class Retriever:
             return document
         return await asyncio.to_thread(masked, document)
 
-    async def metadata_compressed(
-        self, view: View, study_uid: str, series_uid: str, base: str
-    ) -> bytes | None:
-        """What `metadata` gives with `base` for BASE_MARK, in gzip, where that is kept ready: of one series of which
-        this reader sees everything as it is. None = it is not."""
-        counts = await self._shown_as_kept(view, study_uid, series_uid)
-        if len(counts) != 1:
+    def series_as_kept(self, view: View, study_uid: str, series_uid: str) -> tuple[KeptSeries, ...]:
+        """The series of which this reader is to see the kept metadata as they are: those of the study, or the one;
+        nothing when `metadata` has to look at each instance. NotFound as `instances`, which is not asked."""
+        item = self.item_of(view, study_uid)
+        every = self._store.recall(instance_rows.series_of_study, study_uid)
+        found = tuple(each for each in every if series_uid in ("", each[0]))
+        if not found:
+            raise NotFound
+        if self.amendments_of(view, study_uid) or self._rejected(view, item, study_uid):
+            return ()
+        if not sees_protected(view.subject) and self._store.peek(
+            partial(_is_protected, key=item.patient_key)
+        ):
+            return ()
+        return found
+
+    async def metadata_if_ready(self, view: View, study_uid: str, series_uid: str) -> bytes | None:
+        """What `metadata` gives of a series when that takes no more than reading it; None = it must be made first."""
+        count = len(await self.instances(view, study_uid, series_uid))
+        if self._rejected(view, self.item_of(view, study_uid), study_uid):
             return None
-        [(uid, count)] = counts.items()
-        key = self._store.peek(lambda connection: instance_rows.series_key(connection, uid))
-        return await self._documents.compressed(uid, key, count, base)
+        key = self._store.peek(partial(instance_rows.series_key, series_uid=series_uid))
+        if not await self._documents.is_kept(key, count):
+            return None
+        return await self.metadata(view, study_uid, series_uid)
+
+    async def attributes(self, view: View, instance: StoredInstance, wanted: frozenset[int]) -> bytes:
+        """DICOM JSON array of one instance as it was sent, with these attributes alone: none that is corrected or
+        that names the person. NotFound as `check`."""
+        await self._still_checked(view, instance)
+        return b"[" + await self._documents.attributes(instance, wanted) + b"]"
 
     async def metadata_kept(
-        self, view: View, study_uid: str, series_uid: str, base: str
+        self, view: View, study_uid: str, series: Sequence[KeptSeries], base: str
     ) -> MetadataInPieces | None:
-        """What `metadata` gives with `base` for BASE_MARK, from where it is kept, when this reader sees everything of
-        the study or series as it is. None = it is not kept so. `pieces` ends within limits.VIEW_SECONDS of a block."""
-        counts = await self._shown_as_kept(view, study_uid, series_uid)
+        """What `metadata` gives of what `series_as_kept` has just told, with `base` for BASE_MARK, from where it lies.
+        None = it is not kept. `pieces` ends within limits.VIEW_SECONDS of a block."""
+        self.item_of(view, study_uid)
         documents: list[Marked] = []
-        for uid, count in counts.items():
-            key = self._store.peek(partial(instance_rows.series_key, series_uid=uid))
-            document = await self._documents.kept(uid, key, count)
+        for each in series:
+            document = await self._documents.kept(*each)
             if document is None:
                 return None
             documents.append(document)
-        if not documents:
-            return None
         return MetadataInPieces(
             documents, base.encode(), self._documents.executor, partial(self._still_shown, view, study_uid)
         )
 
-    async def _shown_as_kept(self, view: View, study_uid: str, series_uid: str) -> dict[str, int]:
-        """Instances of each series, when this reader is to see their documents as they are; else nothing."""
-        instances = await self.instances(view, study_uid, series_uid)
-        item = self.item_of(view, study_uid)
-        if self.amendments_of(view, study_uid) or self._rejected(view, item, study_uid):
-            return {}
-        if not sees_protected(view.subject) and self._store.peek(
-            partial(_is_protected, key=item.patient_key)
-        ):
-            return {}
-        return Counter(instance.series_uid for instance in instances)
+    async def metadata_compressed(
+        self, view: View, study_uid: str, series: KeptSeries, base: str
+    ) -> bytes | None:
+        """What `metadata_kept` gives of one series, in gzip, where that is kept ready. None = it is not."""
+        self.item_of(view, study_uid)
+        return await self._documents.compressed(*series, base)
 
     async def _metadata(self, view: View, study_uid: str, series_uid: str, sop_instance_uid: str) -> bytes:
         instances = await self.instances(view, study_uid, series_uid, sop_instance_uid)
@@ -501,11 +523,12 @@ class Retriever:
     async def _spans(
         self, view: View, instance: StoredInstance, spans: list[tuple[int, int]]
     ) -> AsyncIterator[bytes]:
+        await self._frames.ready(instance)
         for first, length in spans:
             for offset in range(first, first + length, _PIECE_BYTES):
                 size = min(_PIECE_BYTES, first + length - offset)
                 yield await asyncio.to_thread(self._frames.read, instance, [(offset, size)])
-                await self._still_shown(view, instance.study_uid)
+                await self._still_checked(view, instance)
 
 
 def _is_protected(connection: IndexConnection, key: int) -> bool:

@@ -18,7 +18,9 @@ from pathlib import Path
 
 from samsyn import limits
 from samsyn.errors import DamagedData, OutOfResources, StoreFailed
+from samsyn.model.value import value
 from samsyn.store import records
+from samsyn.store.cut_off import SUFFIX
 from samsyn.store.direct_file import DirectFile, block_border
 from samsyn.store.durable import sync_folder
 from samsyn.store.holes import is_sparse, make_hole
@@ -36,7 +38,7 @@ _LOOK_AHEAD_BYTES = 64 * limits.MIB
 _LOOK_AHEAD_RECORDS = 100_000
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Position:
     """A place between two records."""
 
@@ -476,7 +478,7 @@ class Journal:
         return True
 
     def _keep_aside(self, offset: int, size: int) -> None:
-        aside = self._folder / f"{self._segment:08d}-{offset}.cut-off"
+        aside = self._folder / f"{self._segment:08d}-{offset}{SUFFIX}"
         with aside.open("wb") as file:
             os.chmod(file.fileno(), 0o600)
             while offset < size:

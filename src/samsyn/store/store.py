@@ -16,6 +16,7 @@ from samsyn.errors import ConfigurationError, DamagedData, LimitExceeded, OutOfR
 from samsyn.model.imaging import BodyLocation, StoredInstance
 from samsyn.store import damage, replay
 from samsyn.store.batch import Ahead
+from samsyn.store.cut_off import kept_aside
 from samsyn.store.index import settled_rows, version_rows
 from samsyn.store.index.port import FAULTS, Index, IndexAway, IndexConnection, IndexFault
 from samsyn.store.index.sqlite import SqliteIndex
@@ -23,8 +24,9 @@ from samsyn.store.objects.manifest import FrameTable
 from samsyn.store.objects.port import Objects
 from samsyn.store.places import OwnJournal, open_places
 from samsyn.store.spool import Spool, SpooledBody
+from samsyn.store.submitted import Body, Committed
 from samsyn.store.transaction import Transaction
-from samsyn.store.writer import Body, Committed, Writer
+from samsyn.store.writer import Writer
 
 T = TypeVar("T")
 Of = TypeVarTuple("Of")
@@ -102,6 +104,8 @@ class Store:
         self.replayed += replay.bring_up_to_date(self._index_kind, self._index, self.journal)[0]
         self._damage_seen = version_rows.places(self._index)
         self.damaged = damage.DamagedPlaces(damage.marked(self._index))
+        self.cut_off = kept_aside(self.folder)
+        """Pieces of the journal that this start or an earlier one has kept aside; see docs/storage.md."""
         at_once = self._remote is None and self._index_kind.follows_journal
         self._writer = Writer(self.journal, self._index_kind, self._index, self._clock, at_once)
 

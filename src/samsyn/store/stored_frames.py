@@ -2,6 +2,8 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import Executor
 
 from samsyn import limits
 from samsyn.dicom import frames as framing
@@ -9,6 +11,7 @@ from samsyn.dicom.structure import inflate
 from samsyn.dicom.transfer_syntaxes import DEFLATED_LITTLE
 from samsyn.errors import DamagedData, NotFound
 from samsyn.model.imaging import BodyLocation, StoredInstance
+from samsyn.store.block_sums import BLOCK, BlockSums, Sums, is_whole_part
 from samsyn.store.checksum import Check, is_whole
 from samsyn.store.objects.manifest import FrameTable
 from samsyn.store.store import Store
@@ -21,12 +24,17 @@ SMALL_READ = 1 * limits.MIB
 
 
 class StoredFrames:
-    """Frames as they are stored, checked with their instance where they are most of it."""
+    """Frames as they are stored: checked with their instance where they are most of it, else with their blocks."""
 
-    def __init__(self, store: Store, tables: OrderedDict[str, FrameTable]) -> None:
-        """`tables`: where the frames of coded instances lie, the latest known ones."""
+    def __init__(
+        self, store: Store, tables: OrderedDict[str, FrameTable], sums: BlockSums, executor: Executor
+    ) -> None:
+        """`tables`: where the frames of coded instances lie, the latest known ones. `executor`: who makes `sums`."""
         self._store = store
         self._tables = tables
+        self._sums = sums
+        self._executor = executor
+        self._making: dict[bytes, asyncio.Future[Sums]] = {}
 
     def whole(self, instance: StoredInstance, proves: bool = False) -> bytes:
         """The data set. DamagedData."""
@@ -46,9 +54,41 @@ class StoredFrames:
             return None
         offset, length = native
         if place.length > max(2 * length, _CHECKED_ANYWAY):
-            return self._store.body_at_hand(BodyLocation(place.segment, place.offset + offset, length))
+            return self._part_at_hand(instance, offset, length)
         whole = self._store.body_at_hand(place)
         return whole[offset : offset + length] if whole is not None and is_whole(whole, instance) else None
+
+    def _part_at_hand(self, instance: StoredInstance, offset: int, length: int) -> memoryview | None:
+        """None also for what is not what came: `read` tells so."""
+        place, sums = instance.location, self._sums.known(instance)
+        if sums is None or not self._store.reads_at_once(instance):
+            return None
+
+        def read(first: int, count: int) -> memoryview | None:
+            return self._store.body_at_hand(BodyLocation(place.segment, place.offset + first, count))
+
+        part = read(offset, length)
+        return part if part is not None and is_whole_part(sums, offset, part, place.length, read) else None
+
+    def _goes_by_sums(self, instance: StoredInstance) -> bool:
+        """Whether small parts are checked by the sums of their blocks: else an object store or the coding checks them,
+        or the instance is so small that it is read whole."""
+        return instance.location.length > _CHECKED_ANYWAY and self._store.reads_at_once(instance)
+
+    async def ready(self, instance: StoredInstance, ranges: Sequence[tuple[int, int]] = ()) -> None:
+        """Has what the checks of `read` need, so that it need not be made there; for one range that is most of the
+        instance nothing is. DamagedData: the instance is not what came."""
+        if _is_most(instance, ranges) or not self._goes_by_sums(instance):
+            return
+        if self._sums.known(instance) is not None:
+            return
+        key = instance.sha256
+        making = self._making.get(key)
+        if making is None:
+            loop = asyncio.get_running_loop()
+            making = self._making[key] = loop.run_in_executor(self._executor, self._sums.of, instance)
+            making.add_done_callback(lambda _: self._making.pop(key, None))
+        await asyncio.shield(making)
 
     async def ranges(self, instance: StoredInstance, number: int) -> list[tuple[int, int]]:
         """Where a frame lies (1 to n), as (offset, length) within its instance. NotFound: there is none."""
@@ -66,21 +106,31 @@ class StoredFrames:
     def read(self, instance: StoredInstance, ranges: list[tuple[int, int]]) -> bytes:
         """The bytes of these places, one after the other. Blocking; DamagedData."""
         place = instance.location
-        if len(ranges) == 1:
+        if _is_most(instance, ranges):
             offset, length = ranges[0]
             frame = self._store.body(place.segment, place.offset + offset, length)
-            if place.length <= max(2 * length, _CHECKED_ANYWAY):
-                self._check_around(instance, offset, frame)
+            self._check_around(instance, offset, frame)
             return frame
-        return b"".join(
-            self._store.body(place.segment, place.offset + offset, length) for offset, length in ranges
-        )
+        if place.length <= _CHECKED_ANYWAY:
+            whole = self.whole(instance)
+            return b"".join(whole[offset : offset + length] for offset, length in ranges)
+        sums = self._sums.of(instance) if self._goes_by_sums(instance) else None
+        parts = [self._part(instance, sums, offset, length) for offset, length in ranges]
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _part(self, instance: StoredInstance, sums: Sums | None, offset: int, length: int) -> bytes:
+        place = instance.location
+
+        def read(first: int, count: int) -> bytes:
+            return self._store.body(place.segment, place.offset + first, count)
+
+        part = read(offset, length)
+        if sums is not None and not is_whole_part(sums, offset, part, place.length, read):
+            raise DamagedData(f"instance {instance.sop_instance_uid}")
+        return part
 
     def _check_around(self, instance: StoredInstance, offset: int, frame: bytes) -> None:
-        """Checks a part that is most of its instance, as in CT, MR and CR, with what is around it. DamagedData.
-
-        To check a small part would mean to read all others; there the scrub's marks have to do.
-        """
+        """Checks a part that is most of its instance, as in CT, MR and CR, with what is around it. DamagedData."""
         place, check = instance.location, Check(instance)
         after = offset + len(frame)
         if offset:
@@ -94,6 +144,7 @@ class StoredFrames:
     async def _table(self, instance: StoredInstance) -> FrameTable:
         table = self._tables.get(instance.sop_instance_uid)
         if table is None:
+            await self.ready(instance)
             table = await asyncio.to_thread(self._read_table, instance)
             self._tables[instance.sop_instance_uid] = table
             if len(self._tables) > _CACHED_TABLES:
@@ -104,14 +155,22 @@ class StoredFrames:
         kept = self._store.settled_frames(instance)
         if kept is not None:
             return kept
-        place = instance.location
+        total = instance.location.length
         assert instance.pixels is not None
+        sums = self._sums.of(instance) if self._goes_by_sums(instance) else None
+        begins, blocks = 0, b""
 
         def read(offset: int, length: int) -> bytes:
-            length = min(length, place.length - offset)
-            return self._store.body(place.segment, place.offset + offset, max(length, 0))
+            """By whole blocks, of which many small fragments lie in one."""
+            nonlocal begins, blocks
+            length = max(min(length, total - offset), 0)
+            if not begins <= offset <= offset + length <= begins + len(blocks):
+                begins = offset // BLOCK * BLOCK
+                ends = min(-(-(offset + length) // BLOCK) * BLOCK, total)
+                blocks = self._part(instance, sums, begins, ends - begins)
+            return blocks[offset - begins : offset - begins + length]
 
-        return framing.frame_ranges(read, place.length, instance.pixels, instance.transfer_syntax_uid)
+        return framing.frame_ranges(read, total, instance.pixels, instance.transfer_syntax_uid)
 
     async def inflated(self, instance: StoredInstance, number: int) -> bytes:
         """A frame of a deflated data set. NotFound; DamagedData."""
@@ -136,3 +195,8 @@ class StoredFrames:
         if not 1 <= number <= len(table):
             raise NotFound
         return table[number - 1]
+
+
+def _is_most(instance: StoredInstance, ranges: Sequence[tuple[int, int]]) -> bool:
+    """Whether the one part is so much of its instance that it is checked with the whole."""
+    return len(ranges) == 1 and instance.location.length <= max(2 * ranges[0][1], _CHECKED_ANYWAY)

@@ -46,11 +46,10 @@ class Search:
             request.sop_class_uid,
         )
         timezone = question.timezone if zoned else ""
-        sent = 0
+        query = Query(question.level, question.keys, _PAGE_ROWS, 0, fuzzy, matching, question.items)
+        sent, page = 0, await self._finder.page(view, query)
         while True:
-            query = Query(question.level, question.keys, _PAGE_ROWS, sent, fuzzy, matching, question.items)
-            matches = await self._finder.find(view, query)
-            for match in matches:
+            for match in page.matches:
                 if link.is_cancelled(request.message_id):
                     await link.send(
                         message.context_id, FindResponse(request.message_id, CANCELLED, request.sop_class_uid)
@@ -60,13 +59,13 @@ class Search:
                 data = encode(identifier, context.transfer_syntax)
                 if link.queue(message.context_id, pending, data) >= _TOGETHER_BYTES:
                     await link.flush_queued()
-            sent += len(matches)
-            if len(matches) < _PAGE_ROWS:
+            sent += len(page.rows)
+            if page.end is None:
                 break
             if sent >= limits.MAX_FIND_ROWS:
                 raise LimitExceeded("MAX_FIND_ROWS: ask for less at a time")
-            view = await view.renew(
-                view
-            )  # a reader that takes its time is shown no more than it may be shown now
+            # A reader that takes its time is shown no more than it may be shown now.
+            view = await view.renew(view)
+            page = await self._finder.page(view, query, page.end)
         final = FindResponse(request.message_id, SUCCESS, request.sop_class_uid)
         await link.send(message.context_id, final)

@@ -4,31 +4,34 @@ from collections.abc import Sequence
 from typing import Final
 
 from samsyn.model.predicate import Predicate
-from samsyn.store.index import rejected_rows, tables
+from samsyn.store.index import tables
 from samsyn.store.index.port import IndexConnection, Row
 from samsyn.store.index.predicate_sql import compile_predicate
+from samsyn.store.index.shown_rows import WITH_DOCUMENTS, shown_of
 
-_AS_SHOWN: Final = {
-    "instance_count": rejected_rows.SHOWN_COUNT,
-    "series_count": rejected_rows.SHOWN_SERIES_COUNT,
-    "modalities": rejected_rows.SHOWN_MODALITIES,
-}
-_STUDY: Final = ", ".join(
-    _AS_SHOWN.get(column.name, f"study.{column.name}") for column in tables.whole().tables["study"].columns
-)
-"""Each column by its name once: of two with one name SQLite gives the first and PostgreSQL the last."""
+_STUDY_COLUMNS: Final = tuple(column.name for column in tables.whole().tables["study"].columns)
 
 
-def studies(connection: IndexConnection, predicate: Predicate, patient_keys: frozenset[int]) -> list[Row]:
-    """Visible studies of these persons, without what rejection notes hide."""
+def studies(
+    connection: IndexConnection,
+    predicate: Predicate,
+    patient_keys: frozenset[int],
+    documents_of: frozenset[str] | None = None,
+) -> list[Row]:
+    """Visible studies of these persons, without what rejection notes hide, and without documents but those of the
+    studies `documents_of` (None = of all)."""
+    shown = shown_of(connection, documents_of)
+    as_shown = shown.columns
+    # Each column by its name once: of two with one name SQLite gives the first and PostgreSQL the last.
+    columns = ", ".join(as_shown.get(name, f"study.{name}") for name in _STUDY_COLUMNS)
     return _visible(
         connection,
         "study",
         predicate,
         patient_keys,
         "study_date DESC, study_time DESC",
-        _STUDY,
-        rejected_rows.STUDY_SHOWN,
+        columns,
+        shown.study,
     )
 
 
@@ -79,7 +82,7 @@ def items_of(
     columns = "patient_key, provider, unit, begins, ends"
     parts = [
         f"SELECT {columns} FROM {table} WHERE patient_key IN ({marks})"
-        + (f" AND {rejected_rows.STUDY_SHOWN}" if table == "study" else "")
+        + (f" AND {WITH_DOCUMENTS.study}" if table == "study" else "")
         for table in ("study", "referral", "report")
     ]
     return connection.execute(" UNION ".join(parts), [*sorted(patient_keys)] * 3).fetchall()
@@ -105,3 +108,28 @@ def differing(connection: IndexConnection, study_uids: Sequence[str]) -> dict[st
         list(study_uids),
     )
     return {row[0]: tuple(row[1].split()) for row in rows}
+
+
+def with_unread_documents(
+    connection: IndexConnection, kind: str, study_uids: Sequence[str]
+) -> frozenset[str]:
+    """The studies among these to which a document has come that the jobs of this kind have not read, or could not."""
+    marks = ",".join("?" * len(study_uids))
+    rows = connection.execute(
+        f"SELECT DISTINCT payload FROM job WHERE kind = ? AND payload IN ({marks})", [kind, *study_uids]
+    )
+    return frozenset(row[0] for row in rows)
+
+
+def body_parts(connection: IndexConnection, study_uids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The body parts (0018,0015) that the series of each of these studies name, in order of the alphabet."""
+    marks = ",".join("?" * len(study_uids))
+    rows = connection.execute(
+        "SELECT DISTINCT study_uid, body_part FROM study JOIN series USING(study_key)"
+        f" WHERE study_uid IN ({marks}) AND body_part <> '' ORDER BY body_part",
+        list(study_uids),
+    )
+    found: dict[str, tuple[str, ...]] = {}
+    for uid, part in rows:
+        found[uid] = (*found.get(uid, ()), part)
+    return found

@@ -3,13 +3,14 @@
 import re
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from samsyn import limits
 from samsyn.model.predicate import Predicate
-from samsyn.store.index import rejected_rows, settled_rows, settled_uids
+from samsyn.store.index import settled_rows, settled_uids
 from samsyn.store.index.port import IndexConnection, Row
 from samsyn.store.index.predicate_sql import compile_predicate
+from samsyn.store.index.shown_rows import Shown, shown_of
 
 Kind = Literal[
     "one-of",
@@ -48,15 +49,6 @@ INSTANCE_COLUMNS: Final = (
 
 _EMPTY_LEFT_OUT: Final = frozenset({"study.accession"})
 _COLUMN_OF_INSTANCE: Final = re.compile(r"\binstance\.(\w+)")
-_SHOWN: Final = MappingProxyType(
-    {
-        "modalities": rejected_rows.SHOWN_MODALITIES,
-        "series_count": rejected_rows.SHOWN_SERIES_COUNT,
-        "instance_count": rejected_rows.SHOWN_COUNT,
-        "series_instances": "series.instance_count - series.hidden_count",
-    }
-)
-"""Without what rejection notes hide."""
 _ALL: Final = MappingProxyType(
     {
         "modalities": "study.modalities",
@@ -67,6 +59,34 @@ _ALL: Final = MappingProxyType(
 )
 
 PATIENT_NAME: Final = "patient.folded_name"
+
+Place: TypeAlias = tuple[Any, ...]
+"""Where a row stands in the order of its search; what comes behind it stays behind it, whatever is stored meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One column of an order. What descends is never NULL; else NULL comes first, as SQLite has it."""
+
+    column: str
+    name: str
+    """As the rows of the search call it."""
+    descends: bool = False
+
+
+_DATE: Final = _Step("study.study_date", "study_date", descends=True)
+_STUDY_KEY: Final = _Step("study.study_key", "study_key")
+_SERIES: Final = (_Step("series.number", "number"), _Step("series.series_key", "series_key"))
+STUDY_ORDER: Final = (_DATE, _Step("study.study_time", "study_time", descends=True), _STUDY_KEY)
+SERIES_ORDER: Final = (_DATE, _STUDY_KEY, *_SERIES)
+IMAGE_ORDER: Final = (
+    _STUDY_KEY,
+    *_SERIES,
+    _Step("instance.number", "instance_number"),
+    _Step("instance.sop_uid", "sop_uid"),
+)
+PATIENT_ORDER: Final = (_Step(PATIENT_NAME, "folded_name"), _Step("patient.patient_key", "patient_key"))
+"""Each ends in a key, so that no two rows stand in one place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +105,21 @@ def find_studies(
     limit: int,
     offset: int,
     rejected_of: str = "",
+    documents_of: frozenset[str] | None = None,
+    after: Place = (),
 ) -> list[Row]:
     """Studies, newest first."""
+    shown = shown_of(connection, documents_of)
     return _find(
         connection,
-        _select(STUDY_COLUMNS, "study JOIN patient USING(patient_key)", rejected_of),
+        _select(STUDY_COLUMNS, "study JOIN patient USING(patient_key)", rejected_of, shown),
         predicate,
         conditions,
-        "study.study_date DESC, study.study_time DESC, study.study_key",
+        STUDY_ORDER,
         limit,
         offset,
-        shown=_shown(rejected_of),
+        after=after,
+        shown=_Limits(shown, rejected_of),
     )
 
 
@@ -106,17 +130,21 @@ def find_series(
     limit: int,
     offset: int,
     rejected_of: str = "",
+    documents_of: frozenset[str] | None = None,
+    after: Place = (),
 ) -> list[Row]:
     """Series, by study and number."""
+    shown = shown_of(connection, documents_of)
     return _find(
         connection,
-        _select(SERIES_COLUMNS, f"series JOIN {_STUDY}", rejected_of),
+        _select(SERIES_COLUMNS, f"series JOIN {_STUDY}", rejected_of, shown),
         predicate,
         conditions,
-        "study.study_date DESC, study.study_key, series.number, series.series_key",
+        SERIES_ORDER,
         limit,
         offset,
-        shown=_shown(rejected_of, rejected_rows.SERIES_SHOWN),
+        after=after,
+        shown=_Limits(shown, rejected_of, shown.series()),
     )
 
 
@@ -127,28 +155,45 @@ def find_instances(
     limit: int,
     offset: int,
     rejected_of: str = "",
+    documents_of: frozenset[str] | None = None,
+    after: Place = (),
 ) -> list[Row]:
     """Instances, by series and number, settled or not."""
-    order = "study.study_key, series.number, series.series_key, instance.number, instance.sop_uid"
-    select, shown = _instances_of("instance", rejected_of), _shown(rejected_of, rejected_rows.INSTANCE_SHOWN)
+    content = shown_of(connection, documents_of)
+    select = _instances_of("instance", rejected_of, content)
+    shown = _Limits(content, rejected_of, content.instance)
     if not settled_rows.is_any(connection):
-        return _find(connection, select, predicate, conditions, order, limit, offset, shown=shown)
+        return _find(
+            connection, select, predicate, conditions, IMAGE_ORDER, limit, offset, after=after, shown=shown
+        )
     last = offset + limit
-    rows = _find(connection, select, predicate, conditions, order, last, 0, shown=shown)
-    series = _settled_series(connection, predicate, conditions, rejected_of)
+    rows = _find(connection, select, predicate, conditions, IMAGE_ORDER, last, 0, after=after, shown=shown)
+    series = _settled_series(
+        connection, predicate, conditions, _Limits(content, rejected_of, content.series())
+    )
     if series:
         wanted = set(_COLUMN_OF_INSTANCE.findall(f"{INSTANCE_COLUMNS} {conditions}"))
-        table, content = settled_rows.as_table(connection, series, wanted, _uids_wanted(conditions))
-        select = _instances_of(table, rejected_of)
+        table, rows_there = settled_rows.as_table(connection, series, wanted, _uids_wanted(conditions))
+        select = _instances_of(table, rejected_of, content)
         rows += _find(
-            connection, select, predicate, conditions, order, last, 0, first=(content,), shown=shown
+            connection,
+            select,
+            predicate,
+            conditions,
+            IMAGE_ORDER,
+            last,
+            0,
+            first=(rows_there,),
+            after=after,
+            shown=shown,
         )
         rows.sort(key=_place_of_instance)
     return rows[offset:last]
 
 
-def _instances_of(table: str, rejected_of: str) -> str:
-    return _select(INSTANCE_COLUMNS, f"{table} JOIN series USING(series_key) JOIN {_STUDY}", rejected_of)
+def _instances_of(table: str, rejected_of: str, shown: Shown) -> str:
+    tables = f"{table} JOIN series USING(series_key) JOIN {_STUDY}"
+    return _select(INSTANCE_COLUMNS, tables, rejected_of, shown)
 
 
 def _uids_wanted(conditions: list[Condition]) -> set[str] | None:
@@ -160,7 +205,7 @@ def _uids_wanted(conditions: list[Condition]) -> set[str] | None:
 
 
 def _settled_series(
-    connection: IndexConnection, predicate: Predicate, conditions: list[Condition], rejected_of: str
+    connection: IndexConnection, predicate: Predicate, conditions: list[Condition], shown: "_Limits"
 ) -> list[tuple[int, int]]:
     """(series key, settled instances) of the settled series that may hold matches."""
     outer = [each for each in conditions if not each.column.startswith("instance.")]
@@ -174,10 +219,10 @@ def _settled_series(
         " JOIN study USING(study_key) JOIN patient USING(patient_key)",
         predicate,
         outer,
-        "series.series_key",
+        (_Step("series.series_key", "series_key"),),
         limits.MAX_SETTLED_SEARCH + 1,
         0,
-        shown=_shown(rejected_of, rejected_rows.SERIES_SHOWN),
+        shown=shown,
     )
     return [(row[0], row[1]) for row in rows]
 
@@ -201,37 +246,49 @@ def find_patients(
     limit: int,
     offset: int,
     rejected_of: str = "",
+    documents_of: frozenset[str] | None = None,
+    after: Place = (),
 ) -> list[Row]:
     """Persons who have at least one visible study, with counts of what is visible."""
+    shown = shown_of(connection, documents_of)
     return _find(
         connection,
-        "SELECT patient.patient_key, patient.name AS patient_name, patient.birth_date, patient.sex,"
-        " patient.protected, patient.merged_into, COUNT(*) AS study_count,"
-        f" SUM({rejected_rows.SHOWN_SERIES}) AS series_total,"
-        " SUM(study.instance_count - study.hidden_count) AS instance_total"
+        "SELECT patient.patient_key, patient.folded_name, patient.name AS patient_name, patient.birth_date,"
+        " patient.sex, patient.protected, patient.merged_into, COUNT(*) AS study_count,"
+        f" SUM({shown.series_of_study}) AS series_total,"
+        f" SUM({shown.instances_of_study}) AS instance_total"
         " FROM study JOIN patient USING(patient_key)",
         predicate,
         conditions,
-        "patient.folded_name, patient.patient_key",
+        PATIENT_ORDER,
         limit,
         offset,
+        after=after,
         group="patient.patient_key",
-        shown=_shown(rejected_of),
+        shown=_Limits(shown, rejected_of),
     )
 
 
 _STUDY: Final = "study USING(study_key) JOIN patient USING(patient_key)"
 
 
-def _select(columns: str, tables: str, rejected_of: str) -> str:
-    return f"SELECT {columns.format_map(_ALL if rejected_of else _SHOWN)} FROM {tables}"
+def _select(columns: str, tables: str, rejected_of: str, shown: Shown) -> str:
+    return f"SELECT {columns.format_map(_ALL if rejected_of else shown.columns)} FROM {tables}"
 
 
-def _shown(rejected_of: str, also: str = "") -> tuple[str, list[Any]]:
-    """Keeps out what rejection notes hide; a steward searches in the studies of the own provider, with all in them."""
-    if rejected_of:
-        return "study.provider = ?", [rejected_of]
-    return rejected_rows.STUDY_SHOWN + (f" AND {also}" if also else ""), []
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """Keeps out what is not shown; a steward searches in the studies of the own provider, with all in them."""
+
+    content: Shown
+    rejected_of: str
+    also: str = ""
+    """What is asked for beside the study."""
+
+    def condition(self) -> tuple[str, list[Any]]:
+        if self.rejected_of:
+            return "study.provider = ?", [self.rejected_of]
+        return self.content.study + (f" AND {self.also}" if self.also else ""), []
 
 
 def _find(
@@ -239,29 +296,64 @@ def _find(
     select: str,
     predicate: Predicate,
     conditions: list[Condition],
-    order: str,
+    order: "tuple[_Step, ...]",
     limit: int,
     offset: int,
     group: str = "",
     first: tuple[Any, ...] = (),
     *,
-    shown: tuple[str, list[Any]],
+    after: Place = (),
+    shown: _Limits,
 ) -> list[Row]:
     sql, parameters = compile_predicate(predicate, "study")
-    where = [sql, shown[0]]
-    parameters = [*first, *parameters, *shown[1]]
+    is_shown, values = shown.condition()
+    where = [sql, is_shown]
+    parameters = [*first, *parameters, *values]
     for condition in conditions:
-        sql, values = _condition(condition)
+        sql, values = _condition(condition, shown.content)
         where.append(sql)
         parameters.extend(values)
+    if after:
+        sql, values = _behind(order, after)
+        where.append(sql)
+        parameters.extend(values)
+    steps = ", ".join(f"{step.column} DESC" if step.descends else step.column for step in order)
     grouping = f" GROUP BY {group}" if group else ""
     return connection.execute(
-        f"{select} WHERE {' AND '.join(where)}{grouping} ORDER BY {order} LIMIT ? OFFSET ?",
+        f"{select} WHERE {' AND '.join(where)}{grouping} ORDER BY {steps} LIMIT ? OFFSET ?",
         [*parameters, limit, offset],
     ).fetchall()
 
 
-def _condition(condition: Condition) -> tuple[str, list[Any]]:
+def place_of(row: Row, order: tuple[_Step, ...]) -> Place:
+    """Where the row stands, for `after` of the same search."""
+    return tuple(row[step.name] for step in order)
+
+
+def _behind(order: tuple[_Step, ...], after: Place) -> tuple[str, list[Any]]:
+    """What comes behind a place: the rows that are behind it by their first column, or by a later one where those
+    before are the same. The first column's bound is told once more for the index's sake."""
+    ways: list[str] = []
+    parameters: list[Any] = []
+    if after[0] is not None:
+        ways.append(f"{order[0].column} {'<=' if order[0].descends else '>='} ?")
+        parameters.append(after[0])
+    same, same_values = "", list[Any]()
+    alternatives: list[str] = []
+    for step, value in zip(order, after, strict=True):
+        is_null = value is None
+        behind = (
+            f"{step.column} IS NOT NULL" if is_null else f"{step.column} {'<' if step.descends else '>'} ?"
+        )
+        alternatives.append(same + behind)
+        parameters += same_values if is_null else [*same_values, value]
+        same += f"{step.column} IS NULL AND " if is_null else f"{step.column} = ? AND "
+        same_values += [] if is_null else [value]
+    ways.append(f"({' OR '.join(alternatives)})")
+    return " AND ".join(ways), parameters
+
+
+def _condition(condition: Condition, content: Shown) -> tuple[str, list[Any]]:
     column, values = condition.column, condition.values
     match condition.kind:
         case "one-of":
@@ -287,7 +379,7 @@ def _condition(condition: Condition) -> tuple[str, list[Any]]:
             words = f"('^' || REPLACE(REPLACE({column}, ' ', '^'), '=', '^'))"
             return f"{words} LIKE ? ESCAPE '\\'", list(values)
         case "modality":
-            return _modality(*values)
+            return _modality(content, *values)
         case "issuer":
             sql = "SELECT patient_key FROM patient_identifier WHERE issuer = ?"
             return f"study.patient_key IN ({sql})", list(values)
@@ -369,7 +461,7 @@ def _escaped(text: str, is_pattern: bool) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def _modality(patterns: tuple[Any, ...], first: str, last: str) -> tuple[str, list[Any]]:
+def _modality(content: Shown, patterns: tuple[Any, ...], first: str, last: str) -> tuple[str, list[Any]]:
     """Modalities as in `_any_like`, first and last study date ("" = open): one index answers all."""
     if any(is_pattern for _, is_pattern in patterns):
         sql, parameters = _any_like("modality", patterns)
@@ -381,9 +473,7 @@ def _modality(patterns: tuple[Any, ...], first: str, last: str) -> tuple[str, li
         sql, parameters = sql + " AND study_date >= ?", [*parameters, first]
     if last:
         sql, parameters = sql + " AND study_date <= ?", [*parameters, last]
-    shown = f"SELECT 1 FROM series AS shown WHERE shown.study_key = study.study_key AND {is_one}"
-    shown = f"(study.hidden_count = 0 OR EXISTS ({shown} AND shown.instance_count > shown.hidden_count))"
-    return f"(study.study_key IN ({sql}) AND {shown})", [*parameters, *modalities]
+    return f"(study.study_key IN ({sql}) AND {content.with_modality(is_one)})", [*parameters, *modalities]
 
 
 def identifiers_of(

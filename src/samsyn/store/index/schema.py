@@ -5,6 +5,7 @@ patient_key, provider, unit, begins, ends and preliminary; days are YYYYMMDD as 
 import zlib
 from typing import Final
 
+from samsyn.dicom.document_classes import DOCUMENT_PREFIXES, NO_DOCUMENTS, PREFIX_CHARACTERS
 from samsyn.store.index.access_schema import ACCESS_SCHEMA
 from samsyn.store.index.audit_schema import AUDIT_KEYS, AUDIT_SCHEMA
 from samsyn.store.index.change_schema import CHANGE_SCHEMA
@@ -18,13 +19,18 @@ from samsyn.store.index.text_schema import TEXT_KEYS, TEXT_SCHEMA
 from samsyn.store.index.upkeep_schema import UPKEEP_SCHEMA
 from samsyn.store.index.version_schema import VERSION_SCHEMA
 
-_CORE: Final = """
+_IS_DOCUMENT: Final = (
+    f"substr(NEW.sop_class, 1, {PREFIX_CHARACTERS}) IN {DOCUMENT_PREFIXES}"
+    f" AND NEW.sop_class NOT IN {NO_DOCUMENTS}"
+)
+"""The same as dicom.document_classes.is_document; a series' `documents` is 1 as soon as one of its objects is one."""
+_CORE: Final = f"""
 CREATE TABLE journal_state(one INTEGER PRIMARY KEY CHECK(one = 1), segment INTEGER, end_offset INTEGER,
   sequence INTEGER);
 INSERT INTO journal_state VALUES(1, 0, 0, 0);
 
 CREATE TABLE patient(patient_key INTEGER PRIMARY KEY, name TEXT, folded_name TEXT, birth_date TEXT, sex TEXT,
-  protected INTEGER, origin TEXT, told TEXT, merged_into INTEGER);
+  protected INTEGER, origin TEXT, told TEXT, merged_into INTEGER, deceased TEXT);
 CREATE INDEX patient_by_name ON patient(folded_name);
 CREATE INDEX patient_with_groups ON patient(folded_name) WHERE instr(folded_name, '=') > 0;
 CREATE INDEX patient_by_merge ON patient(merged_into) WHERE merged_into IS NOT NULL;
@@ -45,7 +51,8 @@ CREATE TABLE study_modality(modality TEXT, study_date TEXT, study_key INTEGER,
 
 CREATE TABLE series(series_key INTEGER PRIMARY KEY, series_uid TEXT UNIQUE, study_key INTEGER, modality TEXT,
   number INTEGER, description TEXT, body_part TEXT, laterality TEXT, station TEXT, manufacturer TEXT,
-  institution TEXT, protocol TEXT, started_date TEXT, started_time TEXT, instance_count INTEGER);
+  institution TEXT, protocol TEXT, started_date TEXT, started_time TEXT, instance_count INTEGER,
+  documents INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX series_by_study ON series(study_key);
 CREATE TABLE series_request(series_key INTEGER, place INTEGER, step_id TEXT, procedure_id TEXT, accession TEXT,
   PRIMARY KEY(series_key, place)) WITHOUT ROWID;
@@ -60,7 +67,8 @@ CREATE TABLE instance(sop_uid TEXT PRIMARY KEY, series_key INTEGER, sop_class TE
   planar INTEGER, frames INTEGER, sender TEXT, received TEXT);
 CREATE INDEX instance_by_series ON instance(series_key);
 CREATE TRIGGER instance_counted AFTER INSERT ON instance BEGIN
-  UPDATE series SET instance_count = instance_count + 1 WHERE series_key = NEW.series_key;
+  UPDATE series SET instance_count = instance_count + 1,
+    documents = CASE WHEN {_IS_DOCUMENT} THEN 1 ELSE documents END WHERE series_key = NEW.series_key;
   UPDATE study SET instance_count = instance_count + 1
     WHERE study_key = (SELECT study_key FROM series WHERE series_key = NEW.series_key);
 END;

@@ -69,7 +69,7 @@ class Searches:
         except NotFound:
             return Answer(204, headers=_headers(search, 0))
         await self._gatekeeper.record_search(view, "dicomweb", view.patient_keys)
-        found = await self._finder.find(view, search.query)
+        found = await self._finder.window(view, search.query)
         if not found or not search.wanted:
             return Answer(204, headers=_headers(search, len(found)))
         headers = _headers(search, len(found))

@@ -137,6 +137,11 @@ MAX_STOW_PENDING_BYTES: Final = 64 * MIB
 """Bytes of one STOW-RS request that wait for the disk before reading on: memory is bounded per sender."""
 MAX_STOW_PENDING_INSTANCES: Final = 64
 """Instances of one STOW-RS request under way at once: as many as share one sync."""
+MAX_STOW_IN_PLACE_BYTES: Final = 16 * MIB
+"""One STOW-RS request body that is read to where its instances are stored from, as a whole: twenty CT slices. A longer
+one comes in pieces, since its memory is taken when its first byte comes."""
+MAX_STOW_IN_PLACE_TOGETHER_BYTES: Final = 256 * MIB
+"""Such bodies of all connections together; beyond that they come in pieces too."""
 MAX_PART_HEADER_BYTES: Final = 16 * KIB
 """Headers of one multipart part."""
 MAX_KEPT_BASES: Final = 4
@@ -179,18 +184,6 @@ IDLE_MLLP_TIMEOUT_S: Final = 4 * 3600.0
 """A connection without messages is closed: a RIS keeps one open over night, a leak keeps it for ever."""
 MLLP_LINGER_S: Final = 2.0
 """How long a sender of a too large message is still read from, so that it gets to see the refusal."""
-READING_FROM: Final = 3
-"""Messages under way from which on a child helps to read them: one or two are answered sooner without."""
-READING_AHEAD_BYTES: Final = 4 * MIB
-"""Messages that the child is asked to read at a time; what goes beyond is read in place."""
-READING_START_S: Final = 20.0
-"""Time for that child to come up: half a second on a machine that is not busy."""
-READING_DEADLINE_S: Final = 5.0
-"""A small message is read within milliseconds: a child that takes longer is ended, and its messages read in place."""
-READING_RESTART_S: Final = 10.0
-"""Shortest time between two starts of that child."""
-READING_IDLE_S: Final = 300.0
-"""The child is ended when nothing has been wanted of it for so long: its memory is worth more then."""
 MAX_HL7_SEGMENTS: Final = 20_000
 """Segments of one message: a report with one OBX a line has hundreds; a batch of orders has thousands."""
 MAX_HL7_FIELDS: Final = 1_000

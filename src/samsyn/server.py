@@ -160,7 +160,6 @@ class Server:
             undo.push_async_callback(self._node.stop)
             await self._children.start()
             undo.push_async_callback(self._children.stop)
-            undo.push_async_callback(self._filing.stop)
             await self._hl7.start()
             undo.push_async_callback(self._hl7.stop)
             self.mllp_port = self._hl7.port
@@ -235,7 +234,7 @@ class Server:
         self._settling = Settling(store, clock, quiet_s, self._intake.is_busy, self._recompression)
         self._giving_back = GivingBack(store, clock, self._intake.is_busy)
         self._segment_joining = SegmentJoining(store, clock, self._intake.is_busy)
-        self._filing = Filing(store, clock, self._connections.providers, reads_beside=True)
+        self._filing = Filing(store, clock, self._connections.providers)
         self._children = DecodingChildren()
         self._transcoder = Transcoder(self._retriever, self._children)
         self._pictures = Pictures(
@@ -472,7 +471,6 @@ class Server:
         for server, _ in self._listeners:
             server.should_exit = True
         await asyncio.gather(self._hl7.stop(), self._dicom.stop(_STOP_S), self._stop_http())
-        await self._filing.stop()
         await self._node.stop()
         await self._blocks.stop()
         await self._engagements.close()

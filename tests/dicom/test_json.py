@@ -1,6 +1,7 @@
 """The DICOM JSON model and the bulk values it points to."""
 
 import base64
+import contextlib
 import json
 import struct
 import time
@@ -12,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samsyn.dicom.json import BULK_BYTES, attributes_to_json, bulk_value, to_dicom_json
+from samsyn.dicom.json import ALWAYS_WANTED, BULK_BYTES, attributes_to_json, bulk_value, to_dicom_json
 from samsyn.errors import LimitExceeded, NotFound, NotSupported, SamsynError
 from samsyn.model.attributes import Attributes
+from samsyn.render.header import PICTURE_TAGS
 from tests.dicom.corpus import (
     EXPLICIT,
     IMPLICIT,
@@ -34,6 +36,8 @@ NOT_WELL_FORMED = {
     *("MR_truncated.dcm", "SC_rgb_jpeg.dcm", "rtplan_truncated.dcm"),
     "emri_small_jpeg_2k_lossless_too_short.dcm",
 }
+PIXELS = "7FE00010"
+PIXEL_DATA_TAG = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 PIXEL_KEYS = {"7FE00010", "7FE00008", "7FE00009"}
 Model = dict[str, dict[str, object]]
 
@@ -99,6 +103,39 @@ def test_every_object_of_the_corpus_becomes_what_pydicom_makes_of_it() -> None:
                 assert _without_addresses(ours) == _without_addresses(entry), (path, key)
         compared += 1
     assert compared > 230
+
+
+def test_what_is_wanted_is_told_as_the_whole_tells_it() -> None:
+    compared = 0
+    for path, syntax, data in data_sets():
+        if path.name in NOT_WELL_FORMED:
+            continue
+        whole = convert(data, syntax)
+        tags = [tag for key in whole if not (tag := int(key, 16)) & 0x10000]
+        for wanted in (PICTURE_TAGS, ALWAYS_WANTED | set(tags[::3]), ALWAYS_WANTED | set(tags[-2:])):
+            told = orjson.loads(to_dicom_json(data, syntax, "B", wanted))
+            before = [key for key in whole if int(key, 16) in wanted and key < PIXELS]
+            assert {key: told[key] for key in told if key != PIXELS} == {key: whole[key] for key in before}, (
+                path
+            )
+            assert told.get(PIXELS, {}).get("vr") == whole.get(PIXELS, {}).get("vr"), path
+            if syntax != DEFLATED:
+                at = data.find(PIXEL_DATA_TAG[syntax == BIG])
+                cut = (
+                    data[: at + 12]
+                    if at > 0 and PIXELS in whole and data.count(data[at : at + 4]) == 1
+                    else data
+                )
+                assert orjson.loads(to_dicom_json(cut, syntax, "B", wanted)) == told, path
+        compared += 1
+    assert compared > 230
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG])
+@given(st.binary(max_size=200))
+def test_random_bytes_that_are_not_wanted_give_json_or_our_own_errors(syntax: str, noise: bytes) -> None:
+    with contextlib.suppress(SamsynError):
+        orjson.loads(to_dicom_json(noise, syntax, "B", PICTURE_TAGS))
 
 
 def _without_addresses(value: object) -> object:

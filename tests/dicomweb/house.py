@@ -1,5 +1,6 @@
 """The DICOMweb door over real rooms, in process."""
 
+import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -42,6 +43,8 @@ from samsyn.wire.multipart import (
     parse_media_type,
     part_head,
 )
+from samsyn.wire.whole_answer import Ready
+from samsyn.wire.whole_body import CONNECTION
 from tests.indexes import make_store
 from tests.ports import free_port
 
@@ -51,6 +54,9 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 
 class House:
     """One store with the rooms above it and the door. `people`: subjects by bearer token."""
+
+    in_place = False
+    """Whether bodies are read to where the door wants them, where it does."""
 
     def __init__(self, folder: Path, pictures: Any = None) -> None:
         clock = SystemClock()
@@ -125,7 +131,7 @@ class House:
         secret = self.scratch.system_tokens.get(token, token)
         authorization = {"Authorization": f"Bearer {secret}"} if secret else {}
         return httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=self.door),
+            transport=InPlace(self.door) if self.in_place else httpx.ASGITransport(app=self.door),
             base_url="http://samsyn.test/dicomweb",
             headers={**authorization, **headers},
         )
@@ -136,6 +142,48 @@ class House:
     def close(self) -> None:
         self.executor.shutdown()
         self.store.close()
+
+
+class InPlace(httpx.AsyncBaseTransport):
+    """Hands requests to the door as our listener does."""
+
+    def __init__(self, door: DicomwebDoor, step: int = 1_000) -> None:
+        self._door = door
+        self._otherwise = httpx.ASGITransport(app=door)
+        self._step = step
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """One request."""
+        length = int(request.headers.get("content-length", "0"))
+        answer: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
+        taker = self._door.take_body(scope_of(request), length, answer.set_result) if length else None
+        if taker is None:
+            return await self._otherwise.handle_async_request(request)
+        left = memoryview(await request.aread())
+        while left:
+            assert not answer.done()
+            room = taker.room()
+            count = min(len(room), len(left), self._step)
+            room[:count] = left[:count]
+            taker.filled(count)
+            left = left[count:]
+        status, headers, pieces = await answer
+        return httpx.Response(status, headers=list(headers), content=b"".join(pieces))
+
+
+def scope_of(request: httpx.Request) -> dict[str, Any]:
+    """The ASGI scope of a request."""
+    return {
+        "type": "http",
+        "method": request.method,
+        "scheme": request.url.scheme,
+        "path": request.url.path,
+        "query_string": request.url.query,
+        "headers": [(name.lower(), value) for name, value in request.headers.raw],
+        "client": ("127.0.0.1", 123),
+        "server": (request.url.host, request.url.port),
+        CONNECTION: {},
+    }
 
 
 def image(number: int = 1, **changes: Any) -> Dataset:

@@ -3,11 +3,17 @@
 import gzip
 import json
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 
 from samsyn import limits
+from samsyn.access.view import Gatekeeper
+from samsyn.clock import SystemClock
 from samsyn.endpoints.dicomweb.asked import _takes_gzip
+from samsyn.errors import OutOfResources
+from samsyn.retrieve.retrieve import Retriever
+from samsyn.store.index.port import IndexConnection
 from tests.dicomweb.house import House, image_file, store
 
 pytestmark = pytest.mark.usefixtures("house")
@@ -60,6 +66,66 @@ async def test_a_large_answer_in_pieces_is_the_same(
     models = json.loads(pieces)
     assert len(models) == (29 if path == STUDY else 19)
     assert b"samsyn-base:" not in pieces
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+async def test_what_is_kept_is_sent_without_asking_for_the_instances(
+    house: House, coding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house.client() as client:
+        await store(client, [image_file(n) for n in range(1, 5)])
+    before, content = await asked(house, f"{SERIES}/metadata", coding)
+    monkeypatch.setattr("samsyn.retrieve.retrieve.instance_rows.instances_of_study", None)
+    house.retriever = Retriever(house.store, house.documents)
+    house.use(None)
+    after, again = await asked(house, f"{SERIES}/metadata", coding)
+    assert again == content
+    assert after["etag"] == before["etag"]
+
+
+@pytest.mark.parametrize("path", [STUDY, SERIES])
+async def test_kept_or_not_the_entity_tag_is_the_same(
+    house: House, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house.client() as client:
+        await store(client, [image_file(n) for n in range(1, 5)])
+        await store(client, [image_file(n, SeriesInstanceUID="2.25.12") for n in range(5, 8)])
+    before, content = await asked(house, f"{path}/metadata", "identity")
+    monkeypatch.setattr(house.documents, "kept", AsyncMock(return_value=None))
+    after, again = await asked(house, f"{path}/metadata", "identity")
+    assert json.loads(again) == json.loads(content)
+    assert after["etag"] == before["etag"]
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+async def test_nothing_that_is_kept_leaves_before_its_opening_is_written(
+    house: House, coding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house.client() as client:
+        await store(client, [image_file(1)])
+        await asked(house, f"{SERIES}/metadata", coding)
+    house.gatekeeper = Gatekeeper(house.store, SystemClock())
+    house.use(None)
+    async with house.client(**{"Accept-Encoding": coding}) as client:
+        await client.get("/studies")  # opens the View
+        monkeypatch.setattr(house.gatekeeper, "_write_opening", AsyncMock(side_effect=OutOfResources))
+        refused = await client.get(f"{SERIES}/metadata")
+        assert refused.status_code == 503
+        assert b"2.25.1001" not in refused.content
+        monkeypatch.undo()
+        assert b"2.25.1001" in (await client.get(f"{SERIES}/metadata")).content
+
+
+async def test_a_series_that_is_not_there_has_no_metadata_and_no_opening(house: House) -> None:
+    async with house.client() as client:
+        await store(client, [image_file(1)])
+        for series, status, openings in (("2.25.99", 404, 0), ("2.25.11", 200, 1)):
+            assert (await client.get(f"{STUDY}/series/{series}/metadata")).status_code == status
+            assert await house.store.read(_openings) == openings
+
+
+def _openings(index: IndexConnection) -> int:
+    return int(index.execute("SELECT COUNT(*) FROM audit WHERE event = 'OPEN_METADATA'").fetchone()[0])
 
 
 async def test_what_came_later_is_in_it(house: House) -> None:

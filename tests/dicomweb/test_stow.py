@@ -22,6 +22,11 @@ from tests.dicomweb.house import (
 REFERENCED, FAILED, OTHER, REASON, SOP = "00081199", "00081198", "0008119A", "00081197", "00081155"
 
 
+@pytest.fixture(params=["in pieces", "in place"], autouse=True)
+def way(request: pytest.FixtureRequest, house: House) -> None:
+    house.in_place = request.param == "in place"
+
+
 def uids(answer: dict, sequence: str) -> list[str]:
     return [item[SOP]["Value"][0] for item in answer.get(sequence, {}).get("Value", [])]
 

@@ -71,7 +71,7 @@ async def test_who_sends_alone_finds_each_object_as_soon_as_he_is_answered(
 
     def noting(self: Writer, *given: Any) -> Any:
         committed = commit(self, *given)
-        at_once.append(committed is not None and bool(self._unsettled))
+        at_once.append(committed is not None and self._is_open)
         return committed
 
     monkeypatch.setattr(Writer, "commit_at_once", noting)

@@ -84,6 +84,21 @@ async def test_an_instance_becomes_patient_study_series_and_audit_entry(house: H
     assert await journal.verify(house.store) is None
 
 
+async def test_what_one_session_brings_of_a_study_at_once_is_noted_once(house: House) -> None:
+    sent = [data_set(SOPInstanceUID=f"2.25.{number}") for number in range(100, 120)]
+    other = data_set(SOPInstanceUID="2.25.200", StudyInstanceUID="2.25.20", SeriesInstanceUID="2.25.21")
+    refused = data_set(SOPInstanceUID="2.25.100", PixelData=b"\1" * 8)
+    outcomes = await asyncio.gather(*map(house.send, (*sent[:3], refused, *sent[3:], other)))
+    assert [outcome for outcome, _ in outcomes].count("stored") == 21
+    noted = house.rows("SELECT event, json_extract(details, '$.study') FROM audit ORDER BY sequence")
+    assert sorted(noted) == [
+        ("HOLD_INSTANCE", "2.25.10"),
+        ("STORE_STUDY", "2.25.10"),
+        ("STORE_STUDY", "2.25.20"),
+    ]
+    assert await journal.verify(house.store) is None
+
+
 async def test_the_same_bytes_again_are_success_once_stored(house: House) -> None:
     await house.send(data_set())
     assert await house.send(data_set()) == ("already-stored", "")

@@ -19,6 +19,7 @@ from samsyn.render.children import DecodingChildren
 from samsyn.render.pictures import Pictures
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.store.documents import Documents
+from tests.dicom.test_reading import DEFLATED, deflate
 from tests.indexes import make_store
 from tests.render.frames import LITTLE
 
@@ -64,7 +65,8 @@ class House:
         stream.is_little_endian, stream.is_implicit_VR = True, False
         write_dataset(stream, made)
         arrival = Arrival(system.sender, syntax, "prov")
-        receipt, _ = await self.intake.receive(arrival, bytes(stream.getvalue()))
+        data = deflate(stream.getvalue()) if syntax == DEFLATED else bytes(stream.getvalue())
+        receipt, _ = await self.intake.receive(arrival, data)
         assert receipt.outcome == "stored", receipt.reason
 
 

@@ -11,10 +11,13 @@ import pytest
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
+from samsyn.access.view import View
 from samsyn.clock import SystemClock
 from samsyn.errors import DamagedData, LimitExceeded, NotFound, NotSupported
+from samsyn.model.imaging import StoredInstance
 from samsyn.render.pictures import Pictures
 from samsyn.render.words import PictureFormat, PictureOptions, Window
+from tests.dicom.test_reading import DEFLATED
 from tests.render import frames
 from tests.render.house import SERIES, STUDY, House, compressed, image, thing
 
@@ -48,6 +51,14 @@ async def test_a_stored_picture_is_shown_in_its_headers_window_and_in_the_askers
     asked = await seen(house, options=PictureOptions(PictureFormat.PNG, window=Window(190, 641)))
     assert abs(int(asked[4, 0]) - 128) < 52
     assert asked[7, 7] > asked[0, 0]
+
+
+@pytest.mark.parametrize("syntax", [frames.LITTLE, DEFLATED])
+async def test_a_header_is_read_by_itself_in_any_form(house: House, syntax: str) -> None:
+    await house.take(image(RAMP, WindowCenter="315", WindowWidth="631"), syntax)
+    picture = await seen(house)
+    assert (picture[0, 0], picture[7, 7]) == (0, 255)
+    assert abs(int(picture[4, 0]) - 129) <= 1
 
 
 async def test_what_the_view_does_not_show_is_not_found_even_when_it_is_in_memory(house: House) -> None:
@@ -113,6 +124,30 @@ async def test_a_window_found_in_the_pixels_is_the_same_for_the_whole_series(hou
     assert stack.frames[0].window is not None
     levels = [int((await seen(house, which=which))[4, 0]) for which in range(3)]
     assert levels[0] < levels[1] < levels[2]
+
+
+async def test_the_first_picture_waits_for_no_document_and_a_kept_one_is_read_at_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2, 3):
+        await house.take(image(RAMP, number, WindowCenter="-24", WindowWidth="101"))
+    read: list[str] = []
+    attributes = house.retriever.attributes
+
+    async def noted(view: View, instance: StoredInstance, wanted: frozenset[int]) -> bytes:
+        read.append(instance.sop_instance_uid)
+        return await attributes(view, instance, wanted)
+
+    monkeypatch.setattr(house.retriever, "attributes", noted)
+    by_itself = [await seen(house, which=which) for which in range(2)]
+    assert len(read) == 2
+    assert not list(house.folder.rglob("*.marked"))
+    await house.retriever.metadata(await house.view(), STUDY, SERIES)
+    assert list(house.folder.rglob("*.marked"))
+    house.pictures = after_restart(house)
+    by_document = [await seen(house, which=which) for which in range(3)]
+    assert len(read) == 2
+    assert all((one == other).all() for one, other in zip(by_itself, by_document, strict=False))
 
 
 async def test_a_stack_tells_order_windows_and_how_it_moves(house: House) -> None:

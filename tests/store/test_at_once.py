@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import sqlite3
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 from tests.indexes import forget_index, sqlite_only
 from tests.store.test_store import add_message, opened, rows
+from tests.waiting import until
 
 pytestmark = sqlite_only
 
@@ -83,12 +85,96 @@ async def test_whoever_sends_on_without_waiting_does_not_keep_the_loop(tmp_path:
     store.close()
 
 
-async def test_the_index_has_it_when_the_loop_comes_to_its_next_callback(tmp_path: Path) -> None:
+async def test_the_index_has_it_soon_though_nobody_asks(tmp_path: Path) -> None:
     store = opened(tmp_path)
     await alone(store)
     store.commit_at_once(add_message("now"), b"body")
-    await asyncio.sleep(0)
-    assert on_disk(tmp_path)[-1] == "now"
+    await until(lambda: on_disk(tmp_path)[-1] == "now")
+    store.close()
+
+
+async def test_those_that_come_soon_share_the_commit_of_the_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "_LEFT_OPEN_S", 60.0)
+    store = opened(tmp_path)
+    await alone(store)
+    statements: list[str] = []
+    store._index.set_trace_callback(statements.append)
+    for number in range(5):
+        assert store.commit_at_once(add_message(f"n{number}"), b"body") is not None
+    assert [word for word in statements if word.startswith(("BEGIN", "COMMIT"))] == ["BEGIN IMMEDIATE"]
+    assert "n0" not in on_disk(tmp_path)
+    assert [row[1] for row in rows(store)][-5:] == [f"n{number}" for number in range(5)]
+    assert statements.count("COMMIT") == 1
+    store.close()
+    again = opened(tmp_path)
+    assert again.replayed == 0
+    again.close()
+
+
+async def test_a_refusal_takes_nothing_of_those_before_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither one that is told by the decision nor one that undoes the whole transaction of the index."""
+    monkeypatch.setattr(writer, "_LEFT_OPEN_S", 60.0)
+    store = opened(tmp_path)
+    await alone(store)
+    store.commit_at_once(add_message("first"), b"body")
+
+    def refuse(transaction: Transaction) -> None:
+        add_message("refused")(transaction)
+        transaction.update("message", {"message_key": 1}, outcome="changed")
+        raise BadInput("no")
+
+    with pytest.raises(BadInput):
+        store.commit_at_once(refuse, b"body")
+    append = store.journal.append
+
+    def full(parts: Any) -> None:
+        raise OutOfResources("the journal's disk is full")
+
+    monkeypatch.setattr(store.journal, "append", full)
+    with pytest.raises(OutOfResources):
+        store.commit_at_once(add_message("no room"), b"body")
+    assert "first" not in on_disk(tmp_path), "it was undone with the one that had no room"
+    monkeypatch.setattr(store.journal, "append", append)
+    assert store.commit_at_once(add_message("second"), b"body") is not None
+    assert [row[1] for row in rows(store)][-2:] == ["first", "second"]
+    store.close()
+    forget_index(tmp_path)
+    again = opened(tmp_path)
+    assert [row[1] for row in rows(again)][-2:] == ["first", "second"]
+    again.close()
+
+
+async def test_who_asks_on_another_thread_waits_for_what_was_acknowledged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "_LEFT_OPEN_S", 60.0)
+    store = opened(tmp_path)
+    await alone(store)
+    asks, seen = threading.Event(), []
+    store.commit_at_once(add_message("acknowledged"), b"body")
+
+    def ask() -> None:
+        asks.set()
+        seen.extend(row[1] for row in rows(store))
+
+    asking = threading.Thread(target=ask)
+
+    def decide(transaction: Transaction) -> int:
+        asking.start()
+        assert asks.wait(10)
+        time.sleep(0.05)
+        assert "acknowledged" not in on_disk(tmp_path), (
+            "a transaction is not ended in the middle of a decision"
+        )
+        return add_message("deciding")(transaction)
+
+    assert store.commit_at_once(decide, b"body") is not None
+    await asyncio.to_thread(asking.join, 10)
+    assert "acknowledged" in seen
     store.close()
 
 

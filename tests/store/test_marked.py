@@ -11,6 +11,7 @@ from samsyn.store import marked
 from samsyn.store.marked import WINDOW_BYTES
 
 MARK = b"samsyn-base:"
+MADE_OF = bytes(range(16))
 TEXT = b"https://images.example/dicomweb"
 
 
@@ -21,7 +22,7 @@ async def sent(document: marked.Marked) -> bytes:
 
 def kept(folder: Path, document: bytes) -> Path:
     path = folder / "1-1.marked"
-    path.write_bytes(marked.with_table(document, MARK))
+    path.write_bytes(marked.with_table(document, MARK, MADE_OF))
     return path
 
 
@@ -48,6 +49,7 @@ def test_a_document_leaves_with_the_text_in_place_of_each_mark(tmp_path: Path, d
     wanted = document.replace(MARK, TEXT)
     assert asyncio.run(sent(found)) == wanted
     assert found.length_with(TEXT) == len(wanted)
+    assert found.made_of == MADE_OF
     assert marked.read(path) == document
 
 
@@ -63,7 +65,7 @@ def test_a_file_that_is_not_whole_is_not_taken(tmp_path: Path) -> None:
 def test_what_was_replaced_meanwhile_does_not_leave(tmp_path: Path) -> None:
     found = marked.looked_up(kept(tmp_path, b"a" + MARK), MARK)
     other = tmp_path / "other"
-    other.write_bytes(marked.with_table(b"c" + MARK, MARK))
+    other.write_bytes(marked.with_table(b"c" + MARK, MARK, MADE_OF))
     other.replace(found.path)
     with pytest.raises(DamagedData):
         asyncio.run(sent(found))

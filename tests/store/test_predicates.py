@@ -17,6 +17,7 @@ from samsyn.model.predicate import (
     PatientIn,
     Predicate,
     ProviderIs,
+    UnitDuring,
     UnitIs,
     Without,
     holds,
@@ -35,6 +36,7 @@ LEAVES = st.one_of(
     st.builds(ProviderIs, PROVIDERS),
     st.builds(UnitIs, PROVIDERS, UNITS),
     st.builds(Overlaps, st.lists(st.tuples(DAYS, DAYS), max_size=3).map(tuple)),
+    st.builds(UnitDuring, PROVIDERS, UNITS, st.lists(st.tuples(DAYS, DAYS), max_size=3).map(tuple)),
 )
 PREDICATES = st.recursive(
     LEAVES,

@@ -89,6 +89,31 @@ def test_a_command_is_read_the_same_whatever_came_before(
         assert _told(reader.decode, data) == _told(dimse.decode_command, data)
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 0xFFFF),
+            st.sampled_from((0, 0xB000, 0xA700)),
+            st.sampled_from(("1.2.3", "1.2.4", "1.2.40", "")),
+            st.sampled_from(("", "full")),
+            st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=1),
+        ),
+        min_size=2,
+        max_size=6,
+    )
+)
+def test_an_answer_is_read_the_same_whatever_came_before(
+    told: list[tuple[int, int, str, str, list[tuple[int, int]]]],
+) -> None:
+    reader = dimse.CommandReader()
+    for message_id, status, uid, comment, broken in told:
+        answer = dimse.StoreResponse(message_id, status, CONTEXT.abstract_syntax, uid, comment)
+        data = bytearray(dimse.encode_command(answer, False))
+        for place, byte in broken:
+            data[place % len(data)] = byte
+        assert _told(reader.decode, data) == _told(dimse.decode_command, data)
+
+
 def test_a_command_with_its_elements_in_another_order_is_read_the_same() -> None:
     first, second = (
         b"".join(
@@ -126,6 +151,37 @@ def test_an_answer_to_a_store_has_its_elements_in_order(
             elements[element] = value.encode() + b"\0" * (len(value) % 2)
     answer = dimse.StoreResponse(message_id, status, of, uid)
     assert dimse.encode_command(answer, False) == encode_elements(
+        {int(key): raw for key, raw in elements.items()}
+    )
+
+
+@given(
+    st.integers(0, 0xFFFF),
+    strategies.uids,
+    strategies.uids | st.just(""),
+    st.integers(0, 2),
+    st.sampled_from(("", "MOVER", "ODD")),
+    st.none() | st.integers(0, 0xFFFF),
+    st.booleans(),
+)
+def test_a_store_has_its_elements_in_order(
+    message_id: int, of: str, uid: str, priority: int, mover: str, moved_by: int | None, has_data: bool
+) -> None:
+    elements = {
+        Element.AFFECTED_SOP_CLASS_UID: of.encode() + b"\0" * (len(of) % 2),
+        Element.COMMAND_FIELD: b"\x01\0",
+        Element.MESSAGE_ID: struct.pack("<H", message_id),
+        Element.PRIORITY: struct.pack("<H", priority),
+        Element.DATA_SET_TYPE: b"\x01\0" if has_data else b"\x01\x01",
+    }
+    if uid:
+        elements[Element.AFFECTED_SOP_INSTANCE_UID] = uid.encode() + b"\0" * (len(uid) % 2)
+    if mover:
+        elements[Element.MOVE_ORIGINATOR_AE] = mover.encode() + b" " * (len(mover) % 2)
+    if moved_by is not None:
+        elements[Element.MOVE_ORIGINATOR_MESSAGE_ID] = struct.pack("<H", moved_by)
+    request = dimse.StoreRequest(message_id, of, uid, priority, mover, moved_by)
+    assert dimse.encode_command(request, has_data) == encode_elements(
         {int(key): raw for key, raw in elements.items()}
     )
 

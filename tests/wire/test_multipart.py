@@ -2,6 +2,7 @@
 
 import time
 import tracemalloc
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,8 @@ from samsyn.wire.multipart import (
     PartBegin,
     PartData,
     PartEnd,
+    PartPlace,
+    PartsInPlace,
     boundary_of,
     closing,
     parse_media_type,
@@ -52,6 +55,23 @@ def read(body: bytes, boundary: bytes = b"B", step: int = 0, **limits: int) -> l
         events += reader.feed(body[start : start + step] if step else body)
     reader.finish()
     return parts_of(events)
+
+
+def read_in_place(body: bytes, boundary: bytes = b"B", step: int = 0, **limits: int) -> list[Part]:
+    reader = PartsInPlace(boundary, len(body), **limits)
+    events: list[Event] = []
+    for start in range(0, len(body), step or max(len(body), 1)):
+        piece = body[start : start + step] if step else body
+        reader.room[: len(piece)] = piece
+        events += reader.filled(len(piece))
+    reader.finish()
+    assert not reader.room
+    found: list[Part] = []
+    for place in range(0, len(events), 3):
+        begun, lies, ended = events[place : place + 3]
+        assert isinstance(begun, PartBegin) and isinstance(lies, PartPlace) and isinstance(ended, PartEnd)
+        found.append((dict(begun.headers), bytes(reader.buffer[lies.begin : lies.end])))
+    return found
 
 
 def write(contents: list[bytes], boundary: str = "B") -> bytes:
@@ -93,8 +113,9 @@ def test_what_was_written_is_read_in_pieces_of_any_size(contents: list[bytes], s
     boundary = "B-and-more"
     body = write(contents, boundary)
     expected = [(HEADERS, content) for content in contents]
-    assert read(body, boundary.encode()) == expected
-    assert read(body, boundary.encode(), step) == expected
+    for way in (read, read_in_place):
+        assert way(body, boundary.encode()) == expected
+        assert way(body, boundary.encode(), step) == expected
 
 
 @given(
@@ -103,13 +124,15 @@ def test_what_was_written_is_read_in_pieces_of_any_size(contents: list[bytes], s
     )
 )
 def test_one_byte_at_a_time_tells_the_same_as_all_at_once(body: bytes) -> None:
-    def outcome(step: int) -> object:
+    def outcome(step: int, way: Callable[..., list[Part]] = read) -> object:
         try:
-            return read(body, b"B", step)
+            return way(body, b"B", step)
         except SamsynError as error:
             return type(error)
 
     assert outcome(1) == outcome(0) == outcome(3)
+    for step in (1, 0, 3):
+        assert outcome(step, read_in_place) == outcome(step)
 
 
 def test_content_that_looks_like_a_longer_boundary_is_content() -> None:

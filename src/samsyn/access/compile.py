@@ -23,6 +23,7 @@ from samsyn.model.predicate import (
     Predicate,
     ProviderIs,
     Span,
+    UnitDuring,
     UnitIs,
     Without,
 )
@@ -172,9 +173,13 @@ def _blocked(covered: Covered, providers: set[str] | None) -> list[Predicate]:
     concerned = {*covered.providers, *(provider for provider, _ in covered.units)}
     if providers is not None:
         concerned &= providers
+    if not concerned:
+        return []
     units: dict[str, list[Predicate]] = {provider: [] for provider in sorted(concerned)}
     for provider, unit in sorted(owner for owner in covered.units if owner[0] in concerned):
-        units[provider].append(_during(UnitIs(provider, unit), covered.units[provider, unit]))
+        spans = covered.units[provider, unit]
+        is_always = spans == (ALWAYS,)
+        units[provider].append(UnitIs(provider, unit) if is_always else UnitDuring(provider, unit, spans))
     return [
         _blocked_at(provider, covered.providers.get(provider, ()), parts) for provider, parts in units.items()
     ]
@@ -188,12 +193,6 @@ def _blocked_at(provider: str, spans: tuple[Span, ...], units: list[Predicate]) 
         return units[0]
     whole: list[Predicate] = [Overlaps(spans)] if spans else []
     return AllOf((ProviderIs(provider), _any([*whole, *units])))
-
-
-def _during(owner: Predicate, spans: tuple[Span, ...]) -> Predicate:
-    if spans == (ALWAYS,):
-        return owner
-    return AllOf((owner, Overlaps(spans)))
 
 
 def _unless(parts: list[Predicate]) -> tuple[Predicate, ...]:

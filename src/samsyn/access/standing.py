@@ -75,16 +75,20 @@ def told_apart(reader: Standing, rows: Iterable[tuple[int, str, str, int | None,
     Their verdict depends on the patient, the owner and whether a block hides the item, and on time through that
     alone. `rows`: (patient, provider, unit, begins, ends).
     """
-    found: dict[tuple[int, str, str, bool], Item] = {}
-    covered: dict[tuple[str, str], tuple[Span, ...]] = {}
+    found: list[Item] = []
+    owners: dict[tuple[int, str, str], tuple[tuple[Span, ...], set[bool]]] = {}
     for patient_key, provider, unit, begins, ends in rows:
-        spans = covered.get((provider, unit))
-        if spans is None:
-            spans = covered[provider, unit] = reader.covered.spans_of(provider, unit)
-        alike = (patient_key, provider, unit, touches(spans, begins, ends))
-        if alike not in found:
-            found[alike] = Item(patient_key, provider, unit, begins, ends)
-    return list(found.values())
+        owner = patient_key, provider, unit
+        if owner not in owners:
+            owners[owner] = reader.covered.spans_of(provider, unit), set()
+        spans, told = owners[owner]
+        if len(told) == 2 or (told and not spans):
+            continue  # nothing else is left to be told of this owner
+        is_hidden = touches(spans, begins, ends)
+        if is_hidden not in told:
+            told.add(is_hidden)
+            found.append(Item(patient_key, provider, unit, begins, ends))
+    return found
 
 
 def chosen(choices: frozenset[str], name: str) -> bool:
@@ -112,4 +116,7 @@ def _fewest(spans: set[Span]) -> tuple[Span, ...]:
         return (ALWAYS,)
     if len(spans) == 1:
         return tuple(spans)
-    return tuple(sorted(spans, key=lambda span: (span[0] or 0, span[1] or 0)))
+    try:
+        return tuple(sorted(spans))
+    except TypeError:  # an open end among days
+        return tuple(sorted(spans, key=lambda span: (span[0] or 0, span[1] or 0)))

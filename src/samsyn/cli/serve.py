@@ -13,11 +13,13 @@ from pathlib import Path
 
 from samsyn import limits, operations_log, settings
 from samsyn.cli import scratch as scratch_instance
+from samsyn.cli.memory import LOOK_S, FreePages, bound_what_is_kept, keep_what_has_started
 from samsyn.clock import SystemClock
 from samsyn.errors import ConfigurationError
 from samsyn.server import Server
 from samsyn.settings import Settings
 from samsyn.store.opening import drop_index
+from samsyn.store.upkeep.rounds import Rounds
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ def run(
     operations_log.start(sys.stderr)
     os.umask(0o077)
     sys.setswitchinterval(_SWITCH_S)
+    bound_what_is_kept()
     allow_open_files()
     if scratch:
         folder = Path(tempfile.mkdtemp(prefix="samsyn-scratch-"))
@@ -135,6 +138,7 @@ async def _start(server: Server) -> None:
     except OSError as problem:
         where = f"{problem.filename}: " if problem.filename else ""
         raise ConfigurationError(f"can not start: {where}{problem.strerror or problem}") from problem
+    keep_what_has_started()
 
 
 def stop_signals() -> asyncio.Event:
@@ -148,5 +152,8 @@ def stop_signals() -> asyncio.Event:
 
 async def until_told(server: Server, told: asyncio.Event) -> None:
     """Waits for the event of `stop_signals`, then stops the server cleanly."""
+    free_pages = Rounds("free-pages", FreePages().look, LOOK_S)
+    free_pages.start()
     await told.wait()
+    await free_pages.stop()
     await server.stop()

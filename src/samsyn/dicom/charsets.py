@@ -4,8 +4,11 @@ What can not be decoded becomes U+FFFD: the stored bytes stay the truth, a view 
 """
 
 import re
+from functools import lru_cache
 from types import MappingProxyType
 
+_KNOWN_BYTES = 64
+"""Longer values are not remembered: four terms are rare."""
 DEFAULT_CHARSETS: tuple[str, ...] = ()
 """No Specific Character Set."""
 
@@ -68,6 +71,15 @@ def codec_of(term: str) -> str:
 
 def read_charsets(value: bytes | memoryview) -> tuple[str, ...]:
     """The value of (0008,0005) as terms; an empty first value stands for the default repertoire."""
+    return _known_terms(bytes(value)) if len(value) <= _KNOWN_BYTES else _terms(value)
+
+
+@lru_cache(maxsize=64)
+def _known_terms(value: bytes) -> tuple[str, ...]:
+    return _terms(value)
+
+
+def _terms(value: bytes | memoryview) -> tuple[str, ...]:
     text = str(value, "latin-1").strip(" \0")
     return tuple(term.strip() for term in text.split("\\")) if text else DEFAULT_CHARSETS
 

@@ -27,6 +27,7 @@ from samsyn.dicom.structure import (
     Encoding,
     encoding_of,
     implicit_twin,
+    is_long,
     plain_data,
     read_header,
     skip_fragments,
@@ -41,12 +42,15 @@ from samsyn.model.attributes import Attributes
 BULK_BYTES = 1_024
 """Longest binary value that stands in the JSON itself."""
 
+_PIXEL_ELEMENT = (PIXEL_DATA >> 16, PIXEL_DATA & 0xFFFF)
 _PIXEL_TAGS = frozenset({PIXEL_DATA, 0x7FE00008, 0x7FE00009})
 _CHARSET = 0x00080005
 _PIXEL_REPRESENTATION = 0x00280103
 _LUT_DESCRIPTOR = 0x00283002
 _LUT_DATA = 0x00283006
 _REMEMBERED = frozenset({_CHARSET, _PIXEL_REPRESENTATION, _LUT_DESCRIPTOR})
+ALWAYS_WANTED = frozenset({_CHARSET, _PIXEL_REPRESENTATION})
+"""What tells at the top level how other values are to be read."""
 _VR_NAMES = MappingProxyType(
     {name.encode("ascii"): name for name in TEXT_VRS | BINARY_VRS | NUMBER_CODES.keys() | {"AT", "SQ"}}
 )
@@ -57,16 +61,23 @@ _PN_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 _Object = dict[str, dict[str, object]]
 
 
-def to_dicom_json(data: bytes | memoryview, transfer_syntax_uid: str, bulk_prefix: str) -> bytes:
-    """One JSON object for a whole data set that intake accepted, as UTF-8.
+def to_dicom_json(
+    data: bytes | memoryview,
+    transfer_syntax_uid: str,
+    bulk_prefix: str,
+    wanted: frozenset[int] | None = None,
+) -> bytes:
+    """One JSON object for a whole data set that intake accepted, as UTF-8; of `wanted` tags alone, if they are told.
 
     Group lengths are left out. Numbers that are none (an IS of `1A`, NaN) stand as strings, so that one bad
     value never costs the document. UN values of tags that the dictionary knows are shown by what it says.
-    BulkDataURI = bulk_prefix + "/" + path. Errors as in reading.summarize.
+    BulkDataURI = bulk_prefix + "/" + path. Errors as in reading.summarize. The tags in ALWAYS_WANTED are among
+    what is wanted, and no private ones; Pixel Data end it, of which the VR alone is told, so `data` may end at its
+    value.
     """
     syntax, encoding = encoding_of(transfer_syntax_uid)
     plain = plain_data(data, syntax)
-    made, _ = _Writer(plain, bulk_prefix).build(0, len(plain), _Scope(encoding), "", 0)
+    made, _ = _Writer(plain, bulk_prefix, wanted).build(0, len(plain), _Scope(encoding), "", 0)
     return orjson.dumps(made)
 
 
@@ -115,16 +126,27 @@ class _Scope:
 class _Writer:
     """One conversion: the bytes, where bulk data are found, and how many elements may still come."""
 
-    def __init__(self, data: bytes | memoryview, bulk_prefix: str) -> None:
+    def __init__(
+        self, data: bytes | memoryview, bulk_prefix: str, wanted: frozenset[int] | None = None
+    ) -> None:
         self.data = data
         self.prefix = bulk_prefix
+        self.wanted = wanted
         self.left = MAX_ELEMENTS
 
     def build(self, position: int, end: int, scope: _Scope, path: str, depth: int) -> tuple[_Object, int]:
         """The elements of one data set or item up to `end` or its delimiter, and the position behind it."""
         data, encoding = self.data, scope.encoding
+        wanted = None if depth else self.wanted
         made: _Object = {}
         while position < end:
+            if wanted is not None:
+                position = self._past_unwanted(position, end, encoding, wanted)
+                if self._is_at_pixel_data(position, end, encoding):
+                    made[f"{PIXEL_DATA:08X}"] = {"vr": self._pixel_vr(position, scope)}
+                    break
+                if position >= end:
+                    break
             self.left -= 1
             if self.left < 0:
                 raise LimitExceeded("MAX_ELEMENTS")
@@ -136,6 +158,9 @@ class _Writer:
                 if tag == ITEM_DELIMITER and depth:
                     return made, position
                 raise BadInput("an item or delimiter stands outside a sequence")
+            if wanted is not None and tag not in wanted:
+                position, self.left = skip_value(data, tag, name, position, length, end, encoding, self.left)
+                continue
             vr = _VR_NAMES.get(name, "UN")
             if vr == "UN":
                 vr = self._known_vr(tag, name, length, scope)
@@ -154,6 +179,35 @@ class _Writer:
                 if tag & 0x10000 or tag in _REMEMBERED:
                     scope.remember(tag, raw, values)
         return made, position
+
+    def _past_unwanted(self, position: int, end: int, encoding: Encoding, wanted: frozenset[int]) -> int:
+        """Where the first element stands that is wanted, or is not as short and plain as most are."""
+        if not encoding.explicit:
+            return position
+        data, unpack, left = self.data, encoding.element.unpack_from, self.left
+        while position + 8 <= end:
+            group, element, vr, length = unpack(data, position)
+            if (
+                group << 16 | element in wanted
+                or group == 0xFFFE
+                or is_long(vr)
+                or length > end - position - 8
+            ):
+                break
+            position += 8 + length
+            left -= 1
+        self.left = left
+        return position
+
+    def _is_at_pixel_data(self, position: int, end: int, encoding: Encoding) -> bool:
+        place = encoding.item.unpack_from(self.data, position) if position + 8 <= end else ()
+        return place[:2] == _PIXEL_ELEMENT
+
+    def _pixel_vr(self, position: int, scope: _Scope) -> str:
+        encoding = scope.encoding
+        if not encoding.explicit:
+            return scope.vr_of(PIXEL_DATA)
+        return _VR_NAMES.get(encoding.element.unpack_from(self.data, position)[2], "UN")
 
     @staticmethod
     def _known_vr(tag: int, name: bytes, length: int, scope: _Scope) -> str:

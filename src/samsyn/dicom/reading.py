@@ -6,7 +6,6 @@ last byte; nothing else about the content is judged here.
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from samsyn.dicom.alike import MAX_ALIKE_BYTES, Alike, Element, Found, Run
@@ -30,6 +29,7 @@ from samsyn.dicom.uids import read_uid
 from samsyn.errors import BadInput, LimitExceeded
 from samsyn.limits import MAX_ELEMENTS, MAX_HEADER_BYTES, MAX_INSTANCE_BYTES
 from samsyn.model.imaging import PixelLayout
+from samsyn.model.value import value
 
 SPECIFIC_CHARACTER_SET = 0x00080005
 SOP_CLASS_UID = 0x00080016
@@ -86,7 +86,7 @@ _FIRST_LEGAL_GROUP = 0x0008
 """Groups below belong to messages, files and directories, never to a stored data set (PS3.5 7.1)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Summary:
     """What the index and the store need of one data set."""
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from samsyn.errors import (
     BadInput,
@@ -124,31 +125,48 @@ def answers(header: Header, verdict: Verdict, when: datetime) -> tuple[bytes, ..
 
 def acknowledgement(header: Header, verdict: Verdict, code: str, when: datetime) -> bytes:
     """One ACK message in the sender's version (2.5 when it told none), segments ended by CR."""
-    version = header.version if _VERSION.fullmatch(header.version) else "2.5"
+    version, before, kind, after = _envelope(
+        header.receiving_application,
+        header.receiving_facility,
+        header.sending_application,
+        header.sending_facility,
+        header.code,
+        header.trigger,
+        header.processing_id,
+        header.version,
+        header.enhanced,
+    )
+    sentence = _shortened(verdict.sentence) if verdict.sentence else ""
+    own = escape(f"{code}{header.control_id}")[:199]
+    msh = f"{before}{write_time(when)}||{kind}|{own}|{after}"
+    msa = f"MSA|{code}|{escape(header.control_id)}|{escape(sentence)}".rstrip("|")
+    err = "" if verdict.code is Code.ACCEPT else f"{_err(verdict, version, sentence)}\r"
+    return f"{msh}\r{msa}\r{err}".encode("latin-1", errors="replace")
+
+
+@lru_cache(maxsize=256)
+def _envelope(
+    receiving: str,
+    at: str,
+    sending: str,
+    of: str,
+    code: str,
+    trigger: str,
+    processing: str,
+    version: str,
+    is_enhanced: bool,
+) -> tuple[str, str, str, str]:
+    """The version of an answer, and its header before the time, at MSH-9 and from MSH-11 on: the same for all messages
+    of a kind of one source."""
+    version = version if _VERSION.fullmatch(version) else "2.5"
     # Point-of-care results are answered by an event of their own (chapter 7.3.3).
-    event = "R33" if header.code == "ORU" and header.trigger in ("R30", "R31", "R32") else header.trigger
-    trigger = f"^{escape(event)}" if event else ""
-    structure = "^ACK" if trigger and version >= "2.3.1" else ""
-    sentence = _shortened(verdict.sentence)
-    msh = [
-        "MSH",
-        "^~\\&",
-        escape(header.receiving_application or "SAMSYN"),
-        escape(header.receiving_facility),
-        escape(header.sending_application),
-        escape(header.sending_facility),
-        write_time(when),
-        "",
-        f"ACK{trigger}{structure}",
-        escape(f"{code}{header.control_id}")[:199],
-        escape(header.processing_id or "P"),
-        version,
-        *(["", "", "NE", "NE"] if header.enhanced else []),
-    ]
-    lines = ["|".join(msh), f"MSA|{code}|{escape(header.control_id)}|{escape(sentence)}".rstrip("|")]
-    if verdict.code is not Code.ACCEPT:
-        lines.append(_err(verdict, version, sentence))
-    return ("\r".join(lines) + "\r").encode("latin-1", errors="replace")
+    event = "R33" if code == "ORU" and trigger in ("R30", "R31", "R32") else trigger
+    told = f"^{escape(event)}" if event else ""
+    structure = "^ACK" if told and version >= "2.3.1" else ""
+    parts = (receiving or "SAMSYN", at, sending, of)
+    before = "MSH|^~\\&|" + "".join(f"{escape(part)}|" for part in parts)
+    after = f"{escape(processing or 'P')}|{version}" + ("|||NE|NE" if is_enhanced else "")
+    return version, before, f"ACK{told}{structure}", after
 
 
 def batch_answer(raw: bytes, answers_inside: Sequence[bytes], when: datetime) -> bytes:

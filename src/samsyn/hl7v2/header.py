@@ -11,6 +11,9 @@ from samsyn.hl7v2.parsing import read_delimiters
 _LINE = re.compile(rb"[^\r\n]*")
 _LONGEST = 250
 _HEADER_BYTES = 8_192
+_FIELDS = 16
+_SAID = (2, 3, 4, 5, 6, 9, 10, 11, 14, 15)
+"""Where MSH-3 to 7, 10, 11, 12, 15 and 16 stand in a header that is cut at its separators."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +57,22 @@ def peek(raw: bytes) -> Header:
         delimiters = read_delimiters(line)
     except SamsynError:
         return Header()
-    fields = line.decode("latin-1").split(delimiters.field)
-    count = len(fields)
+    text = line.decode("latin-1")
+    fields = text.split(delimiters.field)
+    fields += [""] * (_FIELDS - len(fields))
+    told = text[len(fields[0]) + len(fields[1]) + 2 :]
+    is_plain = (
+        told.isprintable()
+        and not (delimiters.repetition and delimiters.repetition in told)
+        and not (delimiters.escape and delimiters.escape in told)
+    )
 
-    def value(field: int, component: int = 1) -> str:
-        raw_field = fields[field - 1] if field <= count else ""
-        if not raw_field or raw_field.isalnum():  # the usual case: nothing to cut, to unescape or to tidy up
-            return raw_field[:_LONGEST] if component == 1 else ""
+    def value(raw_field: str, component: int = 1) -> str:
+        if is_plain and " " not in raw_field:  # the usual case: nothing to unescape or to tidy up
+            if not delimiters.component or delimiters.component not in raw_field:
+                return raw_field[:_LONGEST] if component == 1 else ""
+            parts = raw_field.split(delimiters.component, component)
+            return parts[component - 1][:_LONGEST]
         if delimiters.repetition:
             raw_field = raw_field.split(delimiters.repetition, 1)[0]
         parts = raw_field.split(delimiters.component) if delimiters.component else [raw_field]
@@ -72,17 +84,20 @@ def peek(raw: bytes) -> Header:
             text = "".join(character for character in text if character.isprintable())
         return " ".join(text.split())[:_LONGEST]
 
+    sending, of, receiving, at, sent, control_id, processing, version, accept, application = [
+        value(fields[place]) if fields[place] else "" for place in _SAID
+    ]
     return Header(
-        sending_application=value(3),
-        sending_facility=value(4),
-        receiving_application=value(5),
-        receiving_facility=value(6),
-        sent=value(7),
-        code=value(9).upper(),
-        trigger=value(9, 2).upper(),
-        control_id=value(10),
-        processing_id=value(11).upper(),
-        version=value(12),
-        accept_ack=value(15).upper(),
-        application_ack=value(16).upper(),
+        sending,
+        of,
+        receiving,
+        at,
+        sent,
+        value(fields[8]).upper(),
+        value(fields[8], 2).upper(),
+        control_id,
+        processing.upper(),
+        version,
+        accept.upper(),
+        application.upper(),
     )

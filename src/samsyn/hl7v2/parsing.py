@@ -91,9 +91,10 @@ class Segment:
 
         HL7's null (`""`, delete the value) reads as "" too; `is_null` tells it apart.
         """
-        if field >= len(self.fields):
+        fields = self.fields
+        if field >= len(fields):
             return ""
-        raw = self.fields[field]
+        raw = fields[field]
         if not raw:
             return ""
         if raw.isalnum():  # the usual case: nothing to cut or to unescape, since delimiters are neither
@@ -108,8 +109,10 @@ class Segment:
             if not 0 < component <= len(parts):
                 return ""
             value = parts[component - 1]
-            if subcomponent:
+            if subcomponent and not value.isalnum():
                 value = self._subcomponent(value, subcomponent)
+            elif subcomponent > 1:
+                return ""
             return "" if value == '""' else value.strip()
         place = (raw, component, subcomponent, repetition)
         known = grammar.texts.get(place)
@@ -261,10 +264,6 @@ class Segments(tuple[Segment, ...]):
             if others:
                 left[segment.name] = others
         return Segments(self[position:], left)
-
-    def with_header(self, header: Segment) -> "Segments":
-        """These and the message's header."""
-        return Segments((*self, header), {**self.by_name, header.name: [header]})
 
 
 @dataclass(frozen=True, slots=True)

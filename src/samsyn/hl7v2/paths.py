@@ -37,13 +37,15 @@ class Path:
 
     def read(self, segments: Iterable[Segment]) -> str:
         """What stands there: all lines of all matching segments, or the first component that is not empty."""
+        found: Iterable[Segment] | None
+        if self.kind or not isinstance(segments, Segments):
+            found = self.among(segments)
+        else:
+            found = segments.by_name.get(self.segment)
+            if found is None:
+                return ""
         component, field = self.component, self.field
         if component:
-            found: Iterable[Segment]
-            if self.kind or not isinstance(segments, Segments):
-                found = self.among(segments)
-            else:
-                found = segments.by_name.get(self.segment, ())
             for segment in found:
                 fields = segment.fields
                 if field < len(fields) and fields[field]:
@@ -52,9 +54,10 @@ class Path:
                         return value
             return ""
         lines: list[str] = []
-        for segment in self.among(segments):
-            lines += segment.every(self.field)
-        return "\n".join(lines).strip()
+        for segment in found:
+            if field < len(segment.fields):
+                lines += segment.every(field)
+        return "\n".join(lines).strip() if lines else ""
 
     def component_of(self, segments: Iterable[Segment], component: int, subcomponent: int = 0) -> str:
         """The first that is not empty of a component of the field, which need not be the path's own."""

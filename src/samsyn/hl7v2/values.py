@@ -19,9 +19,15 @@ _LONGEST_HEAD = 16
 _UID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 
 
-def moment(paths: Sequence[Path], segments: Sequence[Segment]) -> PointInTime | None:
-    """The first of the places that tells a time; BadMessage names the place when it holds something else."""
+def moment(
+    paths: Sequence[Path], segments: Sequence[Segment], header: Segment | None = None
+) -> PointInTime | None:
+    """The first of the places that tells a time; BadMessage names the place when it holds something else. `header`:
+    the message's, where the segments are those of one order without it."""
+    order = segments
     for path in paths:
+        if header is not None:
+            segments = [header] if path.segment == header.name else order
         text = path.read(segments)
         if not text:
             continue
@@ -141,6 +147,8 @@ def staff_names(paths: Sequence[Path], segments: Sequence[Segment], everyone: bo
     names: dict[str, None] = {}
     for path in paths:
         for segment in path.among(segments):
+            if path.field >= len(segment.fields):
+                continue
             for repetition in range(1, segment.repetitions(path.field) + 1):
                 name = staff_name(segment, path.field, repetition)
                 if name:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import date
+from functools import lru_cache
 
 from samsyn.dicom.reading import Summary
 from samsyn.dicom.report_documents import REPORT_CLASSES
@@ -18,6 +19,8 @@ REPORT_DOCUMENT = "report-document"
 named by the SOP Instance UID, with the study's UID as payload."""
 SERIES_QUIET_S = 5.0
 """A series without new instances for this long is taken for complete for the time being."""
+_LATEST_PEOPLE = 256
+"""Whose headers come again and again, as an examination's instances do."""
 
 _NUMBER = re.compile(r"^\s*([+-]?\d{1,12})")
 _DATE = re.compile(r"^\d{8}$")
@@ -27,11 +30,15 @@ _TIME = re.compile(r"^\d{2,6}(\.\d{1,6})?$")
 def demographics_of(summary: Summary) -> Demographics:
     """What the image's header says about the person."""
     values = summary.values
-    sex = values.get(0x00100040, "").strip().upper()
+    return _demographics(values.get(0x00100010, ""), values.get(0x00100030, ""), values.get(0x00100040, ""))
+
+
+@lru_cache(maxsize=_LATEST_PEOPLE)
+def _demographics(name: str, birth_date: str, sex: str) -> Demographics:
+    """One object for all instances that say the same, so that telling them alike costs nothing."""
+    sex = sex.strip().upper()
     return Demographics(
-        name=values.get(0x00100010, "").strip(),
-        birth_date=_date(values.get(0x00100030, "")),
-        sex=sex if sex in ("M", "F", "O") else "",
+        name=name.strip(), birth_date=_date(birth_date), sex=sex if sex in ("M", "F", "O") else ""
     )
 
 

@@ -6,7 +6,6 @@ Duplicate, identity and policy checks come before the record is written; the Rec
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
 from samsyn import limits
@@ -35,16 +34,18 @@ from samsyn.model.patient import Demographics, DemographicsOrigin, PatientIdenti
 from samsyn.model.rejection import RejectionNote
 from samsyn.model.sender import Receipt, Sender
 from samsyn.model.subject import Purpose
+from samsyn.model.value import value
 from samsyn.patients import corrections, findings, registry
 from samsyn.patients.findings import FindingKind
 from samsyn.patients.identifiers import identify
 from samsyn.patients.likeness import Agreement
 from samsyn.store.batch import Ahead
 from samsyn.store.blank import blank
+from samsyn.store.checksum import Bytes
 from samsyn.store.spool import SpooledBody
 from samsyn.store.store import Store
+from samsyn.store.submitted import Committed
 from samsyn.store.transaction import Transaction
-from samsyn.store.writer import Committed
 
 _SMALL_BYTES = 2 * limits.MIB
 _LOOK_UP: Final = (
@@ -60,13 +61,14 @@ _KNOWN_HEADERS: Final = 64
 """Connections with a kind of object whose headers are known, at most 0.4 MiB each (`Alike`)."""
 _Compared: TypeAlias = tuple[str, PatientIdentifier, Demographics]
 """Study, whose it is said to be, and what the header says about the person."""
+_Answer: TypeAlias = Committed[_Compared | None] | BaseException
 _BURST_RATE = 50
 """Instances in one second that make a burst."""
 _BURST_LASTS_S = 3.0
 """Seconds after its last instance in which a burst is taken to go on."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Arrival:
     """What a door knows about an instance before it is read. Empty UIDs = the door does not say."""
 
@@ -121,7 +123,7 @@ class Intake:
     async def receive(
         self,
         arrival: Arrival,
-        data: bytes | bytearray | SpooledBody,
+        data: Bytes | SpooledBody,
         after: Callable[[Transaction], None] | None = None,
     ) -> tuple[Receipt, Summary]:
         """Takes one data set (without file meta) and returns when it is durable; `after` runs in the same record
@@ -154,11 +156,16 @@ class Intake:
         return self._filed(committed, arrival.session_id, summary.study_uid), summary
 
     def receive_soon(
-        self, arrival: Arrival, data: bytes | bytearray, done: Callable[[Receipt | BaseException], None]
-    ) -> Receipt | bool:
+        self,
+        arrival: Arrival,
+        data: Bytes,
+        done: Callable[[tuple[Receipt, Summary] | BaseException], None],
+        waits: bool = True,
+    ) -> tuple[Receipt, Summary] | bool:
         """As `receive` without a task. A Receipt: it is durable already, since its sender comes alone (see
-        Writer.goes_at_once). True: `done` is told on this loop what `receive` would return or raise. False: it takes
-        longer than the loop may wait. Nothing is done then, nor when this raises.
+        Writer.goes_at_once) and `waits` for the answer before he sends more. True: `done` is told on this loop what
+        `receive` would return or raise. False: it takes longer than the loop may wait. Nothing is done then, nor when
+        this raises.
         """
         if len(data) >= _SMALL_BYTES:
             return False
@@ -168,15 +175,15 @@ class Intake:
             return False
         decide, ahead = self._decision(arrival, summary, None)
         session_id = arrival.session_id
-        if self._store.goes_at_once(session_id, len(data)):
+        if waits and self._store.goes_at_once(session_id, len(data)):
             committed = self._store.commit_at_once(decide, data, ahead)
             if committed is not None:
                 self._note_arrival()
-                return self._filed(committed, session_id, summary.study_uid)
+                return self._filed(committed, session_id, summary.study_uid), summary
 
-        def answered(answer: Committed[_Compared | None] | BaseException) -> None:
+        def answered(answer: _Answer) -> None:
             if isinstance(answer, Committed):
-                done(self._filed(answer, session_id, summary.study_uid))
+                done((self._filed(answer, session_id, summary.study_uid), summary))
             else:
                 done(answer)
 
@@ -191,12 +198,15 @@ class Intake:
         identifier, doubt = (
             (arrival.decided, None) if arrival.decided else self._identify(arrival.sender, summary)
         )
+        question = _question(summary, identifier)
         return (
-            lambda transaction: self._decide(transaction, arrival, summary, identifier, doubt, note),
-            _question(summary, identifier),
+            lambda transaction: self._decide(
+                transaction, arrival, summary, question, identifier, doubt, note
+            ),
+            question,
         )
 
-    async def _read(self, arrival: Arrival, data: bytes | bytearray | SpooledBody) -> Summary:
+    async def _read(self, arrival: Arrival, data: Bytes | SpooledBody) -> Summary:
         syntax = arrival.transfer_syntax_uid
         if isinstance(data, SpooledBody):
             return await asyncio.to_thread(_summarize_large, data, syntax)
@@ -246,13 +256,14 @@ class Intake:
         transaction: Transaction,
         arrival: Arrival,
         summary: Summary,
+        question: Ahead,
         identifier: PatientIdentifier | None,
         doubt: type[SamsynError] | None,
         note: RejectionNote | None,
     ) -> _Compared | None:
-        """What was compared on the way, None when nothing was stored. It is remembered when it is durable: a decision
-        that is run again must not find its own traces."""
-        found = _look_up(transaction, summary, identifier)
+        """What was compared for the first time, None when nothing was stored. It is remembered when it is durable: a
+        decision that is run again must not find its own traces."""
+        found = _look_up(transaction, summary, question)
         if found.sha256 is not None:
             if (found.sha256, found.transfer_syntax) == (
                 transaction.body_sha256,
@@ -276,7 +287,8 @@ class Intake:
         said = filing.demographics_of(summary)
         compared = (summary.study_uid, identifier, said)
         differing: tuple[str, ...] = ()
-        if patient_key is not None and compared not in self._compared:
+        is_known = compared in self._compared
+        if patient_key is not None and not is_known:
             comparison = findings.agreement(transaction, patient_key, said)
             if comparison.agreement is Agreement.CONTRADICTS and arrival.decided is None:
                 _hold(transaction, arrival, summary, IdentityConflict, identifier)
@@ -311,8 +323,17 @@ class Intake:
                 transaction, _entry(arrival, summary, patient_key, event=Event.REJECT_INSTANCES, more=details)
             )
         elif (arrival.session_id, summary.study_uid) not in self._noted:
+            self._note_once(transaction, arrival, summary, patient_key)
+        return None if is_known else compared
+
+    def _note_once(
+        self, transaction: Transaction, arrival: Arrival, summary: Summary, patient_key: int
+    ) -> None:
+        """An entry for the session and study, unless a record of this turn has it: they become durable together."""
+        noted = f"noted {arrival.session_id} {summary.study_uid} {patient_key}"
+        if noted not in transaction.carried:
             audit.append(transaction, _entry(arrival, summary, patient_key))
-        return compared
+            transaction.carried[noted] = ""
 
     def _remember(self, compared: _Compared) -> None:
         """The next instance with the same header needs no comparison."""
@@ -385,9 +406,8 @@ def _question(summary: Summary, identifier: PatientIdentifier | None) -> Ahead:
     )
 
 
-def _look_up(transaction: Transaction, summary: Summary, identifier: PatientIdentifier | None) -> _Known:
+def _look_up(transaction: Transaction, summary: Summary, question: Ahead) -> _Known:
     """The writer's thread passes here for every instance."""
-    question = _question(summary, identifier)
     known = _Known(*transaction.one(question.sql, *question.parameters))
     if known.sha256 is not None or not known.any_settled:
         return known

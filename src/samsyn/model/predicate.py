@@ -64,6 +64,15 @@ class UnitIs:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitDuring:
+    """UnitIs and Overlaps in one: somebody's blocks may be hundreds of these."""
+
+    provider: str
+    unit: str
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class HasOwner:
     """Provider and unit are both known."""
 
@@ -107,6 +116,7 @@ Predicate: TypeAlias = (
     | PatientIn
     | ProviderIs
     | UnitIs
+    | UnitDuring
     | HasOwner
     | Overlaps
     | IsPreliminary
@@ -139,6 +149,13 @@ def holds(predicate: Predicate, item: Item) -> bool:
             bool(predicate.provider)
             and bool(predicate.unit)
             and (item.provider, item.unit) == (predicate.provider, predicate.unit)
+        )
+    if isinstance(predicate, UnitDuring):
+        return (
+            bool(predicate.provider)
+            and bool(predicate.unit)
+            and (item.provider, item.unit) == (predicate.provider, predicate.unit)
+            and touches(predicate.spans, item.begins, item.ends)
         )
     if isinstance(predicate, HasOwner):
         return bool(item.provider) and bool(item.unit)

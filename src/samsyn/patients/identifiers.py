@@ -206,7 +206,7 @@ def _without_separators(text: str) -> tuple[str, str]:
     """The bare characters in upper case and the sign before the last four ("", "-" or "+")."""
     if len(text) > MAX_CHARACTERS:
         return "", ""
-    bare = _HYPHENS.sub("-", _SPACES.sub("", text)).upper()
+    bare = text.upper() if text.isalnum() else _HYPHENS.sub("-", _SPACES.sub("", text)).upper()
     if not bare.isascii() or len(bare) not in (10, 11, 12, 13):
         return "", ""
     if len(bare) in (11, 13):

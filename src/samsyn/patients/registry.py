@@ -47,8 +47,9 @@ class Known:
 def look(transaction: Transaction, identifier: PatientIdentifier) -> Known | None:
     """The person who has this identifier, as it was filed (not followed through merges)."""
     sql, values = (
-        "SELECT patient_key, name, birth_date, sex, protected, origin, told, merged_into FROM patient_identifier"
-        " JOIN patient USING(patient_key) WHERE value = ? AND issuer = ?",
+        "SELECT patient_key, name, birth_date, sex, protected, origin, told, merged_into,"
+        " EXISTS(SELECT 1 FROM patient AS other WHERE other.merged_into = patient.patient_key)"
+        " FROM patient_identifier JOIN patient USING(patient_key) WHERE value = ? AND issuer = ?",
         (identifier.value, identifier.issuer),
     )
     row = transaction.one(sql, *values, of=(("patient_identifier", identifier.value),))
@@ -56,7 +57,9 @@ def look(transaction: Transaction, identifier: PatientIdentifier) -> Known | Non
         return None
     if transaction.is_waiting("patient", row[0]):
         row = transaction.one(sql, *values)
-    key, name, birth_date, sex, protected, origin, told, merged_into = row
+    key, name, birth_date, sex, protected, origin, told, merged_into, has_merged = row
+    if merged_into is None and not has_merged:
+        transaction.alone.add(key)
     said = Demographics(name, birth_date, sex, bool(protected))
     return Known(int(key), said, DemographicsOrigin(origin), told or "{}", merged_into is None)
 
@@ -195,7 +198,7 @@ def root_of(transaction: Transaction, key: int) -> int:
 
 def closure(transaction: Transaction, key: int) -> frozenset[int]:
     """The person and everybody linked to the same survivor, at any distance."""
-    if transaction.is_bare(key):
+    if key in transaction.alone or transaction.is_bare(key):
         return frozenset((key,))
     # No change that can wait says who is one person with whom.
     return patient_rows.closure(lambda sql, *values: transaction.all(sql, *values, of=()), key)

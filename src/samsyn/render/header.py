@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
+from samsyn.dicom.json import ALWAYS_WANTED
 from samsyn.errors import DamagedData, NotSupported
 from samsyn.limits import MAX_FRAME_GROUPS
 from samsyn.render.orientation import UNTOLD, Sides, sides_of
@@ -20,6 +21,17 @@ Document: TypeAlias = dict[str, dict[str, Any]]
 Bulk: TypeAlias = Callable[[str], bytes]
 """Gives the bytes of a BulkDataURI's path below the instance, such as 54000100/0/54001010."""
 
+PICTURE_TAGS: Final = ALWAYS_WANTED | {
+    *(0x00080060, 0x0008103E, 0x00082144),
+    *(0x00180040, 0x00181063, 0x00181065, 0x00181164, 0x00182010),
+    *(0x00200020, 0x00200037),
+    *(0x00280004, 0x00280030, 0x00280034, 0x00280120, 0x00280121),
+    *(0x00281050, 0x00281051, 0x00281052, 0x00281053, 0x00281055, 0x00281056),
+    *(0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202, 0x00281203, 0x00281221),
+    *(0x00283000, 0x00283010),
+    *(0x52009229, 0x52009230, 0x7FE00010),
+}
+"""What `picture_header` and `bulk_paths` look at, at the top level: none that can be corrected or names the person."""
 _WINDOW_CENTER: Final = "00281050"
 _WINDOW_WIDTH: Final = "00281051"
 _SHARED_GROUPS: Final = "52009229"

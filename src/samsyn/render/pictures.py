@@ -18,7 +18,14 @@ from samsyn.errors import BadInput, DamagedData, NotFound, NotSupported, SamsynE
 from samsyn.limits import MAX_KEPT_HEADERS, MAX_THUMBNAIL_SIDE, THUMBNAIL_SIDE
 from samsyn.model.imaging import StoredInstance
 from samsyn.render.children import DecodingChildren
-from samsyn.render.header import Document, PictureHeader, bulk_paths, ecg, picture_header
+from samsyn.render.header import (
+    PICTURE_TAGS,
+    Document,
+    PictureHeader,
+    bulk_paths,
+    ecg,
+    picture_header,
+)
 from samsyn.render.here import PictureThreads, is_light
 from samsyn.render.kept import LASTING_REFUSALS, RenderedPictures, ThumbnailFolder
 from samsyn.render.orientation import UNTOLD, Sides
@@ -36,6 +43,8 @@ from samsyn.retrieve.retrieve import Retriever
 
 _GREY: Final = ("MONOCHROME1", "MONOCHROME2")
 _SOP_UID: Final = "00080018"
+_LOOK_AGAIN_S: Final = 1.0
+"""The document of a series is made when it has been quiet for some seconds."""
 _KINDS: Final = (
     ("1.2.840.10008.5.1.4.1.1.104.1", "pdf"),
     ("1.2.840.10008.5.1.4.1.1.104.2", "text"),
@@ -87,6 +96,10 @@ class _Series:
     """Whether a window was looked for, also when the pixels gave none."""
     seen: set[str] = field(default_factory=set)
     """Instances of the series' document, also those whose header must be read by itself."""
+    look_again: float = 0.0
+    """When it is worth asking again for a document that was not kept, on the monotonic clock."""
+    values: dict[DisplayValues, DisplayValues] = field(default_factory=dict)
+    """Each once: what the headers of a series say is mostly the same."""
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     finding: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -99,6 +112,7 @@ class Pictures:
         """`derived` is a folder for files that can be made again."""
         self._retriever = retriever
         self._children = children
+        self._clock = clock
         self._threads = PictureThreads()
         self._rendered = RenderedPictures(clock)
         self._thumbnails = ThumbnailFolder(derived / "thumbnails")
@@ -313,7 +327,7 @@ class Pictures:
             middle = instance
         assert middle.pixels is not None
         number = (max(middle.pixels.frames, 1) + 1) // 2
-        header = self._remembered(instance.series_uid).headers.get(middle.sop_instance_uid)
+        header = await self._header_if_readable(view, middle)
         if header is None:
             middle, number = instance, 1
             header = await self._header(view, instance)
@@ -334,18 +348,23 @@ class Pictures:
         return series
 
     async def _header(self, view: View, instance: StoredInstance) -> PictureHeader:
-        """The instance's header; the first one asked for reads those of the whole series."""
+        """The instance's header. Where the series' document is kept, the first one asked for reads those of the whole
+        series; else each is read by itself, since making that document takes a hundred times as long."""
         series = self._remembered(instance.series_uid)
         known = series.headers.get(instance.sop_instance_uid)
         if known is not None:
             return known
         async with series.reading:
-            if instance.sop_instance_uid not in series.seen:
+            now = self._clock.monotonic()
+            if instance.sop_instance_uid not in series.seen and now >= series.look_again:
+                series.look_again = now + _LOOK_AGAIN_S
                 await self._read_series(view, instance, series)
             known = series.headers.get(instance.sop_instance_uid)
         if known is None:
-            document = await self._document(view, instance)
+            raw = await self._retriever.attributes(view, instance, PICTURE_TAGS)
+            document: Document = orjson.loads(raw)[0]
             known = picture_header(document, (await self._bulk(view, instance, document)).__getitem__)
+            known = replace(known, values=series.values.setdefault(known.values, known.values))
             series.headers[instance.sop_instance_uid] = known
         return known
 
@@ -356,9 +375,11 @@ class Pictures:
             return None
 
     async def _read_series(self, view: View, instance: StoredInstance, series: _Series) -> None:
-        """Headers that need no bulk values, of every instance of the series, in one read."""
-        raw = await self._retriever.metadata(view, instance.study_uid, instance.series_uid)
-        seen, headers = await asyncio.to_thread(_plain_headers, raw)
+        """Headers that need no bulk values, of every instance of the series, in one read of what is kept, if it is."""
+        raw = await self._retriever.metadata_if_ready(view, instance.study_uid, instance.series_uid)
+        if raw is None:
+            return
+        seen, headers = await asyncio.to_thread(_plain_headers, raw, series.values)
         series.headers.update(headers)
         series.seen.update(seen)
 
@@ -373,11 +394,12 @@ class Pictures:
         return {path: await self._retriever.bulk(view, instance, path) for path in bulk_paths(document)}
 
 
-def _plain_headers(raw: bytes) -> tuple[set[str], dict[str, PictureHeader]]:
+def _plain_headers(
+    raw: bytes, values: dict[DisplayValues, DisplayValues]
+) -> tuple[set[str], dict[str, PictureHeader]]:
     """SOP Instance UIDs of a document, and headers by them, those that need bulk values or are broken left out."""
     seen: set[str] = set()
     headers: dict[str, PictureHeader] = {}
-    values: dict[DisplayValues, DisplayValues] = {}
     for document in orjson.loads(raw):
         uids = document.get(_SOP_UID, {}).get("Value")
         if not uids:

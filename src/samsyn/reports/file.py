@@ -27,8 +27,7 @@ from samsyn.reports import people
 from samsyn.reports.apply import Resolved, apply, claims_of
 from samsyn.reports.entries import entry_of, held_entry
 from samsyn.reports.forms.fhir import read_reports
-from samsyn.reports.profiles import profile_of, profile_text
-from samsyn.reports.reading.reader import MessageReader
+from samsyn.reports.profiles import load_profile
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
@@ -55,9 +54,7 @@ class Filing:
         store: Store,
         clock: Clock,
         providers: Iterable[CareProvider] = (),
-        reads_beside: bool = False,
     ) -> None:
-        """`reads_beside`: a child helps to read while many messages are under way; `stop` ends it."""
         self._store = store
         self._clock = clock
         self._units = {
@@ -66,8 +63,6 @@ class Filing:
             for unit in provider.units
         }
         self._profiles: dict[str, Profile] = {}
-        self._texts: dict[str, str] = {}
-        self._reader = MessageReader(self._units, self._texts) if reads_beside else None
         self._under_way = 0
         self.stored = 0
         self.repeated = 0
@@ -77,15 +72,8 @@ class Filing:
     def profile(self, name: str) -> Profile:
         """The named profile; read once. ConfigurationError when there is none: call it for every source at start."""
         if name not in self._profiles:
-            text = profile_text(name)
-            self._profiles[name] = profile_of(name, text).knowing_units(self._units)
-            self._texts[name] = text
+            self._profiles[name] = load_profile(name).knowing_units(self._units)
         return self._profiles[name]
-
-    async def stop(self) -> None:
-        """No more messages come."""
-        if self._reader is not None:
-            await self._reader.stop()
 
     async def file_message(
         self, sender: Sender, profile: str, raw: bytes, session_id: str = "", header: Header | None = None
@@ -134,10 +122,6 @@ class Filing:
     async def _read(self, sender: Sender, profile: str, raw: bytes) -> Interpretation:
         dialect = self.profile(profile)
         if len(raw) < _SMALL_BYTES:
-            if self._reader is not None and self._under_way >= limits.READING_FROM:
-                found = await self._reader.meaning(profile, sender, raw)
-                if found is not None:
-                    return found
             return read_message(raw, dialect, sender)
         return await asyncio.to_thread(read_message, raw, dialect, sender)
 

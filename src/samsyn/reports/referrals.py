@@ -186,10 +186,11 @@ def _tell(
     persons = _persons(transaction, patient_key)
     own = number or _NO_NUMBER
     around = _around(transaction, persons, placer, number)
+    is_first = not around
     kept = _keep(transaction, around, patient_key, placer, own, told, content, visit, message_key)
+    if is_first and not kept.is_order:
+        return  # a report whose referral nobody has told of: without an event there is no row either
     rows = _rows(transaction, persons, placer, number)
-    if not around and not rows and not kept.is_order:
-        return  # a report whose referral nobody has told of
     around = sorted((*around, kept), key=lambda each: (each.patient_key, each.event_key))
     if number is None:
         for each in sorted({event.number for event in around} - {_NO_NUMBER}):
@@ -375,24 +376,20 @@ def _rows(
     transaction: Transaction, persons: list[int], placer: str, number: Number | None
 ) -> list[dict[str, Any]]:
     """The rows of the accession number and the one of the placer number without any."""
-    with_number, under = (
-        f"{_ROWS} AND accession_issuer = ? AND accession = ?",
-        f"{_ROWS} AND placer_id = ? AND accession = ''",
-    )
     rows: list[tuple[Any, ...]] = []
     for person in persons:
         if transaction.is_bare(person, "referral"):
             continue
         if number is None:
-            rows += transaction.all(under, person, placer, of=())
+            rows += transaction.all(_ROWS_UNDER, person, placer, of=())
         else:
-            rows += transaction.all(
-                f"{with_number} UNION ALL {under}", person, *number, person, placer, of=()
-            )
+            rows += transaction.all(_ROWS_AROUND, person, *number, person, placer, of=())
     return [_row(row) for row in rows]
 
 
 _ROWS = f"SELECT {', '.join(_COLUMNS)} FROM referral WHERE patient_key = ?"  # noqa: S608 - constants
+_ROWS_UNDER = f"{_ROWS} AND placer_id = ? AND accession = ''"
+_ROWS_AROUND = f"{_ROWS} AND accession_issuer = ? AND accession = ? UNION ALL {_ROWS_UNDER}"
 
 
 def _row(row: tuple[Any, ...]) -> dict[str, Any]:

@@ -23,6 +23,8 @@ class MetadataInPieces:
         self._executor = executor
         self._still_shown = still_shown
         commas_and_brackets = len(documents) + 1
+        self.made_of = tuple(each.made_of for each in documents)
+        """`documents.identity_of` the instances of each series."""
         self.length = sum(each.length_with(base) for each in documents) + commas_and_brackets
 
     async def pieces(self) -> AsyncIterator[Sequence[bytes | memoryview]]:

@@ -29,6 +29,7 @@ from samsyn.retrieve.metadata_pieces import MetadataInPieces
 from samsyn.store.checksum import Check, is_whole, reads_whole
 from samsyn.store.documents import BASE_MARK as BASE_MARK
 from samsyn.store.documents import Documents
+from samsyn.store.documents import identity_of as identity_of
 from samsyn.store.index import (
     amendment_rows,
     identity_rows,
@@ -49,6 +50,8 @@ AT_ONCE_BYTES: Final = 2 * limits.MIB
 
 Given: TypeAlias = memoryview | DamagedData | LimitExceeded | NotFound
 """A data set, or why there is none."""
+KeptSeries: TypeAlias = tuple[str, int, int]
+"""Series UID, its key, number of its instances: of what the kept metadata are."""
 _TAG = re.compile("[0-9A-F]{8}")
 
 
@@ -385,48 +388,60 @@ class Retriever:
             return document
         return await asyncio.to_thread(masked, document)
 
-    async def metadata_compressed(
-        self, view: View, study_uid: str, series_uid: str, base: str
-    ) -> bytes | None:
-        """What `metadata` gives with `base` for BASE_MARK, in gzip, where that is kept ready: of one series of which
-        this reader sees everything as it is. None = it is not."""
-        counts = await self._shown_as_kept(view, study_uid, series_uid)
-        if len(counts) != 1:
+    def series_as_kept(self, view: View, study_uid: str, series_uid: str) -> tuple[KeptSeries, ...]:
+        """The series of which this reader is to see the kept metadata as they are: those of the study, or the one;
+        nothing when `metadata` has to look at each instance. NotFound as `instances`, which is not asked."""
+        item = self.item_of(view, study_uid)
+        every = self._store.recall(instance_rows.series_of_study, study_uid)
+        found = tuple(each for each in every if series_uid in ("", each[0]))
+        if not found:
+            raise NotFound
+        if self.amendments_of(view, study_uid) or self._rejected(view, item, study_uid):
+            return ()
+        if not sees_protected(view.subject) and self._store.peek(
+            partial(_is_protected, key=item.patient_key)
+        ):
+            return ()
+        return found
+
+    async def metadata_if_ready(self, view: View, study_uid: str, series_uid: str) -> bytes | None:
+        """What `metadata` gives of a series when that takes no more than reading it; None = it must be made first."""
+        count = len(await self.instances(view, study_uid, series_uid))
+        if self._rejected(view, self.item_of(view, study_uid), study_uid):
             return None
-        [(uid, count)] = counts.items()
-        key = self._store.peek(lambda connection: instance_rows.series_key(connection, uid))
-        return await self._documents.compressed(uid, key, count, base)
+        key = self._store.peek(partial(instance_rows.series_key, series_uid=series_uid))
+        if not await self._documents.is_kept(key, count):
+            return None
+        return await self.metadata(view, study_uid, series_uid)
+
+    async def attributes(self, view: View, instance: StoredInstance, wanted: frozenset[int]) -> bytes:
+        """DICOM JSON array of one instance as it was sent, with these attributes alone: none that is corrected or
+        that names the person. NotFound as `check`."""
+        await self._still_checked(view, instance)
+        return b"[" + await self._documents.attributes(instance, wanted) + b"]"
 
     async def metadata_kept(
-        self, view: View, study_uid: str, series_uid: str, base: str
+        self, view: View, study_uid: str, series: Sequence[KeptSeries], base: str
     ) -> MetadataInPieces | None:
-        """What `metadata` gives with `base` for BASE_MARK, from where it is kept, when this reader sees everything of
-        the study or series as it is. None = it is not kept so. `pieces` ends within limits.VIEW_SECONDS of a block."""
-        counts = await self._shown_as_kept(view, study_uid, series_uid)
+        """What `metadata` gives of what `series_as_kept` has just told, with `base` for BASE_MARK, from where it lies.
+        None = it is not kept. `pieces` ends within limits.VIEW_SECONDS of a block."""
+        self.item_of(view, study_uid)
         documents: list[Marked] = []
-        for uid, count in counts.items():
-            key = self._store.peek(partial(instance_rows.series_key, series_uid=uid))
-            document = await self._documents.kept(uid, key, count)
+        for each in series:
+            document = await self._documents.kept(*each)
             if document is None:
                 return None
             documents.append(document)
-        if not documents:
-            return None
         return MetadataInPieces(
             documents, base.encode(), self._documents.executor, partial(self._still_shown, view, study_uid)
         )
 
-    async def _shown_as_kept(self, view: View, study_uid: str, series_uid: str) -> dict[str, int]:
-        """Instances of each series, when this reader is to see their documents as they are; else nothing."""
-        instances = await self.instances(view, study_uid, series_uid)
-        item = self.item_of(view, study_uid)
-        if self.amendments_of(view, study_uid) or self._rejected(view, item, study_uid):
-            return {}
-        if not sees_protected(view.subject) and self._store.peek(
-            partial(_is_protected, key=item.patient_key)
-        ):
-            return {}
-        return Counter(instance.series_uid for instance in instances)
+    async def metadata_compressed(
+        self, view: View, study_uid: str, series: KeptSeries, base: str
+    ) -> bytes | None:
+        """What `metadata_kept` gives of one series, in gzip, where that is kept ready. None = it is not."""
+        self.item_of(view, study_uid)
+        return await self._documents.compressed(*series, base)
 
     async def _metadata(self, view: View, study_uid: str, series_uid: str, sop_instance_uid: str) -> bytes:
         instances = await self.instances(view, study_uid, series_uid, sop_instance_uid)

@@ -6,9 +6,9 @@ believed until a record of the same turn changes what it rests on; then it is as
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from samsyn.model.value import value
 from samsyn.store.index import operations
 from samsyn.store.index.alike import Alike
 from samsyn.store.index.operations import Operation
@@ -23,7 +23,7 @@ class DecideAnew(Exception):
     """Something can not be undone alone: the turn is undone, and decided again one record after the other."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ahead:
     """A question that a decision is going to ask. It has exactly one row, whatever the tables hold."""
 
@@ -107,6 +107,8 @@ class Batch:
 
     def make_alike(self) -> None:
         """Makes what waits for others of its kind. DecideAnew: one broke a rule."""
+        if not self.alike.touched:
+            return
         try:
             self.alike.make()
         except RuleBroken as problem:

@@ -9,20 +9,25 @@ import contextlib
 import gzip
 import hashlib
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from samsyn import limits
 from samsyn.clock import Clock
 from samsyn.dicom.json import to_dicom_json
+from samsyn.dicom.transfer_syntaxes import find
 from samsyn.errors import DamagedData
 from samsyn.model.imaging import StoredInstance
 from samsyn.store import large, marked
 from samsyn.store.block_sums import BlockSums
 from samsyn.store.checksum import is_whole
 from samsyn.store.index import instance_rows
+from samsyn.store.making_way import making_way
 from samsyn.store.store import Store
 
 BASE_MARK: Final = "samsyn-base:"
@@ -31,6 +36,10 @@ BASE_MARK: Final = "samsyn-base:"
 _MARK: Final = BASE_MARK.encode()
 _GZIP_LEVEL: Final = 3
 """Attributes of slices repeat themselves: higher levels take thrice the time and save a tenth more."""
+_SHORT_HEADER_BYTES: Final = 16 * limits.KIB
+"""What is walked on the event loop: a tenth of a millisecond for a slice. Many frames have longer headers."""
+_IN_ONE_STEP: Final = 4
+"""Instances that become JSON before what is asked of the server is looked at again: some milliseconds."""
 
 
 def bulk_prefix(instance: StoredInstance) -> str:
@@ -39,6 +48,14 @@ def bulk_prefix(instance: StoredInstance) -> str:
         f"{BASE_MARK}/studies/{instance.study_uid}/series/{instance.series_uid}"
         f"/instances/{instance.sop_instance_uid}/bulkdata"
     )
+
+
+def identity_of(instances: Iterable[StoredInstance]) -> bytes:
+    """16 bytes that tell these very objects in this order from all others."""
+    digest = hashlib.blake2b(digest_size=16)
+    for instance in instances:
+        digest.update(instance.sha256)
+    return digest.digest()
 
 
 class Documents:
@@ -57,8 +74,9 @@ class Documents:
     def _path(self, series_key: int, count: int) -> Path:
         return self._folder / f"{series_key % 256:02x}" / f"{series_key}-{count}.marked"
 
-    async def series(self, series_uid: str, series_key: int, count: int) -> bytes:
-        """The document of a series with `count` instances; made now when it is not there yet."""
+    async def series(self, series_uid: str, series_key: int, count: int, *, can_wait: bool = False) -> bytes:
+        """The document of a series with `count` instances; made now when it is not there yet. `can_wait`: for nobody
+        who asks, so what is asked of the server goes before."""
         path = self._path(series_key, count)
         loop = asyncio.get_running_loop()
         with contextlib.suppress(FileNotFoundError, DamagedData):
@@ -66,14 +84,19 @@ class Documents:
         instances = await self._store.read(
             lambda connection: instance_rows.instances_of_series(connection, series_uid)
         )
-        document = await loop.run_in_executor(self.executor, self._make, instances)
+        if can_wait:
+            steps = (partial(self._make, some) for some in _in_steps(instances))
+            document = b",".join([made async for made in making_way(self.executor, steps)])
+        else:
+            document = await loop.run_in_executor(self.executor, self._make, instances)
         if len(instances) == count:
-            await loop.run_in_executor(self.executor, _write, path, marked.with_table(document, _MARK))
+            whole = marked.with_table(document, _MARK, identity_of(instances))
+            await loop.run_in_executor(self.executor, _write, path, whole)
         return document
 
     async def kept(self, series_uid: str, series_key: int, count: int) -> marked.Marked | None:
-        """The document of `series` as it lies on disk, to be sent from there; made now when it is not there yet. None:
-        it can not be kept."""
+        """The document of `series` as it lies on disk, to be sent from there, with what it was `made_of`; made now
+        when it is not there yet. None: it can not be kept."""
         path = self._path(series_key, count)
         loop = asyncio.get_running_loop()
         for _ in range(2):
@@ -110,17 +133,33 @@ class Documents:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.executor, self._make, [instance])
 
+    async def attributes(self, instance: StoredInstance, wanted: frozenset[int]) -> bytes:
+        """The DICOM JSON object of one instance with these attributes alone (see to_dicom_json). What stands before
+        the pixels is read at once where it is short and in memory, else the whole by a thread."""
+        place, pixels, syntax = instance.location, instance.pixels, find(instance.transfer_syntax_uid)
+        is_plain = syntax is not None and not syntax.deflated
+        if is_plain and pixels is not None and 0 < pixels.offset <= min(_SHORT_HEADER_BYTES, place.length):
+            with contextlib.suppress(DamagedData):
+                head = self._store.body_at_hand(replace(place, length=pixels.offset))
+                if head is not None:
+                    return to_dicom_json(head, instance.transfer_syntax_uid, bulk_prefix(instance), wanted)
+        return await asyncio.to_thread(self._json, instance, wanted)
+
+    async def is_kept(self, series_key: int, count: int) -> bool:
+        """Whether `series` finds its document, and does not have to make it."""
+        return await asyncio.to_thread(self._path(series_key, count).exists)
+
     def _make(self, instances: list[StoredInstance]) -> bytes:
         return b",".join(self._json(instance) for instance in instances)
 
-    def _json(self, instance: StoredInstance) -> bytes:
+    def _json(self, instance: StoredInstance, wanted: frozenset[int] | None = None) -> bytes:
         if large.is_large(instance):
-            return large.metadata(self._store, instance, bulk_prefix(instance))
+            return large.metadata(self._store, instance, bulk_prefix(instance), wanted)
         place = instance.location
         data = self._store.body(place.segment, place.offset, place.length)
         if not is_whole(data, instance):
             raise DamagedData(f"instance {instance.sop_instance_uid}")
-        return to_dicom_json(data, instance.transfer_syntax_uid, bulk_prefix(instance))
+        return to_dicom_json(data, instance.transfer_syntax_uid, bulk_prefix(instance), wanted)
 
     async def prepare(self, series_uid: str, quiet_s: float) -> float | None:
         """Makes the document of a series that has been quiet, and what its frames are checked by; otherwise
@@ -132,7 +171,7 @@ class Documents:
         age = (self._clock.now() - datetime.fromisoformat(last)).total_seconds() if last else quiet_s
         if age < quiet_s:
             return quiet_s - age
-        await self.series(series_uid, series_key, count)
+        await self.series(series_uid, series_key, count, can_wait=True)
         for base in self._bases:
             await self.compressed(series_uid, series_key, count, base)
         await self._sum_up(series_uid)
@@ -149,6 +188,11 @@ class Documents:
             if has_frames and self._store.reads_at_once(instance):
                 with contextlib.suppress(DamagedData):  # whoever reads it is told
                     await loop.run_in_executor(self.executor, self.sums.of, instance)
+
+
+def _in_steps(instances: Sequence[StoredInstance]) -> Iterator[list[StoredInstance]]:
+    for first in range(0, len(instances), _IN_ONE_STEP):
+        yield list(instances[first : first + _IN_ONE_STEP])
 
 
 def _packed(document: bytes, base: str) -> bytes:

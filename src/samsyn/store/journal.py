@@ -18,6 +18,7 @@ from pathlib import Path
 
 from samsyn import limits
 from samsyn.errors import DamagedData, OutOfResources, StoreFailed
+from samsyn.model.value import value
 from samsyn.store import records
 from samsyn.store.cut_off import SUFFIX
 from samsyn.store.direct_file import DirectFile, block_border
@@ -37,7 +38,7 @@ _LOOK_AHEAD_BYTES = 64 * limits.MIB
 _LOOK_AHEAD_RECORDS = 100_000
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Position:
     """A place between two records."""
 

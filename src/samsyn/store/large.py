@@ -41,11 +41,13 @@ def is_large(instance: StoredInstance) -> bool:
     return instance.location.length > limits.STREAMED_ABOVE_BYTES and not (syntax and syntax.deflated)
 
 
-def metadata(store: Store, instance: StoredInstance, bulk_prefix: str) -> bytes:
-    """The DICOM JSON object of a large data set."""
+def metadata(
+    store: Store, instance: StoredInstance, bulk_prefix: str, wanted: frozenset[int] | None = None
+) -> bytes:
+    """The DICOM JSON object of a large data set, `wanted` as in to_dicom_json."""
     with blank(instance.location.length) as pages, memoryview(pages) as outline:
         Outline(_reading(store, instance), outline, instance.transfer_syntax_uid)
-        return to_dicom_json(outline, instance.transfer_syntax_uid, bulk_prefix)
+        return to_dicom_json(outline, instance.transfer_syntax_uid, bulk_prefix, wanted)
 
 
 def leaving(store: Store, instance: StoredInstance, corrections: Sequence[Amendment]) -> Leaving:

@@ -1,7 +1,8 @@
 """Documents on disk with a table of their marks, places where a text is put in that whoever asks brings along.
 
 A document leaves for any address without being looked through or copied: what lies between the marks is sent as it was
-read, window by window. On disk: `document | offset of each mark (8 bytes each) | _TAIL`.
+read, window by window. On disk: `document | offset of each mark (8 bytes each) | _TAIL`, in which lies what tells the
+things that it was made of from all others.
 """
 
 import asyncio
@@ -20,9 +21,9 @@ from samsyn import limits
 from samsyn.errors import DamagedData
 from samsyn.store.open_files import at_hand
 
-_TAIL: Final = struct.Struct("<QQ8s")
-"""Bytes of the document, number of marks, _MAGIC."""
-_MAGIC: Final = b"SMARKED1"
+_TAIL: Final = struct.Struct("<QQ16s8s")
+"""Bytes of the document, number of marks, what it was made of, _MAGIC."""
+_MAGIC: Final = b"SMARKED2"
 WINDOW_BYTES: Final = 512 * limits.KIB
 """Read and handed on at once: a tenth of a millisecond, so others of the loop hardly wait."""
 
@@ -36,6 +37,8 @@ class Marked:
     length: int
     """Bytes of the document with its marks."""
     offsets: "array[int]"
+    made_of: bytes
+    """As `with_table` was told."""
     identity: tuple[int, int, int]
 
     def length_with(self, text: bytes) -> int:
@@ -91,13 +94,13 @@ class Marked:
         return pieces
 
 
-def with_table(document: bytes, mark: bytes) -> bytes:
-    """The document as it is written to disk."""
+def with_table(document: bytes, mark: bytes, made_of: bytes) -> bytes:
+    """The document as it is written to disk; `made_of`: 16 bytes that tell what it was made of from all else."""
     offsets, found = array("Q"), document.find(mark)
     while found >= 0:
         offsets.append(found)
         found = document.find(mark, found + len(mark))
-    tail = _TAIL.pack(len(document), len(offsets), _MAGIC)
+    tail = _TAIL.pack(len(document), len(offsets), made_of, _MAGIC)
     return b"".join((document, _as_little(offsets).tobytes(), tail))
 
 
@@ -122,11 +125,11 @@ def read(path: Path) -> bytes:
 def _looked_up(descriptor: int, path: Path, mark: bytes) -> Marked:
     identity = _identity(descriptor)
     size = identity[1]
-    length, count, magic = _TAIL.unpack(_read(descriptor, max(size - _TAIL.size, 0), _TAIL.size))
+    length, count, made_of, magic = _TAIL.unpack(_read(descriptor, max(size - _TAIL.size, 0), _TAIL.size))
     if magic != _MAGIC or length + count * 8 + _TAIL.size != size:
         raise DamagedData(f"{path.name} has no table")
     offsets = array("Q", _read(descriptor, length, count * 8))
-    return Marked(path, mark, length, _as_little(offsets), identity)
+    return Marked(path, mark, length, _as_little(offsets), made_of, identity)
 
 
 def _read(descriptor: int, offset: int, length: int) -> bytes:

@@ -24,8 +24,9 @@ from samsyn.store.objects.manifest import FrameTable
 from samsyn.store.objects.port import Objects
 from samsyn.store.places import OwnJournal, open_places
 from samsyn.store.spool import Spool, SpooledBody
+from samsyn.store.submitted import Body, Committed
 from samsyn.store.transaction import Transaction
-from samsyn.store.writer import Body, Committed, Writer
+from samsyn.store.writer import Writer
 
 T = TypeVar("T")
 Of = TypeVarTuple("Of")

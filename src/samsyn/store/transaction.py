@@ -39,6 +39,8 @@ class Transaction:
         """Statements that changes of this record wait for, in order."""
         self._added: set[tuple[str, Any]] = set()
         """(table, person) of the rows that this record added or gave to somebody."""
+        self.alone: set[int] = set()
+        """Keys of persons of whom a room has just seen that they are linked to nobody; forgotten with any link."""
         self._keys = keys
         self._taken: list[tuple[str, int]] = []
         self._place = (segment, offset, length)
@@ -79,7 +81,8 @@ class Transaction:
     def is_bare(self, key: int, *tables: str) -> bool:
         """Whether this very record made the person of the key, and has not added anything of his to these tables: then
         there is nothing to be asked for."""
-        return ("patient", key) in self._added and not any((table, key) in self._added for table in tables)
+        added = self._added
+        return ("patient", key) in added and added.isdisjoint([(table, key) for table in tables])
 
     def next_key(self, table: str) -> int:
         """A fresh key of a keyed table."""
@@ -184,6 +187,8 @@ class Transaction:
         changed = operation[-1]
         if "patient_key" in changed:
             self._added.add((operation[1], changed["patient_key"]))
+        if "merged_into" in changed:
+            self.alone.clear()
         waits_for = self._alike.takes(operation, self._place)
         if waits_for:
             self._own_alike.append(waits_for)
@@ -196,6 +201,8 @@ class Transaction:
         if self._waiting is not None:
             self._apply_waiting()
         elif of is not None and self._alike.touched.isdisjoint(of):
+            return
+        if not self._alike.touched:
             return
         own = self._alike.take_back(self._own_alike)
         self._own_alike.clear()

@@ -6,15 +6,14 @@ changes and nothing else. Who comes alone may do the same on his own thread inst
 """
 
 import asyncio
-import contextlib
 import logging
 import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, TypeVar
 
 from samsyn import limits
 from samsyn.clock import Clock
@@ -36,12 +35,12 @@ from samsyn.store.journal import Position
 from samsyn.store.journal_port import AnyJournal, NumberTaken
 from samsyn.store.records import FRAME, encode_frame, encode_header
 from samsyn.store.spool import SpooledBody
+from samsyn.store.submitted import Body, Committed, Submitted, fulfil, tell
 from samsyn.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Body = bytes | bytearray | memoryview
 
 _STOP: Final = None
 _IDLE_S: Final = 0.25
@@ -58,31 +57,13 @@ _QUICK_S: Final = 0.001
 """Write and sync of a disk that the event loop may wait for itself; slower, the wait is worth more than two changes of
 thread, and other doors would notice it."""
 _SMOOTHED_OVER: Final = 8
+_LEFT_OPEN_S: Final = 0.005
+"""For so long at the most is the index behind what was answered at once, while nobody asks it: some ten records share
+its commit."""
 _UNKNOWN_S: Final = 0.01
 """What a write and a sync are taken to last before any was measured: a dozen quick ones show the contrary."""
 _NUMBERS_TRIED: Final = 8
 """Segments' numbers that may be taken in a row: each is what a node left that was lost in the middle of a put."""
-
-
-@dataclass(frozen=True, slots=True)
-class Committed(Generic[T]):
-    """What a decision answered, with the proof that it is durable."""
-
-    receipt: Receipt
-    value: T
-
-
-@dataclass(slots=True)
-class _Item:
-    decide: Callable[[Transaction], Any]
-    body: Body | SpooledBody | None
-    sha256: str
-    checksum: int | None
-    ahead: Ahead | None
-    loop: asyncio.AbstractEventLoop
-    done: Callable[[Any], None] | None
-    """Told the answer on the loop; None = whoever runs the commit takes it."""
-    answer: Committed[Any] | BaseException | None = None
 
 
 class Writer:
@@ -103,19 +84,24 @@ class Writer:
         self._time = ""
         self._in_doubt: tuple[Position, Position] | None = None
         """Begin and end of what the journal got while the index was lost: it counts if the index says so."""
-        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
-        self._coming: dict[asyncio.AbstractEventLoop, list[_Item]] = {}
+        self._queue: queue.SimpleQueue[Submitted | None] = queue.SimpleQueue()
+        self._coming: dict[asyncio.AbstractEventLoop, list[Submitted]] = {}
         """What was submitted in this turn of a loop; see `_hand_over`."""
-        self._put_off: _Item | None = None
+        self._put_off: Submitted | None = None
         """Taken from the queue, and the first of the next batch."""
         self._failure: StoreFailed | None = None
         self._at_once = at_once
         self._turn = threading.Lock()
         """Held by whoever touches journal, index and keys: the thread, or the caller whose commit goes at once."""
-        self._left_open: Reached | None = None
-        """What the transaction that is left open has still to note."""
-        self._unsettled: list[Reached | None] = []
-        """One entry while a transaction is left open and the turn is held for it: who takes it out ends both."""
+        self._ending = threading.RLock()
+        """Held by who ends the transaction that a commit has left open, and while the next commit goes on in it."""
+        self._is_open = False
+        """Whether a transaction is left open, and the turn held for it."""
+        self._to_note: Reached | None = None
+        """What that transaction has still to note: it holds records that are durable and acknowledged."""
+        self._is_deciding = False
+        self._has_gone = False
+        """Whether a commit went at once in this turn of the loop."""
         self._is_behind = False
         """Whether the index lacks records of this process, whose transaction it could not end."""
         self._sender, self._in_a_row = "", 0
@@ -161,7 +147,7 @@ class Writer:
         sha256, checksum = await digests(body) if body is not None else ("", None)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Committed[T]] = loop.create_future()
-        self._hand_on(_Item(decide, body, sha256, checksum, ahead, loop, partial(_fulfil, future)))
+        self._hand_on(Submitted(decide, body, sha256, checksum, ahead, loop, partial(fulfil, future)))
         return await future
 
     def submit_soon(
@@ -175,17 +161,18 @@ class Writer:
         """As `submit`, for a body that is hashed in place; `done` is told on the caller's loop what `submit` would
         return or raise, unless this raises. It spares a task, which costs as much as reading a header."""
         self._admit(sender)
-        self._hand_on(_Item(decide, body, *digests_of(body), ahead, asyncio.get_running_loop(), done))
+        self._hand_on(Submitted(decide, body, *digests_of(body), ahead, asyncio.get_running_loop(), done))
 
     def _admit(self, sender: str) -> None:
         if self._failure is not None:
             raise self._failure
+        self.settle()
         if self._queue.qsize() + len(self._coming.get(asyncio.get_running_loop(), ())) >= limits.COMMIT_QUEUE:
             raise OutOfResources("COMMIT_QUEUE: too many records wait for the disk")
         self._in_a_row = self._in_a_row + 1 if sender == self._sender else 0
         self._sender = sender
 
-    def _hand_on(self, item: _Item) -> None:
+    def _hand_on(self, item: Submitted) -> None:
         """Lets the thread have it with whatever else comes in this turn of the loop: woken by the first, it would take
         the interpreter from the others for a turn of one. Who comes alone does not wait; order is kept."""
         coming = self._coming.get(item.loop)
@@ -217,7 +204,7 @@ class Writer:
             and self._queue.empty()
             and not self._coming
             and self._put_off is None
-            and not self._unsettled
+            and not self._has_gone
         )
 
     def commit_at_once(
@@ -225,48 +212,61 @@ class Writer:
     ) -> Committed[T] | None:
         """As `submit`, while the caller waits, on the thread of an event loop; None: not now, and nothing is done.
 
-        The index's transaction is left open, so that the answer need not wait for it: see `settle`.
+        The index's transaction is left open, so that the answer need not wait for it, and the next ones that come
+        soon go on in it: a commit costs the index as much as the row. See `settle`.
         """
-        self.settle()
-        if not self._turn.acquire(blocking=False):
-            return None
-        self._in_a_row += 1
-        self._left_open = None
         loop = asyncio.get_running_loop()
-        item = _Item(decide, body, *digests_of(body), ahead, loop, None)
-        try:
-            self._commit([item], leaves_open=True)
-        except BaseException:  # the thread of a loop may be interrupted anywhere
-            self._failure = StoreFailed("interrupted")
-            self._undo([], self._failure)
-            self._turn.release()
-            raise
-        self._unsettled.append(self._left_open)
-        loop.call_soon(self.settle)
+        with self._ending:
+            goes_on = self._is_open
+            if not goes_on and not self._turn.acquire(blocking=False):
+                return None
+            self._in_a_row += 1
+            item = Submitted(decide, body, *digests_of(body), ahead, loop, None)
+            self._is_deciding = True
+            try:
+                self._commit([item], leaves_open=True)
+            except BaseException:  # the thread of a loop may be interrupted anywhere
+                self._failure = StoreFailed("interrupted")
+                self._undo([], self._failure)
+                self._is_open = False
+                self._turn.release()
+                raise
+            finally:
+                self._is_deciding = False
+            self._is_open = True
+        self._has_gone = True
+        loop.call_soon(self._may_go)
+        if not goes_on:
+            loop.call_later(_LEFT_OPEN_S, self.settle)
         if isinstance(item.answer, Committed):
             return item.answer
         assert item.answer is not None
         raise item.answer
 
-    def settle(self) -> None:
-        """Ends the transaction that a commit has left open: before anybody asks the index on the thread of the loop,
-        and at the latest when the loop comes to its next callback. Nothing to do otherwise.
+    def _may_go(self) -> None:
+        self._has_gone = False
 
-        The record is durable and acknowledged by then. If the index can not take it now, it is behind the journal, and
-        is brought up before the next decision as it would be at a start.
+    def settle(self) -> None:
+        """Ends the transaction that commits have left open: before anybody asks the index or submits to the thread, and
+        at the latest after _LEFT_OPEN_S. Nothing to do otherwise.
+
+        The records are durable and acknowledged by then. If the index can not take them now, it is behind the journal,
+        and is brought up before the next decision as it would be at a start.
         """
-        if not self._unsettled:
+        if not self._is_open:
             return
-        with contextlib.suppress(IndexError):  # another thread was faster
-            reached = self._unsettled.pop()
+        with self._ending:
+            if not self._is_open or self._is_deciding:
+                return  # another thread was faster; or a decision asks, which sees the state before
             try:
                 if self._index.in_transaction:
-                    self._kind.commit(self._index, reached)
+                    self._kind.commit(self._index, self._to_note)
+                self._to_note = None
             except IndexFault as problem:
                 log.warning("index-behind", extra={"error": type(problem).__name__})
-                self._is_behind = True
                 self._undo([], StoreFailed(str(problem)))
             finally:
+                self._is_open = False
                 self.turns += 1  # whoever looked while another thread was at this has seen the state before
                 self._turn.release()
 
@@ -293,11 +293,11 @@ class Writer:
                     self._failure = StoreFailed(str(problem))
                     for item in batch:
                         item.answer = self._failure
-            self._answer(batch)
+            tell(batch)
             if self._stopping:
                 return
 
-    def _next(self) -> _Item | None:
+    def _next(self) -> Submitted | None:
         """The next item or the stop sign; while there is none, the journal's next pages are prepared."""
         if self._put_off is not None:
             item, self._put_off = self._put_off, None
@@ -320,7 +320,7 @@ class Writer:
         except OSError as problem:  # the disk does not even tell how much room it has
             self._failure = StoreFailed(f"journal: {problem.strerror}")
 
-    def _gather(self, batch: list[_Item]) -> None:
+    def _gather(self, batch: list[Submitted]) -> None:
         """Adds what waits, when the index is this node's: whatever came while others had it shares the sync. A spooled
         body is a batch of its own."""
         if isinstance(batch[0].body, SpooledBody):
@@ -345,7 +345,7 @@ class Writer:
             batch.append(item)
             size += len(item.body or b"")
 
-    def _commit(self, batch: list[_Item], leaves_open: bool = False) -> None:
+    def _commit(self, batch: list[Submitted], leaves_open: bool = False) -> None:
         if self._failure is not None:
             for item in batch:
                 item.answer = self._failure
@@ -362,7 +362,7 @@ class Writer:
                 together, waits = None, False
         log.warning("store-failed", extra={"error": "NumberTaken"})
 
-    def _attempt(self, batch: list[_Item], turn: Batch, leaves_open: bool) -> None:
+    def _attempt(self, batch: list[Submitted], turn: Batch, leaves_open: bool) -> None:
         """Decides and writes the batch; every item has its answer then. `leaves_open`: the index's transaction is not
         ended, and nothing is added to the batch. NumberTaken, DecideAnew: nothing was written, and all is to be decided
         anew, for the latter with a turn in which nothing waits."""
@@ -387,7 +387,7 @@ class Writer:
                 reached = Reached(place, self._sequence, self._keys, self._time)
                 self.commits += 1
             if leaves_open:
-                self._left_open = reached
+                self._to_note = reached or self._to_note
             else:
                 self._kind.commit(self._index, reached)
             if reached is not None:
@@ -428,8 +428,9 @@ class Writer:
         self._is_behind = False
 
     def _begin(self) -> None:
-        """Opens the transaction, from where all nodes together have come to."""
-        self._reached = self._kind.begin(self._index, self._reached)
+        """Opens the transaction, from where all nodes together have come to, unless one is left open."""
+        if not self._index.in_transaction:
+            self._reached = self._kind.begin(self._index, self._reached)
         self._sequence = self._reached.sequence
         self._keys = dict(self._reached.keys)
         if self._in_doubt is not None:
@@ -438,7 +439,7 @@ class Writer:
                 self._journal.take_back(begins)
             self._in_doubt = None
 
-    def _after_loss(self, batch: list[_Item], problem: IndexAway, before: Position) -> None:
+    def _after_loss(self, batch: list[Submitted], problem: IndexAway, before: Position) -> None:
         """The database went away. What the journal has got of the batch was acknowledged to nobody yet; whether it
         counts, the index says when it is back: for a while that is waited for, then it is left to the next batch."""
         log.warning("index-away", extra={"error": str(problem)})
@@ -476,16 +477,18 @@ class Writer:
         self._failure = StoreFailed(str(problem))
         return self._failure
 
-    def _undo(self, batch: list[_Item], refusal: SamsynError) -> None:
+    def _undo(self, batch: list[Submitted], refusal: SamsynError) -> None:
         try:
             if self._index.in_transaction:
                 self._index.execute("ROLLBACK")
         except IndexAway:
             pass  # then there is nothing left to undo
+        self._is_behind = self._is_behind or self._to_note is not None
+        self._to_note = None
         for item in batch:
             item.answer = refusal
 
-    def _refuse_when_full(self, batch: list[_Item]) -> None:
+    def _refuse_when_full(self, batch: list[Submitted]) -> None:
         """Bodies need the reserve untouched; small records (audit, registers) may use it."""
         if any(item.body is not None for item in batch):
             # A spooled body has its place on the disk already.
@@ -495,7 +498,7 @@ class Writer:
                     if item.body is not None:
                         item.answer = OutOfResources("DISK_RESERVE_BYTES: the disk is nearly full")
 
-    def _decide_all(self, items: list[_Item], batch: Batch) -> tuple[list[Body | SpooledBody], int]:
+    def _decide_all(self, items: list[Submitted], batch: Batch) -> tuple[list[Body | SpooledBody], int]:
         """The parts to be written and where they end; every row is in the index then."""
         try:
             batch.foresee(item.ahead for item in items if item.ahead is not None and item.answer is None)
@@ -509,23 +512,25 @@ class Writer:
             raise
         return parts, end
 
-    def _decide_each(self, items: list[_Item], batch: Batch) -> tuple[list[Body | SpooledBody], int]:
+    def _decide_each(self, items: list[Submitted], batch: Batch) -> tuple[list[Body | SpooledBody], int]:
         parts: list[Body | SpooledBody] = []
-        segment, end = self._journal.end.segment, self._journal.end.offset
+        place = self._journal.end
+        segment, end = place.segment, place.offset
         self._time = max(self._clock.now().isoformat(), self._reached.time)
         for item in items:
             if item.answer is not None:
                 continue
             body_length = len(item.body) if item.body is not None else 0
-            begins = Position(segment, end)
+            begins_in, begins_at = segment, end
             if isinstance(item.body, SpooledBody):
-                begins = self._journal.large_begins
+                large = self._journal.large_begins
+                begins_in, begins_at = large.segment, large.offset
             transaction = Transaction(
                 batch,
                 self._keys,
                 self._time,
-                begins.segment,
-                begins.offset + FRAME.size,
+                begins_in,
+                begins_at + FRAME.size,
                 body_length,
                 item.sha256,
                 item.checksum,
@@ -552,7 +557,7 @@ class Writer:
             item.answer = Committed(receipt, value)
         return parts, end
 
-    def _header(self, item: _Item, transaction: Transaction) -> bytes | None:
+    def _header(self, item: Submitted, transaction: Transaction) -> bytes | None:
         """The record's header, None when nothing was changed. What can not be encoded is refused here."""
         if not transaction.operations:
             return None
@@ -563,7 +568,7 @@ class Writer:
         return header
 
     def _append(
-        self, item: _Item, transaction: Transaction, header: bytes, parts: list[Body | SpooledBody]
+        self, item: Submitted, transaction: Transaction, header: bytes, parts: list[Body | SpooledBody]
     ) -> int:
         """Adds the record to what is to be written; its length."""
         self._sequence += 1
@@ -571,30 +576,3 @@ class Writer:
         frame = encode_frame(header, len(body))
         parts += (frame, body, header) if body else (frame, header)
         return len(frame) + len(body) + len(header)
-
-    @staticmethod
-    def _answer(batch: list[_Item]) -> None:
-        by_loop: dict[asyncio.AbstractEventLoop, list[_Item]] = {}
-        for item in batch:
-            by_loop.setdefault(item.loop, []).append(item)
-        for loop, items in by_loop.items():
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(_resolve, items)
-
-
-def _resolve(items: list[_Item]) -> None:
-    for item in items:
-        if item.done is not None:
-            try:
-                item.done(item.answer)
-            except Exception:  # the others are told all the same
-                log.exception("answer failed")
-
-
-def _fulfil(future: "asyncio.Future[Committed[Any]]", answer: Committed[Any] | BaseException) -> None:
-    if future.done():
-        return
-    if isinstance(answer, Committed):
-        future.set_result(answer)
-    else:
-        future.set_exception(answer)

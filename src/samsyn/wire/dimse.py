@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from samsyn.errors import BadInput
+from samsyn.model.value import value
 from samsyn.wire.command_set import (
     NO_DATA_SET,
     Element,
@@ -53,7 +54,7 @@ class EchoResponse:
     error_comment: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StoreRequest:
     """C-STORE-RQ (PS3.7 9.3.1.1)."""
 
@@ -65,7 +66,7 @@ class StoreRequest:
     move_originator_message_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StoreResponse:
     """C-STORE-RSP (PS3.7 9.3.1.2)."""
 
@@ -331,12 +332,18 @@ def encode_command(command: Command, has_data: bool) -> bytes:
         if uid:
             before, between = _around_message_id(command.sop_class_uid, command.status, len(uid))
             return b"".join((before, encode_u16(command.message_id), between, uid))
+    if isinstance(command, StoreRequest) and command.sop_instance_uid:
+        return _store_request(command, has_data)
     if isinstance(command, UnknownRequest):
         raise BadInput("a request of unknown kind can not be written")
     if isinstance(command, UnknownResponse):
         number, fields = command.command_field | RESPONSE_BIT, (_CLASS, *_ANSWER)
     else:
         number, fields = _MESSAGES[type(command)]
+    return _encoded(command, number, fields, has_data)
+
+
+def _encoded(command: Command, number: int, fields: tuple[_Field, ...], has_data: bool) -> bytes:
     elements = {
         int(Element.COMMAND_FIELD): encode_u16(number),
         int(Element.DATA_SET_TYPE): encode_data_set_type(has_data),
@@ -368,9 +375,40 @@ def _around_message_id(sop_class_uid: str, status: int, uid_bytes: int) -> tuple
     return whole[:place], whole[place + 2 : len(whole) - uid_bytes]
 
 
+def _store_request(command: StoreRequest, has_data: bool) -> bytes:
+    uid = encode_uid(command.sop_instance_uid)
+    before, between, behind = _around_store(
+        command.sop_class_uid,
+        command.priority,
+        command.move_originator_ae,
+        command.move_originator_message_id,
+        len(uid),
+        has_data,
+    )
+    return b"".join((before, encode_u16(command.message_id), between, uid, behind))
+
+
+@lru_cache(maxsize=256)
+def _around_store(
+    sop_class_uid: str,
+    priority: int,
+    originator_ae: str,
+    originator_id: int | None,
+    uid_bytes: int,
+    has_data: bool,
+) -> tuple[bytes, bytes, bytes]:
+    """What stands before the message id of a C-STORE-RQ, between that and its instance, and behind it. A series is
+    sent with the same bytes again and again."""
+    alike = StoreRequest(0, sop_class_uid, "0" * uid_bytes, priority, originator_ae, originator_id)
+    whole = _encoded(alike, *_MESSAGES[StoreRequest], has_data)
+    id_at = value_place(whole, Element.MESSAGE_ID)
+    uid_at = value_place(whole, Element.AFFECTED_SOP_INSTANCE_UID)
+    return whole[:id_at], whole[id_at + 2 : uid_at], whole[uid_at + uid_bytes :]
+
+
 class CommandReader:
-    """`decode_command` for one association: a C-STORE-RQ that is like the one before but for message id and instance
-    is known by comparing its bytes."""
+    """`decode_command` for one association: a C-STORE-RQ, or an answer to one, that is like the one before but for
+    message id and instance is known by comparing its bytes."""
 
     __slots__ = ("_before", "_behind", "_between", "_id_at", "_known", "_size", "_uid_at", "_uid_ends")
 
@@ -378,7 +416,7 @@ class CommandReader:
         self._size = -1
         self._id_at = self._uid_at = self._uid_ends = 0
         self._before = self._between = self._behind = b""
-        self._known: tuple[StoreRequest, bool] | None = None
+        self._known: tuple[StoreRequest | StoreResponse, bool] | None = None
 
     def decode(self, data: bytearray) -> tuple[Command, bool]:
         """See decode_command."""
@@ -391,10 +429,16 @@ class CommandReader:
             and data[uid_ends:] == self._behind
         ):
             known, has_data = self._known
+            message_id, uid = data[id_at] | data[id_at + 1] << 8, decode_text(data[uid_at:uid_ends])
+            if isinstance(known, StoreResponse):
+                answer = StoreResponse(
+                    message_id, known.status, known.sop_class_uid, uid, known.error_comment
+                )
+                return answer, has_data
             request = StoreRequest(
-                data[id_at] | data[id_at + 1] << 8,
+                message_id,
                 known.sop_class_uid,
-                decode_text(data[uid_at:uid_ends]),
+                uid,
                 known.priority,
                 known.move_originator_ae,
                 known.move_originator_message_id,
@@ -402,11 +446,15 @@ class CommandReader:
             return request, has_data
         command, has_data = decode_command(data)
         if isinstance(command, StoreRequest):
-            self._learn(bytes(data), command, has_data)
+            self._learn(bytes(data), command, has_data, Element.MESSAGE_ID)
+        elif isinstance(command, StoreResponse):
+            self._learn(bytes(data), command, has_data, Element.MESSAGE_ID_RESPONDED)
         return command, has_data
 
-    def _learn(self, data: bytes, command: StoreRequest, has_data: bool) -> None:
-        id_at = value_place(data, Element.MESSAGE_ID)
+    def _learn(
+        self, data: bytes, command: StoreRequest | StoreResponse, has_data: bool, numbered_by: Element
+    ) -> None:
+        id_at = value_place(data, numbered_by)
         uid_at = value_place(data, Element.AFFECTED_SOP_INSTANCE_UID)
         if not 0 < id_at < uid_at:
             return

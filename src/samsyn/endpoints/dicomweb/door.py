@@ -3,9 +3,10 @@
 `DicomwebDoor` is mounted under `/dicomweb` (`PREFIX`). `identify` takes the ASGI scope and answers a Subject.
 """
 
+import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from secrets import token_hex
 from types import MappingProxyType
@@ -32,6 +33,7 @@ from samsyn.endpoints.dicomweb.pictures.rendered import Pictures, Rendered
 from samsyn.endpoints.dicomweb.reader import Identify, Reader, Readers
 from samsyn.endpoints.dicomweb.searching.search import Searches
 from samsyn.endpoints.dicomweb.storing.correcting import Correcting
+from samsyn.endpoints.dicomweb.storing.request import StoreRequest, StoringConnection, new_session
 from samsyn.endpoints.dicomweb.storing.stow import Stow
 from samsyn.endpoints.dicomweb.target import Target, target_of
 from samsyn.endpoints.dicomweb.wado_uri import parse_uri_request
@@ -50,6 +52,7 @@ from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 from samsyn.wire.other_origins import OtherOrigins
 from samsyn.wire.whole_answer import Ready
+from samsyn.wire.whole_body import CONNECTION, BodyTaker
 
 PREFIX = "/dicomweb"
 REJECTED = "/rejected"
@@ -116,8 +119,32 @@ class DicomwebDoor:
             answer = self._frame_at_once(scope, headers, target_of(path))
         except SamsynError:
             return None
-        if answer is None:
+        return self._ready(answer, headers) if answer is not None else None
+
+    def take_body(self, scope: Scope, length: int, answered: Callable[[Ready], None]) -> BodyTaker | None:
+        """See TakesBodies: instances of a system. Whatever is to be refused goes the long way."""
+        kept: StoringConnection = scope[CONNECTION].setdefault(PREFIX, StoringConnection())
+        try:
+            if kept.scope is not scope:
+                kept.scope, kept.headers = scope, dict(scope["headers"])
+                kept.request = None  # also when reading it raises
+                kept.request = _taken_in_place(scope, kept.headers)
+            if kept.request is None:
+                return None
+            headers = kept.headers
+            system = self._readers.system_of(scope, headers)
+            session_id = kept.session_of(system.sender.name, asyncio.get_running_loop().time())
+            return self._stow.take(
+                system,
+                kept.request,
+                session_id,
+                length,
+                lambda answer: answered(self._ready(answer, headers)),
+            )
+        except SamsynError:
             return None
+
+    def _ready(self, answer: Answer, headers: Mapping[bytes, bytes]) -> Ready:
         extra = self._origins.headers(headers)
         return ready(replace(answer, headers=(*answer.headers, *extra)) if extra else answer)
 
@@ -236,16 +263,8 @@ class DicomwebDoor:
             return plain_refusal(415, "Compressed request bodies are not taken.")
         if _content_length(headers) > MAX_STOW_BYTES:
             raise LimitExceeded("MAX_STOW_BYTES")
-        base = _base(scope, headers)
-        return await self._stow.store(
-            system,
-            target.study_uid,
-            headers.get(b"content-type", b"").decode("latin-1"),
-            _body(receive),
-            (f"stow-{token_hex(8)}", ":".join(map(str, scope.get("client") or ()))),
-            base,
-            form_of(asked(scope, headers, base).accepted),
-        )
+        request = _store_request(scope, headers, target)
+        return await self._stow.store(system, request, new_session(), _body(receive))
 
     async def _retrieve(self, scope: Scope, headers: Headers, target: Target, reader: Reader) -> Answer:
         form, representation = _representation(target)
@@ -304,6 +323,32 @@ def _capabilities(wanted: Asked, headers: tuple[tuple[bytes, bytes], ...]) -> An
     return Answer(200, document, kind.encode(), headers)
 
 
+def _store_request(scope: Scope, headers: Mapping[bytes, bytes], target: Target) -> StoreRequest:
+    base = _base(scope, headers)
+    return StoreRequest(
+        target.study_uid,
+        headers.get(b"content-type", b"").decode("latin-1"),
+        base,
+        form_of(asked(scope, headers, base).accepted),
+        ":".join(map(str, scope.get("client") or ())),
+    )
+
+
+def _taken_in_place(scope: Scope, headers: Mapping[bytes, bytes]) -> StoreRequest | None:
+    """What stores instances and needs no refusal by what its head says; None = anything else."""
+    path, with_rejected = _path(scope)
+    target = target_of(path)
+    if (
+        with_rejected
+        or scope["method"] != "POST"
+        or target.form != "studies"
+        or target.depth > 1
+        or headers.get(b"content-encoding", b"identity") != b"identity"
+    ):
+        return None
+    return _store_request(scope, headers, target)
+
+
 def _content_length(headers: Headers) -> int:
     """The announced size of the body; 0 when it is not told."""
     text = headers.get(b"content-length", b"0")
@@ -320,7 +365,7 @@ def _path(scope: Scope) -> tuple[str, bool]:
     return path, False
 
 
-def _base(scope: Scope, headers: Headers) -> str:
+def _base(scope: Scope, headers: Mapping[bytes, bytes]) -> str:
     """The address of the service as the client called it; BadInput for a Host that is none."""
     host = headers.get(b"host", b"").decode("latin-1")
     if not _HOST.fullmatch(host):

@@ -1,8 +1,10 @@
 """WADO-RS for whole objects, their metadata and bulk data (PS3.18 10.4)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
+from operator import attrgetter
 from typing import Final
 
 import orjson
@@ -21,12 +23,13 @@ from samsyn.endpoints.dicomweb.target import Target
 from samsyn.errors import NotFound
 from samsyn.exchange.forms import in_form
 from samsyn.exchange.gathering import Pieces
+from samsyn.model.amendment import Amendment
 from samsyn.model.imaging import StoredInstance
 from samsyn.model.streamed import StreamedData
 from samsyn.render.transcoding import Transcoder, can_be_native
 from samsyn.retrieve.metadata_pieces import WINDOW_BYTES, MetadataInPieces
 from samsyn.retrieve.read_ahead import GROUP_BYTES, ReadAhead
-from samsyn.retrieve.retrieve import BASE_MARK, Retriever
+from samsyn.retrieve.retrieve import BASE_MARK, Retriever, identity_of
 from samsyn.wire.multipart import closing, part_head
 
 _DICOM = "application/dicom"
@@ -175,22 +178,17 @@ class Objects:
         form = form_of(asked.accepted)
         if form is None:
             return not_acceptable("Metadata")
+        if form == "json" and not target.sop_instance_uid:
+            kept = await self._kept_metadata(view, target, asked)
+            if kept is not None:
+                return kept
         instances = await self._instances(view, target)
         corrections = self._retriever.amendments_of(view, target.study_uid)
-        tag = entity_tag(view, "metadata", form, asked.base, corrections, _identity(instances), weak=True)
+        made_of = tuple(map(identity_of, _by_series(instances)))
+        tag = _metadata_tag(view, form, asked, corrections, made_of)
         await self._gatekeeper.record_opening(view, target.study_uid, "metadata")
         if asked.has(tag):
             return not_modified(tag)
-        if asked.takes_gzip and form == "json" and not target.sop_instance_uid:
-            packed = await self._retriever.metadata_compressed(
-                view, target.study_uid, target.series_uid, asked.base
-            )
-            if packed is not None:
-                return Answer(200, packed, DICOM_JSON, ((b"content-encoding", b"gzip"),), tag=tag)
-        if form == "json" and not target.sop_instance_uid:
-            kept = await self._retriever.metadata_kept(view, target.study_uid, target.series_uid, asked.base)
-            if kept is not None:
-                return await _from_kept(kept, tag)
         document = await self._retriever.metadata(
             view, target.study_uid, target.series_uid, target.sop_instance_uid
         )
@@ -198,6 +196,27 @@ class Objects:
         if form == "xml":
             return replace(as_xml(await asyncio.to_thread(orjson.loads, body)), tag=tag)
         return Answer(200, body, DICOM_JSON, tag=tag)
+
+    async def _kept_metadata(self, view: View, target: Target, asked: Asked) -> Answer | None:
+        """The answer from documents that are kept, whose instances need not be asked for; None = there are none. They
+        are looked up while the audit journal is written, and sent when it is."""
+        series = self._retriever.series_as_kept(view, target.study_uid, target.series_uid)
+        if not series:
+            return None
+        _, kept = await asyncio.gather(
+            self._gatekeeper.record_opening(view, target.study_uid, "metadata"),
+            self._retriever.metadata_kept(view, target.study_uid, series, asked.base),
+        )
+        if kept is None:
+            return None
+        tag = _metadata_tag(view, "json", asked, (), kept.made_of)
+        if asked.has(tag):
+            return not_modified(tag)
+        if asked.takes_gzip and len(series) == 1:
+            packed = await self._retriever.metadata_compressed(view, target.study_uid, series[0], asked.base)
+            if packed is not None:
+                return Answer(200, packed, DICOM_JSON, ((b"content-encoding", b"gzip"),), tag=tag)
+        return await _from_kept(kept, tag)
 
     async def bulk_data(self, view: View, target: Target, asked: Asked) -> Answer:
         """One bulk value as metadata address it; compressed pixel data come as their frames."""
@@ -259,6 +278,17 @@ async def _from_kept(kept: MetadataInPieces, tag: bytes) -> Answer:
             yield Pieces(pieces)
 
     return Answer(200, body(), DICOM_JSON, length=kept.length, tag=tag)
+
+
+def _metadata_tag(
+    view: View, form: str, asked: Asked, corrections: tuple[Amendment, ...], made_of: tuple[bytes, ...]
+) -> bytes:
+    """`made_of`: of the instances of each series."""
+    return entity_tag(view, "metadata", form, asked.base, corrections, b"".join(made_of), weak=True)
+
+
+def _by_series(instances: Sequence[StoredInstance]) -> Iterator[Iterator[StoredInstance]]:
+    return (each for _, each in groupby(instances, attrgetter("series_uid")))
 
 
 def _identity(instances: Sequence[StoredInstance]) -> bytes:

@@ -1,7 +1,9 @@
 """C-STORE (PS3.4 Annex B): success only with a Receipt in hand."""
 
 from collections.abc import Callable
+from typing import TypeAlias
 
+from samsyn.dicom.reading import Summary
 from samsyn.dicom.uids import is_uid
 from samsyn.endpoints.dimse.link import Link
 from samsyn.endpoints.dimse.statuses import HELD, SENTENCES
@@ -12,6 +14,8 @@ from samsyn.model.sender import Receipt
 from samsyn.wire.assembly import Message
 from samsyn.wire.dimse import MAX_COMMENT_CHARACTERS, StoreRequest, StoreResponse
 from samsyn.wire.dimse_status import INVALID_INSTANCE, PROCESSING_FAILURE, SUCCESS
+
+_Outcome: TypeAlias = tuple[Receipt, Summary] | BaseException
 
 
 class Storage:
@@ -41,14 +45,14 @@ class Storage:
         """As `answer`, without a task. The answer; or True: `done` is told it later, None when it was refused; or
         False: nothing is done. Raises as Intake.receive_soon."""
         arrival, data = self._arrived(link, message, request)
-        if message.spilled is not None or not is_uid(request.sop_instance_uid):
-            return False
+        if message.spilled is not None or not request.sop_instance_uid:
+            return False  # one that is no UID is not that of the object either
 
-        def received(receipt: Receipt | BaseException) -> None:
-            done(_answer_of(request, receipt) if isinstance(receipt, Receipt) else None)
+        def received(outcome: _Outcome) -> None:
+            done(_answer_of(request, outcome[0]) if isinstance(outcome, tuple) else None)
 
         outcome = self._intake.receive_soon(arrival, data, received)
-        return _answer_of(request, outcome) if isinstance(outcome, Receipt) else outcome
+        return _answer_of(request, outcome[0]) if isinstance(outcome, tuple) else outcome
 
     def _arrived(
         self, link: Link, message: Message, request: StoreRequest

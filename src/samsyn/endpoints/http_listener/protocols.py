@@ -1,17 +1,36 @@
 """HTTP/1.1 or HTTP/2, as the peer prefers: by ALPN on TLS, by what it begins with elsewhere (RFC 9113 3.2, 3.3)."""
 
 import asyncio
-from typing import Any, cast
+from functools import partial
+from typing import Any, Final, cast
 
+import httptools
+from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from samsyn.endpoints.http_listener.http2 import PREFACE, Http2Protocol
 from samsyn.endpoints.http_listener.whole import WholeAnswer
 from samsyn.exchange.gathering import PIECES, Gathering, Pieces
 from samsyn.wire import whole_answer
+from samsyn.wire.whole_answer import Ready
+from samsyn.wire.whole_body import CONNECTION, BodyTaker
 
 ALPN = ("h2", "http/1.1")
 """What a listener with TLS offers, the best first."""
+
+
+_READ_BYTES: Final = 256 * 1024
+"""Of what is not a body that somebody takes: as much as asyncio reads for a protocol without a buffer of its own."""
+_HEAD_ENDS: Final = b"\r\n\r\n"
+
+
+class ListenerConfig(Config):
+    """uvicorn's settings, and what the connections of one listener share."""
+
+    def __init__(self, *settings: Any, **more: Any) -> None:
+        super().__init__(*settings, **more)
+        self.read_to = bytearray(_READ_BYTES)
+        """Used by one connection at a time, from the reading of some bytes to their handing on."""
 
 
 class _Writing:
@@ -31,11 +50,20 @@ class _Writing:
         return self._transport.is_closing()
 
 
-class PreferredProtocol(HttpToolsProtocol):
+class PreferredProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
     """Begins as HTTP/1.1 and hands the connection to HTTP/2 when the peer speaks that."""
 
     _begun = b""
     _is_decided = False
+    _behind_head: int | None = None
+    """While the head of a request is parsed that ends with what is parsed: how many bytes have come behind it."""
+    _taker: BodyTaker | None = None
+    """Who takes the body that is coming; the parser does not see it."""
+    _left = 0
+    """How much of it has not come."""
+    _same: tuple[bytes, Any] | None = None
+    """The head whose body was taken, and its scope, as long as the parser has seen nothing else: it stands between two
+    requests then."""
 
     def told(self) -> dict[str, Any]:
         """More keys for the scope of every request of this connection."""
@@ -46,6 +74,9 @@ class PreferredProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._gathering = Gathering(transport)
         self._app_at_once = getattr(self.config.app, "at_once", None)
+        self._app_take_body = getattr(self.config.app, "take_body", None)
+        self._kept: dict[str, Any] = {}
+        """What the application keeps of the connection."""
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Where uvicorn begins a request: the door is told that it may answer in one piece, but for HEAD, and in
@@ -54,6 +85,8 @@ class PreferredProtocol(HttpToolsProtocol):
         if cycle.scope["method"] != "HEAD":
             whole = WholeAnswer(cycle, self._gathering)
             if cycle.scope["method"] == "GET" and self._answered_at_once(cycle, whole):
+                return
+            if self._behind_head is not None and self._is_taken(cycle, whole, self._behind_head):
                 return
             extensions[whole_answer.EXTENSION] = whole
         cycle.scope["extensions"] = extensions
@@ -70,11 +103,63 @@ class PreferredProtocol(HttpToolsProtocol):
             whole.now(*ready)
         return ready is not None
 
+    def _is_taken(self, cycle: RequestResponseCycle, whole: WholeAnswer, behind: int) -> bool:
+        """Whether the application takes the body itself. Not where the peer waits to be asked for it or has sent more
+        requests behind it, nor where another address than the peer's may count (uvicorn's middleware)."""
+        if self._app_take_body is None or cycle.waiting_for_100_continue:
+            return False
+        scope = cast(dict[str, Any], cycle.scope)
+        scope[CONNECTION] = self._kept
+        length = 0
+        for name, value in scope["headers"]:
+            if name == b"content-length":
+                length = int(value)  # the parser has seen that it is one number, and stands there once
+            elif name in (b"transfer-encoding", b"upgrade") or name.startswith(b"x-forwarded-"):
+                return False
+        if not length or behind > length:
+            return False
+        self._taker = self._app_take_body(scope, length, partial(self._answered, whole))
+        self._left = length
+        return self._taker is not None
+
+    def _answered(self, whole: WholeAnswer, ready: Ready) -> None:
+        whole.now(*ready)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """See asyncio.BufferedProtocol."""
+        if self._taker is not None:
+            return self._taker.room()[: self._left]
+        return memoryview(cast(ListenerConfig, self.config).read_to)
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """See asyncio.BufferedProtocol."""
+        if self._taker is not None:
+            self._filled(self._taker, nbytes)
+            return
+        come = cast(ListenerConfig, self.config).read_to
+        if self._is_decided:
+            self._parse(come, nbytes)
+        else:
+            self.data_received(bytes(memoryview(come)[:nbytes]))
+
+    def _filled(self, taker: BodyTaker, count: int) -> None:
+        self._left -= count
+        if not self._left:
+            # The parser still waits for this body: the next request is for another one.
+            self._taker = None
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        taker.filled(count)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        super().connection_lost(exc)
+        taker, self._taker = self._taker, None
+        if taker is not None:
+            taker.gone()
+
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
-        if self._is_decided:
-            super().data_received(data)
-            return
         self._begun += data
         if PREFACE.startswith(self._begun[: len(PREFACE)]):
             if len(self._begun) >= len(PREFACE):
@@ -82,7 +167,58 @@ class PreferredProtocol(HttpToolsProtocol):
             return
         self._is_decided = True
         begun, self._begun = self._begun, b""
-        super().data_received(begun)
+        self._parse(begun, len(begun))
+
+    def _parse(self, come: bytes | bytearray, count: int) -> None:
+        """Has so many bytes parsed; those behind the head of a request may be for who takes its body."""
+        ends = come.find(_HEAD_ENDS, 0, count) if come.startswith(b"POST ") else -1
+        if ends < 0:
+            self._same = None
+            super().data_received(bytes(memoryview(come)[:count]))
+            return
+        rest = memoryview(come)[ends + len(_HEAD_ENDS) : count]
+        head = bytes(memoryview(come)[: ends + len(_HEAD_ENDS)])
+        if not self._is_again(head, len(rest)):
+            self._same = None
+            self._behind_head = len(rest)
+            try:
+                super().data_received(head)
+            finally:
+                self._behind_head = None
+            if self._taker is not None and self.cycle.keep_alive:
+                self._same = head, self.cycle.scope
+        while rest and self._taker is not None:
+            room = self._taker.room()[: len(rest)]
+            room[:] = rest[: len(room)]
+            rest = rest[len(room) :]
+            self._filled(self._taker, len(room))
+        if rest and not self.transport.is_closing():
+            self._same = None
+            super().data_received(bytes(rest))
+
+    def _is_again(self, head: bytes, behind: int) -> bool:
+        """Whether the head is that of the last body that was taken, and this one is taken too: then the parser need not
+        see it, which would cost a tenth of what an object does."""
+        if self._same is None or self._same[0] != head or not self.cycle.response_complete:
+            return False
+        self._unset_keepalive_if_required()
+        cycle = RequestResponseCycle(
+            scope=self._same[1],
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=True,
+            on_response=self.on_response_complete,
+        )
+        if not self._is_taken(cycle, WholeAnswer(cycle, self._gathering), behind):
+            return False
+        self.cycle = cycle
+        return True
 
     def _hand_over(self) -> None:
         transport: asyncio.Transport = self.transport

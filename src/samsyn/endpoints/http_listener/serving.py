@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import uvicorn
@@ -11,8 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from samsyn.endpoints.http_listener.protocols import ListenerConfig
 from samsyn.errors import ConfigurationError
 from samsyn.wire.whole_answer import AnswersAtOnce, Ready
+from samsyn.wire.whole_body import BodyTaker, TakesBodies
 
 
 async def client_gone(_request: Request, _gone: Exception) -> Response:
@@ -20,7 +22,7 @@ async def client_gone(_request: Request, _gone: Exception) -> Response:
     return Response(status_code=400)
 
 
-class Dicomweb(AnswersAtOnce, Protocol):
+class Dicomweb(AnswersAtOnce, TakesBodies, Protocol):
     """The door of DICOMweb."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,6 +40,12 @@ class Front:
     def at_once(self, scope: Scope) -> Ready | None:
         """See AnswersAtOnce."""
         return self._dicomweb.at_once(scope) if scope["path"].startswith(self._beginning) else None
+
+    def take_body(self, scope: Scope, length: int, answered: Callable[[Ready], None]) -> BodyTaker | None:
+        """See TakesBodies."""
+        if not scope["path"].startswith(self._beginning):
+            return None
+        return self._dicomweb.take_body(scope, length, answered)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -59,7 +67,7 @@ class HttpServer(uvicorn.Server):
 async def serve(app: ASGIApp, bound: socket.socket, **how: Any) -> tuple[HttpServer, asyncio.Task[None]]:
     """Serves on the socket from now on; the task ends after `should_exit` is set. `how`: more of uvicorn's own
     settings, such as the protocol and TLS."""
-    config = uvicorn.Config(
+    config = ListenerConfig(
         app,
         log_config=None,
         access_log=False,

@@ -73,7 +73,7 @@ def _report(
     if not text and status is not ReportStatus.ANNULLED:
         raise BadMessage("OBX", 1, 5, "a report without text", REQUIRED_FIELD_MISSING)
     sent = moment(_SENT, [message.msh])
-    told = moment(rules.result_time, own.with_header(message.msh))
+    told = moment(rules.result_time, own, message.msh)
     examined = moment(rules.examined, own)
     accession, accession_issuer = accession_number(rules.accession, own, profile.accession_issuers)
     if not accession:

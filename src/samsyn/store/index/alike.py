@@ -38,6 +38,8 @@ class Alike:
         self._connection = connection
         self._in_one_call = in_one_call
         self._rows: dict[str, list[list[Any]]] = {}
+        self._statements: dict[tuple[str, str], tuple[tuple[str, ...], str]] = {}
+        """Of each table the columns that were told last, and the statement that adds them."""
         self.touched: set[tuple[str, Any]] = set()
         """(table, value) of the rows that changes wait of, the value being that of the column that they are asked for
         by; some may have been taken back."""
@@ -51,7 +53,14 @@ class Alike:
         if verb == "i" or verb == "b":
             added: dict[str, Any] = operation[2]
             value = added[column]
-            sql, values = operations.added_by(verb, table, added, place)
+            names = tuple(added)
+            before = self._statements.get((verb, table))
+            if before is not None and before[0] == names:
+                sql = before[1]
+            else:
+                sql = operations.adding(verb, table, names)
+                self._statements[verb, table] = names, sql
+            values = list(added.values()) if verb == "i" else [*added.values(), *place]
         elif verb == "u" and table == "patient" and tuple(operation[2]) == (column,):
             value = operation[2][column]
             if _FOLLOWED_BY_OTHERS in operation[3] or (table, value) in self.touched:
@@ -59,7 +68,11 @@ class Alike:
             sql, values = operations.statement(operation, place)
         else:
             return ""
-        self._rows.setdefault(sql, []).append(values)
+        rows = self._rows.get(sql)
+        if rows is None:
+            self._rows[sql] = [values]
+        else:
+            rows.append(values)
         self.touched.add((table, value))
         return sql
 

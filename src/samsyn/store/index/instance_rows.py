@@ -81,6 +81,16 @@ def instances_of_series(connection: IndexConnection, series_uid: str) -> list[St
     return found
 
 
+def series_of_study(connection: IndexConnection, study_uid: str) -> tuple[tuple[str, int, int], ...]:
+    """(series UID, series key, number of instances) of what holds any, in the order of `instances_of_study`."""
+    rows = connection.execute(
+        "SELECT series_uid, series_key, series.instance_count FROM study JOIN series USING(study_key)"
+        " WHERE study_uid = ? AND series.instance_count > 0 ORDER BY series.number, series_key",
+        (study_uid,),
+    )
+    return tuple((row[0], row[1], row[2]) for row in rows)
+
+
 def series_facts(connection: IndexConnection, series_uid: str) -> tuple[int, int, str] | None:
     """(series key, number of instances, when the last one came), or None."""
     row = connection.execute(

@@ -81,13 +81,10 @@ def statement(operation: Operation, place: tuple[int, int, int]) -> tuple[str, l
     return _update("=", operation[1], tuple(where), tuple(values)), [*values.values(), *where.values()]
 
 
-def added_by(
-    verb: str, table: str, values: dict[str, Any], place: tuple[int, int, int]
-) -> tuple[str, list[Any]]:
-    """`statement` for an operation of ADDING on a table whose rows hold just what they are told."""
-    if verb == "b":
-        return _insert("i", table, (*values, *_PLACE)), [*values.values(), *place]
-    return _insert("i", table, tuple(values)), list(values.values())
+def adding(verb: str, table: str, columns: tuple[str, ...]) -> str:
+    """The statement of an operation of ADDING on a table whose rows hold just what they are told; the values are
+    those of the columns, and with "b" the place."""
+    return _insert("i", table, (*columns, *_PLACE) if verb == "b" else columns)
 
 
 def _settle(

@@ -6,9 +6,9 @@ way or translated (`postgresql/dialect.py`). Rows are read by number or by name.
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
+from samsyn.model.value import value
 from samsyn.store.journal import Position
 from samsyn.store.objects.series_objects import SeriesObjects
 
@@ -116,7 +116,7 @@ class IndexConnection(Protocol):
         """Lets go of it; a transaction that is open is undone."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reached:
     """How far the index has come, as a transaction finds it when it begins."""
 

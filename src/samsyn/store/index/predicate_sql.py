@@ -14,6 +14,7 @@ from samsyn.model.predicate import (
     Predicate,
     ProviderIs,
     Span,
+    UnitDuring,
     UnitIs,
     Without,
 )
@@ -38,6 +39,8 @@ def compile_predicate(predicate: Predicate, table: str) -> tuple[str, list[objec
             if not provider or not unit:
                 return "FALSE", []
             return f"({table}.provider = ? AND {table}.unit = ?)", [provider, unit]
+        case UnitDuring(provider, unit, spans):
+            return _joined((UnitIs(provider, unit), Overlaps(spans)), " AND ", "TRUE", table)
         case HasOwner():
             return f"({table}.provider <> '' AND {table}.unit <> '')", []
         case Overlaps(spans):

@@ -60,7 +60,17 @@ def blocks_of(ask: Ask, keys: Collection[int], now: str) -> tuple[Block, ...]:
 
 def own_blocks_of(ask: Ask, keys: Collection[int], now: str) -> tuple[Block, ...]:
     """The same without the national ones: those that are kept, and can be ended, here."""
-    return tuple([_block(row) for row in _of(ask, _BLOCK, keys, "(ended IS NULL OR ended > ?)", now)])
+    rows = _of(ask, _BLOCK, keys, "(ended IS NULL OR ended > ?)", now)
+    # Somebody may have hundreds: what `_block` makes, without a call and a default for each.
+    return tuple(
+        [
+            tuple.__new__(
+                Block,
+                (block_id, key, _KINDS[kind], provider, unit, first, last, _time(ended) if ended else None),
+            )
+            for block_id, key, kind, provider, unit, first, last, ended in rows
+        ]
+    )
 
 
 def lifts_of(ask: Ask, keys: Collection[int], now: str) -> tuple[Lift, ...]:

@@ -1,1 +1,0 @@
-"""Reading messages beside the serving process while many wait: a child that turns bytes into what they mean."""

@@ -90,9 +90,9 @@ def shared_region(tmp_path: Path) -> Iterator[Region]:
 
 
 def test_so_it_is_with_postgresql(shared_region: Region) -> None:
-    """Every kind of resource of some people: the rows that it is made from come from the other database."""
+    """Every kind of resource of two people: the rows that it is made from come from the other database."""
     judged = Judged()
-    for persona, people in (("physician", SOME), ("patient", SOME[:1])):
+    for persona, people in (("physician", SOME[:2]), ("patient", SOME[:1])):
         walker = Walker(shared_region.base)
         walker.log_in(persona)
         crawl = Crawl(walker.http, judged)

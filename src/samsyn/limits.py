@@ -540,6 +540,8 @@ MAX_OPENED_PATIENTS: Final = 20
 """Patients that one session holds open at once; nobody has a larger round, and the oldest is dropped."""
 MAX_SESSIONS_WITH_PATIENTS: Final = 10_000
 """Sessions whose opened patients are remembered; beyond it the longest unused must search again."""
+MAX_LEFT_PAGES: Final = 50_000
+"""Opened patients that can be gone on with after a new log-in; beyond it the oldest must be sought again."""
 MAX_KEPT_STACKS: Final = 2_000
 """Series whose order of pictures the web pages remember: some thousand readers look at one each."""
 

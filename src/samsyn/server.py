@@ -57,7 +57,7 @@ from samsyn.endpoints.http_listener.serving import Front, HttpServer, client_gon
 from samsyn.endpoints.http_listener.systems import CertificateProtocol, SystemsOnly, tls_context
 from samsyn.endpoints.inner.door import inner_routes
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
-from samsyn.endpoints.viewer.routes import viewer_routes
+from samsyn.endpoints.viewer.routes import viewer_door
 from samsyn.exchange.auditing.receivers import delivery_figures, make_outboxes
 from samsyn.exchange.engagement_index.connected import engagement_index
 from samsyn.exchange.exchange import Exchange
@@ -166,7 +166,9 @@ class Server:
             await self._dicom.start()
             undo.push_async_callback(self._dicom.stop, 0.0)
             self.dicom_port = self._dicom.port
-            others = Starlette(routes=self._routes(), exception_handlers={ClientDisconnect: client_gone})
+            viewer = viewer_door(self._viewer())
+            handlers = {**viewer.failures, ClientDisconnect: client_gone}
+            others = Starlette(routes=[*self._routes(), *viewer.routes], exception_handlers=handlers)
             app = Front(DICOMWEB_PREFIX, self._dicomweb, others)
             self._listeners.append(await serve(app, http_socket, http=PreferredProtocol))
             if tls_socket is not None and context is not None:
@@ -355,7 +357,6 @@ class Server:
             ),
         ]
         routes.extend(self._contracts())
-        routes.extend(viewer_routes(self._viewer()))
         if isinstance(self._store.journal, NodeJournal):
             routes.extend(inner_routes(self._store.journal.own_bytes, shared_key(self._settings, "inner")))
         if self._settings.login.provider == "demo":

@@ -180,3 +180,17 @@ def test_every_part_of_a_body_is_judged_as_its_bytes_are() -> None:
             )
             part[dice.randrange(len(part))] ^= 4
             assert is_whole_part(sums, first, part, len(body), read) is False
+
+
+async def test_a_header_that_rots_makes_no_picture_of_a_clip(house: House) -> None:
+    """What stands before the frames says how they are shown, and no frame's block holds it but the first's."""
+    await stored(house, ONE)
+    [instance] = house.store.peek(lambda connection: instances_of_series(connection, "2.25.11"))
+    wanted = frozenset({0x00280010})
+    whole = await house.documents.attributes(instance, wanted)
+    assert b'"Value":[128]' in whole
+    assert await frame(house, COUNT) == FRAMES[-1], "the sums are made"
+    assert await house.documents.attributes(instance, wanted) == whole
+    rot(house.store, *place(house, b"\x28\x00\x10\x00US\x02\x00"))
+    with pytest.raises(DamagedData):
+        await house.documents.attributes(instance, wanted)

@@ -59,6 +59,32 @@ def test_registration_and_update_tell_who_the_patient_is(event: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("day", "word", "deceased", "noted"),
+    [
+        ("", "", "", False),
+        ("", "N", "N", False),
+        ("", "Y", "Y", False),
+        ("20260301", "Y", "20260301", False),
+        ("20260301143000+0100", "", "20260301", False),
+        ("2026", "Y", "Y", True),
+        ("in March", "", "Y", True),
+        ("20260301", "N", "", True),
+        ("", "?", "", True),
+        ("", '""', "N", False),
+        ('""', "", "N", False),
+    ],
+)
+def test_a_death_is_told_with_its_day_when_it_is_known_and_refuses_no_text(
+    day: str, word: str, deceased: str, noted: bool
+) -> None:
+    who = segment("PID", {1: "1", 3: "191212121212^^^PNR", 5: "Tolvansson^Tolvan", 29: day, 30: word})
+    found = meant(message(msh("ADT^A08"), segment("EVN", {1: "A08", 2: "20260302120000"}), who), PROFILE)
+    assert isinstance(found.events[0], PatientUpdate)
+    assert found.events[0].patient.demographics.deceased == deceased
+    assert bool([note for note in found.notes if "PID-29" in note or "PID-30" in note]) == noted
+
+
+@pytest.mark.parametrize(
     ("sent", "issuer", "recognised"),
     [
         ("1^^^PNR", PNR_OID, True),

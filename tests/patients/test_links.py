@@ -208,6 +208,32 @@ async def test_one_protected_number_protects_the_whole_person_and_blank_fields_a
     assert person.demographics == Demographics()
 
 
+async def test_a_death_is_of_the_whole_person_stays_at_later_words_and_is_there_after_a_rebuild(
+    tmp_path: Path,
+) -> None:
+    house = House(tmp_path / "data")
+    number = PatientIdentifier(ISSUER, "D")
+    (survivor,) = await persons(house, PatientIdentifier(ISSUER, "S"))
+    dead = Demographics("Ekström^Åsa", "19900101", "F", deceased="20240301")
+    silent = Demographics("Ekström^Åsa", "19900101", "F")
+
+    def say(facts: Demographics, origin: DemographicsOrigin) -> Callable[[Transaction], int]:
+        return lambda t: registry.find_or_make(t, number, facts, origin, "2024-03-02T12:00:00+00:00")
+
+    key = await told(house, say(dead, DemographicsOrigin.ADT))
+    await told(house, say(silent, DemographicsOrigin.IMAGE))
+    await told(house, say(silent, DemographicsOrigin.ADT))
+    await told(house, lambda t: links.merge(t, survivor, key, EARLY))
+    house.store.close()
+    forget_index(tmp_path / "data")
+    again = House(tmp_path / "data")
+    try:
+        person = await again.store.read(lambda connection: patient_rows.patient(connection, survivor))
+        assert person.demographics == dead
+    finally:
+        again.close()
+
+
 async def histories(house: House, numbers: range, steps: int) -> int:
     """Lives that many histories, some at once as many sources do; how much is misplaced."""
     misplaced = 0

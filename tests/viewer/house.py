@@ -40,7 +40,7 @@ from samsyn.endpoints.demo_idp.personas import PERSONAS
 from samsyn.endpoints.demo_idp.provider import DemoIdp
 from samsyn.endpoints.dicomweb.door import DicomwebDoor
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
-from samsyn.endpoints.viewer.routes import viewer_routes
+from samsyn.endpoints.viewer.routes import viewer_door
 from samsyn.exchange.exchange import Exchange
 from samsyn.ingest.amendments import Amendments
 from samsyn.ingest.receive import Arrival, Intake
@@ -187,8 +187,10 @@ class House:
             Changes(self.store, self.clock),
             self.exchange.sending,
         )
+        viewer = viewer_door(self.deps)
         self.application = Starlette(
-            routes=[Mount("/dicomweb", dicomweb), *idp.routes(), *viewer_routes(self.deps)]
+            routes=[Mount("/dicomweb", dicomweb), *idp.routes(), *viewer.routes],
+            exception_handlers=dict(viewer.failures),
         )
 
     def _ended(self, session_id: str) -> None:
@@ -298,6 +300,13 @@ class House:
         while not server.started:
             await asyncio.sleep(0.01)
         return server, task
+
+
+async def stay_inside(house: House) -> None:
+    """The relying party asks the identity provider inside this application, without a network."""
+    await house.http.aclose()
+    transport = httpx.ASGITransport(house.application, client=("127.0.0.1", 50_001))
+    house.http = house.desk._sign_on._http = httpx.AsyncClient(transport=transport)  # type: ignore[union-attr]
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -12,7 +13,7 @@ import pytest_asyncio
 from starlette.applications import Starlette
 
 from samsyn import limits
-from samsyn.endpoints.viewer.routes import viewer_routes
+from samsyn.endpoints.viewer.routes import viewer_door
 from samsyn.providers.connections import Connections
 from samsyn.settings import TokenSettings
 from samsyn_demo.people import BY_KEY as PEOPLE
@@ -33,7 +34,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
             providers.append(provider.model_copy(update={"token": (*provider.token, token)}))
         settings = house.settings.model_copy(update={"provider": tuple(providers)})
         deps = replace(house.deps, connections=Connections(settings))
-        house.application = Starlette(routes=viewer_routes(deps))
+        house.application = Starlette(routes=viewer_door(deps).routes)
         yield house
 
 
@@ -133,7 +134,7 @@ async def test_a_call_waits_while_its_reader_logs_in(house: House) -> None:
     async with house.client() as client:
         away = await client.get(address)
         assert away.headers["location"] == "/login"
-        assert client.cookies["samsyn-launch"] == address.removeprefix("/launch/")
+        assert unquote(client.cookies["samsyn-after"]) == address
     assert STORY not in away.headers["set-cookie"]
 
 
@@ -141,7 +142,7 @@ async def test_without_a_reader_nothing_is_told_and_a_made_up_ticket_sets_nothin
     async with house.client() as client:
         answer = await client.get("/launch/made-up")
         assert answer.headers["location"] == "/login"
-        assert "samsyn-launch" not in client.cookies
+        assert "samsyn-after" not in client.cookies
     async with house.logged_in("gp") as client:
         assert (await client.get("/launch/made-up")).status_code == 404
 
@@ -185,3 +186,61 @@ async def test_whoever_does_not_read_for_care_opens_nobody(house: House, persona
     address = await called(house)
     async with house.logged_in(persona) as client:
         assert (await client.get(address)).status_code == 403
+
+
+async def to_examination(house: House, examination: str) -> str:
+    """The address that a record system's server gets for one examination of the patient."""
+    form = {"number": STORY, "employee": GP, "examination": examination}
+    async with house.client() as bare:
+        made = await bare.post(
+            "/launch/tickets", data=form, headers={"authorization": "Bearer SE9990000004-0001"}
+        )
+    assert made.status_code == 201
+    assert examination not in made.text
+    return made.json()["address"]
+
+
+async def accessions(house: House) -> tuple[list[str], list[str]]:
+    """Accession numbers of what the GP is shown of the patient, and of what is hidden from her."""
+    rows = await house.store.read(
+        lambda c: c.execute(
+            "SELECT accession, provider FROM report UNION SELECT accession, provider FROM referral"
+        ).fetchall()
+    )
+    shown = {row[0] for row in rows if row[1] == "SE9990000004-0001"}
+    return sorted(shown), sorted({row[0] for row in rows} - shown)
+
+
+async def test_a_call_leads_to_an_examination_by_way_of_the_relation(house: House) -> None:
+    (wanted, *_), _ = await accessions(house)
+    async with house.logged_in("gp") as client:
+        opened = await client.get(await to_examination(house, wanted))
+        assert re.fullmatch(r"/p/[\w-]{24}/to/[\w-]{43}", opened.headers["location"])
+        asked = await client.get(opened.headers["location"])
+        assert asked.headers["location"].endswith("/relation")
+        page = await client.get(asked.headers["location"])
+        attested = await post(client, page, asked.headers["location"], duration="today")
+        assert attested.headers["location"] == opened.headers["location"]
+        assert "samsyn-after" not in client.cookies
+        shown = await client.get((await client.get(attested.headers["location"])).headers["location"])
+        assert shown.status_code == 200
+        assert 'id="exam-heading"' in shown.text
+        assert wanted not in str(shown.url)
+
+
+async def test_a_hidden_examination_and_one_that_is_not_here_are_told_alike(house: House) -> None:
+    _, hidden = await accessions(house)
+    assert hidden
+    async with house.logged_in("gp") as client:
+        base = await related(client)
+        told = []
+        for wanted in (hidden[0], "1.2.3.4.5"):
+            opened = await client.get(await to_examination(house, wanted))
+            away = await client.get(opened.headers["location"])
+            assert away.headers["location"] == f"{base}?unshown=1"
+            page = await client.get(away.headers["location"])
+            assert "Undersökningen som du kom för visas inte här" in visible(page)
+            told.append(visible(page))
+        assert told[0] == told[1]
+        assert "visas inte här. Den kan saknas" not in visible(await client.get(base))
+        assert (await client.get(f"{base}to/made-up")).headers["location"] == f"{base}?unshown=1"

@@ -10,7 +10,7 @@ import pytest
 from samsyn.access.followup.elsewhere import Elsewhere
 from samsyn.access.national.accesslogs import NationalAccessLogs
 from samsyn.access.national.soap import SoapClient, tls
-from samsyn.endpoints.viewer.routes import viewer_routes
+from samsyn.endpoints.viewer.routes import viewer_door
 from tests.access.grant_service import a_soap_server
 from tests.access.national_service import Certificates, fault
 from tests.followup.test_elsewhere import LogService
@@ -28,7 +28,7 @@ async def test_the_page_asks_when_it_is_asked_and_says_what_the_service_answered
         context = tls(certificates.client, certificates.client_key, certificates.ca)
         client = SoapClient(httpx.AsyncClient(verify=context), address, "SE165565594230-1000")
         elsewhere = Elsewhere(house.store, house.clock, NationalAccessLogs(client))
-        house.application.router.routes[:] = viewer_routes(replace(house.deps, elsewhere=elsewhere))
+        house.application.router.routes[:] = viewer_door(replace(house.deps, elsewhere=elsewhere)).routes
         await house.fill(["tolvan"])
         async with await house.as_patient("tolvan") as client_of_tolvan:
             page = await client_of_tolvan.get("/mine/log")

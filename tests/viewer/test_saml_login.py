@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from samsyn.access.authentication.desk import LoginDesk
 from samsyn.access.authentication.saml.agreement import saml_sides
 from samsyn.access.authentication.saml.party import SamlParty
-from samsyn.endpoints.viewer.routes import viewer_routes
+from samsyn.endpoints.viewer.routes import viewer_door
 from samsyn.errors import ConfigurationError
 from samsyn.model.subject import Subject
 from samsyn.settings import LoginSettings
@@ -46,7 +46,7 @@ class Region:
         own, known = saml_sides(self.login, OWN)
         self.idp.own = own
         desk = LoginDesk(SamlParty(own, known, house.clock), house.sessions, house.gatekeeper, house._person)
-        self.application = Starlette(routes=viewer_routes(replace(house.deps, desk=desk)))
+        self.application = Starlette(routes=viewer_door(replace(house.deps, desk=desk)).routes)
 
     def browser(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(

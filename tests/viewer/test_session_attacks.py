@@ -10,17 +10,14 @@ import pytest
 import pytest_asyncio
 
 from samsyn.endpoints.demo_idp.personas import PERSONAS
-from tests.viewer.house import House, a_house
+from tests.viewer.house import House, a_house, stay_inside
 from tests.viewer.test_pages import token, visible
 
 
 @pytest_asyncio.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     async with a_house(tmp_path) as house:
-        # The relying party asks the identity provider inside this application, without a network.
-        await house.http.aclose()
-        transport = httpx.ASGITransport(house.application, client=("127.0.0.1", 50_001))
-        house.http = house.desk._sign_on._http = httpx.AsyncClient(transport=transport)  # type: ignore[union-attr]
+        await stay_inside(house)
         await house.fill(["tolvan"])
         yield house
 
@@ -69,8 +66,26 @@ async def test_a_call_of_a_record_system_is_gone_on_with_after_the_log_in(house:
         await client.get(called.headers["location"])
         done = await client.get(await chosen(client, "gp"))
         assert done.headers["location"] == called.headers["location"]
-        assert "samsyn-launch" not in client.cookies
-        client.cookies.set("samsyn-launch", "https://evil.example", domain="127.0.0.1", path="/login")
+        assert "samsyn-after" not in client.cookies
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "https://evil.example",
+        "//evil.example/",
+        "/\\evil.example/",
+        "%2F%2Fevil.example",
+        "/%0Aevil",
+        "/%09/evil.example",
+        "evil.example",
+        "",
+        "/" + "x" * 2_000,
+    ],
+)
+async def test_a_log_in_leads_to_no_other_site(house: House, elsewhere: str) -> None:
+    async with house.client() as client:
+        client.cookies.set("samsyn-after", elsewhere, domain="127.0.0.1", path="/")
         done = await client.get(await chosen(client, "gp"))
         assert done.headers["location"] == "/"
 

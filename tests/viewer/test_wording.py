@@ -1,12 +1,17 @@
 """How facts read on the pages."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samsyn.endpoints.viewer.wording import changes, day, person_name, short_moment
+from samsyn.endpoints import viewer
+from samsyn.endpoints.viewer.language import Languages
+from samsyn.endpoints.viewer.wording import age, changes, day, person_name, short_moment
 
+LOCALE = Path(viewer.__file__).with_name("locale")
 NOW = datetime(2026, 11, 22, 14, 30, tzinfo=UTC)
 
 
@@ -20,6 +25,32 @@ def test_midnight_at_the_end_of_today_is_told_as_24_00() -> None:
     assert short_moment(datetime(2026, 11, 22, 23, 0, tzinfo=UTC), NOW) == "24:00"
     assert short_moment(datetime(2026, 11, 22, 17, 5, tzinfo=UTC), NOW) == "18:05"
     assert short_moment(datetime(2026, 11, 24, 8, 0, tzinfo=UTC), NOW) == "2026-11-24 09:00"
+
+
+@pytest.mark.parametrize(
+    ("birth", "sv", "en"),
+    [
+        ("20261122", "0 dagar", "0 days"),
+        ("20261121", "1 dag", "1 day"),
+        ("20261023", "30 dagar", "30 days"),
+        ("20261022", "4 veckor", "4 weeks"),
+        ("20260823", "13 veckor", "13 weeks"),
+        ("20260822", "3 månader", "3 months"),
+        ("20241123", "23 månader", "23 months"),
+        ("20241122", "2 år", "2 years"),
+        ("20041123", "21 år", "21 years"),
+        ("19121212", "113 år", "113 years"),
+        ("20240229", "2 år", "2 years"),
+        ("20261123", "", ""),
+        ("19140168", "", ""),
+        ("1914", "", ""),
+        ("", "", ""),
+    ],
+)
+def test_an_age_is_told_in_the_units_of_care_and_never_guessed(birth: str, sv: str, en: str) -> None:
+    languages = Languages(LOCALE)
+    on = date(2026, 11, 22)
+    assert (age(birth, on, languages.words("sv")), age(birth, on, languages.words("en"))) == (sv, en)
 
 
 def test_a_dicom_name_is_read_given_name_first() -> None:

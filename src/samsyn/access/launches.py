@@ -21,6 +21,8 @@ class Launch:
     """HSA-id of the care provider whose system called."""
     employee: str = ""
     """HSA-id of the person for whom it called; "" = whoever it is."""
+    examination: str = field(default="", repr=False)
+    """Study Instance UID or accession number of the examination to show; "" = the patient's page."""
 
     def is_certain_for(self, provider: str, employee: str) -> bool:
         """Whether the reader need not be asked if the patient is the right one: a known system of the own provider

@@ -19,17 +19,20 @@ class OpenedPatients:
     def __init__(self) -> None:
         self._sessions: OrderedDict[str, OrderedDict[str, int]] = OrderedDict()
 
-    def open(self, session_id: str, patient_key: int) -> str:
-        """A handle for the person, the same one as long as he is open; he becomes the current one."""
+    def open(self, session_id: str, patient_key: int, handle: str = "") -> str:
+        """A handle for the person, the same one as long as he is open; he becomes the current one.
+
+        `handle`: the one that he had in an earlier session of the same reader; "" makes a new one.
+        """
         handles = self._sessions.setdefault(session_id, OrderedDict())
         self._sessions.move_to_end(session_id)
         while len(self._sessions) > limits.MAX_SESSIONS_WITH_PATIENTS:
             self._sessions.popitem(last=False)
-        for handle, key in handles.items():
+        for known, key in handles.items():
             if key == patient_key:
-                handles.move_to_end(handle)
-                return handle
-        handle = secrets.token_urlsafe(18)
+                handles.move_to_end(known)
+                return known
+        handle = handle or secrets.token_urlsafe(18)
         handles[handle] = patient_key
         while len(handles) > limits.MAX_OPENED_PATIENTS:
             handles.popitem(last=False)

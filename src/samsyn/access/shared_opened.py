@@ -27,14 +27,14 @@ class SharedOpened(OpenedPatients):
         super().__init__()
         self._shared = shared
 
-    def open(self, session_id: str, patient_key: int) -> str:
+    def open(self, session_id: str, patient_key: int, handle: str = "") -> str:
         """See OpenedPatients."""
         rows = self._rows(session_id)
-        for handle, key, _ in rows:
+        for known, key, _ in rows:
             if key == patient_key:
-                self._show(session_id, handle, key)
-                return handle
-        handle = secrets.token_urlsafe(18)
+                self._show(session_id, known, key)
+                return known
+        handle = handle or secrets.token_urlsafe(18)
         self._show(session_id, handle, patient_key)
         for former, _, _ in rows[: max(0, len(rows) + 1 - limits.MAX_OPENED_PATIENTS)]:
             self.close(session_id, former)

@@ -34,6 +34,8 @@ class Demographics:
     """M, F, O or empty."""
     protected: bool = False
     """Protected identity (skyddade personuppgifter)."""
+    deceased: str = ""
+    """Day of death as YYYYMMDD, Y = dead since an unknown day, N = said to live, empty = not said."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class Known:
 def look(transaction: Transaction, identifier: PatientIdentifier) -> Known | None:
     """The person who has this identifier, as it was filed (not followed through merges)."""
     sql, values = (
-        "SELECT patient_key, name, birth_date, sex, protected, origin, told, merged_into,"
+        "SELECT patient_key, name, birth_date, sex, protected, deceased, origin, told, merged_into,"
         " EXISTS(SELECT 1 FROM patient AS other WHERE other.merged_into = patient.patient_key)"
         " FROM patient_identifier JOIN patient USING(patient_key) WHERE value = ? AND issuer = ?",
         (identifier.value, identifier.issuer),
@@ -57,10 +57,10 @@ def look(transaction: Transaction, identifier: PatientIdentifier) -> Known | Non
         return None
     if transaction.is_waiting("patient", row[0]):
         row = transaction.one(sql, *values)
-    key, name, birth_date, sex, protected, origin, told, merged_into, has_merged = row
+    key, name, birth_date, sex, protected, deceased, origin, told, merged_into, has_merged = row
     if merged_into is None and not has_merged:
         transaction.alone.add(key)
-    said = Demographics(name, birth_date, sex, bool(protected))
+    said = Demographics(name, birth_date, sex, bool(protected), deceased or "")
     return Known(int(key), said, DemographicsOrigin(origin), told or "{}", merged_into is None)
 
 
@@ -99,6 +99,7 @@ def make(
         birth_date=demographics.birth_date,
         sex=demographics.sex,
         protected=int(demographics.protected),
+        deceased=demographics.deceased,
         origin=origin.value,
         told=orjson.dumps(
             {field: _stamp(field, origin, told) for field in _said(demographics, origin)}
@@ -115,10 +116,11 @@ def make(
 def known(transaction: Transaction, key: int) -> tuple[Demographics, DemographicsOrigin]:
     """What is known about the person (the survivor, when linked) and by how strong a word."""
     row = transaction.one(
-        "SELECT name, birth_date, sex, protected, origin FROM patient WHERE patient_key = ?",
+        "SELECT name, birth_date, sex, protected, deceased, origin FROM patient WHERE patient_key = ?",
         root_of(transaction, key),
     )
-    return Demographics(row[0], row[1], row[2], bool(row[3])), DemographicsOrigin(row[4])
+    said = Demographics(row[0], row[1], row[2], bool(row[3]), row[4] or "")
+    return said, DemographicsOrigin(row[5])
 
 
 def update_demographics(
@@ -173,6 +175,7 @@ def _said(demographics: Demographics, origin: DemographicsOrigin) -> dict[str, A
         "name": demographics.name,
         "birth_date": demographics.birth_date,
         "sex": demographics.sex,
+        "deceased": demographics.deceased,
     }
     said = {field: value for field, value in fields.items() if value}
     if origin is DemographicsOrigin.ADT or demographics.protected:

@@ -75,6 +75,14 @@ window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });
 
+// What is jumped to, and what stays beside, begins below the patient's banner, however many lines that has.
+const banner = document.querySelector(".patient");
+if (banner) {
+  new ResizeObserver(() => {
+    document.documentElement.style.setProperty("--banner-now", `${banner.offsetHeight}px`);
+  }).observe(banner);
+}
+
 // The list opens where the shown examination is.
 const list = document.querySelector(".list-column");
 const current = list?.querySelector("[data-current]");

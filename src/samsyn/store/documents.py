@@ -22,9 +22,9 @@ from samsyn.clock import Clock
 from samsyn.dicom.json import to_dicom_json
 from samsyn.dicom.transfer_syntaxes import find
 from samsyn.errors import DamagedData
-from samsyn.model.imaging import StoredInstance
+from samsyn.model.imaging import BodyLocation, StoredInstance
 from samsyn.store import large, marked
-from samsyn.store.block_sums import BlockSums
+from samsyn.store.block_sums import BlockSums, is_whole_part
 from samsyn.store.checksum import is_whole
 from samsyn.store.index import instance_rows
 from samsyn.store.making_way import making_way
@@ -135,15 +135,25 @@ class Documents:
 
     async def attributes(self, instance: StoredInstance, wanted: frozenset[int]) -> bytes:
         """The DICOM JSON object of one instance with these attributes alone (see to_dicom_json). What stands before
-        the pixels is read at once where it is short and in memory, else the whole by a thread."""
+        the pixels is read at once where it is short and in memory, else the whole by a thread. Of an object of one
+        frame it is not checked: whoever makes a picture of it reads the frame, and all else is checked with that."""
         place, pixels, syntax = instance.location, instance.pixels, find(instance.transfer_syntax_uid)
         is_plain = syntax is not None and not syntax.deflated
         if is_plain and pixels is not None and 0 < pixels.offset <= min(_SHORT_HEADER_BYTES, place.length):
             with contextlib.suppress(DamagedData):
                 head = self._store.body_at_hand(replace(place, length=pixels.offset))
-                if head is not None:
+                if head is not None and (pixels.frames <= 1 or self._is_whole(instance, head)):
                     return to_dicom_json(head, instance.transfer_syntax_uid, bulk_prefix(instance), wanted)
         return await asyncio.to_thread(self._json, instance, wanted)
+
+    def _is_whole(self, instance: StoredInstance, head: memoryview) -> bool:
+        """Whether this is how the instance begins; False also when its sums are not made yet."""
+        place, sums = instance.location, self.sums.known(instance)
+
+        def read(first: int, count: int) -> memoryview | None:
+            return self._store.body_at_hand(BodyLocation(place.segment, place.offset + first, count))
+
+        return sums is not None and is_whole_part(sums, 0, head, place.length, read) is True
 
     async def is_kept(self, series_key: int, count: int) -> bool:
         """Whether `series` finds its document, and does not have to make it."""

@@ -41,6 +41,10 @@ def patient(handle: str, person: Patient) -> Resource:
     if known.sex in _GENDERS:
         resource["gender"] = _GENDERS[known.sex]
     resource["birthDate"] = day(known.birth_date)
+    if known.deceased == "Y":
+        resource["deceasedBoolean"] = True
+    elif known.deceased != "N":
+        resource["deceasedDateTime"] = day(known.deceased)
     return without_empty(resource)
 
 

@@ -14,8 +14,10 @@ from samsyn import limits
 from samsyn.access.duties import BLOCK_ADMINISTRATOR, STEWARD, sees_protected
 from samsyn.access.events import Event, entry
 from samsyn.access.followup.review import LOG_REVIEWER
+from samsyn.access.left import LeftPages
 from samsyn.access.registers import end_of_day
 from samsyn.clock import STOCKHOLM
+from samsyn.endpoints.viewer.afterwards import forget, handle_in, remembered
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.tickets import Tickets
@@ -58,8 +60,9 @@ class Suggested:
 class Finding:
     """Search, opening and closing of a patient, and the attestation of the care relation."""
 
-    def __init__(self, deps: ViewerDependencies, visits: Visits, tickets: Tickets) -> None:
+    def __init__(self, deps: ViewerDependencies, visits: Visits, tickets: Tickets, left: LeftPages) -> None:
         self._deps = deps
+        self._left = left
         self._visits = visits
         self._tickets = tickets
 
@@ -78,8 +81,6 @@ class Finding:
 
     async def start(self, visit: Visit) -> Response:
         """The search field, with the patients that are open already; other duties begin at their own page."""
-        if visit.session.choices:
-            return go_to("/assignment/choose")
         if not visit.subject.reads_for_care and BLOCK_ADMINISTRATOR in visit.subject.roles:
             return go_to("/blocks")
         if not visit.subject.reads_for_care and STEWARD in visit.subject.roles:
@@ -148,18 +149,24 @@ class Finding:
 
     def _found(self, visit: Visit, patient: Patient, value: str) -> Found:
         ticket = self._tickets.ticket(visit.subject.session_id, patient.key)
-        return Found(patient_shown(patient, visit.words, value, sees_protected(visit.subject)), ticket)
+        return Found(
+            patient_shown(patient, visit.words, self._deps.clock.now(), value, sees_protected(visit.subject)),
+            ticket,
+        )
 
     async def open(self, visit: Visit) -> Response:
         """Opens the chosen person; a ticket of another session or made up finds nobody."""
         _ = visit.assignment
         key = self._tickets.patient_key(visit.subject.session_id, visit.form.text("person"))
         patient = await self._deps.lookup.patient(key)
-        return go_to(f"/p/{self._deps.opened.open(visit.subject.session_id, patient.key)}/")
+        handle = self._deps.opened.open(visit.subject.session_id, patient.key)
+        self._left.keep(visit.subject, handle, patient.key)
+        return go_to(f"/p/{handle}/")
 
     async def close(self, there: PatientVisit) -> Response:
         """Forgets the handle: the addresses with it lead nowhere any more."""
         self._deps.opened.close(there.visit.subject.session_id, there.handle)
+        self._left.forget(there.handle)
         return go_to("/")
 
     async def ask_relation(self, there: PatientVisit) -> Response:
@@ -183,7 +190,10 @@ class Finding:
         await self._deps.gatekeeper.registers.attest_relation(
             there.visit.subject, there.patient_key, ends, wording
         )
-        return go_to(there.base)
+        address = remembered(there.visit.request)
+        answer = go_to(address if handle_in(address) == there.handle else there.base)
+        forget(answer)
+        return answer
 
     def _ends(self, days: int) -> datetime:
         now = self._deps.clock.now()
@@ -206,7 +216,9 @@ class Finding:
             patient = await self._deps.gatekeeper.as_told(visit.subject, person)
             if patient is None:
                 continue
-            shown = patient_shown(patient, visit.words, may_see=sees_protected(visit.subject))
+            shown = patient_shown(
+                patient, visit.words, self._deps.clock.now(), may_see=sees_protected(visit.subject)
+            )
             recent.append(Recent(shown, handle))
         trouble_text = (
             visit.words(f"search.{trouble}_text") if trouble in ("none", "bad_check", "no_name") else ""

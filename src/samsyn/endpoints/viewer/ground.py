@@ -101,17 +101,21 @@ class Grounds:
         form = there.visit.form
         registers = self._deps.gatekeeper.registers
         known = await registers.consents_for(there.visit.subject, there.patient_key)
-        consent = next((each for each in known if each.consent_id == form.text("consent")), None)
-        if consent is None:
+        wanted = set(form.every("consent"))
+        ended = [each for each in known if each.consent_id in wanted]
+        if not ended or len(ended) != len(wanted):
             raise NotFound
         annulled, words = form.text("how") == "annul", there.visit.words
-        act = "annul" if annulled else "withdraw" if consent.ground is Ground.CONSENT else "end"
-        saw = (
-            f"{words('ground.' + consent.ground.value)}. {words('ground.end_note')} {words('ground.' + act)}"
-        )
-        await registers.end_ground(there.visit.subject, consent.consent_id, annulled=annulled, wording=saw)
-        told = await registers.masters.told(consent.consent_id)
-        return go_to(f"{there.base}#more" if told else f"{there.base}?{UNTOLD}=1#more")
+        is_told = True
+        for consent in ended:
+            act = "annul" if annulled else "withdraw" if consent.ground is Ground.CONSENT else "end"
+            name = words("ground." + consent.ground.value)
+            saw = f"{name}. {words('ground.end_note')} {words('ground.' + act)}"
+            await registers.end_ground(
+                there.visit.subject, consent.consent_id, annulled=annulled, wording=saw
+            )
+            is_told &= await registers.masters.told(consent.consent_id)
+        return go_to(f"{there.base}#more" if is_told else f"{there.base}?{UNTOLD}=1#more")
 
     def _ground(self, there: PatientVisit) -> Ground:
         try:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -63,8 +64,15 @@ class Entry:
     """When the patient is expected, for a booked examination."""
     found: tuple[Piece, ...] = ()
     """Where the words that were looked for stand in the texts; empty when nothing was looked for."""
+    parts: tuple[str, ...] = ()
+    """Parts of the body that the images name, in words; only where the list can be narrowed by them."""
     differing: tuple[str, ...] = ()
     """Fields in which the images say otherwise about the patient than the register."""
+
+    @property
+    def badges(self) -> tuple[str, ...]:
+        """The kinds as they stand beside the date: that there is text alone is told by its chip already."""
+        return () if "no-images" in self.chips else self.kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,13 +240,51 @@ def by_year(entries: Iterable[Entry]) -> tuple[Year, ...]:
     )
 
 
-def matching(
-    entries: Iterable[Entry], kind: str, query: TextQuery, texts: dict[str, list[str]]
-) -> list[Entry]:
-    """The entries of one kind ("" = every) in whose title, place or texts every word occurs, with the place found."""
-    found = [
-        entry for entry in entries if (not kind or kind in entry.kinds) and query.matches(texts[entry.mark])
-    ]
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """What of the list the reader wants to see; "" = everything."""
+
+    kind: str = ""
+    provider: str = ""
+    part: str = ""
+    text: str = ""
+
+    @property
+    def is_any(self) -> bool:
+        """Whether anything is left out at all."""
+        return bool(self.kind or self.provider or self.part or self.text)
+
+    def takes(self, entry: Entry) -> bool:
+        """Whether the entry is wanted, its texts aside."""
+        return (
+            (not self.kind or self.kind in entry.kinds)
+            and (not self.provider or self.provider == entry.provider)
+            and (not self.part or self.part in (entry.parts or (UNNAMED,)))
+        )
+
+
+UNNAMED: Final = "-"
+"""Stands for the part of the body of an examination that names none: it can be chosen, and is never lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """Something by which the list can be narrowed, with how many of all entries it leaves."""
+
+    value: str
+    count: int
+
+
+def options(values: Iterable[str]) -> tuple[Option, ...]:
+    """Every value with how often it stands there, by the alphabet; what is unnamed last."""
+    counts = Counter(values)
+    return tuple(Option(value, counts[value]) for value in sorted(counts, key=lambda v: (v == UNNAMED, v)))
+
+
+def matching(entries: Iterable[Entry], wanted: Narrowing, texts: dict[str, list[str]]) -> list[Entry]:
+    """The entries that are wanted and in whose title, place or texts every word occurs, with the place found."""
+    query = TextQuery(wanted.text)
+    found = [entry for entry in entries if wanted.takes(entry) and query.matches(texts[entry.mark])]
     return [replace(entry, found=_first_snippet(query, texts[entry.mark][1:])) for entry in found]
 
 

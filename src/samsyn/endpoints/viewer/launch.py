@@ -5,37 +5,38 @@ system of the reader's own provider, so it opens at once. Either way every other
 their open pages close themselves: two patients side by side are the top hazard.
 """
 
-import re
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from samsyn import limits
 from samsyn.access.authentication.identification import CERTIFICATE
-from samsyn.access.authentication.smart.authority import AFTER_COOKIE as APP_COOKIE
-from samsyn.access.authentication.smart.authority import CONTINUE_PATH
 from samsyn.access.events import Event, entry
 from samsyn.access.launches import Launch, Launches
+from samsyn.access.left import LeftPages
+from samsyn.endpoints.viewer.afterwards import remember
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
+from samsyn.endpoints.viewer.history import mark_of
 from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.secure import read_form
-from samsyn.endpoints.viewer.visits import Visit, Visits
+from samsyn.endpoints.viewer.visits import PatientVisit, Visit, Visits
 from samsyn.errors import NotFound
 from samsyn.patients.identifiers import MAX_CHARACTERS
 
-AFTER_COOKIE: Final = "samsyn-launch"
-"""Remembers over a log-in which call the browser came with; its value is a ticket and nothing else."""
-_TICKET: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+UNSHOWN: Final = "unshown"
+"""The patient's page says so when the examination of a call is not among what it shows."""
+_LONGEST_NAME: Final = 64
+"""Characters of a UID (PS3.5 9.1); an accession number has fewer."""
 _NOT_KEPT: Final = {"Cache-Control": "no-store"}
 
 
 class LaunchPages:
     """The addresses under /launch."""
 
-    def __init__(self, deps: ViewerDependencies, visits: Visits, launches: Launches) -> None:
+    def __init__(self, deps: ViewerDependencies, visits: Visits, launches: Launches, left: LeftPages) -> None:
         self._deps = deps
+        self._left = left
         self._visits = visits
         self._launches = launches
 
@@ -47,12 +48,14 @@ class LaunchPages:
             Route("/launch/tickets", anybody(self.ticket), methods=["POST"]),
             Route("/launch/{ticket}", anybody(self.come), methods=["GET"]),
             Route("/launch/{ticket}", staff(self.confirm), methods=["POST"]),
+            Route("/p/{handle}/to/{ticket}", self._visits.patient(self.examination), methods=["GET"]),
         ]
 
     async def called(self, request: Request) -> Response:
         """A form of a record system's page, from its own site; the browser comes back with our cookies."""
         form = await read_form(request)
-        return go_to(f"/launch/{self._launches.put(Launch(form.text('number')[:MAX_CHARACTERS]))}")
+        number, examination = form.text("number")[:MAX_CHARACTERS], form.text("examination")[:_LONGEST_NAME]
+        return go_to(f"/launch/{self._launches.put(Launch(number, examination=examination))}")
 
     async def ticket(self, request: Request) -> Response:
         """A known system's server asks for an address that opens the patient, for one of its provider's staff."""
@@ -67,7 +70,8 @@ class LaunchPages:
         number, employee = form.text("number")[:MAX_CHARACTERS], form.text("employee")[:64].strip().upper()
         if not number or not employee:
             return JSONResponse({"error": "number and employee are needed"}, 400, _NOT_KEPT)
-        launch = Launch(number, system.subject.assignment.provider_hsa_id, employee)
+        examination = form.text("examination")[:_LONGEST_NAME]
+        launch = Launch(number, system.subject.assignment.provider_hsa_id, employee, examination)
         return JSONResponse({"address": f"/launch/{self._launches.put(launch)}"}, 201, _NOT_KEPT)
 
     async def come(self, request: Request) -> Response:
@@ -76,15 +80,7 @@ class LaunchPages:
         if self._visits.session(request) is None:
             answer = go_to("/login")
             if self._launches.look(ticket) is not None:
-                answer.set_cookie(
-                    AFTER_COOKIE,
-                    ticket,
-                    max_age=limits.LOGIN_SECONDS,
-                    path="/login",
-                    httponly=True,
-                    samesite="lax",
-                    secure=request.url.scheme == "https",
-                )
+                remember(request, answer, f"/launch/{ticket}")
             return answer
         return await self._visits.staff(self._suggested)(request)
 
@@ -118,18 +114,29 @@ class LaunchPages:
                 for key in ([each.key for each in found] or [0])
             )
         )
+        for closed, _ in self._deps.opened.latest(session_id):
+            self._left.forget(closed)
         told = [each for each in found if await gatekeeper.may_be_told_who(visit.subject, each.key)]
         if len(told) != 1:
             self._deps.opened.forget(session_id)
             values = {"number": launch.number, "ticket": "", "others": 0, "here": "/"}
             return self._visits.show(visit, "launch.html", "launch", values, 404)
-        return go_to(f"/p/{self._deps.opened.open_only(session_id, told[0].key)}/")
+        handle = self._deps.opened.open_only(session_id, told[0].key)
+        self._left.keep(visit.subject, handle, told[0].key)
+        return go_to(
+            f"/p/{handle}/to/{self._launches.put(launch)}" if launch.examination else f"/p/{handle}/"
+        )
 
-
-def after_login(request: Request) -> str:
-    """Whereto a browser goes that has just logged in: on with its app or its call, or to the start page."""
-    app = request.cookies.get(APP_COOKIE, "")
-    if _TICKET.fullmatch(app):
-        return f"{CONTINUE_PATH}{app}"
-    ticket = request.cookies.get(AFTER_COOKIE, "")
-    return f"/launch/{ticket}" if _TICKET.fullmatch(ticket) else "/"
+    async def examination(self, there: PatientVisit) -> Response:
+        """The examination of the call, when the View shows one and one only; what is hidden and what is not here are
+        answered alike, with words on the patient's page."""
+        launch = self._launches.look(there.visit.path("ticket"))
+        wanted = launch.examination if launch is not None else ""
+        found = [
+            each.reference
+            for each in (await self._deps.history.examinations(there.view) if wanted else ())
+            if wanted == each.accession or wanted in {study.study_uid for study in each.studies}
+        ]
+        if len(found) != 1:
+            return go_to(f"{there.base}?{UNSHOWN}=1")
+        return go_to(f"{there.base}e/{mark_of(there.handle, found[0])}")

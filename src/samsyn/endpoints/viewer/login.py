@@ -7,19 +7,24 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from samsyn.access.authentication.identification import SESSION_COOKIE, session_secret
-from samsyn.access.authentication.smart.authority import AFTER_COOKIE as APP_COOKIE
+from samsyn.access.authentication.sessions import Session
+from samsyn.access.events import Event, entry
+from samsyn.access.left import LeftPages
+from samsyn.endpoints.viewer.afterwards import forget, handle_in, is_ours, remembered
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.language import COOKIE as LANGUAGE_COOKIE
 from samsyn.endpoints.viewer.language import LANGUAGES
-from samsyn.endpoints.viewer.launch import AFTER_COOKIE, after_login
 from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.secure import check_origin, read_form
-from samsyn.endpoints.viewer.visits import Visit, Visits
+from samsyn.endpoints.viewer.visits import CHOOSE, OWN_RECORD, Visit, Visits
 from samsyn.errors import NotAuthenticated, NotFound, NotSupported, OutOfResources
+from samsyn.model.subject import Subject
 
 BINDING_COOKIE: Final = "samsyn-login"
 """Binds a log-in under way to the browser that began it; lives as long as the log-in may."""
 _BINDING_SECONDS: Final = 600
+_STARTS: Final = (OWN_RECORD, "/blocks", "/steward/guardians")
+"""Where pages begin that tell of a person under a handle which ends with the session: they are gone on with there."""
 _LANGUAGE_SECONDS: Final = 365 * 24 * 3600
 _MAX_ANSWER_CHARACTERS: Final = 4_096
 
@@ -27,8 +32,9 @@ _MAX_ANSWER_CHARACTERS: Final = 4_096
 class Login:
     """The addresses under /login, and /logout, /assignment and /language."""
 
-    def __init__(self, deps: ViewerDependencies, visits: Visits) -> None:
+    def __init__(self, deps: ViewerDependencies, visits: Visits, left: LeftPages) -> None:
         self._deps = deps
+        self._left = left
         self._visits = visits
 
     def routes(self) -> list[BaseRoute]:
@@ -45,8 +51,8 @@ class Login:
             Route("/login/saml/metadata", anybody(self.metadata), methods=["GET"]),
             Route("/logout", staff(self.leave), methods=["POST"]),
             Route("/assignment", staff(self.change), methods=["POST"]),
-            Route("/assignment/choose", staff(self.ask_assignment), methods=["GET"]),
-            Route("/assignment/choose", staff(self.choose_assignment), methods=["POST"]),
+            Route(CHOOSE, staff(self.ask_assignment), methods=["GET"]),
+            Route(CHOOSE, staff(self.choose_assignment), methods=["POST"]),
             Route("/language", anybody(self.language), methods=["POST"]),
         ]
 
@@ -65,7 +71,7 @@ class Login:
         if any(len(text) > _MAX_ANSWER_CHARACTERS for text in sent.values()):
             return self._page(request, "failed", 400)
         try:
-            secret, _ = await self._deps.desk.finish(
+            secret, session = await self._deps.desk.finish(
                 state=sent["state"],
                 code=sent["code"],
                 binding=request.cookies.get(BINDING_COOKIE, ""),
@@ -77,7 +83,7 @@ class Login:
             return self._page(request, "failed", 403)
         except OutOfResources:
             return self._page(request, "failed", 503)
-        return self._logged_in(request, secret)
+        return await self._logged_in(request, secret, session)
 
     async def told_to_end(self, request: Request) -> Response:
         """OpenID Connect Back-Channel Logout 1.0: the provider's server tells which session has ended."""
@@ -103,7 +109,7 @@ class Login:
     async def fetch(self, request: Request) -> Response:
         """A verified SAML response becomes the session of the browser that began the log-in, and of no other."""
         try:
-            secret, _ = await self._deps.desk.finish_saml(
+            secret, session = await self._deps.desk.finish_saml(
                 ticket=request.query_params.get("ticket", ""),
                 binding=request.cookies.get(BINDING_COOKIE, ""),
                 before=session_secret(request.scope),
@@ -113,7 +119,7 @@ class Login:
             return self._page(request, "failed", 403)
         except OutOfResources:
             return self._page(request, "failed", 503)
-        return self._logged_in(request, secret)
+        return await self._logged_in(request, secret, session)
 
     async def asked_to_end(self, request: Request) -> Response:
         """Single log-out: the identity provider's signed request ends its sessions here; its answer to ours is a
@@ -133,17 +139,38 @@ class Login:
             raise NotFound from None
         return Response(told, media_type="application/samlmetadata+xml")
 
-    def _logged_in(self, request: Request, secret: str) -> Response:
-        answer = go_to(after_login(request))
-        for cookie in (AFTER_COOKIE, APP_COOKIE):
-            answer.delete_cookie(cookie, path="/login", httponly=True, samesite="lax")
+    async def _logged_in(self, request: Request, secret: str, session: Session) -> Response:
+        """On to what the browser came for; while an assignment is to be chosen, that waits."""
+        if session.choices:
+            answer = go_to(CHOOSE)
+        else:
+            answer = go_to(await self._goes_on(remembered(request), session.subject))
+            forget(answer)
         secure = request.url.scheme == "https"
         answer.set_cookie(SESSION_COOKIE, secret, path="/", httponly=True, samesite="lax", secure=secure)
         answer.delete_cookie(BINDING_COOKIE, path="/login", httponly=True, samesite="lax", secure=secure)
         return answer
 
+    async def _goes_on(self, address: str, reader: Subject) -> str:
+        """The address, with the patient opened anew for whom he was open; the start page instead of another's page."""
+        for start in _STARTS:
+            if address.startswith(f"{start}/"):
+                return start
+        if not address.startswith("/p/"):
+            return address
+        handle = handle_in(address)
+        key = self._left.patient_key(reader, handle) if handle else None
+        if key is None or not reader.reads_for_care:
+            return "/"
+        details = {"door": "viewer", "kind": "again"}
+        await self._deps.gatekeeper.record(entry(reader, Event.SEARCH_PATIENT, key, details=details))
+        self._deps.opened.open(reader.session_id, key, handle)
+        return address
+
     async def leave(self, visit: Visit) -> Response:
-        """Ends the session here and at the identity provider; what it had opened is closed at once."""
+        """Ends the session here and at the identity provider; what it had opened is closed at once, for good."""
+        for handle, _ in self._deps.opened.latest(visit.subject.session_id):
+            self._left.forget(handle)
         address = await self._deps.desk.log_out(session_secret(visit.request.scope))
         answer = go_to(address or "/login?because=logged_out")
         answer.delete_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="lax")
@@ -162,18 +189,17 @@ class Login:
 
     async def choose_assignment(self, visit: Visit) -> Response:
         """The chosen assignment makes a new session."""
-        secret, _ = await self._deps.desk.choose(
+        secret, session = await self._deps.desk.choose(
             session_secret(visit.request.scope), visit.form.text("assignment")
         )
-        return self._logged_in(visit.request, secret)
+        return await self._logged_in(visit.request, secret, session)
 
     async def language(self, request: Request) -> Response:
         """Remembers the chosen language in this browser and goes back."""
         check_origin(request)
         form = await read_form(request)
         language, back = form.text("language"), form.text("to")
-        is_ours = back.startswith("/") and not back.startswith(("//", "/\\")) and back.isprintable()
-        answer = go_to(back if is_ours else "/")
+        answer = go_to(back if is_ours(back) else "/")
         if language in LANGUAGES:
             answer.set_cookie(
                 LANGUAGE_COOKIE, language, max_age=_LANGUAGE_SECONDS, path="/", httponly=True, samesite="lax"

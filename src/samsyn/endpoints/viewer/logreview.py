@@ -123,7 +123,7 @@ class LogReviewPages:
             return await self._page(visit, {"trouble": "no_patient"}, 404)
         patient = await self._deps.lookup.patient(min(keys))
         extract = await self._deps.extracts.on_request(visit.subject, patient.key)
-        shown = patient_shown(patient, visit.words)
+        shown = patient_shown(patient, visit.words, self._deps.clock.now())
         own = visit.subject.assignment
         elsewhere = None
         if self._deps.elsewhere.is_connected:
@@ -253,7 +253,7 @@ class LogReviewPages:
 
     async def _patient(self, visit: Visit, key: int) -> PatientShown | None:
         try:
-            return patient_shown(await self._deps.lookup.patient(key), visit.words)
+            return patient_shown(await self._deps.lookup.patient(key), visit.words, self._deps.clock.now())
         except NotFound:
             return None
 

@@ -119,7 +119,9 @@ class MyRecord:
             told = await self._deps.gatekeeper.as_told(visit.subject, patient)
             if told is not None:
                 handle = self._deps.opened.open(visit.subject.session_id, key)
-                found.append(ChildShown(handle, patient_shown(told, visit.words, may_see=True)))
+                found.append(
+                    ChildShown(handle, patient_shown(told, visit.words, self._deps.clock.now(), may_see=True))
+                )
         return found
 
     def _told(self, there: PatientVisit) -> dict[str, object]:

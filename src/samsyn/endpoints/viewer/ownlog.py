@@ -77,7 +77,9 @@ class OwnLog:
         if subject.patient_key is None:
             raise NotAllowed("only the patient")
         extract = await self._deps.extracts.own(subject)
-        return extract, patient_shown(await self._deps.lookup.patient(subject.patient_key), visit.words)
+        return extract, patient_shown(
+            await self._deps.lookup.patient(subject.patient_key), visit.words, self._deps.clock.now()
+        )
 
     async def _elsewhere(self, visit: Visit) -> ToldElsewhere | None:
         """What the national log service tells, when it is asked for: that can take some seconds."""

@@ -22,8 +22,16 @@ class Pages:
     """The templates beside this module, filled in one language at a time."""
 
     def __init__(
-        self, languages: Languages, assets: Assets, version: str, is_demo: bool, issuer: str = ""
+        self,
+        languages: Languages,
+        assets: Assets,
+        version: str,
+        is_demo: bool,
+        issuer: str = "",
+        *,
+        has_apps: bool = False,
     ) -> None:
+        """`has_apps`: whether apps are registered at all, so that there is something to be let in."""
         self.languages = languages
         self.assets = assets
         self._headers = MappingProxyType(
@@ -41,6 +49,7 @@ class Pages:
             has_asset=assets.__contains__,
             version=version,
             is_demo=is_demo,
+            has_apps=has_apps,
             form_field=FORM_FIELD,
             pulse_ms=int(limits.PULSE_S * 1000),
         )

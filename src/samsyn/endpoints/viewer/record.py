@@ -1,7 +1,8 @@
 """The patient's timeline and the single examination: referral, report and series side by side."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Final
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -9,23 +10,30 @@ from starlette.routing import BaseRoute, Route
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.ground import UNTOLD
 from samsyn.endpoints.viewer.history import (
+    UNNAMED,
     Entry,
+    Narrowing,
+    Option,
     by_year,
     mark_of,
     matching,
+    options,
     searchable,
 )
+from samsyn.endpoints.viewer.launch import UNSHOWN
 from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.reveal import Reveal
 from samsyn.endpoints.viewer.send_pages import SendPages
 from samsyn.endpoints.viewer.series import SeriesLists, diagnostic_address
 from samsyn.endpoints.viewer.visits import PatientVisit, Visits
-from samsyn.endpoints.viewer.wording import moment
+from samsyn.endpoints.viewer.wording import moment, parts_of_body
 from samsyn.errors import Conflict, NotFound
 from samsyn.reports.examination import Examination
-from samsyn.reports.textsearch import TextQuery
 
 _MAX_FILTER_CHARACTERS = 100
+_LONG: Final = 20
+"""Examinations above which the list gets years to jump to and more to narrow it by: some screens full."""
+_EVERYTHING: Final = Narrowing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +42,6 @@ class Timeline:
 
     entries: tuple[Entry, ...]
     examinations: dict[str, Examination]
-
-    @property
-    def kinds(self) -> list[str]:
-        """Every kind of examination that there is, for the filter."""
-        return sorted({kind for entry in self.entries for kind in entry.kinds})
 
 
 class Record:
@@ -77,7 +80,10 @@ class Record:
     async def filtered(self, there: PatientVisit) -> Response:
         """The same list by kind and words; the words come in a form, since they may tell about the patient."""
         form = there.visit.form
-        return await self._page(there, form.text("kind"), form.text("text")[:_MAX_FILTER_CHARACTERS])
+        kind, provider, part, text = (
+            form.text(name)[:_MAX_FILTER_CHARACTERS] for name in ("kind", "provider", "part", "text")
+        )
+        return await self._page(there, Narrowing(kind, provider, part, text))
 
     async def examination(self, there: PatientVisit) -> Response:
         """One examination; its opening is in the audit journal before the page is made."""
@@ -134,22 +140,29 @@ class Record:
             return go_to(f"{address}?changed=1#report")
         return go_to(f"{address}#report")
 
-    async def _page(self, there: PatientVisit, kind: str = "", text: str = "") -> Response:
+    async def _page(self, there: PatientVisit, wanted: Narrowing = _EVERYTHING) -> Response:
         await self._deps.gatekeeper.record_search(there.view, "viewer", frozenset({there.patient_key}))
         timeline = await self._timeline(there)
+        is_long = len(timeline.entries) > _LONG
+        if is_long:
+            timeline = await self._with_parts(there, timeline)
         texts = {
             entry.mark: searchable(entry, timeline.examinations[entry.mark]) for entry in timeline.entries
         }
-        shown = matching(timeline.entries, kind, TextQuery(text), texts)
+        shown = matching(timeline.entries, wanted, texts)
         values = {
             "years": by_year(shown),
             "count": len(timeline.entries),
             "shown_count": len(shown),
-            "kinds": timeline.kinds,
-            "kind": kind,
-            "text": text,
+            "kinds": options(kind for entry in timeline.entries for kind in entry.kinds),
+            "providers": options(each.provider for each in timeline.entries) if is_long else (),
+            "parts": _parts(timeline) if is_long else (),
+            "is_long": is_long,
+            "wanted": wanted,
+            "unnamed": UNNAMED,
             "current": "",
             "reveal": await self._reveal.state(there),
+            "unshown": there.visit.request.query_params.get(UNSHOWN) == "1",
             "untold": there.visit.request.query_params.get(UNTOLD) == "1",
         }
         return self._visits.show_patient(there, "timeline.html", "timeline", values)
@@ -162,6 +175,16 @@ class Record:
             {mark_of(there.handle, each.reference): each for each in examinations},
         )
 
+    async def _with_parts(self, there: PatientVisit, timeline: Timeline) -> Timeline:
+        named = await self._deps.history.body_parts(there.view, list(timeline.examinations.values()))
+        languages, words = self._visits.pages.languages, there.visit.words
+        told = {
+            mark: parts_of_body(named.get(each.reference, ()), languages, words)
+            for mark, each in timeline.examinations.items()
+        }
+        entries = tuple(replace(entry, parts=told[entry.mark]) for entry in timeline.entries)
+        return Timeline(entries, timeline.examinations)
+
     async def _record_openings(self, there: PatientVisit, examination: Examination) -> None:
         write = partial(self._deps.gatekeeper.record_opening, there.view)
         for study in examination.studies:
@@ -170,3 +193,7 @@ class Record:
             await write(examination.reference, "report", examination.report_item)
         if examination.referral_item is not None:
             await write(examination.reference, "referral", examination.referral_item)
+
+
+def _parts(timeline: Timeline) -> tuple[Option, ...]:
+    return options(part for entry in timeline.entries for part in entry.parts or (UNNAMED,))

@@ -5,7 +5,7 @@ The rules are in the access room; here is only what the reader is told and asked
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -37,8 +37,8 @@ class Named:
 class GroundShown:
     """A ground in force that the reader's unit may end."""
 
-    consent_id: str
-    ground: str
+    consents: tuple[str, ...]
+    """Its registrations: what was registered twice in the same words stands once, and ends as one."""
     told: str
     who: str
     is_consent: bool
@@ -84,14 +84,29 @@ class RevealState:
     """Providers that have a request of this reader to answer."""
 
     @property
+    def is_more(self) -> bool:
+        """Whether something exists that the list does not show."""
+        return (
+            self.more_units
+            or self.more_elsewhere
+            or self.blocked_elsewhere
+            or self.blocked_units_exist
+            or self.without_owner
+        )
+
+    @property
+    def may_open_in_emergency(self) -> bool:
+        """Whether something exists that an emergency would open (SVOD 3:6) or tell whom to ring about (3:5), and
+        nothing does that already."""
+        if self.may_ask_who_blocked:
+            return False
+        return (self.more_elsewhere and not self.has_ground) or self.blocked_elsewhere
+
+    @property
     def is_everything(self) -> bool:
         """Whether nothing more exists as far as the assignment reaches."""
         return not (
-            self.more_units
-            or self.blocked_units_exist
-            or self.more_elsewhere
-            or self.blocked_elsewhere
-            or self.without_owner
+            self.is_more
             or self.is_narrow
             or self.is_within_provider
             or not self.blocks_known
@@ -145,7 +160,7 @@ class Reveal:
             blocked_providers=self._providers(names.blocked_providers),
             may_ask_who_blocked="emergency" in view.grounds,
             has_ground=bool(view.grounds),
-            grounds=tuple(self._ground(there, each) for each in consents if self._counts(there, each)),
+            grounds=self._grounds(there, [each for each in consents if self._counts(there, each)]),
             without_owner=bits.without_owner,
             asked=tuple(self._asked(there, each) for each in requests),
             asked_already=frozenset(
@@ -263,6 +278,16 @@ class Reveal:
     def _counts(self, there: PatientVisit, consent: Consent) -> bool:
         return consent.ended is None and consent.employee in ("", there.visit.subject.hsa_id)
 
+    def _grounds(self, there: PatientVisit, consents: Iterable[Consent]) -> tuple[GroundShown, ...]:
+        """Each in the order of registration, those that read alike as one."""
+        found: dict[tuple[str, str], GroundShown] = {}
+        for consent in consents:
+            shown = self._ground(there, consent)
+            same = found.get((shown.told, shown.who))
+            consents_of = (same.consents if same else ()) + shown.consents
+            found[shown.told, shown.who] = replace(shown, consents=consents_of)
+        return tuple(found.values())
+
     def _ground(self, there: PatientVisit, consent: Consent) -> GroundShown:
         words, ground = there.visit.words, there.visit.words(f"ground.{consent.ground.value}")
         if consent.ends is None:
@@ -279,7 +304,7 @@ class Reveal:
         if consent.channel == "national":
             who = f"{who} · {words('ground.from_national')}"
         is_consent = consent.ground.value == "consent"
-        return GroundShown(consent.consent_id, consent.ground.value, told, who, is_consent)
+        return GroundShown((consent.consent_id,), told, who, is_consent)
 
     def _asked(self, there: PatientVisit, request: LiftRequest) -> AskedShown:
         words, now = there.visit.words, self._deps.clock.now()

@@ -1,14 +1,19 @@
 """The viewer's addresses, wired."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.routing import BaseRoute
 
 from samsyn.access.launches import Launches
+from samsyn.access.left import LeftPages
+from samsyn.endpoints.viewer.apps import AppPages
 from samsyn.endpoints.viewer.assets import Assets
 from samsyn.endpoints.viewer.blocks.desk import LiftDesk
 from samsyn.endpoints.viewer.blocks.person import PersonRegister
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
+from samsyn.endpoints.viewer.failures import FailureAnswer, Failures
 from samsyn.endpoints.viewer.finding import Finding
 from samsyn.endpoints.viewer.ground import Grounds
 from samsyn.endpoints.viewer.language import Languages
@@ -34,7 +39,16 @@ from samsyn.endpoints.viewer.tickets import Tickets
 from samsyn.endpoints.viewer.visits import Visits
 
 
-def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
+@dataclass(frozen=True, slots=True)
+class ViewerDoor:
+    """What the application takes from the viewer."""
+
+    routes: list[BaseRoute]
+    failures: Mapping[int | type[Exception], FailureAnswer]
+    """For what no route answers."""
+
+
+def viewer_door(deps: ViewerDependencies) -> ViewerDoor:
     """Every address of the web pages: /, /login, /p/…, /ohif/…, /static/…, /log, /mine/log, /status and /help.
 
     ValueError: the languages do not have the same words. Files that are missing (OHIF) leave their part out.
@@ -43,24 +57,33 @@ def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
     ohif_files = Assets(deps.static_folder / "vendor" / "ohif", "/ohif/")
     languages = Languages(Path(__file__).with_name("locale"))
     login = deps.settings.login
-    pages = Pages(languages, assets, deps.version, login.provider == "demo", deps.desk.identity_provider)
+    pages = Pages(
+        languages,
+        assets,
+        deps.version,
+        login.provider == "demo",
+        deps.desk.identity_provider,
+        has_apps=bool(deps.settings.app),
+    )
     marks = Marks()
     visits = Visits(deps, pages, marks)
     tickets = Tickets(deps.ticket_key)
+    left = LeftPages(deps.rooms)
     series = SeriesLists(deps, languages)
     sending = SendPages(deps, visits)
     reveal = Reveal(deps, visits)
     diagnostic = DiagnosticViewer(visits, ohif_files)
-    return [
-        *Login(deps, visits).routes(),
-        *Finding(deps, visits, tickets).routes(),
+    routes: list[BaseRoute] = [
+        *Login(deps, visits, left).routes(),
+        *Finding(deps, visits, tickets, left).routes(),
         *Pulse(deps, marks).routes(),
         *Record(deps, visits, reveal, series, sending, diagnostic.is_installed).routes(),
         *sending.routes(),
         *reveal.routes(),
         *Grounds(deps, visits).routes(),
-        *LaunchPages(deps, visits, Launches(deps.rooms)).routes(),
+        *LaunchPages(deps, visits, Launches(deps.rooms), left).routes(),
         *SmartPages(deps, visits).routes(),
+        *AppPages(deps, visits).routes(),
         *LiftDesk(deps, visits, tickets, marks).routes(),
         *PersonRegister(deps, visits).routes(),
         *PicturePages(deps, visits, series, diagnostic.is_installed).routes(),
@@ -73,3 +96,4 @@ def viewer_routes(deps: ViewerDependencies) -> list[BaseRoute]:
         *StewardJoining(deps, visits).routes(),
         *PublicPages(deps, visits, assets).routes(),
     ]
+    return ViewerDoor(routes, Failures(visits, deps.clock).answers())

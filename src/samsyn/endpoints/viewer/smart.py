@@ -12,13 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from samsyn import limits
 from samsyn.access.authentication.identification import session_secret
 from samsyn.access.authentication.sessions import session_mark
-from samsyn.access.authentication.smart.authority import AFTER_COOKIE, CONTINUE_PATH, SmartAuthority, back
+from samsyn.access.authentication.smart.authority import CONTINUE_PATH, SmartAuthority, back
 from samsyn.access.authentication.smart.words import Asked, OAuthRefusal
 from samsyn.access.duties import sees_protected
 from samsyn.access.events import Event, entry
+from samsyn.endpoints.viewer.afterwards import remember
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.secure import read_form
@@ -61,7 +61,7 @@ class SmartPages:
             app = self._authority.client(sent.get("client_id", ""), redirect_uri)
         except OAuthRefusal as refusal:
             await self._note(request, refusal)
-            return self._message(request, "unknown", 400)
+            return self._visits.message(request, 400, "smart.unknown")
         try:
             asked = self._authority.asked(app, sent)
         except OAuthRefusal as refusal:
@@ -76,15 +76,7 @@ class SmartPages:
             return await self._visits.staff(self._show)(request)
         answer = go_to("/login")
         if self._authority.look(ticket) is not None:
-            answer.set_cookie(
-                AFTER_COOKIE,
-                ticket,
-                max_age=limits.LOGIN_SECONDS,
-                path="/login",
-                httponly=True,
-                samesite="lax",
-                secure=request.url.scheme == "https",
-            )
+            remember(request, answer, f"{CONTINUE_PATH}{ticket}")
         return answer
 
     async def decide(self, visit: Visit) -> Response:
@@ -211,7 +203,9 @@ class SmartPages:
         patient = await self._deps.gatekeeper.as_told(visit.subject, await self._deps.lookup.patient(key))
         if patient is None:
             raise NotAllowed("assignment")
-        return patient_shown(patient, visit.words, may_see=sees_protected(visit.subject))
+        return patient_shown(
+            patient, visit.words, self._deps.clock.now(), may_see=sees_protected(visit.subject)
+        )
 
     def _away(self, visit: Visit, asked: Asked, address: str) -> Response:
         """On to the app by a page of its own: a form of ours may not lead to another site (form-action)."""
@@ -219,18 +213,6 @@ class SmartPages:
         answer = self._visits.show(visit, "smart_away.html", "smart", values)
         answer.headers["Refresh"] = f"0; url={address}"
         return answer
-
-    def _message(self, request: Request, key: str, status: int) -> Response:
-        words = self._visits.pages.words(request)
-        session = self._visits.session(request)
-        values = {
-            "title": words(f"smart.{key}"),
-            "text": words(f"smart.{key}_text"),
-            "subject": session.subject if session else None,
-            "token": session.csrf if session else "",
-            "here": "/",
-        }
-        return self._visits.pages.show(request, "message.html", values, status)
 
     async def _note(self, request: Request, refusal: OAuthRefusal, visit: Visit | None = None) -> None:
         """A refused app is in the audit journal, with who was logged in."""

@@ -114,4 +114,6 @@ class StewardGuardians:
         return self._visits.show(visit, "steward_guardians.html", "steward", values, 400 if trouble else 200)
 
     def _shown(self, visit: Visit, patient: Patient) -> object:
-        return patient_shown(patient, visit.words, may_see=sees_protected(visit.subject))
+        return patient_shown(
+            patient, visit.words, self._deps.clock.now(), may_see=sees_protected(visit.subject)
+        )

@@ -110,7 +110,9 @@ class StewardJoining:
         }
 
     def _person(self, visit: Visit, patient: Patient) -> Any:
-        return patient_shown(patient, visit.words, may_see=sees_protected(visit.subject))
+        return patient_shown(
+            patient, visit.words, self._deps.clock.now(), may_see=sees_protected(visit.subject)
+        )
 
     def _show(self, visit: Visit, template: str, cases: list[dict[str, Any]], trouble: str) -> Response:
         stewarding(visit.subject, self._deps.clock.now())

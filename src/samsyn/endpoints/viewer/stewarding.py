@@ -507,7 +507,9 @@ class Stewarding:
 
     def _person(self, visit: Visit, patient: Patient | None) -> PatientShown | None:
         may_see = sees_protected(visit.subject)
-        return patient_shown(patient, visit.words, may_see=may_see) if patient else None
+        return (
+            patient_shown(patient, visit.words, self._deps.clock.now(), may_see=may_see) if patient else None
+        )
 
     def _told(self, visit: Visit, said: Demographics, hidden: bool) -> Told:
         masked = hidden and not sees_protected(visit.subject)

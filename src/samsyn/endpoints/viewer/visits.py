@@ -4,7 +4,7 @@ Every page goes through `Visits`: the session is looked up, forms are checked be
 page opens the View, and refusals become calm pages that tell nothing of what is hidden.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from samsyn.access.authentication.identification import session_secret
 from samsyn.access.authentication.sessions import Session
 from samsyn.access.duties import sees_protected
 from samsyn.access.view import View
+from samsyn.endpoints.viewer.afterwards import came_for, handle_in, remember
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.history import Presentation
 from samsyn.endpoints.viewer.language import Words
@@ -30,13 +31,15 @@ _STATUS: Final[tuple[tuple[type[errors.SamsynError], int, str], ...]] = (
     (errors.NotFound, 404, "not_found"),
     (errors.NotAllowed, 403, "refused"),
     (errors.BadInput, 400, "trouble"),
-    (errors.LimitExceeded, 413, "trouble"),
+    (errors.LimitExceeded, 413, "too_large"),
     (errors.Conflict, 409, "trouble"),
     (errors.OutOfResources, 503, "later"),
 )
 """Status and words for each kind of refusal; anything else is 500 "trouble"."""
 
 
+CHOOSE: Final = "/assignment/choose"
+"""Where a reader with several assignments chooses one; before that nothing is shown."""
 OWN_RECORD: Final = "/mine/record"
 """Where a private person's own pages begin."""
 
@@ -115,7 +118,9 @@ class Visits:
             there = await self.opened(visit)
             if needs_relation and not there.is_related:
                 if visit.request.method == "GET" and visit.request.headers.get("sec-fetch-dest") != "image":
-                    return go_to(f"{there.base}relation")
+                    asked = go_to(f"{there.base}relation")
+                    remember(visit.request, asked, came_for(visit.request))
+                    return asked
                 raise errors.NotFound
             return await answer(there)
 
@@ -147,7 +152,9 @@ class Visits:
         told = await self._deps.gatekeeper.as_told(visit.subject, patient)
         if told is None:
             raise errors.NotAllowed("assignment")
-        shown = patient_shown(told, visit.words, may_see=sees_protected(visit.subject))
+        shown = patient_shown(
+            told, visit.words, self._deps.clock.now(), may_see=sees_protected(visit.subject)
+        )
         return PatientVisit(visit, handle, key, told, shown, view, f"/p/{handle}/")
 
     async def opened_own(self, visit: Visit, handle: str) -> PatientVisit:
@@ -159,7 +166,7 @@ class Visits:
         told = await self._deps.gatekeeper.as_told(visit.subject, await self._deps.lookup.patient(key))
         if told is None:
             raise errors.NotFound
-        shown = patient_shown(told, visit.words, may_see=True)
+        shown = patient_shown(told, visit.words, self._deps.clock.now(), may_see=True)
         return PatientVisit(visit, handle, key, told, shown, view, f"{OWN_RECORD}/{handle}/")
 
     def presentation(self, visit: Visit) -> Presentation:
@@ -204,6 +211,10 @@ class Visits:
         session = self.session(request)
         if session is None:
             return self._to_login(request, had_session=bool(session_secret(request.scope)))
+        if session.choices and request.method == "GET" and request.url.path != CHOOSE:
+            away = go_to(CHOOSE)
+            remember(request, away, came_for(request))
+            return away
         form = Form([])
         if request.method == "POST":
             check_origin(request)
@@ -218,6 +229,7 @@ class Visits:
         if request.headers.get("hx-request"):
             # A part of a page can not be replaced by the login page: the whole page goes there.
             answer = Response(status_code=204, headers={"HX-Redirect": "/login?because=expired"})
+        remember(request, answer, came_for(request))
         return answer
 
     async def _safely(self, request: Request, work: Callable[[], Awaitable[Response]]) -> Response:
@@ -237,14 +249,37 @@ class Visits:
         )
         if isinstance(problem, errors.NotAllowed) and "form" in problem.detail:
             key = "form_old"
+        return self.message(request, status, f"message.{key}")
+
+    def message(
+        self,
+        request: Request,
+        status: int,
+        key: str,
+        headers: Mapping[str, str] | None = None,
+        noted: str = "",
+    ) -> Response:
+        """A page with the words of `key` and the ways on. `noted`: the time by which a fault is found in our log."""
         words = self.pages.words(request)
         session = self.session(request)
-        text = words("message.trouble_text" if key == "later" else f"message.{key}_text")
         values = {
-            "title": words(f"message.{key}"),
-            "text": text,
+            "title": words(key),
+            "text": words(f"{key}_text"),
+            "noted": noted,
             "subject": session.subject if session else None,
             "token": session.csrf if session else "",
+            "patient_page": self._patient_page(request, session),
             "here": "/",
         }
-        return self.pages.show(request, "message.html", values, status)
+        return self.pages.show(request, "message.html", values, status, headers)
+
+    def _patient_page(self, request: Request, session: Session | None) -> str:
+        """The page of the patient below whose address something failed, while he is open in the session; or ""."""
+        handle = handle_in(request.url.path)
+        if session is None or not handle or request.url.path == f"/p/{handle}/":
+            return ""
+        try:
+            self._deps.opened.look(session.subject.session_id, handle)
+        except errors.NotFound:
+            return ""
+        return f"/p/{handle}/"

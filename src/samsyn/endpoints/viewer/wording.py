@@ -3,17 +3,21 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from difflib import SequenceMatcher
 from typing import Final
 
 from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.viewer.language import Languages, Words
-from samsyn.model.patient import Patient, PatientIdentifier
+from samsyn.model.patient import Demographics, Patient, PatientIdentifier
 from samsyn.patients.identifiers import Kind, display, kind_of
 
 _NO_PICTURES: Final = frozenset({"PR", "KO", "SR"})
 """Modalities that go with pictures and are no kind of examination themselves."""
+_IN_DAYS: Final = 1
+_IN_WEEKS: Final = 3
+_IN_MONTHS: Final = 24
+"""Whole months below which an age is told in days, weeks and months, as child care counts; above in years."""
 _DIFFERENCE_WORDS: Final = 6_000
 """Words above which a difference is shown by lines: the comparison grows with the square."""
 
@@ -34,6 +38,25 @@ def short_moment(time: datetime, now: datetime) -> str:
     if (local.hour, local.minute) == (0, 0) and (local.date() - today).days == 1:
         return "24:00"
     return local.strftime("%H:%M") if local.date() == today else local.strftime("%Y-%m-%d %H:%M")
+
+
+def age(birth: str, on: date, words: Words) -> str:
+    """The age on a day, in the units of care; "" when the birth date (YYYYMMDD) is unknown or can not be right."""
+    try:
+        born = date(int(birth[:4]), int(birth[4:6]), int(birth[6:8]))
+    except ValueError:
+        return ""
+    days = (on - born).days
+    if days < 0:
+        return ""
+    months = (on.year - born.year) * 12 + on.month - born.month - (on.day < born.day)
+    if months < _IN_DAYS:
+        return words("patient.age_day") if days == 1 else words("patient.age_days", count=days)
+    if months < _IN_WEEKS:
+        return words("patient.age_weeks", count=days // 7)
+    if months < _IN_MONTHS:
+        return words("patient.age_months", count=months)
+    return words("patient.age_years", count=months // 12)
 
 
 def person_name(dicom_name: str) -> str:
@@ -61,6 +84,12 @@ class PatientShown:
     others: tuple[NumberShown, ...]
     sex: str
     born: str
+    birth: str
+    """The same within a sentence: born on that day, or that the day is unknown."""
+    age: str
+    """Today, or at the death; with words, also when it is unknown."""
+    deceased: str
+    """That the person is dead, with the day when it is known; "" otherwise."""
     is_protected: bool
 
 
@@ -77,7 +106,9 @@ def number_shown(identifier: PatientIdentifier, words: Words) -> NumberShown:
     return NumberShown(display(identifier), told, identifier.issuer if kind is None else "")
 
 
-def patient_shown(patient: Patient, words: Words, sought: str = "", may_see: bool = False) -> PatientShown:
+def patient_shown(
+    patient: Patient, words: Words, now: datetime, sought: str = "", may_see: bool = False
+) -> PatientShown:
     """The person for a page; the number that was sought stands first when it is one of his.
 
     `may_see`: the reader has the permission to see the name of somebody with protected identity.
@@ -94,8 +125,34 @@ def patient_shown(patient: Patient, words: Words, sought: str = "", may_see: boo
         others=tuple(shown[1:]),
         sex=sex,
         born=day(facts.birth_date) if facts.birth_date else words("patient.born_unknown"),
+        birth=words("patient.birth", day=day(facts.birth_date))
+        if facts.birth_date
+        else words("patient.born_unknown"),
+        age=_age(facts, now, words),
+        deceased=_deceased(facts, words),
         is_protected=facts.protected,
     )
+
+
+def _age(facts: Demographics, now: datetime, words: Words) -> str:
+    """Somebody who died on an unknown day has no age to tell."""
+    if facts.deceased in ("", "N"):
+        told = age(facts.birth_date, now.astimezone(STOCKHOLM).date(), words)
+        return told or words("patient.age_unknown")
+    try:
+        died = date(int(facts.deceased[:4]), int(facts.deceased[4:6]), int(facts.deceased[6:8]))
+    except ValueError:
+        return words("patient.age_unknown")
+    told = age(facts.birth_date, died, words)
+    return words("patient.age_at_death", age=told) if told else words("patient.age_unknown")
+
+
+def _deceased(facts: Demographics, words: Words) -> str:
+    if facts.deceased in ("", "N"):
+        return ""
+    if facts.deceased == "Y":
+        return words("patient.deceased_undated")
+    return words("patient.deceased", day=day(facts.deceased))
 
 
 def _weight(identifier: PatientIdentifier, sought: str) -> tuple[bool, int, str]:
@@ -112,6 +169,15 @@ def kinds(modalities: Iterable[str], languages: Languages, words: Words) -> tupl
     for code in telling:
         key = f"modality.{code}"
         found[words(key) if languages.has(key) else code] = None
+    return tuple(found)
+
+
+def parts_of_body(codes: Iterable[str], languages: Languages, words: Words) -> tuple[str, ...]:
+    """Body parts (0018,0015) in words, each once; codes without a word as they are written, in small letters."""
+    found: dict[str, None] = {}
+    for code in codes:
+        key = f"bodypart.{code}"
+        found[words(key) if languages.has(key) else code.capitalize()] = None
     return tuple(found)
 
 

@@ -83,6 +83,7 @@ def _demographics(
         birth_date=_birth_date(pid, notes),
         sex=_sex(pid, rules, notes),
         protected=any(holds(condition, segments) for condition in rules.protected),
+        deceased=_deceased(pid, notes),
     )
 
 
@@ -144,6 +145,28 @@ def _birth_date(pid: Segment, notes: list[str]) -> str:
     if point is not None and point.precision < Precision.DAY:
         notes.append("PID-7: month or day unknown, left out")
     return point.date if point is not None else ""
+
+
+def _deceased(pid: Segment, notes: list[str]) -> str:
+    """PID-30 with PID-29 as Demographics tells a death. HL7's null takes a death back; what contradicts itself says
+    nothing, and a day that can not be read leaves the death standing: no text is refused for either."""
+    word, told = pid.text(30).upper(), pid.text(29)
+    if word not in ("", "Y", "N"):
+        notes.append("PID-30: neither Y nor N, left out")
+        word = ""
+    if word == "N" and told:
+        notes.append("PID-29: a day of death of somebody who is said to live (PID-30), both left out")
+        return ""
+    if not told:
+        return word or ("N" if pid.is_null(30) or pid.is_null(29) else "")
+    try:
+        point = read_time(told)
+    except BadInput:
+        point = None
+    if point is None or point.precision < Precision.DAY:
+        notes.append("PID-29: not told to the day, left out")
+        return "Y"
+    return point.date
 
 
 def _sex(pid: Segment, rules: PatientRules, notes: list[str]) -> str:

@@ -119,3 +119,17 @@ def with_unread_documents(
         f"SELECT DISTINCT payload FROM job WHERE kind = ? AND payload IN ({marks})", [kind, *study_uids]
     )
     return frozenset(row[0] for row in rows)
+
+
+def body_parts(connection: IndexConnection, study_uids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The body parts (0018,0015) that the series of each of these studies name, in order of the alphabet."""
+    marks = ",".join("?" * len(study_uids))
+    rows = connection.execute(
+        "SELECT DISTINCT study_uid, body_part FROM study JOIN series USING(study_key)"
+        f" WHERE study_uid IN ({marks}) AND body_part <> '' ORDER BY body_part",
+        list(study_uids),
+    )
+    found: dict[str, tuple[str, ...]] = {}
+    for uid, part in rows:
+        found[uid] = (*found.get(uid, ()), part)
+    return found

@@ -74,13 +74,15 @@ def patient(connection: IndexConnection, key: int) -> Patient:
     keys = sorted(closure_of(connection, key), key=lambda other: (other != key, other))
     marks = ",".join("?" * len(keys))
     rows = connection.execute(
-        f"SELECT patient_key, name, birth_date, sex, protected FROM patient WHERE patient_key IN ({marks})"
+        f"SELECT patient_key, name, birth_date, sex, protected, deceased FROM patient WHERE patient_key IN ({marks})"
         " ORDER BY patient_key <> ?, origin = 'image', origin = 'referral', patient_key",
         (*keys, key),
     ).fetchall()
     if not rows or rows[0][0] != key:
         raise NotFound
-    name, birth_date, sex = (next((row[field] for row in rows if row[field]), "") for field in (1, 2, 3))
+    name, birth_date, sex, deceased = (
+        next((row[field] for row in rows if row[field]), "") for field in (1, 2, 3, 5)
+    )
     identifiers = tuple(
         PatientIdentifier(issuer, value)
         for person in keys
@@ -88,4 +90,5 @@ def patient(connection: IndexConnection, key: int) -> Patient:
             "SELECT issuer, value FROM patient_identifier WHERE patient_key = ?", (person,)
         )
     )
-    return Patient(key, identifiers, Demographics(name, birth_date, sex, any(row[4] for row in rows)))
+    is_protected = any(row[4] for row in rows)
+    return Patient(key, identifiers, Demographics(name, birth_date, sex, is_protected, deceased))

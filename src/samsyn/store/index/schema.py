@@ -30,7 +30,7 @@ CREATE TABLE journal_state(one INTEGER PRIMARY KEY CHECK(one = 1), segment INTEG
 INSERT INTO journal_state VALUES(1, 0, 0, 0);
 
 CREATE TABLE patient(patient_key INTEGER PRIMARY KEY, name TEXT, folded_name TEXT, birth_date TEXT, sex TEXT,
-  protected INTEGER, origin TEXT, told TEXT, merged_into INTEGER);
+  protected INTEGER, origin TEXT, told TEXT, merged_into INTEGER, deceased TEXT);
 CREATE INDEX patient_by_name ON patient(folded_name);
 CREATE INDEX patient_with_groups ON patient(folded_name) WHERE instr(folded_name, '=') > 0;
 CREATE INDEX patient_by_merge ON patient(merged_into) WHERE merged_into IS NOT NULL;

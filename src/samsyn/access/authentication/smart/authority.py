@@ -38,6 +38,7 @@ from samsyn.access.authentication.smart.words import (
     Granted,
     Issued,
     Launch,
+    LetIn,
     OAuthRefusal,
 )
 from samsyn.access.authentication.tokens import digest, new_secret
@@ -45,8 +46,6 @@ from samsyn.access.waiting import WaitingRooms
 from samsyn.clock import Clock
 from samsyn.model.subject import Subject, SubjectKind
 
-AFTER_COOKIE: Final = "samsyn-smart"
-"""Remembers over a log-in which authorization request the browser came with; its value is a ticket and nothing else."""
 CONTINUE_PATH: Final = "/smart/continue/"
 _APP, _SERVER = "app.", "srv."
 """How tokens begin, so that what is none of them costs no look-up."""
@@ -93,6 +92,8 @@ class SmartAuthority:
         }
         self._of_session = rooms.room("smart-session", str, limits.SESSION_LIFETIME_S, most)
         """Hashes of a session's tokens and names of its families, parted by spaces."""
+        self._of_person = rooms.room("smart-person", str, limits.OFFLINE_DAYS * 86_400.0, most)
+        """Names of the families that a person has let in, parted by spaces."""
         self._families = Families(clock, rooms)
 
     @property
@@ -186,7 +187,7 @@ class SmartAuthority:
             asked.launch.encounter if asked.launch else "",
             user,
             "" if goes_on else session,
-            new_name() if goes_on or ONLINE in words else "",
+            new_name(),
         )
         code = new_secret()
         self._codes.put(_key(code), Coded(asked, grant))
@@ -217,10 +218,12 @@ class SmartAuthority:
             raise OAuthRefusal("invalid_grant", "code_verifier does not fit")
         if not self._stands(grant):
             raise OAuthRefusal("invalid_grant", "the log-in session has ended")
-        if grant.family:
-            offline = OFFLINE in grant.words
-            seconds = asked.app.offline.total_seconds() if offline else limits.SESSION_LIFETIME_S
-            self._families.found(grant.family, grant, seconds)
+        if OFFLINE in grant.words:
+            seconds = asked.app.offline.total_seconds()
+        else:
+            seconds = limits.SESSION_LIFETIME_S if ONLINE in grant.words else limits.SMART_TOKEN_S
+        refreshes = not {ONLINE, OFFLINE}.isdisjoint(grant.words)
+        self._families.found(grant.family, grant, seconds, refreshes=refreshes)
         issued = replace(self._issue(grant), is_first=True, nonce=asked.nonce)
         self._spent.put(_key(code), f"{_key(issued.access)} {_FAMILY}{grant.family}")
         return issued
@@ -279,9 +282,32 @@ class SmartAuthority:
         """Ends a token (RFC 7009), and with a refresh token all that came of it; an unknown one is no error."""
         room = self._tokens.get(secret[:_PREFIX])
         if room is not None:
-            room.take(_key(secret))
+            grant = room.take(_key(secret))
+            family = self._families.look(grant.family) if grant is not None and grant.family else None
+            if grant is not None and family is not None and not family.refreshes:
+                self._families.end(grant.family)
         elif name_in(secret):
             self._families.end(name_in(secret))
+
+    # -- what a person has let in
+
+    def let_in(self, person: Subject) -> list[LetIn]:
+        """The apps that may read for the person now, in any of his sessions or without one, the latest first."""
+        found = []
+        for name in (self._of_person.look(_person(person)) or "").split():
+            family = self._families.look(name)
+            if family is not None and self._stands(family.grant):
+                app = self._apps.get(family.grant.client_id)
+                found.append(LetIn(name, app.name if app else family.grant.client_id, family))
+        return sorted(found, key=lambda each: each.family.began, reverse=True)
+
+    def put_out(self, person: Subject, name: str) -> Granted | None:
+        """Ends what the person has let in: none of its tokens counts any more. None: nothing of his has the name."""
+        for each in self.let_in(person):
+            if each.name == name:
+                self._families.end(name)
+                return each.family.grant
+        return None
 
     def forget_session(self, session_id: str) -> None:
         """A session has ended: so have its apps."""
@@ -299,9 +325,8 @@ class SmartAuthority:
         """A new token of an app. It ends what the same app had for other patients in the same session: two patients
         side by side are the top hazard."""
         secret = _APP + new_secret()
-        session, left = grant.subject.session_id, dict.fromkeys((_key(secret),))
-        if grant.family:
-            left[_FAMILY + grant.family] = None
+        session = grant.subject.session_id
+        left = dict.fromkeys((_key(secret), _FAMILY + grant.family))
         for each in (self._of_session.look(session) or "").split():
             known = self._known(each)
             if known is not None and _may_stay(known, grant):
@@ -310,8 +335,17 @@ class SmartAuthority:
                 self._end(each)
         self._of_session.put(session, " ".join(left))
         self._tokens[_APP].put(_key(secret), grant)
-        refresh = self._families.give(grant.family, _key(secret)) if grant.family else ""
-        return Issued(secret, grant, refresh)
+        self._note(grant)
+        family = self._families.look(grant.family)
+        goes_on = family is not None and family.refreshes
+        return Issued(secret, grant, self._families.give(grant.family, _key(secret)) if goes_on else "")
+
+    def _note(self, grant: Granted) -> None:
+        """Among what the person has let in stands this; again at every token, should two nodes have written at once."""
+        person = _person(grant.subject)
+        known = (self._of_person.look(person) or "").split()
+        alive = [each for each in known if each != grant.family and self._families.look(each) is not None]
+        self._of_person.put(person, " ".join([*alive, grant.family]))
 
     def _known(self, word: str) -> Granted | None:
         if not word.startswith(_FAMILY):
@@ -352,6 +386,11 @@ def _narrowed(grant: Granted, scope: str) -> Granted:
         scopes=tuple(each for each in grant.scopes if each.text in wanted),
         words=tuple(each for each in grant.words if each in wanted),
     )
+
+
+def _person(subject: Subject) -> str:
+    """Who lets in: staff by HSA-id, a private person by what he is here."""
+    return subject.hsa_id if subject.patient_key is None else f"patient {subject.patient_key}"
 
 
 def _may_stay(known: Granted, new: Granted) -> bool:

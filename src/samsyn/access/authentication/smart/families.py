@@ -1,7 +1,7 @@
 """Refresh tokens (RFC 6749 6, RFC 9700 4.14.2): each counts once and gives the next; one that comes again was stolen.
 
-A family is what follows from one letting in. Its tokens name it, so that a used one is known for what it is without
-a list of all that were used; who shows one ends the family, with every token that it has given.
+A family is what follows from one letting in, with or without refresh tokens. These name it, so that a used one is known
+for what it is without a list of all that were used; who shows one ends the family, with every token that it has given.
 """
 
 import secrets
@@ -26,9 +26,10 @@ class Families:
         self._tokens = rooms.room("smart-refresh", str, longest, most)
         """Hash of a family's one unused token to that of the access token beside it."""
 
-    def found(self, name: str, grant: Granted, seconds: float) -> None:
+    def found(self, name: str, grant: Granted, seconds: float, *, refreshes: bool) -> None:
         """A new family, which has no token yet."""
-        self._families.put(name, Family(grant, self._clock.now().timestamp() + seconds))
+        now = self._clock.now().timestamp()
+        self._families.put(name, Family(grant, now + seconds, now, refreshes))
 
     def look(self, name: str) -> Family | None:
         """The family; None = unknown, ended or too old."""

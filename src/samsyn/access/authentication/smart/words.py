@@ -96,7 +96,7 @@ class Granted:
     session: str = field(default="", repr=False)
     """Mark of the log-in session with which the grant ends; "" = it does not."""
     family: str = field(default="", repr=False)
-    """Which refresh tokens it goes on by; "" = none."""
+    """The letting in that it rests on, with all its tokens; "" = none, for a server."""
 
     @property
     def scope(self) -> str:
@@ -114,11 +114,26 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What the refresh tokens that follow from one letting in stand for."""
+    """One letting in, with every token that follows from it."""
 
     grant: Granted
     ends: float
     """Seconds since 1970, after which nothing of it counts."""
+    began: float
+    """Seconds since 1970."""
+    refreshes: bool
+    """Whether it goes on by refresh tokens; otherwise it ends with its one access token."""
+
+
+@dataclass(frozen=True, slots=True)
+class LetIn:
+    """An app that may read for a person now."""
+
+    name: str = field(repr=False)
+    """The family's."""
+    app: str
+    """As people know it."""
+    family: Family
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ class LiftDesk:
         value = recognised.identifier.value if recognised else sought
         people = [
             Person(
-                patient_shown(each, visit.words, value),
+                patient_shown(each, visit.words, self._deps.clock.now(), value),
                 self._tickets.ticket(visit.subject.session_id, each.key),
             )
             for each in found
@@ -198,7 +198,7 @@ class LiftDesk:
         connections = self._deps.connections
         return RequestShown(
             request.request_id,
-            patient_shown(patient, visit.words),
+            patient_shown(patient, visit.words, self._deps.clock.now()),
             request.asker or visit.words("blocks.protected_asker"),
             connections.unit_name(request.provider, request.unit),
             connections.provider_name(request.provider),

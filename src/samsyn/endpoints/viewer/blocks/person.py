@@ -184,7 +184,11 @@ class PersonRegister:
             if not await self._deps.administration.knows(visit.subject, key):
                 raise NotFound
             patient = await self._deps.lookup.patient(key)
-            return await answer(Opened(visit, handle, key, patient_shown(patient, visit.words), provider))
+            return await answer(
+                Opened(
+                    visit, handle, key, patient_shown(patient, visit.words, self._deps.clock.now()), provider
+                )
+            )
 
         return self._visits.staff(opened)
 

@@ -1,0 +1,49 @@
+"""A long list in a real browser: a year is jumped to below the banner, and a choice narrows list and count at once."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.browser.browsing import a_browser
+from tests.viewer.house import a_served_house
+from tests.viewer.test_long_history import many
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+async def test_years_and_choices(tmp_path: Path, size: str) -> None:
+    async with a_served_house(tmp_path) as house:
+        await house.fill(["tolvan"], frozenset({"chest", "mr-brain"}))
+        await many(house)
+        async with a_browser(house.base, size) as seen:
+            page = seen.page
+            await page.goto(f"{house.base}/login")
+            await page.click('a[href="/login/start"]')
+            await page.click('button:has-text("Ingrid Sandelin")')
+            await page.click("button:has-text('Röntgen Nordsjukhuset')")
+            await page.wait_for_selector("#number")
+            await seen.open_patient("19121212-1212")
+            await seen.check("long list")
+            await seen.picture(f"long-{size}.png")
+            await page.click(".years a:has-text('2004')")
+            heading = await page.locator("h2.year:text-is('2004')").bounding_box()
+            banner = await page.locator(".patient").bounding_box()
+            assert heading is not None
+            assert banner is not None
+            assert heading["y"] >= banner["y"] + banner["height"]
+            assert heading["y"] < page.viewport_size["height"] / 2  # type: ignore[index]
+            await seen.picture(f"long-year-{size}.png")
+            await page.select_option("#filter-part", "Hjärna")
+            await page.wait_for_selector("#entries:has-text('Visar 1 av')")
+            assert await page.locator(".entry").count() == 1
+            assert await page.locator("#entries a[href='#more']").count() == 1
+            await seen.check("narrowed")
+            await page.evaluate("window.scrollTo(0, 0)")
+            await seen.picture(f"long-narrowed-{size}.png")
+            await page.fill("#filter-text", "finns inte alls")
+            await page.wait_for_selector("#entries:has-text('Inget stämmer med filtret')")
+            await seen.check("nothing")
+            await page.click("#entries a:has-text('Visa alla')")
+            await page.wait_for_selector("#entries:has-text('undersökningar')")
+            assert await page.locator(".entry").count() > 100

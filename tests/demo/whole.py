@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +52,9 @@ def _loaded(process: "subprocess.Popen[str]") -> tuple[str, str]:
 
 
 @contextmanager
-def demo(folder: Path) -> Iterator[Region]:
-    """The region as `make demo` starts it, on free ports; ended cleanly, which is asserted."""
+def demo(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[Region]:
+    """The region as `make demo` starts it, on free ports; ended cleanly, which is asserted. `settings`: variables of
+    the environment that say otherwise than its settings file."""
     with _alone():
         began = time.monotonic()
         process = subprocess.Popen(
@@ -61,7 +62,7 @@ def demo(folder: Path) -> Iterator[Region]:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**environment(), **FREE_PORTS},
+            env={**environment(), **FREE_PORTS, **(settings or {})},
             cwd=ROOT,
         )
         try:

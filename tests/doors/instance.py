@@ -20,6 +20,7 @@ from pydicom.filewriter import write_dataset
 from samsyn.access.facts import Choices
 from samsyn.cli import scratch
 from samsyn.clock import STOCKHOLM, SystemClock
+from samsyn.ingest.filing import REPORT_DOCUMENT
 from samsyn.ingest.receive import Arrival
 from samsyn.model.patient import Demographics, DemographicsOrigin, PatientIdentifier
 from samsyn.model.sender import Sender
@@ -30,6 +31,7 @@ from samsyn.settings import Settings
 from samsyn.store.transaction import Transaction
 from tests.doors.words import Reader, State
 from tests.indexes import ON_POSTGRESQL, shared_server
+from tests.waiting import until
 
 T = TypeVar("T")
 ISSUER = "2.25.4711.9"
@@ -160,8 +162,16 @@ class Instance:
                     _texts(transaction, holder, each.state, each.there, each.number)
 
         self.commit(texts)
+        self.run(until(self._has_read_documents))
         self.server._gatekeeper.forget_views()
         return planted
+
+    def _has_read_documents(self) -> bool:
+        """Patients are given documents that have been read."""
+        sql = "SELECT 1 FROM job WHERE kind = ? LIMIT 1"
+        return self.server._store.peek(
+            lambda connection: connection.execute(sql, (REPORT_DOCUMENT,)).fetchone() is None
+        )
 
     def _target(self, key: int, patient_id: str, stem: str, number: int) -> Target:
         return Target(

@@ -13,12 +13,13 @@ PATIENT_DELAY_DAY = 20260101
 
 
 def permitted(reader: Reader, state: State, part: str = "images") -> Seen:
-    """The most that the law lets this reader learn of one part of the examination (images, report, referral)."""
+    """The most that the law lets this reader learn of one part of the examination (images, measurement, report,
+    referral)."""
     if state.is_held:
         return (
             Seen.NOTHING
         )  # nobody has entered it in a record: there is nothing that a care provider could open
-    if state.is_rejected and part == "images":
+    if state.is_rejected and part in ("images", "measurement"):
         return (
             Seen.NOTHING
         )  # PDL 3:14, 3:17: the owner has taken it back; it is kept, and shown to nobody in care

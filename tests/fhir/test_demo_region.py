@@ -1,5 +1,6 @@
 """Whatever FHIR the demo region yields, to whomever, is R4 by the judgement of a validator that is not ours."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import httpx
 import pytest
 
 from samsyn.endpoints.demo_idp.personas import PERSONAS
+from samsyn_demo.cluster import database_server, object_server
 from samsyn_demo.people import BY_KEY, PEOPLE
 from tests.demo.whole import Region, demo
 from tests.fhir.crawl import FOR_SYSTEMS, Crawl, Judged
@@ -56,6 +58,62 @@ def test_every_fhir_resource_of_the_demo_region_is_valid(region: Region) -> None
     assert judged.wrong == []
     kinds = {each["type"] for each in statement["rest"][0]["resource"]} - FOR_SYSTEMS
     assert kinds <= set(judged.by_type), kinds - set(judged.by_type)
+
+
+@pytest.fixture
+def shared_region(tmp_path: Path) -> Iterator[Region]:
+    """The region as a node with PostgreSQL and an object store."""
+    if not (database_server.is_installed() and object_server.is_installed()):
+        pytest.skip("PostgreSQL and SeaweedFS are not installed (requirements-dev)")
+    with contextlib.ExitStack() as ending:
+        database = database_server.start(tmp_path / "database")
+        ending.callback(database.stop)
+        objects = object_server.start(tmp_path / "objects")
+        ending.callback(objects.stop)
+        secrets = {"access": objects.access_key, "secret": objects.secret_key, "nodes": "n" * 40}
+        for name, text in secrets.items():
+            (tmp_path / name).touch(mode=0o600)
+            (tmp_path / name).write_text(text)
+        settings = {
+            "SAMSYN_INDEX_KIND": "postgresql",
+            "SAMSYN_INDEX_ADDRESS": database.address,
+            "SAMSYN_OBJECTS_KIND": "s3",
+            "SAMSYN_OBJECTS_ENDPOINT": objects.endpoint,
+            "SAMSYN_OBJECTS_BUCKET": "samsyn",
+            "SAMSYN_OBJECTS_ACCESS_KEY_FILE": str(tmp_path / "access"),
+            "SAMSYN_OBJECTS_SECRET_KEY_FILE": str(tmp_path / "secret"),
+            "SAMSYN_NODE_NAME": "one",
+            "SAMSYN_NODE_SECRET_FILE": str(tmp_path / "nodes"),
+        }
+        with demo(tmp_path / "demo", settings) as running:
+            yield running
+
+
+def test_so_it_is_with_postgresql(shared_region: Region) -> None:
+    """Every kind of resource of two people: the rows that it is made from come from the other database."""
+    judged = Judged()
+    for persona, people in (("physician", SOME[:2]), ("patient", SOME[:1])):
+        walker = Walker(shared_region.base)
+        walker.log_in(persona)
+        crawl = Crawl(walker.http, judged)
+        statement = crawl.get("/metadata")
+        for person in people:
+            if persona == "physician":
+                walker.open(person)
+            assert crawl.person(person.number, statement), person.key
+        crawl.refusals(statement)
+        walker.close()
+    print(f"with PostgreSQL: {judged.figure()}")
+    assert judged.wrong == []
+    seen = {
+        "Patient",
+        "ServiceRequest",
+        "ImagingStudy",
+        "DiagnosticReport",
+        "DocumentReference",
+        "Observation",
+    }
+    assert seen <= set(judged.by_type), seen - set(judged.by_type)
 
 
 def test_a_wrong_resource_would_have_been_found() -> None:

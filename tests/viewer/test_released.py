@@ -128,6 +128,9 @@ async def test_no_text_comes_by_way_of_the_pictures(tmp_path: Path, waits: bool)
             await house.intake.receive(Arrival(sender, str(ExplicitVRLittleEndian), "test"), data)
         for uid in ("2.25.71", "2.25.72"):
             await DocumentFiling(house.store).work(Job(0, REPORT_DOCUMENT, uid, "", 0))
+            await house.store.commit(
+                lambda transaction, uid=uid: transaction.delete("job", kind=REPORT_DOCUMENT, name=uid)  # type: ignore[misc]
+            )
         async with await house.as_patient("tolvan") as person:
             listed = await person.get("/mine/record")
             entries = re.findall(r'href="(/mine/record/[^"]+/e/[^"]+)"', listed.text)

@@ -396,6 +396,8 @@ class Retriever:
         found = tuple(each for each in every if series_uid in ("", each[0]))
         if not found:
             raise NotFound
+        if view.withholds_documents(study_uid):
+            return ()
         if self.amendments_of(view, study_uid) or self._rejected(view, item, study_uid):
             return ()
         if not sees_protected(view.subject) and self._store.peek(

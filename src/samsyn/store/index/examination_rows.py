@@ -19,7 +19,7 @@ def studies(
     documents_of: frozenset[str] | None = None,
 ) -> list[Row]:
     """Visible studies of these persons, without what rejection notes hide, and without documents but those of the
-    studies `documents_of` (None = of all)."""
+    studies `documents_of` (None = of all). One that has nothing but documents is there, and empty."""
     shown = shown_of(connection, documents_of)
     as_shown = shown.columns
     # Each column by its name once: of two with one name SQLite gives the first and PostgreSQL the last.
@@ -31,7 +31,7 @@ def studies(
         patient_keys,
         "study_date DESC, study_time DESC",
         columns,
-        shown.study,
+        WITH_DOCUMENTS.study,
     )
 
 

@@ -1,7 +1,7 @@
 # `make` prints what there is to do.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo demo-cluster serve check test bench bench-scale fuzz faults docs lock format clean
+.PHONY: help setup setup-test demo demo-cluster serve check check-more test bench bench-scale fuzz faults docs lock format clean
 
 python := .venv/bin/python
 pytest := $(python) -m pytest
@@ -25,12 +25,18 @@ demo-cluster: setup ## the region on two nodes with PostgreSQL and an object sto
 serve: setup ## start Samsyn alone, empty, with the settings' defaults
 	@.venv/bin/samsyn serve $(ARGS)
 
-check: setup ## everything that is quick: style, types, architecture, licences, unit tests (some minutes)
+# Rooms whose tests need no server.
+units := $(addprefix tests/,house wire dicom hl7v2 patients reports audit jobs ingest tools)
+
+check: setup ## before every commit: style, types, architecture, licences, house rules, unit tests (under a minute)
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/mypy --no-error-summary
 	@.venv/bin/lint-imports --no-logo
 	@$(python) -m tools.licences
+	@HYPOTHESIS_PROFILE=quick $(pytest) -q -n 2 -m "not slow and not browser and not peer" $(units) $(ARGS)
+
+check-more: setup ## every test that starts no program, no browser and takes a second at most (some minutes)
 	@HYPOTHESIS_PROFILE=quick $(pytest) -q -n 2 -m "not slow and not browser and not peer" $(ARGS)
 
 test: setup-test ## everything: checks, unit tests, foreign programs, browser, PostgreSQL, kill -9 (half an hour)

@@ -68,11 +68,13 @@ class Watched:
             while not await self.page.evaluate(script):
                 await asyncio.sleep(0.02)
 
-    async def log_in(self, name: str) -> None:
-        """Through the login page and the identity provider."""
+    async def log_in(self, name: str, assignment: str = "") -> None:
+        """Through the login page and the identity provider, and the choice of an assignment where there are several."""
         await self.page.goto(f"{self.base}/login")
         await self.page.click('a[href="/login/start"]')
         await self.page.click(f'button:has-text("{name}")')
+        if assignment:
+            await self.page.click(f"button:has-text('{assignment}')")
         await self.page.wait_for_selector("#number")
 
     async def open_patient(self, number: str) -> None:

@@ -32,11 +32,7 @@ async def test_the_patient_stays_in_sight_on_every_page(tmp_path: Path, size: st
         await said(house, PEOPLE["tolvan"], "20260103120000", f29="20260101", f30="Y")
         async with a_browser(house.base, size) as seen:
             page = seen.page
-            await page.goto(f"{house.base}/login")
-            await page.click('a[href="/login/start"]')
-            await page.click('button:has-text("Ingrid Sandelin")')
-            await page.click("button:has-text('Röntgen Nordsjukhuset')")
-            await page.wait_for_selector("#number")
+            await seen.log_in("Ingrid Sandelin", "Röntgen Nordsjukhuset")
             await page.fill("#number", "19121212-1212")
             await page.press("#number", "Enter")
             await page.wait_for_selector(".person")

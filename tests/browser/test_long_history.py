@@ -18,11 +18,7 @@ async def test_years_and_choices(tmp_path: Path, size: str) -> None:
         await many(house)
         async with a_browser(house.base, size) as seen:
             page = seen.page
-            await page.goto(f"{house.base}/login")
-            await page.click('a[href="/login/start"]')
-            await page.click('button:has-text("Ingrid Sandelin")')
-            await page.click("button:has-text('Röntgen Nordsjukhuset')")
-            await page.wait_for_selector("#number")
+            await seen.log_in("Ingrid Sandelin", "Röntgen Nordsjukhuset")
             await seen.open_patient("19121212-1212")
             await seen.check("long list")
             await seen.picture(f"long-{size}.png")
@@ -32,7 +28,7 @@ async def test_years_and_choices(tmp_path: Path, size: str) -> None:
             assert heading is not None
             assert banner is not None
             assert heading["y"] >= banner["y"] + banner["height"]
-            assert heading["y"] < page.viewport_size["height"] / 2  # type: ignore[index]
+            assert heading["y"] < page.viewport_size["height"] / 2  # type: ignore[index]  # every browser here has a size
             await seen.picture(f"long-year-{size}.png")
             await page.select_option("#filter-part", "Hjärna")
             await page.wait_for_selector("#entries:has-text('Visar 1 av')")

@@ -16,11 +16,7 @@ async def test_report_and_earlier_examination_stand_beside_the_picture(tmp_path:
         await house.fill(["tolvan"], frozenset({"ct-chest"}))
         async with a_browser(house.base, size) as seen:
             page = seen.page
-            await page.goto(f"{house.base}/login")
-            await page.click('a[href="/login/start"]')
-            await page.click('button:has-text("Ingrid Sandelin")')
-            await page.click("button:has-text('Röntgen Nordsjukhuset')")
-            await page.wait_for_selector("#number")
+            await seen.log_in("Ingrid Sandelin", "Röntgen Nordsjukhuset")
             await seen.open_patient("19121212-1212")
             await page.click("a.title:has-text('DT thorax') >> nth=0")
             await page.wait_for_selector(".report")

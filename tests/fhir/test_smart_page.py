@@ -24,7 +24,7 @@ def cards(browser: httpx.Client) -> list[tuple[str, str]]:
     found = re.findall(r'<li class="card stack-tight">(.*?)</form>', page.text, re.S)
     return [
         (
-            re.search(r'name="app" value="([^"]+)"', each)[1],  # type: ignore[index]
+            re.search(r'name="app" value="([^"]+)"', each)[1],  # type: ignore[index]  # a list without it fails
             " ".join(unescape(re.sub(r"<[^>]*>", " ", each)).split()),
         )
         for each in found
@@ -98,7 +98,7 @@ def test_what_has_ended_otherwise_is_not_on_the_page(stage: Stage, doctor: Walke
     # The same app for another patient ends the first: two patients side by side are the top hazard.
     start = doctor.http.get("/").text
     (handle,) = re.findall(r'href="/p/([^/"]+)/"', start)
-    token = re.search(r'name="form_token" value="([^"]+)"', start)[1]  # type: ignore[index]
+    token = re.search(r'name="form_token" value="([^"]+)"', start)[1]  # type: ignore[index]  # a page without it fails
     doctor.http.post(f"/p/{handle}/close", data={"form_token": token})
     launched(stage, doctor, "own provider", "patient/*.rs online_access")
     ((_, words),) = cards(doctor.http)

@@ -1,7 +1,6 @@
 """HTTP/2 for the doors: many requests on one connection, bodies both ways under flow control, hostile peers."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -20,8 +19,6 @@ from h2.settings import SettingCodes
 from starlette.types import Message, Receive, Scope, Send
 
 from samsyn import limits
-from samsyn.endpoints.http_listener.protocols import PreferredProtocol
-from samsyn.endpoints.http_listener.serving import listening, serve
 from tests.waiting import PATIENCE_S, until
 
 
@@ -197,15 +194,6 @@ async def door() -> Door:
 
 
 Connect = Callable[..., Awaitable[Client]]
-
-
-@pytest.fixture
-async def port(door: Door) -> AsyncIterator[int]:
-    bound: socket.socket = listening("127.0.0.1", 0)
-    server, task = await serve(door, bound, http=PreferredProtocol)
-    yield bound.getsockname()[1]
-    server.should_exit = True
-    await asyncio.wait_for(task, PATIENCE_S)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -53,15 +53,6 @@ class Door:
 @pytest.fixture
 async def door() -> Door:
     return Door()
-
-
-@pytest.fixture
-async def port(door: Door) -> AsyncIterator[int]:
-    bound = listening("127.0.0.1", 0)
-    server, task = await serve(door, bound, http=PreferredProtocol)
-    yield bound.getsockname()[1]
-    server.should_exit = True
-    await asyncio.wait_for(task, PATIENCE_S)
 
 
 def request(path: str, method: str = "GET", *fields: str) -> bytes:

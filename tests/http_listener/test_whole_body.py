@@ -3,13 +3,11 @@
 import asyncio
 import hashlib
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from samsyn.endpoints.http_listener.protocols import PreferredProtocol
-from samsyn.endpoints.http_listener.serving import listening, serve
 from samsyn.wire.whole_answer import Ready
 from tests.http_listener.test_whole import answer, request
 from tests.waiting import PATIENCE_S, until
@@ -77,15 +75,6 @@ def told(body: bytes) -> Ready:
 @pytest.fixture
 async def door() -> Door:
     return Door()
-
-
-@pytest.fixture
-async def port(door: Door) -> AsyncIterator[int]:
-    bound = listening("127.0.0.1", 0)
-    server, task = await serve(door, bound, http=PreferredProtocol)
-    yield bound.getsockname()[1]
-    server.should_exit = True
-    await asyncio.wait_for(task, PATIENCE_S)
 
 
 def post(body: bytes, *fields: str, path: str = "/take") -> bytes:

@@ -39,6 +39,13 @@ def on_disk(folder: Path) -> list[str]:
     return [row[0] for row in found]
 
 
+def refuse(transaction: Transaction) -> None:
+    """Decides against it when it has changed something already."""
+    add_message("refused")(transaction)
+    transaction.update("message", {"message_key": 1}, outcome="changed")
+    raise BadInput("no")
+
+
 def threads_of_syncs(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Notes which thread has each record written."""
     seen: list[str] = []
@@ -121,11 +128,6 @@ async def test_a_refusal_takes_nothing_of_those_before_with_it(
     store = opened(tmp_path)
     await alone(store)
     store.commit_at_once(add_message("first"), b"body")
-
-    def refuse(transaction: Transaction) -> None:
-        add_message("refused")(transaction)
-        transaction.update("message", {"message_key": 1}, outcome="changed")
-        raise BadInput("no")
 
     with pytest.raises(BadInput):
         store.commit_at_once(refuse, b"body")
@@ -291,11 +293,6 @@ async def test_a_refusal_leaves_nothing_behind(tmp_path: Path) -> None:
     store = opened(tmp_path)
     await alone(store)
     end = store.journal.end
-
-    def refuse(transaction: Transaction) -> None:
-        add_message("refused")(transaction)
-        transaction.update("message", {"message_key": 1}, outcome="changed")
-        raise BadInput("no")
 
     with pytest.raises(BadInput):
         store.commit_at_once(refuse, b"body")

@@ -43,8 +43,10 @@ from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.routes import viewer_door
 from samsyn.exchange.exchange import Exchange
 from samsyn.ingest.amendments import Amendments
+from samsyn.ingest.filing import REPORT_DOCUMENT
 from samsyn.ingest.receive import Arrival, Intake
 from samsyn.ingest.rejections import Rejections
+from samsyn.jobs.queue import Job
 from samsyn.model.registers import BlockKind
 from samsyn.model.sender import Sender
 from samsyn.model.subject import Assignment, Purpose, Subject, SubjectKind
@@ -56,6 +58,7 @@ from samsyn.render.pictures import Pictures
 from samsyn.render.transcoding import Transcoder
 from samsyn.reports.examination import History, documents_given
 from samsyn.reports.file import Filing
+from samsyn.reports.forms.documents import DocumentFiling
 from samsyn.reports.stewardship.decisions import Decisions
 from samsyn.reports.stewardship.joining import Joining
 from samsyn.reports.stewardship.moving import Mover
@@ -65,6 +68,7 @@ from samsyn.search.changes import Changes
 from samsyn.search.find import Finder
 from samsyn.settings import Settings, load
 from samsyn.store.documents import Documents
+from samsyn.store.transaction import Transaction
 from samsyn_demo.history import Examination, Stage, history
 from samsyn_demo.instances.objects import Instance
 from samsyn_demo.instances.studies import study
@@ -302,11 +306,21 @@ class House:
         return server, task
 
 
+async def read_document(house: House, uid: str) -> None:
+    """Reads a report object, and takes it from the list of what waits as a worker does."""
+    await DocumentFiling(house.store).work(Job(0, REPORT_DOCUMENT, uid, "", 0))
+
+    def done(transaction: Transaction) -> None:
+        transaction.delete("job", kind=REPORT_DOCUMENT, name=uid)
+
+    await house.store.commit(done)
+
+
 async def stay_inside(house: House) -> None:
     """The relying party asks the identity provider inside this application, without a network."""
     await house.http.aclose()
     transport = httpx.ASGITransport(house.application, client=("127.0.0.1", 50_001))
-    house.http = house.desk._sign_on._http = httpx.AsyncClient(transport=transport)  # type: ignore[union-attr]
+    house.http = house.desk._sign_on._http = httpx.AsyncClient(transport=transport)  # type: ignore[union-attr] # it has one
 
 
 @asynccontextmanager

@@ -59,7 +59,7 @@ def counted(page: httpx.Response) -> tuple[int, int]:
     """(shown, of how many) by the words; the entries that stand there are as many as the words say."""
     told = re.search(r"Visar (\d+) av (\d+)", visible(page))
     count = re.search(r"(\d+) undersökningar", visible(page))
-    shown, of = (int(told[1]), int(told[2])) if told else (int(count[1]), int(count[1]))  # type: ignore[index]
+    shown, of = (int(told[1]), int(told[2])) if told else (int(count[1]), int(count[1]))  # type: ignore[index]  # neither told: fails
     assert page.text.count('<li class="entry"') == shown
     return shown, of
 

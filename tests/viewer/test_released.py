@@ -9,14 +9,11 @@ import httpx
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
-from samsyn.ingest.filing import REPORT_DOCUMENT
 from samsyn.ingest.receive import Arrival
-from samsyn.jobs.queue import Job
-from samsyn.reports.forms.documents import DocumentFiling
 from samsyn.settings import Settings
 from samsyn.settings.contracts import ReleaseSettings
 from tests.reports.documents_made import PDF_BYTES, encapsulated, report, section, text
-from tests.viewer.house import House, a_house, sender_of
+from tests.viewer.house import House, a_house, read_document, sender_of
 from tests.viewer.life_cycle import AFTER, NORD, Telling
 from tests.viewer.test_life_cycle import page_of, report_of
 from tests.viewer.test_mine import CHILD, MOTHER, registered
@@ -127,10 +124,7 @@ async def test_no_text_comes_by_way_of_the_pictures(tmp_path: Path, waits: bool)
         for data in (structured, made):
             await house.intake.receive(Arrival(sender, str(ExplicitVRLittleEndian), "test"), data)
         for uid in ("2.25.71", "2.25.72"):
-            await DocumentFiling(house.store).work(Job(0, REPORT_DOCUMENT, uid, "", 0))
-            await house.store.commit(
-                lambda transaction, uid=uid: transaction.delete("job", kind=REPORT_DOCUMENT, name=uid)  # type: ignore[misc]
-            )
+            await read_document(house, uid)
         async with await house.as_patient("tolvan") as person:
             listed = await person.get("/mine/record")
             entries = re.findall(r'href="(/mine/record/[^"]+/e/[^"]+)"', listed.text)

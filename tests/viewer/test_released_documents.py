@@ -12,11 +12,8 @@ import httpx
 import pytest
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, KeyObjectSelectionDocumentStorage
 
-from samsyn.ingest.filing import REPORT_DOCUMENT
 from samsyn.ingest.receive import Arrival
-from samsyn.jobs.queue import Job
 from samsyn.model.subject import Subject, SubjectKind
-from samsyn.reports.forms.documents import DocumentFiling
 from samsyn.reports.measured import Measured
 from samsyn.settings.contracts import ReleaseSettings
 from tests.reports.documents_made import (
@@ -32,7 +29,7 @@ from tests.reports.documents_made import (
     written,
 )
 from tests.store.test_settling import settle_all
-from tests.viewer.house import House, a_house, sender_of
+from tests.viewer.house import House, a_house, read_document, sender_of
 from tests.viewer.life_cycle import AFTER, NORD, Telling
 from tests.viewer.test_life_cycle import page_of, report_of
 from tests.viewer.test_pages import post
@@ -93,12 +90,9 @@ async def told(
 
 
 async def read_documents(house: House) -> None:
-    """Does what waits for reading, and takes it from the list as a worker does."""
+    """Does what waits for reading."""
     for uid in ("2.25.71", "2.25.72", "2.25.73"):
-        await DocumentFiling(house.store).work(Job(0, REPORT_DOCUMENT, uid, "", 0))
-        await house.store.commit(
-            lambda transaction, uid=uid: transaction.delete("job", kind=REPORT_DOCUMENT, name=uid)  # type: ignore[misc]
-        )
+        await read_document(house, uid)
 
 
 async def found(person: httpx.AsyncClient, path: str) -> list[dict[str, Any]]:
@@ -152,7 +146,7 @@ async def seen(house: House, person: httpx.AsyncClient) -> set[str]:
             assert (answer.status_code == 200) is (uid in given), (way, answer.status_code)
     key = await house._person("191212121212")
     subject = Subject(SubjectKind.PATIENT, f"patient-{key}", "Tolvan", None, patient_key=key)
-    view = await house.gatekeeper.open_view(subject, frozenset({key}))  # type: ignore[arg-type]
+    view = await house.gatekeeper.open_view(subject, frozenset({key}))  # type: ignore[arg-type] # None would fail
     (examination,) = await house.deps.history.examinations(view)
     (summary,) = examination.studies
     assert (summary.series_count, summary.instance_count) == (len(series), len(instances))

@@ -11,6 +11,7 @@ import pytest
 from samsyn.clock import SystemClock
 from samsyn.dicom.rejection import KEY_OBJECT_SELECTION, NoteFrame, read_rejection, write_rejection
 from samsyn.errors import NotFound
+from samsyn.model.predicate import Everything, Nothing, Predicate
 from samsyn.model.rejection import REJECTION_CODES, Reference, RejectionNote
 from samsyn.model.subject import SubjectKind
 from samsyn.render.children import DecodingChildren
@@ -18,6 +19,7 @@ from samsyn.render.pictures import Pictures
 from samsyn.render.words import PictureOptions
 from samsyn.reports.examination import History
 from samsyn.retrieve.look import Look
+from samsyn.store.index import examination_rows
 from tests.dicomweb.house import (
     CT,
     EXPLICIT,
@@ -87,6 +89,23 @@ async def found(house: House, path: str, token: str = "NORDWEB") -> list[Any]:
 
 async def uids(house: House, path: str, token: str = "NORDWEB") -> list[str]:
     return sorted(row[SOP]["Value"][0] for row in await found(house, path, token))
+
+
+async def test_a_body_part_that_only_rejected_images_name_is_not_told(house: House) -> None:
+    async with house.client() as client:
+        chest, brain = (
+            image_file(1, BodyPartExamined="CHEST"),
+            image_file(3, SeriesInstanceUID="2.25.12", BodyPartExamined="BRAIN"),
+        )
+        assert (await store(client, [chest, brain])).status_code == 200
+
+    def told(predicate: Predicate) -> dict[str, tuple[str, ...]]:
+        return house.store.peek(lambda c: examination_rows.body_parts(c, predicate, ["2.25.10"]))
+
+    assert told(Everything()) == {"2.25.10": ("BRAIN", "CHEST")}
+    assert told(Nothing()) == {}
+    assert (await send(house, note_file(["2.25.1003"], series="2.25.12"))).status_code == 200
+    assert told(Everything()) == {"2.25.10": ("CHEST",)}
 
 
 @pytest.mark.parametrize("code", list(REJECTION_CODES))

@@ -109,14 +109,17 @@ class History:
 
     async def body_parts(self, view: View, examinations: Sequence[Examination]) -> dict[str, tuple[str, ...]]:
         """The body parts (0018,0015) that the images name, by the examination's reference; of what the View shows."""
-        shown = [each for each in examinations if view.patient_keys]
-        uids = [study.study_uid for each in shown for study in each.studies]
-        named = await self._store.read(lambda connection: examination_rows.body_parts(connection, uids))
+        uids = [study.study_uid for each in examinations for study in each.studies]
+        named = await self._store.read(
+            lambda connection: examination_rows.body_parts(
+                connection, view.predicate, uids, view.documents_of
+            )
+        )
         return {
             each.reference: tuple(
                 dict.fromkeys(part for study in each.studies for part in named.get(study.study_uid, ()))
             )
-            for each in shown
+            for each in examinations
         }
 
     async def examination(self, view: View, reference: str) -> Examination | None:

@@ -39,9 +39,8 @@ def resolve(identifiers: tuple[SentIdentifier, ...], sender: Sender, today: date
                 raise
     if not known:
         raise UnknownIssuer("PID-3: no identifier has an assigning authority that is known for this source")
-    chosen = next(iter(known))
     if len(known) == 1:
-        return chosen
+        return next(iter(known))
     chosen = min(known, key=preference)
     kind = kind_of(chosen)
     if kind is not None and sum(1 for each in known if kind_of(each) is kind) > 1:

@@ -15,11 +15,14 @@ def shipped_profiles() -> tuple[str, ...]:
 
 def load_profile(name: str) -> Profile:
     """The shipped profile of that name, else the file at that path; ConfigurationError names what is wrong."""
-    return profile_of(name, profile_text(name))
+    text = _text(name)
+    try:
+        return read_profile(text)
+    except ConfigurationError as problem:
+        raise ConfigurationError(f"profile {name}: {problem.detail}") from None
 
 
-def profile_text(name: str) -> str:
-    """What stands in it."""
+def _text(name: str) -> str:
     if name in shipped_profiles():
         return (resources.files("samsyn.hl7v2.profiles") / f"{name}.toml").read_text(encoding="utf-8")
     try:
@@ -29,11 +32,3 @@ def profile_text(name: str) -> str:
         raise ConfigurationError(
             f"profile {name!r} is neither shipped ({known}) nor a readable file: {problem}"
         ) from None
-
-
-def profile_of(name: str, text: str) -> Profile:
-    """The profile that the text tells; ConfigurationError names it and what is wrong."""
-    try:
-        return read_profile(text)
-    except ConfigurationError as problem:
-        raise ConfigurationError(f"profile {name}: {problem.detail}") from None

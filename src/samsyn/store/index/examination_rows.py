@@ -121,13 +121,21 @@ def with_unread_documents(
     return frozenset(row[0] for row in rows)
 
 
-def body_parts(connection: IndexConnection, study_uids: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The body parts (0018,0015) that the series of each of these studies name, in order of the alphabet."""
+def body_parts(
+    connection: IndexConnection,
+    predicate: Predicate,
+    study_uids: Sequence[str],
+    documents_of: frozenset[str] | None = None,
+) -> dict[str, tuple[str, ...]]:
+    """The body parts (0018,0015) that the visible series of each of these studies name, in order of the alphabet;
+    `documents_of` as for `studies`."""
+    condition, parameters = compile_predicate(predicate, "study")
     marks = ",".join("?" * len(study_uids))
     rows = connection.execute(
         "SELECT DISTINCT study_uid, body_part FROM study JOIN series USING(study_key)"
-        f" WHERE study_uid IN ({marks}) AND body_part <> '' ORDER BY body_part",
-        list(study_uids),
+        f" WHERE study_uid IN ({marks}) AND body_part <> '' AND {condition}"
+        f" AND {shown_of(connection, documents_of).series()} ORDER BY body_part",
+        [*study_uids, *parameters],
     )
     found: dict[str, tuple[str, ...]] = {}
     for uid, part in rows:

@@ -250,8 +250,8 @@ class Narrowing:
     text: str = ""
 
     @property
-    def is_any(self) -> bool:
-        """Whether anything is left out at all."""
+    def leaves_out(self) -> bool:
+        """Whether the reader asks for less than everything."""
         return bool(self.kind or self.provider or self.part or self.text)
 
     def takes(self, entry: Entry) -> bool:

@@ -38,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="one round with little data: does it run at all")
-    parser.add_argument("--only", choices=tuple(CASES), action="append")
+    parser.add_argument("--only", choices=tuple(CASES), nargs="+", action="extend")
     arguments = parser.parse_args()
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)

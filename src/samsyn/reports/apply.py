@@ -1,7 +1,5 @@
 """What a message means, filed inside a record in the making."""
 
-from dataclasses import dataclass
-
 from samsyn.errors import IdentityConflict
 from samsyn.hl7v2.meaning import (
     BookingEvent,
@@ -18,13 +16,14 @@ from samsyn.hl7v2.meaning import (
 )
 from samsyn.model.patient import DemographicsOrigin, PatientIdentifier
 from samsyn.model.sender import Sender
+from samsyn.model.value import value
 from samsyn.patients import corrections, findings, registry
 from samsyn.patients.links import Word
 from samsyn.reports import bookings, people, referrals, versions, visits
 from samsyn.store.transaction import Transaction
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Resolved:
     """An event with the identifiers that it is to be filed under."""
 

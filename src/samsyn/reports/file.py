@@ -8,7 +8,6 @@ steward, byte for byte, and refused with a reason, so nothing is lost and nothin
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 from samsyn import limits
@@ -16,6 +15,7 @@ from samsyn.audit import journal as audit
 from samsyn.clock import STOCKHOLM, Clock
 from samsyn.errors import BadInput, Conflict, IdentityConflict, SamsynError, UnknownIssuer
 from samsyn.hl7v2.acknowledgement import ACCEPTED, Code, Verdict, verdict_on
+from samsyn.hl7v2.alike import AlikeReports
 from samsyn.hl7v2.header import Header, peek
 from samsyn.hl7v2.interpret import read_message
 from samsyn.hl7v2.meaning import Interpretation, SentIdentifier
@@ -23,6 +23,7 @@ from samsyn.hl7v2.profile import Profile
 from samsyn.model.organisation import CareProvider, Owner
 from samsyn.model.patient import PatientIdentifier
 from samsyn.model.sender import Receipt, Sender
+from samsyn.model.value import value
 from samsyn.reports import people
 from samsyn.reports.apply import Resolved, apply, claims_of
 from samsyn.reports.entries import entry_of, held_entry
@@ -35,7 +36,7 @@ _SMALL_BYTES = 256 * limits.KIB
 """Messages below are read on the event loop (under a millisecond); larger ones in a thread."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Filed:
     """What became of a message, durable when a receipt is there."""
 
@@ -63,6 +64,8 @@ class Filing:
             for unit in provider.units
         }
         self._profiles: dict[str, Profile] = {}
+        self._readers: dict[tuple[str, Sender], AlikeReports] = {}
+        """Of each source, for the event loop alone."""
         self._under_way = 0
         self.stored = 0
         self.repeated = 0
@@ -120,10 +123,12 @@ class Filing:
             return await self._hold(sender, source, header, raw, session_id, refusal)
 
     async def _read(self, sender: Sender, profile: str, raw: bytes) -> Interpretation:
-        dialect = self.profile(profile)
-        if len(raw) < _SMALL_BYTES:
-            return read_message(raw, dialect, sender)
-        return await asyncio.to_thread(read_message, raw, dialect, sender)
+        if len(raw) >= _SMALL_BYTES:
+            return await asyncio.to_thread(read_message, raw, self.profile(profile), sender)
+        reader = self._readers.get((profile, sender))
+        if reader is None:
+            reader = self._readers[profile, sender] = AlikeReports(self.profile(profile), sender)
+        return reader.read(raw)
 
     def _resolve(self, sender: Sender, interpretation: Interpretation) -> list[Resolved]:
         today = self._clock.now().astimezone(STOCKHOLM).date()

@@ -82,7 +82,7 @@ def apply(transaction: Transaction, resolved: Resolved, sender: Sender, message_
         return keys
     if isinstance(event, TextMove):
         return _move_texts(transaction, event, resolved, sender, message_key)
-    return (_file_text(transaction, event, resolved, sender, message_key),)
+    return (_file_text(transaction, event, resolved, sender, told, message_key),)
 
 
 def _move_texts(
@@ -102,9 +102,13 @@ def _move_texts(
 
 
 def _file_text(
-    transaction: Transaction, event: TextEvent, resolved: Resolved, sender: Sender, message_key: int
+    transaction: Transaction,
+    event: TextEvent,
+    resolved: Resolved,
+    sender: Sender,
+    told: str,
+    message_key: int,
 ) -> int:
-    told = resolved.told
     sent_for = people.of_text(transaction, event.patient, resolved.identifier, sender, told)
     visit = visits.visit_of(event.patient, sender)
     by_visit = visits.owner_of_text(transaction, visit, sent_for)

@@ -62,9 +62,9 @@ _QUICK_S: Final = 0.001
 """Write and sync of a disk that the event loop may wait for itself; slower, the wait is worth more than two changes of
 thread, and other doors would notice it."""
 _SMOOTHED_OVER: Final = 8
-_LEFT_OPEN_S: Final = 0.005
-"""For so long at the most is the index behind what was answered at once, while nobody asks it: some ten records share
-its commit."""
+_LEFT_OPEN_S: Final = 0.02
+"""For so long at the most is the index behind what was answered at once, while nobody asks it: dozens of records share
+its commit, which writes the same pages for all of them and takes a millisecond at the most."""
 _UNKNOWN_S: Final = 0.01
 """What a write and a sync are taken to last before any was measured: a dozen quick ones show the contrary."""
 _NUMBERS_TRIED: Final = 8

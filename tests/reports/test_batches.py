@@ -82,7 +82,7 @@ async def in_one_batch(house: House, waiting: Sequence[Any]) -> list[Any]:
     tasks = []
     for count, each in enumerate(waiting, 1):
         tasks.append(asyncio.create_task(each))
-        while house.store._writer._queue.qsize() < count:
+        while house.store._writer._handed.waiting < count:
             await asyncio.sleep(0.001)
     gate.set()
     await first

@@ -432,3 +432,91 @@ async def test_both_ways_side_by_side_lose_and_confuse_nothing(tmp_path: Path) -
     again = opened(tmp_path)
     assert {row[1]: (row[0], row[2]) for row in rows(again) if row[1] in taken} == taken
     again.close()
+
+
+async def turn(store: Store, *decisions: Any, body: bytes = b"body") -> list[Any]:
+    """Each decision comes from a session of its own that waits for its answer, all in one turn of the loop."""
+    coming = (
+        store.commit(decide, body, sender=f"session-{number}") for number, decide in enumerate(decisions)
+    )
+    return await asyncio.gather(*coming, return_exceptions=True)
+
+
+async def test_a_turn_of_sessions_that_wait_is_decided_by_the_loop_and_shares_sync_and_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "_LEFT_OPEN_S", 60.0)
+    store = opened(tmp_path)
+    await alone(store)
+    seen = threads_of_syncs(store, monkeypatch)
+    statements: list[str] = []
+    store._index.set_trace_callback(statements.append)
+    for start in (0, 3):
+        told = await turn(store, *(add_message(f"n{start + number}") for number in range(3)))
+        assert [each.receipt.outcome for each in told] == ["stored"] * 3
+    assert seen == ["MainThread"] * 2
+    assert [word for word in statements if word.startswith(("BEGIN", "COMMIT"))] == ["BEGIN IMMEDIATE"]
+    assert "n0" not in on_disk(tmp_path)
+    assert [row[1] for row in rows(store)][-6:] == [f"n{number}" for number in range(6)]
+    store.close()
+
+
+async def test_a_refusal_in_a_turn_takes_nothing_with_it_of_that_turn_or_those_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "_LEFT_OPEN_S", 60.0)
+    store = opened(tmp_path)
+    await alone(store)
+    await turn(store, add_message("first"), add_message("second"))
+    assert "first" not in on_disk(tmp_path)
+    told = await turn(store, add_message("third"), refuse, add_message("first"), add_message("fourth"))
+    assert [type(each).__name__ for each in told] == ["Committed", "BadInput", "Conflict", "Committed"]
+    expected = ["first", "second", "third", "fourth"]
+    assert [row[1] for row in rows(store)][-4:] == expected
+    store.close()
+    forget_index(tmp_path)
+    again = opened(tmp_path)
+    assert [row[1] for row in rows(again)][-4:] == expected
+    again.close()
+
+
+async def test_what_the_thread_has_or_the_loop_should_not_wait_for_is_not_decided_by_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened(tmp_path)
+    await alone(store)
+    seen = threads_of_syncs(store, monkeypatch)
+
+    async def by(what: Any, *decisions: Any, body: bytes = b"body") -> set[str]:
+        seen.clear()
+        await what(store, *decisions, body=body)
+        return set(seen)
+
+    async def unwaited(store: Store, *decisions: Any, body: bytes) -> None:
+        await asyncio.gather(*(store.commit(decide, body) for decide in decisions))
+
+    def pair(name: str) -> list[Any]:
+        return [add_message(f"{name}-{number}") for number in range(2)]
+
+    assert await by(turn, *pair("quick")) == {"MainThread"}
+    assert await by(turn, *pair("large"), body=bytes(writer._TURN_AT_ONCE_BYTES)) == {"journal-writer"}
+    assert await by(unwaited, *pair("unwaited")) == {"journal-writer"}
+    store._writer._append_s = 1.0
+    assert await by(turn, *pair("slow")) == {"journal-writer"}
+    store._writer._append_s = 0.0
+    store._writer._turns_in_a_row = writer._TURN_BY_THREAD_EVERY
+    assert await by(turn, *pair("tidied")) == {"journal-writer"}
+    assert await by(turn, *pair("again")) == {"MainThread"}
+
+    begun, held = threading.Event(), threading.Event()
+
+    def hold(transaction: Transaction) -> None:
+        begun.set()
+        assert held.wait(60)
+
+    first = asyncio.ensure_future(store.commit(hold))
+    await until(begun.is_set)
+    asyncio.get_running_loop().call_later(0.05, held.set)
+    assert await by(turn, *pair("behind")) == {"journal-writer"}
+    await first
+    store.close()

@@ -97,7 +97,7 @@ def decode(raw: bytes, charset: Charset) -> str:
             f"byte 0x{raw[error.start]:02X} at offset {error.start} is no character of {charset.value}: "
             "mend MSH-18 or the sender's encoding, or set the source's character set"
         ) from None
-    if charset not in (Charset.UTF_8, Charset.SWEDISH_7BIT) and _holds_utf8(raw):
+    if charset not in (Charset.UTF_8, Charset.SWEDISH_7BIT) and holds_utf8(raw):
         raise BadInput(
             f"the bytes are UTF-8, at least in part, but the message is to be read as {charset.value}: "
             "mend MSH-18 to UNICODE UTF-8, or set the source's character set"
@@ -115,7 +115,8 @@ def encode(text: str, charset: Charset) -> bytes:
     return text.encode(_CODECS[charset], errors="replace")
 
 
-def _holds_utf8(raw: bytes) -> bool:
+def holds_utf8(raw: bytes) -> bool:
+    """Whether bytes that are said to be of a Latin set are UTF-8, in whole or in part; see `decode`."""
     if raw.isascii():
         return False
     if b"\xc3" in raw and _SWEDISH_IN_UTF8.search(raw):

@@ -1,12 +1,12 @@
 """What a message says about itself, read so leniently that even a broken one can be answered."""
 
 import re
-from dataclasses import dataclass
 
 from samsyn.errors import SamsynError
 from samsyn.hl7v2.charsets import Charset
 from samsyn.hl7v2.escapes import unescape
 from samsyn.hl7v2.parsing import read_delimiters
+from samsyn.model.value import value
 
 _LINE = re.compile(rb"[^\r\n]*")
 _LONGEST = 250
@@ -16,7 +16,7 @@ _SAID = (2, 3, 4, 5, 6, 9, 10, 11, 14, 15)
 """Where MSH-3 to 7, 10, 11, 12, 15 and 16 stand in a header that is cut at its separators."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Header:
     """MSH in plain words; "" for whatever could not be read. No field of it is patient data by the standard."""
 

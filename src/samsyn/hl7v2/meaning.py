@@ -11,12 +11,13 @@ from typing import TypeAlias
 from samsyn.model.organisation import Owner
 from samsyn.model.patient import Demographics
 from samsyn.model.texts import BookingStatus, Referral, ReportStatus
+from samsyn.model.value import value
 
 NOBODY = Owner("", "")
 """An owner that could not be told."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SentIdentifier:
     """A patient identifier (CX) as sent."""
 
@@ -27,7 +28,7 @@ class SentIdentifier:
     """False: an authority was sent that the profile does not know; the identifier must not be used."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PatientClaim:
     """Whom a message says that it is about."""
 
@@ -100,7 +101,7 @@ class TextMove:
     when: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReferralEvent:
     """A referral, or news about one: an empty text, code or time means that this message did not tell it."""
 
@@ -116,7 +117,7 @@ class ReferralEvent:
     when: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReportEvent:
     """One version of a report."""
 
@@ -148,7 +149,7 @@ class ReportEvent:
     """How it came: "text" for a message, "fhir" for a resource."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BookingEvent:
     """News about one booking; an empty text or time means that this message did not tell it."""
 
@@ -172,7 +173,7 @@ TextEvent: TypeAlias = ReferralEvent | ReportEvent | BookingEvent
 Event: TypeAlias = IdentityEvent | TextEvent
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Interpretation:
     """All that one message means, and notes (free of patient data) on what was not understood."""
 

@@ -22,6 +22,7 @@ from samsyn.limits import (
     MAX_HL7_REPETITIONS,
     MAX_HL7_SEGMENTS,
 )
+from samsyn.model.value import value
 
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}")
 _UTF8_MARK = b"\xef\xbb\xbf"
@@ -266,7 +267,7 @@ class Segments(tuple[Segment, ...]):
         return Segments(self[position:], left)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Message:
     """One message, segments in the order sent; the first is always MSH."""
 

@@ -5,13 +5,13 @@ A missing or impossible time never becomes the present moment or a neighbouring 
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
 from functools import lru_cache
 
 from samsyn.clock import STOCKHOLM
 from samsyn.errors import BadInput
+from samsyn.model.value import value
 
 FIRST_YEAR = 1850
 LAST_YEAR = 2199
@@ -46,7 +46,7 @@ _FIRST_MOMENT = (FIRST_YEAR, 1, 1, 0, 0, 0)
 """What stands for parts that were not told."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PointInTime:
     """A told time: `begins` is the first moment that it can mean, aware, in UTC."""
 

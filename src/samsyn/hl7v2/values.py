@@ -82,10 +82,15 @@ def accession_number(
             if path.component != 1:
                 return value, ""
             name, universal = path.component_of(segments, 2), path.component_of(segments, 3)
-            if _OID.fullmatch(universal):
-                return value, universal
-            return value, issuers.get(name.upper(), "") if name else ""
+            return value, issuer_of(name, universal, issuers)
     return "", ""
+
+
+def issuer_of(name: str, universal: str, issuers: Mapping[str, str]) -> str:
+    """The issuer that a name space (EI-2 and EI-3) stands for; "" = the source's own numbers."""
+    if _OID.fullmatch(universal):
+        return universal
+    return issuers.get(name.upper(), "") if name else ""
 
 
 def study_uids(paths: Sequence[Path], segments: Sequence[Segment], notes: list[str]) -> tuple[str, ...]:
@@ -164,7 +169,7 @@ def order_groups(message: Message) -> list[Segments]:
     A group begins with ORC, or with an OBR when the group before already has one; whatever follows (NTE, OBX,
     IPC, Z-segments) belongs to it. A second PID begins a new patient, which the groups after it belong to.
     """
-    if _is_one_order(message.segments):
+    if is_one_order(message.segments):
         return [message.segments]
     head: list[Segment] = []
     groups: list[list[Segment]] = []
@@ -184,7 +189,7 @@ def order_groups(message: Message) -> list[Segments]:
     return [Segments(group) for group in groups]
 
 
-def _is_one_order(segments: Segments) -> bool:
+def is_one_order(segments: Segments) -> bool:
     """Whether the message is one order of one patient, in the usual sequence: PID, ORC, OBR."""
     by_name = segments.by_name
     for name in _IN_SEQUENCE:

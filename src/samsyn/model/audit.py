@@ -1,9 +1,11 @@
 """One line of the audit journal before it is chained."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from samsyn.model.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AuditEntry:
     """Who did what to whose information, on what ground (HSLF-FS 2016:40 4 kap. 9 §).
 

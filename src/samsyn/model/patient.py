@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from samsyn.model.value import value
 
-@dataclass(frozen=True, slots=True)
+
+@value
 class PatientIdentifier:
     """One identifier: `issuer` is an OID (or a provider's local issuer), `value` its canonical form.
 
@@ -23,7 +25,7 @@ class DemographicsOrigin(StrEnum):
     ADT = "adt"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Demographics:
     """What a source said about a person. Empty string = not said. `name` is DICOM PN (family^given)."""
 

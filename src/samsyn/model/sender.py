@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from samsyn.model.value import value
+
 
 @dataclass(frozen=True, slots=True)
 class Sender:
@@ -21,7 +23,7 @@ class Sender:
     """Whether private SOP classes are taken."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Receipt:
     """Proof that something is durable. Only `store.journal`'s writer makes one, after the sync.
 

@@ -20,6 +20,7 @@ from enum import StrEnum
 
 from samsyn.errors import Conflict
 from samsyn.model.patient import PatientIdentifier
+from samsyn.model.value import value
 from samsyn.patients.identifiers import preference
 from samsyn.patients.parting import set_aside
 from samsyn.store.index.port import IndexConnection
@@ -37,7 +38,7 @@ class Act(StrEnum):
     STAND_ALONE = "stand-alone"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Word:
     """Who says it and when. `told`: the source's clock, ISO 8601 in UTC; "" = the moment of filing."""
 

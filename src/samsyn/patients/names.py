@@ -4,6 +4,7 @@ DICOM matching, where wild cards stand for letters of the whole name, is another
 """
 
 import re
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -31,21 +32,39 @@ def name_words(name: str) -> frozenset[str]:
 
     Anna-Karin is found as Anna, Karin and Annakarin; von Essen as Essen; Wallin as Vallin; Aasa and Åsa as Asa.
     """
-    found = set(_simple(name))
+    words: list[str] = []
+    telling: list[str] = []
+    found: set[str] = set()
     for component in _COMPONENTS.split(name):
-        if component.isalpha():
-            continue  # one word, which is found already
+        all_words, telling_words, joined = _component_words(component)
+        words += all_words
+        telling += telling_words
+        found.update(joined)
+    found.update(telling or words)
+    return frozenset(found)
+
+
+@lru_cache(maxsize=4_096)
+def _component_words(component: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """All words of a component, those of them that are no particle, and what it is found as in one word: the same
+    family and given names come again and again."""
+    words = _words(component)
+    telling = tuple(word for word in words if word not in _PARTICLES)
+    joined: list[str] = []
+    if not component.isalpha():  # else one word, which is found already
         if "-" in component:
-            for double in _DOUBLES.findall(component):
-                found.add("".join(_simple(double)))
-        given = _simple(component)
+            joined = ["".join(_simple(double)) for double in _DOUBLES.findall(component)]
+        given = telling or words
         if 1 < len(given) <= 3:
-            found.add("".join(given))
-    return frozenset(word for word in found if word)
+            joined.append("".join(given))
+    return words, telling, tuple(word for word in joined if word)
 
 
-def _simple(text: str) -> list[str]:
+def _simple(text: str) -> tuple[str, ...]:
+    words = _words(text)
+    return tuple(word for word in words if word not in _PARTICLES) or words
+
+
+def _words(text: str) -> tuple[str, ...]:
     plain = folded(_APOSTROPHES.sub("", text)).translate(_ALIKE).replace("aa", "a").replace("ae", "a")
-    words = [word for word in _APART.split(plain) if word]
-    telling = [word for word in words if word not in _PARTICLES]
-    return telling or words
+    return tuple(word for word in _APART.split(plain) if word)

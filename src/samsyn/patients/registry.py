@@ -5,13 +5,13 @@ these are one person; all of them together are a *closure*, and one of them, the
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from samsyn.dicom.names import folded
 from samsyn.model.patient import Demographics, DemographicsOrigin, Patient, PatientIdentifier
+from samsyn.model.value import value
 from samsyn.patients.names import name_words
 from samsyn.store.index import patient_rows
 from samsyn.store.index.port import IndexConnection
@@ -31,7 +31,7 @@ def find(transaction: Transaction, identifier: PatientIdentifier) -> int | None:
     return int(row[0]) if row else None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Known:
     """A person as he was filed under one identifier: what was said of him, and how strongly."""
 
@@ -142,12 +142,12 @@ def update_demographics(
     stamps: dict[str, Any] = orjson.loads(person.told)
     values: dict[str, Any] = {}
     is_later = False
-    for field, value in _said(demographics, origin).items():
+    for field, said in _said(demographics, origin).items():
         stamp = _stamp(field, origin, told)
         before = stamps.get(field) or ([_STRENGTH[person.origin], ""] if getattr(known, field) else None)
         if before is None or (origin is not DemographicsOrigin.IMAGE and before <= stamp):
-            if getattr(known, field) != value:
-                values[field] = value
+            if getattr(known, field) != said:
+                values[field] = said
             is_later |= stamps.get(field) != stamp
             stamps[field] = stamp
     if not values and not is_later:

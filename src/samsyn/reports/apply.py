@@ -1,7 +1,5 @@
 """What a message means, filed inside a record in the making."""
 
-from dataclasses import dataclass
-
 from samsyn.errors import IdentityConflict
 from samsyn.hl7v2.meaning import (
     BookingEvent,
@@ -18,13 +16,14 @@ from samsyn.hl7v2.meaning import (
 )
 from samsyn.model.patient import DemographicsOrigin, PatientIdentifier
 from samsyn.model.sender import Sender
+from samsyn.model.value import value
 from samsyn.patients import corrections, findings, registry
 from samsyn.patients.links import Word
 from samsyn.reports import bookings, people, referrals, versions, visits
 from samsyn.store.transaction import Transaction
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Resolved:
     """An event with the identifiers that it is to be filed under."""
 
@@ -83,7 +82,7 @@ def apply(transaction: Transaction, resolved: Resolved, sender: Sender, message_
         return keys
     if isinstance(event, TextMove):
         return _move_texts(transaction, event, resolved, sender, message_key)
-    return (_file_text(transaction, event, resolved, sender, message_key),)
+    return (_file_text(transaction, event, resolved, sender, told, message_key),)
 
 
 def _move_texts(
@@ -103,9 +102,13 @@ def _move_texts(
 
 
 def _file_text(
-    transaction: Transaction, event: TextEvent, resolved: Resolved, sender: Sender, message_key: int
+    transaction: Transaction,
+    event: TextEvent,
+    resolved: Resolved,
+    sender: Sender,
+    told: str,
+    message_key: int,
 ) -> int:
-    told = resolved.told
     sent_for = people.of_text(transaction, event.patient, resolved.identifier, sender, told)
     visit = visits.visit_of(event.patient, sender)
     by_visit = visits.owner_of_text(transaction, visit, sent_for)

@@ -7,15 +7,16 @@ steward, byte for byte, and refused with a reason, so nothing is lost and nothin
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 from samsyn import limits
 from samsyn.audit import journal as audit
 from samsyn.clock import STOCKHOLM, Clock
 from samsyn.errors import BadInput, Conflict, IdentityConflict, SamsynError, UnknownIssuer
 from samsyn.hl7v2.acknowledgement import ACCEPTED, Code, Verdict, verdict_on
+from samsyn.hl7v2.alike import AlikeReports
 from samsyn.hl7v2.header import Header, peek
 from samsyn.hl7v2.interpret import read_message
 from samsyn.hl7v2.meaning import Interpretation, SentIdentifier
@@ -23,6 +24,7 @@ from samsyn.hl7v2.profile import Profile
 from samsyn.model.organisation import CareProvider, Owner
 from samsyn.model.patient import PatientIdentifier
 from samsyn.model.sender import Receipt, Sender
+from samsyn.model.value import value
 from samsyn.reports import people
 from samsyn.reports.apply import Resolved, apply, claims_of
 from samsyn.reports.entries import entry_of, held_entry
@@ -31,11 +33,12 @@ from samsyn.reports.profiles import load_profile
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
+_HOUR = timedelta(hours=1)
 _SMALL_BYTES = 256 * limits.KIB
 """Messages below are read on the event loop (under a millisecond); larger ones in a thread."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Filed:
     """What became of a message, durable when a receipt is there."""
 
@@ -63,7 +66,12 @@ class Filing:
             for unit in provider.units
         }
         self._profiles: dict[str, Profile] = {}
+        self._readers: dict[tuple[str, Sender], AlikeReports] = {}
+        """Of each source, for the event loop alone."""
         self._under_way = 0
+        self._hour = datetime.min.replace(tzinfo=UTC)
+        self._day = date.min
+        """The day in Sweden in that hour."""
         self.stored = 0
         self.repeated = 0
         self.held = 0
@@ -90,7 +98,14 @@ class Filing:
         header = header or peek(raw)
         self._under_way += 1
         try:
-            return await self._take(sender, header, raw, session_id, lambda: self._read(sender, profile, raw))
+            return await self._take(
+                sender,
+                header,
+                raw,
+                session_id,
+                partial(self._read, sender, profile, raw),
+                in_thread=len(raw) >= _SMALL_BYTES,
+            )
         finally:
             self._under_way -= 1
 
@@ -98,10 +113,8 @@ class Filing:
         """Takes a FHIR DiagnosticReport, or a transaction Bundle of them as a whole; outcomes as `file_message`."""
         header = Header(code="FHIR", trigger="DiagnosticReport", control_id=message_digest(raw))
 
-        async def read() -> Interpretation:
-            return await asyncio.to_thread(read_reports, raw, sender, self._units)
-
-        return await self._take(sender, header, raw, session_id, read)
+        read = partial(read_reports, raw, sender, self._units)
+        return await self._take(sender, header, raw, session_id, read, in_thread=True)
 
     async def _take(
         self,
@@ -109,24 +122,36 @@ class Filing:
         header: Header,
         raw: bytes,
         session_id: str,
-        read: Callable[[], Awaitable[Interpretation]],
+        read: Callable[[], Interpretation],
+        *,
+        in_thread: bool,
     ) -> Filed:
         source = source_name(sender, header)
         try:
-            interpretation = await read()
+            interpretation = await asyncio.to_thread(read) if in_thread else read()
             resolved = self._resolve(sender, interpretation)
             return await self._file(sender, source, header, raw, session_id, resolved, interpretation.notes)
         except (BadInput, UnknownIssuer, IdentityConflict, Conflict) as refusal:
             return await self._hold(sender, source, header, raw, session_id, refusal)
 
-    async def _read(self, sender: Sender, profile: str, raw: bytes) -> Interpretation:
-        dialect = self.profile(profile)
-        if len(raw) < _SMALL_BYTES:
-            return read_message(raw, dialect, sender)
-        return await asyncio.to_thread(read_message, raw, dialect, sender)
+    def _read(self, sender: Sender, profile: str, raw: bytes) -> Interpretation:
+        if len(raw) >= _SMALL_BYTES:  # in a thread
+            return read_message(raw, self.profile(profile), sender)
+        reader = self._readers.get((profile, sender))
+        if reader is None:
+            reader = self._readers[profile, sender] = AlikeReports(self.profile(profile), sender)
+        return reader.read(raw)
+
+    def _today(self) -> date:
+        """The day in Sweden, which changes at full hours only."""
+        now = self._clock.now()
+        if not self._hour <= now < self._hour + _HOUR:
+            self._hour = now.replace(minute=0, second=0, microsecond=0)
+            self._day = now.astimezone(STOCKHOLM).date()
+        return self._day
 
     def _resolve(self, sender: Sender, interpretation: Interpretation) -> list[Resolved]:
-        today = self._clock.now().astimezone(STOCKHOLM).date()
+        today = self._today()
 
         def one(identifiers: tuple[SentIdentifier, ...]) -> PatientIdentifier:
             return people.resolve(identifiers, sender, today)

@@ -7,7 +7,6 @@ events name. A referral without any accession number yet is one row of its own. 
 belong together, linked numbers included.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +16,7 @@ from samsyn.clock import STOCKHOLM
 from samsyn.hl7v2.meaning import ReferralEvent, ReportEvent
 from samsyn.model.sender import Sender
 from samsyn.model.texts import ReferralStatus, ReportStatus
+from samsyn.model.value import value
 from samsyn.patients import registry
 from samsyn.reports.visits import Visit
 from samsyn.store.transaction import Transaction
@@ -62,7 +62,7 @@ Number = tuple[str, str]
 _NO_NUMBER: Number = ("", "")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Told:
     """One stored event. `content` holds what the message told, empty texts left out."""
 

@@ -5,17 +5,16 @@ everything that was sent under it, what arrives later included. Images are not m
 for the wrong person is moved by its archive or by a steward.
 """
 
-from dataclasses import dataclass
-
 from samsyn.hl7v2.meaning import PatientClaim
 from samsyn.model.sender import Sender
+from samsyn.model.value import value
 from samsyn.patients import registry
 from samsyn.store.transaction import Transaction
 
 _TABLES = {"report": "report_key", "referral_event": "event_key", "booking_event": "event_key"}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Visit:
     """The visit and the account that a text was sent under, with the provider as name space; "" = not told."""
 

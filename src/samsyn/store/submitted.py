@@ -42,6 +42,8 @@ class Submitted:
     done: Callable[[Any], None] | None
     """Told the answer on the loop; None = whoever runs the commit takes it."""
     answer: Answer | None = None
+    waits: bool = False
+    """Whether it comes from a session that sends nothing more before it has its answer."""
 
 
 def tell(items: Iterable[Submitted]) -> None:
@@ -51,10 +53,11 @@ def tell(items: Iterable[Submitted]) -> None:
         by_loop.setdefault(item.loop, []).append(item)
     for loop, of_loop in by_loop.items():
         if not loop.is_closed():
-            loop.call_soon_threadsafe(_resolve, of_loop)
+            loop.call_soon_threadsafe(resolve, of_loop)
 
 
-def _resolve(items: list[Submitted]) -> None:
+def resolve(items: list[Submitted]) -> None:
+    """Tells each its answer, on the thread of its own loop."""
     for item in items:
         if item.done is not None:
             try:

@@ -22,6 +22,7 @@ from samsyn.model.sender import Receipt
 from samsyn.store import replay
 from samsyn.store.batch import Ahead, Batch, DecideAnew
 from samsyn.store.digests import digests, digests_of
+from samsyn.store.handed import Handed
 from samsyn.store.index.port import (
     Index,
     IndexAway,
@@ -35,31 +36,35 @@ from samsyn.store.journal import Position
 from samsyn.store.journal_port import AnyJournal, NumberTaken
 from samsyn.store.records import FRAME, encode_frame, encode_header
 from samsyn.store.spool import SpooledBody
-from samsyn.store.submitted import Body, Committed, Submitted, fulfil, tell
+from samsyn.store.submitted import Body, Committed, Submitted, fulfil, resolve, tell
 from samsyn.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_STOP: Final = None
 _IDLE_S: Final = 0.25
 """The disk is left alone for this long after the last record before pages are prepared."""
 _ASK_AGAIN_S: Final = 0.2
-_BATCH_BYTES: Final = 32 * limits.MIB
 _ALONE_AFTER: Final = 4
 """Commits in a row by one sender before it counts as alone."""
 _BY_THREAD_EVERY: Final = 256
 """One in so many goes through the thread all the same, which does what no event loop may wait for: see
 `Index.tidy_as_writer`."""
 _AT_ONCE_BYTES: Final = 1 * limits.MIB
+_TURN_AT_ONCE: Final = 16
+"""Records of a turn that an event loop decides by itself: at some tenth of a millisecond each, nobody else waits longer
+than for the largest thing that a loop does."""
+_TURN_AT_ONCE_BYTES: Final = 64 * limits.KIB
+_TURN_BY_THREAD_EVERY: Final = 32
+"""As _BY_THREAD_EVERY, of turns: each adds the pages of several records to the index's log."""
 _QUICK_S: Final = 0.001
 """Write and sync of a disk that the event loop may wait for itself; slower, the wait is worth more than two changes of
 thread, and other doors would notice it."""
 _SMOOTHED_OVER: Final = 8
-_LEFT_OPEN_S: Final = 0.005
-"""For so long at the most is the index behind what was answered at once, while nobody asks it: some ten records share
-its commit."""
+_LEFT_OPEN_S: Final = 0.02
+"""For so long at the most is the index behind what was answered at once, while nobody asks it: dozens of records share
+its commit, which writes the same pages for all of them and takes a millisecond at the most."""
 _UNKNOWN_S: Final = 0.01
 """What a write and a sync are taken to last before any was measured: a dozen quick ones show the contrary."""
 _NUMBERS_TRIED: Final = 8
@@ -84,11 +89,11 @@ class Writer:
         self._time = ""
         self._in_doubt: tuple[Position, Position] | None = None
         """Begin and end of what the journal got while the index was lost: it counts if the index says so."""
-        self._queue: queue.SimpleQueue[Submitted | None] = queue.SimpleQueue()
+        self._handed = Handed()
         self._coming: dict[asyncio.AbstractEventLoop, list[Submitted]] = {}
         """What was submitted in this turn of a loop; see `_hand_over`."""
-        self._put_off: Submitted | None = None
-        """Taken from the queue, and the first of the next batch."""
+        self._turns_in_a_row = 0
+        """Turns that loops have decided by themselves since the thread has had one."""
         self._failure: StoreFailed | None = None
         self._at_once = at_once
         self._turn = threading.Lock()
@@ -107,7 +112,6 @@ class Writer:
         self._sender, self._in_a_row = "", 0
         self._append_s = _UNKNOWN_S
         """How long a write with its sync takes of late."""
-        self._stopping = False
         self._appended = 0.0
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
         self.commits = 0
@@ -147,7 +151,8 @@ class Writer:
         sha256, checksum = await digests(body) if body is not None else ("", None)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Committed[T]] = loop.create_future()
-        self._hand_on(Submitted(decide, body, sha256, checksum, ahead, loop, partial(fulfil, future)))
+        done = partial(fulfil, future)
+        self._hand_on(Submitted(decide, body, sha256, checksum, ahead, loop, done, waits=bool(sender)))
         try:
             return await future
         finally:
@@ -171,27 +176,56 @@ class Writer:
     def _admit(self, sender: str) -> None:
         if self._failure is not None:
             raise self._failure
-        self.settle()
-        if self._queue.qsize() + len(self._coming.get(asyncio.get_running_loop(), ())) >= limits.COMMIT_QUEUE:
+        if (
+            self._handed.waiting + len(self._coming.get(asyncio.get_running_loop(), ()))
+            >= limits.COMMIT_QUEUE
+        ):
             raise OutOfResources("COMMIT_QUEUE: too many records wait for the disk")
         self._in_a_row = self._in_a_row + 1 if sender == self._sender else 0
         self._sender = sender
 
     def _hand_on(self, item: Submitted) -> None:
-        """Lets the thread have it with whatever else comes in this turn of the loop: woken by the first, it would take
-        the interpreter from the others for a turn of one. Who comes alone does not wait; order is kept."""
+        """Lets it be decided with whatever else comes in this turn of the loop: woken by the first, the thread would
+        take the interpreter from the others for a turn of one. Who comes alone does not wait; order is kept."""
         coming = self._coming.get(item.loop)
         if coming is not None:
             coming.append(item)
         elif self._in_a_row >= _ALONE_AFTER:
-            self._queue.put(item)
+            self._give([item])
         else:
             self._coming[item.loop] = [item]
             item.loop.call_soon(self._hand_over, item.loop)
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
-        for item in self._coming.pop(loop, ()):
-            self._queue.put(item)
+        items = self._coming.pop(loop, [])
+        if self._turn_goes_at_once(items) and self._commit_here(items, loop):
+            self._turns_in_a_row += 1
+            resolve(items)
+        else:
+            self._turns_in_a_row = 0
+            self._give(items)
+
+    def _give(self, items: list[Submitted]) -> None:
+        """Lets the thread have them, with the index as what went at once has left it."""
+        self.settle()
+        self._handed.put(items)
+
+    def _turn_goes_at_once(self, items: list[Submitted]) -> bool:
+        """Whether a turn of few small records of sessions that wait for their answers is decided by the loop itself.
+
+        On a quick disk that is done before the thread would have been woken and have handed the interpreter back and
+        forth, and nothing of these senders is left for the loop to do meanwhile.
+        """
+        return (
+            self._at_once
+            and self._append_s < _QUICK_S
+            and self._handed.untold == 0
+            and 0 < len(items) <= _TURN_AT_ONCE
+            and self._turns_in_a_row < _TURN_BY_THREAD_EVERY
+            and all(item.waits for item in items)
+            and sum(len(item.body or b"") for item in items if not isinstance(item.body, SpooledBody))
+            <= _TURN_AT_ONCE_BYTES
+        )
 
     def goes_at_once(self, sender: str, size: int) -> bool:
         """Whether `commit_at_once` makes sense for a body of `size` bytes of a session that waits for each answer.
@@ -206,9 +240,8 @@ class Writer:
             and self._in_a_row % _BY_THREAD_EVERY != 0
             and size <= _AT_ONCE_BYTES
             and self._append_s < _QUICK_S
-            and self._queue.empty()
+            and self._handed.untold == 0
             and not self._coming
-            and self._put_off is None
             and not self._has_gone
         )
 
@@ -221,15 +254,26 @@ class Writer:
         soon go on in it: a commit costs the index as much as the row. See `settle`.
         """
         loop = asyncio.get_running_loop()
+        item = Submitted(decide, body, *digests_of(body), ahead, loop, None)
+        if not self._commit_here([item], loop):
+            return None
+        self._in_a_row += 1
+        self._has_gone = True
+        loop.call_soon(self._may_go)
+        if isinstance(item.answer, Committed):
+            return item.answer
+        assert item.answer is not None
+        raise item.answer
+
+    def _commit_here(self, items: list[Submitted], loop: asyncio.AbstractEventLoop) -> bool:
+        """Decides them on the loop's own thread, which this is called on; False: not now, and nothing is done."""
         with self._ending:
             goes_on = self._is_open
             if not goes_on and not self._turn.acquire(blocking=False):
-                return None
-            self._in_a_row += 1
-            item = Submitted(decide, body, *digests_of(body), ahead, loop, None)
+                return False
             self._is_deciding = True
             try:
-                self._commit([item], leaves_open=True)
+                self._commit(items, leaves_open=True)
             except BaseException:  # the thread of a loop may be interrupted anywhere
                 self._failure = StoreFailed("interrupted")
                 self._undo([], self._failure)
@@ -239,14 +283,9 @@ class Writer:
             finally:
                 self._is_deciding = False
             self._is_open = True
-        self._has_gone = True
-        loop.call_soon(self._may_go)
         if not goes_on:
             loop.call_later(_LEFT_OPEN_S, self.settle)
-        if isinstance(item.answer, Committed):
-            return item.answer
-        assert item.answer is not None
-        raise item.answer
+        return True
 
     def _may_go(self) -> None:
         self._has_gone = False
@@ -279,14 +318,14 @@ class Writer:
         """Finishes what waits, then ends the thread."""
         self.settle()
         for loop in tuple(self._coming):
-            self._hand_over(loop)
-        self._queue.put(_STOP)
+            self._give(self._coming.pop(loop))
+        self._handed.stop()
         self._thread.join()
 
     def _run(self) -> None:
         while True:
             first = self._next()
-            if first is _STOP:
+            if first is None:
                 return
             batch = [first]
             with self._turn:
@@ -298,57 +337,30 @@ class Writer:
                     self._failure = StoreFailed(str(problem))
                     for item in batch:
                         item.answer = self._failure
+            self._handed.told(len(batch))
             tell(batch)
-            if self._stopping:
+            if self._handed.is_stopping:
                 return
 
     def _next(self) -> Submitted | None:
-        """The next item or the stop sign; while there is none, the journal's next pages are prepared."""
-        if self._put_off is not None:
-            item, self._put_off = self._put_off, None
-            return item
+        """The next item, None to stop; while there is none, the journal's next pages are prepared."""
         while self._failure is None:
             try:
-                return self._queue.get(timeout=_IDLE_S)
+                return self._handed.take(_IDLE_S)
             except queue.Empty:
                 if time.monotonic() - self._appended >= _IDLE_S:
                     with self._turn:
                         self._prepare()
-        return self._queue.get()
+        return self._handed.take()
 
     def _prepare(self) -> None:
         try:
-            while self._in_doubt is None and self._queue.empty() and self._journal.prepare():
+            while self._in_doubt is None and not self._handed.waiting and self._journal.prepare():
                 pass
         except StoreFailed as problem:
             self._failure = problem
         except OSError as problem:  # the disk does not even tell how much room it has
             self._failure = StoreFailed(f"journal: {problem.strerror}")
-
-    def _gather(self, batch: list[Submitted]) -> None:
-        """Adds what waits, when the index is this node's: whatever came while others had it shares the sync. A spooled
-        body is a batch of its own."""
-        if isinstance(batch[0].body, SpooledBody):
-            return
-        size = sum(len(item.body or b"") for item in batch)
-        while (
-            len(batch) < limits.COMMIT_BATCH
-            and size < _BATCH_BYTES
-            and not self._stopping
-            and self._put_off is None
-        ):
-            try:
-                item = self._queue.get_nowait()
-            except queue.Empty:
-                return
-            if item is _STOP:
-                self._stopping = True
-                return
-            if isinstance(item.body, SpooledBody):
-                self._put_off = item
-                return
-            batch.append(item)
-            size += len(item.body or b"")
 
     def _commit(self, batch: list[Submitted], leaves_open: bool = False) -> None:
         if self._failure is not None:
@@ -379,7 +391,7 @@ class Writer:
                 self._kind.tidy_as_writer(self._index)
             self._begin()
             if not leaves_open:
-                self._gather(batch)
+                self._handed.gather(batch)  # whatever came while others had the index shares the sync
             for item in batch:
                 item.answer = None
             self._journal.roll_if_full(self._reached.place.segment)
@@ -452,7 +464,7 @@ class Writer:
         if ends != before:
             self._in_doubt = (before, ends)
         else:
-            self._gather(batch)  # what waits hears the same, and not each after a try of its own
+            self._handed.gather(batch)  # what waits hears the same, and not each after a try of its own
         until = time.monotonic() + limits.INDEX_OUTCOME_S
         while self._in_doubt is not None and time.monotonic() < until:
             try:

@@ -182,7 +182,7 @@ async def test_a_turn_costs_five_round_trips_however_many_instances(
     await until(begun.is_set)
     asked.clear()
     work = [asyncio.ensure_future(receive(number)) for number in range(1, 41)]
-    await until(lambda: store._writer._queue.qsize() == len(work))
+    await until(lambda: store._writer._handed.waiting == len(work))
     held.set()
     await asyncio.gather(before, *work)
     monkeypatch.undo()

@@ -17,7 +17,7 @@ _COORDINATION_DAY = re.compile(r"[0-9]{6}(6[1-9]|[78][0-9]|9[01])(?![0-9])")
 _UNKNOWN_DAY = re.compile(r"[0-9]{4}(0000|[0-9]{2}00)")
 _TO_THE_DAY = len("YYYYMMDD")
 _PN_MARKS = re.compile(r"[\^=\\]")
-_LONGEST_NAME = 324
+LONGEST_NAME = 324
 """Characters of a PN component group set (PS3.5 6.2: five parts of 64 with their separators)."""
 
 
@@ -124,7 +124,7 @@ def _name(pid: Segment) -> str:
     parts = [pid.text(5, 1, 1, chosen), pid.text(5, 2, 0, chosen), pid.text(5, 3, 0, chosen)]
     # A caret or equals sign inside a name would move its parts when it is written as PN.
     plain = [part if part.isalpha() else " ".join(_PN_MARKS.sub(" ", part).split()) for part in parts]
-    return "^".join(plain).rstrip("^")[:_LONGEST_NAME]
+    return "^".join(plain).rstrip("^")[:LONGEST_NAME]
 
 
 def _birth_date(pid: Segment, notes: list[str]) -> str:

@@ -1,7 +1,6 @@
 """ORU (R01, and R30 to R32 of point-of-care devices) by a source's rules: versions of reports."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
@@ -27,6 +26,7 @@ from samsyn.limits import MAX_REPORT_CHARACTERS
 from samsyn.model.organisation import Owner
 from samsyn.model.sender import Sender
 from samsyn.model.texts import ReportStatus
+from samsyn.model.value import value
 
 _SENT = (parse_path("MSH-7.1"),)
 _TEXT_TYPES = frozenset(("TX", "FT", "ST", ""))
@@ -110,7 +110,7 @@ def _signer(status: ReportStatus, own: Sequence[Segment], rules: ReportRules) ->
     return staff_names(rules.signer, own, everyone=True)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TextLines:
     """The OBX that hold report text, deleted ones too, each with what it is about."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from samsyn.errors import BadInput, OutOfResources, StoreFailed
-from samsyn.store import writer
+from samsyn.store import left_open, writer
 from samsyn.store.index.port import IndexFault, NoRoom
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
@@ -37,6 +37,12 @@ def on_disk(folder: Path) -> list[str]:
         found = connection.execute("SELECT control_id FROM message ORDER BY message_key").fetchall()
     connection.close()
     return [row[0] for row in found]
+
+
+def stay_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No transaction is ended only because time has passed."""
+    for module in (left_open, writer):
+        monkeypatch.setattr(module, "LEFT_OPEN_S", 60.0)
 
 
 def refuse(transaction: Transaction) -> None:
@@ -103,7 +109,7 @@ async def test_the_index_has_it_soon_though_nobody_asks(tmp_path: Path) -> None:
 async def test_those_that_come_soon_share_the_commit_of_the_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "_LEFT_OPEN_S", 60.0)
+    stay_open(monkeypatch)
     store = opened(tmp_path)
     await alone(store)
     statements: list[str] = []
@@ -124,7 +130,7 @@ async def test_a_refusal_takes_nothing_of_those_before_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither one that is told by the decision nor one that undoes the whole transaction of the index."""
-    monkeypatch.setattr(writer, "_LEFT_OPEN_S", 60.0)
+    stay_open(monkeypatch)
     store = opened(tmp_path)
     await alone(store)
     store.commit_at_once(add_message("first"), b"body")
@@ -153,7 +159,7 @@ async def test_a_refusal_takes_nothing_of_those_before_with_it(
 async def test_who_asks_on_another_thread_waits_for_what_was_acknowledged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "_LEFT_OPEN_S", 60.0)
+    stay_open(monkeypatch)
     store = opened(tmp_path)
     await alone(store)
     asks, seen = threading.Event(), []

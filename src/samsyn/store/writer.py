@@ -22,6 +22,7 @@ from samsyn.model.sender import Receipt
 from samsyn.store import replay
 from samsyn.store.batch import Ahead, Batch, DecideAnew
 from samsyn.store.digests import digests, digests_of
+from samsyn.store.handing_over import HandingOver
 from samsyn.store.index.port import (
     Index,
     IndexAway,
@@ -33,6 +34,7 @@ from samsyn.store.index.port import (
 )
 from samsyn.store.journal import Position
 from samsyn.store.journal_port import AnyJournal, NumberTaken
+from samsyn.store.left_open import LEFT_OPEN_S, LeftOpen
 from samsyn.store.records import FRAME, encode_frame, encode_header
 from samsyn.store.spool import SpooledBody
 from samsyn.store.submitted import Body, Committed, Submitted, fulfil, tell
@@ -57,9 +59,6 @@ _QUICK_S: Final = 0.001
 """Write and sync of a disk that the event loop may wait for itself; slower, the wait is worth more than two changes of
 thread, and other doors would notice it."""
 _SMOOTHED_OVER: Final = 8
-_LEFT_OPEN_S: Final = 0.005
-"""For so long at the most is the index behind what was answered at once, while nobody asks it: some ten records share
-its commit."""
 _UNKNOWN_S: Final = 0.01
 """What a write and a sync are taken to last before any was measured: a dozen quick ones show the contrary."""
 _NUMBERS_TRIED: Final = 8
@@ -85,18 +84,17 @@ class Writer:
         self._in_doubt: tuple[Position, Position] | None = None
         """Begin and end of what the journal got while the index was lost: it counts if the index says so."""
         self._queue: queue.SimpleQueue[Submitted | None] = queue.SimpleQueue()
-        self._coming: dict[asyncio.AbstractEventLoop, list[Submitted]] = {}
-        """What was submitted in this turn of a loop; see `_hand_over`."""
+        self._coming = HandingOver(self._queue)
         self._put_off: Submitted | None = None
         """Taken from the queue, and the first of the next batch."""
         self._failure: StoreFailed | None = None
         self._at_once = at_once
-        self._turn = threading.Lock()
-        """Held by whoever touches journal, index and keys: the thread, or the caller whose commit goes at once."""
-        self._ending = threading.RLock()
-        """Held by who ends the transaction that a commit has left open, and while the next commit goes on in it."""
+        self._turn = threading.RLock()
+        """Held by whoever touches journal, index and keys: the thread, the caller whose commit goes at once, and who
+        ends the transaction that they have left open."""
         self._is_open = False
-        """Whether a transaction is left open, and the turn held for it."""
+        """Whether a transaction is left open, in which the next turn goes on."""
+        self._left_open = LeftOpen()
         self._to_note: Reached | None = None
         """What that transaction has still to note: it holds records that are durable and acknowledged."""
         self._is_deciding = False
@@ -166,27 +164,13 @@ class Writer:
     def _admit(self, sender: str) -> None:
         if self._failure is not None:
             raise self._failure
-        self.settle()
-        if self._queue.qsize() + len(self._coming.get(asyncio.get_running_loop(), ())) >= limits.COMMIT_QUEUE:
+        if self._queue.qsize() + self._coming.waiting(asyncio.get_running_loop()) >= limits.COMMIT_QUEUE:
             raise OutOfResources("COMMIT_QUEUE: too many records wait for the disk")
         self._in_a_row = self._in_a_row + 1 if sender == self._sender else 0
         self._sender = sender
 
     def _hand_on(self, item: Submitted) -> None:
-        """Lets the thread have it with whatever else comes in this turn of the loop: woken by the first, it would take
-        the interpreter from the others for a turn of one. Who comes alone does not wait; order is kept."""
-        coming = self._coming.get(item.loop)
-        if coming is not None:
-            coming.append(item)
-        elif self._in_a_row >= _ALONE_AFTER:
-            self._queue.put(item)
-        else:
-            self._coming[item.loop] = [item]
-            item.loop.call_soon(self._hand_over, item.loop)
-
-    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
-        for item in self._coming.pop(loop, ()):
-            self._queue.put(item)
+        self._coming.take(item, is_alone=self._in_a_row >= _ALONE_AFTER)
 
     def goes_at_once(self, sender: str, size: int) -> bool:
         """Whether `commit_at_once` makes sense for a body of `size` bytes of a session that waits for each answer.
@@ -202,7 +186,7 @@ class Writer:
             and size <= _AT_ONCE_BYTES
             and self._append_s < _QUICK_S
             and self._queue.empty()
-            and not self._coming
+            and self._coming.is_empty
             and self._put_off is None
             and not self._has_gone
         )
@@ -212,32 +196,23 @@ class Writer:
     ) -> Committed[T] | None:
         """As `submit`, while the caller waits, on the thread of an event loop; None: not now, and nothing is done.
 
-        The index's transaction is left open, so that the answer need not wait for it, and the next ones that come
+        The index's transaction is left open, so that the answer need not wait for it, and the next turns that come
         soon go on in it: a commit costs the index as much as the row. See `settle`.
         """
+        if not self._turn.acquire(blocking=False):
+            return None
         loop = asyncio.get_running_loop()
-        with self._ending:
+        try:
             goes_on = self._is_open
-            if not goes_on and not self._turn.acquire(blocking=False):
-                return None
             self._in_a_row += 1
             item = Submitted(decide, body, *digests_of(body), ahead, loop, None)
-            self._is_deciding = True
-            try:
-                self._commit([item], leaves_open=True)
-            except BaseException:  # the thread of a loop may be interrupted anywhere
-                self._failure = StoreFailed("interrupted")
-                self._undo([], self._failure)
-                self._is_open = False
-                self._turn.release()
-                raise
-            finally:
-                self._is_deciding = False
-            self._is_open = True
+            self._take_turn([item], leaves_open=True)
+        finally:
+            self._turn.release()
         self._has_gone = True
         loop.call_soon(self._may_go)
         if not goes_on:
-            loop.call_later(_LEFT_OPEN_S, self.settle)
+            loop.call_later(LEFT_OPEN_S, self._settle_if_free)
         if isinstance(item.answer, Committed):
             return item.answer
         assert item.answer is not None
@@ -247,34 +222,43 @@ class Writer:
         self._has_gone = False
 
     def settle(self) -> None:
-        """Ends the transaction that commits have left open: before anybody asks the index or submits to the thread, and
-        at the latest after _LEFT_OPEN_S. Nothing to do otherwise.
+        """Ends the transaction that turns have left open: before anybody asks the index, and at the latest after
+        LEFT_OPEN_S or the turn that goes on in it then. Nothing to do otherwise.
 
         The records are durable and acknowledged by then. If the index can not take them now, it is behind the journal,
         and is brought up before the next decision as it would be at a start.
         """
-        if not self._is_open:
-            return
-        with self._ending:
-            if not self._is_open or self._is_deciding:
-                return  # another thread was faster; or a decision asks, which sees the state before
+        self._left_open.asked()
+        if self._is_open:
+            with self._turn:
+                self._end()
+
+    def _settle_if_free(self) -> None:
+        """`settle` for a loop that has no need of it: while the thread has its turn, it is the thread's to do."""
+        if self._is_open and self._turn.acquire(blocking=False):
             try:
-                if self._index.in_transaction:
-                    self._kind.commit(self._index, self._to_note)
-                self._to_note = None
-            except IndexFault as problem:
-                log.warning("index-behind", extra={"error": type(problem).__name__})
-                self._undo([], StoreFailed(str(problem)))
+                self._end()
             finally:
-                self._is_open = False
-                self.turns += 1  # whoever looked while another thread was at this has seen the state before
                 self._turn.release()
+
+    def _end(self) -> None:
+        if not self._is_open or self._is_deciding:
+            return  # another thread was faster; or a decision asks, which sees the state before
+        try:
+            if self._index.in_transaction:
+                self._kind.commit(self._index, self._to_note)
+            self._to_note = None
+        except IndexFault as problem:
+            log.warning("index-behind", extra={"error": type(problem).__name__})
+            self._undo([], StoreFailed(str(problem)))
+        finally:
+            self._is_open = False
+            self.turns += 1  # whoever looked while another thread was at this has seen the state before
 
     def stop(self) -> None:
         """Finishes what waits, then ends the thread."""
         self.settle()
-        for loop in tuple(self._coming):
-            self._hand_over(loop)
+        self._coming.finish()
         self._queue.put(_STOP)
         self._thread.join()
 
@@ -282,11 +266,13 @@ class Writer:
         while True:
             first = self._next()
             if first is _STOP:
-                return
+                break
             batch = [first]
             with self._turn:
                 try:
-                    self._commit(batch)
+                    if self._is_open and not self._may_go_on(batch):
+                        self._end()
+                    self._take_turn(batch, self._is_brief(), gathers=True)
                 except Exception as problem:
                     # Without this thread nobody would be answered any more, these and whoever comes.
                     log.exception("store-failed", extra={"error": type(problem).__name__})
@@ -294,8 +280,36 @@ class Writer:
                     for item in batch:
                         item.answer = self._failure
             tell(batch)
+            if self._is_open and not self._left_open.left_s():
+                self._settle_if_free()
             if self._stopping:
-                return
+                break
+        with self._turn:
+            self._end()
+
+    def _take_turn(self, batch: list[Submitted], leaves_open: bool, gathers: bool = False) -> None:
+        """Commits the batch; whoever calls holds the turn."""
+        self._is_deciding = True
+        try:
+            self._commit(batch, leaves_open, gathers)
+            if not self._is_open:
+                self._left_open.begun()
+            self._is_open = leaves_open and self._index.in_transaction
+        except BaseException:  # the thread of a loop may be interrupted anywhere
+            self._failure = StoreFailed("interrupted")
+            self._is_open = False
+            self._undo([], self._failure)
+            raise
+        finally:
+            self._is_deciding = False
+
+    def _is_brief(self) -> bool:
+        return self._at_once and self._left_open.is_brief(self._append_s)
+
+    def _may_go_on(self, batch: list[Submitted]) -> bool:
+        """Whether the batch, with all that waits, may go on in the open transaction."""
+        self._gather(batch)
+        return self._is_brief() and self._left_open.goes_on(sum(len(item.body or b"") for item in batch))
 
     def _next(self) -> Submitted | None:
         """The next item or the stop sign; while there is none, the journal's next pages are prepared."""
@@ -304,11 +318,13 @@ class Writer:
             return item
         while self._failure is None:
             try:
-                return self._queue.get(timeout=_IDLE_S)
+                return self._queue.get(timeout=self._left_open.left_s() if self._is_open else _IDLE_S)
             except queue.Empty:
-                if time.monotonic() - self._appended >= _IDLE_S:
-                    with self._turn:
+                with self._turn:
+                    if not self._is_open and time.monotonic() - self._appended >= _IDLE_S:
                         self._prepare()
+                    elif not self._left_open.left_s():
+                        self._end()
         return self._queue.get()
 
     def _prepare(self) -> None:
@@ -345,7 +361,7 @@ class Writer:
             batch.append(item)
             size += len(item.body or b"")
 
-    def _commit(self, batch: list[Submitted], leaves_open: bool = False) -> None:
+    def _commit(self, batch: list[Submitted], leaves_open: bool, gathers: bool) -> None:
         if self._failure is not None:
             for item in batch:
                 item.answer = self._failure
@@ -353,7 +369,7 @@ class Writer:
         together, waits = self._index.together, True
         for _ in range(_NUMBERS_TRIED):
             try:
-                self._attempt(batch, Batch(self._index, together, waits), leaves_open)
+                self._attempt(batch, Batch(self._index, together, waits), leaves_open, gathers)
                 return
             except NumberTaken as taken:
                 self._undo(batch, taken)
@@ -362,18 +378,19 @@ class Writer:
                 together, waits = None, False
         log.warning("store-failed", extra={"error": "NumberTaken"})
 
-    def _attempt(self, batch: list[Submitted], turn: Batch, leaves_open: bool) -> None:
+    def _attempt(self, batch: list[Submitted], turn: Batch, leaves_open: bool, gathers: bool) -> None:
         """Decides and writes the batch; every item has its answer then. `leaves_open`: the index's transaction is not
-        ended, and nothing is added to the batch. NumberTaken, DecideAnew: nothing was written, and all is to be decided
-        anew, for the latter with a turn in which nothing waits."""
+        ended; `gathers`: what waits is added to the batch. NumberTaken, DecideAnew: nothing was written, and all is to
+        be decided anew, for the latter with a turn in which nothing waits."""
         before = self._journal.end
         try:
             if self._is_behind:
                 self._catch_up()
-            if not leaves_open:
+            if gathers and not self._index.in_transaction:
                 self._kind.tidy_as_writer(self._index)
+                self._left_open.tidied()
             self._begin()
-            if not leaves_open:
+            if gathers and not self._is_open:
                 self._gather(batch)
             for item in batch:
                 item.answer = None
@@ -386,10 +403,12 @@ class Writer:
                 place = self._write(parts, end)
                 reached = Reached(place, self._sequence, self._keys, self._time)
                 self.commits += 1
+            to_note = reached or self._to_note
             if leaves_open:
-                self._to_note = reached or self._to_note
+                self._to_note = to_note
             else:
-                self._kind.commit(self._index, reached)
+                self._kind.commit(self._index, to_note)
+                self._to_note = None
             if reached is not None:
                 self.records += reached.sequence - self._reached.sequence
                 self._reached = reached

@@ -10,6 +10,7 @@ import re
 import socket
 import struct
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,6 +72,7 @@ class House:
         """Makes the ballast so large that `count` bytes are free."""
         ballast = self.disk / "ballast"
         ballast.unlink(missing_ok=True)
+        time.sleep(0.2)  # the index ends its transaction some milliseconds behind the last answer
         if self.free > count:
             with ballast.open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, self.free - count)

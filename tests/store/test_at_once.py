@@ -453,6 +453,7 @@ async def test_a_turn_of_sessions_that_wait_is_decided_by_the_loop_and_shares_sy
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stay_open(monkeypatch)
+    monkeypatch.setattr(writer, "_QUICK_S", 60.0)
     store = opened(tmp_path)
     await alone(store)
     seen = threads_of_syncs(store, monkeypatch)
@@ -472,6 +473,7 @@ async def test_a_refusal_in_a_turn_takes_nothing_with_it_of_that_turn_or_those_b
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stay_open(monkeypatch)
+    monkeypatch.setattr(writer, "_QUICK_S", 60.0)
     store = opened(tmp_path)
     await alone(store)
     await turn(store, add_message("first"), add_message("second"))
@@ -490,6 +492,7 @@ async def test_a_refusal_in_a_turn_takes_nothing_with_it_of_that_turn_or_those_b
 async def test_what_the_thread_has_or_the_loop_should_not_wait_for_is_not_decided_by_the_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(writer, "_QUICK_S", 60.0)
     store = opened(tmp_path)
     await alone(store)
     seen = threads_of_syncs(store, monkeypatch)
@@ -508,7 +511,7 @@ async def test_what_the_thread_has_or_the_loop_should_not_wait_for_is_not_decide
     assert await by(turn, *pair("quick")) == {"MainThread"}
     assert await by(turn, *pair("large"), body=bytes(handing_over._TURN_AT_ONCE_BYTES)) == {"journal-writer"}
     assert await by(unwaited, *pair("unwaited")) == {"journal-writer"}
-    store._writer._append_s = 1.0
+    store._writer._append_s = 61.0
     assert await by(turn, *pair("slow")) == {"journal-writer"}
     store._writer._append_s = 0.0
     store._writer._turns_in_a_row = writer._TURN_BY_THREAD_EVERY
@@ -537,4 +540,29 @@ async def test_what_the_thread_has_or_the_loop_should_not_wait_for_is_not_decide
     asyncio.get_running_loop().call_later(0.05, held.set)
     assert await by(turn, *pair("behind")) == {"journal-writer"}
     await first
+    store.close()
+
+
+async def test_a_table_is_empty_until_a_decision_of_the_same_turn_fills_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "_QUICK_S", 60.0)
+    store = opened(tmp_path)
+    await alone(store)
+
+    def ask(transaction: Transaction) -> bool:
+        add_message(f"asked-{transaction.next_key('held')}")(transaction)
+        return transaction.is_empty("correction")
+
+    def correct(transaction: Transaction) -> bool:
+        transaction.insert("correction", correction_key=transaction.next_key("correction"), accession="A1")
+        return transaction.is_empty("correction")
+
+    def correct_and_refuse(transaction: Transaction) -> None:
+        correct(transaction)
+        raise BadInput("no")
+
+    told = await turn(store, ask, correct_and_refuse, ask, correct, ask, ask)
+    answers = [each.value if not isinstance(each, BaseException) else None for each in told]
+    assert answers == [True, None, True, False, False, False]
     store.close()

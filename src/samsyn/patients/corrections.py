@@ -78,7 +78,7 @@ def was_original(transaction: Transaction, sop_uid: str, sha256: str) -> bool:
 
 def owner_of_text(transaction: Transaction, issuer: str, accession: str, patient_key: int) -> tuple[int, int]:
     """(whose a text is that comes for this person under this accession number, correction key or 0)."""
-    if accession:
+    if accession and not transaction.is_empty("correction"):
         rows = transaction.all(
             "SELECT correction_key, from_key, to_key FROM correction WHERE accession = ? AND accession <> ''"
             " AND accession_issuer = ? AND ended = '' ORDER BY correction_key DESC",

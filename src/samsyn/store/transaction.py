@@ -84,6 +84,15 @@ class Transaction:
         added = self._added
         return ("patient", key) in added and added.isdisjoint([(table, key) for table in tables])
 
+    def is_empty(self, table: str) -> bool:
+        """Whether a table has no row at all, asked once in a turn: of small tables that most installations never fill.
+        None of `alike.FOUND_BY`."""
+        known = self.carried.get(table)
+        if known is None:
+            row = self.one(f"SELECT 1 FROM {table} LIMIT 1", of=())  # noqa: S608 - the caller's constant
+            known = self.carried[table] = "empty" if row is None else "filled"
+        return known == "empty"
+
     def next_key(self, table: str) -> int:
         """A fresh key of a keyed table."""
         before = self._keys[table]
@@ -195,6 +204,7 @@ class Transaction:
         else:
             self._bring_up(None)
             self._waiting = operation
+            self.carried.pop(operation[1], None)  # see is_empty
 
     def _bring_up(self, of: Named | None) -> None:
         """Makes what was put off or waits, as far as a question or change may rest on it."""

@@ -140,14 +140,15 @@ class Writer:
         `goes_at_once`. SamsynError from `decide` is raised here and leaves nothing behind. StoreFailed /
         OutOfResources: nothing was acknowledged.
         """
-        self._admit(sender)
+        is_alone = self._admit(sender)
         if isinstance(body, SpooledBody):
             await asyncio.to_thread(self._journal.lay, body)
         sha256, checksum = await digests(body) if body is not None else ("", None)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Committed[T]] = loop.create_future()
         done = partial(fulfil, future)
-        self._hand_on(Submitted(decide, body, sha256, checksum, ahead, loop, done, waits=bool(sender)))
+        item = Submitted(decide, body, sha256, checksum, ahead, loop, done, waits=bool(sender))
+        self._coming.take(item, is_alone)
         try:
             return await future
         finally:
@@ -165,19 +166,19 @@ class Writer:
     ) -> None:
         """As `submit`, for a body that is hashed in place; `done` is told on the caller's loop what `submit` would
         return or raise, unless this raises. It spares a task, which costs as much as reading a header."""
-        self._admit(sender)
-        self._hand_on(Submitted(decide, body, *digests_of(body), ahead, asyncio.get_running_loop(), done))
+        is_alone = self._admit(sender)
+        item = Submitted(decide, body, *digests_of(body), ahead, asyncio.get_running_loop(), done)
+        self._coming.take(item, is_alone)
 
-    def _admit(self, sender: str) -> None:
+    def _admit(self, sender: str) -> bool:
+        """Whether the sender comes alone."""
         if self._failure is not None:
             raise self._failure
         if self._handed.waiting + self._coming.waiting(asyncio.get_running_loop()) >= limits.COMMIT_QUEUE:
             raise OutOfResources("COMMIT_QUEUE: too many records wait for the disk")
         self._in_a_row = self._in_a_row + 1 if sender == self._sender else 0
         self._sender = sender
-
-    def _hand_on(self, item: Submitted) -> None:
-        self._coming.take(item, is_alone=self._in_a_row >= _ALONE_AFTER)
+        return self._in_a_row >= _ALONE_AFTER
 
     def _give(self, items: list[Submitted]) -> None:
         """Lets the thread have them."""
@@ -186,8 +187,7 @@ class Writer:
 
     def _turn_has_come(self, items: list[Submitted]) -> None:
         """Has what came in one turn of a loop decided: by that loop, or by the thread."""
-        # On a quick disk a small turn is decided before the thread would have been woken and have handed the interpreter
-        # back and forth, and its senders have nothing else to do.
+        # On a quick disk that is done before the thread would have been woken; its senders have nothing else to do.
         goes_at_once = (
             self._at_once
             and self._append_s < _QUICK_S

@@ -39,7 +39,7 @@ from samsyn.store.journal_port import AnyJournal, NumberTaken
 from samsyn.store.left_open import LEFT_OPEN_S, LeftOpen
 from samsyn.store.records import FRAME, encode_frame, encode_header
 from samsyn.store.spool import SpooledBody
-from samsyn.store.submitted import Body, Committed, Submitted, fulfil, resolve, tell
+from samsyn.store.submitted import Body, Committed, Submitted, answer_of, fulfil, resolve, tell
 from samsyn.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
@@ -167,8 +167,8 @@ class Writer:
         """As `submit`, for a body that is hashed in place; `done` is told on the caller's loop what `submit` would
         return or raise, unless this raises. It spares a task, which costs as much as reading a header."""
         is_alone = self._admit(sender)
-        item = Submitted(decide, body, *digests_of(body), ahead, asyncio.get_running_loop(), done)
-        self._coming.take(item, is_alone)
+        loop = asyncio.get_running_loop()
+        self._coming.take(Submitted(decide, body, *digests_of(body), ahead, loop, done), is_alone)
 
     def _admit(self, sender: str) -> bool:
         """Whether the sender comes alone."""
@@ -233,10 +233,7 @@ class Writer:
         self._in_a_row += 1
         self._has_gone = True
         item.loop.call_soon(self._may_go)
-        if isinstance(item.answer, Committed):
-            return item.answer
-        assert item.answer is not None
-        raise item.answer
+        return answer_of(item)
 
     def _commit_here(self, items: list[Submitted]) -> bool:
         """Decides them on their loop's own thread, which this is called on; False: not now, and nothing is done."""

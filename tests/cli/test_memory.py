@@ -32,6 +32,12 @@ keep_what_has_started()
 print(gc.get_freeze_count() >= 1_000, len(gc.get_objects()) < 1_000)
 """
 
+_LOADED = """
+import sys
+import samsyn.cli.serve
+print(sorted({"PIL", "asyncpg", "obstore", "pydicom", "reportlab"} & set(sys.modules)))
+"""
+
 
 def _said(program: str, *arguments: str) -> str:
     done = subprocess.run(
@@ -78,3 +84,7 @@ print(busy, full - held < 20, idle, full - left > 40, asyncio.run(free_pages.loo
 
 def test_what_is_free_between_things_in_use_goes_back_when_little_is_done() -> None:
     assert _said(_BETWEEN) == "False True True True False"
+
+
+def test_what_serving_seldom_needs_is_not_loaded_with_it() -> None:
+    assert _said(_LOADED) == "[]"

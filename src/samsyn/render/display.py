@@ -11,7 +11,6 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from samsyn.errors import BadInput, DamagedData, NotSupported
 from samsyn.model.imaging import PixelLayout
@@ -69,6 +68,9 @@ def encoded(picture: Bytes, options: PictureOptions) -> Picture:
 
 def _gif(picture: Bytes) -> bytes:
     """All 256 greys, or the 256 colours that fit the picture best."""
+    # Only children make these, and have it loaded; the server itself does without.
+    from PIL import Image
+
     made = Image.fromarray(picture)
     if made.mode != "L":
         made = made.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)

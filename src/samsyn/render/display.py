@@ -33,8 +33,9 @@ _BRIGHT_SHARE: Final = 0.995
 """Shares of the pixels that a guessed window leaves black and white at most."""
 _KEPT_TABLES: Final = 32
 """Tables of 64 KiB: the windows that a few readers look through."""
-_LOOKED_UP_AT_ONCE: Final = 16_384
-"""Pixels whose places in the table, of eight bytes each, stay in the processor's cache."""
+_LOOKED_UP_AT_ONCE: Final = 65_536
+"""Pixels whose places in the table, of eight bytes each, stay in a processor's own cache. Each turn gives Python's lock
+to others twice, and may have to wait for it."""
 _MAX_ASPECT: Final = 20.0
 """A pixel more than this many times as long as wide is a typing error and shown square."""
 

@@ -1,6 +1,6 @@
 """`make bench`: every measurement interleaved over the servers, medians, and the disk's own rate beside them.
 
-    python -m bench [--rounds N] [--quick] [--only NAME ...]
+    python -m bench [--rounds N] [--quick] [--only NAME ...] [--studies N]
 
 On a machine of two cores the load and the servers share them, so absolute figures say little: read the ratios, and
 the server's own CPU time for each operation. Results also go to build/bench/result.json.
@@ -38,11 +38,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="one round with little data: does it run at all")
+    parser.add_argument("--studies", type=int, default=2_000, help="how many are searched by search and find")
     parser.add_argument("--only", choices=tuple(CASES), nargs="+", action="extend")
     arguments = parser.parse_args()
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
-    bench = Bench(FOLDER, 1 if arguments.quick else arguments.rounds, 0.2 if arguments.quick else 1.0)
+    bench = Bench(
+        FOLDER, 1 if arguments.quick else arguments.rounds, 0.2 if arguments.quick else 1.0, arguments.studies
+    )
     try:
         for name in arguments.only or CASES:
             CASES[name](bench)

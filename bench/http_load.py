@@ -15,6 +15,10 @@ _UNKNOWN, _CHUNKED, _TO_THE_END = -1, -2, -3
 """How long an answer is, where no number tells it: head still to come, in chunks, until the server closes."""
 
 
+_PATIENCE_S = 120
+"""A server that says nothing for so long is not measured."""
+
+
 class Unexpected(Exception):
     """An answer that was not 200 with the expected size."""
 
@@ -107,7 +111,7 @@ def run_fresh(job: dict[str, Any]) -> dict[str, float]:
 
 
 def run(job: dict[str, Any]) -> dict[str, float]:
-    """Asks with `clients` connections until `count` answers or `seconds` have gone by."""
+    """Asks with `clients` connections until `count` answers or `seconds` have gone by; one answer is waited for."""
     host, port = job["host"], job["port"]
     requests = [request_bytes(host, port, path, job["headers"]) for path in job["paths"]]
     clients = [
@@ -124,8 +128,11 @@ def run(job: dict[str, Any]) -> dict[str, float]:
     for client in clients:
         client.ask()
     end = begun
-    while len(latencies) < job["count"] and end < deadline:
-        for key, _ in selector.select(timeout=120):
+    while len(latencies) < job["count"] and (end < deadline or not latencies):
+        ready = selector.select(timeout=_PATIENCE_S)
+        if not ready:
+            raise Unexpected(f"no answer in {_PATIENCE_S} s")
+        for key, _ in ready:
             seconds = key.data.receive(buffer)
             if seconds is not None:
                 latencies.append(seconds)

@@ -89,10 +89,14 @@ def turned(row: list[Turned], by: int) -> list[Turned]:
 class Bench:
     """All measurements over one set of running servers."""
 
-    def __init__(self, folder: Path, rounds: int, scale: float) -> None:
+    def __init__(self, folder: Path, rounds: int, scale: float, studies: int) -> None:
+        """`studies`: how many are searched."""
         self.folder = folder
         self.rounds = rounds
         self.scale = scale
+        self.studies = studies
+        self.filled = 0
+        """Studies that are there to be searched."""
         self.rows: list[Row] = []
         self.samsyn = servers.samsyn(folder)
         self.orthanc = servers.orthanc(folder)
@@ -141,6 +145,7 @@ class Bench:
             "studies": studies,
             "instances": instances,
             "first": first,
+            "first_patient": first // per_patient,
             "studies_per_patient": per_patient,
         }
         for server in self.readers:

@@ -1,4 +1,4 @@
-"""Measurements of searching: QIDO-RS and C-FIND by patient, by accession number, by month and modality."""
+"""Measurements of searching: QIDO-RS and C-FIND by patient, by accession number, by month (or day) and modality."""
 
 import json
 
@@ -7,18 +7,36 @@ from bench.measure import JSON, Bench, load, turned
 from bench.objects import test_number
 from bench.servers import Server
 
+_AT_A_TIME = 10_000
+_MONTHS_UP_TO = 10_000
+"""Among more studies a month has thousands of them: then it is asked for a day."""
+
+
+def _filled(bench: Bench) -> int:
+    """Puts the studies that are searched into both servers, once; how many."""
+    studies = bench.scaled(bench.studies)
+    while bench.filled < studies:
+        count = min(_AT_A_TIME, studies - bench.filled)
+        bench.fill("NOTE", count, 1, first=bench.filled, per_patient=4)
+        bench.filled += count
+    return studies
+
+
+def _periods(studies: int) -> tuple[str, list[str]]:
+    """What a period is called, and seven of them as ranges of dates (PS3.4 C.2.2.2.5)."""
+    if studies > _MONTHS_UP_TO:
+        return "a day", [f"2023{month:02d}11-2023{month:02d}11" for month in range(1, 8)]
+    return "a month", [f"2023{month:02d}01-2023{month:02d}28" for month in range(1, 8)]
+
 
 def search(bench: Bench) -> None:
-    """QIDO-RS among some thousand studies: by patient, by accession number, by month and modality."""
-    studies = bench.scaled(2_000)
-    bench.fill("NOTE", studies, 1, per_patient=4)
+    """QIDO-RS: by patient, by accession number, by a period and modality."""
+    studies = _filled(bench)
+    period, ranges = _periods(studies)
     cases = {
         "patient id": [f"/studies?PatientID={test_number(n)}" for n in range(8, studies // 4, 7)],
         "accession": [f"/studies?AccessionNumber=B{n:07d}" for n in range(100, studies, 13)],
-        "a month and modality": [
-            f"/studies?StudyDate=2023{month:02d}01-2023{month:02d}28&ModalitiesInStudy=MR"
-            for month in range(1, 8)
-        ],
+        f"{period} and modality": [f"/studies?StudyDate={dates}&ModalitiesInStudy=MR" for dates in ranges],
     }
     for case, paths in cases.items():
         sizes = {len(json.loads(servers.get(server, paths[0], JSON))) for server in bench.readers}
@@ -40,8 +58,8 @@ def search(bench: Bench) -> None:
 
 def find(bench: Bench) -> None:
     """C-FIND at study level, the same three questions, eight associations."""
-    count = bench.scaled(2_000)
-    bench.fill("NOTE", count, 1, per_patient=4)
+    count = _filled(bench)
+    period, ranges = _periods(count)
     wanted = [[0x0020000D, "UI", ""], [0x00081030, "LO", ""], [0x00100010, "PN", ""]]
 
     def keys(*given: list[str | int]) -> list[list[str | int]]:
@@ -52,9 +70,8 @@ def find(bench: Bench) -> None:
     cases = {
         "patient id": [keys([0x00100020, "LO", test_number(n)]) for n in range(8, count // 4, 7)],
         "accession": [keys([0x00080050, "SH", f"B{n:07d}"]) for n in range(100, count, 13)],
-        "a month and modality": [
-            keys([0x00080020, "DA", f"2023{m:02d}01-2023{m:02d}28"], [0x00080061, "CS", "MR"])
-            for m in range(1, 8)
+        f"{period} and modality": [
+            keys([0x00080020, "DA", dates], [0x00080061, "CS", "MR"]) for dates in ranges
         ],
     }
     for case, queries in cases.items():

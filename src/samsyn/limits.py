@@ -95,9 +95,6 @@ SLOWEST_TRANSFER_BYTES_PER_S: Final = 1 * MIB
 """A message gets a second more than MESSAGE_TIMEOUT_S for so many bytes that have come: a gigabyte over 100 Mbit/s."""
 STREAMED_ABOVE_BYTES: Final = 32 * MIB
 """A stored data set above this leaves in pieces; its hash is proved before the first of them."""
-MAX_SHARED_BATCH_BYTES: Final = 1 * GIB
-"""A large data set as one object of a journal that nodes share, put while all of them wait: within INDEX_SECTION_S at
-18 MiB/s. Why it is not put in parts or before: docs/cluster.md."""
 MAX_HEADER_BYTES: Final = 64 * MIB
 """Everything before the pixel data; per-frame functional groups of 20,000 frames need some 30 MiB."""
 MAX_SEQUENCE_DEPTH: Final = 32

@@ -1,29 +1,37 @@
 """A store whose journal and series lie in an object store: what is acknowledged is there for any node that comes."""
 
 import asyncio
+import contextlib
 import os
 import random
 import secrets
 import sqlite3
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from pydicom.uid import ExplicitVRLittleEndian
 
 from samsyn import limits
 from samsyn.clock import SystemClock
-from samsyn.errors import DamagedData, LimitExceeded, OutOfResources, StoreFailed
+from samsyn.errors import BadInput, DamagedData, OutOfResources, StoreFailed
+from samsyn.ingest.receive import Arrival
 from samsyn.settings.recompression import RecompressSettings
 from samsyn.store import replay
-from samsyn.store.object_journal import JOURNAL, name_of
+from samsyn.store.object_journal import JOURNAL, ObjectJournal, name_of
 from samsyn.store.objects.folder import FolderObjects
 from samsyn.store.objects.joined import JOINED
-from samsyn.store.objects.port import Objects
+from samsyn.store.objects.linked import BODIES, LINKS
+from samsyn.store.objects.port import Objects, Piece
 from samsyn.store.objects.remote_series import FOLDER
 from samsyn.store.objects.s3 import S3Objects
 from samsyn.store.objects.sealed import SealedObjects
 from samsyn.store.objects.sparse import SPARSE
+from samsyn.store.records import FRAME
+from samsyn.store.spool import SpooledBody
 from samsyn.store.store import Store
+from samsyn.store.transaction import Transaction
 from samsyn.store.upkeep.give_back import GivingBack
 from samsyn.store.upkeep.join import SegmentJoining
 from samsyn.store.upkeep.recompress import Recompression
@@ -31,7 +39,7 @@ from samsyn.store.upkeep.scrub import Scrub
 from samsyn.store.upkeep.settle import Settling
 from samsyn.store.upkeep.sweep import Sweeping
 from tests.access.house import HeldClock
-from tests.ingest.test_receive import House
+from tests.ingest.test_receive import HOSPITAL, House
 from tests.objects.fault_proxy import Fault, FaultProxy
 from tests.store.test_recompression import slice_of
 from tests.store.test_settling import all_tables, answers, sent
@@ -386,28 +394,133 @@ async def test_coded_series_answer_as_before_for_every_node(opening: Opening, tm
     other.close()
 
 
-async def test_a_large_body_is_one_object_that_any_node_reads(
-    opening: Opening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+LARGE = b"".join(bytes([number]) * 300_001 for number in range(20))
+
+
+def spooled(store: Store, content: bytes = LARGE) -> SpooledBody:
+    body = store.spool()
+    for start in range(0, len(content), 1_000_000):
+        body.append(content[start : start + 1_000_000])
+    return body
+
+
+def ahead(objects: Objects, body: SpooledBody) -> str:
+    """What a node leaves that is lost between a body and its record."""
+    ObjectJournal(objects, Path()).lay(body)
+    body.discard()
+    return body.laid
+
+
+async def test_a_large_body_lies_in_an_object_of_its_own_and_any_node_reads_it(
+    opening: Opening, tmp_path: Path
 ) -> None:
     store = started(tmp_path / "one", opening())
     await store.commit(add_message("1"), b"before")
     left_over = opening()
     left_over.put_new(name_of(2), [b"of a node that was lost"])
-    body = store.spool()
-    for number in range(20):
-        body.append(bytes([number]) * 300_001)
+    body = spooled(store)
     assert (await store.commit(add_message("2"), body)).receipt.sequence == 2
     body.discard()
     await store.commit(add_message("3"), b"after")
     before = rows(store)
-    assert before[1][2] == b"".join(bytes([number]) * 300_001 for number in range(20))
+    assert before[1][2] == LARGE
     assert not list((tmp_path / "one").rglob("*.arriving"))
-    monkeypatch.setattr(limits, "MAX_SHARED_BATCH_BYTES", 10)
+    assert [each.size for each in left_over.names(BODIES)] == [len(LARGE)]
     store.close()
+    for folder in ("two", "one"):
+        other = started(tmp_path / folder, opening())
+        assert rows(other) == before
+        other.close()
+    assert replay.rebuild(tmp_path / "two", remote=opening())[1] == 0
+    again = started(tmp_path / "two", opening())
+    assert rows(again) == before
+    again.close()
+
+
+async def test_nobody_waits_while_a_large_body_is_put(opening: Opening, tmp_path: Path) -> None:
+    objects = opening()
+    store = started(tmp_path / "one", objects)
+    put, may_go, is_putting = objects.put_new, threading.Event(), threading.Event()
+
+    def slow(name: str, pieces: Sequence[Piece]) -> None:
+        if name.startswith(BODIES):
+            is_putting.set()
+            assert may_go.wait(60)
+        put(name, pieces)
+
+    objects.put_new = slow  # type: ignore[method-assign]  # the real one, held up
+    body = spooled(store)
+    large = asyncio.ensure_future(store.commit(add_message("large"), body))
+    await asyncio.to_thread(is_putting.wait, 60)
+    for number in range(3):
+        await store.commit(add_message(str(number)), b"small")
+    assert not large.done()
+    may_go.set()
+    assert (await large).receipt.sequence == 4
+    body.discard()
+    store.close()
+
+
+async def test_a_large_body_that_is_refused_or_given_up_leaves_nothing(
+    opening: Opening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = opening()
+    store = started(tmp_path / "one", objects)
+
+    def refuses(transaction: Transaction) -> None:
+        raise BadInput("no")
+
+    body = spooled(store)
+    with pytest.raises(BadInput):
+        await store.commit(refuses, body)
+    body.discard()
+    assert list(objects.names(BODIES)) == []
+    # A node that was lost between the body and its record, and one that was lost between the link and its segment.
+    kept = spooled(store)
+    assert (await store.commit(add_message("kept"), kept)).receipt.sequence == 1
+    kept.discard()
+    (named,) = objects.names(BODIES)
+    lost, half = (ahead(objects, spooled(store)) for _ in range(2))
+    objects.put_new(f"{LINKS}{9:012d}", [half.encode()])
+    clock = HeldClock()
+    sweeping = Sweeping(store, clock)
+    assert await sweeping.look() == 0
+    assert {each.name for each in objects.names(BODIES)} == {named.name, lost, half}
+    clock.move(limits.RETIRED_S + 1)
+    assert await sweeping.look() == 3
+    assert [each.name for each in objects.names(BODIES)] == [named.name]
+    assert rows(store)[0][2] == LARGE
+    store.close()
+
+
+async def test_what_a_large_body_was_given_back_of_is_gone_for_every_node(
+    opening: Opening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "RETIRED_S", 0)
+    house = House(tmp_path / "one", opening())
+    content = sent(0, PixelData=PIXELS * 40)
+    arriving = spooled(house.store, content)
+    arrival = Arrival(HOSPITAL, str(ExplicitVRLittleEndian), "association-1")
+    assert (await house.intake.receive(arrival, arriving))[0].outcome == "stored"
+    arriving.discard()
+    await house.store.commit(add_message("later"), b"small")
+    before = answers(house.store)
+    elsewhere = ObjectJournal(opening(), tmp_path)
+    assert elsewhere.read(1, FRAME.size, len(content)) == content
+    assert elsewhere.read(1, FRAME.size + 5, 10) == content[5:15]
+    await Settling(house.store, SystemClock()).settle(1)
+    assert await GivingBack(house.store, SystemClock()).look() > 0
+    objects = opening()
+    assert (list(objects.names(BODIES)), list(objects.names(LINKS))) == ([], [])
+    assert answers(house.store) == before
+    with contextlib.suppress(
+        DamagedData
+    ):  # unless a file that is still open has them, they are gone; never others
+        assert elsewhere.read(1, FRAME.size, len(content)) == content
+    with pytest.raises(DamagedData, match="given back"):
+        ObjectJournal(opening(), tmp_path).read(1, FRAME.size, len(content))
     other = started(tmp_path / "two", opening())
-    assert rows(other) == before
-    refused = other.spool()
-    with pytest.raises(LimitExceeded, match="MAX_SHARED_BATCH_BYTES"):
-        refused.append(b"0123456789A")
-    refused.discard()
+    assert answers(other) == before
+    house.store.close()
     other.close()
+    assert replay.rebuild(tmp_path / "one", remote=opening())[1] == 0

@@ -212,6 +212,13 @@ class Journal:
         """Where the record of a large body will start."""
         return Position(self._segment + 1, 0)
 
+    def lay(self, body: SpooledBody) -> None:
+        """Syncs it."""
+        body.sync()
+
+    def let_go(self, body: SpooledBody) -> None:
+        """Nothing: the file is its owner's."""
+
     def adopt(self, body: SpooledBody, frame: bytes, header: bytes) -> None:
         """Makes a segment of its own of a large body, which others may follow. Errors as in `append`."""
         try:

@@ -55,8 +55,15 @@ class AnyJournal(Protocol):
     def large_begins(self) -> Position:
         """Where the record of a large body will start, once `roll_if_full` was called."""
 
+    def lay(self, body: SpooledBody) -> None:
+        """Makes a large body durable where `adopt` takes it from; by any thread, before anybody else has to wait.
+        OutOfResources, StoreFailed: it is not."""
+
     def adopt(self, body: SpooledBody, frame: bytes, header: bytes) -> None:
-        """Makes one record of a large body that is synced already, with a segment of its own. Errors as in `append`."""
+        """Makes one record of a large body that was laid, with a segment of its own. Errors as in `append`."""
+
+    def let_go(self, body: SpooledBody) -> None:
+        """Takes away what `lay` put where `adopt` was not asked for it. Never raises SamsynError."""
 
     def take_back(self, end: Position) -> None:
         """Undoes what was appended after `end`, of which nothing was acknowledged. StoreFailed: it can not."""

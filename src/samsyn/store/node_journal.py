@@ -108,6 +108,10 @@ class NodeJournal(ObjectJournal):
         """A segment of this node's own."""
         return self._own.large_begins
 
+    def lay(self, body: SpooledBody) -> None:
+        """Syncs it on this node's disk."""
+        self._own.lay(body)
+
     def adopt(self, body: SpooledBody, frame: bytes, header: bytes) -> None:
         """A segment on this node's disk, which goes to the object store like the others."""
         self._own.adopt(body, frame, header)

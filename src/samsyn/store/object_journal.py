@@ -7,8 +7,12 @@ reads any body by range, and a node that is lost takes nothing with it.
 replaces (port). A put whose outcome is unknown may still land: its number is not used again, and the next batch bears
 the same sequence numbers under a higher segment number. So of objects that begin with the same sequence number the
 last one counts, and those before it are *left over*: nothing of them was acknowledged. A replay passes over them.
+
+**Large bodies** are put ahead of the section (`lay`), under a name of their own that the segment points at
+(`objects.linked`), since everybody waits while a segment is put.
 """
 
+import contextlib
 import heapq
 import os
 from collections.abc import Collection, Iterator, Sequence
@@ -19,11 +23,12 @@ from pathlib import Path
 from typing import Final
 
 from samsyn import limits
-from samsyn.errors import Conflict, DamagedData, StoreFailed
+from samsyn.errors import Conflict, DamagedData, SamsynError, StoreFailed
 from samsyn.store import records
 from samsyn.store.journal import Position, ReplayedRecord, replayed
 from samsyn.store.journal_port import NumberTaken
 from samsyn.store.objects.joined import Left
+from samsyn.store.objects.linked import POINTER_BYTES, LinkedSegments
 from samsyn.store.objects.port import Objects
 from samsyn.store.objects.sparse import SPARSE, SparseSegments
 from samsyn.store.spool import SpooledBody
@@ -63,6 +68,7 @@ class ObjectJournal:
         self._objects = objects
         self._folder = folder
         self._sparse = SparseSegments(objects)
+        self._linked = LinkedSegments(objects, name_of)
         self._segment = 1
         self._size = 0
         """Bytes of the segment that was put last; 0 = nothing was put under `_segment`, nor tried."""
@@ -112,21 +118,44 @@ class ObjectJournal:
 
     @property
     def largest_body(self) -> tuple[int, str]:
-        """What can be put while all nodes wait."""
-        return limits.MAX_SHARED_BATCH_BYTES, "MAX_SHARED_BATCH_BYTES"
+        """As large as a record can be."""
+        return limits.MAX_INSTANCE_BYTES, "MAX_INSTANCE_BYTES"
 
     @property
     def large_begins(self) -> Position:
         """Every batch is a segment of its own."""
         return self.end
 
-    def adopt(self, body: SpooledBody, frame: bytes, header: bytes) -> None:
-        """Puts the large body as a batch of its own."""
+    def lay(self, body: SpooledBody) -> None:
+        """Puts the large body where a segment can point at it."""
         try:
-            pages = body.complete(frame, header)
+            pages = body.pages()
         except OSError as problem:
             raise StoreFailed(f"spool: {problem.strerror}") from problem
-        self.append([memoryview(pages)])
+        body.laid = self._linked.put_body(pages)
+
+    def adopt(self, body: SpooledBody, frame: bytes, header: bytes) -> None:
+        """Puts a batch that points at the large body."""
+        body.is_adopted = True
+        self._size = len(frame) + len(body) + len(header)  # whatever comes now, this number is used up
+        try:
+            self._linked.put(self._segment, body.laid, frame, header)
+        except Conflict as taken:
+            raise NumberTaken(f"journal segment {self._segment} is taken") from taken
+
+    def let_go(self, body: SpooledBody) -> None:
+        """Takes the body away that was put for nothing. What can not be taken away now is swept later."""
+        if body.laid and not body.is_adopted:
+            with contextlib.suppress(SamsynError):
+                self._objects.delete(body.laid)
+
+    def unnamed_objects(self) -> set[str]:
+        """Names of large bodies, and of what points at them, that no segment has; also of what is just being put."""
+        return self._linked.unnamed()
+
+    def sweep(self, name: str) -> None:
+        """Takes away what `unnamed_objects` has told for as long as an attempt can last."""
+        self._objects.delete(name)
 
     def take_back(self, end: Position) -> None:
         """Nothing has to be done: what was put is left over as soon as the next batch is there."""
@@ -135,11 +164,18 @@ class ObjectJournal:
         """Exactly `length` bytes at the place."""
         if self._sparse.knows(segment):
             return self._sparse.read(segment, offset, length)
+        if self._linked.knows(segment):
+            try:
+                return self._linked.read(segment, offset, length)
+            except DamagedData:
+                self._linked.forget(segment)  # another node may have given back of it since
         try:
             return self._objects.read(name_of(segment), offset, length)
         except DamagedData:
             if self._sparse.find(segment):
                 return self._sparse.read(segment, offset, length)
+            if self._linked.find(segment):
+                return self._linked.read(segment, offset, length)
             raise
 
     def read_at_hand(self, segment: int, offset: int, length: int) -> memoryview | None:
@@ -150,8 +186,8 @@ class ObjectJournal:
         """The segment's length. DamagedData: there is no such segment."""
         size = self._objects.size(name_of(segment))
         if size is None:
-            size = self._sparse.size(segment)
-        return size
+            return self._sparse.size(segment)
+        return size if size != POINTER_BYTES else self._linked.size(segment)
 
     def replay(self, start: Position, sequence: int = 0, hashes: bool = True) -> Iterator[ReplayedRecord]:
         """Every record of every batch that counts, from `start` on; from here on the next batch comes behind all.
@@ -304,12 +340,16 @@ class ObjectJournal:
         size = self.end_of(segment)
         former = self._sparse.replace(segment, size, places, partial(self.read, segment))
         self._objects.delete(former or name_of(segment))
+        if self._linked.knows(segment):
+            self._linked.drop(segment)
 
     def not_joined(self, ready: Collection[int]) -> list[list[int]]:
         """Those of the segments that are small objects of their own, in order, as groups that can be joined."""
         small: dict[int, int] = {}
         for folder in (JOURNAL, SPARSE):
             for each in self._objects.names(folder):
+                if folder == JOURNAL and each.size == POINTER_BYTES:
+                    continue  # its body is large, and is there
                 small[_number(each.name)] = small.get(_number(each.name), 0) + each.size
         groups: list[list[int]] = [[]]
         room = limits.JOINED_BYTES

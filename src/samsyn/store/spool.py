@@ -3,8 +3,8 @@
 The file is laid out as a journal segment of one record from its first byte: room for the frame, the body, later the
 header. When the writer has decided, the frame and the header are put around the body and the file takes the next
 segment's name (`Journal.adopt`), so that a body is written once, the serial section writes some kilobytes, and nothing
-that reads segments needs to know. Until then the name says that nobody was promised anything: the next start takes it
-away.
+that reads segments needs to know. Where the journal lies in an object store, the body is put there before. Until then
+the name says that nobody was promised anything: the next start takes it away.
 """
 
 import contextlib
@@ -45,6 +45,10 @@ class SpooledBody:
         self._checksum = Checksum()
         self._length = 0
         self._lock = Lock()
+        self.laid = ""
+        """Where a journal has put it ahead of its record (`lay`); "" = it lies in its file alone."""
+        self.is_adopted = False
+        """Whether a journal has tried to make it part of a record, which may count then."""
 
     def __len__(self) -> int:
         """Bytes so far."""
@@ -86,12 +90,12 @@ class SpooledBody:
             self._opened()
             return os.pread(self._reading, length, FRAME.size + offset) if length > 0 else b""
 
-    def complete(self, frame: bytes, header: bytes) -> mmap.mmap:
-        """Puts frame and header around the body, durably; the whole record, as the file has it. May be done again.
-        OSError: it could not be done."""
+    def pages(self) -> memoryview:
+        """The body as the file has it, valid until `discard`. OSError: it can not be had."""
         with self._lock:
-            end = self._put_around(frame, header)
-            return mmap.mmap(self._reading, end, access=mmap.ACCESS_READ)
+            self._opened()
+            end = FRAME.size + self._length
+            return memoryview(mmap.mmap(self._reading, end, access=mmap.ACCESS_READ))[FRAME.size :]
 
     def become(self, path: Path, frame: bytes, header: bytes) -> None:
         """Makes of the file a whole, durable segment of one record under the name `path`, which nothing has yet.
@@ -101,7 +105,7 @@ class SpooledBody:
             self._path.rename(path)
             sync_folder(path.parent)
 
-    def _put_around(self, frame: bytes, header: bytes) -> int:
+    def _put_around(self, frame: bytes, header: bytes) -> None:
         file = self._opened()
         end = FRAME.size + self._length
         end += file.write([header], end)
@@ -112,7 +116,6 @@ class SpooledBody:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        return end
 
     def discard(self) -> None:
         """Lets go of the file, and takes it away if it did not become a segment."""

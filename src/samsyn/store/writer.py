@@ -143,12 +143,17 @@ class Writer:
         """
         self._admit(sender)
         if isinstance(body, SpooledBody):
-            await asyncio.to_thread(body.sync)
+            await asyncio.to_thread(self._journal.lay, body)
         sha256, checksum = await digests(body) if body is not None else ("", None)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Committed[T]] = loop.create_future()
         self._hand_on(Submitted(decide, body, sha256, checksum, ahead, loop, partial(fulfil, future)))
-        return await future
+        try:
+            return await future
+        finally:
+            # Whoever does not wait any more leaves a body that the thread may still want.
+            if isinstance(body, SpooledBody) and not future.cancelled():
+                await asyncio.to_thread(self._journal.let_go, body)
 
     def submit_soon(
         self,

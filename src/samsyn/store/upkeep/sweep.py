@@ -1,4 +1,5 @@
-"""Taking series objects out of an object store that nothing names any more: former versions, and what attempts left.
+"""Taking objects out of an object store that nothing names any more: former versions of series, large bodies that were
+put ahead of a record that did not come, and what attempts left.
 
 An object goes when no row has named it for limits.RETIRED_S, as this process has seen it: readings that began before
 are through by then, and an attempt that is under way is recorded or given up. A former version keeps its row until no
@@ -8,13 +9,14 @@ instance lies in it; the row goes first, by a record, and the object an hour lat
 import asyncio
 import contextlib
 import logging
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from samsyn import limits
 from samsyn.clock import Clock
 from samsyn.errors import SamsynError
 from samsyn.store.index import settled_rows
 from samsyn.store.index.port import FAULTS
+from samsyn.store.object_journal import ObjectJournal
 from samsyn.store.objects.remote_series import RemoteSeries
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
@@ -24,14 +26,35 @@ log = logging.getLogger(__name__)
 _LOOK_EVERY_S: Final = 900.0
 
 
+K = TypeVar("K", int, str)
+
+
+class _Unnamed(Generic[K]):
+    """Objects that nothing names, and since when this process knows."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since: dict[K, float] = {}
+
+    def due(self, unnamed: set[K]) -> list[K]:
+        """Those that nothing has named for limits.RETIRED_S, up to now."""
+        now = self._clock.monotonic()
+        self._since = {each: self._since.get(each, now) for each in unnamed}
+        return [each for each, since in self._since.items() if now - since >= limits.RETIRED_S]
+
+    def clear(self) -> None:
+        """Another node has the duty."""
+        self._since.clear()
+
+
 class Sweeping:
     """Looks through the object store now and then; does nothing where series lie in a folder."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._unnamed: dict[int, float] = {}
-        """Objects that nothing names, and since when this process knows."""
+        self._series: _Unnamed[int] = _Unnamed(clock)
+        self._bodies: _Unnamed[str] = _Unnamed(clock)
         self._task: asyncio.Task[None] | None = None
         self.swept = 0
         """Objects taken away since start, for metrics."""
@@ -47,7 +70,8 @@ class Sweeping:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        self._unnamed.clear()
+        self._series.clear()
+        self._bodies.clear()
 
     async def _run(self) -> None:
         while True:
@@ -59,21 +83,23 @@ class Sweeping:
 
     async def look(self) -> int:
         """Takes away what is due; how many objects those were."""
-        series = self._store.objects
+        series, journal = self._store.objects, self._store.journal
         if not isinstance(series, RemoteSeries):
             return 0
         for key in await self._store.read(settled_rows.empty_former_objects):
             await self._forget(key)
         there = await asyncio.to_thread(lambda: set(series.keys()))
         named = await self._store.read(settled_rows.object_keys)
-        now = self._clock.monotonic()
-        self._unnamed = {key: self._unnamed.get(key, now) for key in there - named}
-        due = [key for key, since in self._unnamed.items() if now - since >= limits.RETIRED_S]
-        for key in due:
+        count = 0
+        for key in self._series.due(there - named):
             await asyncio.to_thread(series.delete, key)
-            del self._unnamed[key]
-            self.swept += 1
-        return len(due)
+            count += 1
+        if isinstance(journal, ObjectJournal):
+            for name in self._bodies.due(await asyncio.to_thread(journal.unnamed_objects)):
+                await asyncio.to_thread(journal.sweep, name)
+                count += 1
+        self.swept += count
+        return count
 
     async def _forget(self, key: int) -> None:
         def decide(transaction: Transaction) -> None:

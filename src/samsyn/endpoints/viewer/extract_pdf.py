@@ -1,4 +1,4 @@
-"""The log extract as a PDF on A4. Imported where one is made: its library takes 5 MiB and is asked for seldom."""
+"""The log extract as a PDF on A4. Imported by extract_file.in_pdf alone, since its library takes 5 MiB."""
 
 from io import BytesIO
 from xml.sax.saxutils import escape

@@ -297,7 +297,7 @@ def move(where: dict[str, Any], what: dict[str, Any]) -> dict[str, float]:
 
     def receive(link: Link) -> None:
         _, asked = link.pdu()
-        link.send(_acceptance(asked))
+        link.send(acceptance(asked))
         while (told := link.message()) is not None:
             moved[0] += told.data_bytes
             link.answer_store(told)
@@ -322,7 +322,7 @@ def move(where: dict[str, Any], what: dict[str, Any]) -> dict[str, float]:
     return {"bytes": moved[0], "seconds": seconds}
 
 
-def _acceptance(asked: bytes) -> bytes:
+def acceptance(asked: bytes) -> bytes:
     """A-ASSOCIATE-AC that takes every context in the first syntax that it offers (PS3.8 9.3.3)."""
     results = b""
     at = 68

@@ -11,6 +11,8 @@ import time
 from typing import Any
 
 _PIECE = 1 << 20
+_MOST_HEAD_BYTES = 16_384
+_END_OF_HEAD = b"\r\n\r\n"
 _UNKNOWN, _CHUNKED, _TO_THE_END = -1, -2, -3
 """How long an answer is, where no number tells it: head still to come, in chunks, until the server closes."""
 
@@ -53,12 +55,17 @@ class Client:
                 raise Unexpected("the server closed the connection")
             return self._checked()
         if self._wanted == _UNKNOWN:
-            self._head += bytes(buffer[:count])
-            head, mark, body = self._head.partition(b"\r\n\r\n")
-            if not mark:
+            # Only the head is copied: a body behind it would cost this client more than most servers take to send it.
+            before = len(self._head)
+            self._head += bytes(buffer[: min(count, _MOST_HEAD_BYTES)])
+            end = self._head.find(_END_OF_HEAD)
+            if end < 0:
+                if len(self._head) >= _MOST_HEAD_BYTES:
+                    raise Unexpected(f"a head of more than {_MOST_HEAD_BYTES} bytes")
                 return None
-            self._read_head(head)
-            self._got, self._tail = len(body), body[-7:]
+            self._read_head(self._head[:end])
+            body = end + len(_END_OF_HEAD) - before
+            self._got, self._tail = count - body, bytes(buffer[max(body, count - 7) : count])
         else:
             self._got += count
             self._tail = (self._tail + bytes(buffer[max(0, count - 7) : count]))[-7:]

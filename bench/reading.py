@@ -3,6 +3,9 @@
 import io
 import json
 import random
+import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +13,7 @@ from functools import partial
 from PIL import Image
 
 from bench import dimse_load, objects, servers
-from bench.measure import FRAMES, JSON, Bench, load, turned
+from bench.measure import FRAMES, JSON, Bench, Row, load, turned
 from bench.objects import Instance
 from bench.servers import Server
 
@@ -186,11 +189,50 @@ def studies(bench: Bench) -> None:
         ways = (("C-GET", _by_dimse("get")), ("C-MOVE", _by_dimse("move")), ("WADO-RS", _by_web))
         for (name, way), goal in zip(ways, goals, strict=True):
             row = bench.row(f"{name} of {shape} studies, 1 client", "MB/s", goal)
+            bare: list[float] = []
             for turn in range(bench.rounds):
                 for server in turned(bench.readers, turn):
                     bench.measured(
                         row, server, partial(_in_turn, way, bench, server, paths, each * size, each)
                     )
+                if name == "C-GET":
+                    bare.append(_bare_get(size, each, len(paths)))
+            if bare:
+                _print_bound(row, statistics.median(bare))
+
+
+def _bare_get(size: int, count: int, times: int) -> float:
+    """MB/s of a sender that has all objects framed in memory, checks nothing and only waits for answers."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "bench.bare_get"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps({"size": size, "count": count}) + "\n")
+        process.stdin.flush()
+        where = {"host": "127.0.0.1", "port": json.loads(process.stdout.readline())["port"]}
+        job = {
+            "where": {**where, "called": "BARE", "calling": "BENCH"},
+            "what": {"kind": "get", "study": "2.25.1", "clients": 1},
+        }
+        rates: list[float] = []
+        for _ in range(times):
+            told = load("bench.dimse_read", job)
+            if told["bytes"] < size * count:
+                raise SystemExit(f"the bare sender sent {told['bytes']} bytes of {size * count}")
+            rates.append(told["bytes"] / told["seconds"] / 1e6)
+        process.stdin.close()
+    return len(rates) / sum(1 / rate for rate in rates)
+
+
+def _print_bound(row: Row, bare: float) -> None:
+    ours, theirs = row.median("Samsyn") or 0.0, row.median("Orthanc") or 1.0
+    print(
+        f"    {row.title}: {ours:,.0f} MB/s; a sender that has every object framed in memory, checks nothing and only\n"
+        f"      waits for this client's answers (bench/bare_get.py): {bare:,.0f} MB/s, {bare / theirs:.1f} x Orthanc,"
+        f" of which ours is {ours / bare:.0%}; the goal is {row.goal}",
+        file=sys.stderr,
+    )
 
 
 def _in_turn(

@@ -32,6 +32,12 @@ keep_what_has_started()
 print(gc.get_freeze_count() >= 1_000, len(gc.get_objects()) < 1_000)
 """
 
+_LOADED = """
+import sys
+import samsyn.cli.serve
+print(sorted({"PIL", "asyncpg", "obstore", "pydicom", "reportlab"} & set(sys.modules)))
+"""
+
 
 def _said(program: str, *arguments: str) -> str:
     done = subprocess.run(
@@ -78,3 +84,29 @@ print(busy, full - held < 20, idle, full - left > 40, asyncio.run(free_pages.loo
 
 def test_what_is_free_between_things_in_use_goes_back_when_little_is_done() -> None:
     assert _said(_BETWEEN) == "False True True True False"
+
+
+_BUSY = """
+import asyncio
+from samsyn.cli.memory import FreePages, bound_what_is_kept
+bound_what_is_kept()
+
+wall, taken = iter((0.0, 5.0, 35.0, 40.0, 70.0)), iter((0.0, 5.0, 35.0, 40.0, 70.0))
+free_pages = FreePages(lambda: next(wall), lambda: next(taken))
+blocks, between = [], []
+for _ in range(200):
+    blocks.append(bytearray(b"x") * 300_000)
+    between.append(bytearray(4_000))
+blocks.clear()
+told = [asyncio.run(free_pages.look()) for _ in range(3)]
+blocks = [bytearray(b"x") * 300_000 for _ in range(190)]
+print(*told, asyncio.run(free_pages.look()))
+"""
+
+
+def test_much_that_is_free_goes_back_now_and_then_while_much_is_done() -> None:
+    assert _said(_BUSY) == "False True False False"
+
+
+def test_what_serving_seldom_needs_is_not_loaded_with_it() -> None:
+    assert _said(_LOADED) == "[]"

@@ -14,7 +14,7 @@ from lxml import etree
 from samsyn import limits
 from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.contracts.outcomes import dose_area_products
-from samsyn.endpoints.viewer.extract_pdf import lines_in_words
+from samsyn.endpoints.viewer.extract_words import lines_in_words
 from samsyn.model.subject import Subject, SubjectKind
 from samsyn.model.texts import MeasuredValue
 from samsyn.patients import links, registry

@@ -1,5 +1,10 @@
 """Tables of the standard."""
 
+import random
+
+from pydicom import datadict
+from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
+from pydicom._private_dict import private_dictionaries
 from pydicom.uid import UID, AllTransferSyntaxes
 
 from samsyn.dicom.dictionary import dictionary_vr, keyword_of, private_vr, tag_of, vr_of
@@ -60,3 +65,30 @@ def test_keywords_tags_and_representations() -> None:
     assert vr_of(0x00081199) == "SQ"
     assert private_vr(0x00091001, "GEMS_IDEN_01") == "LO"
     assert private_vr(0x00091001, "nobody") == "UN"
+
+
+def test_every_element_is_told_as_pydicom_tells_it() -> None:
+    source = random.Random(7)
+    tags = [*DicomDictionary, *(source.getrandbits(32) for _ in range(2_000))]
+    for mask in RepeatersDictionary:
+        tags += [int(mask.replace("x", f"{source.randrange(16):X}"), 16) for _ in range(4)]
+    for tag in tags:
+        if tag & 0xFFFF == 0 or tag >> 16 & 1:
+            continue  # lengths of groups and private elements are told by rule
+        known = tag in DicomDictionary or datadict.mask_match(tag)
+        assert keyword_of(tag) == (datadict.dictionary_keyword(tag) if known else ""), f"{tag:08x}"
+        assert dictionary_vr(tag) == (datadict.dictionary_VR(tag) if known else "UN"), f"{tag:08x}"
+    for keyword, found in datadict.keyword_dict.items():
+        assert tag_of(keyword) == (found if keyword else None), keyword
+
+
+def test_every_private_element_is_told_as_pydicom_tells_it() -> None:
+    for creator, entries in private_dictionaries.items():
+        for mask in entries:
+            tag = int(mask.replace("xxxx", "0110").replace("xx", "10").replace("x", "1"), 16)
+            try:
+                told = datadict.private_dictionary_VR(tag, creator)
+            except KeyError:
+                told = "UN"  # some entries of the table are written so that nothing finds them
+            assert private_vr(tag, creator) == told, (creator, mask)
+    assert private_vr(0xFFFF0099, "GEMS_IDEN_01") == "UN"

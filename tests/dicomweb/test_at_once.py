@@ -1,12 +1,14 @@
 """Frames that are answered without a task: as by the long way, and only where nothing is to be decided."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from samsyn.retrieve.retrieve import AT_ONCE_BYTES
 from samsyn.wire.whole_answer import Ready
-from tests.dicomweb.house import House, image_file, store
+from tests.dicomweb.house import House, image_file, store, subject_like
 from tests.dicomweb.test_retrieve import INSTANCE, STUDY, get, stored
 from tests.rot import rot
 
@@ -110,3 +112,19 @@ async def test_what_has_come_since_is_known(house: House) -> None:
     assert at_once(house, newer) is None
     await opened(house, newer)
     assert at_once(house, newer) is not None
+
+
+async def test_others_get_their_turn_while_many_objects_are_read(house: House) -> None:
+    await stored(house, image_file())
+    await opened(house)
+    view = await house.gatekeeper.open_view(subject_like(house, "NORDWEB"))
+    [instance] = await house.retriever.instances(view, "2.25.10", "2.25.11", "2.25.1001")
+    assert house.store.body_at_hand(instance.location) is not None
+    many = [instance] * (AT_ONCE_BYTES // instance.location.length)
+    reading = asyncio.ensure_future(house.retriever.data_sets(view, many))
+    turns = 0
+    while not reading.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert all(isinstance(each, memoryview) for each in await reading)
+    assert turns >= 7

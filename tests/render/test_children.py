@@ -34,6 +34,14 @@ async def one() -> AsyncIterator[DecodingChildren]:
     await children.stop()
 
 
+@pytest.fixture
+async def two() -> AsyncIterator[DecodingChildren]:
+    children = DecodingChildren(2, idle_s=0.3)
+    await children.start()
+    yield children
+    await children.stop()
+
+
 def own_memory() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
@@ -160,6 +168,26 @@ async def test_an_asker_that_goes_away_does_not_disturb_the_others(one: Decoding
     await asyncio.gather(*gone, return_exceptions=True)
     assert (await one.picture(CT, VALUES, PictureOptions())).width == 512
     assert one.restarts == 0
+
+
+async def test_a_second_child_is_there_only_while_one_is_not_enough(two: DecodingChildren) -> None:
+    async def one_left() -> list[int]:
+        async with asyncio.timeout(20):
+            while len(found := own_children()) > 1:
+                await asyncio.sleep(0.05)
+        return found
+
+    await two.picture(CT, VALUES, PictureOptions())
+    kept = await one_left()  # what waited while the first one started has called the second one
+    for _ in range(5):
+        await two.picture(CT, VALUES, PictureOptions())
+        assert own_children() == kept
+    for _ in range(2):
+        async with asyncio.timeout(20):
+            while len(own_children()) < 2:
+                await asyncio.gather(*(two.picture(CT, VALUES, PictureOptions()) for _ in range(20)))
+        assert await one_left() == kept
+    assert two.restarts == 0
 
 
 async def test_the_child_has_no_files_no_sockets_and_none_of_the_parents_secrets(

@@ -30,6 +30,10 @@ _WORTH_BYTES: Final = 8 * limits.MIB
 """Less that is free is not looked for."""
 _WORTH_S: Final = 1.0
 """Processor time taken since pages were given back last: so much work may have fetched them again."""
+_TOO_MUCH_BYTES: Final = 24 * limits.MIB
+"""So much goes back while much is done, too: what lay in bursts that are over, as far as anybody can tell."""
+_BUSY_PAUSE_S: Final = 30.0
+"""Not more often: to go through the heap takes some milliseconds, in which nobody else gets memory from it."""
 
 
 _FIELDS: Final = (
@@ -45,7 +49,8 @@ class _Mallinfo(ctypes.Structure):
 
 
 class FreePages:
-    """Gives back what is free between things in use, while little is done: bursts of small things leave it there."""
+    """Gives back what is free between things in use, while little is done, or when it has become much: bursts of small
+    things leave it there."""
 
     def __init__(
         self,
@@ -58,9 +63,10 @@ class FreePages:
         self._info = getattr(library, "mallinfo2", None)
         if self._info is not None:
             self._info.restype = _Mallinfo
-        self._given_back = 0.0
         self._wall, self._taken = wall, taken
         self._seen = wall(), taken()
+        self._given_back = self._seen[0], 0.0
+        """When pages were given back last, by both clocks."""
 
     async def look(self) -> bool:
         """Whether pages were given back. For every LOOK_S; nothing where the C library is not glibc 2.33 or later."""
@@ -70,11 +76,15 @@ class FreePages:
         passed, taken = (new - old for new, old in zip(now, self._seen, strict=True))
         self._seen = now
         is_idle = taken <= passed * _IDLE_SHARE
-        if not is_idle or now[1] - self._given_back < _WORTH_S or self._free_bytes() < _WORTH_BYTES:
+        if not is_idle and now[0] - self._given_back[0] < _BUSY_PAUSE_S:
+            return False
+        if now[1] - self._given_back[1] < _WORTH_S:
+            return False
+        if self._free_bytes() < (_WORTH_BYTES if is_idle else _TOO_MUCH_BYTES):
             return False
         # A thread, which waits without Python's lock: it goes through the whole heap, some milliseconds.
         await asyncio.to_thread(self._trim, ctypes.c_size_t(0))
-        self._given_back = now[1]
+        self._given_back = now
         return True
 
     def _free_bytes(self) -> int:

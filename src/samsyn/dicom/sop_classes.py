@@ -2,7 +2,7 @@
 
 from types import MappingProxyType
 
-from pydicom._uid_dict import UID_dictionary
+from samsyn.dicom.published import UIDS
 
 VERIFICATION = "1.2.840.10008.1.1"
 STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
@@ -34,11 +34,7 @@ _NEWER_STORAGE = MappingProxyType(
 
 STORAGE_CLASSES = MappingProxyType(
     dict(_NEWER_STORAGE)
-    | {
-        uid: str(entry[0])
-        for uid, entry in UID_dictionary.items()
-        if entry[1] == "SOP Class" and _is_storage(uid, str(entry[0]))
-    }
+    | {uid: name for uid, (name, kind) in UIDS.items() if kind == "SOP Class" and _is_storage(uid, name)}
 )
 """uid -> name of every storage SOP class of the standard, retired ones too: old archives are full of them."""
 

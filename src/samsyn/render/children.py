@@ -23,6 +23,7 @@ from samsyn.limits import (
     MAX_RENDERED_BYTES,
     MIB,
     RENDER_CHILD_FRAMES,
+    RENDER_CHILD_IDLE_S,
     RENDER_CHILDREN,
     RENDER_DEADLINE_S,
     RENDER_QUEUE,
@@ -72,8 +73,14 @@ class _Job:
 class DecodingChildren:
     """The pool. `start` before use and `stop` at the end; every method may be called from many tasks at once."""
 
-    def __init__(self, count: int = RENDER_CHILDREN) -> None:
+    def __init__(self, count: int = RENDER_CHILDREN, idle_s: float = RENDER_CHILD_IDLE_S) -> None:
+        """`count`: children at the most; `idle_s`: how long all but the first stay when nothing is asked of them."""
         self._count = count
+        self._idle_s = idle_s
+        self._free = 0
+        """Children that wait for a question."""
+        self._short = asyncio.Event()
+        """Set when a picture was asked for that no child was free for."""
         self._queue: asyncio.PriorityQueue[_Job] = asyncio.PriorityQueue()
         self._turns = itertools.count()
         self._workers: list[asyncio.Task[None]] = []
@@ -81,8 +88,10 @@ class DecodingChildren:
         """Children that died or were killed while making a picture, since start: for the metrics."""
 
     async def start(self) -> None:
-        """Starts the children; they warm up in the background and pictures wait for them."""
-        self._workers = [asyncio.create_task(self._work(), name=f"render-{n}") for n in range(self._count)]
+        """Starts the first child, which warms up in the background and stays; pictures wait for it."""
+        self._workers = [
+            asyncio.create_task(self._work(is_kept=n == 0), name=f"render-{n}") for n in range(self._count)
+        ]
 
     async def stop(self) -> None:
         """Kills the children; waiting pictures end with OutOfResources."""
@@ -141,6 +150,8 @@ class DecodingChildren:
             raise OutOfResources("RENDER_QUEUE")
         result: asyncio.Future[tuple[Answer, bytes]] = asyncio.get_running_loop().create_future()
         self._queue.put_nowait(_Job(0 if urgent else 1, next(self._turns), question, result))
+        if self._queue.qsize() > self._free:
+            self._short.set()
         try:
             answer, data = await asyncio.wait_for(result, RENDER_WAIT_S)
         except TimeoutError:
@@ -149,16 +160,18 @@ class DecodingChildren:
             raise _refusal(answer.outcome, data.decode("ascii", "replace"))
         return answer, data
 
-    async def _work(self) -> None:
-        """One child's life after life: started, asked, replaced."""
+    async def _work(self, is_kept: bool) -> None:
+        """One child's life after life: started, asked, replaced; unless `is_kept`, only while there is work for it."""
         pause = 0.0
         while True:
             await asyncio.sleep(pause)
+            if not is_kept:
+                await self._short.wait()
             child: _Child | None = None
             try:
                 child = await _Child.started()
                 pause = 0.0
-                await self._feed(child)
+                await self._feed(child, None if is_kept else self._idle_s)
             except _ChildGone:
                 if child is None:
                     pause = min(max(2 * pause, 0.1), RENDER_RESTART_S)
@@ -168,9 +181,11 @@ class DecodingChildren:
                 if child is not None:
                     await child.end()
 
-    async def _feed(self, child: "_Child") -> None:
+    async def _feed(self, child: "_Child", idle_s: float | None) -> None:
         for _ in range(RENDER_CHILD_FRAMES):
-            job = await self._queue.get()
+            job = await self._next_job(idle_s)
+            if job is None:
+                return
             if job.result.done():
                 continue
             try:
@@ -187,6 +202,19 @@ class DecodingChildren:
                 job.result.set_result(answer)
             if child.has_ended_itself:
                 return
+
+    async def _next_job(self, idle_s: float | None) -> _Job | None:
+        """The next one, or None when there is none for so long."""
+        self._free += 1
+        try:
+            async with asyncio.timeout(idle_s):
+                return await self._queue.get()
+        except TimeoutError:
+            if self._queue.empty():  # one may have come in just this moment
+                self._short.clear()
+            return None
+        finally:
+            self._free -= 1
 
 
 def _refusal(outcome: Outcome, detail: str) -> SamsynError:

@@ -11,7 +11,6 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from samsyn.errors import BadInput, DamagedData, NotSupported
 from samsyn.model.imaging import PixelLayout
@@ -34,8 +33,9 @@ _BRIGHT_SHARE: Final = 0.995
 """Shares of the pixels that a guessed window leaves black and white at most."""
 _KEPT_TABLES: Final = 32
 """Tables of 64 KiB: the windows that a few readers look through."""
-_LOOKED_UP_AT_ONCE: Final = 16_384
-"""Pixels whose places in the table, of eight bytes each, stay in the processor's cache."""
+_LOOKED_UP_AT_ONCE: Final = 65_536
+"""Pixels whose places in the table, of eight bytes each, stay in a processor's own cache. Each turn gives Python's lock
+to others twice, and may have to wait for it."""
 _MAX_ASPECT: Final = 20.0
 """A pixel more than this many times as long as wide is a typing error and shown square."""
 
@@ -69,6 +69,9 @@ def encoded(picture: Bytes, options: PictureOptions) -> Picture:
 
 def _gif(picture: Bytes) -> bytes:
     """All 256 greys, or the 256 colours that fit the picture best."""
+    # Only children make these, and have it loaded; the server itself does without.
+    from PIL import Image
+
     made = Image.fromarray(picture)
     if made.mode != "L":
         made = made.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)

@@ -9,6 +9,8 @@ and memory to be bounded by that alone.
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
 from typing import Final
 
 from samsyn.dicom.transfer_syntaxes import EXPLICIT_LITTLE, IMPLICIT_LITTLE
@@ -37,13 +39,28 @@ def is_light(layout: PixelLayout, transfer_syntax_uid: str, aspect: float, optio
     )
 
 
+@dataclass(slots=True, eq=False)
+class _Job:
+    frame: Callable[[], EncodedFrame]
+    values: DisplayValues
+    options: PictureOptions
+    until: float
+    """When it has waited too long, by the loop's clock."""
+    answer: asyncio.Future[Picture]
+
+
 class PictureThreads:
-    """Makes pictures in threads, at most RENDER_THREADS at once; who waits for nothing urgent waits behind others."""
+    """Makes pictures in threads, at most RENDER_THREADS at once; who waits for nothing urgent waits behind others.
+
+    A thread goes from one picture to the next without asking the loop, which is busy with the requests for them."""
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._working = 0
-        self._urgent: deque[asyncio.Future[None]] = deque()
-        self._others: deque[asyncio.Future[None]] = deque()
+        """Threads that take pictures from the queues."""
+        self._urgent: deque[_Job] = deque()
+        self._others: deque[_Job] = deque()
+        self._patience: asyncio.TimerHandle | None = None
 
     async def picture(
         self,
@@ -57,49 +74,70 @@ class PictureThreads:
         Raises what `frame` raises, DamagedData, LimitExceeded, NotSupported, BadInput (options), OutOfResources (too
         much is waiting, or it took too long).
         """
-        await self._turn(urgent)
-        try:
-            work = asyncio.get_running_loop().run_in_executor(None, _made, frame, values, options)
-        except BaseException:
-            self._next()
-            raise
-        # The thread goes on when its asker goes away, so its end makes room for the next one, not the asker's.
-        work.add_done_callback(self._ended)
-        return await asyncio.shield(work)
+        loop = asyncio.get_running_loop()
+        job = _Job(frame, values, options, loop.time() + RENDER_WAIT_S, loop.create_future())
+        with self._lock:
+            is_short = self._working < RENDER_THREADS
+            # As with the children, thumbnails may fill half of the room, so that a reader always finds some.
+            waiting = len(self._urgent) + len(self._others)
+            if not is_short and waiting >= (RENDER_QUEUE if urgent else RENDER_QUEUE // 2):
+                raise OutOfResources("RENDER_QUEUE")
+            (self._urgent if urgent else self._others).append(job)
+            self._working += is_short
+        if is_short:
+            try:
+                loop.run_in_executor(None, self._work, loop)
+            except BaseException:
+                with self._lock:
+                    self._working -= 1
+                raise
+        if self._patience is None:
+            self._patience = loop.call_at(job.until, self._lose_patience)
+        return await job.answer
 
-    def _ended(self, work: "asyncio.Future[Picture]") -> None:
-        if not work.cancelled():
-            work.exception()  # it may be that nobody waits for it any more
-        self._next()
+    def _lose_patience(self) -> None:
+        """Tells those that have waited too long, and looks again when the next one will have."""
+        loop = asyncio.get_running_loop()
+        self._patience = None
+        with self._lock:
+            for waiting in (self._urgent, self._others):
+                while waiting and waiting[0].until <= loop.time():
+                    late = waiting.popleft()
+                    if not late.answer.done():
+                        late.answer.set_exception(OutOfResources("RENDER_WAIT_S"))
+            first = min((each[0].until for each in (self._urgent, self._others) if each), default=None)
+        if first is not None:
+            self._patience = loop.call_at(first, self._lose_patience)
 
-    async def _turn(self, urgent: bool) -> None:
-        if self._working < RENDER_THREADS:
-            self._working += 1
-            return
-        # As with the children, thumbnails may fill half of the room, so that a reader always finds some.
-        if len(self._urgent) + len(self._others) >= (RENDER_QUEUE if urgent else RENDER_QUEUE // 2):
-            raise OutOfResources("RENDER_QUEUE")
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        (self._urgent if urgent else self._others).append(turn)
-        try:
-            async with asyncio.timeout(RENDER_WAIT_S):
-                await turn
-        except BaseException as problem:
-            if turn.done() and not turn.cancelled():
-                self._next()  # the turn had come just when its asker went away
-            if isinstance(problem, TimeoutError):
-                raise OutOfResources("RENDER_WAIT_S") from None
-            raise
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Makes what waits, in a thread, until there is nothing left."""
+        while (job := self._taken()) is not None:
+            made: Picture | Exception
+            try:
+                made = _made(job.frame, job.values, job.options)
+            except Exception as problem:  # told to whoever asked, whatever it is
+                made = problem
+            loop.call_soon_threadsafe(_tell, job.answer, made)
 
-    def _next(self) -> None:
-        """Gives the place to who waits first, or back."""
-        for waiting in (self._urgent, self._others):
-            while waiting:
-                turn = waiting.popleft()
-                if not turn.done():
-                    turn.set_result(None)
-                    return
-        self._working -= 1
+    def _taken(self) -> _Job | None:
+        """The next one whose asker has not gone away; None, and the thread is none of ours any more."""
+        with self._lock:
+            for waiting in (self._urgent, self._others):
+                while waiting:
+                    job = waiting.popleft()
+                    if not job.answer.done():
+                        return job
+            self._working -= 1
+            return None
+
+
+def _tell(answer: asyncio.Future[Picture], made: Picture | Exception) -> None:
+    if answer.done():
+        return  # nobody waits for it any more
+    if isinstance(made, Exception):
+        answer.set_exception(made)
+    else:
+        answer.set_result(made)
 
 
 def _made(frame: Callable[[], EncodedFrame], values: DisplayValues, options: PictureOptions) -> Picture:

@@ -77,7 +77,8 @@ class DirectFile:
     def write_zeros(self, offset: int, length: int) -> int:
         """Writes zeros from `offset`, which is at a block's border, for a whole number of blocks; how many bytes."""
         if self._zeros is None or len(self._zeros) != length:
-            self._zeros = mmap.mmap(-1, length)
+            # Private and never written to: all of it is the kernel's one page of zeros, and takes no memory.
+            self._zeros = mmap.mmap(-1, length, mmap.MAP_PRIVATE, mmap.PROT_READ)
         return os.pwrite(self._descriptor, self._zeros, offset)
 
     def sync(self) -> None:

@@ -4,7 +4,7 @@ import hmac
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from samsyn import limits
 from samsyn.clock import Clock
@@ -12,17 +12,17 @@ from samsyn.errors import ConfigurationError
 from samsyn.settings import Settings
 from samsyn.settings.cluster import ObjectsSettings
 from samsyn.store.index.port import Index, IndexConnection, IndexFault
-from samsyn.store.index.postgresql.index import PostgresIndex
 from samsyn.store.index.sqlite import SqliteIndex
 from samsyn.store.objects.port import Objects
-from samsyn.store.objects.s3 import S3Objects
 from samsyn.store.objects.sealed import SealedObjects
 from samsyn.store.objects.series_objects import SeriesObjects
 from samsyn.store.peers import Peers
 from samsyn.store.places import OwnJournal
 from samsyn.store.shared.port import SharedState
-from samsyn.store.shared.postgresql import PostgresState
 from samsyn.store.store import Store
+
+if TYPE_CHECKING:
+    from samsyn.store.index.postgresql.index import PostgresIndex
 
 _SECRET_CHARACTERS: Final = 32
 
@@ -46,8 +46,15 @@ def own_journal(values: Settings, shared: SharedState | None) -> OwnJournal | No
 
 def open_index(values: Settings) -> Index | None:
     """The database of the settings; None = the data folder's own file. Nothing is asked yet."""
+    return _postgresql(values)
+
+
+def _postgresql(values: Settings) -> "PostgresIndex | None":
     if values.index.kind == "sqlite":
         return None
+    # Its driver, and the object store's below, are loaded where they are used: some MiB that one node does without.
+    from samsyn.store.index.postgresql.index import PostgresIndex
+
     index = values.index
     # With one journal for all nodes there is one place up to which it counts, whoever wrote last.
     journal = "shared" if values.node.durability == "object-store" else values.node.name
@@ -75,8 +82,8 @@ def asking(values: Settings) -> Iterator[IndexConnection | None]:
 
 def index_complaints(values: Settings) -> list[str]:
     """What keeps the database of the settings from being used, in sentences for the operator."""
-    index = open_index(values)
-    if not isinstance(index, PostgresIndex):
+    index = _postgresql(values)
+    if index is None:
         return []
     try:
         return index.complaints()
@@ -88,8 +95,8 @@ def index_complaints(values: Settings) -> list[str]:
 
 def drop_index(values: Settings) -> None:
     """Takes the index's schema away from the database, with what nodes shared beside it. Nobody may have it open."""
-    index = open_index(values)
-    if isinstance(index, PostgresIndex):
+    index = _postgresql(values)
+    if index is not None:
         index.drop()
         index.close()
 
@@ -98,6 +105,8 @@ def open_shared(values: Settings) -> SharedState | None:
     """What the nodes of the settings share beside the record; None = there is one node."""
     if values.index.kind == "sqlite":
         return None
+    from samsyn.store.shared.postgresql import PostgresState
+
     index = values.index
     return PostgresState(index.address, secret_in(index.password_file) or None, index.schema_name)
 
@@ -116,6 +125,8 @@ def open_objects(values: ObjectsSettings) -> Objects | None:
     """The object store, tried; None = everything lies in the data folder."""
     if values.kind == "folder":
         return None
+    from samsyn.store.objects.s3 import S3Objects
+
     objects = S3Objects(
         values.endpoint,
         values.bucket,

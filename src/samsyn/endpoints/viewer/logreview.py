@@ -24,7 +24,7 @@ from samsyn.access.followup.review import (
 from samsyn.access.followup.targets import CheckKind
 from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
-from samsyn.endpoints.viewer.extract_pdf import extract_pdf
+from samsyn.endpoints.viewer.extract_file import in_pdf
 from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.secure import PAGE_HEADERS
 from samsyn.endpoints.viewer.visits import Visit, Visits
@@ -129,7 +129,7 @@ class LogReviewPages:
         if self._deps.elsewhere.is_connected:
             elsewhere = await self._deps.elsewhere.on_request(visit.subject, patient.key)
         provider = own.provider_name if own else ""
-        pdf = extract_pdf(extract, shown, visit.words, self._deps.connections, provider, elsewhere)
+        pdf = await in_pdf(extract, shown, visit.words, self._deps.connections, provider, elsewhere)
         headers = {**PAGE_HEADERS, "Content-Disposition": 'attachment; filename="loggutdrag.pdf"'}
         return Response(pdf, media_type="application/pdf", headers=headers)
 

@@ -9,7 +9,8 @@ from starlette.routing import BaseRoute, Route
 from samsyn.access.followup.elsewhere import ToldElsewhere
 from samsyn.access.followup.extract import Extract, ExtractLine
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
-from samsyn.endpoints.viewer.extract_pdf import elsewhere_in_words, extract_pdf, lines_in_words
+from samsyn.endpoints.viewer.extract_file import in_pdf
+from samsyn.endpoints.viewer.extract_words import elsewhere_in_words, lines_in_words
 from samsyn.endpoints.viewer.secure import PAGE_HEADERS
 from samsyn.endpoints.viewer.visits import Visit, Visits
 from samsyn.endpoints.viewer.wording import PatientShown, patient_shown
@@ -57,7 +58,7 @@ class OwnLog:
         """The whole extract, to print or keep."""
         extract, patient = await self._own(visit)
         told = await self._elsewhere(visit)
-        content = extract_pdf(extract, patient, visit.words, self._deps.connections, "", told)
+        content = await in_pdf(extract, patient, visit.words, self._deps.connections, "", told)
         return _download(content, "application/pdf", "loggutdrag.pdf")
 
     async def data(self, visit: Visit) -> Response:

@@ -32,6 +32,7 @@ def test_every_fhir_resource_of_the_demo_region_is_valid(region: Region) -> None
         crawl = Crawl(nobody, judged)
         statement = crawl.get("/metadata")
         crawl.get("/Patient?identifier=191212121212", 401)
+        crawl.close()
     read = {}
     for persona, people in (("gp", PEOPLE), ("physician", PEOPLE), ("nurse", SOME), ("researcher", SOME)):
         walker = Walker(region.base)
@@ -44,6 +45,7 @@ def test_every_fhir_resource_of_the_demo_region_is_valid(region: Region) -> None
         crawl.refusals(statement)
         crawl.get(f"/Practitioner/{next(each.employee for each in PERSONAS if each.key == persona)}")
         crawl.get("/AuditEvent", 403)
+        crawl.close()
         walker.close()
     for persona in ("log-reviewer", "patient"):
         walker = Walker(region.base)
@@ -52,10 +54,11 @@ def test_every_fhir_resource_of_the_demo_region_is_valid(region: Region) -> None
         assert crawl.pages("/AuditEvent"), persona
         if persona == "patient":
             crawl.person("191212121212", statement)
+        crawl.close()
         walker.close()
     print(judged.figure())
     assert read["gp"] == read["physician"] == len(PEOPLE), read
-    assert judged.wrong == []
+    assert judged.wrong() == []
     kinds = {each["type"] for each in statement["rest"][0]["resource"]} - FOR_SYSTEMS
     assert kinds <= set(judged.by_type), kinds - set(judged.by_type)
 
@@ -102,9 +105,10 @@ def test_so_it_is_with_postgresql(shared_region: Region) -> None:
                 walker.open(person)
             assert crawl.person(person.number, statement), person.key
         crawl.refusals(statement)
+        crawl.close()
         walker.close()
     print(f"with PostgreSQL: {judged.figure()}")
-    assert judged.wrong == []
+    assert judged.wrong() == []
     seen = {
         "Patient",
         "ServiceRequest",
@@ -126,4 +130,4 @@ def test_a_wrong_resource_would_have_been_found() -> None:
             "entry": [{"resource": {"resourceType": "Observation", "id": "y"}}],
         }
     )
-    assert {each.partition(" ")[0] for each in judged.wrong} == {"Patient/x", "Bundle/", "Observation/y"}
+    assert {each.partition(" ")[0] for each in judged.wrong()} == {"Patient/x", "Bundle/", "Observation/y"}

@@ -10,7 +10,7 @@ import pytest
 from samsyn.endpoints.demo_idp.personas import PERSONAS
 from samsyn_demo.cluster import database_server, object_server
 from samsyn_demo.people import BY_KEY, PEOPLE
-from tests.demo.whole import Region, demo
+from tests.demo.whole import Copied, Region, demo, served_copy
 from tests.fhir.crawl import FOR_SYSTEMS, Crawl, Judged
 from tests.fhir.walk import Walker
 
@@ -21,12 +21,12 @@ SOME = (BY_KEY["tolvan"], BY_KEY["byter"], BY_KEY["skyddad"], BY_KEY["reserv"])
 
 
 @pytest.fixture(scope="module")
-def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
-    with demo(Path(tmp_path_factory.mktemp("region")) / "demo") as running:
+def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copied]:
+    with served_copy(tmp_path_factory) as running:
         yield running
 
 
-def test_every_fhir_resource_of_the_demo_region_is_valid(region: Region) -> None:
+def test_every_fhir_resource_of_the_demo_region_is_valid(region: Copied) -> None:
     judged = Judged()
     with httpx.Client(base_url=region.base, trust_env=False, timeout=60) as nobody:
         crawl = Crawl(nobody, judged)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.scratch import Running, start_scratch
+from tests.scratch import ROOT, Running, start_scratch
 
 settings.register_profile(
     "full", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -15,6 +15,28 @@ settings.register_profile(
 settings.register_profile("quick", parent=settings.get_profile("full"), max_examples=15)
 settings.register_profile("fuzz", parent=settings.get_profile("full"), max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "full"))
+
+
+LONGEST_FIRST = (
+    "fhir/test_demo_region.py",
+    "doors/test_matrix.py",
+    "store/contract/test_same_tests.py",
+    "faults/test_kill.py",
+)
+"""Files of a minute and more, longest first."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Files are given to the processes of a test run in the order collected. xdist would put those with the most tests
+    first: then the longest, which have few, come last, and all processes but one wait for it."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files begin first; everything else keeps its order."""
+    places = {ROOT / "tests" / name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """What every test shares: a throw-away server, how long property tests look, and the figures that tests print."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.scratch import ROOT, Running, start_scratch
+
+# Hundreds of processes are started: without bytecode on disk each would compile the whole program anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 settings.register_profile(
     "full", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]

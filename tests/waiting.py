@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from samsyn.clock import SystemClock
+
 PATIENCE_S: Final = 60.0
 """An end to waits whose length is not what the test is about. What comes ends the wait at once."""
 
@@ -17,6 +19,26 @@ async def until(holds: Callable[[], object], seconds: float = PATIENCE_S) -> Non
     async with asyncio.timeout(seconds):
         while not holds():
             await asyncio.sleep(_TICK_S)
+
+
+class AdvancedClock:
+    """The machine's clock, which a test may set forward instead of waiting for what the time brings."""
+
+    def __init__(self) -> None:
+        self._machine = SystemClock()
+        self._ahead = timedelta()
+
+    def now(self) -> datetime:
+        """See samsyn.clock.Clock."""
+        return self._machine.now() + self._ahead
+
+    def monotonic(self) -> float:
+        """See samsyn.clock.Clock."""
+        return self._machine.monotonic() + self._ahead.total_seconds()
+
+    def advance_to(self, moment: datetime) -> None:
+        """It is so late now, at the least."""
+        self._ahead += max(timedelta(), moment - self.now())
 
 
 class PacedClock:

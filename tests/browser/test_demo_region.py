@@ -1,23 +1,22 @@
 """`samsyn demo` as a newcomer meets it: real processes send the region, then a real browser reads it."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.browser.browsing import a_browser
-from tests.demo.whole import Region, demo
+from tests.demo.whole import Copied, served_copy
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
-    with demo(Path(tmp_path_factory.mktemp("region")) / "demo") as running:
+def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copied]:
+    with served_copy(tmp_path_factory) as running:
         yield running
 
 
-async def test_the_gp_reads_the_own_report_and_after_consent_the_hospitals_ct(region: Region) -> None:
+async def test_the_gp_reads_the_own_report_and_after_consent_the_hospitals_ct(region: Copied) -> None:
     print(f"{region.summary}; usable after {region.loaded_after_s:.0f} s")
     async with a_browser(region.base) as seen:
         page = seen.page

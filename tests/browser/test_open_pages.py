@@ -1,9 +1,8 @@
 """Open pages close within five seconds when a consent, a lift or a session ends, or a block comes."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -80,10 +79,11 @@ async def test_a_new_block_closes_the_open_pictures_and_the_diagnostic_viewer(ho
 async def test_a_lift_that_runs_out_closes_the_open_pictures(house: House) -> None:
     await house.block("tolvan", BlockKind.OUTER, "nord")
     async with a_browser(house.base) as seen:
-        await house.lift("tolvan", "nord", "SE9990000004-1001", datetime.now(UTC) + timedelta(seconds=45))
-        lifted = time.monotonic()
+        ends = house.clock.now() + timedelta(minutes=5)
+        await house.lift("tolvan", "nord", "SE9990000004-1001", ends)
         await _reading(seen)
-        await asyncio.sleep(max(0.0, lifted + 44.5 - time.monotonic()))
+        assert await seen.page.locator("canvas").count()
+        house.clock.advance_to(ends)
         await _closed(seen, "lift run out", time.monotonic())
 
 

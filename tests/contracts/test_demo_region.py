@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import requests
@@ -15,7 +14,7 @@ from samsyn.endpoints.contracts.names import ACTION, PATH, SOAP
 from samsyn_demo.people import PEOPLE
 from samsyn_demo.region import CONSUMERS, REGION
 from tests.contracts.stage import SPACES, forms
-from tests.demo.whole import Region, demo
+from tests.demo.whole import Copied, served_copy
 from tests.doors.doors import imaging_outcome
 
 pytestmark = pytest.mark.slow
@@ -25,13 +24,12 @@ PERSONNUMMER, SAMORDNINGSNUMMER = "1.2.752.129.2.1.3.1", "1.2.752.129.2.1.3.3"
 
 
 @pytest.fixture(scope="module")
-def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Region, dict[str, str]]]:
-    folder = Path(tmp_path_factory.mktemp("region")) / "demo"
-    with demo(folder) as running:
-        yield running, json.loads((folder / "consumers.json").read_text(encoding="utf-8"))
+def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Copied, dict[str, str]]]:
+    with served_copy(tmp_path_factory) as running:
+        yield running, json.loads((running.folder / "consumers.json").read_text(encoding="utf-8"))
 
 
-def test_every_answer_about_the_demo_region_follows_the_form(region: tuple[Region, dict[str, str]]) -> None:
+def test_every_answer_about_the_demo_region_follows_the_form(region: tuple[Copied, dict[str, str]]) -> None:
     running, tokens = region
     form, counts = forms(), Counter[str]()
     session = requests.Session()
@@ -60,7 +58,7 @@ def test_every_answer_about_the_demo_region_follows_the_form(region: tuple[Regio
     assert all(counts[f"patientoversikt {kind}"] for kind in ("PREL", "DEF", "TILL"))
 
 
-def test_zeep_reads_the_storys_patient(region: tuple[Region, dict[str, str]]) -> None:
+def test_zeep_reads_the_storys_patient(region: tuple[Copied, dict[str, str]]) -> None:
     running, tokens = region
     session = requests.Session()
     session.trust_env = False

@@ -1,11 +1,14 @@
 """The doors of the matrix: each asks one question over its real protocol, about what is there or about its twin."""
 
-import http.client
 import re
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlencode
+
+import httptools
 
 from samsyn.cli.scratch import REGION_SYSTEM
 from samsyn.endpoints.contracts import names
@@ -354,43 +357,87 @@ DOORS: tuple[Door, ...] = (
 )
 
 
+class _Told:
+    """An answer as httptools reads it."""
+
+    def __init__(self, is_bodiless: bool) -> None:
+        self.headers: list[tuple[str, str]] = []
+        self.pieces: list[bytes] = []
+        self.is_whole = False
+        self._is_bodiless = is_bodiless
+        """An answer to HEAD tells a length and has no body."""
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+
+    def on_headers_complete(self) -> None:
+        self.is_whole = self._is_bodiless
+
+    def on_body(self, piece: bytes) -> None:
+        self.pieces.append(piece)
+
+    def on_message_complete(self) -> None:
+        self.is_whole = True
+
+
 class Web:
-    """Asks HTTP doors over one kept connection."""
+    """Asks HTTP doors over one kept connection. The matrix asks more than a hundred thousand questions: so bytes are
+    written, and the answers read by httptools."""
 
     def __init__(self, base: str) -> None:
         self._base = base
-        self._connection = http.client.HTTPConnection(base.removeprefix("http://"), timeout=30)
+        self._host = base.removeprefix("http://")
+        self._socket: socket.socket | None = None
 
     def ask(self, question: Question, asker: Asker) -> Answer:
-        headers = {"Accept": question.accept, **dict(question.headers)}
+        headers = {"Host": self._host, "Accept": question.accept, **dict(question.headers)}
         if asker.token:
             headers["Authorization"] = f"Bearer {asker.token}"
         if asker.cookie:
             headers["Cookie"] = f"samsyn-session={asker.cookie}"
         if question.destination:
             headers["Sec-Fetch-Dest"] = question.destination
-        body, method = None, question.method
+        body, method = b"", question.method
         if question.form is not None:
             method = "POST"
             body = urlencode({**question.form, "form_token": asker.form_token}).encode()
             headers |= {"Content-Type": "application/x-www-form-urlencoded", "Origin": self._base}
         if question.content:
             method, body = "POST", question.content
+        if method == "POST":
+            headers["Content-Length"] = str(len(body))
+        lines = [f"{method} {question.path} HTTP/1.1", *(f"{name}: {told}" for name, told in headers.items())]
+        request = "\r\n".join([*lines, "", ""]).encode("latin-1") + body
         try:
-            self._connection.request(method, question.path, body, headers)
-            answer = self._connection.getresponse()
-        except (http.client.RemoteDisconnected, ConnectionError):
+            return self._answered(request, method == "HEAD")
+        except ConnectionError:
             # The server ends what has been idle for some seconds; a second time it is a fault.
-            self._connection.close()
-            self._connection.request(method, question.path, body, headers)
-            answer = self._connection.getresponse()
-        told = tuple(
-            (name.lower(), value) for name, value in answer.getheaders() if name.lower() not in _UNSTEADY
-        )
-        return Answer(answer.status, told, answer.read())
+            self.close()
+            return self._answered(request, method == "HEAD")
+
+    def _answered(self, request: bytes, is_bodiless: bool) -> Answer:
+        if self._socket is None:
+            host, port = self._host.split(":")
+            self._socket = socket.create_connection((host, int(port)), 30)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.sendall(request)
+        told = _Told(is_bodiless)
+        parser = httptools.HttpResponseParser(told)
+        while not told.is_whole:
+            piece = self._socket.recv(1 << 18)
+            if not piece:
+                raise ConnectionResetError("the server ended the connection before its answer was whole")
+            parser.feed_data(piece)
+        if not parser.should_keep_alive():
+            self.close()
+        steady = tuple(each for each in told.headers if each[0] not in _UNSTEADY)
+        return Answer(parser.get_status_code(), steady, b"".join(told.pieces))
 
     def close(self) -> None:
-        self._connection.close()
+        """Ends the connection."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
 
 OpenPage = Callable[[Planted, bool], Asker]
@@ -423,6 +470,8 @@ def opened_by(instance: Instance, reader: Reader, persons: list[Planted]) -> Ite
 
 def observed(answer: Answer, absent: Answer, planted: Planted, asker: Asker) -> Seen:
     """How much the answer tells, beside what the twin's answer tells."""
+    if answer == absent:
+        return Seen.NOTHING
     mine = _plain(answer, planted, asker)
     if mine == _plain(absent, planted, asker):
         return Seen.NOTHING
@@ -464,24 +513,12 @@ def without_names(answer: Answer, planted: Planted, asker: Asker) -> bytes:
 def _plain(answer: Answer, planted: Planted, asker: Asker) -> tuple[int, str, bytes]:
     """The answer with the names that the question itself used, and random boundaries, taken out."""
 
+    names = _named(planted, asker.handles, answer.status in (200, 206))
+
     def bare(data: bytes) -> bytes:
         data = re.sub(rb"(logId>|\()[0-9a-f-]{36}", b"LOG", data)
-        for target, handle in ((planted.there, asker.handles[0]), (planted.twin, asker.handles[1])):
-            named = {
-                handle: "HANDLE",
-                mark_of(handle, target.reference) if handle else "": "MARK",
-                **dict.fromkeys(_fhir_ids(target), "RESOURCE"),
-                **dict.fromkeys(register_ids(planted.state, target), "REGISTER"),
-                target.fhir_id: "FHIR",
-                target.patient_id: "NUMBER",
-                f"KANIMG{target.token}" if answer.status not in (200, 206) else "": "TOKEN",
-                f"c{target.patient_key}-": "CONSENT",
-            }
-            if answer.status not in (200, 206):
-                named |= {target.study_uid: "STUDY", target.series_uid: "SERIES", target.sop_uid: "SOP"}
-            for name, placeholder in named.items():
-                if name:
-                    data = data.replace(name.encode(), placeholder.encode())
+        for name, placeholder in names:
+            data = data.replace(name, placeholder)
         data = re.sub(rb"ZQ\d{3}[MN]", b"OLD", data)
         data = re.sub(rb'"versionId":"[^"]*"', b"VERSION", data)  # follows from the numbers in the resource
         data = re.sub(rb"W/\\?\"[0-9a-f]+\\?\"", b"TAG", data)
@@ -490,3 +527,25 @@ def _plain(answer: Answer, planted: Planted, asker: Asker) -> tuple[int, str, by
 
     headers = repr([each for each in answer.headers if each[0] != "content-length"]).encode()
     return answer.status, bare(headers).decode("latin-1"), bare(answer.body)
+
+
+@lru_cache(maxsize=1_000)
+def _named(planted: Planted, handles: tuple[str, str], is_found: bool) -> tuple[tuple[bytes, bytes], ...]:
+    """What the question itself names, with what stands in its place, in the order of replacing. `is_found`: what was
+    asked for is told, and its UIDs and tokens count."""
+    found: list[tuple[bytes, bytes]] = []
+    for target, handle in ((planted.there, handles[0]), (planted.twin, handles[1])):
+        named = {
+            handle: "HANDLE",
+            mark_of(handle, target.reference) if handle else "": "MARK",
+            **dict.fromkeys(_fhir_ids(target), "RESOURCE"),
+            **dict.fromkeys(register_ids(planted.state, target), "REGISTER"),
+            target.fhir_id: "FHIR",
+            target.patient_id: "NUMBER",
+            "" if is_found else f"KANIMG{target.token}": "TOKEN",
+            f"c{target.patient_key}-": "CONSENT",
+        }
+        if not is_found:
+            named |= {target.study_uid: "STUDY", target.series_uid: "SERIES", target.sop_uid: "SOP"}
+        found += [(name.encode(), placeholder.encode()) for name, placeholder in named.items() if name]
+    return tuple(found)

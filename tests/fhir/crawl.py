@@ -1,14 +1,15 @@
 """Follows FHIR from its CapabilityStatement into every answer that a reader can get of one person, and has each
 resource judged by the foreign validator."""
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
+from http.client import HTTPConnection, RemoteDisconnected
 from typing import Any
 
 import httpx
+import orjson
 
-from tests.fhir.structure import complaints
+from tests.fhir.structure import complaints_of_all, entry_complaints, form_complaints, parts
 
 Resource = dict[str, Any]
 _WORDS = {"token": "x", "date": "2024-01-01", "string": "x"}
@@ -20,51 +21,88 @@ _PAGE = 3
 
 @dataclass
 class Judged:
-    """What was validated. The same content is looked at once, however often it came."""
+    """What is validated. The same content is looked at once, however often it came."""
 
     by_type: Counter[str] = field(default_factory=Counter)
-    wrong: list[str] = field(default_factory=list)
     answers: int = 0
-    _seen: set[str] = field(default_factory=set)
+    _seen: set[bytes] = field(default_factory=set)
+    _waiting: list[tuple[str, bytes]] = field(default_factory=list)
+    """Names and texts of what the foreign validator has not looked at yet."""
+    _wrong: list[str] = field(default_factory=list)
 
     def take(self, resource: Resource) -> Resource:
-        """Validates the resource and, in a bundle, each of its entries."""
+        """Keeps the resource and, of a bundle, each of its entries, to be validated."""
         self.answers += 1
-        inner = [entry["resource"] for entry in resource.get("entry", ()) if "resource" in entry]
-        for each in (resource, *inner):
-            text = json.dumps(each, sort_keys=True)
-            if text in self._seen:
-                continue
-            self._seen.add(text)
-            self.by_type[each["resourceType"]] += 1
-            # A bundle's entries are looked at by themselves.
-            found = complaints(each)
-            self.wrong += [f"{each['resourceType']}/{each.get('id', '')} {told}" for told in found]
+        self._take(resource)
         return resource
 
+    def _take(self, resource: Resource) -> None:
+        whole = orjson.dumps(resource, option=orjson.OPT_SORT_KEYS)
+        if whole in self._seen:
+            return
+        self._seen.add(whole)
+        self.by_type[resource["resourceType"]] += 1
+        name = f"{resource['resourceType']}/{resource.get('id', '')}"
+        own, *inner = parts(resource)
+        found = [*form_complaints(own), *entry_complaints(resource)]
+        self._wrong += [f"{name} {told}" for told in found]
+        self._waiting.append((name, whole if own is resource else orjson.dumps(own)))
+        for each in inner:
+            self._take(each)
+
+    def wrong(self) -> list[str]:
+        """Everything that is invalid, of whatever was taken until now."""
+        waiting, self._waiting = self._waiting, []
+        found = complaints_of_all([text for _, text in waiting])
+        for (name, _), told in zip(waiting, found, strict=True):
+            self._wrong += [f"{name} {each}" for each in told]
+        return self._wrong
+
     def figure(self) -> str:
-        """How many distinct resources there were, of which types, and how many of them are invalid."""
+        """How many distinct resources there were, of which types, and how many complaints about them."""
         told = ", ".join(f"{kind} {count}" for kind, count in sorted(self.by_type.items()))
         return (
             f"FHIR resources validated: {sum(self.by_type.values())} distinct in {self.answers} answers"
-            f" ({told}); invalid {len(self.wrong)}"
+            f" ({told}); invalid {len(self.wrong())}"
         )
 
 
 class Crawl:
-    """One reader's questions."""
+    """One reader's questions, on a kept connection with the cookies of his browser."""
 
     def __init__(self, http: httpx.Client, judged: Judged) -> None:
         self._http = http
         self._judged = judged
+        self._base = str(http.base_url)
+        self._kept = HTTPConnection(self._base.removeprefix("http://").rstrip("/"), timeout=60)
+        self._has_asked_at_large = False
+        """Whether what concerns no patient (organizations, endpoints) has been asked for."""
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._kept.close()
 
     def get(self, path: str, expected: int = 200, accept: str = "application/fhir+json") -> Resource:
-        """One validated answer; `path` is under /fhir or a whole address."""
-        place = path if path.startswith("http") else f"/fhir{path}"
-        answer = self._http.get(place, headers={"accept": accept})
-        assert answer.status_code == expected, (path, answer.status_code, answer.text[:400])
-        assert answer.headers["content-type"].startswith("application/fhir+json"), path
-        return self._judged.take(answer.json())
+        """One answer, to be validated; `path` is under /fhir or a whole address."""
+        place = path.removeprefix(self._base.rstrip("/")) if path.startswith("http") else f"/fhir{path}"
+        status, kind, body = self._ask(place, accept)
+        assert status == expected, (path, status, body[:400])
+        assert kind.startswith("application/fhir+json"), path
+        return self._judged.take(orjson.loads(body))
+
+    def _ask(self, place: str, accept: str) -> tuple[int, str, bytes]:
+        """Status, media type and body."""
+        cookies = "; ".join(f"{each.name}={each.value}" for each in self._http.cookies.jar)
+        headers = {"Accept": accept} | ({"Cookie": cookies} if cookies else {})
+        try:
+            self._kept.request("GET", place, headers=headers)
+            answer = self._kept.getresponse()
+        except (RemoteDisconnected, ConnectionError):
+            # The server ends what has been idle for some seconds; a second time it is a fault.
+            self._kept.close()
+            self._kept.request("GET", place, headers=headers)
+            answer = self._kept.getresponse()
+        return answer.status, answer.getheader("content-type", ""), answer.read()
 
     def pages(self, path: str) -> list[Resource]:
         """A search to its last page."""
@@ -89,12 +127,17 @@ class Crawl:
             codes = {each["code"] for each in kind.get("interaction", ())}
             if not {"read", "search-type"} <= codes or kind["type"] in FOR_SYSTEMS:
                 continue
-            self._kind(kind, handle)
+            names = {each["name"] for each in kind.get("searchParam", ())}
+            if "patient" in names:
+                self._kind(kind, f"patient={handle}")
+            elif kind["type"] == "Patient":
+                self._kind(kind, f"_id={handle}")
+            elif not self._has_asked_at_large:
+                self._kind(kind, "")
+        self._has_asked_at_large = True
 
-    def _kind(self, kind: Resource, handle: str) -> None:
+    def _kind(self, kind: Resource, whose: str) -> None:
         name = kind["type"]
-        names = {each["name"] for each in kind.get("searchParam", ())}
-        whose = f"patient={handle}" if "patient" in names else f"_id={handle}" if name == "Patient" else ""
         found = self.pages(f"/{name}?{whose}&_count={_PAGE}")
         for each in found:
             identity = f"/{name}/{each['id']}"

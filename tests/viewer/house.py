@@ -34,7 +34,7 @@ from samsyn.access.lift_requests import LiftRequests
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
 from samsyn.access.waiting import WaitingRooms
-from samsyn.clock import STOCKHOLM, SystemClock
+from samsyn.clock import STOCKHOLM
 from samsyn.dicom.part10 import split_part10
 from samsyn.endpoints.demo_idp.personas import PERSONAS
 from samsyn.endpoints.demo_idp.provider import DemoIdp
@@ -76,6 +76,7 @@ from samsyn_demo.people import BY_KEY as PEOPLE
 from samsyn_demo.region import BY_KEY as PROVIDERS
 from samsyn_demo.region import Ports, Provider, settings_toml
 from tests.indexes import make_store
+from tests.waiting import AdvancedClock
 
 STATIC = Path(__file__).parents[2] / "src" / "samsyn" / "static"
 ANCHOR = datetime.now(STOCKHOLM).date()
@@ -86,7 +87,7 @@ class House:
     """Rooms and doors on one free port of loopback."""
 
     def __init__(self, folder: Path, change: Callable[[Settings], Settings] = lambda told: told) -> None:
-        self.clock = SystemClock()
+        self.clock = AdvancedClock()
         self.socket = socket.socket()
         self.socket.bind(("127.0.0.1", 0))
         self.base = f"http://127.0.0.1:{self.socket.getsockname()[1]}"

@@ -1,6 +1,7 @@
 """An examination that is read while its pictures still arrive: every address goes on meaning the same picture."""
 
 import io
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -83,3 +84,31 @@ async def test_no_picture_takes_another_ones_place(house: House) -> None:
         assert [each["caption"]["series"] for each in opened] == ["Serie med 200", "Serie med 80"]
         assert [await seen(client, each["url"]) for each in opened[1]["frames"]] == [40, 80, 120]
         assert [await seen(client, each) for each in addresses] == [80, 120]
+
+
+async def test_an_open_page_says_that_something_has_come_or_changed(house: House) -> None:
+    await arrives(house, 2, 1, 80)
+    async with house.logged_in("radiologist") as client:
+        examination = await examination_of(client)
+        base = examination.partition("e/")[0]
+        told = list[str]()
+        for comes in (
+            lambda: arrives(house, 2, 2, 120),
+            lambda: arrives(house, 3, 1, 160),
+            lambda: Telling(house, ACCESSION, "DT lever", 2).version("C", 0.5, "Lungemboli."),
+            lambda: Telling(house, "LC10", "DT buk", 1).version("P", 1, "Inget akut."),
+        ):
+            opened = [await client.get(address) for address in (base, examination)]
+            marks = {re.search(r'data-state="([^"]+)"', page.text)[1] for page in opened}  # type: ignore[index]
+            assert marks == {await state(client, base)}, "nothing has come since"
+            told += marks
+            await comes()
+            assert await state(client, base) not in told
+        # Somebody else's is nothing of what this page shows.
+        before = await state(client, base)
+        await house.fill(["soderberg"])
+        assert await state(client, base) == before
+
+
+async def state(client: httpx.AsyncClient, base: str) -> str:
+    return str((await client.get(f"{base}pulse")).json()["state"])

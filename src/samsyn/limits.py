@@ -165,6 +165,8 @@ MAX_KEY_VALUES: Final = 10_000
 """Values of one key of a search: a list of UIDs of a large study fits, and the index takes that many at once."""
 MAX_KEY_PATTERNS: Final = 100
 """Values of a key with wild cards among them, and words of a fuzzy name: each costs a comparison for every row."""
+MAX_KEY_PERSONS: Final = 5_000
+"""Persons whose number matches a wild card: the index takes so many keys at once; more can not be meant."""
 MAX_KEY_CHARACTERS: Final = 1_024
 """A value with wild cards: the longest text that the index holds, with a card between its words."""
 MAX_FORM_BYTES: Final = 1 * MIB

@@ -289,13 +289,16 @@ def test_what_a_doctor_does_in_the_viewer(scratch: Running, journal: Journal, st
     )
     examination = re.search(r'href="(/p/[^"]+/e/[^"]+)"', browser.page)
     assert examination
+    shown: list[str] = []
     rows = journal.came(
         "opening an examination with images, report and referral",
         "OPEN_IMAGES", "OPEN_REPORT", "OPEN_REFERRAL",
-        act_by=lambda: browser.get(examination[1]),
+        act_by=lambda: shown.append(browser.get(examination[1]).text),
     )  # fmt: skip
     assert {(row["owner_provider"], row["allowed"]) for row in rows} == {(NORD, 1)}
-    journal.came("its pictures", act_by=lambda: browser.get(f"{examination[1]}/s/1"))
+    series = re.search(r'href="(/p/[^"]+/s/[0-9a-f]+)"', shown[0])
+    assert series
+    journal.came("its pictures", act_by=lambda: browser.get(series[1]))
     journal.came("log-out", "LOGOUT", act_by=lambda: browser.post("/logout"))
 
 

@@ -1,4 +1,5 @@
-"""Open pages close within five seconds when a consent, a lift or a session ends, or a block comes."""
+"""Open pages close within five seconds when a consent, a lift or a session ends, or a block comes, and say when
+something else has come."""
 
 import time
 from collections.abc import AsyncIterator
@@ -8,9 +9,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from samsyn import limits
 from samsyn.model.registers import BlockKind
 from tests.browser.browsing import Watched, a_browser, a_window
 from tests.viewer.house import House, a_served_house
+from tests.viewer.life_cycle import Telling
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -107,3 +110,26 @@ async def test_a_broken_connection_covers_the_page_until_it_is_back(house: House
         await seen.page.context.set_offline(False)
         await seen.until("!document.querySelector('main.covered')")
         assert await seen.page.is_visible(".report")
+
+
+async def test_a_page_that_a_new_answer_has_made_old_says_so_until_it_is_loaded_again(house: House) -> None:
+    telling = Telling(house, "LC11", "DT lever", 1)
+    await telling.version("P", 2, "Inget akut.")
+    async with a_browser(house.base) as seen:
+        page = seen.page
+        await seen.log_in("Ingrid Sandelin", "Röntgen Nordsjukhuset")
+        await seen.open_patient("191212121212")
+        await page.click("a.title:has-text('DT lever')")
+        await page.wait_for_selector(".report:has-text('Inget akut.')")
+        await asyncio.sleep(2.5 * limits.PULSE_S)
+        assert await page.locator("[data-note='news']:visible").count() == 0
+        began = time.monotonic()
+        await telling.version("F", 1, "Lungemboli i höger underlob.")
+        await page.wait_for_selector("[data-note='news']:visible", timeout=10_000)
+        assert time.monotonic() - began < 5.0
+        await seen.check("something has come")
+        await seen.picture("open-page-news.png")
+        await page.click("[data-note='news'] a")
+        await page.wait_for_selector(".report:has-text('Lungemboli')")
+        await asyncio.sleep(2.5 * limits.PULSE_S)
+        assert await page.locator("[data-note='news']:visible").count() == 0

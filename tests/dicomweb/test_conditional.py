@@ -238,6 +238,8 @@ async def test_native_objects_are_written_in_the_syntax_that_is_asked_for(house:
         ('multipart/related;type="application/dicom";q=0, */*;q=0.1', 406),
         (f"application/dicom;transfer-syntax={EXPLICIT};q=0, application/dicom", 200),
         (f'multipart/related;type="application/dicom";transfer-syntax={EXPLICIT}, */*;q=0', 200),
+        ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", 200),
+        ("*;q=0", 406),
         ("application/dicom;q=2", 400),
         ("application/dicom;q=x", 400),
         ("application/dicom;q=nan", 400),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
+from samsyn import limits
 from samsyn.model.attributes import Attributes
 from samsyn.search.keys import KEYS, is_returned
 from samsyn.search.query import Level
@@ -118,6 +119,8 @@ WILD_CARD = [
     ({"StudyDescription": "DT_hj*"}, ""),  # _ stands for itself
     ({"PatientID": "LOKAL*"}, "34"),
     ({"PatientID": "LOKAL?"}, "34"),
+    ({"PatientID": "LOKAL8\\19900101-2385"}, "24"),
+    ({"PatientID": "LOKAL7\\1990*"}, "23"),
     ({"ModalitiesInStudy": "?T"}, "134"),
     ({"AccessionNumber": "A-1\\a*"}, "13"),
 ]
@@ -130,6 +133,7 @@ UNIVERSAL = [
     ({"AccessionNumber": "*\\"}, "1234"),
     ({"PatientName": "^\\^"}, "1234"),
     ({"StudyDate": ""}, "1234"),
+    ({"StudyDate": "*", "ModalitiesInStudy": "CT"}, "14"),
 ]
 UID_LIST = [
     ({"StudyInstanceUID": "2.25.1\\2.25.4"}, "14"),
@@ -212,6 +216,7 @@ NEGOTIATED: list[tuple[tuple[int, ...], dict[str, str], str]] = [
     ((0, 0, 0, 1), {"StudyDate": "20240301"}, "1"),
     ((1, 0, 0, 0, 0, 1), {"AccessionNumber": '""'}, "4"),
     ((1, 0, 0, 0, 0, 1), {"StudyDate": '""'}, "4"),
+    ((1, 0, 0, 0, 0, 1), {"StudyDate": '""', "ModalitiesInStudy": "CT"}, "4"),
     ((1, 0, 0, 0, 0, 1), {"PatientName": '""'}, ""),
     ((1, 0, 0, 0, 0, 1), {"ModalitiesInStudy": '""'}, ""),
     ((1, 0, 0, 0, 0, 0), {"AccessionNumber": '""'}, ""),
@@ -223,6 +228,33 @@ async def test_what_is_negotiated_changes_the_matching(stage: Stage) -> None:
     for options, keys, expected in NEGOTIATED:
         question = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="", **keys)
         assert await found_by(stage, question, **extended(*options)) == expected, (options, keys)
+
+
+async def test_a_date_without_time_is_of_its_day_in_every_time_zone(stage: Stage) -> None:
+    """Its answer tells that day too."""
+    odd = image(
+        SOPInstanceUID="2.25.5.3", StudyInstanceUID="2.25.5", SeriesInstanceUID="2.25.5.2", AccessionNumber="A-5",
+        StudyDate="20240310", StudyTime="",
+    )  # fmt: skip
+    async with await stage.connect() as sender:
+        assert (await store(sender, odd)).status == 0
+    for offset in ("-0500", "+0000", "+0100", "+1100"):
+        for day, expected in (("20240309", ""), ("20240310", "5"), ("20240311", ""), ("20240310-", "5")):
+            keys = identifier(
+                QueryRetrieveLevel="STUDY", StudyInstanceUID="", StudyDate=day, TimezoneOffsetFromUTC=offset
+            )
+            assert await found_by(stage, keys, **extended(0, 0, 0, 1)) == expected, (offset, day)
+
+
+async def test_a_wild_card_that_means_too_many_persons_leaves_none_out_unsaid(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MAX_KEY_PERSONS", 1)
+    async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
+        keys = identifier(QueryRetrieveLevel="STUDY", PatientID="LOKAL*")
+        found, final = await ask(requestor, FindRequest, STUDY_FIND, keys)
+        assert (found, final.command.status) == ([], 0xA700)
+        assert final.command.error_comment == "MAX_KEY_PERSONS"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
 
 from samsyn import limits
 from samsyn.endpoints.dimse.progress import Progress
@@ -291,6 +293,25 @@ async def test_move_tells_what_the_destination_refused(stage: Stage, sink: Desti
     assert final.command.failed == COUNT
     assert final.data is not None
     assert final.data.count(b"2.25.100") == COUNT
+
+
+async def test_a_thousand_objects_are_named_by_who_asks_and_by_the_answer(
+    stage: Stage, sink: Destination
+) -> None:
+    uids = [f"2.25.{10**58 + number}" for number in range(1_050)]
+    async with await stage.connect() as sender:
+        for uid in uids:
+            assert (await store(sender, image(SOPInstanceUID=uid))).status == 0
+    sink.status = 0xA700
+    keys = identifier(QueryRetrieveLevel="IMAGE", SOPInstanceUID=uids)
+    assert len(keys) > 0xFFFF, "more than the value of a UI can hold"
+    async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
+        _, final = await ask(requestor, MoveRequest, STUDY_MOVE, keys, destination="SINK")
+    assert (final.command.status, final.command.failed) == (0xA702, len(uids))
+    assert final.data is not None
+    told = dcmread(DicomBytesIO(bytes(final.data)), force=True)[0x00080058]
+    assert told.VR == "UN"
+    assert set(told.value.rstrip(b"\0").decode().split("\\")) == set(uids)
 
 
 async def test_move_to_a_destination_that_does_not_listen_is_told(stage: Stage, sink: Destination) -> None:

@@ -96,8 +96,10 @@ def _wado(
 
 def _page(rest: str, destination: str = "") -> Callable[[Target, str], Question]:
     def ask(target: Target, handle: str) -> Question:
-        mark = mark_of(handle, target.reference)
-        return Question(f"/p/{handle}/" + rest.format(mark=mark), destination=destination)
+        mark, series = mark_of(handle, target.reference), mark_of(handle, target.series_uid)
+        picture = f"{mark_of(handle, target.sop_uid)}-1"
+        path = rest.format(mark=mark, series=series, picture=picture)
+        return Question(f"/p/{handle}/{path}", destination=destination)
 
     return ask
 
@@ -343,12 +345,12 @@ DOORS: tuple[Door, ...] = (
         "report",
         is_sparing=True,
     ),
-    Door("page: quick viewer", "cookie", _page("e/{mark}/s/1")),
+    Door("page: quick viewer", "cookie", _page("e/{mark}/s/{series}")),
     Door("page: diagnostic viewer", "cookie", _page("e/{mark}/diagnostic"), is_sparing=True),
-    Door("quick viewer: stack", "cookie", _page("e/{mark}/s/1/stack")),
-    Door("quick viewer: picture", "cookie", _page("e/{mark}/s/1/0", "image")),
-    Door("quick viewer: thumbnail", "cookie", _page("e/{mark}/s/1/thumbnail", "image")),
-    Door("quick viewer: document", "cookie", _page("e/{mark}/s/1/document"), is_sparing=True),
+    Door("quick viewer: stack", "cookie", _page("e/{mark}/s/{series}/stack")),
+    Door("quick viewer: picture", "cookie", _page("e/{mark}/s/{series}/{picture}", "image")),
+    Door("quick viewer: thumbnail", "cookie", _page("e/{mark}/s/{series}/thumbnail", "image")),
+    Door("quick viewer: document", "cookie", _page("e/{mark}/s/{series}/document"), is_sparing=True),
     Door("OHIF: studies", "cookie", _wado("studies")),
     Door("OHIF: series", "cookie", _wado("studies/{t.study_uid}/series")),
     Door("OHIF: metadata", "cookie", _wado(_SERIES + "/metadata")),

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -318,6 +318,28 @@ async def test_it_speaks_english_and_has_names_for_everything_that_can_be_used()
             "!node.ariaLabel && !node.textContent && !node.labels?.length).length"
         )
         assert nameless == 0
+
+
+@pytest.mark.parametrize("width", [320, 390, 1000])
+async def test_no_line_about_the_picture_covers_another(width: int) -> None:
+    window = {"center": -600, "width": 1500}
+    frames = [{"url": f"/picture/{number % 40}"} for number in range(2_000)]
+    region = Region(
+        series={"modality": "CT", "window": window, "sides": ["R", "L", "A", "P"], "frames": frames}
+    )
+    async with opened(region, width=width, height=700) as page:
+        await shown(page, 1)
+        await page.evaluate("document.querySelector('.quickviewer-stage').focus()")
+        await page.keyboard.press("End")
+        assert (await shown(page, 2_000))["where"] == "Bild 2000 av 2000"
+        boxes = await page.evaluate(
+            "() => ['where', 'seen', 'lower', 'left', 'right'].map((name) => {"
+            " const box = document.querySelector(`.quickviewer-${name}`).getBoundingClientRect();"
+            " return [name, box.left, box.top, box.right, box.bottom]; })"
+        )
+        for (one, *a), (other, *b) in combinations(boxes, 2):
+            is_apart = a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+            assert is_apart, (one, other)
 
 
 async def test_a_viewer_that_leaves_the_page_stops_asking() -> None:

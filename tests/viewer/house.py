@@ -5,6 +5,7 @@ show has gone the whole way.
 """
 
 import asyncio
+import re
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -315,6 +316,11 @@ async def read_document(house: House, uid: str) -> None:
         transaction.delete("job", kind=REPORT_DOCUMENT, name=uid)
 
     await house.store.commit(done)
+
+
+def series_of(page: httpx.Response) -> list[str]:
+    """The addresses of an examination's series, as its page lists those that have pictures or are documents."""
+    return re.findall(r'<img src="([^"]+/s/[0-9a-f]+)/thumbnail"', page.text)
 
 
 async def stay_inside(house: House) -> None:

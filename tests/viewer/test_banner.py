@@ -12,7 +12,7 @@ import pytest_asyncio
 from samsyn_demo.people import BY_KEY as PEOPLE
 from samsyn_demo.people import PERSONNUMMER, Person
 from samsyn_demo.region import BY_KEY as PROVIDERS
-from tests.viewer.house import House, a_house, sender_of
+from tests.viewer.house import House, a_house, sender_of, series_of
 from tests.viewer.test_pages import find, related, visible
 
 
@@ -55,7 +55,7 @@ async def test_every_page_of_a_patient_tells_age_sex_and_kind_of_number(house: H
         told = f"Tolvan Tolvansson 19121212-1212 Personnummer Man, {years} år"
         entries = re.findall(r'href="(/p/[^"]+/e/[^"]+)"', page.text)
         opened = [await client.get(each) for each in entries]
-        pictures = next(each.url.path + "/s/1" for each in opened if "/s/1/thumbnail" in each.text)
+        pictures = next(series for each in opened for series in series_of(each))
         for address in (base, entries[0], pictures, f"{base}ground/consent", f"{base}ground/emergency"):
             page = await client.get(address)
             assert page.status_code == 200, address

@@ -8,8 +8,11 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from samsyn.endpoints.viewer.history import mark_of
+from samsyn_demo.history import history
+from samsyn_demo.instances.objects import Series
 from samsyn_demo.people import BY_KEY as PEOPLE
-from tests.viewer.house import House, a_house
+from tests.viewer.house import ANCHOR, House, a_house
 from tests.viewer.test_pages import post, related, visible
 
 
@@ -138,7 +141,14 @@ async def test_what_has_no_picture_is_named_and_opened_by_no_viewer(house: House
         pictures = re.findall(r'href="([^"]+)"[^>]*data-pictures', page.text)
         assert len(pictures) == 1
         assert "Hör till bilderna, utan egen bild: Dosrapport" in visible(page)
-        beside = await client.get(re.sub(r"/s/1$", "/s/2", pictures[0]))
+        start, handle = pictures[0].rpartition("/")[0], pictures[0].split("/")[2]
+        reports = [
+            Series(each, 99, "SR", "Dosrapport", device="CT").series_uid
+            for each in history(ANCHOR)
+            if each.person.key == "tolvan" and each.kind.key == "ct-chest"
+        ]
+        answers = [await client.get(f"{start}/{mark_of(handle, uid)}") for uid in reports]
+        [beside] = [answer for answer in answers if answer.status_code == 200]
         assert "Dosrapport har ingen bild att visa" in visible(beside)
         assert "data-series-url" not in beside.text
 

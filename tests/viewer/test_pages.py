@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from samsyn.model.registers import BlockKind
 from samsyn_demo.people import BY_KEY as PEOPLE
-from tests.viewer.house import House, a_house
+from tests.viewer.house import House, a_house, series_of
 
 STORY = "191212121212"
 
@@ -419,15 +419,16 @@ async def test_the_stack_names_the_patient_and_every_picture_can_be_had_until_th
         chosen = re.findall(r'name="chosen" value="([^"]+)"', page.text)
         await post(client, page, f"{base}reveal/choose-units", chosen=chosen)
         mark = _mark(await client.get(base), "Vilo-EKG")
-        told = (await client.get(f"{base}e/{mark}/s/1/stack")).json()
+        [series] = series_of(await client.get(f"{base}e/{mark}"))
+        told = (await client.get(f"{series}/stack")).json()
         assert told["caption"]["patient"] == "Tolvan Tolvansson"
         assert told["caption"]["number"] == "19121212-1212"
         picture = await client.get(told["frames"][0]["url"])
         assert picture.headers["content-type"] == "image/png"
         assert picture.headers["cache-control"] == "no-store"
-        assert (await client.get(f"{base}e/{mark}/s/1/thumbnail")).status_code == 200
-        assert (await client.get(f"{base}e/{mark}/s/1/999")).status_code == 404
-        assert (await client.get(f"{base}e/{mark}/s/9")).status_code == 404
+        assert (await client.get(f"{series}/thumbnail")).status_code == 200
+        assert (await client.get(f"{told['frames'][0]['url']}9")).status_code == 404
+        assert (await client.get(f"{base}e/{mark}/s/{'9' * 24}")).status_code == 404
         bad = await client.get(told["frames"][0]["url"] + "?window=nan,1,linear")
         assert bad.status_code == 400
         await house.block("tolvan", BlockKind.INNER, "nord", "fysiologi")
@@ -446,8 +447,7 @@ async def test_a_scanned_document_is_served_as_pdf_under_a_policy_of_its_own(hou
         await post(client, page, f"{base}reveal/choose-providers", chosen=chosen)
         mark = _mark(await client.get(base), "Ultraljud bukaorta")
         exam = await client.get(f"{base}e/{mark}")
-        places = re.findall(r"/s/(\d+)/thumbnail", exam.text)
-        answers = [await client.get(f"{base}e/{mark}/s/{place}/document") for place in places]
+        answers = [await client.get(f"{series}/document") for series in series_of(exam)]
         documents = [answer for answer in answers if answer.status_code == 200]
         assert len(documents) == 1
         assert documents[0].content.startswith(b"%PDF-")

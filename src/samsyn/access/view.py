@@ -92,7 +92,7 @@ class View:
     """A patient's: UIDs of the only studies of which documents (SR, PDF, CDA) are shown; None = of all."""
     opened: datetime
     told: frozenset[Told]
-    """What a page about the one person may tell as long as this View is true; see Gatekeeper.still_told."""
+    """What a page about the one person may tell as long as this View is true; see Gatekeeper.watching."""
     standings: tuple[Standing, ...] = field(repr=False)
     shows_something: bool
     """Whether anything of the one person is shown; not asked for patients themselves."""
@@ -225,22 +225,21 @@ class Gatekeeper:
         kept = self._kept.get((subject, subject.usual_purpose, patient_keys))
         return kept.view if kept is not None and self._still_true(kept) else None
 
-    async def still_told(
-        self, subject: Subject, patient_keys: frozenset[int], purpose: Purpose
-    ) -> frozenset[Told]:
-        """What an open page about the person may go on telling now.
+    async def watching(self, subject: Subject, patient_keys: frozenset[int], purpose: Purpose) -> View:
+        """The View by which an open page about the person is told what it may go on telling, and whether what it
+        shows is still all. Nothing else may leave by it.
 
-        Pages that are open ask this every other second, so it gives no View, opens nothing and is not written
-        down. A change of the registers or choices in this process shows at the next asking.
+        Pages that are open ask this every other second, so it opens nothing and is not written down. A change of
+        the registers or choices in this process shows at the next asking.
         """
         key = (subject, purpose, patient_keys)
         for kept in (self._kept.get(key), self._watched.get(key)):
             if kept is not None and self._still_true(kept):
-                return kept.view.told
+                return kept.view
         version = self._version
         view = await self._make(subject, purpose, patient_keys, False)
         self._keep(self._watched, key, view, version, limits.VIEW_SECONDS / 2)
-        return view.told
+        return view
 
     def _keep(
         self,

@@ -1,11 +1,10 @@
 """Attributes to data sets and back: the small identifiers of queries and answers, not stored objects."""
 
-import struct
-
 from samsyn.dicom.charsets import read_charsets
 from samsyn.dicom.dictionary import vr_of
 from samsyn.dicom.structure import (
     ITEM_DELIMITER,
+    MAX_SHORT_LENGTH,
     UNDEFINED,
     Encoding,
     encoding_of,
@@ -15,7 +14,7 @@ from samsyn.dicom.structure import (
     read_header,
     skip_sequence,
 )
-from samsyn.dicom.values import CHARSET_VRS, read_values, write_values
+from samsyn.dicom.values import CHARSET_VRS, TEXT_VRS, read_values, write_values
 from samsyn.errors import BadInput, LimitExceeded
 from samsyn.limits import MAX_ELEMENTS, MAX_IDENTIFIER_BYTES, MAX_SEQUENCE_DEPTH
 from samsyn.model.attributes import Attributes
@@ -28,7 +27,8 @@ def encode(attributes: Attributes, transfer_syntax_uid: str) -> bytes:
     """The data set, tags ascending, sequences and items with defined length.
 
     Text that is not ASCII makes Specific Character Set ISO_IR 192, whatever the attributes say; else a stated
-    one stays. BadInput for values that do not fit their VR or are too long for it.
+    one stays. A list of UIDs that is too long for UI is written as UN. BadInput for values that do not fit their VR
+    or are too long for it.
     """
     _, encoding = encoding_of(transfer_syntax_uid)
     if not _is_ascii(attributes):
@@ -71,12 +71,15 @@ def _header(tag: int, vr: str, length: int, encoding: Encoding) -> bytes:
     if not encoding.explicit:
         return encoding.item.pack(group, element, length)
     name = vr.encode("ascii")
-    if is_long(name):
-        return encoding.element.pack(group, element, name, 0) + encoding.u32.pack(length)
-    try:
+    if not is_long(name) and length <= MAX_SHORT_LENGTH:
         return encoding.element.pack(group, element, name, length)
-    except struct.error as error:
-        raise BadInput(f"a value is too long for its representation {vr}") from error
+    if not is_long(name):
+        if vr != "UI":
+            raise BadInput(f"a value is too long for its representation {vr}")
+        name = (
+            b"UN"  # A thousand UIDs are sound all the same, and this is the way to write them (PS3.5 6.2.2).
+        )
+    return encoding.element.pack(group, element, name, 0) + encoding.u32.pack(length)
 
 
 def decode(data: bytes | memoryview, transfer_syntax_uid: str) -> Attributes:
@@ -110,6 +113,8 @@ def _decode(
                 return attributes, position
             raise BadInput("an item or delimiter stands outside a sequence")
         vr = vr_bytes.decode("ascii") or vr_of(tag)
+        if vr == "UN" and vr_of(tag) in TEXT_VRS and length != UNDEFINED:
+            vr = vr_of(tag)  # It was too long for it.
         if tag in attributes:
             raise BadInput(f"element {tag:08X} stands twice")
         if vr == "SQ" or length == UNDEFINED:

@@ -11,6 +11,7 @@ from typing import Final
 from samsyn.dicom.dictionary import dictionary_vr
 from samsyn.dicom.structure import (
     ITEM_DELIMITER,
+    MAX_SHORT_LENGTH,
     PIXEL_DATA,
     UNDEFINED,
     Encoding,
@@ -36,7 +37,6 @@ RECODED: Final = (EXPLICIT_LITTLE, IMPLICIT_LITTLE)
 """What `recode` writes, the one that loses no value representation first."""
 
 _PIXEL_REPRESENTATION: Final = 0x00280103
-_MAX_SHORT: Final = 0xFFFF
 _WORDS: Final = MappingProxyType(
     dict.fromkeys((b"US", b"SS", b"OW", b"AT"), "H")
     | dict.fromkeys((b"UL", b"SL", b"FL", b"OL", b"OF"), "I")
@@ -134,7 +134,7 @@ class _Recoder:
         if not target.explicit:
             return target.item.pack(group, element, length)
         if not is_long(vr):
-            if length <= _MAX_SHORT:
+            if length <= MAX_SHORT_LENGTH:
                 return target.element.pack(group, element, vr, length)
             vr = b"UN"  # The one way to write a value that is too long for its representation (PS3.5 6.2.2).
         return target.element.pack(group, element, vr, 0) + target.u32.pack(length)

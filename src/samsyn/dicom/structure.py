@@ -21,6 +21,8 @@ from samsyn.limits import (
 
 UNDEFINED = 0xFFFFFFFF
 """Length of a value that ends with a delimiter (PS3.5 7.1.1)."""
+MAX_SHORT_LENGTH = 0xFFFF
+"""Largest value, in bytes, of a VR whose length is told in 16 bits; a longer one is written as UN (PS3.5 6.2.2)."""
 PIXEL_DATA = 0x7FE00010
 ITEM = 0xFFFEE000
 ITEM_DELIMITER = 0xFFFEE00D

@@ -5,6 +5,7 @@ names one; whatever has arrived so far makes an examination, whichever half came
 images without text are normal.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -87,6 +88,15 @@ class History:
         uids = [study.study_uid for each in found for study in each.studies]
         flags = await self._store.read(lambda connection: examination_rows.differing(connection, uids))
         return [_flagged(each, flags) for each in found] if flags else found
+
+    async def state(self, view: View) -> str:
+        """A text that is another one as soon as anything that the View shows of its patient has come, was corrected or
+        went; it tells nothing else."""
+        keys = view.patient_keys
+        if not keys:
+            return ""
+        rows = await self._store.read(lambda one: examination_rows.state(one, view.predicate, keys))
+        return hashlib.blake2b(repr(rows).encode(), digest_size=16).hexdigest()
 
     async def vidimera(self, view: View, reference: str, mark: str) -> None:
         """The referrer's word that the report named by `mark` is read and taken care of, as `vidimering.vidimera`.

@@ -5,9 +5,11 @@ from dataclasses import replace
 from datetime import date
 from functools import partial
 
+from samsyn import limits
 from samsyn.access.duties import sees_protected
 from samsyn.access.view import View
 from samsyn.clock import Clock
+from samsyn.errors import LimitExceeded
 from samsyn.model.attributes import Attributes
 from samsyn.patients.identifiers import recognise
 from samsyn.search import answers, matching
@@ -21,7 +23,6 @@ from samsyn.store.index.find_rows import Condition, Place
 from samsyn.store.index.port import IndexConnection, Row
 from samsyn.store.store import Store
 
-_MAX_PATIENTS = 5_000
 _TELLING = (0x00100010, 0x00100030)
 """Patient's Name and Birth Date: what is withheld of a protected identity."""
 _SHOWN_AS = "COALESCE(patient.merged_into, patient.patient_key)"
@@ -84,7 +85,9 @@ def _answer(
     patient_id = query.keys.get(PATIENT_ID, "").strip(" \0")
     issuer = matching.issuer_of(query)
     if matching.asks(patient_id) and patient_id != '""':
-        keys = _patient_keys(connection, view, patient_id, issuer, today)
+        keys: set[int] = set()
+        for text in {patient_id, *matching.values_of(patient_id)}:
+            keys |= _patient_keys(connection, view, text, issuer, today)
         conditions = [*conditions, Condition("study.patient_key", "one-of", tuple(sorted(keys)))]
     elif issuer in view.untold_issuers:
         return Page([], query.level, [], query.limit)  # who has a number there is not told by a search either
@@ -113,12 +116,16 @@ def _answer(
 
 def _patient_keys(connection: IndexConnection, view: View, text: str, issuer: str, today: date) -> set[int]:
     """Everybody whom the text may mean: the number in any written form, or literally, of this issuer ("" = of
-    any); with everybody who is linked to them by merges. A wild card finds no number that may not be told."""
+    any); with everybody who is linked to them by merges. A wild card finds no number that may not be told.
+    LimitExceeded: it finds more than MAX_KEY_PERSONS, of whom none may be left out unsaid."""
     if matching.has_wild_card(text):
         untold = view.untold_issuers
         if issuer in untold:
             return set()
-        found = find_rows.keys_like(connection, matching.like_pattern(text), issuer, untold, _MAX_PATIENTS)
+        pattern, most = matching.like_pattern(text), limits.MAX_KEY_PERSONS
+        found = find_rows.keys_like(connection, pattern, issuer, untold, most + 1)
+        if len(found) > most:
+            raise LimitExceeded("MAX_KEY_PERSONS")
     else:
         recognised = recognise(text, today)
         values = {text, recognised.identifier.value} if recognised else {text}

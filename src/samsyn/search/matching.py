@@ -88,7 +88,10 @@ def _conditions(key: Key, value: str, query: Query) -> list[Condition]:
         case Kind.NAME:
             return _name(column, value, query.fuzzy)
         case Kind.MODALITIES:
-            first, last = date_range(query.keys.get(STUDY_DATE, "")) if _is_plain_date(query) else ("", "")
+            # The same days once more, where the index has modality and date together.
+            dates = query.keys.get(STUDY_DATE, "").strip(" \0")
+            is_range = query.matching.offset_minutes is None and asks(dates) and dates != _EMPTY
+            first, last = date_range(dates) if is_range else ("", "")
             return [Condition("", "modality", (_patterns(_values(value)), first, last))]
         case Kind.UID:
             return [Condition(column, "one-of", tuple(_values(value, r"[\\,]")))]
@@ -100,6 +103,13 @@ def _conditions(key: Key, value: str, query: Query) -> list[Condition]:
             return [Condition(column, "one-of", tuple(_number(part) for part in _values(value)))]
         case _:
             return [_text(column, value)]
+
+
+def values_of(value: str) -> list[str]:
+    """The values of a list (C.2.2.2.8), as they were told. LimitExceeded: MAX_KEY_VALUES, MAX_KEY_PATTERNS."""
+    parts = [part for part in _values(value) if part]
+    _patterns(parts)
+    return parts
 
 
 def _values(value: str, separator: str = r"\\") -> list[str]:
@@ -180,10 +190,6 @@ def _wants_moments(query: Query) -> bool:
     return query.matching.combined or query.matching.offset_minutes is not None
 
 
-def _is_plain_date(query: Query) -> bool:
-    return query.matching.offset_minutes is None
-
-
 def _combined(keys: dict[int, str], query: Query) -> dict[int, list[Condition]]:
     """Conditions of dates with their times as one moment; the time is asked for within its date's condition."""
     found: dict[int, list[Condition]] = {}
@@ -196,9 +202,12 @@ def _combined(keys: dict[int, str], query: Query) -> dict[int, list[Condition]]:
         if not is_matched(date_key, query.level):
             continue
         first, last = moment_range(dates, times if asks(times) else "", offset)
+        # A date without time is of that day wherever it is told, since nothing can be moved.
+        days = None if asks(times) else date_range(dates)
+        earliest, latest = days or (first, last)
         found[date_tag] = [
-            Condition(date_key.column, "range", (first[:8], last[:8])),
-            Condition(date_key.column, "moment", (time_key.column, first, last)),
+            Condition(date_key.column, "range", (min(first[:8], earliest[:8]), max(last[:8], latest[:8]))),
+            Condition(date_key.column, "moment", (time_key.column, first, last, days)),
         ]
         found[time_tag] = []
     return found

@@ -39,11 +39,14 @@ async function ask() {
   if (answer.status === 403 || answer.status === 404) return close("gone");
   if (!answer.ok) throw new Error(answer.statusText);
   if (answer.status === 200) {
-    const shown = new Set((await answer.json()).shown);
+    const now = await answer.json();
+    const shown = new Set(now.shown);
     if ([...told].some((mark) => !shown.has(mark))) return close("changed");
     const isMore = [...shown].some((mark) => !told.has(mark));
+    const isNews = Boolean(page.dataset.state) && now.state !== page.dataset.state;
     note("more", isMore);
-    document.title = (isMore ? "● " : "") + title;
+    note("news", isNews && !isMore);
+    document.title = (isMore || isNews ? "● " : "") + title;
   }
   failures = 0;
   cover(false);

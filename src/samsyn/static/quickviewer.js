@@ -72,10 +72,13 @@ const DEFAULT_FRAME_MS = 100;
 const MAX_ZOOM = 16;
 const CAPTION_TOP = 62; // CSS pixels that a fitted picture leaves to the captions, so that they hide nothing of it
 const CAPTION_BOTTOM = 38;
+const CAPTION_BOTTOM_NARROW = 64; // of two lines
+const NARROW = window.matchMedia("(width <= 40rem)");
 const SVG = "http://www.w3.org/2000/svg";
 
 let made = 0;
 
+const captionBottom = () => (NARROW.matches ? CAPTION_BOTTOM_NARROW : CAPTION_BOTTOM);
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 function element(name, properties = {}, ...children) {
@@ -611,10 +614,11 @@ class Quickviewer {
     context.clearRect(0, 0, width, height);
     if (!this.shown) return;
     const { bitmap } = this.shown;
-    const room = Math.max(1, height - (CAPTION_TOP + CAPTION_BOTTOM) * ratio);
+    const below = captionBottom();
+    const room = Math.max(1, height - (CAPTION_TOP + below) * ratio);
     const scale = Math.min(width / bitmap.width, room / bitmap.height) * this.zoom;
     const left = (width - bitmap.width * scale) / 2 + this.panX * ratio;
-    const top = (height - bitmap.height * scale) / 2 + (this.panY + (CAPTION_TOP - CAPTION_BOTTOM) / 2) * ratio;
+    const top = (height - bitmap.height * scale) / 2 + (this.panY + (CAPTION_TOP - below) / 2) * ratio;
     context.imageSmoothingQuality = "high";
     context.drawImage(bitmap, left, top, bitmap.width * scale, bitmap.height * scale);
     this.preview();
@@ -689,7 +693,7 @@ class Quickviewer {
   zoomBy(factor, atX = null, atY = null) {
     const box = this.stage.getBoundingClientRect();
     const x = atX === null ? 0 : atX - box.left - box.width / 2;
-    const middle = box.top + (box.height + CAPTION_TOP - CAPTION_BOTTOM) / 2;
+    const middle = box.top + (box.height + CAPTION_TOP - captionBottom()) / 2;
     const y = atY === null ? 0 : atY - middle;
     const zoom = clamp(this.zoom * factor, 0.25, MAX_ZOOM);
     const real = zoom / this.zoom;

@@ -65,6 +65,10 @@ def _split(accept: str) -> list[str]:
 
 
 def _range(text: str) -> Acceptable:
+    kind, semicolon, rest = text.partition(";")
+    if kind.strip() == "*":
+        # No media range, but what every program sends that asks through Java's own client: "*; q=.2, */*; q=.2".
+        text = ANY + semicolon + rest
     parsed = parse_media_type(text)
     multipart = parsed.kind == MULTIPART
     kind = (parsed.get("type") or ANY).lower() if multipart else parsed.kind

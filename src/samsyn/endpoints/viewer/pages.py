@@ -79,6 +79,7 @@ class Pages:
             "base": "",
             "close_address": "",
             "pulse": "",
+            "state": "",
             "shown": [],
             "more_note": "",
             "here": request.url.path,

@@ -1,13 +1,14 @@
 """Pictures in the pages: thumbnails, the quick viewer with its stack, ECG and documents, and the page around OHIF.
 
-An address names a picture by the patient's handle, the examination's mark and places in it, so nothing about the
-patient stands in it. Everything is read through the View of the moment; an opening is written before a byte leaves.
+An address names a picture by the patient's handle and by marks of the examination, the series and the object, so
+nothing about the patient stands in it, and what comes or goes while a page is open makes no address mean another
+picture. Everything is read through the View of the moment; an opening is written before a byte leaves.
 """
 
 import json
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,7 +25,7 @@ from samsyn.endpoints.viewer.visits import OWN_RECORD, Endpoint, PatientAnswer, 
 from samsyn.endpoints.viewer.wording import day
 from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotFound, NotSupported
 from samsyn.render.orientation import UNTOLD
-from samsyn.render.pictures import Stack
+from samsyn.render.pictures import Stack, StackFrame
 from samsyn.render.words import Picture, PictureFormat, PictureOptions, Window
 from samsyn.reports.examination import Examination
 
@@ -50,6 +51,8 @@ class Found:
     date: str
     series: SeriesShown
     stack: Stack
+    frames: Mapping[str, StackFrame]
+    """The pictures of the stack in its order, by their names in addresses."""
 
 
 class PicturePages:
@@ -61,7 +64,7 @@ class PicturePages:
         self._series = series
         self._has_ohif = has_ohif
         self._beside = Beside(deps, visits, series)
-        self._kept: OrderedDict[tuple[str, str, int], Found] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str, str], Found] = OrderedDict()
 
     def routes(self) -> list[BaseRoute]:
         """The addresses of this part."""
@@ -74,13 +77,13 @@ class PicturePages:
         ]
 
     def _series_routes(self, start: str, opened: Callable[[PatientAnswer], Endpoint]) -> list[BaseRoute]:
-        place = f"{start}/s/{{place:int}}"
+        place = f"{start}/s/{{series}}"
         return [
             Route(place, opened(self.page), methods=["GET"]),
             Route(f"{place}/thumbnail", opened(self.thumbnail), methods=["GET"]),
             Route(f"{place}/stack", opened(self.stack), methods=["GET"]),
             Route(f"{place}/document", opened(self.document), methods=["GET"]),
-            Route(f"{place}/{{index:int}}", opened(self.frame), methods=["GET"]),
+            Route(f"{place}/{{picture}}", opened(self.frame), methods=["GET"]),
         ]
 
     async def page(self, there: PatientVisit) -> Response:
@@ -88,20 +91,18 @@ class PicturePages:
         examinations = await self._deps.history.examinations(there.view)
         examination, _ = await self._examination(there, examinations)
         every = await self._series.of(there, examination)
-        place = int(there.visit.path("place"))
-        if not 1 <= place <= len(every):
-            raise NotFound
-        await self._write(there, every[place - 1])
+        now = _named(every, there.visit.path("series"))
+        await self._write(there, now)
         values = {
             "entry": self._visits.presentation(there.visit).entry(examination, there.handle),
             "series": every,
-            "now": every[place - 1],
+            "now": now,
             # The diagnostic viewer is for care.
             "diagnostic": self._has_ohif
             and there.visit.subject.reads_for_care
             and bool(diagnostic_address(examination)),
             "changed": False,
-            **await self._beside.values(there, examinations, examination, every[place - 1]),
+            **await self._beside.values(there, examinations, examination, now),
         }
         return self._visits.show_patient(there, "pictures.html", "pictures", values)
 
@@ -141,7 +142,7 @@ class PicturePages:
         words, who, stack = there.visit.words, there.shown, found.stack
         first = next((frame.window for frame in stack.frames if frame.window), None)
         sides = stack.frames[0].sides if stack.frames else UNTOLD
-        base = f"{there.base}e/{there.visit.path('mark')}/s/{found.series.place}"
+        base = f"{there.base}e/{there.visit.path('mark')}/s/{found.series.mark}"
         told = {
             "caption": {
                 "patient": who.name,
@@ -152,10 +153,10 @@ class PicturePages:
                 "note": words("pictures.not_diagnostic"),
             },
             "frames": [
-                {"url": f"{base}/{index}"}
+                {"url": f"{base}/{name}"}
                 | ({"window": _told(frame.window)} if frame.window else {})
                 | ({"sides": frame.sides} if frame.sides != sides else {})
-                for index, frame in enumerate(stack.frames)
+                for name, frame in found.frames.items()
             ],
             "modality": stack.modality or found.series.modality,
             "window": _told(first) if first else None,
@@ -167,12 +168,14 @@ class PicturePages:
         return Response(json.dumps(told), media_type="application/json", headers=dict(PAGE_HEADERS))
 
     async def frame(self, there: PatientVisit) -> Response:
-        """One picture of the stack, by its place from 0, in the window that was asked for."""
+        """One picture of the stack, by its name, in the window that was asked for."""
+        name = there.visit.path("picture")
         found = await self._found(there)
-        index = int(there.visit.path("index"))
-        if index >= len(found.stack.frames):
+        if name not in found.frames:
+            found = await self._found(there, anew=True)
+        frame = found.frames.get(name)
+        if frame is None:
             raise NotFound
-        frame = found.stack.frames[index]
         window = _window(there.visit.request.query_params.get("window", ""))
         await self._write(there, found.series)
         options = PictureOptions(PictureFormat.JPEG, _QUALITY, window)
@@ -208,16 +211,16 @@ class PicturePages:
     async def _found(self, there: PatientVisit, anew: bool = False) -> Found:
         """The series that the address names. What is remembered is only where it lies: every picture is asked for
         with the View of the moment."""
-        key = (there.handle, there.visit.path("mark"), int(there.visit.path("place")))
+        key = (there.handle, there.visit.path("mark"), there.visit.path("series"))
         kept = self._kept.get(key)
         if kept is None or anew:
             examination, _ = await self._examination(there)
             every = await self._series.of(there, examination)
-            if not 1 <= key[2] <= len(every):
-                raise NotFound
-            series = every[key[2] - 1]
+            series = _named(every, key[2])
             stack = await self._deps.pictures.stack(there.view, series.study_uid, series.series_uid)
-            kept = self._kept[key] = Found(examination.title, day(examination.date), series, stack)
+            kept = self._kept[key] = Found(
+                examination.title, day(examination.date), series, stack, _names(there.handle, stack)
+            )
             while len(self._kept) > limits.MAX_KEPT_STACKS:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
@@ -226,6 +229,19 @@ class PicturePages:
     async def _write(self, there: PatientVisit, series: SeriesShown) -> None:
         """NotFound when the View does not show the study any more; no picture leaves before this is written."""
         await self._deps.gatekeeper.record_opening(there.view, series.study_uid, "images")
+
+
+def _named(every: Sequence[SeriesShown], mark: str) -> SeriesShown:
+    for series in every:
+        if series.mark == mark:
+            return series
+    raise NotFound
+
+
+def _names(handle: str, stack: Stack) -> dict[str, StackFrame]:
+    """The pictures by the mark of their object and the number of the frame in it."""
+    marks = {uid: mark_of(handle, uid) for uid in {each.instance.sop_instance_uid for each in stack.frames}}
+    return {f"{marks[each.instance.sop_instance_uid]}-{each.number}": each for each in stack.frames}
 
 
 def _told(window: Window) -> dict[str, float]:

@@ -1,7 +1,9 @@
-"""The pulse of an open page: whether it may go on showing what it shows.
+"""The pulse of an open page: whether it may go on showing what it shows, and whether that is still all.
 
 A page tells what it told as marks that mean nothing outside its session. When a consent ends, a block comes or a
-lift runs out, the marks that the server answers are fewer, and the page closes itself with a message.
+lift runs out, the marks that the server answers are fewer, and the page closes itself with a message. What the page
+shows has a mark of its own: when a report, a referral or a picture has come since, or was corrected, it is another
+one, and the page says so.
 """
 
 import hashlib
@@ -31,10 +33,14 @@ class Marks:
 
     def of(self, session_id: str, told: frozenset[Told]) -> list[str]:
         """One mark for each thing told, in an order that tells nothing."""
-        return sorted(
-            hmac.new(self._key, "\n".join((session_id, *each)).encode(), hashlib.sha256).hexdigest()[:16]
-            for each in told
-        )
+        return sorted(self._mark(session_id, *each) for each in told)
+
+    def of_state(self, session_id: str, state: str) -> str:
+        """The mark of a state of what is shown (History.state)."""
+        return self._mark(session_id, "state", state)
+
+    def _mark(self, *names: str) -> str:
+        return hmac.new(self._key, "\n".join(names).encode(), hashlib.sha256).hexdigest()[:16]
 
 
 class Pulse:
@@ -57,7 +63,8 @@ class Pulse:
         return Response(status_code=204 if found else 401, headers=NOT_KEPT)
 
     async def patient(self, request: Request) -> Response:
-        """The marks of what may be told of the opened person now; 401 without session, 404 when he was closed."""
+        """The marks of what may be told of the opened person now, and of its state; 401 without session, 404 when he
+        was closed."""
         session = self._deps.sessions.look(session_secret(request.scope))
         if session is None:
             return Response(status_code=401, headers=NOT_KEPT)
@@ -68,5 +75,10 @@ class Pulse:
             return Response(status_code=404, headers=NOT_KEPT)
         if subject.assignment is None or not subject.reads_for_care:
             return Response(status_code=404, headers=NOT_KEPT)
-        told = await self._deps.gatekeeper.still_told(subject, frozenset({key}), subject.assignment.purpose)
-        return JSONResponse({"shown": self._marks.of(subject.session_id, told)}, headers=NOT_KEPT)
+        view = await self._deps.gatekeeper.watching(subject, frozenset({key}), subject.assignment.purpose)
+        state = await self._deps.history.state(view)
+        answer = {
+            "shown": self._marks.of(subject.session_id, view.told),
+            "state": self._marks.of_state(subject.session_id, state),
+        }
+        return JSONResponse(answer, headers=NOT_KEPT)

@@ -14,7 +14,7 @@ from samsyn.errors import NotFound
 from samsyn.reports.examination import Examination
 
 COMPARED: Final = "with"
-"""The parameter that names what is compared: an examination's mark, with a point and the place of one of its series."""
+"""The parameter that names what is compared: an examination's mark, with a point and the mark of one of its series."""
 _DAYS_A_MONTH: Final = 30.44
 _DAYS_TOLD: Final = 60
 """Up to here a distance is told in days, then in months, from three years on in years."""
@@ -75,13 +75,13 @@ class Beside:
     async def _compared(
         self, there: PatientVisit, entry: Entry, now: SeriesShown, others: dict[Entry, Examination]
     ) -> Compared:
-        mark, _, place = there.visit.request.query_params[COMPARED].partition(".")
+        mark, _, series = there.visit.request.query_params[COMPARED].partition(".")
         other = next((each for each in others if each.mark == mark), None)
         if other is None:
             raise NotFound
         every = tuple(each for each in await self._series.of(there, others[other]) if each.is_viewable)
         alike = sorted(every, key=lambda each: each.modality != now.modality)
-        chosen = next((each for each in alike if not place or str(each.place) == place), None)
+        chosen = next((each for each in alike if series in ("", each.mark)), None)
         if chosen is None:
             raise NotFound
         await self._deps.gatekeeper.record_opening(there.view, chosen.study_uid, "images")

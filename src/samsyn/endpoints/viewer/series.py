@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
+from samsyn.endpoints.viewer.history import mark_of
 from samsyn.endpoints.viewer.language import Languages
 from samsyn.endpoints.viewer.visits import PatientVisit
 from samsyn.endpoints.viewer.wording import kinds
@@ -22,9 +23,10 @@ _WITHOUT_PICTURES = frozenset({"PR", "KO", "SR", "REG", "SEG", "RTSTRUCT", "RTPL
 
 @dataclass(frozen=True, slots=True)
 class SeriesShown:
-    """One series; `place` names it within the examination (1, 2, …)."""
+    """One series."""
 
-    place: int
+    mark: str
+    """Its name in addresses under the patient's handle: the same one whatever else comes or goes."""
     study_uid: str
     series_uid: str
     modality: str
@@ -84,7 +86,7 @@ class SeriesLists:
         is_document = bool(stored) and all(kind_of(each) == "pdf" for each in stored)
         title = _text(series, _DESCRIPTION) or _text(series, _PROTOCOL)
         return SeriesShown(
-            place=place,
+            mark=mark_of(there.handle, _text(series, _SERIES_UID)),
             study_uid=study_uid,
             series_uid=_text(series, _SERIES_UID),
             modality=modality,

@@ -38,6 +38,8 @@ _STATUS: Final[tuple[tuple[type[errors.SamsynError], int, str], ...]] = (
 """Status and words for each kind of refusal; anything else is 500 "trouble"."""
 
 
+_PARTS: Final = frozenset({"embed", "empty", "image", "object"})
+"""Destinations (Sec-Fetch-Dest) of what is a part of a page that is open already."""
 CHOOSE: Final = "/assignment/choose"
 """Where a reader with several assignments chooses one; before that nothing is shown."""
 OWN_RECORD: Final = "/mine/record"
@@ -83,6 +85,8 @@ class PatientVisit:
     view: View
     base: str
     """The address of the patient's page, with a slash at its end."""
+    state: str = ""
+    """What was there before anything was read for the page (History.state); "" where no page is shown."""
 
     @property
     def is_related(self) -> bool:
@@ -155,7 +159,10 @@ class Visits:
         shown = patient_shown(
             told, visit.words, self._deps.clock.now(), may_see=sees_protected(visit.subject)
         )
-        return PatientVisit(visit, handle, key, told, shown, view, f"/p/{handle}/")
+        # Read before the page, so that what comes meanwhile makes a difference.
+        is_part = visit.request.headers.get("sec-fetch-dest") in _PARTS
+        state = "" if is_part else await self._deps.history.state(view)
+        return PatientVisit(visit, handle, key, told, shown, view, f"/p/{handle}/", state)
 
     async def opened_own(self, visit: Visit, handle: str) -> PatientVisit:
         """The same for a private person (PDL 5:5). NotAllowed: he is none. NotFound: neither himself nor his child."""
@@ -197,7 +204,9 @@ class Visits:
         banner: dict[str, Any] = {"patient": there.shown, "handle": there.handle, "here": there.base}
         banner["base"] = there.base
         banner["pulse"] = f"{there.base}pulse"
-        banner["shown"] = self._marks.of(there.visit.subject.session_id, there.view.told)
+        session_id = there.visit.subject.session_id
+        banner["shown"] = self._marks.of(session_id, there.view.told)
+        banner["state"] = self._marks.of_state(session_id, there.state) if there.state else ""
         if there.visit.request.method == "GET":
             banner["here"] = there.visit.request.url.path
         return self.show(there.visit, template, page, {**banner, **values}, status)

@@ -63,6 +63,26 @@ def _visible(
     ).fetchall()
 
 
+def state(
+    connection: IndexConnection, predicate: Predicate, patient_keys: frozenset[int]
+) -> list[tuple[object, ...]]:
+    """What changes as soon as something comes to the visible examinations of these persons, is corrected or goes."""
+    of = (
+        (
+            "study",
+            "study_key, study_date, study_time, description, instance_count, hidden_count",
+            WITH_DOCUMENTS.study,
+        ),
+        ("referral", "referral_key, status, priority, booked, message_key", "TRUE"),
+        ("report", "report_key, status, message_key", "TRUE"),
+    )
+    return [
+        (table, *row)
+        for table, columns, shown in of
+        for row in _visible(connection, table, predicate, patient_keys, f"{table}_key", columns, shown)
+    ]
+
+
 def measurements(connection: IndexConnection, study_uids: list[str]) -> list[Row]:
     """Measured values of these studies, which the caller has read as visible; in their documents' own order."""
     marks = ",".join("?" * len(study_uids))

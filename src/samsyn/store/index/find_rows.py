@@ -368,8 +368,12 @@ def _condition(condition: Condition, content: Shown) -> tuple[str, list[Any]]:
             sql, parameters = _range(_whole_time(column), first, last)
             return f"({column} <> '' AND {sql})", parameters
         case "moment":
-            time_column, first, last = values
-            return _range(f"{column} || {_whole_time(time_column)}", first, last)
+            time_column, first, last, days = values
+            sql, parameters = _range(f"{column} || {_whole_time(time_column)}", first, last)
+            if days is None:
+                return sql, parameters
+            without, of_day = _range(column, *days)
+            return f"(CASE WHEN {time_column} = '' THEN {without} ELSE {sql} END)", [*of_day, *parameters]
         case "any-like":
             return _any_like(column, values)
         case "name":

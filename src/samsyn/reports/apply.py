@@ -73,6 +73,7 @@ def apply(transaction: Transaction, resolved: Resolved, sender: Sender, message_
         return (key,)
     if isinstance(event, PatientLink | IdentifierMove):
         (other,) = resolved.others
+        keys: tuple[int, ...]
         if isinstance(event, PatientLink):
             keys = people.link(transaction, event, resolved.identifier, other, word)
         else:

@@ -71,6 +71,11 @@ class Examination:
     differing: tuple[str, ...] = ()
     """Fields ("name", "birth_date", "sex") in which the images say otherwise about the patient than the register."""
 
+    def title_of(self, version: ReportVersion) -> str:
+        """What the version's report is about: its own procedure where the examination has several reports under one
+        accession number, else the examination's title."""
+        return (version.procedure if any(each.part for each in self.reports) else "") or self.title
+
 
 class History:
     """A person's whole imaging history through one question."""

@@ -174,7 +174,7 @@ def _header(header: Element, told: Told, source: str, patient: PatientIdentifier
     current, arrangement = told.current, told.arrangement
     _add(header, "documentId", document_id(current))
     _add(header, "sourceSystemHSAId", source)
-    _add(header, "documentTitle", told.examination.title or "Radiologiutlåtande")
+    _add(header, "documentTitle", told.examination.title_of(current) or "Radiologiutlåtande")
     taken = next((_taken(each) for each in told.examination.studies if each.date), "")
     if taken:
         _add(header, "documentTime", taken)

@@ -130,7 +130,7 @@ def _diagnostic_report(
         ],
         "status": _REPORT_STATUS[arrangement.standing or ReportStatus.PRELIMINARY],
         "category": [_RADIOLOGY],
-        "code": {**IMAGING_STUDY_REPORT, "text": examination.title or "Radiologiutlåtande"},
+        "code": {**IMAGING_STUDY_REPORT, "text": examination.title_of(current) or "Radiologiutlåtande"},
         "subject": reference("Patient", handle),
         "effectiveDateTime": day(examination.date),
         "issued": instant(current.result_time or current.received),

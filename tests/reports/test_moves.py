@@ -30,10 +30,12 @@ class Story:
     def cx(self, letter: str) -> str:
         return f"{letter}{self.number}^^^&{ISSUER}&ISO"
 
-    def report(self, letter: str, hour: int = 8, text: str = "text", visit: str = "V") -> bytes:
+    def report(
+        self, letter: str, hour: int = 8, text: str = "text", visit: str = "V", account: str = ""
+    ) -> bytes:
         return message(
             msh("ORU^R01", f"r-{text}-{self.number}", sent=f"20240316{hour:02d}0000"),
-            pid(self.cx(letter)),
+            pid(self.cx(letter)) + (f"||||||||||{account}{self.number}" if account else ""),
             segment("PV1", {19: f"{visit}{self.number}"}),
             obr(
                 {
@@ -216,3 +218,19 @@ async def test_a_moved_identifier_leaves_none_of_its_words_in_the_former_owner_s
         "SELECT value, history FROM referral JOIN patient_identifier USING(patient_key) ORDER BY value"
     )
     assert told == [("P1", "om P"), ("Q1", "om Q")]
+
+
+async def test_a_visit_that_is_moved_back_is_not_moved_by_an_older_word_about_its_account(
+    house: House,
+) -> None:
+    def told(story: Story) -> list[bytes]:
+        account = segment("MRG", {1: story.cx("P"), 3: f"K{story.number}"})
+        return [
+            story.report("P", account="K"),
+            story.adt("A44", 8, pid(story.cx("Q")), account),
+            story.visit_to("Q", "P", 9),
+        ]
+
+    seen = await every_order(house, told)
+    assert len(seen) == 6
+    assert all(each == [(["text"], []), ([], []), ([], [])] for each in seen)

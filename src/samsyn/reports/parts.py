@@ -37,33 +37,36 @@ def with_parts(versions: Iterable[ReportVersion]) -> list[ReportVersion]:
 
 
 def _parted(group: Sequence[ReportVersion]) -> dict[str, list[ReportVersion]]:
-    """The parts, each by the order number under which it was filed first."""
-    oldest_first = sorted(group, key=lambda each: each.version_key)
+    """The parts, each by the order number under which it was filed first. Which versions are in one part does not
+    depend on when they came."""
     orders: dict[str, list[ReportVersion]] = {}
-    for version in oldest_first:
+    units: dict[object, list[ReportVersion]] = {}
+    for version in group:
         if version.order_number:
             orders.setdefault(version.order_number, []).append(version)
+        else:
+            units.setdefault(version.filler_id or version.version_key, []).append(version)
     parts: list[list[ReportVersion]] = []
     for number in sorted(orders):
-        mine = orders[number]
-        same = next((part for part in parts if not _are_apart(part, mine)), None)
+        same = next((part for part in parts if not _are_apart(part, orders[number])), None)
         if same is None:
-            parts.append(list(mine))
+            parts.append(list(orders[number]))
         else:
-            same += mine
+            same += orders[number]
+    if len(parts) == 1:
+        return {"": list(group)}
     by_name = {min(part, key=lambda each: each.version_key).order_number: part for part in parts}
-    for version in oldest_first if len(parts) > 1 else ():
-        if not version.order_number:
-            by_name.setdefault(_home(version, by_name), []).append(version)
-    return by_name if len(parts) > 1 else {"": oldest_first}
+    homes = [(_home(unit, by_name), unit) for unit in units.values()]
+    for name, unit in homes:
+        by_name.setdefault(name, []).extend(unit)
+    return by_name
 
 
 def _are_apart(part: Sequence[ReportVersion], other: Sequence[ReportVersion]) -> bool:
     """Whether the versions of two orders are of different reports."""
-    for one in part:
-        for two in other:
-            if one.message_key == two.message_key and one.order_number != two.order_number:
-                return one.text != two.text
+    together = [(one, two) for one in part for two in other if one.message_key == two.message_key]
+    if together:
+        return any(one.text != two.text for one, two in together)
     mine, others = _procedures(part), _procedures(other)
     return bool(mine and others) and mine.isdisjoint(others)
 
@@ -72,14 +75,16 @@ def _procedures(versions: Sequence[ReportVersion]) -> set[str]:
     return {name for each in versions if (name := " ".join(each.procedure.split()).casefold())}
 
 
-def _home(version: ReportVersion, parts: dict[str, list[ReportVersion]]) -> str:
-    """The part that a version without an order number belongs to."""
-    if version.filler_id in parts:
-        return version.filler_id
-    for name, part in parts.items():
-        if any(say_the_same(each.text, version.text) for each in part):
+def _home(unit: Sequence[ReportVersion], parts: dict[str, list[ReportVersion]]) -> str:
+    """The part that versions of one document belong to: what it repeats, else whose procedure alone it names."""
+    in_order = sorted(parts, key=lambda name: min(each.order_number for each in parts[name]))
+    for name in in_order:
+        if any(each.order_number == version.filler_id for each in parts[name] for version in unit):
             return name
-    named = [name for name, part in parts.items() if _procedures([version]) & _procedures(part)]
+    for name in in_order:
+        if any(say_the_same(each.text, version.text) for each in parts[name] for version in unit):
+            return name
+    named = [name for name in in_order if _procedures(unit) & _procedures(parts[name])]
     return named[0] if len(named) == 1 else _ELSEWHERE
 
 

@@ -51,7 +51,7 @@ def _same(document: ReportVersion, kept: Sequence[ReportVersion]) -> ReportVersi
             each
             for each in latest_first
             if say_the_same(each.text, document.text)
-            or (each.status is document.status and _is_at(each, document))
+            or (each.form != document.form and each.status is document.status and _is_at(each, document))
         ),
         None,
     )

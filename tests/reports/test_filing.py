@@ -285,8 +285,24 @@ async def test_protection_is_set_by_whoever_marks_it_and_lifted_by_the_register(
     assert await house.all("SELECT protected FROM patient") == [(1,)]
     await house.send(marked("ORU^R01", "3", "20240301120000", obr({18: "ACC301"}), obx("x")))
     assert await house.all("SELECT protected FROM patient") == [(1,)]
-    await house.send(marked("ADT^A08", "4", "20240401120000"))
+    await house.send(marked("ADT^A08", "4", "20240401120000", segment("PD1", {12: "N"})))
     assert await house.all("SELECT protected FROM patient") == [(0,)]
+
+
+@pytest.mark.parametrize("event", ["A01", "A08", "A31", "A40"])
+@pytest.mark.parametrize("more", [(), ("PD1|1",)])
+async def test_a_message_that_does_not_speak_of_protection_does_not_lift_it(
+    house: House, event: str, more: tuple[str, ...]
+) -> None:
+    """Names of people in hiding are on every list from then on; a merge (PID and MRG alone) would be enough."""
+    await house.send(message(msh("ADT^A08", "1", sent="20240101120000"), pid(), segment("PD1", {12: "Y"})))
+    mrg = (segment("MRG", {1: "RES1^^^&2.25.1&ISO"}),) if event == "A40" else ()
+    assert (
+        await house.send(message(msh(f"ADT^{event}", "2", sent="20240301120000"), pid(), *more, *mrg))
+    ).verdict.code == "AA"
+    assert ("Tolvansson^Tolvan", 1) in await house.all("SELECT name, protected FROM patient")
+    await house.send(message(msh("ADT^A08", "3", sent="20240401120000"), pid(), segment("PD1", {12: '""'})))
+    assert ("Tolvansson^Tolvan", 0) in await house.all("SELECT name, protected FROM patient")
 
 
 async def test_every_filing_and_holding_stands_in_the_audit_journal_without_patient_data(

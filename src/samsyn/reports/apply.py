@@ -110,10 +110,10 @@ def _file_text(
     sent_for = people.of_text(transaction, event.patient, resolved.identifier, sender, told)
     visit = visits.visit_of(event.patient, sender)
     by_visit = visits.owner_of_text(transaction, visit, sent_for)
-    key, correction = corrections.owner_of_text(transaction, *_number(event, sender), by_visit)
+    key, steps = corrections.owner_of_text(transaction, *_number(event, sender), by_visit)
     _file(transaction, event, sender, key, told, visit, message_key)
-    if correction:
-        corrections.note_late_texts(transaction, correction, message_key, key, by_visit)
+    for correction, taken_from in steps:
+        corrections.note_late_texts(transaction, correction, message_key, key, taken_from)
     return key
 
 

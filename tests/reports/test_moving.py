@@ -469,3 +469,32 @@ async def test_a_late_text_follows_a_study_that_was_moved_on_or_back_and_every_u
             assert await archive.things(other) == set()
         if acts:
             await archive.decisions.undo(steward(), acts.pop())
+
+
+@pytest.mark.parametrize("settled", [False, True])
+async def test_a_late_object_has_the_header_of_whom_its_study_is_at_every_undoing(
+    archive: Archive, settled: bool
+) -> None:
+    await two_people(archive)
+    number = PatientIdentifier(WRONG.issuer, "189001019802")
+    await archive.person(number, "Testman^Karl", "18900101", "M")
+    await archive.send_image(1)
+    first = await archive.mover.move(steward(), "2.25.7", RIGHT, "Fel patient")
+    second = await archive.mover.move(steward(), "2.25.7", number, "Fel igen")
+    assert await archive.send_image(2, series="2") == "stored"
+    await archive.work()
+    if settled:
+        await archive.settle()
+
+    async def named() -> set[str]:
+        bodies = await archive.bodies("2.25.7")
+        assert len(bodies) == 2
+        made = (file_preamble_and_meta("1.2", uid, SYNTAX) + body for uid, body in bodies.items())
+        return {pydicom.dcmread(BytesIO(each)).PatientID.replace("-", "") for each in made}
+
+    assert await named() == {"189001019802"}
+    await archive.decisions.undo(steward(), second)
+    await archive.work()
+    assert await named() == {RIGHT.value}
+    await archive.decisions.undo(steward(), first)
+    assert await named() == {WRONG.value}

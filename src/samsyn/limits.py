@@ -499,6 +499,9 @@ FHIR_PAGE: Final = 100
 """Resources in one page of a FHIR search that does not say how many."""
 MAX_FHIR_PAGE: Final = 1_000
 """Resources in one page of a FHIR search, and included ones beside them."""
+MAX_GIVEN_NAMES: Final = 500
+"""Resources of one examination that the address of a next page names as given, of eight characters each: an
+address stays below the 16 KiB that HTTP parsers take. Only a dose report has more numbers."""
 MAX_FHIR_EVERYTHING: Final = 20_000
 """Resources in one answer of $everything: a life of examinations."""
 MAX_FHIR_FORM_BYTES: Final = 16 * 1024

@@ -49,6 +49,7 @@ from samsyn.endpoints.dicomweb.door import PREFIX as DICOMWEB_PREFIX
 from samsyn.endpoints.dicomweb.door import DicomwebDoor
 from samsyn.endpoints.dimse.listener import DicomDoor
 from samsyn.endpoints.fhir.opening import Compartments
+from samsyn.endpoints.fhir.paging import Pages
 from samsyn.endpoints.fhir.routes import FhirDependencies, fhir_routes
 from samsyn.endpoints.fhir.subscriptions import Notifications
 from samsyn.endpoints.hl7.listener import Hl7Door
@@ -342,6 +343,7 @@ class Server:
                     identify=lambda request: self._identification.identify(request.scope),
                     gatekeeper=self._gatekeeper,
                     lookup=self._lookup,
+                    pages=Pages(self._lookup.key_for("pages of FHIR searches")),
                     compartments=self._compartments(),
                     connections=self._connections,
                     review=self._review,

@@ -1,6 +1,7 @@
 """Open pages close within five seconds when a consent, a lift or a session ends, or a block comes, and say when
 something else has come."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta

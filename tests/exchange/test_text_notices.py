@@ -18,7 +18,7 @@ from samsyn.model.predicate import Everything
 from samsyn.model.subject import Assignment, Purpose, Subject, SubjectKind
 from samsyn.patients import registry
 from samsyn.patients.identifiers import identify
-from samsyn.reports.examination import version_of
+from samsyn.reports.examination import versions_of
 from samsyn.reports.order import by_report
 from samsyn.reports.profiles import load_profile
 from samsyn.settings import Settings
@@ -139,7 +139,7 @@ def texts(made: Instance, number: str) -> list[tuple[str, str]]:
         if not keys:
             return []
         rows = examination_rows.reports(connection, Everything(), frozenset(keys))
-        shown = by_report(version_of(row) for row in rows)
+        shown = by_report(versions_of(rows))
         return [(str(each.standing), each.current.text if each.current else "") for each in shown]
 
     return made.server._store.peek(ask)

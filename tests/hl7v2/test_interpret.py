@@ -507,3 +507,36 @@ def test_a_ris_that_names_the_referring_unit_is_itself_the_examining_unit() -> N
     told = referral(orm({17: "KK1"}), Profile("t", units={"KK1": Owner("P", "U")}))
     assert told.owner_told
     assert told.performer == Owner(SENDER.provider, SENDER.unit)
+
+
+def test_a_final_that_is_sent_with_its_addendum_is_the_whole_and_not_a_fragment() -> None:
+    """As a fragment it would stand above a later correction, with the text that was corrected in it."""
+    both = message(
+        msh("ORU^R01"), pid(), obr(), obx("Ingen fraktur."), obx("Tillägg: CT väntar.", "A", number=2)
+    )
+    event = report(both)
+    assert (event.status, event.fragment) == (ReportStatus.ADDENDUM, False)
+    assert not report(
+        message(msh("ORU^R01"), pid(), obr({25: ""}), obx("Ja.", "F"), obx("Till.", "A"))
+    ).fragment
+    assert report(message(msh("ORU^R01"), pid(), obr(), obx("Tillägg.", "A"))).fragment
+    assert report(message(msh("ORU^R01"), pid(), obr({25: "A"}), obx("Tillägg.", "F"))).fragment
+
+
+def test_a_comment_to_a_line_of_the_answer_is_part_of_the_answer() -> None:
+    def note(text: str, source: str = "L") -> str:
+        return segment("NTE", {1: "1", 2: source, 3: text})
+
+    lines = [
+        obx("Infiltrat."),
+        note(r"OBS!~Ring\.br\mottagningen."),
+        note("Tack.", "P"),
+        obx("Slut.", number=2),
+    ]
+    meaning = meant(message(msh("ORU^R01"), pid(), obr(), *lines))
+    assert meaning.events[0].text == "Infiltrat.\nOBS!\nRing\nmottagningen.\nSlut."  # type: ignore[union-attr]
+    assert meaning.notes == ()
+    deleted = report(message(msh("ORU^R01"), pid(), obr(), obx("Fel.", "D"), note("Om felet."), obx("Rätt.")))
+    assert deleted.text == "Rätt."
+    elsewhere = meant(message(msh("ORU^R01"), pid(), obr(), note("Till beställningen."), obx("Infiltrat.")))
+    assert elsewhere.notes == ("NTE: a comment that stands behind no line of report text is not read",)

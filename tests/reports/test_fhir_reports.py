@@ -257,3 +257,15 @@ def test_hostile_resources_cost_little(hostile: dict[str, Any]) -> None:
     with contextlib.suppress(SamsynError):
         read_reports(raw, RIS, {})
     assert time.process_time() - begun < 1.0
+
+
+async def test_a_resource_that_was_changed_within_the_moment_of_its_result_replaces_the_former(
+    house: House,
+) -> None:
+    """`issued` stays when the text is mended; `meta.lastUpdated` tells which is the later."""
+    changed = body(conclusion="Pneumoni.", meta={"lastUpdated": "2024-03-15T11:00:00+01:00"})
+    await filed(house, changed)
+    await filed(house, body(conclusion="Ingen pneumoni.", meta={"lastUpdated": "2024-03-15T10:15:00+01:00"}))
+    (page,) = await pages(house)
+    assert [each.version.text for each in page.shown] == ["Pneumoni."]
+    assert [each.text for each in page.earlier] == ["Ingen pneumoni."]

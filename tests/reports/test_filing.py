@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Iterator
+from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,11 @@ from samsyn.audit import journal
 from samsyn.errors import LimitExceeded, NotSupported
 from samsyn.hl7v2.acknowledgement import answers
 from samsyn.hl7v2.header import peek
+from samsyn.model.predicate import Everything
+from samsyn.model.texts import ReportStatus
+from samsyn.reports.examination import versions_of
+from samsyn.reports.order import by_report
+from samsyn.store.index import examination_rows
 from tests.hl7v2.messages import message, msh, obr, obx, oru, pid, segment
 from tests.indexes import forget_index
 from tests.reports.house import EHR, OTHER_RIS, RIS, House
@@ -278,8 +285,24 @@ async def test_protection_is_set_by_whoever_marks_it_and_lifted_by_the_register(
     assert await house.all("SELECT protected FROM patient") == [(1,)]
     await house.send(marked("ORU^R01", "3", "20240301120000", obr({18: "ACC301"}), obx("x")))
     assert await house.all("SELECT protected FROM patient") == [(1,)]
-    await house.send(marked("ADT^A08", "4", "20240401120000"))
+    await house.send(marked("ADT^A08", "4", "20240401120000", segment("PD1", {12: "N"})))
     assert await house.all("SELECT protected FROM patient") == [(0,)]
+
+
+@pytest.mark.parametrize("event", ["A01", "A08", "A31", "A40"])
+@pytest.mark.parametrize("more", [(), ("PD1|1",)])
+async def test_a_message_that_does_not_speak_of_protection_does_not_lift_it(
+    house: House, event: str, more: tuple[str, ...]
+) -> None:
+    """Names of people in hiding are on every list from then on; a merge (PID and MRG alone) would be enough."""
+    await house.send(message(msh("ADT^A08", "1", sent="20240101120000"), pid(), segment("PD1", {12: "Y"})))
+    mrg = (segment("MRG", {1: "RES1^^^&2.25.1&ISO"}),) if event == "A40" else ()
+    assert (
+        await house.send(message(msh(f"ADT^{event}", "2", sent="20240301120000"), pid(), *more, *mrg))
+    ).verdict.code == "AA"
+    assert ("Tolvansson^Tolvan", 1) in await house.all("SELECT name, protected FROM patient")
+    await house.send(message(msh("ADT^A08", "3", sent="20240401120000"), pid(), segment("PD1", {12: '""'})))
+    assert ("Tolvansson^Tolvan", 0) in await house.all("SELECT name, protected FROM patient")
 
 
 async def test_every_filing_and_holding_stands_in_the_audit_journal_without_patient_data(
@@ -353,3 +376,42 @@ async def test_a_report_documents_the_days_from_the_examination_to_the_result(
     # So a block of the examination's day hides what was dictated later, and a block of later days does so too.
     await house.send(oru(f7=examined, f22=result))
     assert await house.all("SELECT begins, ends FROM report") == [(begins, ends)]
+
+
+async def _standing(house: House) -> tuple[ReportStatus | None, list[str]]:
+    """Where the one report stands, and what is shown of it."""
+
+    def ask(connection: Any) -> tuple[ReportStatus | None, list[str]]:
+        keys = frozenset(row[0] for row in connection.execute("SELECT patient_key FROM patient"))
+        (page,) = by_report(versions_of(examination_rows.reports(connection, Everything(), keys)))
+        return page.standing, [each.version.text for each in page.shown]
+
+    return await house.store.read(ask)
+
+
+def _said(control: str, sent: str, status: str = "F", text: str = "Ingen fraktur.") -> bytes:
+    """A report whose result time is the same whenever it is sent."""
+    return message(msh("ORU^R01", control, sent=sent), pid(), obr({25: status}), obx(text, status))
+
+
+@pytest.mark.parametrize(
+    ("words", "standing", "shown"),
+    [
+        # Signed at one moment, sent again with another text: the later word, also where it was said before.
+        ([("10", "F", "Ingen fraktur."), ("11", "F", "Fraktur.")], "final", ["Fraktur."]),
+        ([("10", "F", "Ja."), ("11", "F", "Nej."), ("12", "F", "Ja.")], "final", ["Ja."]),
+        # Annulled by mistake and sent again as it was.
+        ([("11", "F", "Ja."), ("12", "X", "Ja."), ("13", "F", "Ja.")], "final", ["Ja."]),
+        ([("11", "F", "Ja."), ("11", "F", "Ja."), ("12", "X", "Ja.")], "annulled", [""]),
+    ],
+)
+async def test_what_a_source_said_last_holds_in_whatever_order_it_comes(
+    tmp_path: Path, words: list[tuple[str, str, str]], standing: str, shown: list[str]
+) -> None:
+    raw = [_said(f"M{n}", f"20240315{hour}3000", *rest) for n, (hour, *rest) in enumerate(words)]
+    for number, order in enumerate(permutations(raw)):
+        house = House(tmp_path / str(number))
+        for each in order:
+            assert (await house.send(each)).verdict.code == "AA"
+        assert await _standing(house) == (standing, shown)
+        house.close()

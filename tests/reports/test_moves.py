@@ -30,10 +30,12 @@ class Story:
     def cx(self, letter: str) -> str:
         return f"{letter}{self.number}^^^&{ISSUER}&ISO"
 
-    def report(self, letter: str, hour: int = 8, text: str = "text", visit: str = "V") -> bytes:
+    def report(
+        self, letter: str, hour: int = 8, text: str = "text", visit: str = "V", account: str = ""
+    ) -> bytes:
         return message(
             msh("ORU^R01", f"r-{text}-{self.number}", sent=f"20240316{hour:02d}0000"),
-            pid(self.cx(letter)),
+            pid(self.cx(letter)) + (f"||||||||||{account}{self.number}" if account else ""),
             segment("PV1", {19: f"{visit}{self.number}"}),
             obr(
                 {
@@ -189,3 +191,46 @@ async def test_every_move_stands_in_the_audit_journal_of_both_persons(house: Hou
         "SELECT event, COUNT(*) FROM audit WHERE event LIKE 'MOVE%' OR event LIKE 'LINK%' GROUP BY 1"
     )
     assert sorted(rows) == [("LINK_PATIENT", 2), ("MOVE_TEXTS", 2)]
+
+
+def asked(story: Story, letter: str, control: str, history: str) -> bytes:
+    """News about the story's one referral, with the history that this word tells."""
+    return message(
+        msh("ORM^O01", f"{control}-{story.number}", sent=f"2024031607{control[-1]}000"),
+        pid(story.cx(letter)),
+        segment("ORC", {1: "XO", 2: f"O{story.number}", 9: "20240316070000"}),
+        segment("OBR", {4: "C^DT", 13: history}),
+    )
+
+
+@pytest.mark.parametrize("first", ["P", "Q"])
+async def test_a_moved_identifier_leaves_none_of_its_words_in_the_former_owner_s_referral(
+    house: House, first: str
+) -> None:
+    story = Story(house, 1)
+    mrg = segment("MRG", {1: story.cx("Q")})
+    words = [
+        asked(story, letter, f"o{n}", f"om {letter}") for n, letter in enumerate((first, "PQ".strip(first)))
+    ]
+    await story.send(story.adt("A40", 6, pid(story.cx("P")), mrg), *words)
+    await story.send(story.adt("A43", 20, segment("PID", {1: "1", 2: story.cx("R"), 3: story.cx("Q")}), mrg))
+    told = await house.all(
+        "SELECT value, history FROM referral JOIN patient_identifier USING(patient_key) ORDER BY value"
+    )
+    assert told == [("P1", "om P"), ("Q1", "om Q")]
+
+
+async def test_a_visit_that_is_moved_back_is_not_moved_by_an_older_word_about_its_account(
+    house: House,
+) -> None:
+    def told(story: Story) -> list[bytes]:
+        account = segment("MRG", {1: story.cx("P"), 3: f"K{story.number}"})
+        return [
+            story.report("P", account="K"),
+            story.adt("A44", 8, pid(story.cx("Q")), account),
+            story.visit_to("Q", "P", 9),
+        ]
+
+    seen = await every_order(house, told)
+    assert len(seen) == 6
+    assert all(each == [(["text"], []), ([], []), ([], [])] for each in seen)

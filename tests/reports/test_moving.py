@@ -446,3 +446,55 @@ async def test_a_held_object_that_is_not_held_in_memory_is_filed_as_it_came(
     with pytest.raises(LimitExceeded, match="another study"):
         await archive.decisions.release(steward(), second, "känd", RIGHT)
     assert not list(archive.store.folder.rglob("*.arriving"))
+
+
+@pytest.mark.parametrize("goes_back", [False, True])
+async def test_a_late_text_follows_a_study_that_was_moved_on_or_back_and_every_undoing(
+    archive: Archive, goes_back: bool
+) -> None:
+    wrong, right = await two_people(archive)
+    number = PatientIdentifier(WRONG.issuer, "189001019802")
+    third = await archive.person(number, "Testman^Karl", "18900101", "M")
+    await archive.send_image(1)
+    await archive.report("1")
+    acts = [
+        await archive.mover.move(steward(), "2.25.7", owner, "Fel patient")
+        for owner in (RIGHT, WRONG if goes_back else number)
+    ]
+    assert await archive.report("2", text="Tillägg") == "AA"
+    everything = {"2.25.7", "Svar", "Tillägg"}
+    for owner in (wrong if goes_back else third, right, wrong):
+        assert await archive.things(owner) == everything
+        for other in {wrong, right, third} - {owner}:
+            assert await archive.things(other) == set()
+        if acts:
+            await archive.decisions.undo(steward(), acts.pop())
+
+
+@pytest.mark.parametrize("settled", [False, True])
+async def test_a_late_object_has_the_header_of_whom_its_study_is_at_every_undoing(
+    archive: Archive, settled: bool
+) -> None:
+    await two_people(archive)
+    number = PatientIdentifier(WRONG.issuer, "189001019802")
+    await archive.person(number, "Testman^Karl", "18900101", "M")
+    await archive.send_image(1)
+    first = await archive.mover.move(steward(), "2.25.7", RIGHT, "Fel patient")
+    second = await archive.mover.move(steward(), "2.25.7", number, "Fel igen")
+    assert await archive.send_image(2, series="2") == "stored"
+    await archive.work()
+    if settled:
+        await archive.settle()
+
+    async def named() -> set[str]:
+        bodies = await archive.bodies("2.25.7")
+        assert len(bodies) == 2
+        made = (file_preamble_and_meta("1.2", uid, SYNTAX) + body for uid, body in bodies.items())
+        return {pydicom.dcmread(BytesIO(each)).PatientID.replace("-", "") for each in made}
+
+    assert await named() == {"189001019802"}
+    await archive.decisions.undo(steward(), second)
+    await archive.work()
+    assert await named() == {RIGHT.value}
+    await archive.decisions.undo(steward(), first)
+    assert await named() == {WRONG.value}

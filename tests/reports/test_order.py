@@ -1,5 +1,6 @@
 """Which report version holds and in what order they are shown: never by arrival."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
@@ -198,3 +199,11 @@ def test_any_set_of_versions_looks_the_same_in_any_order_and_loses_none(
             told = each.result_time or datetime.min.replace(tzinfo=UTC)
             if each.status is ReportStatus.ADDENDUM and each.fragment and (fallen is None or told > fallen):
                 assert any(shown.version.text == each.text for shown in living_addenda)
+
+
+def test_of_two_finals_of_one_moment_the_one_that_was_said_last_holds() -> None:
+    first = replace(version(FINAL, 2, "Ingen fraktur."), told="2024-03-15T14:00:00+00:00")
+    second = replace(version(FINAL, 2, "Fraktur."), told="2024-03-15T15:00:00+00:00")
+    for order in permutations([(1, first), (2, second)]):
+        numbered = [replace(each, version_key=key) for key, each in order]
+        assert arrange(numbered).shown[0].version.text == "Fraktur."

@@ -12,6 +12,7 @@ from samsyn.ingest.filing import REPORT_DOCUMENT
 from samsyn.ingest.receive import Arrival
 from samsyn.jobs.queue import Job
 from samsyn.reports.forms.documents import DocumentFiling
+from tests.hl7v2.messages import obx, segment
 from tests.reports.documents_made import PDF_BYTES, encapsulated, number, report, section, text
 from tests.viewer.house import House, a_house, days_ago, sender_of
 from tests.viewer.life_cycle import AFTER, NORD, Telling, tell_everything
@@ -176,3 +177,27 @@ async def test_a_report_in_several_forms_is_told_once_with_its_forms_and_measure
         assert "Finns även som DICOM SR." in page
         assert "Mätvärden" in page
         assert "Diameter (Fynd) 18 mm" in page
+
+
+async def test_two_reports_under_one_accession_number_are_both_told_with_what_each_is_about(
+    house: House,
+) -> None:
+    telling = Telling(house, "LC9", "DT thorax och buk", 2)
+    await telling.referral()
+    for place, (procedure, said) in enumerate({"DT thorax": "Normal.", "DT buk": "Aneurysm 6 cm."}.items()):
+        detail = {
+            2: "RLC9",
+            3: f"FLC9{place}",
+            4: f"X^{procedure}^99L",
+            18: "LC9",
+            22: telling._time(0),
+            25: "F",
+        }
+        await telling._send("ORU^R01", str(place), segment("OBR", detail), obx(said))
+    async with house.logged_in("physician") as client:
+        page = await page_of(client, "DT thorax och buk")
+        told = visible(page)
+        for procedure, said in {"DT thorax": "Normal.", "DT buk": "Aneurysm 6 cm."}.items():
+            assert re.search(rf"Utlåtande: {procedure}\W.*{re.escape(said)}", told)
+        assert "Tidigare versioner" not in told
+        assert "2 utlåtanden, varav det senaste:" in visible(await client.get(await related(client)))

@@ -56,6 +56,9 @@ class PatientRules:
     steward when the source keeps no patient register. What it moves of its own texts (A44, A45) is always taken."""
     protected: tuple[Condition, ...] = (Condition(Path("PD1", "", 12), "Y"),)
     """Any of these marks a protected identity (skyddade personuppgifter)."""
+    unprotected: tuple[Condition, ...] = (Condition(Path("PD1", "", 12), "N"),)
+    """Any of these, or HL7's null at a place of `protected`, says that it is protected no longer. A message that says
+    neither leaves it as it is: most of them have no PD1."""
     guardians: Mapping[str, str] = field(default_factory=dict)
     """NK1-3 codes (HL7 table 0063) -> "guardian", for a source that speaks for the population register: its NK1
     segments are then the register of guardians. Empty = NK1 is passed over."""

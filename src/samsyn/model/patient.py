@@ -38,6 +38,8 @@ class Demographics:
     """Protected identity (skyddade personuppgifter)."""
     deceased: str = ""
     """Day of death as YYYYMMDD, Y = dead since an unknown day, N = said to live, empty = not said."""
+    unprotected: bool = False
+    """The source said that the identity is not protected (any more), which is more than not saying that it is."""
 
 
 @dataclass(frozen=True, slots=True)

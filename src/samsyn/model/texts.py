@@ -86,6 +86,23 @@ class ReportVersion:
     """Other forms in which the same version came."""
     visit: str = ""
     """The visit (vårdkontakt, PV1-19) that it was sent for, as its source numbers it; "" = not told."""
+    told: str = ""
+    """When the source last said it (MSH-7), ISO 8601 in UTC; "" = not known. A result keeps its time (`result_time`)
+    when a RIS sends it again with another text."""
+    order_number: str = ""
+    """OBR-3 of the result (ORU) that it came in; "" = it came in another way, or the order was not told."""
+    procedure: str = ""
+    """What was examined, in the source's words."""
+    message_key: int = 0
+    """The message that it came in; 0 for a document."""
+    part: str = ""
+    """Which of several reports under one accession number it is of (`reports.parts`); "" = the only or first one."""
+
+    @property
+    def report_name(self) -> tuple[str, str, str]:
+        """What makes versions one report: the provider's accession number, or the filler's where the source gave none,
+        and the part."""
+        return self.provider, self.accession or self.filler_id, self.part
 
 
 @dataclass(frozen=True, slots=True, order=True)

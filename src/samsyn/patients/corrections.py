@@ -76,22 +76,27 @@ def was_original(transaction: Transaction, sop_uid: str, sha256: str) -> bool:
     )
 
 
-def owner_of_text(transaction: Transaction, issuer: str, accession: str, patient_key: int) -> tuple[int, int]:
-    """(whose a text is that comes for this person under this accession number, correction key or 0)."""
+def owner_of_text(
+    transaction: Transaction, issuer: str, accession: str, patient_key: int
+) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """Whose a text is that comes for this person under this accession number, and the corrections on the way to him,
+    the oldest first, each with whom it took the text from: what was given to the wrong one is given on, or back."""
+    steps: list[tuple[int, int]] = []
+    owner = patient_key
     if accession and not transaction.is_empty("correction"):
         rows = transaction.all(
             "SELECT correction_key, from_key, to_key FROM correction WHERE accession = ? AND accession <> ''"
-            " AND accession_issuer = ? AND ended = '' ORDER BY correction_key DESC",
+            " AND accession_issuer = ? AND ended = '' ORDER BY correction_key",
             accession,
             issuer,
             of=(),
         )
-        if rows:
-            closure = registry.closure(transaction, patient_key)
-            for key, from_key, to_key in rows:
-                if from_key in closure and to_key not in closure:
-                    return to_key, key
-    return patient_key, 0
+        for key, from_key, to_key in rows:
+            closure = registry.closure(transaction, owner)
+            if from_key in closure and to_key not in closure:
+                steps.append((key, owner))
+                owner = to_key
+    return owner, tuple(steps)
 
 
 def note_late_texts(

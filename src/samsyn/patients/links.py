@@ -156,6 +156,11 @@ def stands_alone(transaction: Transaction, key: int) -> bool:
     return transaction.one("SELECT 1 FROM patient_alone WHERE patient_key = ?", key) is not None
 
 
+def linked_directly(transaction: Transaction, key: int) -> frozenset[int]:
+    """Whom a link that holds joins with the number itself, and not by way of another."""
+    return frozenset(person for edge in _edges(transaction, key) for person in edge) - {key}
+
+
 def events_of(connection: IndexConnection, keys: Iterable[int]) -> list[LinkEvent]:
     """Every word about these persons, the latest first."""
     wanted = sorted(set(keys))

@@ -9,7 +9,9 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from samsyn import limits
 from samsyn.clock import STOCKHOLM, Clock
@@ -31,8 +33,14 @@ class PatientLookup:
         self._store = store
         self._clock = clock
         key = key or _secret(store.folder / "handles.key")
+        self._key = key
         self._cipher = Cipher(algorithms.AES256(key), modes.ECB())  # noqa: S305 - one block, see below
         # ECB on a single random-keyed block is a plain permutation of 64-bit keys: what an opaque handle needs.
+
+    def key_for(self, purpose: str) -> bytes:
+        """32 bytes for another purpose than handles, from which theirs can not be told."""
+        derived = HKDF(hashes.SHA256(), 32, salt=None, info=purpose.encode())
+        return derived.derive(self._key)
 
     async def by_number(self, text: str) -> list[Patient]:
         """Everybody whom the text may mean, in any written form and of any issuer; usually one or none."""

@@ -81,9 +81,14 @@ def _hold(
         patient_key=sent_for,
         other_key=owner,
     )
+    transaction.delete("sent_for", sop_uid=sop_uid)
+    take_out(transaction, sop_uid, study_key)
+
+
+def take_out(transaction: Transaction, sop_uid: str, study_key: int) -> None:
+    """Takes an object, whose series is not settled, out of its study; the bytes stay where they lie."""
     (series_key,) = transaction.one("SELECT series_key FROM instance WHERE sop_uid = ?", sop_uid)
     transaction.delete("instance", sop_uid=sop_uid)
-    transaction.delete("sent_for", sop_uid=sop_uid)
     left = transaction.one("SELECT COUNT(*) FROM instance WHERE series_key = ?", series_key)[0]
     if left:
         # A new key, so that documents derived from what is no longer there are found no longer.

@@ -134,7 +134,7 @@ def update_demographics(
 
     ADT is stronger than a referral; an image only fills what nobody has said. `told` orders words of the same
     strength by the source's clock: whatever the order of arrival, the same words give the same person.
-    Protection is lifted by the register alone (ADT) and set by whoever marks it.
+    Protection is set by whoever marks it and lifted by the register's own word alone (ADT that says so).
     """
     known = person.demographics
     if origin is DemographicsOrigin.IMAGE and known.protected:
@@ -178,7 +178,7 @@ def _said(demographics: Demographics, origin: DemographicsOrigin) -> dict[str, A
         "deceased": demographics.deceased,
     }
     said = {field: value for field, value in fields.items() if value}
-    if origin is DemographicsOrigin.ADT or demographics.protected:
+    if demographics.protected or (origin is DemographicsOrigin.ADT and demographics.unprotected):
         said["protected"] = int(demographics.protected)
     return said
 

@@ -72,6 +72,7 @@ def apply(transaction: Transaction, resolved: Resolved, sender: Sender, message_
         return (key,)
     if isinstance(event, PatientLink | IdentifierMove):
         (other,) = resolved.others
+        keys: tuple[int, ...]
         if isinstance(event, PatientLink):
             keys = people.link(transaction, event, resolved.identifier, other, word)
         else:
@@ -112,10 +113,10 @@ def _file_text(
     sent_for = people.of_text(transaction, event.patient, resolved.identifier, sender, told)
     visit = visits.visit_of(event.patient, sender)
     by_visit = visits.owner_of_text(transaction, visit, sent_for)
-    key, correction = corrections.owner_of_text(transaction, *_number(event, sender), by_visit)
+    key, steps = corrections.owner_of_text(transaction, *_number(event, sender), by_visit)
     _file(transaction, event, sender, key, told, visit, message_key)
-    if correction:
-        corrections.note_late_texts(transaction, correction, message_key, key, by_visit)
+    for correction, taken_from in steps:
+        corrections.note_late_texts(transaction, correction, message_key, key, taken_from)
     return key
 
 

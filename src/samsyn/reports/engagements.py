@@ -9,12 +9,13 @@ from datetime import datetime
 
 from samsyn.access.facts import Policy
 from samsyn.model.predicate import Everything
-from samsyn.reports.examination import version_of
+from samsyn.model.texts import ReportVersion
+from samsyn.reports.examination import versions_of
 from samsyn.reports.order import arrange
 from samsyn.reports.release import released_at
 from samsyn.reports.vidimering import words_about
 from samsyn.store.index import examination_rows
-from samsyn.store.index.port import IndexConnection, Row
+from samsyn.store.index.port import IndexConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +38,26 @@ def reports_of(
     policy: Policy,
 ) -> list[EngagedReport]:
     """Every report with a known owner of these persons, annulled ones included: the contract tells those too."""
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in examination_rows.reports(connection, Everything(), keys):
-        if row["provider"] and row["unit"]:
-            groups.setdefault((row["provider"], row["accession"] or row["filler_id"]), []).append(row)
+    rows = [
+        row
+        for row in examination_rows.reports(connection, Everything(), keys)
+        if row["provider"] and row["unit"]
+    ]
+    days = {row["report_key"]: row["ends"] for row in rows if row["ends"]}
+    groups: dict[tuple[str, str, str], list[ReportVersion]] = {}
+    for version in versions_of(rows):
+        groups.setdefault(version.report_name, []).append(version)
     found: list[EngagedReport] = []
-    for (provider, _), rows in sorted(groups.items()):
-        arrangement = arrange(version_of(row) for row in rows)
+    for (provider, _, _), versions in sorted(groups.items()):
+        arrangement = arrange(versions)
         current = arrangement.current
         if current is None:
             continue
-        words = words_about(connection, (row["report_key"] for row in rows))
+        keys_of_report = {version.version_key for version in versions}
+        words = words_about(connection, keys_of_report)
         rule = policy.release_of(provider)
-        last_day = max((row["ends"] for row in rows if row["ends"]), default=None)
-        moments = [datetime.fromisoformat(row["received"]) for row in rows]
+        last_day = max((day for key, day in days.items() if key in keys_of_report), default=None)
+        moments = [version.received for version in versions]
         moments += [each.noted for each in words if rule is not None and rule.after_vidimering]
         keys_shown = [f"{each.role}{each.version.version_key}" for each in arrangement.shown]
         found.append(

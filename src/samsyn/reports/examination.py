@@ -6,10 +6,10 @@ images without text are normal.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from samsyn.access.compile import predicate_of
 from samsyn.access.facts import Policy
@@ -31,6 +31,7 @@ from samsyn.model.texts import (
 )
 from samsyn.reports.availability import Clock, of_images, of_report
 from samsyn.reports.order import arrange
+from samsyn.reports.parts import with_parts
 from samsyn.reports.referrals import NOT_BOOKED
 from samsyn.reports.release import released_at
 from samsyn.reports.vidimering import vidimera, words_about
@@ -71,6 +72,11 @@ class Examination:
     differing: tuple[str, ...] = ()
     """Fields ("name", "birth_date", "sex") in which the images say otherwise about the patient than the register."""
 
+    def title_of(self, version: ReportVersion) -> str:
+        """What the version's report is about: its own procedure where the examination has several reports under one
+        accession number, else the examination's title."""
+        return (version.procedure if any(each.part for each in self.reports) else "") or self.title
+
 
 class History:
     """A person's whole imaging history through one question."""
@@ -83,8 +89,8 @@ class History:
         keys = view.patient_keys
         if not keys:
             return []
-        rows, withheld = await self._store.read(lambda connection: _rows(connection, view, keys))
-        found = _joined(*rows, withheld=withheld)
+        rows, withheld, parts = await self._store.read(lambda connection: _rows(connection, view, keys))
+        found = _joined(*rows, withheld=withheld, parts=parts)
         uids = [study.study_uid for each in found for study in each.studies]
         flags = await self._store.read(lambda connection: examination_rows.differing(connection, uids))
         return [_flagged(each, flags) for each in found] if flags else found
@@ -142,20 +148,26 @@ class History:
 
 Rows = list[Row]
 
+_RESULT: Final = "ORU"
+"""Kind of the messages that name an order; the filler's number of a document (MDM) is the document's."""
+
 
 _Joinable = tuple[Rows, Rows, Rows, tuple[Vidimering, ...], Rows, list[tuple[str, str]]]
 
 
-def _rows(connection: IndexConnection, view: View, keys: frozenset[int]) -> tuple[_Joinable, Rows]:
-    """What is joined, and the reports' rows that a private person is not given yet."""
+def _rows(
+    connection: IndexConnection, view: View, keys: frozenset[int]
+) -> tuple[_Joinable, Rows, Mapping[int, str]]:
+    """What is joined, the reports' rows that a private person is not given yet, and the versions' parts (an accession
+    number's reports are named alike whether he is given some or all of them)."""
     reports = examination_rows.reports(connection, view.predicate, keys)
     words = words_about(connection, (row["report_key"] for row in reports))
-    withheld: Rows = []
+    withheld, every = Rows(), reports
     if view.subject.kind is SubjectKind.PATIENT:
         every = examination_rows.reports(connection, Everything(), keys)
         released = _released(view.standings[0].facts.policy, view.opened, reports, every, words)
-        withheld = [row for row in reports if _name(row) not in released]
-        reports = [row for row in reports if _name(row) in released]
+        withheld = [row for row in reports if row["report_key"] not in released]
+        reports = [row for row in reports if row["report_key"] in released]
     studies = examination_rows.studies(connection, view.predicate, keys, view.documents_of)
     measured = [row["study_uid"] for row in studies if not view.withholds_documents(row["study_uid"])]
     joinable = (
@@ -166,7 +178,7 @@ def _rows(connection: IndexConnection, view: View, keys: frozenset[int]) -> tupl
         examination_rows.measurements(connection, measured),
         examination_rows.joins(connection, keys),
     )
-    return joinable, withheld
+    return joinable, withheld, {each.version_key: each.part for each in versions_of(every)}
 
 
 def documents_given(connection: IndexConnection, reader: Standing, moment: datetime) -> frozenset[str]:
@@ -182,8 +194,8 @@ def documents_given(connection: IndexConnection, reader: Standing, moment: datet
     reports = examination_rows.reports(connection, predicate, keys)
     words = words_about(connection, (row["report_key"] for row in reports))
     released = _released(reader.facts.policy, moment, reports, every, words, with_annulled=False)
-    given = [row for row in reports if _name(row) in released]
-    kept_back = [row for row in every if _name(row) not in released]
+    given = [row for row in reports if row["report_key"] in released]
+    kept_back = [row for row in every if row["report_key"] not in released]
     studies, joins = (
         examination_rows.studies(connection, predicate, keys),
         examination_rows.joins(connection, keys),
@@ -191,11 +203,6 @@ def documents_given(connection: IndexConnection, reader: Standing, moment: datet
     found = _joined(studies, [], given, joins=joins, withheld=kept_back)
     uids = [study.study_uid for each in found if each.reports and not each.withheld for study in each.studies]
     return frozenset(uids) - examination_rows.with_unread_documents(connection, REPORT_DOCUMENT, uids)
-
-
-def _name(row: Row) -> tuple[str, str]:
-    """Which report a version is of."""
-    return row["provider"], row["accession"] or row["filler_id"]
 
 
 def _released(
@@ -206,27 +213,30 @@ def _released(
     words: Sequence[Vidimering],
     *,
     with_annulled: bool = True,
-) -> set[tuple[str, str]]:
-    """The reports that a patient is given: those that the provider's rule has released, by their present text.
+) -> set[int]:
+    """Keys of the versions that a patient is given: of reports that the provider's rule has released, by their present
+    text.
 
     A report whose present text the View does not show is not among them: what was corrected or annulled a week ago is
     not to be read as if it held. Versions that others have replaced anyway hold nothing back. Where a report has been
     annulled long enough its tombstone is given, so that nobody misses what he has read.
     """
     seen = {row["report_key"] for row in shown}
-    found: set[tuple[str, str]] = set()
-    groups: dict[tuple[str, str], Rows] = {}
-    for row in every:
-        groups.setdefault(_name(row), []).append(row)
-    for name, rows in groups.items():
-        arrangement = arrange(version_of(row) for row in rows)
+    found: set[int] = set()
+    days = {row["report_key"]: row["ends"] for row in every if row["ends"]}
+    groups: dict[tuple[str, str, str], list[ReportVersion]] = {}
+    for version in versions_of(every):
+        groups.setdefault(version.report_name, []).append(version)
+    for versions in groups.values():
+        arrangement = arrange(versions)
         if any(each.version.version_key not in seen for each in arrangement.shown):
             continue
-        last_day = max((row["ends"] for row in rows if row["ends"]), default=None)
+        keys = {version.version_key for version in versions}
+        last_day = max((day for key, day in days.items() if key in keys), default=None)
         moment = released_at(policy, arrangement, words, last_day)
         is_annulled = with_annulled and arrangement.standing is ReportStatus.ANNULLED
         if is_annulled or (moment is not None and moment <= now):
-            found.add(name)
+            found |= keys
     return found
 
 
@@ -238,6 +248,7 @@ def _joined(
     measurements: Sequence[Row] = (),
     joins: Sequence[tuple[str, str]] = (),
     withheld: Rows | None = None,
+    parts: Mapping[int, str] | None = None,
 ) -> list[Examination]:
     """Groups rows by accession, by the study that a report names, and by what a steward has joined.
 
@@ -270,8 +281,8 @@ def _joined(
     for row in reports:
         add(of_report(row), "reports", row)
     found = [
-        _examination(group, **parts, vidimeringar=vidimeringar, measurements=measurements)
-        for group, parts in groups.items()
+        _examination(group, **rows, vidimeringar=vidimeringar, measurements=measurements, parts=parts)
+        for group, rows in groups.items()
     ]
     if withheld:
         waiting = {one.get(group, group) for group in map(of_report, withheld)}
@@ -311,8 +322,11 @@ def _examination(
     reports: Rows,
     vidimeringar: tuple[Vidimering, ...],
     measurements: Sequence[Row],
+    parts: Mapping[int, str] | None,
 ) -> Examination:
-    versions = tuple(version_of(row) for row in reports)
+    versions = tuple(versions_of(reports))
+    if parts is not None:
+        versions = tuple(replace(each, part=parts.get(each.version_key, "")) for each in versions)
     keys = {version.version_key for version in versions}
     uids = {row["study_uid"] for row in studies}
     orders = tuple(_referral(row) for row in referrals)
@@ -402,8 +416,13 @@ def _referral(row: Row) -> Referral:
     )
 
 
-def version_of(row: Row) -> ReportVersion:
-    """The version that a row of the index is; the caller has read the row through a View, or tells no text of it."""
+def versions_of(rows: Iterable[Row]) -> list[ReportVersion]:
+    """The versions that rows of the index are, with the report that each is of; the caller has read the rows through a
+    View, or tells no text of them."""
+    return with_parts(_version(row) for row in rows)
+
+
+def _version(row: Row) -> ReportVersion:
     return ReportVersion(
         version_key=row["report_key"],
         provider=row["provider"],
@@ -421,6 +440,10 @@ def version_of(row: Row) -> ReportVersion:
         form=row["form"] or "text",
         series_uid=row["series_uid"] or "",
         visit=row["visit"] or "",
+        told=row["told"] or "",
+        order_number=row["filler_id"] if (row["message_kind"] or "").startswith(_RESULT) else "",
+        procedure=row["procedure_text"] or "",
+        message_key=row["message_key"] or 0,
     )
 
 

@@ -4,19 +4,22 @@ The order in which messages happened to arrive decides nothing (a sister system 
 an addendum was missed). What decides is the status and the result time that the source gave:
 
 - A signed text (final, correction, or an addendum that repeats the whole) replaces a preliminary one, whatever
-  their times; among signed texts the latest holds, and at the same time the correction.
+  their times; among signed texts the latest holds, and at the same time the correction, then what its source said
+  last (a RIS that sends a changed text again often keeps the time at which it was signed).
 - An addendum that is only a fragment never replaces anything: it is shown above the text that it adds to.
   It stays even when a later text has come, because nobody can tell whether that took it up. One that nobody has
   signed yet is shown as preliminary and gives way to any signed text of the same or a later time.
-- An annulment takes back everything up to its time and leaves a tombstone. Only what is newer lives again.
+- An annulment takes back everything up to its time and leaves a tombstone. Only what is newer lives again, or what
+  its source has said once more since (annulled by mistake).
 - A document (DICOM SR, CDA, PDF) that says what a version says is a rendition of it (`renditions`).
 - Every other version stays retrievable as an earlier one.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import TypeAlias
 
 from samsyn.model.texts import ReportStatus, ReportVersion
 from samsyn.reports.renditions import folded
@@ -104,20 +107,24 @@ def by_report(versions: Iterable[ReportVersion]) -> tuple[Arrangement, ...]:
     """Arranges the versions of several reports, the report with the latest version first.
 
     A report is one examination of one provider: (provider, accession number), or the filler number when the
-    source gave no accession number.
+    source gave no accession number; of several under one accession number (`parts`), each is a report.
     """
-    groups: dict[tuple[str, str], list[ReportVersion]] = {}
+    groups: dict[tuple[str, str, str], list[ReportVersion]] = {}
     for version in versions:
-        groups.setdefault((version.provider, version.accession or version.filler_id), []).append(version)
+        groups.setdefault(version.report_name, []).append(version)
     newest = sorted(groups.items(), key=lambda group: (max(map(_key, group[1])), group[0]), reverse=True)
     return tuple(arrange(group) for _, group in newest)
 
 
-def _key(version: ReportVersion) -> tuple[datetime, int, bool, str, str, str, str]:
+_Key: TypeAlias = tuple[datetime, int, str, bool, str, str, str, str]
+
+
+def _key(version: ReportVersion) -> _Key:
     """Total order by what the source said; arrival (version_key, received) has no say."""
     return (
         version.result_time or _LONG_AGO,
         _RANK[version.status],
+        version.told,
         version.fragment,
         version.text,
         version.signer,
@@ -126,16 +133,19 @@ def _key(version: ReportVersion) -> tuple[datetime, int, bool, str, str, str, st
     )
 
 
-def _holding_key(version: ReportVersion) -> tuple[bool, tuple[datetime, int, bool, str, str, str, str]]:
+def _holding_key(version: ReportVersion) -> tuple[bool, _Key]:
     return version.status is not ReportStatus.PRELIMINARY, _key(version)
 
 
 def _distinct(versions: Iterable[ReportVersion]) -> list[ReportVersion]:
-    """The same version sent twice is one; the one that was filed first stays."""
+    """The same version sent twice is one; the one that was filed first stays, said when it was said last."""
     found: dict[object, ReportVersion] = {}
     for version in sorted(versions, key=lambda each: each.version_key):
-        key = (version.provider, version.accession, version.filler_id, version.form, _key(version))
-        found.setdefault(key, version)
+        name = (version.provider, version.accession, version.filler_id, version.form)
+        key = (name, _key(replace(version, told="")))
+        first = found.setdefault(key, version)
+        if version.told > first.told:
+            found[key] = replace(first, told=version.told)
     return list(found.values())
 
 
@@ -156,6 +166,8 @@ def _is_text(version: ReportVersion) -> bool:
 
 
 def _falls_to(version: ReportVersion, annulment: ReportVersion) -> bool:
+    if version.status is not ReportStatus.ANNULLED and version.told > annulment.told != "":
+        return False
     return (version.result_time or _LONG_AGO) <= (annulment.result_time or _LONG_AGO)
 
 

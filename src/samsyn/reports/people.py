@@ -170,12 +170,14 @@ def move_identifier(
     owner: PatientIdentifier,
     moved: PatientIdentifier,
     word: links.Word,
-) -> tuple[int, int]:
-    """The identifier is the owner's from now on; Conflict as `links.move_identifier`."""
+) -> tuple[int, ...]:
+    """The identifier is the owner's from now on: the owner's key, the identifier's, and those of whom it was parted
+    from, whose texts are no longer told together with it. Conflict as `links.move_identifier`."""
     key = person(transaction, event.owner, owner, DemographicsOrigin.ADT, word.told)
     identifier = by_number(transaction, moved)
+    former = links.linked_directly(transaction, identifier)
     links.move_identifier(transaction, identifier, key, word)
-    return key, identifier
+    return tuple(dict.fromkeys((key, identifier, *sorted(former))))
 
 
 def by_number(transaction: Transaction, identifier: PatientIdentifier) -> int:

@@ -50,8 +50,8 @@ def _same(document: ReportVersion, kept: Sequence[ReportVersion]) -> ReportVersi
         (
             each
             for each in latest_first
-            if _say_the_same(each.text, document.text)
-            or (each.status is document.status and _is_at(each, document))
+            if say_the_same(each.text, document.text)
+            or (each.form != document.form and each.status is document.status and _is_at(each, document))
         ),
         None,
     )
@@ -70,7 +70,7 @@ def _is_at(version: ReportVersion, document: ReportVersion) -> bool:
     return abs(version.result_time - document.result_time) <= _SAME_MOMENT
 
 
-def _say_the_same(one: str, other: str) -> bool:
+def say_the_same(one: str, other: str) -> bool:
     """Whether the letters and digits are the same, or those of one stand in the other (an SR adds its headings)."""
     short, long = sorted((_plain(one), _plain(other)), key=len)
     if not short:

@@ -19,13 +19,16 @@ def add(
 ) -> bool:
     """Files a version; False when the very same version of the same report is there already.
 
-    Sources send a report again under a new control id (resends, several receivers): one version, one effect.
+    Sources send a report again under a new control id (resends, several receivers): one version, one effect. Only
+    when something else was said of the report in between is the repetition a word of its own.
     """
     issuer = event.accession_issuer or sender.accession_issuer
     result_time = event.result_time.isoformat() if event.result_time else None
+    told = event.when.isoformat() if event.when else ""
     same = not transaction.is_bare(patient_key, "report") and transaction.one(
-        "SELECT 1 FROM report WHERE patient_key = ? AND accession = ? AND accession_issuer = ? AND filler_id = ?"
-        " AND status = ? AND COALESCE(result_time, '') = ? AND text = ? AND author = ? AND signer = ? AND provider = ?",
+        "SELECT report_key, COALESCE(told, '') FROM report WHERE patient_key = ? AND accession = ?"
+        " AND accession_issuer = ? AND filler_id = ? AND status = ? AND COALESCE(result_time, '') = ? AND text = ?"
+        " AND author = ? AND signer = ? AND provider = ? ORDER BY 2 DESC LIMIT 1",
         patient_key,
         event.accession,
         issuer,
@@ -38,7 +41,7 @@ def add(
         event.owner.provider,
         of=(("report", patient_key),),
     )
-    if same:
+    if same and not _is_said_anew(transaction, event, issuer, patient_key, same, told):
         return False
     begins, ends = _days(event.examined, event.result_time)
     transaction.insert(
@@ -68,8 +71,37 @@ def add(
         visit=visit.visit,
         account=visit.account,
         message_key=message_key,
+        told=told,
     )
     return True
+
+
+def _is_said_anew(
+    transaction: Transaction,
+    event: ReportEvent,
+    issuer: str,
+    patient_key: int,
+    same: tuple[int, str],
+    told: str,
+) -> bool:
+    """Whether a version that is there is said again after another word about the report (annulled by mistake and sent
+    again; changed back). If not, it was said last when it was said last: whichever of the two came first."""
+    key, before = same
+    if told <= before:
+        return False
+    between = transaction.one(
+        "SELECT 1 FROM report WHERE patient_key = ? AND accession = ? AND accession_issuer = ? AND provider = ?"
+        " AND (accession <> '' OR filler_id = ?) AND told > ? LIMIT 1",
+        patient_key,
+        event.accession,
+        issuer,
+        event.owner.provider,
+        event.filler_id,
+        before,
+    )
+    if between is None:
+        transaction.update("report", {"report_key": key}, told=told)
+    return between is not None
 
 
 def _days(examined: str, result_time: datetime | None) -> tuple[int | None, int | None]:

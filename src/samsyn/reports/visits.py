@@ -33,16 +33,19 @@ def named(number: str, sender: Sender) -> str:
 
 
 def owner_of_text(transaction: Transaction, visit: Visit, patient_key: int) -> int:
-    """Whose a text is that was sent for this person under this visit."""
+    """Whose a text is that was sent for this person under this visit: the latest word about the visit or its account
+    decides, at the same moment the one about the visit, which is the narrower."""
+    closure: frozenset[int] | None = None
+    found: list[tuple[str, bool, int]] = []
     for kind, number in (("visit", visit.visit), ("account", visit.account)):
         moves = _moves(transaction, kind, number) if number else []
         if moves:
-            closure = registry.closure(transaction, patient_key)
-            involved = {key for former, owner, _ in moves for key in (former, owner)}
-            last = moves[-1][1]
-            if closure & involved and last not in closure:
-                return last
-    return patient_key
+            closure = closure or registry.closure(transaction, patient_key)
+            if closure & {key for former, owner, _ in moves for key in (former, owner)}:
+                _, owner, told = moves[-1]
+                found.append((told, kind == "visit", owner))
+    owner = max(found)[2] if found else patient_key
+    return patient_key if closure is None or owner in closure else owner
 
 
 def move(

@@ -8,8 +8,6 @@ from samsyn.search.query import Level
 from samsyn.store.index import find_rows, patient_rows, request_rows
 from samsyn.store.index.port import IndexConnection, Row
 
-_COUNTS = (0x00201200, 0x00201202, 0x00201204)
-
 
 def from_rows(
     connection: IndexConnection,
@@ -33,20 +31,7 @@ def from_rows(
         for row, attributes in zip(rows, found, strict=True):
             items = tuple(_request(*each) for each in requests.get(row["series_key"], ()))
             attributes[REQUEST_ATTRIBUTES] = ("SQ", items)
-    return _one_per_person(found) if level is Level.PATIENT else found
-
-
-def _one_per_person(answers: list[Attributes]) -> list[Attributes]:
-    """Persons who were merged are one answer, with the sums of what is filed under each."""
-    found: dict[str, Attributes] = {}
-    for answer in answers:
-        identity = repr((answer[0x00100020], answer[0x00100024]))
-        known = found.setdefault(identity, answer)
-        if known is not answer:
-            for tag in _COUNTS:
-                total = sum(int(str(part[tag][1][0])) for part in (known, answer))
-                known[tag] = ("IS", (total,))
-    return list(found.values())
+    return found
 
 
 def _persons(connection: IndexConnection, rows: list[Row], untold: frozenset[str]) -> dict[int, Attributes]:

@@ -25,7 +25,6 @@ from samsyn.store.store import Store
 
 _TELLING = (0x00100010, 0x00100030)
 """Patient's Name and Birth Date: what is withheld of a protected identity."""
-_SHOWN_AS = "COALESCE(patient.merged_into, patient.patient_key)"
 
 _FINDERS: dict[Level, Callable[..., list[Row]]] = {
     Level.PATIENT: find_rows.find_patients,
@@ -96,7 +95,7 @@ def _answer(
     protected = frozenset() if sees_protected(view.subject) else identity_rows.protected_roots(connection)
     if protected and any(matching.asks(query.keys.get(tag, "").strip(" \0")) for tag in _TELLING):
         # Whoever may not see the name learns nothing from whether it matches.
-        conditions = [*conditions, Condition(_SHOWN_AS, "none-of", tuple(sorted(protected)))]
+        conditions = [*conditions, Condition(find_rows.SHOWN_AS, "none-of", tuple(sorted(protected)))]
     rows = _FINDERS[query.level](
         connection,
         view.predicate,

@@ -27,7 +27,7 @@ class Page:
     matches: list[Attributes]
     level: Level
     rows: list[Row]
-    """In the same order; more than matches only where merged persons are one."""
+    """One for each match, in the same order."""
     limit: int
 
     @property

@@ -101,7 +101,12 @@ class Told:
 
 def document_id(version: ReportVersion) -> str:
     """The stable id of the report that a version belongs to (reports.order.by_report)."""
-    return str(uuid.uuid5(_DOCUMENTS, f"{version.provider}\0{version.accession or version.filler_id}"))
+    return str(uuid.uuid5(_DOCUMENTS, "\0".join(_parts_told(version.report_name))))
+
+
+def _parts_told(name: tuple[str, str, str]) -> tuple[str, ...]:
+    """The first report under an accession number keeps its id when another comes."""
+    return name if name[2] else name[:2]
 
 
 def local(moment: datetime) -> str:
@@ -169,7 +174,7 @@ def _header(header: Element, told: Told, source: str, patient: PatientIdentifier
     current, arrangement = told.current, told.arrangement
     _add(header, "documentId", document_id(current))
     _add(header, "sourceSystemHSAId", source)
-    _add(header, "documentTitle", told.examination.title or "Radiologiutlåtande")
+    _add(header, "documentTitle", told.examination.title_of(current) or "Radiologiutlåtande")
     taken = next((_taken(each) for each in told.examination.studies if each.date), "")
     if taken:
         _add(header, "documentTime", taken)

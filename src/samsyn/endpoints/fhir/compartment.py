@@ -287,11 +287,11 @@ def _kept(made: Sequence[Held], kind: str, keeps: Callable[[str, Resource], bool
 
 def _by_report(versions: Sequence[ReportVersion]) -> list[list[ReportVersion]]:
     """Versions by report, in the order in which every door shows reports."""
-    groups: dict[tuple[str, str], list[ReportVersion]] = {}
+    groups: dict[tuple[str, str, str], list[ReportVersion]] = {}
     for version in versions:
-        groups.setdefault(texts.report_key(version), []).append(version)
+        groups.setdefault(version.report_name, []).append(version)
     first = [arrangement.current for arrangement in by_report(versions)]
-    return [groups[texts.report_key(current)] for current in first if current is not None]
+    return [groups[current.report_name] for current in first if current is not None]
 
 
 def _with_version(resource: Resource) -> Resource:

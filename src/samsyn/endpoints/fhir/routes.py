@@ -38,11 +38,11 @@ from samsyn.endpoints.fhir.compartment import KINDS, Compartment, Held
 from samsyn.endpoints.fhir.filing import file_report
 from samsyn.endpoints.fhir.narrowing import EITHER, READ, SEARCH, Caller, Narrowing
 from samsyn.endpoints.fhir.opening import Compartments
+from samsyn.endpoints.fhir.paging import Page, Pages, Place, place_of
 from samsyn.endpoints.fhir.search import (
     CHOOSES_PATIENT,
     Asked,
     matches,
-    ordered,
     page_links,
     references_of,
     shortened,
@@ -82,6 +82,7 @@ class FhirDependencies:
     identify: Identify
     gatekeeper: Gatekeeper
     lookup: PatientLookup
+    pages: Pages
     compartments: Compartments
     connections: Connections
     review: LogReview
@@ -112,7 +113,8 @@ def fhir_routes(needs: FhirDependencies) -> list[Route]:
         Route("/fhir/Patient/{id}/$everything", door.guarded(door.everything)),
         Route("/fhir/AuditEvent", door.guarded(door.audit_events)),
         *subscription_routes(
-            SubscriptionDependencies(needs.identify, needs.subscriptions, needs.base), door.guarded
+            SubscriptionDependencies(needs.identify, needs.subscriptions, needs.pages, needs.base),
+            door.guarded,
         ),
         Route("/fhir/{kind}", door.guarded(door.search)),
         Route("/fhir/{kind}/_search", door.guarded(door.search), methods=["POST"]),
@@ -128,6 +130,7 @@ class _Door:
     def __init__(self, needs: FhirDependencies) -> None:
         self._needs = needs
         self._base = needs.base
+        self._pages = needs.pages
         self._global = {
             "Organization": [_with_version(each) for each in people.organizations(needs.connections)],
             "Endpoint": [_with_version(people.endpoint(needs.dicomweb))],
@@ -226,22 +229,24 @@ class _Door:
         if given is None:
             # Nobody, or more than one: answered as for somebody of whom nothing is shown.
             nobody = understand(kind, [("_id", "none")])
-            return json_answer(self._searchset(nobody, (), (), tells_query=False), 200)
+            return json_answer(self._searchset(nobody, 0, Page([], ""), (), tells_query=False), 200)
         asked = understand(kind, given)
         if kind == "Patient":
             return json_answer(await self._patients(caller, asked), 200)
         if kind in GLOBAL_KINDS:
             found = [each for each in self._global[kind] if matches(asked, each)]
-            return json_answer(self._searchset(asked, found, ()), 200)
+            page = self._page(asked, ((each, ()) for each in found))
+            return json_answer(self._searchset(asked, len(found), page, ()), 200)
         compartment = await self._compartment(caller, _patient_asked_for(asked), kind, SEARCH)
         held = {each.resource["id"]: each for each in await compartment.of(kind)}
-        found = [each.resource for each in held.values() if matches(asked, each.resource)]
-        page = self._page(asked, found)
-        included = await self._included(caller, compartment, asked, page)
+        matched = [each for each in held.values() if matches(asked, each.resource)]
+        page = self._page(asked, ((each.resource, place_of(each.examination)) for each in matched))
+        included = await self._included(caller, compartment, asked, page.resources)
         if asked.summary != "count":
-            await compartment.record(self._needs.gatekeeper, kind, [held[each["id"]] for each in page])
-        told = bool(found) or not by_number
-        return json_answer(self._searchset(asked, found, included, tells_query=told), 200)
+            given_out = [held[each["id"]] for each in page.resources]
+            await compartment.record(self._needs.gatekeeper, kind, given_out)
+        told = bool(matched) or not by_number
+        return json_answer(self._searchset(asked, len(matched), page, included, tells_query=told), 200)
 
     async def _chosen(
         self, caller: Caller, kind: str, given: list[tuple[str, str]]
@@ -262,24 +267,22 @@ class _Door:
         await self._needs.gatekeeper.record_search(view, "fhir", frozenset())
         return None, True
 
-    @staticmethod
-    def _page(asked: Asked, found: Sequence[Resource]) -> list[Resource]:
-        if asked.summary == "count":
-            return []
-        return ordered(asked, found)[asked.offset : asked.offset + asked.count]
+    def _page(self, asked: Asked, found: Iterable[tuple[Resource, Place]]) -> Page:
+        return Page([], "") if asked.summary == "count" else self._pages.page(asked, found)
 
     def _searchset(
         self,
         asked: Asked,
-        found: Sequence[Resource],
+        total: int,
+        page: Page,
         included: Iterable[Resource],
         *,
         tells_query: bool = True,
     ) -> Resource:
-        page = [shortened(asked, each) for each in self._page(asked, found)]
-        links = page_links(self._base, asked, len(found), tells_query=tells_query and asked.kind != "Patient")
+        shown = [shortened(asked, each) for each in page.resources]
+        links = page_links(self._base, asked, page.next, tells_query=tells_query and asked.kind != "Patient")
         return bundles.searchset(
-            self._base, len(found), links, page, [shortened(asked, each) for each in included]
+            self._base, total, links, shown, [shortened(asked, each) for each in included]
         )
 
     async def _included(
@@ -333,7 +336,8 @@ class _Door:
             linked = await self._needs.lookup.linked(person.key)
             if narrowed is None or narrowed(linked)("Patient", made):
                 resources.append(made)
-        return self._searchset(asked, resources, ())
+        page = self._page(asked, ((each, ()) for each in resources))
+        return self._searchset(asked, len(resources), page, ())
 
     async def _persons(self, name: str, value: str) -> list[Patient]:
         lookup = self._needs.lookup

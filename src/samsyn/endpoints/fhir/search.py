@@ -143,7 +143,7 @@ CHOOSES_PATIENT: Final = frozenset({"patient", "subject"})
 _RESULT: Final = frozenset(
     {
         "_count",
-        "_offset",
+        "_page",
         "_sort",
         "_include",
         "_revinclude",
@@ -192,7 +192,8 @@ class Asked:
     filters: tuple[tuple[str, str, str], ...]
     """(name, modifier, value): every one must hold; a comma in the value is "or"."""
     count: int
-    offset: int
+    page: str
+    """What the next link of the page before holds (`paging`); "" = the first page."""
     sort: tuple[tuple[str, bool], ...]
     """(parameter, descending)."""
     include: tuple[tuple[str, str], ...]
@@ -223,7 +224,7 @@ def understand(kind: str, given: Iterable[tuple[str, str]]) -> Asked:
         kind,
         tuple(filters),
         min(_number(result, "_count", limits.FHIR_PAGE), limits.MAX_FHIR_PAGE),
-        _number(result, "_offset", 0),
+        result.get("_page", ("",))[-1],
         tuple(_sort(known, each) for value in result.get("_sort", ()) for each in value.split(",")),
         tuple(_include(each) for each in result.get("_include", ())),
         tuple(_include(each) for each in result.get("_revinclude", ())),
@@ -446,11 +447,20 @@ def ordered(asked: Asked, resources: Sequence[Resource]) -> list[Resource]:
     found = list(resources)
     known = {**EVERY, **PARAMETERS[asked.kind]}
     for name, descending in reversed(asked.sort):
-        paths = known[name].paths
-        keyed = [(next((str(v) for p in paths for v in _at(each, p.split("."))), ""), each) for each in found]
+        keyed = [(_first(known[name], each), each) for each in found]
         present = sorted((pair for pair in keyed if pair[0]), key=lambda pair: pair[0], reverse=descending)
         found = [each for _, each in present] + [each for value, each in keyed if not value]
     return found
+
+
+def sort_values(asked: Asked, resource: Resource) -> tuple[str, ...]:
+    """What `ordered` sorts the resource by, "" for what it lacks."""
+    known = {**EVERY, **PARAMETERS[asked.kind]}
+    return tuple(_first(known[name], resource) for name, _ in asked.sort)
+
+
+def _first(parameter: Parameter, resource: Resource) -> str:
+    return next((str(v) for path in parameter.paths for v in _at(resource, path.split("."))), "")
 
 
 def references_of(resource: Resource, name: str) -> set[str]:
@@ -482,21 +492,19 @@ def shortened(asked: Asked, resource: Resource) -> Resource:
     return {**part, "meta": meta}
 
 
-def page_links(base: str, asked: Asked, total: int, *, tells_query: bool) -> list[Resource]:
-    """self, and previous and next where there are such pages. What was asked may be a person's number: then
-    (`tells_query` False) the address is given without it."""
+def page_links(base: str, asked: Asked, following: str, *, tells_query: bool) -> list[Resource]:
+    """self, and next where there is such a page (`following`: its token). What was asked may be a person's number:
+    then (`tells_query` False) the address is given without it."""
     path = f"{base}/{asked.kind}"
     if not tells_query:
         return [{"relation": "self", "url": path}]
-    kept = [(key, value) for key, value in asked.given if key not in ("_offset", "_count")]
+    kept = [(key, value) for key, value in asked.given if key not in ("_page", "_count")]
 
-    def address(offset: int) -> str:
-        extra = [("_count", str(asked.count))] + ([("_offset", str(offset))] if offset else [])
+    def address(page: str) -> str:
+        extra = [("_count", str(asked.count))] + ([("_page", page)] if page else [])
         return f"{path}?{urlencode([*kept, *extra])}"
 
-    links = [{"relation": "self", "url": address(asked.offset)}]
-    if asked.count and asked.offset:
-        links.append({"relation": "previous", "url": address(max(asked.offset - asked.count, 0))})
-    if asked.count and asked.offset + asked.count < total:
-        links.append({"relation": "next", "url": address(asked.offset + asked.count)})
+    links = [{"relation": "self", "url": address(asked.page)}]
+    if following:
+        links.append({"relation": "next", "url": address(following)})
     return links

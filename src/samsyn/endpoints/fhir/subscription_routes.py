@@ -11,6 +11,7 @@ from starlette.routing import Route
 from samsyn.endpoints.fhir import bundles, subscriptions
 from samsyn.endpoints.fhir.answers import PRIVATE, json_answer, parameters, read_body
 from samsyn.endpoints.fhir.common import Resource
+from samsyn.endpoints.fhir.paging import Page, Pages
 from samsyn.endpoints.fhir.search import matches, page_links, understand
 from samsyn.errors import BadInput
 from samsyn.exchange.subscriptions.register import SubscriptionRegister
@@ -26,6 +27,7 @@ class SubscriptionDependencies:
 
     identify: Callable[[Request], Subject]
     register: SubscriptionRegister
+    pages: Pages
     base: str
 
 
@@ -54,9 +56,11 @@ class _Door:
         asked = understand("Subscription", await parameters(request))
         known = [subscriptions.resource(each) for each in await self._needs.register.of(subject)]
         found = [each for each in known if matches(asked, each)]
-        page = [] if asked.summary == "count" else found[asked.offset : asked.offset + asked.count]
-        links = page_links(self._needs.base, asked, len(found), tells_query=True)
-        return json_answer(bundles.searchset(self._needs.base, len(found), links, page), 200)
+        page = Page([], "")
+        if asked.summary != "count":
+            page = self._needs.pages.page(asked, ((each, ()) for each in found))
+        links = page_links(self._needs.base, asked, page.next, tells_query=True)
+        return json_answer(bundles.searchset(self._needs.base, len(found), links, page.resources), 200)
 
     async def make(self, request: Request) -> Response:
         """201 with the subscription, which stands as requested until its endpoint has answered."""

@@ -78,14 +78,10 @@ def service_request(handle: str, examination: str, referral: Referral, name: Uni
     return without_empty(resource)
 
 
-def report_key(version: ReportVersion) -> tuple[str, str]:
-    """What makes versions one report: see reports.order.by_report."""
-    return version.provider, version.accession or version.filler_id
-
-
 def diagnostic_report_id(handle: str, version: ReportVersion) -> str:
     """The id of a report's resource, the same for all its versions."""
-    return identity(handle, "report", *report_key(version))
+    provider, number, part = version.report_name
+    return identity(handle, "report", provider, number, *([part] if part else []))
 
 
 def diagnostic_report_states(
@@ -134,7 +130,7 @@ def _diagnostic_report(
         ],
         "status": _REPORT_STATUS[arrangement.standing or ReportStatus.PRELIMINARY],
         "category": [_RADIOLOGY],
-        "code": {**IMAGING_STUDY_REPORT, "text": examination.title or "Radiologiutlåtande"},
+        "code": {**IMAGING_STUDY_REPORT, "text": examination.title_of(current) or "Radiologiutlåtande"},
         "subject": reference("Patient", handle),
         "effectiveDateTime": day(examination.date),
         "issued": instant(current.result_time or current.received),

@@ -58,6 +58,8 @@ class Entry:
     """The report's own conclusion (bedömning) when it has one, else ""."""
     is_added: bool = False
     """The preview is an addendum's text: it is told as such, and whole, since it changes what the conclusion says."""
+    report_count: int = 0
+    """Reports that hold: the preview is of one of them."""
     absent: str = ""
     """Why no report stands here, as far as the referral tells: see `_absent`; "" when there is one."""
     booked: str = ""
@@ -112,6 +114,8 @@ class VidimeringShown:
 class ReportShown:
     """One report: what holds on top with its addenda, then the difference and the earlier versions."""
 
+    procedure: str
+    """What it is about, where several reports stand beside each other; else ""."""
     provider: str
     unit: str
     versions: tuple[VersionShown, ...]
@@ -181,6 +185,7 @@ class Presentation:
             preview=preview,
             conclusion=conclusion,
             is_added=is_added,
+            report_count=sum(each.standing is not ReportStatus.ANNULLED for each in arrangements),
             absent=absent,
             booked=next((moment(each.booked) for each in examination.referrals if _is_booked(each)), ""),
             differing=examination.differing,
@@ -200,7 +205,9 @@ class Presentation:
         current = arrangement.shown[0].version
         holding, before = arrangement.current, arrangement.replaced
         said = vidimerad(arrangement, examination.vidimeringar)
+        about = examination.title_of(current) if any(each.part for each in examination.reports) else ""
         return ReportShown(
+            procedure=about,
             provider=self._connections.provider_name(current.provider),
             unit=self._connections.unit_name(current.provider, current.unit),
             versions=tuple(_version(each.version, each.role) for each in arrangement.shown),

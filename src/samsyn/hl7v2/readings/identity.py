@@ -78,12 +78,22 @@ def _issuer(segment: Segment, field: int, repetition: int, rules: PatientRules) 
 def _demographics(
     pid: Segment, segments: Sequence[Segment], rules: PatientRules, notes: list[str]
 ) -> Demographics:
+    protected = any(holds(condition, segments) for condition in rules.protected)
     return Demographics(
         name=_name(pid),
         birth_date=_birth_date(pid, notes),
         sex=_sex(pid, rules, notes),
-        protected=any(holds(condition, segments) for condition in rules.protected),
+        protected=protected,
         deceased=_deceased(pid, notes),
+        unprotected=not protected and _is_unprotected(segments, rules),
+    )
+
+
+def _is_unprotected(segments: Sequence[Segment], rules: PatientRules) -> bool:
+    return any(holds(condition, segments) for condition in rules.unprotected) or any(
+        segment.is_null(condition.path.field)
+        for condition in rules.protected
+        for segment in condition.path.among(segments)
     )
 
 

@@ -1,6 +1,6 @@
 """ORU (R01, and R30 to R32 of point-of-care devices) by a source's rules: versions of reports."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 
@@ -118,6 +118,8 @@ class TextLines:
     kinds: list[str]
     words: list[str]
     """OBX-11 of each."""
+    comments: Mapping[int, Sequence[Segment]]
+    """By an OBX's number in the message, the NTE behind it: what the answering side adds to that line."""
 
 
 @lru_cache(maxsize=64)
@@ -126,7 +128,8 @@ def _upper(words: tuple[str, ...]) -> frozenset[str]:
 
 
 def text_lines(segments: Segments, rules: ReportRules, notes: list[str]) -> TextLines:
-    """Every OBX that holds report text; what is listed and holds none is noted."""
+    """Every OBX that holds report text, with the comments to it; what is listed and holds none is noted."""
+    comments = _comments(segments) if segments.named("NTE") else {}
     listed, passed = _upper(rules.text_codes), _upper(rules.not_text)
     lines: Sequence[Segment] = segments.named("OBX")
     kinds = segments.kinds("OBX")
@@ -145,18 +148,36 @@ def text_lines(segments: Segments, rules: ReportRules, notes: list[str]) -> Text
         wanted = [place for place, type_word in enumerate(types) if type_word in _TEXT_TYPES]
         lines, kinds = [lines[place] for place in wanted], [kinds[place] for place in wanted]
         segments = Segments(lines)
-    return TextLines(lines, kinds, segments.codes("OBX", 11))
+    own = {segment.sequence for segment in lines}
+    if not comments.keys() <= own:
+        notes.append("NTE: a comment that stands behind no line of report text is not read")
+    return TextLines(lines, kinds, segments.codes("OBX", 11), comments)
+
+
+def _comments(segments: Segments) -> dict[int, list[Segment]]:
+    """NTE by the number of the OBX that they stand behind (7.3.1), 0 for another segment; what the orderer wrote
+    (NTE-2 P) is no part of the answer."""
+    found: dict[int, list[Segment]] = {}
+    behind = 0
+    for segment in segments:
+        if segment.name != "NTE":
+            behind = segment.sequence if segment.name == "OBX" else 0
+        elif segment.code(2) != "P" and segment.text(3):
+            found.setdefault(behind, []).append(segment)
+    return found
 
 
 def report_text(texts: TextLines, rules: ReportRules) -> str:
-    """The text of a report from its text segments: those that are not deleted, repetitions and `\\.br\\` as lines.
+    """The text of a report from its text segments: those that are not deleted, repetitions and `\\.br\\` as lines,
+    comments (NTE) behind the line that they are about.
 
     Only blanks at line ends and empty lines at both ends are taken away; the text is shown as plain text, so
     markup in it stays what it is: letters.
     """
     deleted = _DELETED.intersection(texts.words)
     headings = rules.headings if not rules.headings.keys().isdisjoint(texts.kinds) else {}
-    lines = _plain_lines(texts.segments) if not deleted and not headings else []
+    is_plain = not deleted and not headings and not texts.comments
+    lines = _plain_lines(texts.segments) if is_plain else []
     heading = ""
     for segment, kind, word in () if lines else zip(texts.segments, texts.kinds, texts.words, strict=True):
         if deleted and word in deleted:
@@ -167,6 +188,8 @@ def report_text(texts: TextLines, rules: ReportRules) -> str:
                 lines += ["", wanted] if lines else [wanted]
             heading = wanted or heading
         lines += segment.every(5) or _EMPTY_LINE
+        for comment in texts.comments.get(segment.sequence, ()):
+            lines += comment.every(3)
     text = "\n".join([line.rstrip() for line in "\n".join(lines).split("\n")]).strip("\n")
     if len(text) > MAX_REPORT_CHARACTERS:
         raise LimitExceeded(
@@ -208,10 +231,14 @@ def _status(own: Segments, texts: TextLines, rules: ReportRules, text: str) -> R
 
 
 def _is_addendum(status: ReportStatus, own: Sequence[Segment], texts: TextLines, rules: ReportRules) -> bool:
-    """Whether the text only adds: an addendum, or one that nobody has signed yet."""
+    """Whether the text only adds: an addendum, or one that nobody has signed yet. Where the order is no addendum and
+    only some of its lines are, the report stands there too."""
+    order, lines = _order_status(own, rules), _line_statuses(texts, rules)
+    if order is not ReportStatus.ADDENDUM and set(lines) - {ReportStatus.ADDENDUM, ReportStatus.ANNULLED}:
+        return False
     if status is not ReportStatus.PRELIMINARY:
         return status is ReportStatus.ADDENDUM
-    return ReportStatus.ADDENDUM in (_order_status(own, rules), *_line_statuses(texts, rules))
+    return ReportStatus.ADDENDUM in (order, *lines)
 
 
 def _order_status(own: Sequence[Segment], rules: ReportRules) -> ReportStatus | None:

@@ -173,6 +173,7 @@ def _add_version(transaction: Transaction, facts: dict[str, object], sop_uid: st
         visit="",
         account="",
         message_key=0,
+        told="",
     )
     details = {"instance": sop_uid, "status": said.status.value, "form": said.form}
     audit.append(

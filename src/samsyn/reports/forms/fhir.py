@@ -99,6 +99,7 @@ def _report(
     if not accession:
         raise BadInput("DiagnosticReport.identifier: the accession number (type ACSN) is missing")
     issued = _instant(resource.get("issued"), "issued")
+    changed = _instant(_dict(resource, "meta").get("lastUpdated"), "meta.lastUpdated")
     interpreters = _names(resource, "resultsInterpreter")
     return ReportEvent(
         patient=_patient(resource, entries),
@@ -118,7 +119,7 @@ def _report(
         procedure_text=str(_dict(resource, "code").get("text") or _display(resource)),
         text=text,
         reason="",
-        when=issued,
+        when=changed or issued,
         form="fhir",
     )
 

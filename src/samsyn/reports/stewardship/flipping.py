@@ -15,6 +15,7 @@ from samsyn.model.patient import PatientIdentifier
 from samsyn.model.sender import Sender
 from samsyn.patients import corrections, findings, registry
 from samsyn.patients.corrections import Correction
+from samsyn.patients.parting import take_out
 from samsyn.reports import referrals
 from samsyn.store.transaction import Transaction
 
@@ -168,9 +169,11 @@ def _take_images_back(transaction: Transaction, found: Correction) -> None:
     )
     if study is None or study[1] != found.to_key:
         raise Conflict("the study has been moved on since")
+    for key in _series(transaction, study[0], frozenset()).values():
+        transaction.unsettle(key)
+    _hold_again(transaction, found, study[0])
     chosen = _series(transaction, study[0], frozenset())
     for key in chosen.values():
-        transaction.unsettle(key)
         for uid in _objects(transaction, key):
             _use_original(transaction, found.key, uid)
     if found.split_uid:
@@ -186,6 +189,30 @@ def _take_images_back(transaction: Transaction, found: Correction) -> None:
         transaction.update("study", {"study_key": study[0]}, patient_key=found.from_key)
     tell(transaction, ChangeKind.MOVED, found.study_uid)
     _new_names(transaction, chosen)
+
+
+def _hold_again(transaction: Transaction, found: Correction, study_key: int) -> None:
+    """What came late for somebody before the one whom the study goes back to has no header of his: it is filed anew, as
+    the correction that holds then tells."""
+    closure = registry.closure(transaction, found.from_key)
+    before = transaction.all(
+        "SELECT to_key FROM correction WHERE study_uid = ? AND ended = '' AND split_uid = '' AND correction_key < ?",
+        found.study_uid,
+        found.key,
+    )
+    if found.split_uid or not any(row[0] in closure for row in before):
+        return
+    for uid, held_key, sent_for in transaction.all(
+        "SELECT o.sop_uid, held.held_key, sent.patient_key FROM original_body AS o"
+        " JOIN held ON held.sop_uid = o.sop_uid AND held.sha256 = o.sha256 AND held.settled <> ''"
+        " JOIN held_identity AS sent ON sent.held_key = held.held_key WHERE o.correction_key = ?",
+        found.key,
+    ):
+        if sent_for not in closure:
+            take_out(transaction, uid, study_key)
+            transaction.delete("original_body", correction_key=found.key, sop_uid=uid)
+            transaction.update("held", {"held_key": held_key}, settled="")
+            queue.enqueue(transaction, corrections.LATE_OBJECT, str(held_key))
 
 
 def add_late(

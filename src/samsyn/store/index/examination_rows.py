@@ -41,8 +41,15 @@ def referrals(connection: IndexConnection, predicate: Predicate, patient_keys: f
 
 
 def reports(connection: IndexConnection, predicate: Predicate, patient_keys: frozenset[int]) -> list[Row]:
-    """Visible report versions of these persons."""
-    return _visible(connection, "report", predicate, patient_keys, "result_time DESC, report_key")
+    """Visible report versions of these persons, each with the kind of the message that it came in."""
+    return _visible(
+        connection,
+        "report",
+        predicate,
+        patient_keys,
+        "result_time DESC, report_key",
+        "report.*, (SELECT kind FROM message WHERE message.message_key = report.message_key) AS message_kind",
+    )
 
 
 def _visible(

@@ -59,6 +59,9 @@ _ALL: Final = MappingProxyType(
 )
 
 PATIENT_NAME: Final = "patient.folded_name"
+SHOWN_AS: Final = "COALESCE(patient.merged_into, patient.patient_key)"
+"""Whom a study's patient is shown as."""
+_OF_PATIENT: Final = "patient."
 
 Place: TypeAlias = tuple[Any, ...]
 """Where a row stands in the order of its search; what comes behind it stays behind it, whatever is stored meanwhile."""
@@ -85,7 +88,10 @@ IMAGE_ORDER: Final = (
     _Step("instance.number", "instance_number"),
     _Step("instance.sop_uid", "sop_uid"),
 )
-PATIENT_ORDER: Final = (_Step(PATIENT_NAME, "folded_name"), _Step("patient.patient_key", "patient_key"))
+PATIENT_ORDER: Final = (
+    _Step("survivor.folded_name", "folded_name"),
+    _Step("survivor.patient_key", "patient_key"),
+)
 """Each ends in a key, so that no two rows stand in one place."""
 
 
@@ -249,22 +255,23 @@ def find_patients(
     documents_of: frozenset[str] | None = None,
     after: Place = (),
 ) -> list[Row]:
-    """Persons who have at least one visible study, with counts of what is visible."""
+    """Persons who have at least one visible study, with counts of what is visible; merged ones are one person, so that
+    no page ends between two of his numbers."""
     shown = shown_of(connection, documents_of)
     return _find(
         connection,
-        "SELECT patient.patient_key, patient.folded_name, patient.name AS patient_name, patient.birth_date,"
-        " patient.sex, patient.protected, patient.merged_into, COUNT(*) AS study_count,"
+        "SELECT survivor.patient_key, survivor.folded_name, survivor.name AS patient_name, survivor.birth_date,"
+        " survivor.sex, survivor.protected, MAX(patient.merged_into) AS merged_into, COUNT(*) AS study_count,"
         f" SUM({shown.series_of_study}) AS series_total,"
         f" SUM({shown.instances_of_study}) AS instance_total"
-        " FROM study JOIN patient USING(patient_key)",
+        f" FROM study JOIN patient USING(patient_key) JOIN patient AS survivor ON survivor.patient_key = {SHOWN_AS}",
         predicate,
         conditions,
         PATIENT_ORDER,
         limit,
         offset,
         after=after,
-        group="patient.patient_key",
+        group="survivor.patient_key",
         shown=_Limits(shown, rejected_of),
     )
 
@@ -354,6 +361,17 @@ def _behind(order: tuple[_Step, ...], after: Place) -> tuple[str, list[Any]]:
 
 
 def _condition(condition: Condition, content: Shown) -> tuple[str, list[Any]]:
+    """As `_plain`. A study that was sent for a number which has been merged is answered with the survivor's name,
+    birth date and sex, so it is found by those too."""
+    sql, values = _plain(condition, content)
+    if not condition.column.startswith(_OF_PATIENT) or condition.kind in ("name", "empty"):
+        return sql, values
+    of_survivor = sql.replace(_OF_PATIENT, "shown_as.")
+    shown = f"SELECT 1 FROM patient AS shown_as WHERE shown_as.patient_key = patient.merged_into AND {of_survivor}"
+    return f"({sql} OR EXISTS ({shown}))", [*values, *values]
+
+
+def _plain(condition: Condition, content: Shown) -> tuple[str, list[Any]]:
     column, values = condition.column, condition.values
     match condition.kind:
         case "one-of":
@@ -444,9 +462,13 @@ def _name(column: str, values: tuple[Any, ...]) -> tuple[str, list[Any]]:
     several = f"instr({column}, '=') > 0"
     if column != PATIENT_NAME:
         return f"({whole} OR ({several} AND {groups}))", [*parameters, *more]
+    named = (
+        f"SELECT patient_key FROM patient WHERE {whole}"
+        f" UNION SELECT patient_key FROM patient WHERE {several} AND {groups}"
+    )
     sql = (
-        f"study.patient_key IN (SELECT patient_key FROM patient WHERE {whole}"
-        f" UNION SELECT patient_key FROM patient WHERE {several} AND {groups})"
+        f"study.patient_key IN (WITH named AS ({named}) SELECT patient_key FROM named"
+        " UNION SELECT patient_key FROM patient WHERE merged_into IN (SELECT patient_key FROM named))"
     )
     return sql, [*parameters, *more]
 

@@ -91,7 +91,7 @@ CREATE TABLE report(report_key INTEGER PRIMARY KEY, patient_key INTEGER, provide
   begins INTEGER, ends INTEGER, accession_issuer TEXT, accession TEXT, filler_id TEXT, study_uid TEXT,
   status TEXT, result_time TEXT, author TEXT, signer TEXT, procedure_text TEXT, text TEXT, fragment INTEGER,
   reason TEXT, received TEXT, visit TEXT, account TEXT, form TEXT, sop_uid TEXT, series_uid TEXT,
-  message_key INTEGER,
+  message_key INTEGER, told TEXT,
   preliminary INTEGER GENERATED ALWAYS AS (CASE WHEN status = 'preliminary' THEN 1 ELSE 0 END) VIRTUAL);
 CREATE INDEX report_by_patient ON report(patient_key, provider, unit, begins, ends);
 CREATE INDEX report_by_accession ON report(accession);

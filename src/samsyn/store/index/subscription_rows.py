@@ -45,7 +45,7 @@ def texts(
     for kind, key, number in _TEXTS:
         sql, parameters = compile_predicate(predicate, kind)
         rows = connection.execute(
-            f"SELECT text_change_key, patient_key, provider, accession, {number}, row_key, told"
+            f"SELECT text_change_key, patient_key, provider, accession, {number}, row_key, text_change.told"
             f" FROM text_change JOIN {kind} ON {kind}.{key} = row_key"
             f" WHERE text_change_key > ? AND text_change_key <= ? AND text_change.kind = ? AND {sql}"
             " ORDER BY text_change_key LIMIT ?",

@@ -48,8 +48,8 @@ GROWING = frozenset(
         "rejected",
     )
 )
-AUDIT_HEAD = "SELECT hash FROM audit ORDER BY sequence DESC LIMIT 1"
-"""Reads one row from the end."""
+ONE_ROW = re.compile(r"SELECT hash FROM audit ORDER BY sequence DESC LIMIT 1|SELECT 1 FROM \w+ LIMIT 1")
+"""They read one row: from the end, or any."""
 MAKERS = ("report", "referral_event", "booking_event")
 
 
@@ -59,7 +59,7 @@ def scans(statements: Iterator[str]) -> dict[str, list[str]]:
     plain.executescript(SCHEMA)
     found: dict[str, list[str]] = {}
     for statement in statements:
-        if statement == AUDIT_HEAD or not re.match(r"(SELECT|UPDATE|DELETE|INSERT)\b", statement):
+        if ONE_ROW.fullmatch(statement) or not re.match(r"(SELECT|UPDATE|DELETE|INSERT)\b", statement):
             continue
         aliases = dict(re.findall(r"(\w+) AS (\w+)", statement))
         of = {alias: table for table, alias in aliases.items()}

@@ -1,8 +1,9 @@
 """The one thread that decides, writes, syncs and answers: group commit.
 
-Each turn takes everything that waits (bounded), lets every item decide inside one open index transaction,
-writes all records with one sync, commits the index and only then hands out receipts. A refusal undoes its own
-changes and nothing else. Who comes alone may do the same on his own thread instead (`commit_at_once`, ADR 0025).
+Each turn takes everything that waits (bounded), lets every item decide inside one open index transaction, writes all
+records with one sync and only then hands out receipts; several turns may share the index's commit (ADR 0047).
+A refusal undoes its own changes and nothing else. Who comes alone may do the same on his own thread instead
+(`commit_at_once`, ADR 0025).
 """
 
 import asyncio
@@ -131,7 +132,7 @@ class Writer:
         ahead: Ahead | None = None,
         sender: str = "",
     ) -> Committed[T]:
-        """Runs `decide` in the serial section; returns when the record is durable and in the index. A spooled body
+        """Runs `decide` in the serial section; returns when it is durable and found by whoever asks. A spooled body
         stays the caller's to discard.
 
         `decide` must be quick and free of I/O but for its Transaction, and change nothing else: it may have to be run

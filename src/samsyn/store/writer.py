@@ -132,7 +132,7 @@ class Writer:
         ahead: Ahead | None = None,
         sender: str = "",
     ) -> Committed[T]:
-        """Runs `decide` in the serial section; returns when the record is durable and in the index. A spooled body
+        """Runs `decide` in the serial section; returns when it is durable and found by whoever asks. A spooled body
         stays the caller's to discard.
 
         `decide` must be quick and free of I/O but for its Transaction, and change nothing else: it may have to be run

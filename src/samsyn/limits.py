@@ -326,8 +326,8 @@ MAX_THUMBNAIL_SIDE: Final = 512
 RENDER_CHILDREN: Final = 2
 """Decoding child processes: one bad frame that uses its whole time leaves the other one for everybody else."""
 RENDER_CHILD_IDLE_S: Final = 60.0
-"""All but one child end when nothing was asked of them for so long, and start when a picture waits, within half a
-second: each takes 18 MiB."""
+"""All but one child end when nothing was asked of them for so long, and start when a picture waits, in 0.2 s of a
+processor: each takes 18 MiB."""
 MAX_RENDERED_HERE_BYTES: Final = 2 * MIB
 """An uncompressed frame up to this size (1024 x 1024 of 16 bits) becomes a picture in a thread of the server: some
 10 ms and 20 MiB at the most. Larger ones, and everything compressed, go to a child."""

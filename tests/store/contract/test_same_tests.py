@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 CHOSEN = {
     "store": "tests/store/test_store.py tests/store/test_settling.py tests/store/test_give_back.py",
-    "persons": "tests/patients/test_links.py tests/access/test_view.py",
+    "persons": "tests/patients/test_links.py tests/access/test_view.py tests/reports/test_moving.py",
     "searches": "tests/dimse/test_matching.py tests/dimse/test_query.py tests/dimse/test_any_question.py"
     " tests/reports/test_textsearch.py",
     "doors": "tests/doors/test_matrix.py",

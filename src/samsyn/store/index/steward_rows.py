@@ -7,13 +7,17 @@ from samsyn.store.index import patient_rows
 from samsyn.store.index.port import IndexConnection, Row
 
 _HELD = (
-    "SELECT MIN(held.held_key) AS held_key, held.kind, held.reason, held.study_uid, held.sender, held.detail,"
-    " COUNT(*) AS count, MIN(held.received) AS first, MAX(held.received) AS last, held.transfer_syntax,"
-    " i.patient_id, i.issuer, i.name, i.birth_date, i.sex, i.accession, i.patient_key, i.other_key"
+    # What is alike in a group, or told of one of it, by an aggregate: PostgreSQL takes no bare columns.
+    "SELECT MIN(held.held_key) AS held_key, held.kind, held.reason, MIN(held.study_uid) AS study_uid, held.sender,"
+    " MIN(held.detail) AS detail, COUNT(*) AS count, MIN(held.received) AS first, MAX(held.received) AS last,"
+    " MIN(held.transfer_syntax) AS transfer_syntax, i.patient_id, MIN(i.issuer) AS issuer, i.name, i.birth_date,"
+    " MIN(i.sex) AS sex, MIN(i.accession) AS accession, MIN(i.patient_key) AS patient_key,"
+    " MIN(i.other_key) AS other_key"
     " FROM held LEFT JOIN held_identity AS i USING(held_key)"
 )
 _GROUP = (
-    " GROUP BY held.kind, held.reason, CASE WHEN held.kind = 'instance' THEN held.study_uid ELSE held.held_key END,"
+    " GROUP BY held.kind, held.reason,"
+    " CASE WHEN held.kind = 'instance' THEN held.study_uid ELSE CAST(held.held_key AS TEXT) END,"
     " i.patient_id, i.name, i.birth_date, held.sender"
 )
 

@@ -12,6 +12,7 @@ from samsyn.clock import SystemClock
 from samsyn.errors import BadInput, ConfigurationError, Conflict, DamagedData, OutOfResources, StoreFailed
 from samsyn.store import journal as journal_module
 from samsyn.store.index.port import IndexFault
+from samsyn.store.replay import rebuild
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 from tests.indexes import forget_index, make_store, sqlite_only
@@ -124,6 +125,32 @@ async def test_a_torn_last_record_is_cut_off_and_the_rest_stands(tmp_path: Path,
     assert (tmp_path / "journal" / "00000001.journal").stat().st_size == whole
     await again.commit(add_message("torn"), b"sent again")
     assert [row[2] for row in rows(again)] == [b"whole", b"sent again"]
+    again.close()
+
+
+@sqlite_only
+@pytest.mark.parametrize("left", ["nothing", "yesterday's", "all but the last byte"])
+async def test_a_journal_that_has_lost_its_end_stops_the_start_and_a_rebuild(
+    tmp_path: Path, left: str
+) -> None:
+    store = opened(tmp_path)
+    await store.commit(add_message("early"), b"early")
+    whole = store.journal.end.offset
+    await store.commit(add_message("late"), b"late")
+    end = store.journal.end.offset
+    store.close()
+    segment = tmp_path / "journal" / "00000001.journal"
+    if left == "nothing":
+        segment.unlink()
+    else:
+        os.truncate(segment, whole if left == "yesterday's" else end - 1)
+    with pytest.raises(DamagedData, match="but 2 records"):
+        make_store(tmp_path, SystemClock())
+    with pytest.raises(DamagedData, match=r"move index\.sqlite away"):
+        rebuild(tmp_path)
+    forget_index(tmp_path)
+    again = opened(tmp_path)
+    assert [row[1] for row in rows(again)] == ([] if left == "nothing" else ["early"])
     again.close()
 
 

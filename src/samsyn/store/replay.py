@@ -1,18 +1,20 @@
 """From journal to index: what was synced but not applied is applied; and the whole index made anew."""
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from samsyn.errors import DamagedData
 from samsyn.store.batch import Batch
 from samsyn.store.index.operations import Operation
-from samsyn.store.index.port import Index, IndexConnection, Reached
+from samsyn.store.index.port import FAULTS, Index, IndexConnection, Reached
 from samsyn.store.index.progress import last_keys
 from samsyn.store.index.sqlite import SqliteIndex
 from samsyn.store.journal import ReplayedRecord
 from samsyn.store.journal_port import AnyJournal
 from samsyn.store.objects.port import Objects
+from samsyn.store.objects.series_objects import SeriesObjects
 from samsyn.store.places import OwnJournal, open_places
 
 _COMMIT_EVERY = 10_000
@@ -85,6 +87,18 @@ def bring_up_to_date(
     return records, connection.execute("SELECT COUNT(*) FROM damage").fetchone()[0]
 
 
+def check_reach(reached: Reached, journal: AnyJournal) -> None:
+    """DamagedData: the index has records that lie behind the journal's end, so that acknowledged ones are gone: it was
+    cut off, or an older copy of it was put back. Whatever came next would be written where the index believes them."""
+    end, known = journal.end, reached.place
+    if (end.segment, end.offset) < (known.segment, known.offset):
+        raise DamagedData(
+            f"the journal ends at byte {end.offset} of segment {end.segment}, but {reached.sequence} records up to byte"
+            f" {known.offset} of segment {known.segment} were stored: put the missing part back from the second copy or"
+            " the back-up. To go on without it, move index.sqlite away and run `samsyn index rebuild`"
+        )
+
+
 def _progress(
     journal: AnyJournal, segments: list[int], record: ReplayedRecord, records: int, damaged: int
 ) -> Progress:
@@ -128,11 +142,14 @@ def rebuild(
     """Makes the index of a data folder anew from its journal; (records, damaged bodies, which it marks).
 
     The caller holds the folder's lock. `index`: None = the folder's own file. The old index stays until the new one
-    is whole and durable. DamagedData: a record's header is broken; the old index is left as it was.
+    is whole and durable. DamagedData: a record's header is broken, or the old index has more than the journal
+    (`check_reach`); the old index is left as it was.
     """
     kind = index or SqliteIndex(folder / "index.sqlite")
     places = open_places(folder, second_copy, remote, own)
     try:
+        if remote is None and kind.follows_journal and (known := _reached_before(kind, places.series)):
+            check_reach(known, places.journal)
         return kind.make_anew(
             places.series,
             lambda connection: bring_up_to_date(
@@ -141,3 +158,14 @@ def rebuild(
         )
     finally:
         places.close()
+
+
+def _reached_before(index: Index, series: SeriesObjects) -> Reached | None:
+    """How far the old index has come; None where there is none, or one that can not be read."""
+    try:
+        if not index.is_there() or not index.is_of_this_version():
+            return None
+        with closing(index.open_reader(series)) as connection:
+            return index.reached(connection)
+    except FAULTS:
+        return None

@@ -101,6 +101,8 @@ class Store:
         """For those who look after what lies on disk (scrub, settling); rooms read through the functions here."""
         self._spool = Spool(self.journal.spool_folder, self.journal.largest_body)
         self._index = self._index_kind.open_writer(self.objects)
+        if self._remote is None and self._index_kind.follows_journal:
+            replay.check_reach(self._index_kind.reached(self._index), self.journal)
         self.replayed += replay.bring_up_to_date(self._index_kind, self._index, self.journal)[0]
         self._damage_seen = version_rows.places(self._index)
         self.damaged = damage.DamagedPlaces(damage.marked(self._index))

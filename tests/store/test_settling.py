@@ -432,6 +432,7 @@ async def test_a_settled_instance_costs_the_index_a_few_bytes(tmp_path: Path) ->
     for key in range(1, count + 1):
         uids = [f"2.25.{source.getrandbits(122)}" for _ in range(size)]
         await store.commit(lambda transaction, key=key, uids=uids: transaction.settle(key, key, size, uids))
+    store._writer.settle()  # the connection is the writer's, and a turn may be left open in it
     store._index.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     used = store._index.execute(
         "SELECT SUM(pgsize) FROM dbstat WHERE name IN ('settled_uid', 'series_object', 'settled_size')"

@@ -45,17 +45,27 @@ class Journal:
     def fresh(self) -> list[Row]:
         """Entries since the last look.
 
-        An entry is in the journal before the answer; its row is in the index at the latest when the loop comes to
-        its next callback, so before any later request is answered.
+        An entry is in the journal before the answer; its row comes into the index within some hundredths of a second,
+        and is waited for by the number of records that the server has written.
         """
-        assert httpx.get(f"{self._http}/health/live", timeout=60).status_code == 200
         connection = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)
         connection.row_factory = sqlite3.Row
+        written = re.search(r"^samsyn_store_records_total (\d+)", self._metrics(), re.MULTILINE)
+        assert written
+        deadline = time.monotonic() + PATIENCE_S
+        while connection.execute("SELECT sequence FROM journal_state").fetchone()[0] < int(written[1]):
+            assert time.monotonic() < deadline, "the index stays behind the journal"
+            time.sleep(0.005)
         rows = connection.execute("SELECT * FROM audit WHERE sequence > ? ORDER BY sequence", (self._seen,))
         found = [dict(row) for row in rows]
         connection.close()
         self._seen = max([self._seen, *(row["sequence"] for row in found)])
         return found
+
+    def _metrics(self) -> str:
+        answer = httpx.get(f"{self._http}/metrics", timeout=60)
+        assert answer.status_code == 200
+        return answer.text
 
     def came(self, act: str, *events: str, act_by: Callable[[], Any], soon: bool = False) -> list[Row]:
         """Does something, and demands exactly these events of it: there already when the answer has come."""

@@ -5,6 +5,7 @@ import hashlib
 import sqlite3
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,10 +13,10 @@ from typing import Any
 import pytest
 
 from samsyn.errors import BadInput, OutOfResources, StoreFailed
-from samsyn.store import handing_over, left_open, writer
+from samsyn.store import writer
 from samsyn.store.index.port import IndexFault, NoRoom
 from samsyn.store.store import Store
-from samsyn.store.submitted import Submitted
+from samsyn.store.submitted import Submitted, fulfil
 from samsyn.store.transaction import Transaction
 from tests.indexes import forget_index, sqlite_only
 from tests.store.test_store import add_message, opened, rows
@@ -38,12 +39,6 @@ def on_disk(folder: Path) -> list[str]:
         found = connection.execute("SELECT control_id FROM message ORDER BY message_key").fetchall()
     connection.close()
     return [row[0] for row in found]
-
-
-def stay_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No transaction is ended only because time has passed."""
-    for module in (left_open, writer):
-        monkeypatch.setattr(module, "LEFT_OPEN_S", 60.0)
 
 
 def refuse(transaction: Transaction) -> None:
@@ -110,7 +105,7 @@ async def test_the_index_has_it_soon_though_nobody_asks(tmp_path: Path) -> None:
 async def test_those_that_come_soon_share_the_commit_of_the_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stay_open(monkeypatch)
+    monkeypatch.setattr(writer, "_LEFT_OPEN_S", 60.0)
     store = opened(tmp_path)
     await alone(store)
     statements: list[str] = []
@@ -131,7 +126,7 @@ async def test_a_refusal_takes_nothing_of_those_before_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither one that is told by the decision nor one that undoes the whole transaction of the index."""
-    stay_open(monkeypatch)
+    monkeypatch.setattr(writer, "_LEFT_OPEN_S", 60.0)
     store = opened(tmp_path)
     await alone(store)
     store.commit_at_once(add_message("first"), b"body")
@@ -160,7 +155,7 @@ async def test_a_refusal_takes_nothing_of_those_before_with_it(
 async def test_who_asks_on_another_thread_waits_for_what_was_acknowledged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stay_open(monkeypatch)
+    monkeypatch.setattr(writer, "_LEFT_OPEN_S", 60.0)
     store = opened(tmp_path)
     await alone(store)
     asks, seen = threading.Event(), []
@@ -452,7 +447,7 @@ async def turn(store: Store, *decisions: Any, body: bytes = b"body") -> list[Any
 async def test_a_turn_of_sessions_that_wait_is_decided_by_the_loop_and_shares_sync_and_commit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stay_open(monkeypatch)
+    monkeypatch.setattr(writer, "_LEFT_OPEN_S", 60.0)
     monkeypatch.setattr(writer, "_QUICK_S", 60.0)
     store = opened(tmp_path)
     await alone(store)
@@ -472,7 +467,7 @@ async def test_a_turn_of_sessions_that_wait_is_decided_by_the_loop_and_shares_sy
 async def test_a_refusal_in_a_turn_takes_nothing_with_it_of_that_turn_or_those_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stay_open(monkeypatch)
+    monkeypatch.setattr(writer, "_LEFT_OPEN_S", 60.0)
     monkeypatch.setattr(writer, "_QUICK_S", 60.0)
     store = opened(tmp_path)
     await alone(store)
@@ -509,7 +504,7 @@ async def test_what_the_thread_has_or_the_loop_should_not_wait_for_is_not_decide
         return [add_message(f"{name}-{number}") for number in range(2)]
 
     assert await by(turn, *pair("quick")) == {"MainThread"}
-    assert await by(turn, *pair("large"), body=bytes(handing_over._TURN_AT_ONCE_BYTES)) == {"journal-writer"}
+    assert await by(turn, *pair("large"), body=bytes(writer._TURN_AT_ONCE_BYTES)) == {"journal-writer"}
     assert await by(unwaited, *pair("unwaited")) == {"journal-writer"}
     store._writer._append_s = 61.0
     assert await by(turn, *pair("slow")) == {"journal-writer"}
@@ -520,13 +515,17 @@ async def test_what_the_thread_has_or_the_loop_should_not_wait_for_is_not_decide
 
     spooled = store.spool()
     spooled.append(b"in a file of its own")
+    await asyncio.to_thread(store.journal.lay, spooled)
     loop = asyncio.get_running_loop()
-
-    def waiting(body: Any) -> Submitted:
-        return Submitted(add_message("one"), body, "", None, None, loop, None, waits=True)
-
-    assert handing_over.is_small_turn([waiting(b"body")])
-    assert not handing_over.is_small_turn([waiting(b"body"), waiting(spooled)])
+    futures = [loop.create_future() for _ in range(2)]
+    seen.clear()
+    for decide, body, future in zip(pair("spooled"), (spooled, b"body"), futures, strict=True):
+        told = partial(fulfil, future)
+        digest = hashlib.sha256(body.read(0, 100) if body is spooled else body).hexdigest()
+        store._writer._hand_on(Submitted(decide, body, digest, None, None, loop, told, waits=True))
+    await asyncio.gather(*futures)
+    assert "MainThread" not in seen
+    assert [row[2] for row in rows(store)[-2:]] == [b"in a file of its own", b"body"]
     spooled.discard()
 
     begun, held = threading.Event(), threading.Event()

@@ -13,7 +13,7 @@ from tests.indexes import sqlite_only
 from tests.store.test_store import add_message
 
 pytestmark = sqlite_only
-MOST_BYTES = limits.MIB // 2
+MOST_BYTES = 1 * limits.MIB
 
 
 def log_bytes(folder: Path) -> int:

@@ -206,12 +206,9 @@ class Store:
 
     async def read(self, question: Callable[[IndexConnection], T]) -> T:
         """Runs a question of store.index on a reader thread; sees everything committed before the call."""
+        self._writer.settle()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, self._ask_settled, question)
-
-    def _ask_settled(self, question: Callable[[IndexConnection], T]) -> T:
-        self._writer.settle()  # here, since it may have to wait for the writer's turn
-        return self._ask(question)
+        return await loop.run_in_executor(self._readers, self._ask, question)
 
     def _ask(self, question: Callable[[IndexConnection], T]) -> T:
         connection = getattr(self._local, "connection", None)

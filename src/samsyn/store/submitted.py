@@ -74,11 +74,3 @@ def fulfil(future: "asyncio.Future[Committed[Any]]", answer: Answer) -> None:
         future.set_result(answer)
     else:
         future.set_exception(answer)
-
-
-def answer_of(item: Submitted) -> Committed[Any]:
-    """What was answered, raised when it is a refusal."""
-    if isinstance(item.answer, Committed):
-        return item.answer
-    assert item.answer is not None
-    raise item.answer

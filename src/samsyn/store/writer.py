@@ -1,9 +1,9 @@
 """The one thread that decides, writes, syncs and answers: group commit.
 
 Each turn takes everything that waits (bounded), lets every item decide inside one open index transaction, writes all
-records with one sync and only then hands out receipts; the index's commit may come later, for several turns (ADR 0047).
-A refusal undoes its own changes and nothing else. Few that come together, or one alone, may go the same way on the
-thread of their own loop instead (ADR 0025, 0045).
+records with one sync, commits the index and only then hands out receipts. A refusal undoes its own changes and nothing
+else. Few that come together, or one alone, may go the same way on the thread of their own loop instead, and leave the
+index's transaction open for those that come next (ADR 0025, 0044, 0045).
 """
 
 import asyncio
@@ -24,7 +24,6 @@ from samsyn.store import replay
 from samsyn.store.batch import Ahead, Batch, DecideAnew
 from samsyn.store.digests import digests, digests_of
 from samsyn.store.handed import Handed
-from samsyn.store.handing_over import HandingOver, is_small_turn
 from samsyn.store.index.port import (
     Index,
     IndexAway,
@@ -36,10 +35,9 @@ from samsyn.store.index.port import (
 )
 from samsyn.store.journal import Position
 from samsyn.store.journal_port import AnyJournal, NumberTaken
-from samsyn.store.left_open import LEFT_OPEN_S, LeftOpen
 from samsyn.store.records import FRAME, encode_frame, encode_header
 from samsyn.store.spool import SpooledBody
-from samsyn.store.submitted import Body, Committed, Submitted, answer_of, fulfil, resolve, tell
+from samsyn.store.submitted import Body, Committed, Submitted, fulfil, resolve, tell
 from samsyn.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
@@ -55,12 +53,19 @@ _BY_THREAD_EVERY: Final = 256
 """One in so many goes through the thread all the same, which does what no event loop may wait for: see
 `Index.tidy_as_writer`."""
 _AT_ONCE_BYTES: Final = 1 * limits.MIB
+_TURN_AT_ONCE: Final = 16
+"""Records of a turn that an event loop decides by itself: at some tenth of a millisecond each, nobody else waits longer
+than for the largest thing that a loop does."""
+_TURN_AT_ONCE_BYTES: Final = 64 * limits.KIB
 _TURN_BY_THREAD_EVERY: Final = 32
 """As _BY_THREAD_EVERY, of turns: each adds the pages of several records to the index's log."""
 _QUICK_S: Final = 0.001
 """Write and sync of a disk that the event loop may wait for itself; slower, the wait is worth more than two changes of
 thread, and other doors would notice it."""
 _SMOOTHED_OVER: Final = 8
+_LEFT_OPEN_S: Final = 0.02
+"""For so long at the most is the index behind what was answered at once, while nobody asks it: dozens of records share
+its commit, which writes the same pages for all of them and takes a millisecond at the most."""
 _UNKNOWN_S: Final = 0.01
 """What a write and a sync are taken to last before any was measured: a dozen quick ones show the contrary."""
 _NUMBERS_TRIED: Final = 8
@@ -86,17 +91,18 @@ class Writer:
         self._in_doubt: tuple[Position, Position] | None = None
         """Begin and end of what the journal got while the index was lost: it counts if the index says so."""
         self._handed = Handed()
-        self._coming = HandingOver(self._give, self._turn_has_come)
+        self._coming: dict[asyncio.AbstractEventLoop, list[Submitted]] = {}
+        """What was submitted in this turn of a loop; see `_hand_over`."""
         self._turns_in_a_row = 0
         """Turns that loops have decided by themselves since the thread has had one."""
         self._failure: StoreFailed | None = None
         self._at_once = at_once
-        self._turn = threading.RLock()
-        """Held by whoever touches journal, index and keys: the thread, the caller whose commit goes at once, and who
-        ends the transaction that they have left open."""
+        self._turn = threading.Lock()
+        """Held by whoever touches journal, index and keys: the thread, or the caller whose commit goes at once."""
+        self._ending = threading.RLock()
+        """Held by who ends the transaction that a commit has left open, and while the next commit goes on in it."""
         self._is_open = False
-        """Whether a transaction is left open, in which the next turn goes on."""
-        self._left_open = LeftOpen()
+        """Whether a transaction is left open, and the turn held for it."""
         self._to_note: Reached | None = None
         """What that transaction has still to note: it holds records that are durable and acknowledged."""
         self._is_deciding = False
@@ -132,7 +138,7 @@ class Writer:
         ahead: Ahead | None = None,
         sender: str = "",
     ) -> Committed[T]:
-        """Runs `decide` in the serial section; returns when it is durable and found by whoever asks. A spooled body
+        """Runs `decide` in the serial section; returns when the record is durable and in the index. A spooled body
         stays the caller's to discard.
 
         `decide` must be quick and free of I/O but for its Transaction, and change nothing else: it may have to be run
@@ -140,15 +146,14 @@ class Writer:
         `goes_at_once`. SamsynError from `decide` is raised here and leaves nothing behind. StoreFailed /
         OutOfResources: nothing was acknowledged.
         """
-        is_alone = self._admit(sender)
+        self._admit(sender)
         if isinstance(body, SpooledBody):
             await asyncio.to_thread(self._journal.lay, body)
         sha256, checksum = await digests(body) if body is not None else ("", None)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Committed[T]] = loop.create_future()
         done = partial(fulfil, future)
-        item = Submitted(decide, body, sha256, checksum, ahead, loop, done, waits=bool(sender))
-        self._coming.take(item, is_alone)
+        self._hand_on(Submitted(decide, body, sha256, checksum, ahead, loop, done, waits=bool(sender)))
         try:
             return await future
         finally:
@@ -166,40 +171,61 @@ class Writer:
     ) -> None:
         """As `submit`, for a body that is hashed in place; `done` is told on the caller's loop what `submit` would
         return or raise, unless this raises. It spares a task, which costs as much as reading a header."""
-        is_alone = self._admit(sender)
-        loop = asyncio.get_running_loop()
-        self._coming.take(Submitted(decide, body, *digests_of(body), ahead, loop, done), is_alone)
+        self._admit(sender)
+        self._hand_on(Submitted(decide, body, *digests_of(body), ahead, asyncio.get_running_loop(), done))
 
-    def _admit(self, sender: str) -> bool:
-        """Whether the sender comes alone."""
+    def _admit(self, sender: str) -> None:
         if self._failure is not None:
             raise self._failure
-        if self._handed.waiting + self._coming.waiting(asyncio.get_running_loop()) >= limits.COMMIT_QUEUE:
+        if (
+            self._handed.waiting + len(self._coming.get(asyncio.get_running_loop(), ()))
+            >= limits.COMMIT_QUEUE
+        ):
             raise OutOfResources("COMMIT_QUEUE: too many records wait for the disk")
         self._in_a_row = self._in_a_row + 1 if sender == self._sender else 0
         self._sender = sender
-        return self._in_a_row >= _ALONE_AFTER
 
-    def _give(self, items: list[Submitted]) -> None:
-        """Lets the thread have them."""
-        self._turns_in_a_row = 0
-        self._handed.put(items)
+    def _hand_on(self, item: Submitted) -> None:
+        """Lets it be decided with whatever else comes in this turn of the loop: woken by the first, the thread would
+        take the interpreter from the others for a turn of one. Who comes alone does not wait; order is kept."""
+        coming = self._coming.get(item.loop)
+        if coming is not None:
+            coming.append(item)
+        elif self._in_a_row >= _ALONE_AFTER:
+            self._give([item])
+        else:
+            self._coming[item.loop] = [item]
+            item.loop.call_soon(self._hand_over, item.loop)
 
-    def _turn_has_come(self, items: list[Submitted]) -> None:
-        """Has what came in one turn of a loop decided: by that loop, or by the thread."""
-        # On a quick disk that is done before the thread would have been woken; its senders have nothing else to do.
-        goes_at_once = (
-            self._at_once
-            and self._append_s < _QUICK_S
-            and self._handed.untold == 0
-            and self._turns_in_a_row < _TURN_BY_THREAD_EVERY
-            and is_small_turn(items)
-        )
-        if goes_at_once and self._commit_here(items):
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        items = self._coming.pop(loop, [])
+        if self._turn_goes_at_once(items) and self._commit_here(items, loop):
             self._turns_in_a_row += 1
             resolve(items)
         else:
+            self._turns_in_a_row = 0
             self._give(items)
+
+    def _give(self, items: list[Submitted]) -> None:
+        """Lets the thread have them, with the index as what went at once has left it."""
+        self.settle()
+        self._handed.put(items)
+
+    def _turn_goes_at_once(self, items: list[Submitted]) -> bool:
+        """Whether a turn of few small records of sessions that wait for their answers is decided by the loop itself.
+
+        On a quick disk that is done before the thread would have been woken and have handed the interpreter back and
+        forth, and nothing of these senders is left for the loop to do meanwhile.
+        """
+        return (
+            self._at_once
+            and self._append_s < _QUICK_S
+            and self._handed.untold == 0
+            and 0 < len(items) <= _TURN_AT_ONCE
+            and self._turns_in_a_row < _TURN_BY_THREAD_EVERY
+            and all(item.waits and not isinstance(item.body, SpooledBody) for item in items)
+            and sum(len(item.body or b"") for item in items) <= _TURN_AT_ONCE_BYTES
+        )
 
     def goes_at_once(self, sender: str, size: int) -> bool:
         """Whether `commit_at_once` makes sense for a body of `size` bytes of a session that waits for each answer.
@@ -215,7 +241,7 @@ class Writer:
             and size <= _AT_ONCE_BYTES
             and self._append_s < _QUICK_S
             and self._handed.untold == 0
-            and self._coming.is_empty
+            and not self._coming
             and not self._has_gone
         )
 
@@ -224,71 +250,75 @@ class Writer:
     ) -> Committed[T] | None:
         """As `submit`, while the caller waits, on the thread of an event loop; None: not now, and nothing is done.
 
-        The index's transaction is left open, so that the answer need not wait for it, and the next turns that come
+        The index's transaction is left open, so that the answer need not wait for it, and the next ones that come
         soon go on in it: a commit costs the index as much as the row. See `settle`.
         """
-        item = Submitted(decide, body, *digests_of(body), ahead, asyncio.get_running_loop(), None)
-        if not self._commit_here([item]):
+        loop = asyncio.get_running_loop()
+        item = Submitted(decide, body, *digests_of(body), ahead, loop, None)
+        if not self._commit_here([item], loop):
             return None
         self._in_a_row += 1
         self._has_gone = True
-        item.loop.call_soon(self._may_go)
-        return answer_of(item)
+        loop.call_soon(self._may_go)
+        if isinstance(item.answer, Committed):
+            return item.answer
+        assert item.answer is not None
+        raise item.answer
 
-    def _commit_here(self, items: list[Submitted]) -> bool:
-        """Decides them on their loop's own thread, which this is called on; False: not now, and nothing is done."""
-        if not self._turn.acquire(blocking=False):
-            return False
-        try:
+    def _commit_here(self, items: list[Submitted], loop: asyncio.AbstractEventLoop) -> bool:
+        """Decides them on the loop's own thread, which this is called on; False: not now, and nothing is done."""
+        with self._ending:
             goes_on = self._is_open
-            self._take_turn(items, leaves_open=True)
-        finally:
-            self._turn.release()
+            if not goes_on and not self._turn.acquire(blocking=False):
+                return False
+            self._is_deciding = True
+            try:
+                self._commit(items, leaves_open=True)
+            except BaseException:  # the thread of a loop may be interrupted anywhere
+                self._failure = StoreFailed("interrupted")
+                self._undo([], self._failure)
+                self._is_open = False
+                self._turn.release()
+                raise
+            finally:
+                self._is_deciding = False
+            self._is_open = True
         if not goes_on:
-            items[0].loop.call_later(LEFT_OPEN_S, self._settle_if_free)
+            loop.call_later(_LEFT_OPEN_S, self.settle)
         return True
 
     def _may_go(self) -> None:
         self._has_gone = False
 
     def settle(self) -> None:
-        """Ends the transaction that turns have left open: before anybody asks the index, and at the latest after
-        LEFT_OPEN_S or the turn that goes on in it then. Nothing to do otherwise.
+        """Ends the transaction that commits have left open: before anybody asks the index or submits to the thread, and
+        at the latest after _LEFT_OPEN_S. Nothing to do otherwise.
 
         The records are durable and acknowledged by then. If the index can not take them now, it is behind the journal,
         and is brought up before the next decision as it would be at a start.
         """
-        self._left_open.asked()
-        if self._is_open:
-            with self._turn:
-                self._end()
-
-    def _settle_if_free(self) -> None:
-        """`settle` for a loop that has no need of it: while the thread has its turn, it is the thread's to do."""
-        if self._is_open and self._turn.acquire(blocking=False):
+        if not self._is_open:
+            return
+        with self._ending:
+            if not self._is_open or self._is_deciding:
+                return  # another thread was faster; or a decision asks, which sees the state before
             try:
-                self._end()
+                if self._index.in_transaction:
+                    self._kind.commit(self._index, self._to_note)
+                self._to_note = None
+            except IndexFault as problem:
+                log.warning("index-behind", extra={"error": type(problem).__name__})
+                self._undo([], StoreFailed(str(problem)))
             finally:
+                self._is_open = False
+                self.turns += 1  # whoever looked while another thread was at this has seen the state before
                 self._turn.release()
-
-    def _end(self) -> None:
-        if not self._is_open or self._is_deciding:
-            return  # another thread was faster; or a decision asks, which sees the state before
-        try:
-            if self._index.in_transaction:
-                self._kind.commit(self._index, self._to_note)
-            self._to_note = None
-        except IndexFault as problem:
-            log.warning("index-behind", extra={"error": type(problem).__name__})
-            self._undo([], StoreFailed(str(problem)))
-        finally:
-            self._is_open = False
-            self.turns += 1  # whoever looked while another thread was at this has seen the state before
 
     def stop(self) -> None:
         """Finishes what waits, then ends the thread."""
         self.settle()
-        self._coming.finish()
+        for loop in tuple(self._coming):
+            self._give(self._coming.pop(loop))
         self._handed.stop()
         self._thread.join()
 
@@ -296,13 +326,11 @@ class Writer:
         while True:
             first = self._next()
             if first is None:
-                break
+                return
             batch = [first]
             with self._turn:
                 try:
-                    if self._is_open and not self._may_go_on(batch):
-                        self._end()
-                    self._take_turn(batch, self._is_brief(), gathers=True)
+                    self._commit(batch)
                 except Exception as problem:
                     # Without this thread nobody would be answered any more, these and whoever comes.
                     log.exception("store-failed", extra={"error": type(problem).__name__})
@@ -311,48 +339,18 @@ class Writer:
                         item.answer = self._failure
             self._handed.told(len(batch))
             tell(batch)
-            if self._is_open and not self._left_open.left_s():
-                self._settle_if_free()
             if self._handed.is_stopping:
-                break
-        with self._turn:
-            self._end()
-
-    def _take_turn(self, batch: list[Submitted], leaves_open: bool, gathers: bool = False) -> None:
-        """Commits the batch; whoever calls holds the turn."""
-        self._is_deciding = True
-        try:
-            self._commit(batch, leaves_open, gathers)
-            if not self._is_open:
-                self._left_open.begun()
-            self._is_open = leaves_open and self._index.in_transaction
-        except BaseException:  # the thread of a loop may be interrupted anywhere
-            self._failure = StoreFailed("interrupted")
-            self._is_open = False
-            self._undo([], self._failure)
-            raise
-        finally:
-            self._is_deciding = False
-
-    def _is_brief(self) -> bool:
-        return self._at_once and self._left_open.is_brief(self._append_s)
-
-    def _may_go_on(self, batch: list[Submitted]) -> bool:
-        """Whether the batch, with all that waits, may go on in the open transaction."""
-        self._handed.gather(batch)
-        return self._is_brief() and self._left_open.goes_on(sum(len(item.body or b"") for item in batch))
+                return
 
     def _next(self) -> Submitted | None:
         """The next item, None to stop; while there is none, the journal's next pages are prepared."""
         while self._failure is None:
             try:
-                return self._handed.take(self._left_open.left_s() if self._is_open else _IDLE_S)
+                return self._handed.take(_IDLE_S)
             except queue.Empty:
-                with self._turn:
-                    if not self._is_open and time.monotonic() - self._appended >= _IDLE_S:
+                if time.monotonic() - self._appended >= _IDLE_S:
+                    with self._turn:
                         self._prepare()
-                    elif not self._left_open.left_s():
-                        self._end()
         return self._handed.take()
 
     def _prepare(self) -> None:
@@ -364,7 +362,7 @@ class Writer:
         except OSError as problem:  # the disk does not even tell how much room it has
             self._failure = StoreFailed(f"journal: {problem.strerror}")
 
-    def _commit(self, batch: list[Submitted], leaves_open: bool, gathers: bool) -> None:
+    def _commit(self, batch: list[Submitted], leaves_open: bool = False) -> None:
         if self._failure is not None:
             for item in batch:
                 item.answer = self._failure
@@ -372,7 +370,7 @@ class Writer:
         together, waits = self._index.together, True
         for _ in range(_NUMBERS_TRIED):
             try:
-                self._attempt(batch, Batch(self._index, together, waits), leaves_open, gathers)
+                self._attempt(batch, Batch(self._index, together, waits), leaves_open)
                 return
             except NumberTaken as taken:
                 self._undo(batch, taken)
@@ -381,19 +379,18 @@ class Writer:
                 together, waits = None, False
         log.warning("store-failed", extra={"error": "NumberTaken"})
 
-    def _attempt(self, batch: list[Submitted], turn: Batch, leaves_open: bool, gathers: bool) -> None:
+    def _attempt(self, batch: list[Submitted], turn: Batch, leaves_open: bool) -> None:
         """Decides and writes the batch; every item has its answer then. `leaves_open`: the index's transaction is not
-        ended; `gathers`: what waits is added to the batch. NumberTaken, DecideAnew: nothing was written, and all is to
-        be decided anew, for the latter with a turn in which nothing waits."""
+        ended, and nothing is added to the batch. NumberTaken, DecideAnew: nothing was written, and all is to be decided
+        anew, for the latter with a turn in which nothing waits."""
         before = self._journal.end
         try:
             if self._is_behind:
                 self._catch_up()
-            if gathers and not self._index.in_transaction:
+            if not leaves_open:
                 self._kind.tidy_as_writer(self._index)
-                self._left_open.tidied()
             self._begin()
-            if gathers and not self._is_open:
+            if not leaves_open:
                 self._handed.gather(batch)  # whatever came while others had the index shares the sync
             for item in batch:
                 item.answer = None
@@ -406,12 +403,10 @@ class Writer:
                 place = self._write(parts, end)
                 reached = Reached(place, self._sequence, self._keys, self._time)
                 self.commits += 1
-            to_note = reached or self._to_note
             if leaves_open:
-                self._to_note = to_note
+                self._to_note = reached or self._to_note
             else:
-                self._kind.commit(self._index, to_note)
-                self._to_note = None
+                self._kind.commit(self._index, reached)
             if reached is not None:
                 self.records += reached.sequence - self._reached.sequence
                 self._reached = reached

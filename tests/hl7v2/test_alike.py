@@ -138,6 +138,20 @@ def test_what_decides_is_learned_anew_for_each_word() -> None:
     assert alike.read_short == 3
 
 
+def test_comments_behind_a_line_and_words_on_protection_are_never_passed_over() -> None:
+    profile = Profile("test")
+    alike = AlikeReports(profile, SENDER)
+    for comment in ("", "", "Se även tidigare svar.", "", "Muntligt besked givet."):
+        for before in ("", "NTE|1||Före"):
+            lines = [obr({}), *([before] if before else []), obx("Text"), f"NTE|1||{comment}"]
+            raw = message(msh("ORU^R01"), pid(), *lines)
+            assert alike.read(raw) == read_message(raw, profile, SENDER)
+            assert comment in alike.read(raw).events[0].text  # type: ignore[union-attr]  # a report
+    for word in ("", "N", "N", "Y", '""', "", "N"):
+        raw = message(msh("ORU^R01"), pid(), "PD1" + "|" * 12 + word, obr({}), obx("Text"))
+        assert alike.read(raw) == read_message(raw, profile, SENDER)
+
+
 def test_memory_of_a_source_is_bounded() -> None:
     alike = AlikeReports(Profile("test"), SENDER)
     for number in range(1_000):

@@ -100,6 +100,8 @@ class _Plan:
         self.account = self._places(patient.account, self._every)
         if any(each is None or names.count(names[each[0]]) > 1 for each in self.accession):
             raise _TakesLong  # the number's name space could stand in another segment
+        if "NTE" in names:
+            raise _TakesLong  # a comment, which is text of the report where it stands behind one of its lines
         if "PID" not in names or any(path.segment != "PID" or path.kind for path in patient.identifiers):
             raise _TakesLong
         self.pid, (self.identifier, *others) = (
@@ -115,7 +117,7 @@ class _Plan:
         self.of_report = self._fields((path for paths in report_paths for path in paths), self._own)
         self.of_patient = self._fields(
             (
-                *(condition.path for condition in patient.protected),
+                *(condition.path for condition in (*patient.protected, *patient.unprotected)),
                 *(Path("PID", "", field) for field in (8, 29, 30)),
             ),
             self._every,
@@ -326,10 +328,10 @@ class AlikeReports:
             or not (birth == "" or (len(birth) == len("YYYYMMDD") and is_day(birth)))
         ):
             raise _TakesLong
-        issuer, is_recognised, sex, is_protected, deceased = learned
+        issuer, is_recognised, sex, is_protected, deceased, is_unprotected = learned
         return PatientClaim(
             (SentIdentifier(number, issuer, is_recognised),),
-            Demographics(_name(name), birth, sex, is_protected, deceased),
+            Demographics(_name(name), birth, sex, is_protected, deceased, is_unprotected),
             _word(plan.visit, segments),
             _word(plan.account, segments),
         )
@@ -385,7 +387,7 @@ class AlikeReports:
         (sent,), said = event.patient.identifiers, event.patient.demographics
         plan.patients.keep(
             (identifier.partition("^")[2], *_read(beside, plan.of_patient)),
-            (sent.issuer, sent.recognised, said.sex, said.protected, said.deceased),
+            (sent.issuer, sent.recognised, said.sex, said.protected, said.deceased, said.unprotected),
         )
 
 

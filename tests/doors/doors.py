@@ -540,6 +540,8 @@ def _named(planted: Planted, handles: tuple[str, str], is_found: bool) -> tuple[
         named = {
             handle: "HANDLE",
             mark_of(handle, target.reference) if handle else "": "MARK",
+            mark_of(handle, target.series_uid) if handle else "": "SERIES-MARK",
+            mark_of(handle, target.sop_uid) if handle else "": "OBJECT-MARK",
             **dict.fromkeys(_fhir_ids(target), "RESOURCE"),
             **dict.fromkeys(register_ids(planted.state, target), "REGISTER"),
             target.fhir_id: "FHIR",

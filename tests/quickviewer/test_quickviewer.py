@@ -320,8 +320,8 @@ async def test_it_speaks_english_and_has_names_for_everything_that_can_be_used()
         assert nameless == 0
 
 
-@pytest.mark.parametrize("width", [320, 390, 1000])
-async def test_no_line_about_the_picture_covers_another(width: int) -> None:
+@pytest.mark.parametrize(("width", "stage"), [(320, ""), (390, ""), (1_000, ""), (1_000, "480px")])
+async def test_no_line_about_the_picture_covers_another(width: int, stage: str) -> None:
     window = {"center": -600, "width": 1500}
     frames = [{"url": f"/picture/{number % 40}"} for number in range(2_000)]
     region = Region(
@@ -329,6 +329,7 @@ async def test_no_line_about_the_picture_covers_another(width: int) -> None:
     )
     async with opened(region, width=width, height=700) as page:
         await shown(page, 1)
+        await page.evaluate("(wide) => { document.querySelector('.quickviewer').style.width = wide; }", stage)
         await page.evaluate("document.querySelector('.quickviewer-stage').focus()")
         await page.keyboard.press("End")
         assert (await shown(page, 2_000))["where"] == "Bild 2000 av 2000"

@@ -534,7 +534,7 @@ def test_a_comment_to_a_line_of_the_answer_is_part_of_the_answer() -> None:
         obx("Slut.", number=2),
     ]
     meaning = meant(message(msh("ORU^R01"), pid(), obr(), *lines))
-    assert meaning.events[0].text == "Infiltrat.\nOBS!\nRing\nmottagningen.\nSlut."  # type: ignore[union-attr]
+    assert meaning.events[0].text == "Infiltrat.\nOBS!\nRing\nmottagningen.\nSlut."  # type: ignore[union-attr]  # a report
     assert meaning.notes == ()
     deleted = report(message(msh("ORU^R01"), pid(), obr(), obx("Fel.", "D"), note("Om felet."), obx("Rätt.")))
     assert deleted.text == "Rätt."

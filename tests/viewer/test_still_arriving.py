@@ -99,7 +99,7 @@ async def test_an_open_page_says_that_something_has_come_or_changed(house: House
             lambda: Telling(house, "LC10", "DT buk", 1).version("P", 1, "Inget akut."),
         ):
             opened = [await client.get(address) for address in (base, examination)]
-            marks = {re.search(r'data-state="([^"]+)"', page.text)[1] for page in opened}  # type: ignore[index]
+            marks = {re.search(r'data-state="([^"]+)"', page.text)[1] for page in opened}  # type: ignore[index]  # it is on each
             assert marks == {await state(client, base)}, "nothing has come since"
             told += marks
             await comes()

@@ -78,11 +78,14 @@ not plain ASCII.
 
 _RETRIEVE: Final = """\
 C-MOVE goes to destinations of the asking system's own care provider alone; sending to others is a disclosure that a
-person decides. An object leaves in its stored transfer syntax when the receiver takes it. Else uncompressed objects are
-written anew with other headers and the same values, and compressed ones are decoded to Explicit VR Little Endian:
-pixels exactly as they were compressed (for lossy JPEG and reversible or irreversible JPEG 2000 colour with Photometric
-Interpretation RGB), everything else byte for byte. What can not be given so is a failed sub-operation with an Error
-Comment and its UID in Failed SOP Instance UID List. The stored object never changes.
+person decides. Unique keys of the levels above are compared where they are told: in Patient Root nothing is sent that
+is not of whom the Patient ID means, in any written form. C-STOREs have the priority of the request.
+
+An object leaves in its stored transfer syntax when the receiver takes it. Else uncompressed objects are written anew
+with other headers and the same values, and compressed ones are decoded to Explicit VR Little Endian: pixels exactly as
+they were compressed (for lossy JPEG and reversible or irreversible JPEG 2000 colour with Photometric Interpretation
+RGB), everything else byte for byte. What can not be given so is a failed sub-operation with an Error Comment and its
+UID in Failed SOP Instance UID List. The stored object never changes.
 """
 
 _COMMITMENT: Final = """\

@@ -56,12 +56,16 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """A C-GET or C-MOVE identifier: which objects, by unique keys of one level."""
+    """A C-GET or C-MOVE identifier: which objects, by unique keys of one level and of those above it."""
 
     level: Level
     values: tuple[str, ...]
-    study_uid: str
-    series_uid: str
+    """Each once."""
+    study_uids: tuple[str, ...]
+    """The studies in which the objects must be; () = any."""
+    series_uids: tuple[str, ...]
+    patient_id: str
+    """Whose the objects must be, as matching text; "" = anybody's. Asked for below level PATIENT of Patient Root."""
 
 
 def read(message: Message, context: AgreedContext) -> Attributes:
@@ -169,7 +173,7 @@ def targets(identifier: Attributes, model_uid: str) -> Targets:
         Level.SERIES: SERIES_INSTANCE_UID,
         Level.IMAGE: SOP_INSTANCE_UID,
     }[level]
-    values = tuple(str(value).strip(" \0") for value in identifier.get(tag, ("", ()))[1])
+    values = _values(identifier, tag)
     if not values or not all(values):
         raise Mismatch("the unique key of the level is missing")
     if level is Level.PATIENT:
@@ -177,9 +181,19 @@ def targets(identifier: Attributes, model_uid: str) -> Targets:
             raise Mismatch("level PATIENT takes one Patient ID without wild cards")
     elif not all(is_uid(value) for value in values):
         raise Mismatch("a unique key is not a UID")
+    patient_ids = _values(identifier, PATIENT_ID) if model_uid in PATIENT_ROOT else ()
     return Targets(
-        level, values, _text(identifier, STUDY_INSTANCE_UID), _text(identifier, SERIES_INSTANCE_UID)
+        level,
+        values,
+        tuple(filter(None, _values(identifier, STUDY_INSTANCE_UID))),
+        tuple(filter(None, _values(identifier, SERIES_INSTANCE_UID))),
+        "" if level is Level.PATIENT else "\\".join(filter(asks, patient_ids)),
     )
+
+
+def _values(identifier: Attributes, tag: int) -> tuple[str, ...]:
+    """The values of a key, each once."""
+    return tuple(dict.fromkeys(str(value).strip(" \0") for value in identifier.get(tag, ("", ()))[1]))
 
 
 def _text(identifier: Attributes, tag: int) -> str:

@@ -72,8 +72,8 @@ of a national number and finds everybody who is linked by merges. Dates and time
 Swedish time; with the timezone option agreed on, question and answer are at the offset of the question. A search that
 leaves out unique keys of the levels above is answered as if relational queries had been agreed on. C-CANCEL is obeyed
 between answers (FE00). Optional keys that are not matched, or not known to exist, make the answers FF01; they come back
-empty. Identifiers may use any character set that is listed in PS3.3 C.12.1.1.2; answers are ISO_IR 192 where they are
-not plain ASCII.
+empty. Identifiers may use any character set that is listed in PS3.3 C.12.1.1.2. An answer that is not plain ASCII is
+ISO_IR 100 when the question is in that and every text of the answer fits in it, else ISO_IR 192.
 """
 
 _RETRIEVE: Final = """\

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from samsyn.dicom.encoding import decode
+from samsyn.dicom.encoding import LATIN_1, UNICODE, decode
 from samsyn.dicom.uids import is_uid
 from samsyn.endpoints.dimse.contexts import PATIENT_ROOT
 from samsyn.errors import BadInput, LimitExceeded, Mismatch
@@ -23,6 +23,8 @@ STUDY_INSTANCE_UID: Final = 0x0020000D
 SERIES_INSTANCE_UID: Final = 0x0020000E
 SOP_INSTANCE_UID: Final = 0x00080018
 TIMEZONE_OFFSET: Final = 0x00080201
+_LATIN_TERMS: Final = frozenset({LATIN_1, "ISO 2022 IR 100"})
+"""Who asks in Latin-1 is answered in it: older Nordic systems show nothing else (PS3.4 C.4.1.1.3.2 leaves it open)."""
 _NO_KEYS: Final = frozenset(
     {
         SPECIFIC_CHARACTER_SET,
@@ -48,6 +50,8 @@ class Asked:
     """Tag -> VR of everything that the answer must have."""
     wanted_items: dict[int, dict[int, str]]
     """Sequence -> what its items shall hold (tag -> VR), where the question named something."""
+    charset: str
+    """Specific Character Set of the answers, where their text fits in it."""
     timezone: str
     """Timezone Offset From UTC of the question, "" = none."""
     ignored: bool
@@ -92,7 +96,8 @@ def level_of(identifier: Attributes, model_uid: str) -> Level:
 def asked(identifier: Attributes, model_uid: str) -> Asked:
     """What a C-FIND asks for (PS3.4 C.4.1.1.3.1)."""
     level = level_of(identifier, model_uid)
-    question = Asked(level, {}, {}, {}, {}, _text(identifier, TIMEZONE_OFFSET), False)
+    charset = LATIN_1 if _LATIN_TERMS & set(_values(identifier, SPECIFIC_CHARACTER_SET)) else UNICODE
+    question = Asked(level, {}, {}, {}, {}, charset, _text(identifier, TIMEZONE_OFFSET), False)
     ignored = False
     for tag, (vr, values) in identifier.items():
         if tag in _NO_KEYS:

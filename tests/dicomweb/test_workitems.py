@@ -80,7 +80,10 @@ async def test_the_asker_may_name_the_workitem_once(full: House) -> None:
             (await create(client, workitem(), "2.25.77")).headers["location"].endswith("/workitems/2.25.77")
         )
         assert (await create(client, workitem(), "2.25.77")).status_code == 409
-        assert (await create(client, workitem(), "no.uid")).status_code == 400
+        for odd in ("no.uid", "workitem=no.uid", "workitem=2.25.79&x=1"):
+            assert (await create(client, workitem(), odd)).status_code == 400
+        named = await create(client, workitem(), "workitem=2.25.78")
+        assert named.headers["location"].endswith("/workitems/2.25.78")
         [model] = (await client.get("/workitems/2.25.77")).json()
         assert model["00080018"]["Value"] == ["2.25.77"]
 
@@ -110,6 +113,7 @@ async def test_workitems_are_found_by_their_state_and_cancelled(full: House) -> 
             "/workitems/2.25.71", headers={"Accept": 'multipart/related; type="application/dicom+xml"'}
         )
         assert (xml.status_code, b"CANCELED" in xml.content) == (200, True)
+        assert xml.headers["content-type"].startswith('multipart/related; type="application/dicom+xml"')
 
 
 async def test_nobody_else_sees_or_ends_a_workitem(full: House) -> None:

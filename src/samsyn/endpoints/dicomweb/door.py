@@ -295,7 +295,8 @@ class DicomwebDoor:
                 return await make(view, instances, target.frames, wanted, wish_of(wanted.query_string))
 
     async def _retrieve_by_uri(self, scope: Scope, headers: Headers, reader: Reader) -> Answer:
-        request = parse_uri_request(scope["query_string"])
+        wanted = asked(scope, headers, "")
+        request = parse_uri_request(scope["query_string"], wanted.accepted)
         if reader.system is not None and not reader.system.may_retrieve:
             raise NotAllowed
         target = request.target
@@ -303,7 +304,7 @@ class DicomwebDoor:
         [instance] = await self._retriever.instances(
             view, target.study_uid, target.series_uid, target.sop_instance_uid
         )
-        wanted = request.accepted_for(instance, asked(scope, headers, ""))
+        wanted = request.accepted_for(instance, wanted)
         if request.is_for_object(instance):
             return await self._objects.retrieve(view, target, wanted)
         return await self._rendered.picture(view, [instance], target.frames, wanted, request.wish(instance))

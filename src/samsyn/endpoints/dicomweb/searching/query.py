@@ -104,7 +104,8 @@ def parse_search(level: Level, query_string: bytes, known: dict[int, str]) -> Se
             case _:
                 path = _path(name)
                 if path[0] == _TIMEZONE:
-                    timezone = value.strip()
+                    # An offset east of Greenwich begins with a plus sign, which few write as %2B.
+                    timezone = f"+{value[1:]}" if value.startswith(" ") else value
                 elif len(path) == 1:
                     if path[0] in keys:
                         raise BadInput("a key stands twice")

@@ -150,6 +150,13 @@ async def test_dates_are_asked_and_told_in_a_time_zone(house: House) -> None:
     assert await answer(house, "/studies?StudyDate=20240229") == []
 
 
+async def test_a_header_field_in_several_lines_is_one_list(house: House) -> None:
+    async with house.client() as client:
+        await store(client, [image_file()])
+        lines = [("Accept", "application/dicom+json"), ("Accept", "text/html")]
+        assert (await client.get("/studies", headers=lines)).status_code == 200
+
+
 async def test_a_plus_sign_in_an_address_is_a_plus_sign(house: House) -> None:
     """By RFC 3986; where a space makes no sense, it is not read as one as in forms."""
     async with house.client() as client:

@@ -56,8 +56,8 @@ async def test_every_answer_shows_the_right_value(house: House) -> None:
     await put(house, image_file(1), image_file(2))
     before = {path: await get(house, path) for path in (STUDY, f"{STUDY}/metadata", "/studies")}
     corrected = {
-        "00080050": text("SH", "A77"),
         "00081030": text("LO", "Hjärta"),
+        "00080050": text("SH", "A77"),
         "00080020": text("DA", "20240229"),
     }
     assert (await correct(house, corrected)).status_code == 204
@@ -70,6 +70,7 @@ async def test_every_answer_shows_the_right_value(house: House) -> None:
         [item] = model["04000561"]["Value"]
         [old] = item["04000550"]["Value"]
         assert (old["00080050"]["Value"], old["00081030"]["Value"]) == (["A1"], ["Thorax"])
+        assert (list(model), list(old)) == (sorted(model), sorted(old)), "ascending (PS3.18 F.2.2)"
         assert (item["04000563"]["Value"], item["04000565"]["Value"]) == (["SAMSYN"], ["CORRECT"])
     contents = [content for _, content in parts_of(await get(house, STUDY))]
     contents.append((await get(house, INSTANCE, "application/dicom")).content)

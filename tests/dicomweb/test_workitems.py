@@ -57,7 +57,9 @@ async def test_what_is_asked_for_arrives_and_the_workitem_tells_how_far_it_is(fu
         address = made.headers["location"].removeprefix("http://samsyn.test/dicomweb")
         [before] = (await client.get(address)).json()
         assert state_of(before) == "SCHEDULED"
-        assert before["00404021"]["Value"][0]["0020000D"]["Value"] == ["2.25.10"]
+        [told] = before["00404021"]["Value"]
+        assert told["0020000D"]["Value"] == ["2.25.10"]
+        assert (list(before), list(told)) == (sorted(before), sorted(told)), "ascending (PS3.18 F.2.2)"
         worker = Worker(full.store, SystemClock(), {SEND_JOB: full.sending.work})
         worker.start()
         async with asyncio.timeout(PATIENCE_S):

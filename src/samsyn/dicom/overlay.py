@@ -159,10 +159,13 @@ def _plain(text: str) -> str:
 
 
 def overlay_model(model: dict[str, Any], corrections: Sequence[Amendment]) -> None:
-    """The same for the JSON of one instance, in place."""
+    """The same for the JSON of one instance, in place; its attributes stay in ascending order (PS3.18 F.2.2)."""
     items = list(_model_items(model, corrections))
     original = model.setdefault(f"{ORIGINAL_ATTRIBUTES:08X}", {"vr": "SQ"})
     original["Value"] = [*original.get("Value", []), *items]
+    ordered = sorted(model.items())
+    model.clear()
+    model.update(ordered)
 
 
 def _model_items(model: dict[str, Any], corrections: Sequence[Amendment]) -> Iterator[dict[str, Any]]:
@@ -181,4 +184,4 @@ def _model_items(model: dict[str, Any], corrections: Sequence[Amendment]) -> Ite
                 0x04000565: ("CS", (REASON,)),
             }
         )
-        yield {f"{_MODIFIED:08X}": {"vr": "SQ", "Value": [before]}, **told}
+        yield {f"{_MODIFIED:08X}": {"vr": "SQ", "Value": [dict(sorted(before.items()))]}, **told}

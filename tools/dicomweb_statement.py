@@ -72,7 +72,8 @@ sopInstances, attributes, into}`: `stored` (instances of a series that came with
 the study into which series were split off). Changes come in their order, and none ever changes once it
 was told, which is ten to fifteen seconds after instances came. `cursor` of the page is where to go on; it passes over
 what this reader may not see. Who gets new rights reads from the beginning, since what was hidden is not told
-afterwards.
+afterwards; so does who is answered 409, which says that the cursor was never told (the record was restored from an
+older copy).
 """
 
 

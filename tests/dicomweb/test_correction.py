@@ -198,6 +198,21 @@ def test_text_is_written_in_the_objects_own_character_set(charset: str | None) -
     )
 
 
+@pytest.mark.parametrize("codec", ["utf-8", "latin-1"])
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT_LITTLE])
+def test_what_stands_there_without_a_character_set_keeps_its_meaning(codec: str, syntax: str) -> None:
+    """It is read as UTF-8 where it can be that, else as Latin-1; the correction declares what it is."""
+    undeclared = image(InstitutionName="SJUKHUS XX", PatientName="Tolvansson^A")
+    del undeclared.SpecificCharacterSet
+    stream = pydicom.filebase.DicomBytesIO()
+    stream.is_little_endian, stream.is_implicit_VR = True, syntax == IMPLICIT_LITTLE
+    pydicom.filewriter.write_dataset(stream, undeclared)
+    data = stream.getvalue().replace(b"SJUKHUS XX", "SJUKHUS Å".encode(codec).ljust(10))
+    model = orjson.loads(to_dicom_json(overlaid(data, syntax, [NAME]), syntax, "B"))
+    assert model["00080080"]["Value"] == ["SJUKHUS Å"]
+    assert model["00100010"]["Value"] == [{"Alphabetic": "Tolvansson^Örjan"}]
+
+
 @pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED_LITTLE])
 def test_the_overlay_is_in_the_objects_own_transfer_syntax(syntax: str) -> None:
     made = image(PixelData=None)

@@ -77,6 +77,7 @@ def values(rows: Any, key: str) -> list[Any]:
         ("/studies?StudyDescription=100%25*", STUDY, {"2.25.20"}),
         ("/studies?StudyDescription=%25", STUDY, set()),
         ("/studies?ModalitiesInStudy=MR", STUDY, {"2.25.30"}),
+        ("/studies?ModalitiesInStudy=PT%2CMR", STUDY, {"2.25.30"}),
         ("/studies?StudyInstanceUID=2.25.10,2.25.30", STUDY, {"2.25.10", "2.25.30"}),
         ("/studies?StudyInstanceUID=2.25.99", STUDY, set()),
         ("/studies/2.25.30/series", SERIES, {"2.25.31", "2.25.32"}),

@@ -182,7 +182,10 @@ def _tag(name: str) -> int:
 
 
 def _key_value(tag: int, value: str) -> str:
-    """A matching value in DICOM's own form; lists of UIDs may be parted by commas (PS3.18 8.3.4.1)."""
+    """A matching value in DICOM's own form; lists of UIDs may be parted by commas (PS3.18 8.3.4.1), and those of code
+    strings, which hold none: several modalities in OHIF's list of studies come so."""
+    if vr_of(tag) == "CS":
+        return value.replace(",", "\\")
     if vr_of(tag) != "UI":
         return value
     uids = re.split(r"[,\\]", value)

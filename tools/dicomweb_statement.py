@@ -61,8 +61,9 @@ reads and cancels his own. Work that ended with a part refused is COMPLETED and 
 given up is CANCELED. Subscriptions, templates and the global worklist of others are not offered.
 
 **Not offered:** clips of multi-frame pictures but as image/gif, or as the video that was stored (406), annotations and
-colour profiles in pictures (left out with a Warning), presentation states (400 by WADO-URI, 406 as rendered),
-de-identification on the way out (400), compression on the way out, request bodies with a Content-Encoding (415).
+colour profiles in pictures (left out with a Warning), presentation states (400 by WADO-URI, 406 as rendered), all bulk
+data or all pixel data of an instance, a series or a study at once (404; each value has its address), de-identification
+on the way out (400), compression on the way out, request bodies with a Content-Encoding (415).
 """
 
 _FEED: Final = """
@@ -72,7 +73,8 @@ sopInstances, attributes, into}`: `stored` (instances of a series that came with
 the study into which series were split off). Changes come in their order, and none ever changes once it
 was told, which is ten to fifteen seconds after instances came. `cursor` of the page is where to go on; it passes over
 what this reader may not see. Who gets new rights reads from the beginning, since what was hidden is not told
-afterwards.
+afterwards; so does who is answered 409, which says that the cursor was never told (the record was restored from an
+older copy).
 """
 
 

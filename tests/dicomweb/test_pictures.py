@@ -112,6 +112,7 @@ async def test_an_ecg_is_drawn_and_a_report_has_a_sign(gallery: House) -> None:
         path = f"/studies/{made.StudyInstanceUID}/series/{made.SeriesInstanceUID}/instances/{made.SOPInstanceUID}"
         rendered = await get(gallery, f"{path}/rendered", "image/*")
         assert (await get(gallery, f"{path}/thumbnail", "image/*")).status_code == 200
+        assert (await get(gallery, f"{path}/rendered", "image/gif")).status_code == 406
         if name == "waveform_ecg.dcm":
             assert rendered.headers["content-type"] == "image/png"
             assert (await get(gallery, f"{path}/rendered", "image/jpeg")).status_code == 406

@@ -102,7 +102,8 @@ async def test_packed_bits_of_every_frame_are_found_also_inside_a_byte(house: Ho
     instance = (await house.retriever.instances(view, STUDY, SERIES))[0]
     for number in (1, 2, 3):
         decoded = await house.pictures.decoded(view, instance, number)
-        assert decoded.data == bits[(number - 1) * 5 : number * 5].tobytes()
+        assert decoded.data == np.packbits(bits[(number - 1) * 5 : number * 5], bitorder="little").tobytes()
+        assert (decoded.rows, decoded.columns, decoded.bits_allocated) == (5, 3, 1)
 
 
 async def test_compressed_pictures_are_decoded_and_given_back_uncompressed(house: House) -> None:

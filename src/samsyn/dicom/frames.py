@@ -177,3 +177,13 @@ def swapped_words(pixels: bytes | memoryview, bits_allocated: int) -> bytes:
     for byte in range(width):
         swapped[byte:usable:width] = pixels[width - 1 - byte : usable : width]
     return bytes(swapped)
+
+
+def aligned(frame: bytes | memoryview, layout: PixelLayout, number: int) -> bytes | memoryview:
+    """Native frame `number` (from 1), as `frame_ranges` finds it, from its first bit on: where frames of one bit a
+    pixel begin inside a byte, the bits of their neighbours are taken away, and zeros fill up the last byte."""
+    bits = frame_bits(layout)
+    if layout.bits_allocated != 1 or not bits % 8:
+        return frame
+    found = int.from_bytes(frame, "little") >> (number - 1) * bits % 8
+    return (found & (1 << bits) - 1).to_bytes((bits + 7) // 8, "little")

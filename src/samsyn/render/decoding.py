@@ -109,7 +109,7 @@ def native(frame: EncodedFrame) -> Pixels:
     """Uncompressed pixels (PS3.5 8.1): any of 1, 8, 16, 32 bits, either byte order, both planar forms."""
     layout = frame.layout
     if layout.bits_allocated == 1:
-        return _packed_bits(frame)
+        return _unpacked(frame.data, layout, frame.first_bit)
     needed = frame_bytes(layout)
     data = frame.data
     halved = layout.photometric == "YBR_FULL_422"
@@ -133,14 +133,18 @@ def native(frame: EncodedFrame) -> Pixels:
     return _finished(stored, layout)
 
 
-def _packed_bits(frame: EncodedFrame) -> Pixels:
-    layout = frame.layout
+def _unpacked(data: bytes, layout: PixelLayout, first_bit: int = 0) -> Pixels:
+    """A byte for each pixel of one bit, the first of which is the lowest bit (PS3.5 8.1.1)."""
     count = layout.rows * layout.columns * layout.samples
-    if len(frame.data) * 8 < frame.first_bit + count:
+    if len(data) * 8 < first_bit + count:
         raise DamagedData("the frame has fewer bits than the header needs")
-    packed = np.frombuffer(frame.data, np.uint8)
-    bits = np.unpackbits(packed, count=frame.first_bit + count, bitorder="little")
-    return bits[frame.first_bit :].reshape(_shape(layout))
+    bits = np.unpackbits(np.frombuffer(data, np.uint8), count=first_bit + count, bitorder="little")
+    return bits[first_bit:].reshape(_shape(layout))
+
+
+def packed(pixels: Pixels) -> bytes:
+    """The way back: pixels of one bit as a native frame has them, its last byte filled up with zeros."""
+    return np.packbits(pixels.reshape(-1) != 0, bitorder="little").tobytes()
 
 
 def _spread_422(stored: Pixels, layout: PixelLayout) -> Pixels:
@@ -195,29 +199,31 @@ def _inflated(frame: EncodedFrame) -> bytes:
 
 
 def _rle(data: bytes, layout: PixelLayout) -> Pixels:
-    """RLE Lossless (PS3.5 annex G): one PackBits segment per byte plane, most significant first."""
-    if layout.bits_allocated == 1:
-        raise NotSupported("RLE with 1 bit allocated")
-    width = layout.bits_allocated // 8
-    planes = layout.samples * width
-    count = layout.rows * layout.columns
+    """RLE Lossless (PS3.5 annex G): one PackBits segment per byte plane, most significant first; pixels of one bit
+    are packed in theirs as in a native frame."""
+    is_packed = layout.bits_allocated == 1
+    width = max(layout.bits_allocated // 8, 1)
+    planes = 1 if is_packed else layout.samples * width
+    count = frame_bytes(layout) if is_packed else layout.rows * layout.columns
     starts = np.frombuffer(data, "<u4", 16) if len(data) >= 64 else np.zeros(16, "<u4")
     if starts[0] != planes:
         raise DamagedData(f"RLE: {int(starts[0])} segments, the header needs {planes}")
     edges = [int(start) for start in starts[1 : planes + 1]] + [len(data)]
     if edges[0] < 64 or any(first >= second for first, second in pairwise(edges)):
         raise DamagedData("RLE: impossible segment offsets")
-    pixels = np.empty((count, layout.samples, width), np.uint8)
+    pixels = np.empty((count, 1 if is_packed else layout.samples, width), np.uint8)
     for plane in range(planes):
         segment = data[edges[plane] : edges[plane + 1]]
         # Each pair of bytes can grow to 128; above that the segment lies about its size.
         if len(segment) * 64 < count:
             raise DamagedData("RLE: segment too short for the frame")
-        pixels[:, plane // width, width - 1 - plane % width] = _unpacked_bits(segment, count)
+        pixels[:, plane // width, width - 1 - plane % width] = _segment(segment, count)
+    if is_packed:
+        return _unpacked(pixels.tobytes(), layout)
     return pixels.reshape(-1).view(np.dtype(f"<u{width}")).astype(f"=u{width}", copy=False)
 
 
-def _unpacked_bits(segment: bytes, count: int) -> Pixels:
+def _segment(segment: bytes, count: int) -> Pixels:
     """At least `count` bytes of one PackBits segment; surplus (padding) is dropped."""
     unpacked = np.frombuffer(imagecodecs.packbits_decode(segment), np.uint8)
     if unpacked.size < count:

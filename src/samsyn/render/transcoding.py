@@ -5,8 +5,11 @@ the codec's own transform has to be undone (JPEG's YCbCr, JPEG 2000's RCT and IC
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
+
+import numpy as np
 
 from samsyn.access.view import View
 from samsyn.dicom.decompression import native_data_set
@@ -46,8 +49,31 @@ _PAUSE_S: Final = 0.5
 
 
 def can_be_native(instance: StoredInstance) -> bool:
-    """Whether there is a decoder for the object's transfer syntax and it has pixels."""
-    return instance.transfer_syntax_uid in DECOMPRESSED and instance.pixels is not None
+    """Whether `Transcoder` makes such objects native, as far as the header tells; a frame may still be broken."""
+    return _reason_against(instance) == ""
+
+
+def is_too_large(instance: StoredInstance) -> bool:
+    """Whether the object would be larger than MAX_TRANSCODED_BYTES when it is native."""
+    layout = instance.pixels
+    if layout is None:
+        return False
+    bits = layout.rows * layout.columns * layout.samples * layout.bits_allocated * max(layout.frames, 1)
+    return bits > MAX_TRANSCODED_BYTES * 8
+
+
+def _reason_against(instance: StoredInstance) -> str:
+    layout, syntax = instance.pixels, instance.transfer_syntax_uid
+    if layout is None or syntax not in DECOMPRESSED:
+        return "no decoder for the object's transfer syntax"
+    if layout.bits_allocated not in (1, 8, 16, 32) or layout.samples not in (1, 3):
+        return f"{layout.samples} samples of {layout.bits_allocated} bits"
+    if layout.samples == 3 and syntax not in _LOSSY_JPEG:
+        if layout.photometric in ("YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420"):
+            return "subsampled colour in a codec that keeps every sample"
+        if layout.photometric in ("YBR_RCT", "YBR_ICT") and syntax not in _JPEG_2000:
+            return "a colour transform of JPEG 2000 in another codec"
+    return ""
 
 
 class Transcoder:
@@ -63,18 +89,17 @@ class Transcoder:
         NotSupported: no decoder for it. DamagedData, BadInput, NotFound: a frame is broken or missing.
         LimitExceeded: MAX_TRANSCODED_BYTES or a limit of decoding; or the children are busy for too long.
         """
-        layout = instance.pixels
-        if layout is None or instance.transfer_syntax_uid not in DECOMPRESSED:
-            raise NotSupported("no decoder for the object's transfer syntax")
-        if layout.bits_allocated % 8:
-            raise NotSupported("compressed pixels of one bit")
-        size = layout.rows * layout.columns * layout.samples * layout.bits_allocated // 8
-        if size * max(layout.frames, 1) > MAX_TRANSCODED_BYTES:
+        against, layout = _reason_against(instance), instance.pixels
+        if against or layout is None:
+            raise NotSupported(against)
+        if is_too_large(instance):
             raise LimitExceeded("MAX_TRANSCODED_BYTES")
         plain, photometric = _as_compressed(layout, instance.transfer_syntax_uid)
         frames = [
             await self._frame(view, instance, number, plain) for number in range(1, max(layout.frames, 1) + 1)
         ]
+        if layout.bits_allocated == 1:
+            frames = [await asyncio.to_thread(_joined, frames, layout.rows * layout.columns * layout.samples)]
         return await asyncio.to_thread(native_data_set, data, frames, layout.bits_allocated, photometric)
 
     async def _frame(self, view: View, instance: StoredInstance, number: int, layout: PixelLayout) -> bytes:
@@ -104,10 +129,17 @@ def _as_compressed(layout: PixelLayout, syntax: str) -> tuple[PixelLayout, str]:
         return plain, ""
     if syntax in _LOSSY_JPEG:
         return layout, "RGB"
-    if layout.photometric in ("YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420"):
-        raise NotSupported("subsampled colour in a codec that keeps every sample")
     if layout.photometric in ("YBR_RCT", "YBR_ICT"):
-        if syntax not in _JPEG_2000:
-            raise NotSupported("a colour transform of JPEG 2000 in another codec")
         return replace(plain, photometric="RGB"), "RGB"
     return replace(plain, photometric="RGB"), ""
+
+
+def _joined(frames: Sequence[bytes], pixels: int) -> bytes:
+    """Frames of so many pixels of one bit as native ones stand: without a gap between them (PS3.5 8.1.1)."""
+    joined = np.zeros((pixels * len(frames) + 7) // 8 + 1, np.uint8)
+    for number, frame in enumerate(frames):
+        first, shift = divmod(number * pixels, 8)
+        shifted = np.frombuffer(frame, np.uint8).astype(np.uint16) << shift
+        joined[first : first + len(frame)] |= (shifted & 0xFF).astype(np.uint8)
+        joined[first + 1 : first + 1 + len(frame)] |= (shifted >> 8).astype(np.uint8)
+    return joined[:-1].tobytes()

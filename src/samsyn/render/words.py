@@ -130,7 +130,8 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class DecodedFrame:
-    """Decoded pixels in Explicit VR Little Endian's form: samples interleaved, colour as RGB."""
+    """Decoded pixels in Explicit VR Little Endian's form: samples interleaved, colour as RGB, eight pixels of one bit
+    to a byte."""
 
     data: bytes
     rows: int

@@ -6,7 +6,7 @@ from typing import Protocol
 import orjson
 
 from samsyn.access.view import Gatekeeper, View
-from samsyn.dicom.frames import swapped_words
+from samsyn.dicom.frames import frame_bits, from_its_first_bit, swapped_words
 from samsyn.dicom.transfer_syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE, find
 from samsyn.endpoints.dicomweb.answers import Answer, new_boundary, not_modified, plain_refusal
 from samsyn.endpoints.dicomweb.asked import Asked, entity_tag
@@ -48,6 +48,8 @@ class Frames:
             return None
         if not self._gatekeeper.is_recorded(view, instance.study_uid, "images"):
             return None
+        if instance.pixels is not None and instance.pixels.bits_allocated == 1:
+            return None
         frame = self._retriever.frame_at_hand(view, instance, number)
         if frame is None:
             return None
@@ -61,9 +63,9 @@ class Frames:
     ) -> Answer:
         """The frames in the order asked for; no numbers = all of them.
 
-        Native pixels are little endian octet streams. Compressed ones go out as stored to who accepts that,
-        and are decompressed for who accepts only octet streams without naming a transfer syntax. NotFound when
-        one of the frames does not exist: then none is sent.
+        Native pixels are little endian octet streams; each frame of 1-bit pixels begins with a byte. Compressed
+        ones go out as stored to who accepts that, and are decompressed for who accepts only octet streams without
+        naming a transfer syntax. NotFound when one of the frames does not exist: then none is sent.
         """
         if instance.pixels is None:
             raise NotFound
@@ -130,7 +132,13 @@ class Frames:
         if offer.decoded:
             return (await self._decoding.decoded(view, instance, number)).data
         data = await self._retriever.frame(view, instance, number)
-        if instance.transfer_syntax_uid == EXPLICIT_BIG and instance.pixels is not None:
+        layout = instance.pixels
+        if layout is None or layout.length < 0:
+            return data
+        if layout.bits_allocated == 1:
+            bits = frame_bits(layout)
+            return from_its_first_bit(data, bits * (number - 1) % 8, bits)
+        if instance.transfer_syntax_uid == EXPLICIT_BIG:
             return swapped_words(data, await self._swapped_bits(view, instance))
         return data
 

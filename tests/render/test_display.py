@@ -134,6 +134,21 @@ def test_palette_indices_become_their_colours_whatever_is_outside_the_table() ->
         eight_bits(pixels, kind, DisplayValues(), None)
 
 
+def test_a_dark_channel_of_a_palette_is_as_dark_as_its_entries_say() -> None:
+    bright, dark = np.array([0, 0xFF00], "<u2"), np.array([0, 0x00C0], "<u2")
+    red, green, blue = (LookupTable(2, 0, 16, table.tobytes()) for table in (bright, bright, dark))
+    kind = layout(1, 1, allocated=8, photometric="PALETTE COLOR")
+    shown = eight_bits(np.array([[1]], np.uint8), kind, DisplayValues(palette=(red, green, blue)), None)
+    assert shown.tolist() == [[[255, 255, 0]]]
+
+
+def test_a_window_as_wide_as_thirty_two_bits_is_followed() -> None:
+    pixels = np.array([[0, 1 << 30, (1 << 32) - 1]], np.uint32)
+    window = Window(float(1 << 30), float(1 << 31), Voi.LINEAR_EXACT)
+    shown = eight_bits(pixels, layout(1, 3, allocated=32), DisplayValues(windows=(window,)), None)
+    assert shown[0].tolist() == [0, 128, 255]
+
+
 def test_thirty_two_bit_doses_are_shown() -> None:
     pixels = np.array([[0, 500_000, 1_000_000]], np.uint32)
     window = Window(0.5, 1.0, Voi.LINEAR_EXACT)

@@ -98,11 +98,8 @@ async def test_packed_bits_of_every_frame_are_found_also_inside_a_byte(house: Ho
     packed = np.packbits(bits.ravel(), bitorder="little").tobytes()
     made.PixelData = packed + b"\0" * (len(packed) % 2)
     await house.take(made)
-    view = await house.view()
-    instance = (await house.retriever.instances(view, STUDY, SERIES))[0]
     for number in (1, 2, 3):
-        decoded = await house.pictures.decoded(view, instance, number)
-        assert decoded.data == bits[(number - 1) * 5 : number * 5].tobytes()
+        assert np.array_equal(await seen(house, number), bits[(number - 1) * 5 : number * 5] * 255)
 
 
 async def test_compressed_pictures_are_decoded_and_given_back_uncompressed(house: House) -> None:
@@ -186,6 +183,81 @@ async def test_windows_of_functional_groups_belong_to_their_frame(house: House) 
     # 630 * 2 - 10 is white in every window; 0 * 2 - 10 is black in the last.
     assert int((await seen(house, 3))[0, 0]) == 0
     assert int((await seen(house, 1))[0, 0]) > 100
+
+
+async def test_a_value_that_ends_at_another_high_bit_is_shown_as_it_is(house: House) -> None:
+    await house.take(image(RAMP << 4 | 9, BitsStored=12, HighBit=15, WindowCenter="315", WindowWidth="631"))
+    await house.take(
+        compressed(
+            image(RAMP << 4 | 9, 2, BitsStored=12, HighBit=15, WindowCenter="315", WindowWidth="631"),
+            frames.rle(RAMP << 4 | 9),
+        ),
+        frames.RLE,
+    )
+    for which in (0, 1):
+        picture = await seen(house, which=which)
+        assert np.abs(picture.astype(float) - RAMP / 630 * 255).max() <= 1
+
+
+def lut(entries: list[int], bits: int = 12) -> Dataset:
+    made = Dataset()
+    made.LUTDescriptor, made.LUTData = [len(entries), 0, bits], entries
+    made["LUTDescriptor"].VR = "US"
+    made["LUTData"].VR = "US"
+    return made
+
+
+async def test_a_voi_table_of_functional_groups_belongs_to_its_frame(house: House) -> None:
+    # 1,000 entries are bulk data, 256 are not.
+    tables = lut([0] * 500 + [4_095] * 500), lut([4_095] * 20 + [0] * 236)
+    groups = []
+    for table in (*tables, None):
+        group, voi = Dataset(), Dataset()
+        voi.WindowCenter, voi.WindowWidth = "1e6", "1"
+        if table:
+            voi.VOILUTSequence = [table]
+        group.FrameVOILUTSequence = [voi]
+        groups.append(group)
+    await house.take(image(np.vstack([RAMP] * 3), frames=3, PerFrameFunctionalGroupsSequence=groups))
+    assert np.array_equal(await seen(house, 1), np.where(RAMP >= 500, 255, 0))
+    assert np.array_equal(await seen(house, 2), np.where(RAMP < 20, 255, 0))
+    assert not (await seen(house, 3)).any()
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "relationship", "is_shown_by_table"),
+    [
+        ("1.2.840.10008.5.1.4.1.1.12.1", "LOG", False),
+        ("1.2.840.10008.5.1.4.1.1.12.2", "DISP", False),
+        ("1.2.840.10008.5.1.4.1.1.12.1", "LIN", True),
+        ("1.2.840.10008.5.1.4.1.1.1", "LOG", True),
+    ],
+)
+async def test_a_table_to_x_ray_intensity_is_for_measuring_and_not_for_looking(
+    house: House, sop_class: str, relationship: str, is_shown_by_table: bool
+) -> None:
+    made = image(RAMP, WindowCenter="315", WindowWidth="631", PixelIntensityRelationship=relationship)
+    made.SOPClassUID = sop_class
+    made.ModalityLUTSequence = [lut([630] + [0] * 630, 16)]
+    made.ModalityLUTSequence[0].ModalityLUTType = "US"
+    await house.take(made)
+    picture = await seen(house)
+    assert (picture[0, 0], picture[7, 7]) == ((255, 0) if is_shown_by_table else (0, 255))
+
+
+@pytest.mark.parametrize(("name", "kind"), [("FloatPixelData", "<f4"), ("DoubleFloatPixelData", "<f8")])
+async def test_floating_point_pixels_are_refused_and_never_shown_as_whole_numbers(
+    house: House, name: str, kind: str
+) -> None:
+    made = image(RAMP, WindowCenter="315", WindowWidth="631", BitsAllocated=int(kind[2]) * 8)
+    del made.PixelData, made.BitsStored, made.HighBit, made.PixelRepresentation
+    setattr(made, name, RAMP.astype(kind).tobytes())
+    await house.take(made)
+    with pytest.raises(NotSupported):
+        await seen(house)
+    view = await house.view()
+    instance = (await house.retriever.instances(view, STUDY, SERIES))[0]
+    assert (await house.pictures.thumbnail(view, instance)).media_type == "image/png"
 
 
 async def test_a_palette_in_bulk_data_gives_its_colours(house: House) -> None:

@@ -45,10 +45,10 @@ def palette_to_rgb(
 ) -> NDArray[np.uint8]:
     """PALETTE COLOR indices (rows, columns) to 8-bit RGB (PS3.3 C.7.6.3.1.5)."""
     rgb = np.empty((*indices.shape, 3), np.uint8)
-    for channel, table in enumerate(palette):
-        values = table_values(table)
-        # Entries of 16 bits carry the colour in the high byte; some writers fill only the low one.
-        eight = values.astype(np.uint8) if int(values.max()) < 256 else (values >> 8).astype(np.uint8)
+    channels = [table_values(table) for table in palette]
+    # Entries of 16 bits carry the colour in the high byte; some writers fill only the low one, of all three.
+    above = 8 if max(int(values.max()) for values in channels) > 255 else 0
+    for channel, (table, values) in enumerate(zip(palette, channels, strict=True)):
         position = np.clip(indices.astype(np.int64) - table.first, 0, table.entries - 1)
-        rgb[..., channel] = eight[position]
+        rgb[..., channel] = (values >> above)[position]
     return rgb

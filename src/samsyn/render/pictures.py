@@ -29,6 +29,7 @@ from samsyn.render.header import (
 from samsyn.render.here import PictureThreads, is_light
 from samsyn.render.kept import LASTING_REFUSALS, RenderedPictures, ThumbnailFolder
 from samsyn.render.orientation import UNTOLD, Sides
+from samsyn.render.transcoding import as_compressed
 from samsyn.render.words import (
     DecodedFrame,
     DisplayValues,
@@ -152,21 +153,25 @@ class Pictures:
         if kind_of(instance) == "video":
             raise NotSupported("video is not decoded")
         header = await self._header(view, instance)
+        if header.has_floats:
+            raise NotSupported("pixels that are floating point numbers")
         values = await self._windowed(view, instance, header.of_frame(number))
         if is_light(instance.pixels, instance.transfer_syntax_uid, values.aspect, options):
-            source = await self._source(view, instance, number)
+            source = await self._source(view, instance, number, header)
             return await self._threads.picture(source, values, options, urgent)
         frame = await self._frame(view, instance, number, header)
         return await self._children.picture(frame, values, options, urgent)
 
-    async def _source(self, view: View, instance: StoredInstance, number: int) -> Callable[[], EncodedFrame]:
+    async def _source(
+        self, view: View, instance: StoredInstance, number: int, header: PictureHeader
+    ) -> Callable[[], EncodedFrame]:
         try:
             read = await self._retriever.frame_source(view, instance, number)
         except BadInput as error:
             raise DamagedData(error.detail) from error
         layout, syntax = instance.pixels, instance.transfer_syntax_uid
         assert layout is not None
-        return lambda: EncodedFrame(read(), layout, syntax)
+        return lambda: EncodedFrame(read(), layout, syntax, high_bit=header.high_bit)
 
     async def frame_time_ms(self, view: View, instance: StoredInstance) -> float | None:
         """How long each frame of a clip is shown, as the header says; None = it says nothing. NotFound: hidden."""
@@ -219,12 +224,15 @@ class Pictures:
         return await self.thumbnail(view, best_of(instances), side=side)
 
     async def decoded(self, view: View, instance: StoredInstance, number: int) -> DecodedFrame:
-        """Frame `number` (from 1) uncompressed, little endian, colour as RGB. Errors as `rendered`."""
+        """Frame `number` (from 1) of a compressed object uncompressed, little endian, as it was compressed: every bit
+        of the cells, and the colours that the header tells, but as RGB where the codec has a transform of its own.
+        Errors as `rendered`."""
         self._retriever.check(view, instance)
         if instance.pixels is None:
             raise NotFound
-        header = await self._header(view, instance)
-        return await self._children.decoded(await self._frame(view, instance, number, header))
+        frame = await self._frame(view, instance, number)
+        layout, _ = as_compressed(instance.pixels, instance.transfer_syntax_uid, frame.data)
+        return await self._children.decoded(replace(frame, layout=layout))
 
     async def stack(self, view: View, study_uid: str, series_uid: str) -> Stack:
         """The pictures of a series. NotFound: absent or hidden. A header that can not be read costs its own
@@ -290,7 +298,7 @@ class Pictures:
         return await self._children.trace(waveform, options.longest_side, urgent)
 
     async def _frame(
-        self, view: View, instance: StoredInstance, number: int, header: PictureHeader
+        self, view: View, instance: StoredInstance, number: int, header: PictureHeader | None = None
     ) -> EncodedFrame:
         try:
             data = await self._retriever.frame(view, instance, number)
@@ -303,7 +311,9 @@ class Pictures:
             instance.pixels,
             instance.transfer_syntax_uid,
             first_bit=(number - 1) * frame_bits(instance.pixels) % 8 if is_packed else 0,
-            words_swapped=instance.transfer_syntax_uid == EXPLICIT_BIG and header.pixel_words,
+            high_bit=header.high_bit if header else -1,
+            words_swapped=bool(header and header.pixel_words)
+            and instance.transfer_syntax_uid == EXPLICIT_BIG,
         )
 
     async def _windowed(self, view: View, instance: StoredInstance, values: DisplayValues) -> DisplayValues:

@@ -25,10 +25,11 @@ from samsyn.dicom.transfer_syntaxes import (
     JPEG_LS_NEAR,
     RLE_LOSSLESS,
 )
-from samsyn.errors import DamagedData, LimitExceeded, NotSupported, OutOfResources
+from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotSupported, OutOfResources
 from samsyn.limits import MAX_TRANSCODED_BYTES
 from samsyn.model.imaging import PixelLayout, StoredInstance
 from samsyn.render.children import DecodingChildren
+from samsyn.render.codestream import jpeg2000_head
 from samsyn.render.words import EncodedFrame
 from samsyn.retrieve.retrieve import Retriever
 
@@ -39,7 +40,10 @@ DECOMPRESSED: Final = frozenset(
 )
 """Transfer syntaxes that `Transcoder` reads."""
 
-_JPEG_2000: Final = frozenset({JPEG_2000_LOSSLESS, JPEG_2000, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K})
+_PART_2: Final = ("1.2.840.10008.1.2.4.92", "1.2.840.10008.1.2.4.93")
+_JPEG_2000: Final = frozenset(
+    {JPEG_2000_LOSSLESS, JPEG_2000, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K, *_PART_2}
+)
 _LOSSY_JPEG: Final = frozenset({JPEG_BASELINE, JPEG_EXTENDED})
 _TRIES: Final = 5
 _PAUSE_S: Final = 0.5
@@ -66,12 +70,11 @@ class Transcoder:
         layout = instance.pixels
         if layout is None or instance.transfer_syntax_uid not in DECOMPRESSED:
             raise NotSupported("no decoder for the object's transfer syntax")
-        if layout.bits_allocated % 8:
-            raise NotSupported("compressed pixels of one bit")
         size = layout.rows * layout.columns * layout.samples * layout.bits_allocated // 8
         if size * max(layout.frames, 1) > MAX_TRANSCODED_BYTES:
             raise LimitExceeded("MAX_TRANSCODED_BYTES")
-        plain, photometric = _as_compressed(layout, instance.transfer_syntax_uid)
+        first = await self._retriever.frame(view, instance, 1)
+        plain, photometric = as_compressed(layout, instance.transfer_syntax_uid, first)
         frames = [
             await self._frame(view, instance, number, plain) for number in range(1, max(layout.frames, 1) + 1)
         ]
@@ -97,13 +100,18 @@ class Transcoder:
         return decoded.data
 
 
-def _as_compressed(layout: PixelLayout, syntax: str) -> tuple[PixelLayout, str]:
-    """The layout that makes the decoder leave values as they are, and the new Photometric Interpretation."""
+def as_compressed(layout: PixelLayout, syntax: str, first_frame: bytes) -> tuple[PixelLayout, str]:
+    """The layout that makes the decoder leave values as they are, and the new Photometric Interpretation, "" = as it
+    was. NotSupported: there is no native form of it. DamagedData: the frame tells nothing about itself."""
+    if layout.bits_allocated % 8:
+        raise NotSupported("compressed pixels of one bit")
     plain = replace(layout, bits_stored=layout.bits_allocated)
     if layout.samples == 1:
         return plain, ""
     if syntax in _LOSSY_JPEG:
         return layout, "RGB"
+    if syntax in _JPEG_2000 and layout.photometric != "RGB" and _is_transformed(first_frame):
+        return replace(plain, photometric="RGB"), "RGB"
     if layout.photometric in ("YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420"):
         raise NotSupported("subsampled colour in a codec that keeps every sample")
     if layout.photometric in ("YBR_RCT", "YBR_ICT"):
@@ -111,3 +119,10 @@ def _as_compressed(layout: PixelLayout, syntax: str) -> tuple[PixelLayout, str]:
             raise NotSupported("a colour transform of JPEG 2000 in another codec")
         return replace(plain, photometric="RGB"), "RGB"
     return replace(plain, photometric="RGB"), ""
+
+
+def _is_transformed(codestream: bytes) -> bool:
+    try:
+        return jpeg2000_head(codestream).is_transformed
+    except BadInput as error:
+        raise DamagedData(error.detail) from error

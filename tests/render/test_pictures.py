@@ -123,6 +123,35 @@ async def test_a_window_found_in_the_pixels_is_the_same_for_the_whole_series(hou
     assert levels[0] < levels[1] < levels[2]
 
 
+async def test_a_blank_picture_in_the_middle_gives_the_others_no_window(house: House) -> None:
+    for number, pixels in enumerate((RAMP, RAMP * 0, RAMP), 1):
+        await house.take(image(pixels, number))
+    picture = await seen(house)
+    assert np.abs(picture.astype(float) - RAMP / 630 * 255).max() <= 1
+    assert len(set((await seen(house, which=1)).ravel().tolist())) == 1
+
+
+async def test_two_exposures_of_a_series_without_window_are_both_seen(house: House) -> None:
+    for number, pixels in enumerate((RAMP, RAMP * 100), 1):
+        await house.take(image(pixels, number, Modality="CR"))
+    for which in (0, 1):
+        assert np.abs((await seen(house, which=which)).astype(float) - RAMP / 630 * 255).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("modality", "changes", "brightest"),
+    [("US", {}, 63), ("US", {"RescaleSlope": "2", "RescaleIntercept": "0"}, 255), ("NM", {}, 255)],
+)
+async def test_eight_bits_that_were_made_to_be_seen_are_shown_as_they_are(
+    house: House, modality: str, changes: dict[str, str], brightest: int
+) -> None:
+    pixels = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    await house.take(image(pixels, Modality=modality, **changes))
+    assert (await seen(house)).max() == brightest
+    if brightest == 63:
+        assert np.array_equal(await seen(house), pixels)
+
+
 async def test_the_first_picture_waits_for_no_document_and_a_kept_one_is_read_at_once(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

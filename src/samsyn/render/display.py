@@ -122,10 +122,14 @@ def _own_window(values: DisplayValues) -> Window | None:
 
 
 def fitting_window(pixels: NDArray[Any], layout: PixelLayout, values: DisplayValues) -> Window:
-    """The window that a grey frame without one is shown with; NotSupported for colour."""
+    """The window that a grey frame without one is shown with, and others like it; NotSupported for colour, and for
+    frames of one single value, which tells nothing about others."""
     if pixels.ndim == 3 or layout.photometric == "PALETTE COLOR":
         raise NotSupported("colour has no window")
-    return guessed_window(*_levels(pixels, layout, values).counted())
+    levels, counts = _levels(pixels, layout, values).counted()
+    if not levels.size or levels.min() == levels.max():
+        raise NotSupported("one single value has no window")
+    return guessed_window(levels, counts)
 
 
 class _Form(NamedTuple):

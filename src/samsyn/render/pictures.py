@@ -16,7 +16,7 @@ from samsyn.dicom.frames import frame_bits
 from samsyn.dicom.transfer_syntaxes import EXPLICIT_BIG, find
 from samsyn.errors import BadInput, DamagedData, NotFound, NotSupported, SamsynError
 from samsyn.limits import MAX_KEPT_HEADERS, MAX_THUMBNAIL_SIDE, THUMBNAIL_SIDE
-from samsyn.model.imaging import StoredInstance
+from samsyn.model.imaging import PixelLayout, StoredInstance
 from samsyn.render.children import DecodingChildren
 from samsyn.render.header import (
     PICTURE_TAGS,
@@ -43,6 +43,12 @@ from samsyn.render.words import (
 from samsyn.retrieve.retrieve import Retriever
 
 _GREY: Final = ("MONOCHROME1", "MONOCHROME2")
+_SLICES: Final = ("CT", "MR", "PT", "NM")
+"""Modalities whose single pictures are slices through one volume, in one measure."""
+_COUNTS: Final = ("NM", "PT", "SEG")
+"""Modalities whose eight bits are counts or labels, not grey levels."""
+_EIGHT_BITS: Final = Window(127.5, 255.0, Voi.LINEAR_EXACT)
+"""Every level as it is."""
 _SOP_UID: Final = "00080018"
 _LOOK_AGAIN_S: Final = 1.0
 """The document of a series is made when it has been quiet for some seconds."""
@@ -91,10 +97,9 @@ class _Series:
     """Headers of one series as far as they were read, by SOP Instance UID."""
 
     headers: dict[str, PictureHeader] = field(default_factory=dict)
-    window: Window | None = None
-    """Found in the pixels, for a series without window."""
-    is_searched: bool = False
-    """Whether a window was looked for, also when the pixels gave none."""
+    windows: dict[str, Window | None] = field(default_factory=dict)
+    """Found in the pixels, where the header has none: by what is shown with it, see `_windowed`. None = looked for, and
+    the pixels gave none."""
     seen: set[str] = field(default_factory=set)
     """Instances of the series' document, also those whose header must be read by itself."""
     look_again: float = 0.0
@@ -155,7 +160,7 @@ class Pictures:
         header = await self._header(view, instance)
         if header.has_floats:
             raise NotSupported("pixels that are floating point numbers")
-        values = await self._windowed(view, instance, header.of_frame(number))
+        values = await self._windowed(view, instance, header, header.of_frame(number))
         if is_light(instance.pixels, instance.transfer_syntax_uid, values.aspect, options):
             source = await self._source(view, instance, number, header)
             return await self._threads.picture(source, values, options, urgent)
@@ -281,7 +286,7 @@ class Pictures:
         if values.voi_lut is not None:
             table = values.voi_lut
             return Window(table.first + table.entries / 2, float(table.entries), Voi.LINEAR_EXACT)
-        values = await self._windowed(view, instance, values)
+        values = await self._windowed(view, instance, header, values)
         return values.windows[0] if values.windows else None
 
     async def _tracing(
@@ -316,23 +321,37 @@ class Pictures:
             and instance.transfer_syntax_uid == EXPLICIT_BIG,
         )
 
-    async def _windowed(self, view: View, instance: StoredInstance, values: DisplayValues) -> DisplayValues:
-        """The values with a window: where the header has none, one found in the middle of the series, the same
-        for all its pictures, so that scrolling does not flicker."""
+    async def _windowed(
+        self, view: View, instance: StoredInstance, header: PictureHeader, values: DisplayValues
+    ) -> DisplayValues:
+        """The values with a window, where the header has none.
+
+        Eight bits that were made to be looked at are shown as they are (PS3.4 N.2.1.2: without VOI transformation).
+        Others get one that is found in the pixels: for slices in the middle of the series, the same for all of them,
+        so that scrolling does not flicker; else in the middle of the object, since two exposures of a series have
+        little in common.
+        """
         pixels = instance.pixels
         if values.windows or values.voi_lut or pixels is None or pixels.photometric not in _GREY:
             return values
+        if header.modality not in _COUNTS and is_as_seen(pixels, values):
+            return replace(values, windows=(_EIGHT_BITS,))
+        of_series = header.modality in _SLICES and pixels.frames <= 1
+        key = "" if of_series else instance.sop_instance_uid
         series = self._remembered(instance.series_uid)
         async with series.finding:
-            if not series.is_searched:
-                # A broken picture in the middle must not cost the others: each then finds a window by itself.
+            if key not in series.windows:
+                # What gives no window must not cost the others theirs: each then finds one by itself.
+                series.windows[key] = None
                 with contextlib.suppress(*LASTING_REFUSALS):
-                    series.window = await self._found_window(view, instance)
-                series.is_searched = True
-        return replace(values, windows=(series.window,)) if series.window else values
+                    series.windows[key] = await self._found_window(view, instance, of_series)
+        window = series.windows[key]
+        return replace(values, windows=(window,)) if window else values
 
-    async def _found_window(self, view: View, instance: StoredInstance) -> Window:
-        middle = best_of(await self._retriever.instances(view, instance.study_uid, instance.series_uid))
+    async def _found_window(self, view: View, instance: StoredInstance, of_series: bool) -> Window:
+        middle = instance
+        if of_series:
+            middle = best_of(await self._retriever.instances(view, instance.study_uid, instance.series_uid))
         if middle.pixels is None or middle.pixels.photometric not in _GREY:
             middle = instance
         assert middle.pixels is not None
@@ -429,6 +448,12 @@ def _plain_headers(
 
 def _no_bulk(path: str) -> bytes:
     raise DamagedData(f"no bulk value {path}")
+
+
+def is_as_seen(pixels: PixelLayout, values: DisplayValues) -> bool:
+    """Whether stored values are grey levels from black to white already."""
+    is_plain = (values.slope, values.intercept, values.modality_lut) == (1.0, 0.0, None)
+    return pixels.bits_stored == 8 and not pixels.signed and is_plain
 
 
 def kind_of(instance: StoredInstance) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from samsyn.model.imaging import PixelLayout
 from samsyn.render.words import EncodedFrame
 
+IMPLICIT = "1.2.840.10008.1.2"
 LITTLE = "1.2.840.10008.1.2.1"
 BIG = "1.2.840.10008.1.2.2"
 RLE = "1.2.840.10008.1.2.5"

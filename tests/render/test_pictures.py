@@ -10,6 +10,7 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
+from pydicom.pixels import apply_color_lut
 
 from samsyn.access.view import View
 from samsyn.clock import SystemClock
@@ -297,6 +298,21 @@ async def test_a_palette_in_bulk_data_gives_its_colours(house: House) -> None:
         setattr(made, f"{channel}PaletteColorLookupTableData", table.tobytes())
     await house.take(made)
     assert (await seen(house)).tolist() == [[[0, 1, 2], [1, 2, 3]], [[2, 3, 4], [255, 0, 1]]]
+
+
+@pytest.mark.parametrize(
+    ("name", "syntax"),
+    [("gdcm-US-ALOKA-16.dcm", frames.IMPLICIT), ("gdcm-US-ALOKA-16_big.dcm", frames.BIG)],
+)
+async def test_a_palette_of_segments_gives_the_colours_that_others_see(
+    house: House, name: str, syntax: str
+) -> None:
+    foreign = pydicom.dcmread(str(get_testdata_file(name)))
+    foreign.PatientID, foreign.AccessionNumber = "19121212-1212", "A1"
+    foreign.StudyInstanceUID, foreign.SeriesInstanceUID = STUDY, SERIES
+    await house.take(foreign, syntax)
+    expected = apply_color_lut(foreign.pixel_array, foreign) >> 8
+    assert np.array_equal(await seen(house), expected)
 
 
 def after_restart(house: House) -> Pictures:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from samsyn.dicom.json import ALWAYS_WANTED
-from samsyn.errors import DamagedData, NotSupported
+from samsyn.errors import DamagedData
 from samsyn.limits import MAX_FRAME_GROUPS
 from samsyn.render.orientation import UNTOLD, Sides, sides_of
 from samsyn.render.words import DisplayValues, LookupTable, Voi, Waveform, WaveformChannel, Window
@@ -27,7 +27,8 @@ PICTURE_TAGS: Final = ALWAYS_WANTED | {
     *(0x00200020, 0x00200037),
     *(0x00280004, 0x00280030, 0x00280034, 0x00280102, 0x00280120, 0x00280121),
     *(0x00281040, 0x00281050, 0x00281051, 0x00281052, 0x00281053, 0x00281055, 0x00281056),
-    *(0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202, 0x00281203, 0x00281221),
+    *(0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202, 0x00281203),
+    *(0x00281221, 0x00281222, 0x00281223),
     *(0x00283000, 0x00283010),
     *(0x52009229, 0x52009230, 0x7FE00008, 0x7FE00009, 0x7FE00010),
 }
@@ -74,7 +75,7 @@ class PictureHeader:
 
 
 def picture_header(document: Document, bulk: Bulk) -> PictureHeader:
-    """The header of an image. DamagedData: a LUT that can not be read. NotSupported: a segmented palette."""
+    """The header of an image. DamagedData: a LUT that can not be read."""
     common = _tables(document, _values_of(document, [document]), bulk)
     shared = next(_items(document, _SHARED_GROUPS), {})
     per_frame = list(_items(document, _FRAME_GROUPS))[:MAX_FRAME_GROUPS]
@@ -106,7 +107,7 @@ def bulk_paths(document: Document) -> list[str]:
     wanted += _items(document, "54000100")
     for group in (*_items(document, _SHARED_GROUPS), *_items(document, _FRAME_GROUPS)):
         wanted += _voi_tables(group)
-    tags = ("00283006", "00281201", "00281202", "00281203", "54001010")
+    tags = ("00283006", "54001010", *(f"002812{group}{channel}" for group in "02" for channel in "123"))
     found = (item.get(tag, {}).get("BulkDataURI") for item in wanted for tag in tags)
     return [bulk_path(uri) for uri in found if isinstance(uri, str)]
 
@@ -201,11 +202,14 @@ def _tables(document: Document, values: DisplayValues, bulk: Bulk) -> DisplayVal
     modality = None if _is_for_intensity(document) else next(_items(document, "00283000"), None)
     palette = None
     if _text(document, "00280004") == "PALETTE COLOR":
-        if "00281201" not in document and "00281221" in document:
-            raise NotSupported("segmented palettes")
+        is_segmented = "00281201" not in document and "00281221" in document
+        group = "0028122" if is_segmented else "0028120"
         red, green, blue = (
-            _table(document, f"0028110{channel}", f"0028120{channel}", is_signed, bulk)
-            for channel in (1, 2, 3)
+            replace(table, is_segmented=is_segmented)
+            for table in (
+                _table(document, f"0028110{channel}", f"{group}{channel}", is_signed, bulk)
+                for channel in (1, 2, 3)
+            )
         )
         palette = (red, green, blue)
     return replace(

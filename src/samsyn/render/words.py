@@ -43,6 +43,8 @@ class LookupTable:
     """Bits of one entry, 8 to 16."""
     data: bytes
     """Little endian 16-bit entries, or one byte per entry when len(data) == entries."""
+    is_segmented: bool = False
+    """Whether the data are segments that the entries are made of (PS3.3 C.7.9.2)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,12 @@ class StackFrame:
     sides: Sides = UNTOLD
     """Which side of the patient lies at which edge."""
 
+    @property
+    def is_inverted(self) -> bool:
+        """Whether larger values are darker (MONOCHROME1)."""
+        pixels = self.instance.pixels
+        return pixels is not None and pixels.photometric == "MONOCHROME1"
+
 
 @dataclass(frozen=True, slots=True)
 class Stack:
@@ -83,8 +89,6 @@ class Stack:
     description: str
     frames: tuple[StackFrame, ...]
     """Empty when the series holds nothing that can be shown as a picture."""
-    inverted: bool
-    """Whether larger values are darker (MONOCHROME1)."""
     frame_time_ms: float | None
     start: int
     """Index of the picture to begin with: the middle of a volume, the first of a cine."""
@@ -265,12 +269,10 @@ class Pictures:
         series = self._series.get(series_uid)
         some = first or next(iter(series.headers.values()), None) if series else first
         is_cine = first is not None and first.frame_time_ms is not None and len(frames) > 1
-        inverted = (frame.instance.pixels for frame in frames if frame.instance.pixels is not None)
         return Stack(
             modality=some.modality if some else "",
             description=some.description if some else "",
             frames=tuple(frames),
-            inverted=any(pixels.photometric == "MONOCHROME1" for pixels in inverted),
             frame_time_ms=first.frame_time_ms if first else None,
             start=0 if is_cine else len(frames) // 2,
             other=tuple(other),

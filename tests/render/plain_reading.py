@@ -5,11 +5,12 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 
-def seen(made: Dataset, number: int = 1) -> np.ndarray:
-    """Frame `number` (from 1) of a native little endian object as 8-bit grey or RGB."""
+def seen(made: Dataset, number: int = 1, asked: tuple[float, float] | None = None) -> np.ndarray:
+    """Frame `number` (from 1) of a native little endian object as 8-bit grey or RGB; `asked`: centre and width of a
+    linear window."""
     if made.PhotometricInterpretation == "PALETTE COLOR":
         return _by_palette(stored_values(made, number).reshape(made.Rows, made.Columns), made)
-    return _colour(made, number) if made.SamplesPerPixel == 3 else _grey(made, number)
+    return _colour(made, number) if made.SamplesPerPixel == 3 else _grey(made, number, asked)
 
 
 def stored_values(made: Dataset, number: int = 1) -> np.ndarray:
@@ -48,9 +49,10 @@ def _by_palette(stored: np.ndarray, made: Dataset) -> np.ndarray:
     return np.stack(channels, 2).astype(np.uint8)
 
 
-def _grey(made: Dataset, number: int) -> np.ndarray:
+def _grey(made: Dataset, number: int, asked: tuple[float, float] | None) -> np.ndarray:
     stored = stored_values(made, number).reshape(made.Rows, made.Columns)
-    unit = _voi(levels(made, number).reshape(stored.shape), made, number)
+    shown = levels(made, number).reshape(stored.shape)
+    unit = _window(shown, *asked, "LINEAR") if asked else _voi(shown, made, number)
     if made.PhotometricInterpretation == "MONOCHROME1":
         unit = 1.0 - unit
     picture = np.rint(unit * 255).astype(np.uint8)

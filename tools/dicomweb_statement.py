@@ -66,6 +66,15 @@ data or all pixel data of an instance, a series or a study at once (404; each va
 on the way out (400), compression on the way out, request bodies with a Content-Encoding (415).
 """
 
+_PICTURES: Final = """
+Grey goes through the modality LUT or rescale (not the LUT to X-ray intensity of XA and RF), then the window that was
+asked for, else the VOI LUT, else the first window of the frame, the shared groups or the data set. Where there is none,
+eight bits are shown as they are, and others from the dark to the bright percentile of the pixels in the middle of the
+series (slices) or of the object. MONOCHROME1 is inverted; Presentation LUT Shape, which is often wrong, is not read.
+Pixel padding is black, overlays are not drawn, pixels become square. Refused instead of guessed at (406): floats as
+pixels, YBR_ICT and YBR_RCT outside JPEG 2000, colours with shared samples in codecs that keep every sample.
+"""
+
 _FEED: Final = """
 For systems. A page is `{changes: [...], cursor, last}`, a change `{cursor, kind, time, study, series, instances, code,
 sopInstances, attributes, into}`: `stored` (instances of a series that came within ten seconds), `rejected` and
@@ -92,7 +101,7 @@ def statement() -> str:
         " names it or `all`.\n\n"
         + _table(("Attribute", "Keyword", *map(str.capitalize, _LEVELS), "Matching"), _keys()),
         "Keys inside sequences, written as paths:\n\n" + _table(("Path", "Levels"), _paths()),
-        "## Pictures\n\n" + _table(("Parameter", "Meaning"), PICTURE_PARAMETERS.items()),
+        "## Pictures\n\n" + _table(("Parameter", "Meaning"), PICTURE_PARAMETERS.items()) + _PICTURES,
         "## Change feed\n\n" + _table(("Parameter", "Meaning"), FEED_PARAMETERS.items()) + _FEED,
         "## WADO-URI\n\n" + _table(("Parameter", "Meaning"), URI_PARAMETERS.items()),
         "## Transfer syntaxes\n\nEvery one is stored and sent back byte for byte,"

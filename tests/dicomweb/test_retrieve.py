@@ -252,6 +252,20 @@ async def test_big_endian_pixels_leave_as_little_endian(house: House) -> None:
     assert kind.endswith(EXPLICIT)
 
 
+async def test_every_frame_of_one_bit_pixels_begins_with_a_byte(house: House) -> None:
+    bits = np.random.default_rng(3).integers(0, 2, (3, 5 * 7), dtype=np.uint8)
+    packed = np.packbits(bits.ravel(), bitorder="little").tobytes()
+    facts = {"Rows": 5, "Columns": 7, "BitsAllocated": 1, "BitsStored": 1, "HighBit": 0}
+    await stored(house, image_file(**facts, NumberOfFrames=3, PixelData=packed))
+    expected = [np.packbits(frame, bitorder="little").tobytes() for frame in bits]
+    found = [
+        (await get(house, f"{INSTANCE}/frames/{n}", "application/octet-stream")).content for n in (1, 2, 3)
+    ]
+    assert found == expected
+    together = parts_of(await get(house, f"{INSTANCE}/frames/3,1,2"))
+    assert [content for _, content in together] == [expected[2], expected[0], expected[1]]
+
+
 async def test_deflated_frames_are_inflated(house: House) -> None:
     await stored(house, file_of(deflate(data_set(image())), syntax=DEFLATED))
     [(_, content)] = parts_of(await get(house, f"{INSTANCE}/frames/2"))

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +53,8 @@ class Region:
     status: int = 500
     asked: list[str] = field(default_factory=list)
     base: int = 0
+    draw: Callable[[int, str], bytes] | None = None
+    """Gives picture n (from 0) in the window that was asked for, as PNG; otherwise they are of plain grey levels."""
 
     def document(self) -> dict[str, Any]:
         frames = [{"url": f"/picture/{n}"} for n in range(self.count)]
@@ -86,6 +88,8 @@ def application(region: Region, language: str) -> Starlette:
         await asyncio.sleep(random.uniform(*region.delay_s))
         if number in region.broken:
             return Response("nothing here", region.status)
+        if region.draw is not None:
+            return Response(region.draw(number, window), media_type="image/png")
         level = number * LEVEL_STEP + region.base
         if window:
             center, width, _ = window.split(",")

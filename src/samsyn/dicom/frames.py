@@ -168,14 +168,18 @@ def _starts_by_content(read: Read, fragments: list[Range]) -> list[int]:
 
 
 def swapped_words(pixels: bytes | memoryview, bits_allocated: int) -> bytes:
-    """Big endian native pixels as little endian ones: what every octet stream over HTTP is (PS3.18 8.7.3.2)."""
+    """Big endian native pixels as little endian ones: what every octet stream over HTTP is (PS3.18 8.7.3.2).
+
+    NotSupported: a frame of odd length whose 8-bit pixels were written as words shares one with its neighbour.
+    """
     width = bits_allocated // 8
+    if len(pixels) % max(width, 1):
+        raise NotSupported("frames that share big endian words with their neighbours")
     if width < 2:
         return bytes(pixels)
     swapped = bytearray(len(pixels))
-    usable = len(pixels) - len(pixels) % width
     for byte in range(width):
-        swapped[byte:usable:width] = pixels[width - 1 - byte : usable : width]
+        swapped[byte::width] = pixels[width - 1 - byte :: width]
     return bytes(swapped)
 
 

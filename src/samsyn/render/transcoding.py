@@ -28,10 +28,11 @@ from samsyn.dicom.transfer_syntaxes import (
     JPEG_LS_NEAR,
     RLE_LOSSLESS,
 )
-from samsyn.errors import DamagedData, LimitExceeded, NotSupported, OutOfResources
+from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotSupported, OutOfResources
 from samsyn.limits import MAX_TRANSCODED_BYTES
 from samsyn.model.imaging import PixelLayout, StoredInstance
 from samsyn.render.children import DecodingChildren
+from samsyn.render.codestream import jpeg2000_head
 from samsyn.render.words import EncodedFrame
 from samsyn.retrieve.retrieve import Retriever
 
@@ -42,8 +43,13 @@ DECOMPRESSED: Final = frozenset(
 )
 """Transfer syntaxes that `Transcoder` reads."""
 
-_JPEG_2000: Final = frozenset({JPEG_2000_LOSSLESS, JPEG_2000, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K})
+_PART_2: Final = ("1.2.840.10008.1.2.4.92", "1.2.840.10008.1.2.4.93")
+_JPEG_2000: Final = frozenset(
+    {JPEG_2000_LOSSLESS, JPEG_2000, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K, *_PART_2}
+)
 _LOSSY_JPEG: Final = frozenset({JPEG_BASELINE, JPEG_EXTENDED})
+_SUBSAMPLED: Final = ("YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420")
+_NO_SUBSAMPLING: Final = "subsampled colour in a codec that keeps every sample"
 _TRIES: Final = 5
 _PAUSE_S: Final = 0.5
 
@@ -68,10 +74,15 @@ def _reason_against(instance: StoredInstance) -> str:
         return "no decoder for the object's transfer syntax"
     if layout.bits_allocated not in (1, 8, 16, 32) or layout.samples not in (1, 3):
         return f"{layout.samples} samples of {layout.bits_allocated} bits"
-    if layout.samples == 3 and syntax not in _LOSSY_JPEG:
-        if layout.photometric in ("YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420"):
-            return "subsampled colour in a codec that keeps every sample"
-        if layout.photometric in ("YBR_RCT", "YBR_ICT") and syntax not in _JPEG_2000:
+    return _reason_against_colour(layout, syntax)
+
+
+def _reason_against_colour(layout: PixelLayout, syntax: str) -> str:
+    """As far as the header tells."""
+    if layout.samples == 3 and syntax not in _LOSSY_JPEG and syntax not in _JPEG_2000:
+        if layout.photometric in _SUBSAMPLED:
+            return _NO_SUBSAMPLING
+        if layout.photometric in ("YBR_RCT", "YBR_ICT"):
             return "a colour transform of JPEG 2000 in another codec"
     return ""
 
@@ -94,7 +105,8 @@ class Transcoder:
             raise NotSupported(against)
         if is_too_large(instance):
             raise LimitExceeded("MAX_TRANSCODED_BYTES")
-        plain, photometric = _as_compressed(layout, instance.transfer_syntax_uid)
+        first = await self._retriever.frame(view, instance, 1)
+        plain, photometric = as_compressed(layout, instance.transfer_syntax_uid, first)
         frames = [
             await self._frame(view, instance, number, plain) for number in range(1, max(layout.frames, 1) + 1)
         ]
@@ -122,16 +134,22 @@ class Transcoder:
         return decoded.data
 
 
-def _as_compressed(layout: PixelLayout, syntax: str) -> tuple[PixelLayout, str]:
-    """The layout that makes the decoder leave values as they are, and the new Photometric Interpretation."""
+def as_compressed(layout: PixelLayout, syntax: str, first_frame: bytes) -> tuple[PixelLayout, str]:
+    """The layout that makes the decoder leave values as they are, and the new Photometric Interpretation, "" = as it
+    was. NotSupported: there is no native form of it. DamagedData: the frame tells nothing about itself."""
+    against = _reason_against_colour(layout, syntax)
+    if against:
+        raise NotSupported(against)
     plain = replace(layout, bits_stored=layout.bits_allocated)
     if layout.samples == 1:
         return plain, ""
     if syntax in _LOSSY_JPEG:
         return layout, "RGB"
-    if layout.photometric in ("YBR_RCT", "YBR_ICT"):
+    if syntax in _JPEG_2000 and layout.photometric != "RGB" and _is_transformed(first_frame):
         return replace(plain, photometric="RGB"), "RGB"
-    return replace(plain, photometric="RGB"), ""
+    if layout.photometric in _SUBSAMPLED:
+        raise NotSupported(_NO_SUBSAMPLING)
+    return replace(plain, photometric="RGB"), "RGB" if layout.photometric in ("YBR_RCT", "YBR_ICT") else ""
 
 
 def _joined(frames: Sequence[bytes], pixels: int) -> bytes:
@@ -143,3 +161,10 @@ def _joined(frames: Sequence[bytes], pixels: int) -> bytes:
         joined[first : first + len(frame)] |= (shifted & 0xFF).astype(np.uint8)
         joined[first + 1 : first + 1 + len(frame)] |= (shifted >> 8).astype(np.uint8)
     return joined[:-1].tobytes()
+
+
+def _is_transformed(codestream: bytes) -> bool:
+    try:
+        return jpeg2000_head(codestream).is_transformed
+    except BadInput as error:
+        raise DamagedData(error.detail) from error

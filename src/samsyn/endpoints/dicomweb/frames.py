@@ -62,9 +62,9 @@ class Frames:
     ) -> Answer:
         """The frames in the order asked for; no numbers = all of them.
 
-        Native pixels are little endian octet streams. Compressed ones go out as stored to who accepts that,
-        and are decompressed for who accepts only octet streams without naming a transfer syntax. NotFound when
-        one of the frames does not exist: then none is sent.
+        Native pixels are little endian octet streams; each frame of 1-bit pixels begins with a byte. Compressed
+        ones go out as stored to who accepts that, and are decompressed for who accepts only octet streams without
+        naming a transfer syntax. NotFound when one of the frames does not exist: then none is sent.
         """
         if instance.pixels is None:
             raise NotFound

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import socket
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from samsyn.clock import SystemClock
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 from tests.cli.commands import samsyn, settings_file
-from tests.indexes import make_store
+from tests.indexes import make_store, sqlite_only
 from tests.scratch import ROOT
+from tests.store.test_store import add_message
 from tools import vendor
 
 
@@ -174,6 +176,26 @@ def test_what_the_engagement_index_refuses_and_what_piles_up_before_it_is_found(
     assert "no provider has a source_system" in told
     assert f"{limits.ENGAGEMENT_BACKLOG + 1} persons' changes wait" in told
     assert "1912" not in told
+
+
+@sqlite_only
+@pytest.mark.slow
+def test_what_is_stored_is_compared_when_asked_for(file: Path) -> None:
+    store = make_store(file.parent / "data", SystemClock())
+    store.start()
+    asyncio.run(_committed(store, add_message("1")))
+    store.close()
+    for word in ("--stored", "--hashes"):
+        ended = samsyn("check", "--config", file, word)
+        assert "journal, series objects and index say the same: 1 records" in ended.stdout
+    with sqlite3.connect(file.parent / "data/index.sqlite") as connection:
+        connection.execute("DELETE FROM message")
+    assert "HL7 messages" not in samsyn("check", "--config", file).stdout
+    ended = samsyn("check", "--config", file, "--stored")
+    assert ended.returncode == 1
+    assert "1 HL7 messages in the journal are not in the index (1)" in ended.stdout
+    assert samsyn("index", "rebuild", "--config", file).returncode == 0
+    assert "say the same" in samsyn("check", "--config", file, "--stored").stdout
 
 
 async def _committed(store: Store, decide: Callable[[Transaction], None]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import samsyn
 from samsyn import limits, settings
+from samsyn.cli import check_stored
 from samsyn.errors import ConfigurationError, OutOfResources
 from samsyn.exchange.security import listener_context
 from samsyn.settings import Settings
@@ -20,8 +21,8 @@ from samsyn.store.index.port import FAULTS, IndexConnection
 from samsyn.store.opening import asking, index_complaints, open_objects, shared_key
 
 
-def run(config: Path | None) -> int:
-    """Prints one line per finding; 0 = all is well."""
+def run(config: Path | None, *, stored: bool = False, hashes: bool = False) -> int:
+    """Prints one line per finding; 0 = all is well. `stored`: what is stored is compared, too; `hashes`: and read."""
     try:
         values = settings.load(config)
     except ConfigurationError as problem:
@@ -41,10 +42,16 @@ def run(config: Path | None) -> int:
     ]
     if not _is_served(values.data.folder):
         findings += _ports(values)
-    for finding in findings:
-        print(f"✗ {finding}")
     if not findings:
         print("✓ settings, data folder, disk, ports and parts are fine")
+    notes: list[str] = []
+    if stored or hashes:
+        wrong, notes = check_stored.findings(values, hashes=hashes)
+        findings += wrong
+    for finding in findings:
+        print(f"✗ {finding}")
+    for note in notes:
+        print(f"· {note}")
     return 1 if findings else 0
 
 

@@ -335,6 +335,11 @@ class ObjectJournal:
         segment, offset, length = record.body_place
         return self._sparse.find(segment) and self._sparse.is_gone(segment, offset, length)
 
+    def has_gone(self, record: ReplayedRecord) -> bool:
+        """`is_given_back` of a record that was just read here; nothing is asked."""
+        segment, offset, length = record.body_place
+        return self._sparse.knows(segment) and self._sparse.is_gone(segment, offset, length)
+
     def give_back(self, segment: int, places: Sequence[tuple[int, int]]) -> None:
         """Puts a sparse form of the segment, reads it back, and takes the former one away."""
         size = self.end_of(segment)

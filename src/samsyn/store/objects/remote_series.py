@@ -101,7 +101,7 @@ class RemoteSeries(SeriesObjects):
                 told(int(row["length"]))
         return damaged
 
-    def keys(self) -> Iterator[int]:
+    def all_keys(self) -> Iterator[int]:
         """Keys of all objects that are there, named or not."""
         for each in self._objects.names(FOLDER):
             yield int(each.name.removeprefix(FOLDER))

@@ -9,7 +9,7 @@ import os
 import shutil
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -127,6 +127,12 @@ class SeriesObjects:
     ) -> list[int]:
         """See `damaged_rows` below."""
         return damaged_rows(self.path(object_key), manifest, self.coding, told)
+
+    def all_keys(self) -> Iterator[int]:
+        """Keys of all objects that are there, named or not."""
+        for path in self._folder.glob("*/*.series"):
+            if path.stem.isdigit():
+                yield int(path.stem)
 
     def adopt(self, object_key: int, second_copy: Path, count: int) -> bool:
         """Replaces a damaged object by that of another data folder, when it is whole there; whether it was."""

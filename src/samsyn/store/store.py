@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import fcntl
+import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -165,14 +166,16 @@ class Store:
         """Decides, writes and syncs; see Writer.submit. The one way to make anything durable."""
         return await self._writer.submit(decide, body, ahead, sender)
 
-    def respooled(self, place: BodyLocation) -> SpooledBody:
-        """A large body once more as one that arrives, for a decision that files it anew. Errors of `body` and
-        `SpooledBody.append`; whoever asks for it discards it."""
+    def respooled(self, place: BodyLocation, sha256: str) -> SpooledBody:
+        """A large body once more as one that arrives, for a decision that files it anew. DamagedData: it has not this
+        SHA-256 (hex). Errors of `body` and `SpooledBody.append`; whoever asks for it discards it."""
         body = self.spool()
         try:
             for offset in range(0, place.length, limits.SPOOL_PIECE_BYTES):
                 length = min(limits.SPOOL_PIECE_BYTES, place.length - offset)
                 body.append(self.body(place.segment, place.offset + offset, length))
+            if body.sha256 != sha256:
+                raise DamagedData(f"segment {place.segment} is damaged at {place.offset}")
         except BaseException:
             body.discard()
             raise
@@ -309,10 +312,17 @@ class Store:
                 ]
         return found
 
-    async def body_async(self, segment: int, offset: int, length: int) -> bytes:
-        """The same on a reader thread, for what may not be in the page cache."""
+    async def proved(self, segment: int, offset: int, length: int, sha256: str) -> bytes:
+        """A whole body on a reader thread, for whoever files anew what is in it: the hash that it gets then would vouch
+        for whatever was read. DamagedData: it has not this SHA-256 (hex), or as `body`."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, self.body, segment, offset, length)
+        return await loop.run_in_executor(self._readers, self._proved, segment, offset, length, sha256)
+
+    def _proved(self, segment: int, offset: int, length: int, sha256: str) -> bytes:
+        data = self.body(segment, offset, length)
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise DamagedData(f"segment {segment} is damaged at {offset}")
+        return data
 
     def free_bytes(self) -> int:
         """Free space of the data folder's disk in bytes."""

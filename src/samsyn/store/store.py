@@ -21,6 +21,7 @@ from samsyn.store.cut_off import kept_aside
 from samsyn.store.index import settled_rows, version_rows
 from samsyn.store.index.port import FAULTS, Index, IndexAway, IndexConnection, IndexFault
 from samsyn.store.index.sqlite import SqliteIndex
+from samsyn.store.object_journal import node_of
 from samsyn.store.objects.manifest import FrameTable
 from samsyn.store.objects.port import Objects
 from samsyn.store.places import OwnJournal, open_places
@@ -276,6 +277,13 @@ class Store:
         """Whether a small part of it is read faster than a thread is switched to: it lies on this machine, as it is."""
         segment = instance.location.segment
         return self._is_near and (segment >= 0 or not self.objects.is_coded(-segment))
+
+    def checks(self, place: BodyLocation, offset: int, length: int) -> bool:
+        """Whether a reading of this part of a body is checked where it lies: by an object store's seals, made of what
+        came, or as a coded frame. The seals of a node's own journal are made of what its disk gave later."""
+        if place.segment < 0:
+            return self.objects.checks(-place.segment, place.offset + offset, length)
+        return not self._is_near and node_of(place.segment) == 0
 
     def settled_frames(self, instance: StoredInstance) -> FrameTable | None:
         """Where the frames lie, as the manifest of its settled series tells; None = find out from the bytes."""

@@ -99,6 +99,15 @@ class SeriesObjects:
         self._files.give_back(file)
         return isinstance(file.about, Extents)
 
+    def checks(self, object_key: int, offset: int, length: int) -> bool:
+        """Whether reading these bytes checks them: they are those of coded frames. DamagedData: the object is gone."""
+        try:
+            file = self._files.take(object_key, self.path(object_key))
+        except OSError as problem:
+            raise DamagedData(f"series object {object_key}: {problem.strerror}") from problem
+        self._files.give_back(file)
+        return isinstance(file.about, Extents) and file.about.is_coded(offset, length)
+
     def settled(self, object_key: int, count: int) -> SettledSeries:
         """The first `count` instances of the object, as many as the index says are settled.
 

@@ -282,3 +282,13 @@ async def test_what_a_service_has_settled_since_is_no_finding(data: Path) -> Non
         house.store.close()
     journal.close()
     objects.close()
+
+
+async def test_a_disk_without_room_for_a_second_index_is_told_and_nothing_is_left_on_it(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "DISK_RESERVE_BYTES", shutil.disk_usage(data).free)
+    (told,), notes = compared(data)
+    assert "could not be compared: no room: a second index is made in" in told
+    assert notes == []
+    assert not list((data / "derived").iterdir())

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
-from samsyn.errors import OutOfResources, SamsynError
+from samsyn.errors import SamsynError
 from samsyn.settings import Settings
 from samsyn.store.comparing.compare import Compared, compare
 from samsyn.store.comparing.objects import ObjectsSeen
@@ -45,8 +45,7 @@ def findings(values: Settings, *, hashes: bool) -> tuple[list[str], list[str]]:
     try:
         found = compare(values, _tell, hashes=hashes)
     except SamsynError as problem:
-        told = "try again" if isinstance(problem, OutOfResources) else "mend that first"
-        return [f"what is stored could not be compared: {problem.detail or problem.sentence}; {told}"], []
+        return [f"what is stored could not be compared: {problem.detail or problem.sentence}"], []
     has_own = values.node.durability == "own-journal"
     wrong = [*_journal(found, has_own), *_rows(found, has_own), *_bodies(found), *_objects(found.objects)]
     return wrong, [*_notes(found), *([] if wrong else [_whole(found, hashes=hashes)])]

@@ -139,8 +139,19 @@ class Store:
 
     @property
     def healthy(self) -> bool:
-        """False when nothing can be written: until a restart, or while the index's database is away."""
-        return not self._writer.failed and not self._index_kind.is_away
+        """Whether anything can be written."""
+        return not self.complaint
+
+    @property
+    def complaint(self) -> str:
+        """Why nothing can be written, and what to do; "" when it can."""
+        if self._writer.failed:
+            return (
+                "the journal could not be written: look at the disk and the log, then start the service again"
+            )
+        if self._index_kind.is_away:
+            return "the index's database can not be reached: this goes on by itself when it is back"
+        return ""
 
     @property
     def state(self) -> int | None:
@@ -365,7 +376,9 @@ def lock(folder: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as problem:
         os.close(descriptor)
-        raise ConfigurationError("another process already uses this data folder") from problem
+        raise ConfigurationError(
+            f"another process uses the data folder {folder}: stop it first, or choose another folder"
+        ) from problem
     return descriptor
 
 

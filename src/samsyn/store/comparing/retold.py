@@ -13,6 +13,7 @@ from samsyn.store import replay
 from samsyn.store.batch import Batch
 from samsyn.store.comparing.marks import SettledMarks
 from samsyn.store.comparing.untouched import Untouched
+from samsyn.store.index.port import NoRoom
 from samsyn.store.index.schema import SCHEMA
 from samsyn.store.index.sqlite import SqliteConnection, open_writer, remove
 from samsyn.store.journal import Position
@@ -60,16 +61,15 @@ class Retold:
                     connection.execute("BEGIN")
         except DamagedData as problem:
             self.fault = problem.detail
+        except NoRoom as problem:
+            raise _no_room(self._folder) from problem
         finally:
             if connection.in_transaction:
                 connection.execute("COMMIT")
 
     def _look_for_room(self) -> None:
         if shutil.disk_usage(self._folder).free < 2 * limits.DISK_RESERVE_BYTES:
-            raise OutOfResources(
-                f"the comparison makes an index beside the present one in {self._folder}, and there is no room for it:"
-                " free some space, or run it on a copy of the data folder"
-            )
+            raise _no_room(self._folder)
 
     def behind(self) -> int:
         """How many records of the journal are not in it."""
@@ -80,18 +80,26 @@ class Retold:
             return 0
 
 
+def _no_room(folder: Path) -> OutOfResources:
+    kept_free = 2 * limits.DISK_RESERVE_BYTES // limits.MIB
+    return OutOfResources(
+        f"no room: a second index is made in {folder.parent}, where {kept_free} MiB have to stay free; free some space,"
+        " or compare a copy of the data folder"
+    )
+
+
 @contextmanager
 def retold(
     journal: Untouched, objects: SeriesObjects, folder: Path, told: Callable[[str], None], *, is_shared: bool
 ) -> Iterator[Retold]:
     """An empty one in the folder. `is_shared`: for an index that nodes share, which gives the numbers that it gives out
     itself by its rows alone (postgresql.ddl), while a file's AUTOINCREMENT leaves gaps."""
+    if shutil.disk_usage(folder).free < 2 * limits.DISK_RESERVE_BYTES:
+        raise _no_room(folder)
     path = folder / "retold.sqlite"
     schema = SCHEMA.replace(" AUTOINCREMENT", "") if is_shared else SCHEMA
     with closing(open_writer(path, objects, schema)) as connection:
         connection.execute("PRAGMA journal_mode=OFF")
         connection.execute("PRAGMA synchronous=OFF")
         remove(path)
-        made = Retold(journal, connection, folder, told)
-        made._look_for_room()
-        yield made
+        yield Retold(journal, connection, folder, told)

@@ -15,9 +15,10 @@ from samsyn.access.events import Event, entry
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.visits import Visit, Visits
-from samsyn.endpoints.viewer.wording import PatientShown, day, moment, patient_shown, person_name
+from samsyn.endpoints.viewer.wording import PatientShown, day, moment, patient_shown
 from samsyn.errors import BadInput, Conflict, NotFound, UnknownIssuer
 from samsyn.model.patient import Demographics, Patient, PatientIdentifier
+from samsyn.model.person_name import PersonName
 from samsyn.patients.identifiers import MAX_CHARACTERS, display
 from samsyn.reports.stewardship.acts import ActKind
 from samsyn.reports.stewardship.moving import Consequences
@@ -513,7 +514,7 @@ class Stewarding:
 
     def _told(self, visit: Visit, said: Demographics, hidden: bool) -> Told:
         masked = hidden and not sees_protected(visit.subject)
-        name = visit.words("patient.protected_name") if masked else person_name(said.name)
+        name = visit.words("patient.protected_name") if masked else PersonName.of(said.name).written()
         sex = visit.words(f"patient.sex_{said.sex}") if said.sex in ("M", "F", "O") else ""
         return Told(name or visit.words("common.unknown"), "" if masked else day(said.birth_date), sex)
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from samsyn.access.events import Event, filed
 from samsyn.audit import journal as audit
-from samsyn.clock import STOCKHOLM
+from samsyn.clock import swedish_day
 from samsyn.dicom.report_documents import Measurement, ReportDocument, read_report_document
 from samsyn.errors import BadInput
 from samsyn.hl7v2.times import read_time
@@ -208,4 +208,4 @@ def _add_measurements(transaction: Transaction, facts: dict[str, object], sop_ui
 def _day(study_date: str, told: datetime | None) -> int | None:
     if study_date:
         return int(study_date)
-    return int(told.astimezone(STOCKHOLM).strftime("%Y%m%d")) if told else None
+    return swedish_day(told) if told else None

@@ -38,8 +38,6 @@ JPEG: Final = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 52, 53, 54,
 JPEG_LS: Final = frozenset({"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"})
 JPEG_2000: Final = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (90, 91, 92, 93))
 HTJ2K: Final = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (201, 202, 203))
-DECODABLE: Final = NATIVE | {RLE_LOSSLESS, DEFLATED_IMAGE_FRAME} | JPEG | JPEG_LS | JPEG_2000 | HTJ2K
-"""Transfer syntaxes whose frames can be decoded; video (MPEG2, MPEG-4, HEVC) can not."""
 
 _PHOTOMETRIC: Final = frozenset(
     {"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB"}

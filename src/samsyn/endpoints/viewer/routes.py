@@ -91,7 +91,7 @@ def viewer_door(deps: ViewerDependencies) -> ViewerDoor:
         *Stewarding(deps, visits).routes(),
         *LogReviewPages(deps, visits).routes(),
         *OwnLog(deps, visits).routes(),
-        *MyRecord(deps, visits, series).routes(),
+        *MyRecord(deps, visits, series, marks).routes(),
         *StewardGuardians(deps, visits).routes(),
         *StewardJoining(deps, visits).routes(),
         *PublicPages(deps, visits, assets).routes(),

@@ -159,9 +159,7 @@ class Visits:
         shown = patient_shown(
             told, visit.words, self._deps.clock.now(), may_see=sees_protected(visit.subject)
         )
-        # Read before the page, so that what comes meanwhile makes a difference.
-        is_part = visit.request.headers.get("sec-fetch-dest") in _PARTS
-        state = "" if is_part else await self._deps.history.state(view)
+        state = await self._state(visit, view)
         return PatientVisit(visit, handle, key, told, shown, view, f"/p/{handle}/", state)
 
     async def opened_own(self, visit: Visit, handle: str) -> PatientVisit:
@@ -174,7 +172,25 @@ class Visits:
         if told is None:
             raise errors.NotFound
         shown = patient_shown(told, visit.words, self._deps.clock.now(), may_see=True)
-        return PatientVisit(visit, handle, key, told, shown, view, f"{OWN_RECORD}/{handle}/")
+        state = await self._state(visit, view)
+        return PatientVisit(visit, handle, key, told, shown, view, f"{OWN_RECORD}/{handle}/", state)
+
+    async def _state(self, visit: Visit, view: View) -> str:
+        """Read before the page, so that what comes meanwhile makes a difference; "" for a part of an open page."""
+        is_part = visit.request.headers.get("sec-fetch-dest") in _PARTS
+        return "" if is_part else await self._deps.history.state(view)
+
+    def watched(self, there: PatientVisit) -> dict[str, Any]:
+        """By which an open page about the person asks whether what it shows may stay and is still all."""
+        subject = there.visit.subject
+        session_id = subject.session_id
+        # A private person is told of nothing that is hidden: his pages close only as a whole.
+        told = frozenset() if subject.patient_key is not None else there.view.told
+        return {
+            "pulse": f"{there.base}pulse",
+            "shown": self._marks.of(session_id, told),
+            "state": self._marks.of_state(session_id, there.state) if there.state else "",
+        }
 
     def presentation(self, visit: Visit) -> Presentation:
         """How histories read for this reader."""
@@ -203,10 +219,7 @@ class Visits:
         """A page with the patient's banner."""
         banner: dict[str, Any] = {"patient": there.shown, "handle": there.handle, "here": there.base}
         banner["base"] = there.base
-        banner["pulse"] = f"{there.base}pulse"
-        session_id = there.visit.subject.session_id
-        banner["shown"] = self._marks.of(session_id, there.view.told)
-        banner["state"] = self._marks.of_state(session_id, there.state) if there.state else ""
+        banner |= self.watched(there)
         if there.visit.request.method == "GET":
             banner["here"] = there.visit.request.url.path
         return self.show(there.visit, template, page, {**banner, **values}, status)
@@ -271,9 +284,14 @@ class Visits:
         """A page with the words of `key` and the ways on. `noted`: the time by which a fault is found in our log."""
         words = self.pages.words(request)
         session = self.session(request)
+        is_own = (
+            session is not None
+            and session.subject.patient_key is not None
+            and self.pages.languages.has(f"{key}_own")
+        )
         values = {
             "title": words(key),
-            "text": words(f"{key}_text"),
+            "text": words(f"{key}_own" if is_own else f"{key}_text"),
             "noted": noted,
             "subject": session.subject if session else None,
             "token": session.csrf if session else "",

@@ -62,7 +62,7 @@ class MyRecord:
         return await self.of_person(await self._visits.opened_own(visit, handle))
 
     async def pulse(self, request: Request) -> Response:
-        """The mark of the state of what the open page may go on showing; 404 closes it, 401 when the session is over."""
+        """The mark of the state of what the open page may go on showing; 404 closes it, 401: the session is over."""
         session = self._deps.sessions.look(session_secret(request.scope))
         if session is None:
             return Response(status_code=401, headers=NOT_KEPT)

@@ -9,7 +9,7 @@ from samsyn.access.duties import sees_protected, stewarding
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.visits import Visit, Visits
-from samsyn.endpoints.viewer.wording import day, patient_shown
+from samsyn.endpoints.viewer.wording import day, kinds, patient_shown
 from samsyn.errors import BadInput, Conflict
 from samsyn.model.patient import Patient
 from samsyn.reports.stewardship.joining import Alike, Unjoined
@@ -78,7 +78,8 @@ class StewardJoining:
             "person": self._person(visit, case.patient),
             "title": case.title or visit.words("steward.untitled"),
             "date": day(case.date),
-            "modalities": ", ".join(case.modalities),
+            "time": f"{case.time[:2]}:{case.time[2:4]}" if len(case.time) >= 4 else "",
+            "content": f"{self._kinds(visit, case.modalities)}, {images_told(visit, case.instances)}",
             "accession": case.accession,
             "elsewhere": self._person(visit, case.elsewhere) if case.elsewhere else None,
             "suggestions": [
@@ -101,13 +102,17 @@ class StewardJoining:
             "other_uid": case.other_uid,
             "person": self._person(visit, case.patient),
             "date": day(case.date),
-            "modalities": ", ".join(case.modalities),
+            "kinds": self._kinds(visit, case.modalities),
             "one": case.one or visit.words("steward.untitled"),
             "other": visit.words("steward.foreign_copy")
             if case.is_foreign
             else case.other or visit.words("steward.untitled"),
-            "counts": "" if case.is_foreign else f"{case.counts[0]} / {case.counts[1]}",
+            "counts": [images_told(visit, each) for each in case.counts],
+            "is_foreign": case.is_foreign,
         }
+
+    def _kinds(self, visit: Visit, modalities: tuple[str, ...]) -> str:
+        return ", ".join(kinds(modalities, self._visits.pages.languages, visit.words))
 
     def _person(self, visit: Visit, patient: Patient) -> Any:
         return patient_shown(
@@ -123,3 +128,8 @@ class StewardJoining:
             "trouble": visit.words(trouble) if trouble else "",
         }
         return self._visits.show(visit, template, "steward", values, 400 if trouble else 200)
+
+
+def images_told(visit: Visit, count: int) -> str:
+    """So many images, in words."""
+    return visit.words("steward.image" if count == 1 else "steward.images", count=count)

@@ -14,6 +14,7 @@ from samsyn.access.duties import sees_protected, stewarding
 from samsyn.access.events import Event, entry
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.pages import go_to
+from samsyn.endpoints.viewer.steward_joining import images_told
 from samsyn.endpoints.viewer.visits import Visit, Visits
 from samsyn.endpoints.viewer.wording import PatientShown, day, moment, patient_shown, person_name
 from samsyn.errors import BadInput, Conflict, NotFound, UnknownIssuer
@@ -162,9 +163,7 @@ class Stewarding:
             "advice": visit.words(f"steward.advice_{case.reason.replace('-', '_')}"),
             "may_file": case.is_message or case.reason in ("identity-conflict", "unknown-issuer"),
             "detail": case.detail,
-            "content": visit.words(
-                "steward.image" if case.count == 1 else "steward.images", count=case.count
-            ),
+            "content": images_told(visit, case.count),
             "first": moment(case.first),
             "last": moment(case.last),
             "sender": case.sender,
@@ -436,7 +435,7 @@ class Stewarding:
             "title": found.title or visit.words("steward.untitled"),
             "date": day(found.date),
             "accession": found.accession,
-            "instances": found.instances,
+            "content": images_told(visit, found.instances),
             "size": max(1, round(found.size_bytes / 1_000_000)),
             "series": found.series,
             "former": self._person(visit, found.former),
@@ -488,6 +487,10 @@ class Stewarding:
             "reference": act.reference,
             "one": self._person(visit, act.patient),
             "other": self._person(visit, act.other),
+            "numbers": [" ".join(map(display, each)) for each in act.numbers]
+            if act.kind in (ActKind.LINK, ActKind.PART)
+            else [],
+            "is_move": act.kind is ActKind.MOVE,
             "actor": act.actor,
             "happened": moment(act.happened),
             "reason": act.reason,

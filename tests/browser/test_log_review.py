@@ -69,6 +69,10 @@ async def test_the_patient_sees_who_looked(house: House, size: str, language: st
         await enter(seen, "Tolvan Tolvansson")
         await seen.page.goto(f"{house.base}/mine/log")
         await seen.check("log extract")
+        hidden = "(table) => table.parentElement.scrollWidth - table.parentElement.clientWidth"
+        assert await seen.page.locator("table.plain").first.evaluate(hidden) == 0, (
+            "what was done is in the window"
+        )
         await seen.picture(f"log-extract-{size}-{language}.png", full_page=True)
         async with seen.page.expect_download() as download:
             await seen.page.click('a[href="/mine/log.pdf"]')

@@ -121,3 +121,8 @@ async def test_the_pages_answer_in_english(house: House) -> None:
         client.cookies.set("samsyn_language", "en")
         assert "emergency access is not reviewed" in visible(await client.get("/log"))
     assert isinstance(client, httpx.AsyncClient)
+    async with await house.as_patient("tolvan") as person:
+        person.cookies.set("samsyn_language", "en")
+        page = visible(await person.get("/mine/log"))
+        assert "Care and treatment" in page
+        assert "Vård och behandling" not in page, "the purpose is told in the page's language"

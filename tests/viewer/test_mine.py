@@ -97,6 +97,9 @@ async def test_the_pages_are_for_whom_they_are_for(house: House) -> None:
         assert "Sidan är till för dem som arbetar i vården." in visible(refused)
         assert "uppdrag" not in visible(refused), "a private person has none"
         assert (await mother.get("/mine/record/made-up")).status_code == 404
+        told = visible(await mother.get("/help"))
+        assert "uppdrag" not in told and "Sök patient" not in told, "the help is for whom it is for"
+        assert "Svaret är inte släppt än" in told
 
 
 async def test_a_wrong_number_and_a_missing_reason_are_said(house: House) -> None:

@@ -96,6 +96,7 @@ async def test_a_report_waits_for_the_referrers_word_and_the_page_says_so_calmly
         assert WAITS in page
         assert SAYS not in page
         assert "Signerat av" not in page
+        assert "Svaret är inte släppt än" in visible(await person.get("/mine/record"))
         async with house.logged_in("physician") as client:
             shown = await page_of(client, TITLE)
             answer = await post(client, shown, f"{shown.url.path}/vidimera", report=report_of(shown))
@@ -103,6 +104,9 @@ async def test_a_report_waits_for_the_referrers_word_and_the_page_says_so_calmly
         page = await seen(person)
         assert SAYS in page
         assert WAITS not in page
+        listed = visible(await person.get("/mine/record"))
+        assert "Definitivsvar" in listed
+        assert "Svaret är inte släppt än" not in listed
         # Another text has come since: nobody has vidimerat that one, and the old one does not hold.
         await telling.version("C", 24, AFTER)
         page = await seen(person)

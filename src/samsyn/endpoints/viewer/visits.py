@@ -23,7 +23,7 @@ from samsyn.endpoints.viewer.language import Words
 from samsyn.endpoints.viewer.pages import Pages, go_to
 from samsyn.endpoints.viewer.pulse import Marks
 from samsyn.endpoints.viewer.secure import FORM_FIELD, Form, check_origin, read_form
-from samsyn.endpoints.viewer.wording import PatientShown, patient_shown
+from samsyn.endpoints.viewer.wording import PatientShown, moment, patient_shown
 from samsyn.model.patient import Patient
 from samsyn.model.subject import Assignment, Subject
 
@@ -203,6 +203,7 @@ class Visits:
     ) -> Response:
         """A page for the reader."""
         everything = {
+            "loaded": moment(self._deps.clock.now()),
             "subject": visit.subject,
             "token": visit.session.csrf,
             "page": page,

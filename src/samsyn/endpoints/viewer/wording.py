@@ -10,6 +10,7 @@ from typing import Final
 from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.viewer.language import Languages, Words
 from samsyn.model.patient import Demographics, Patient, PatientIdentifier
+from samsyn.model.subject import Purpose
 from samsyn.patients.identifiers import Kind, display, kind_of
 
 _NO_PICTURES: Final = frozenset({"PR", "KO", "SR"})
@@ -57,6 +58,11 @@ def age(birth: str, on: date, words: Words) -> str:
     if months < _IN_MONTHS:
         return words("patient.age_months", count=months)
     return words("patient.age_years", count=months // 12)
+
+
+def purpose_told(purpose: str, words: Words) -> str:
+    """The purpose of a reading, which the journal has in the national words, in the page's; others as they are."""
+    return words(f"purpose.{Purpose(purpose).name}") if purpose in set(Purpose) else purpose
 
 
 def person_name(dicom_name: str) -> str:

@@ -1,10 +1,13 @@
 """Pictures are sent to the own provider's archives from the examination's page, and followed there."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest_asyncio
 
+from samsyn import limits
+from samsyn_demo.people import BY_KEY as PEOPLE
 from tests.viewer.house import House, a_house
 from tests.viewer.test_pages import _mark, post, related, visible
 
@@ -62,3 +65,33 @@ async def test_nothing_is_sent_elsewhere_or_from_what_is_hidden(house: House) ->
         absent = await post(other, page, f"{theirs}e/{'0' * 24}/transfers", destination=OWN)
         assert hidden.status_code == absent.status_code == 404
         assert rows(house, "SELECT COUNT(*) FROM transfer") == [(0,)]
+
+
+async def test_a_page_that_follows_a_transfer_is_no_use_of_the_session(house: House) -> None:
+    await house.fill(["tolvan"], frozenset({"ct-chest"}))
+    async with house.logged_in("radiologist") as client:
+        base = await related(client)
+        address = f"{base}e/{_mark(await client.get(base), CT)}"
+        page = await client.get(address)
+        await post(client, page, f"{address}/transfers", destination=OWN)
+        for _ in range(4):
+            house.clock.advance_to(house.clock.now() + timedelta(seconds=limits.SESSION_IDLE_S / 3))
+            answer = await client.get(f"{address}/transfers", headers={"hx-request": "true"})
+        assert answer.status_code == 204
+        assert answer.headers["hx-redirect"] == "/login?because=expired", "a left workstation is closed"
+
+
+async def test_a_page_that_follows_a_transfer_does_not_call_its_patient_back(house: House) -> None:
+    await house.fill(["tolvan", "soderberg"], frozenset({"ct-chest"}))
+    async with house.logged_in("radiologist") as client:
+        base = await related(client)
+        address = f"{base}e/{_mark(await client.get(base), CT)}"
+        page = await client.get(address)
+        await post(client, page, f"{address}/transfers", destination=OWN)
+        other = await related(client, PEOPLE["soderberg"].number)
+        assert (await client.get(other)).status_code == 200
+        assert (await client.get(f"{address}/transfers")).status_code == 200
+        (session_id,) = house.opened._sessions
+        assert f"/p/{house.opened.latest(session_id)[0][0]}/" == other, (
+            "the viewer's pictures go on being the patient's who is read now"
+        )

@@ -107,19 +107,27 @@ class Visits:
         self._marks = marks
         self.pages = pages
 
-    def staff(self, answer: Answer) -> Endpoint:
-        """For a reader who is logged in; others are sent to the login page."""
+    def staff(self, answer: Answer, *, by_itself: bool = False) -> Endpoint:
+        """For a reader who is logged in; others are sent to the login page.
+
+        `by_itself`: an open page asks it without its reader, so it is no use of the session.
+        """
 
         async def endpoint(request: Request) -> Response:
-            return await self._safely(request, lambda: self._answer(request, answer))
+            return await self._safely(request, lambda: self._answer(request, answer, by_itself))
 
         return endpoint
 
-    def patient(self, answer: PatientAnswer, *, needs_relation: bool = True) -> Endpoint:
-        """For a reader with an opened patient; without a care relation he is asked for it first."""
+    def patient(
+        self, answer: PatientAnswer, *, needs_relation: bool = True, by_itself: bool = False
+    ) -> Endpoint:
+        """For a reader with an opened patient; without a care relation he is asked for it first.
+
+        `by_itself`: as for `staff`, and the patient does not become the session's current one by it.
+        """
 
         async def opened(visit: Visit) -> Response:
-            there = await self.opened(visit)
+            there = await self.opened(visit, by_itself=by_itself)
             if needs_relation and not there.is_related:
                 if visit.request.method == "GET" and visit.request.headers.get("sec-fetch-dest") != "image":
                     asked = go_to(f"{there.base}relation")
@@ -128,7 +136,7 @@ class Visits:
                 raise errors.NotFound
             return await answer(there)
 
-        return self.staff(opened)
+        return self.staff(opened, by_itself=by_itself)
 
     def own(self, answer: PatientAnswer) -> Endpoint:
         """For a private person with the own record or that of a young child whom he is the guardian of."""
@@ -146,11 +154,12 @@ class Visits:
 
         return endpoint
 
-    async def opened(self, visit: Visit) -> PatientVisit:
+    async def opened(self, visit: Visit, *, by_itself: bool = False) -> PatientVisit:
         """The patient behind the address's handle. NotFound: not opened in this session."""
         own = visit.assignment
         handle = visit.path("handle")
-        key = self._deps.opened.patient_key(visit.subject.session_id, handle)
+        behind = self._deps.opened.look if by_itself else self._deps.opened.patient_key
+        key = behind(visit.subject.session_id, handle)
         patient = await self._deps.lookup.patient(key)
         view = await self._deps.gatekeeper.open_view(visit.subject, frozenset({key}), own.purpose)
         told = await self._deps.gatekeeper.as_told(visit.subject, patient)
@@ -230,10 +239,11 @@ class Visits:
         secret = session_secret(request.scope)
         return self._deps.sessions.find(secret) if secret else None
 
-    async def _answer(self, request: Request, answer: Answer) -> Response:
-        session = self.session(request)
+    async def _answer(self, request: Request, answer: Answer, by_itself: bool) -> Response:
+        secret = session_secret(request.scope)
+        session = self._deps.sessions.look(secret) if by_itself else self.session(request)
         if session is None:
-            return self._to_login(request, had_session=bool(session_secret(request.scope)))
+            return self._to_login(request, had_session=bool(secret))
         if session.choices and request.method == "GET" and request.url.path != CHOOSE:
             away = go_to(CHOOSE)
             remember(request, away, came_for(request))

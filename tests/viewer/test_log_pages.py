@@ -11,7 +11,10 @@ from samsyn.access.followup.extract import DONE
 from samsyn.access.followup.review import READINGS
 from samsyn.endpoints.viewer import language
 from samsyn.endpoints.viewer.language import Languages
+from samsyn.model.patient import Demographics, DemographicsOrigin, PatientIdentifier
+from samsyn.patients.registry import find_or_make
 from samsyn_demo.people import BY_KEY as PEOPLE
+from samsyn_demo.region import BY_KEY as PROVIDERS
 from tests.viewer.house import House, a_house
 from tests.viewer.test_pages import post, related, visible
 
@@ -88,6 +91,31 @@ async def test_a_log_extract_is_handed_out_as_pdf(house: House) -> None:
         assert answer.headers["content-type"] == "application/pdf"
         assert answer.content.startswith(b"%PDF-")
         assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_no_extract_is_handed_out_for_a_number_that_is_missing_or_means_two_persons(
+    house: House,
+) -> None:
+    for key, name in (("nord", "Nordin^Nora"), ("klara", "Klarin^Klas")):
+        issuer = PROVIDERS[key].local_issuer
+        await house.store.commit(
+            lambda transaction, issuer=issuer, name=name: find_or_make(
+                transaction,
+                PatientIdentifier(issuer, "4711"),
+                Demographics(name),
+                DemographicsOrigin.IMAGE,
+            )
+        )
+    assert len(await house.lookup.by_number("4711")) == 2
+    async with house.logged_in("log-reviewer") as client:
+        page = await client.get("/log")
+        missing = await post(client, page, "/log/extract", number="")
+        assert missing.status_code == 400
+        assert "Skriv patientens nummer" in visible(missing)
+        two = await post(client, page, "/log/extract", number="4711", actor="SE1")
+        assert two.status_code == 400
+        assert "Flera patienter har det numret" in visible(two)
+        assert 'value="SE1"' in two.text, "what was written stays"
 
 
 async def test_the_patient_sees_who_has_read_as_page_pdf_and_data(house: House) -> None:

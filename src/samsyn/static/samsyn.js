@@ -65,7 +65,8 @@ document.addEventListener("click", (event) => {
 // A hurried second click must not register twice.
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (form.hasAttribute("hx-post")) return;
+  // A file that is fetched leaves the page as it is: its form goes on working.
+  if (form.hasAttribute("hx-post") || event.submitter?.hasAttribute("data-file")) return;
   if (form.dataset.sent) event.preventDefault();
   form.dataset.sent = "yes";
 });

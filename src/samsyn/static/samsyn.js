@@ -71,6 +71,11 @@ document.addEventListener("submit", (event) => {
   form.dataset.sent = "yes";
 });
 
+// Going back to a page that answered a form, or loading it again, would ask to send the form once more: where it stood,
+// the history has the page that it belongs to.
+const posted = document.body.dataset.posted;
+if (posted) history.replaceState(null, "", posted);
+
 // Back in the browser's history shows a page from memory: its forms may be sent again.
 window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, Route
 
 from tests.quickviewer.stage import (
     CHROMIUM,
@@ -22,6 +22,7 @@ from tests.quickviewer.stage import (
     served,
     shown,
 )
+from tests.waiting import PATIENCE_S
 
 pytestmark = [
     pytest.mark.browser,
@@ -352,3 +353,79 @@ async def test_a_viewer_that_leaves_the_page_stops_asking() -> None:
         asked = len(region.asked)
         await asyncio.sleep(0.3)
         assert len(region.asked) == asked
+
+
+HELD_DECODING = """() => {
+  const real = window.createImageBitmap.bind(window);
+  window.held = [];
+  window.createImageBitmap = (blob) => new Promise((resolve) => window.held.push(() => resolve(real(blob))));
+  window.letGo = () => { window.createImageBitmap = real; for (const each of window.held) each(); };
+}"""
+"""From now on pictures are decoded when the test lets them, as on a machine that has much else to do."""
+
+
+async def test_a_picture_that_is_decoded_after_its_series_was_left_is_not_shown_as_the_next_ones() -> None:
+    region = Region()
+    async with opened(region) as page:
+        await shown(page, 1)
+        stage = page.locator(".quickviewer-stage")
+        await stage.focus()
+        await page.evaluate(HELD_DECODING)
+        await page.keyboard.press("ArrowDown")
+        await page.wait_for_function("window.held.length > 0")
+        region.base = 100
+        region.series = {"caption": {"patient": "Beda Bedasson", "number": "19460101-2393"}}
+        await page.evaluate("document.querySelector('.quickviewer').dataset.seriesUrl = '/series.json?2'")
+        await page.wait_for_selector('.quickviewer[data-shown=""]')
+        await page.evaluate("window.letGo()")
+        await shown(page, 1)
+        await page.keyboard.press("ArrowDown")
+        seen = await shown(page, 2)
+        assert (seen["level"], seen["who"]) == (100 + LEVEL_STEP, "Beda Bedasson  19460101-2393")
+
+
+async def test_an_answer_to_an_earlier_opening_of_the_same_series_does_not_take_the_place_of_the_later() -> None:
+    region = Region()
+    async with opened(region) as page:
+        await shown(page, 1)
+        held: list[Route] = []
+
+        async def hold_first(route: Route) -> None:
+            if held:
+                await route.continue_()
+            else:
+                held.append(route)
+
+        await page.route("**/series.json?a", hold_first)
+        for address in ("/series.json?a", "/series.json?b", "/series.json?a"):
+            await page.evaluate(
+                "(address) => { document.querySelector('.quickviewer').dataset.seriesUrl = address; }", address
+            )
+            await page.evaluate("new Promise(requestAnimationFrame)")
+        await shown(page, 1)
+        await page.locator(".quickviewer-stage").focus()
+        await page.keyboard.press("PageDown")
+        await shown(page, 11)
+        earlier = {**region.document(), "caption": {"patient": "Beda Bedasson", "number": "19460101-2393"}}
+        await held[0].fulfill(json=earlier)
+        await page.keyboard.press("ArrowDown")
+        assert (await shown(page, 12))["who"] == "Tolvan Tolvansson  19121212-1212"
+
+
+async def test_a_drag_that_another_series_interrupts_leaves_the_next_one_fetched_ahead() -> None:
+    region = Region(series={"modality": "CT", "window": {"center": 40, "width": 400}})
+    async with opened(region) as page:
+        await shown(page, 1)
+        box = await page.locator(".quickviewer-stage").bounding_box()
+        assert box is not None
+        await page.mouse.move(box["x"] + 300, box["y"] + 300)
+        await page.mouse.down()
+        await page.mouse.move(box["x"] + 330, box["y"] + 300)
+        region.series = {}
+        region.asked.clear()
+        await page.evaluate("document.querySelector('.quickviewer').dataset.seriesUrl = '/series.json?2'")
+        await shown(page, 1)
+        await page.mouse.up()
+        async with asyncio.timeout(PATIENCE_S):
+            while str(region.count - 1) not in region.asked:
+                await asyncio.sleep(0.02)

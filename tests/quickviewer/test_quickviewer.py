@@ -22,7 +22,7 @@ from tests.quickviewer.stage import (
     served,
     shown,
 )
-from tests.waiting import PATIENCE_S
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.browser,
@@ -426,6 +426,16 @@ async def test_a_drag_that_another_series_interrupts_leaves_the_next_one_fetched
         await page.evaluate("document.querySelector('.quickviewer').dataset.seriesUrl = '/series.json?2'")
         await shown(page, 1)
         await page.mouse.up()
-        async with asyncio.timeout(PATIENCE_S):
-            while str(region.count - 1) not in region.asked:
-                await asyncio.sleep(0.02)
+        await until(lambda: str(region.count - 1) in region.asked)
+
+
+async def test_a_series_that_is_larger_than_what_is_kept_is_not_fetched_again_and_again() -> None:
+    region = Region(count=60, padding_bytes=2 * 1024 * 1024)
+    async with opened(region) as page:
+        await shown(page, 1)
+        await page.locator(".quickviewer-stage").focus()
+        for number in (11, 21, 31, 41, 51, 60):
+            await page.keyboard.press("PageDown")
+            assert (await shown(page, number))["level"] == (number - 1) * LEVEL_STEP
+        await until(lambda: len(set(region.asked)) == region.count)
+        assert len(region.asked) == region.count

@@ -65,7 +65,7 @@ const EDGES = ["left", "right", "upper", "lower"];
 const MOST_AT_ONCE = 5; // a browser opens six connections to one host; one is left for the page
 const AHEAD = 12;
 const BEHIND = 4;
-const WHOLE_STACK = 400; // stacks up to this are fetched to the end while the reader looks
+const WHOLE_STACK = 400; // stacks up to this are fetched to the end while the reader looks, where all of it can be kept
 const KEPT_BYTES = 96 * 1024 * 1024; // of compressed pictures
 const KEPT_BITMAPS = 64; // decoded; 1 MB each at 512 x 512
 const DEFAULT_FRAME_MS = 100;
@@ -110,6 +110,11 @@ class Shelf {
       this.bitmaps.set(key, found);
     }
     return found;
+  }
+
+  /** Whether so many pictures like those so far can be kept at once. */
+  holds(count) {
+    return this.bytes * count <= KEPT_BYTES * Math.max(1, this.blobs.size);
   }
 
   put(key, blob) {
@@ -427,7 +432,7 @@ class Quickviewer {
     const count = this.series.frames.length;
     const inside = (index) => index >= 0 && index < count;
     yield this.target;
-    const reach = count <= WHOLE_STACK && !this.dragged ? count : AHEAD;
+    const reach = count <= WHOLE_STACK && !this.dragged && this.shelf.holds(count) ? count : AHEAD;
     for (let step = 1; step <= Math.max(reach, AHEAD); step++) {
       const ahead = this.target + this.direction * step;
       if (this.playing) yield (this.target + step) % count;

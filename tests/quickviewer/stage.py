@@ -55,6 +55,8 @@ class Region:
     base: int = 0
     draw: Callable[[int, str], bytes] | None = None
     """Gives picture n (from 0) in the window that was asked for, as PNG; otherwise they are of plain grey levels."""
+    padding_bytes: int = 0
+    """What each picture is larger by; a PNG ends before it."""
 
     def document(self) -> dict[str, Any]:
         frames = [{"url": f"/picture/{n}"} for n in range(self.count)]
@@ -94,7 +96,11 @@ def application(region: Region, language: str) -> Starlette:
         if window:
             center, width, _ = window.split(",")
             level = round(min(max((level - float(center)) / float(width) + 0.5, 0), 1) * 255)
-        return Response(plain(level), media_type="image/png", headers={"Cache-Control": "no-store"})
+        return Response(
+            plain(level) + bytes(region.padding_bytes),
+            media_type="image/png",
+            headers={"Cache-Control": "no-store"},
+        )
 
     async def nothing(_: Request) -> Response:
         return Response(status_code=204)

@@ -11,7 +11,7 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, Route
 
 from samsyn.model.imaging import PixelLayout
 from samsyn.render.display import eight_bits
@@ -28,6 +28,7 @@ from tests.quickviewer.stage import (
     shown,
 )
 from tests.render.frames import layout
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.browser,
@@ -410,3 +411,92 @@ async def test_a_viewer_that_leaves_the_page_stops_asking() -> None:
         asked = len(region.asked)
         await asyncio.sleep(0.3)
         assert len(region.asked) == asked
+
+
+HELD_DECODING = """() => {
+  const real = window.createImageBitmap.bind(window);
+  window.held = [];
+  window.createImageBitmap = (blob) => new Promise((resolve) => window.held.push(() => resolve(real(blob))));
+  window.letGo = () => { window.createImageBitmap = real; for (const each of window.held) each(); };
+}"""
+"""From now on pictures are decoded when the test lets them, as on a machine that has much else to do."""
+
+
+async def test_a_picture_that_is_decoded_after_its_series_was_left_is_not_shown_as_the_next_ones() -> None:
+    region = Region()
+    async with opened(region) as page:
+        await shown(page, 1)
+        stage = page.locator(".quickviewer-stage")
+        await stage.focus()
+        await page.evaluate(HELD_DECODING)
+        await page.keyboard.press("ArrowDown")
+        await page.wait_for_function("window.held.length > 0")
+        region.base = 100
+        region.series = {"caption": {"patient": "Beda Bedasson", "number": "19460101-2393"}}
+        await page.evaluate("document.querySelector('.quickviewer').dataset.seriesUrl = '/series.json?2'")
+        await page.wait_for_selector('.quickviewer[data-shown=""]')
+        await page.evaluate("window.letGo()")
+        await shown(page, 1)
+        await page.keyboard.press("ArrowDown")
+        seen = await shown(page, 2)
+        assert (seen["level"], seen["who"]) == (100 + LEVEL_STEP, "Beda Bedasson  19460101-2393")
+
+
+async def test_an_answer_to_an_earlier_opening_of_the_same_series_does_not_take_the_place_of_the_later() -> (
+    None
+):
+    region = Region()
+    async with opened(region) as page:
+        await shown(page, 1)
+        held: list[Route] = []
+
+        async def hold_first(route: Route) -> None:
+            if held:
+                await route.continue_()
+            else:
+                held.append(route)
+
+        await page.route("**/series.json?a", hold_first)
+        for address in ("/series.json?a", "/series.json?b", "/series.json?a"):
+            await page.evaluate(
+                "(address) => { document.querySelector('.quickviewer').dataset.seriesUrl = address; }",
+                address,
+            )
+            await page.evaluate("new Promise(requestAnimationFrame)")
+        await shown(page, 1)
+        await page.locator(".quickviewer-stage").focus()
+        await page.keyboard.press("PageDown")
+        await shown(page, 11)
+        earlier = {**region.document(), "caption": {"patient": "Beda Bedasson", "number": "19460101-2393"}}
+        await held[0].fulfill(json=earlier)
+        await page.keyboard.press("ArrowDown")
+        assert (await shown(page, 12))["who"] == "Tolvan Tolvansson  19121212-1212"
+
+
+async def test_a_drag_that_another_series_interrupts_leaves_the_next_one_fetched_ahead() -> None:
+    region = Region(series={"modality": "CT", "window": {"center": 40, "width": 400}})
+    async with opened(region) as page:
+        await shown(page, 1)
+        box = await page.locator(".quickviewer-stage").bounding_box()
+        assert box is not None
+        await page.mouse.move(box["x"] + 300, box["y"] + 300)
+        await page.mouse.down()
+        await page.mouse.move(box["x"] + 330, box["y"] + 300)
+        region.series = {}
+        region.asked.clear()
+        await page.evaluate("document.querySelector('.quickviewer').dataset.seriesUrl = '/series.json?2'")
+        await shown(page, 1)
+        await page.mouse.up()
+        await until(lambda: str(region.count - 1) in region.asked)
+
+
+async def test_a_series_that_is_larger_than_what_is_kept_is_not_fetched_again_and_again() -> None:
+    region = Region(count=60, padding_bytes=2 * 1024 * 1024)
+    async with opened(region) as page:
+        await shown(page, 1)
+        await page.locator(".quickviewer-stage").focus()
+        for number in (11, 21, 31, 41, 51, 60):
+            await page.keyboard.press("PageDown")
+            assert (await shown(page, number))["level"] == (number - 1) * LEVEL_STEP
+        await until(lambda: len(set(region.asked)) == region.count)
+        assert len(region.asked) == region.count

@@ -75,6 +75,13 @@ Pixel padding is black, overlays are not drawn, pixels become square. Refused in
 pixels, YBR_ICT and YBR_RCT outside JPEG 2000, colours with shared samples in codecs that keep every sample.
 """
 
+_FRAMES: Final = """\
+Every one is stored and sent back byte for byte, or uncompressed to who accepts only that. Frames that are decoded have
+their samples interleaved and colour as RGB, whatever the metadata say of the stored form. Each frame of one bit a pixel
+begins with its first bit, eight pixels to a byte. Frames can be sent as:
+
+"""
+
 _FEED: Final = """
 For systems. A page is `{changes: [...], cursor, last}`, a change `{cursor, kind, time, study, series, instances, code,
 sopInstances, attributes, into}`: `stored` (instances of a series that came within ten seconds), `rejected` and
@@ -104,9 +111,7 @@ def statement() -> str:
         "## Pictures\n\n" + _table(("Parameter", "Meaning"), PICTURE_PARAMETERS.items()) + _PICTURES,
         "## Change feed\n\n" + _table(("Parameter", "Meaning"), FEED_PARAMETERS.items()) + _FEED,
         "## WADO-URI\n\n" + _table(("Parameter", "Meaning"), URI_PARAMETERS.items()),
-        "## Transfer syntaxes\n\nEvery one is stored and sent back byte for byte,"
-        " or uncompressed to who accepts only that. Frames can be sent as:\n\n"
-        + _table(("Transfer syntax", "UID", "Frames"), _syntaxes()),
+        "## Transfer syntaxes\n\n" + _FRAMES + _table(("Transfer syntax", "UID", "Frames"), _syntaxes()),
         "Bulk data that are stored apart from their metadata and name no transfer syntax are taken as:\n\n"
         + _table(
             ("Media type", "Transfer syntax"),

@@ -134,7 +134,15 @@ async def test_metadata_are_the_json_of_every_instance(house: House, path: str, 
     assert found[0]["00100010"]["Value"] == [{"Alphabetic": "Tolvansson^Tolvån"}]
     address = found[0]["7FE00010"]["BulkDataURI"]
     assert address == f"http://samsyn.test/dicomweb{INSTANCE}/bulkdata/7FE00010"
-    assert (await get(house, f"{path}/metadata", "application/json")).status_code == 200
+    for accept, kind in (
+        ("application/json", "application/json"),
+        ("text/html, application/json;q=0.9", "application/json"),
+        ("application/json, application/dicom+json;q=0.9", "application/json"),
+        ("application/dicom+json, application/json", "application/dicom+json"),
+        ("application/json;q=0.5, */*", "application/dicom+json"),
+    ):
+        answer = await get(house, f"{path}/metadata", accept)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, kind), accept
     assert (await get(house, f"{path}/metadata")).status_code == 200
     assert (await get(house, f"{path}/metadata", "text/html")).status_code == 406
 

@@ -15,11 +15,11 @@ from starlette.types import Receive, Scope, Send
 
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
-from samsyn.endpoints.dicomweb.answers import Answer, plain_refusal, ready, refusal, send_answer
+from samsyn.endpoints.dicomweb.answers import DICOM_JSON, Answer, plain_refusal, ready, refusal, send_answer
 from samsyn.endpoints.dicomweb.archive import Archives
 from samsyn.endpoints.dicomweb.archive import is_wanted as is_zip
 from samsyn.endpoints.dicomweb.asked import Asked, asked
-from samsyn.endpoints.dicomweb.datasets import form_of
+from samsyn.endpoints.dicomweb.datasets import form_of, json_kind
 from samsyn.endpoints.dicomweb.deletion import Deletion
 from samsyn.endpoints.dicomweb.errors_table import status_of
 from samsyn.endpoints.dicomweb.feed import Feed
@@ -171,6 +171,8 @@ class DicomwebDoor:
         headers = _fields(scope)
         try:
             answer = await self._answer(scope, receive, headers, method)
+            if answer.content_type == DICOM_JSON and method != "POST":
+                answer = replace(answer, content_type=json_kind(asked(scope, headers, "").accepted))
         except SamsynError as error:
             await self._note(error, scope)
             answer = refusal(error, status_of(error))

@@ -74,7 +74,7 @@ class Transcoder:
         if size * max(layout.frames, 1) > MAX_TRANSCODED_BYTES:
             raise LimitExceeded("MAX_TRANSCODED_BYTES")
         first = await self._retriever.frame(view, instance, 1)
-        plain, photometric = as_compressed(layout, instance.transfer_syntax_uid, first)
+        plain, photometric = _as_object(layout, instance.transfer_syntax_uid, first)
         frames = [
             await self._frame(view, instance, number, plain) for number in range(1, max(layout.frames, 1) + 1)
         ]
@@ -100,25 +100,32 @@ class Transcoder:
         return decoded.data
 
 
-def as_compressed(layout: PixelLayout, syntax: str, first_frame: bytes) -> tuple[PixelLayout, str]:
-    """The layout that makes the decoder leave values as they are, and the new Photometric Interpretation, "" = as it
-    was. NotSupported: there is no native form of it. DamagedData: the frame tells nothing about itself."""
+def as_samples(layout: PixelLayout, syntax: str, frame: bytes) -> tuple[PixelLayout, bool]:
+    """The layout that makes the decoder give every cell as it was compressed, and whether the codec itself makes them
+    RGB. NotSupported: pixels of one bit. DamagedData: the frame tells nothing about itself."""
     if layout.bits_allocated % 8:
         raise NotSupported("compressed pixels of one bit")
     plain = replace(layout, bits_stored=layout.bits_allocated)
     if layout.samples == 1:
-        return plain, ""
+        return plain, False
     if syntax in _LOSSY_JPEG:
-        return layout, "RGB"
-    if syntax in _JPEG_2000 and layout.photometric != "RGB" and _is_transformed(first_frame):
-        return replace(plain, photometric="RGB"), "RGB"
+        return layout, True
+    return replace(plain, photometric="RGB"), syntax in _JPEG_2000 and _is_transformed(frame)
+
+
+def _as_object(layout: PixelLayout, syntax: str, first_frame: bytes) -> tuple[PixelLayout, str]:
+    """The layout as of `as_samples`, and the new Photometric Interpretation, "" = as it was. NotSupported: no native
+    object can be made of it."""
+    plain, is_rgb = as_samples(layout, syntax, first_frame)
+    if is_rgb:
+        return plain, "RGB"
     if layout.photometric in ("YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420"):
         raise NotSupported("subsampled colour in a codec that keeps every sample")
     if layout.photometric in ("YBR_RCT", "YBR_ICT"):
         if syntax not in _JPEG_2000:
             raise NotSupported("a colour transform of JPEG 2000 in another codec")
-        return replace(plain, photometric="RGB"), "RGB"
-    return replace(plain, photometric="RGB"), ""
+        return plain, "RGB"
+    return plain, ""
 
 
 def _is_transformed(codestream: bytes) -> bool:

@@ -108,6 +108,10 @@ def test_modality_and_voi_tables_are_followed_and_clamped_at_their_ends() -> Non
     table = np.arange(0, 4096, 16, dtype="<u2")
     values = DisplayValues(voi_lut=LookupTable(256, 100, 12, table.tobytes()))
     assert grey([0, 100, 355, 9000], values) == [0, 0, round(4080 / 4095 * 255), round(4080 / 4095 * 255)]
+    # Sixteen bits are believed when the entries need them, also where none is white; and so are twelve.
+    for entries, expected in (([0, 40_000], [0, 156]), ([0, 4_000], [0, 249])):
+        table = np.array(entries, "<u2")
+        assert grey([0, 1], DisplayValues(voi_lut=LookupTable(2, 0, 16, table.tobytes()))) == expected
     modality = DisplayValues(
         modality_lut=LookupTable(2, 0, 16, np.array([0, 1000], "<u2").tobytes()), windows=(Window(500, 1000),)
     )

@@ -350,9 +350,10 @@ class Pictures:
         async with series.finding:
             if key not in series.windows:
                 # What gives no window must not cost the others theirs: each then finds one by itself.
-                series.windows[key] = None
+                found: Window | None = None
                 with contextlib.suppress(*LASTING_REFUSALS):
-                    series.windows[key] = await self._found_window(view, instance, of_series)
+                    found = await self._found_window(view, instance, of_series)
+                series.windows[key] = found
         window = series.windows[key]
         return replace(values, windows=(window,)) if window else values
 

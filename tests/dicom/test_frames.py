@@ -160,6 +160,8 @@ def test_native_frames_lie_back_to_back() -> None:
     ]
     shared = layout(1, length=8, samples=3, photometric="YBR_FULL_422")
     assert frame_ranges(b"", 1 << 20, shared, EXPLICIT) == [[(0, 8)]]
+    of_every_sample = layout(2, length=24, samples=3, photometric="YBR_FULL_422")
+    assert frame_ranges(b"", 1 << 20, of_every_sample, EXPLICIT) == [[(0, 12)], [(12, 12)]]
 
 
 def test_frames_of_single_bits_cover_every_byte_they_touch() -> None:

@@ -25,7 +25,9 @@ from samsyn.render.words import Voi
 from tests.dicom.corpus import SEQUENCE_END, element
 from tests.dicomweb.house import House, data_set, file_of, image, image_file, parts_of, store
 
+JPEG = "1.2.840.10008.1.2.4.50"
 JPEG_LS = "1.2.840.10008.1.2.4.80"
+JPEG_2000 = "1.2.840.10008.1.2.4.90"
 INSTANCE = "/studies/2.25.10/series/2.25.11/instances/2.25.1001"
 PIXELS = np.arange(2 * 32 * 48, dtype=np.uint16).reshape(2, 32, 48)
 
@@ -69,23 +71,43 @@ async def test_compressed_frames_are_decoded_for_who_takes_only_octets(gallery: 
     assert np.array_equal(imagecodecs.jpegls_decode(content), PIXELS[1])
 
 
-async def test_decoded_frames_are_what_the_metadata_say(gallery: House) -> None:
-    # Bits above the stored ones may be an overlay, and colours stay what Photometric Interpretation calls them.
-    grey = np.arange(64, dtype=np.uint16).reshape(8, 8) * 1_000
-    colours = np.random.default_rng(5).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-    plain = {"Rows": 8, "Columns": 8, "PixelData": None, "NumberOfFrames": 1}
-    ybr = {"SamplesPerPixel": 3, "PhotometricInterpretation": "YBR_FULL", "PlanarConfiguration": 0}
-    ybr |= {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
-    for number, (pixels, changes) in enumerate(((grey, {}), (colours, ybr)), 1):
-        made = data_set(image(number, **plain, **changes))
-        value = encapsulate([imagecodecs.jpegls_encode(pixels)]) + SEQUENCE_END
-        made += element(0x7FE00010, b"OB", value, UNDEFINED)
-        async with gallery.client() as client:
-            sent = file_of(made, f"2.25.100{number}", syntax=JPEG_LS)
-            assert (await store(client, [sent])).status_code == 200
-        path = f"{INSTANCE[:-1]}{number}/frames/1"
-        got = await get(gallery, path, "application/octet-stream; transfer-syntax=1.2.840.10008.1.2.1")
-        assert got.content == pixels.tobytes()
+GREY = np.arange(64, dtype=np.uint16).reshape(8, 8) * 1_000
+Y, X = np.mgrid[0:8, 0:8]
+COLOURS = np.stack([X * 20 + 40, Y * 20 + 40, (X + Y) * 10 + 20], 2).astype(np.uint8)
+IN_YBR = np.asarray(Image.fromarray(COLOURS).convert("YCbCr"))
+J2K = {"level": 0, "codecformat": "j2k", "reversible": True}
+
+
+@pytest.mark.parametrize(
+    ("syntax", "photometric", "planar", "codestream", "expected"),
+    [
+        # Bits above the stored ones may be an overlay.
+        (JPEG_LS, "MONOCHROME2", 0, imagecodecs.jpegls_encode(GREY), GREY),
+        (JPEG_LS, "YBR_FULL", 0, imagecodecs.jpegls_encode(IN_YBR), IN_YBR),
+        (JPEG_LS, "RGB", 1, imagecodecs.jpegls_encode(COLOURS), COLOURS.transpose(2, 0, 1)),
+        (JPEG_LS, "YBR_FULL_422", 0, imagecodecs.jpegls_encode(COLOURS), COLOURS),
+        (JPEG_2000, "YBR_RCT", 1, imagecodecs.jpeg2k_encode(COLOURS, mct=True, **J2K), COLOURS),
+        (JPEG_2000, "YBR_FULL", 0, imagecodecs.jpeg2k_encode(COLOURS, mct=True, **J2K), IN_YBR),
+        (JPEG, "YBR_FULL_422", 0, imagecodecs.jpeg8_encode(COLOURS, level=98, subsampling="444"), COLOURS),
+        (JPEG, "YBR_FULL", 0, imagecodecs.jpeg8_encode(COLOURS, level=98, subsampling="444"), IN_YBR),
+    ],
+)
+async def test_decoded_frames_are_what_the_metadata_say(
+    gallery: House, syntax: str, photometric: str, planar: int, codestream: bytes, expected: Any
+) -> None:
+    made = image(Rows=8, Columns=8, PixelData=None, NumberOfFrames=1, PhotometricInterpretation=photometric)
+    if photometric != "MONOCHROME2":
+        made.SamplesPerPixel, made.PlanarConfiguration = 3, planar
+        made.BitsAllocated, made.BitsStored, made.HighBit = 8, 8, 7
+    sent = data_set(made) + element(0x7FE00010, b"OB", encapsulate([codestream]) + SEQUENCE_END, UNDEFINED)
+    async with gallery.client() as client:
+        assert (await store(client, [file_of(sent, syntax=syntax)])).status_code == 200
+    # As the diagnostic viewer asks.
+    accept = "multipart/related; type=application/octet-stream; transfer-syntax=*"
+    [(kind, content)] = parts_of(await get(gallery, f"{INSTANCE}/frames/1", accept))
+    assert kind == "application/octet-stream; transfer-syntax=1.2.840.10008.1.2.1"
+    got = np.frombuffer(content, expected.dtype).reshape(expected.shape).astype(int)
+    assert np.abs(got - expected).max() <= (4 if syntax == JPEG else 1 if photometric == "YBR_FULL" else 0)
 
 
 async def test_a_compressed_object_is_decompressed_for_who_takes_nothing_else(gallery: House) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from playwright.async_api import Page, Route
 
+from samsyn.endpoints.dicomweb.pictures.options import WINDOW_FUNCTIONS
 from samsyn.model.imaging import PixelLayout
 from samsyn.render.display import eight_bits
 from samsyn.render.words import DisplayValues, Voi, Window
@@ -224,8 +225,8 @@ def drawn_by_the_server(kinds: list[PixelLayout], stored: int, values: DisplayVa
     """Pictures of one stored value each, in the asked-for window, or in their header's."""
 
     def draw(number: int, window: str) -> bytes:
-        center, width, _ = window.split(",") if window else ("", "", "")
-        asked = Window(float(center), float(width)) if window else None
+        center, width, function = window.split(",") if window else ("", "", "")
+        asked = Window(float(center), float(width), WINDOW_FUNCTIONS[function]) if window else None
         pixels = np.full((48, 64), stored, np.int16)
         return bytes(imagecodecs.png_encode(eight_bits(pixels, kinds[number], values, asked)))
 
@@ -267,6 +268,19 @@ async def test_the_preview_of_every_picture_is_what_our_server_will_draw(
             assert 0 < after < 255
             assert abs(before - after) > 8
             assert abs(before * slope + intercept * 255 - after) <= 1.5
+
+
+async def test_a_window_of_few_units_is_told_and_moved_by_parts_of_them() -> None:
+    window = {"center": 1.15, "width": 2.3, "function": "LINEAR_EXACT"}
+    region = Region(count=1, series={"modality": "RTDOSE", "window": window})
+    async with opened(region) as page:
+        assert "C 1,15  W 2,3" in (await shown(page, 1))["seen"]
+        await page.locator(".quickviewer-stage").focus()
+        await page.keyboard.press("Shift+ArrowLeft")
+        await page.keyboard.press("Shift+ArrowDown")
+        await drawn(page)
+        assert region.asked[-1] == "0 1.26,2.18,linear-exact"
+        assert "C 1,26  W 2,18" in (await page.evaluate(SEEN))["seen"]
 
 
 async def test_ct_presets_are_chosen_by_name_and_by_number_and_reset_goes_back() -> None:

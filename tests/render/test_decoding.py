@@ -128,6 +128,26 @@ def test_a_signed_codestream_and_an_unsigned_one_mean_the_same_under_a_signed_he
         assert np.array_equal(decode_frame(frame), pixels)
 
 
+@pytest.mark.parametrize(
+    ("syntax", "encode"),
+    [
+        (frames.JPEG_EXTENDED, lambda pixels: imagecodecs.jpeg8_encode(pixels, level=90, bitspersample=12)),
+        (frames.JPEG_LS_NEAR, lambda pixels: imagecodecs.jpegls_encode(pixels, level=8)),
+        (
+            frames.JPEG_2000_LOSSY,
+            lambda pixels: imagecodecs.jpeg2k_encode(pixels, level=65, codecformat="j2k", reversible=False),
+        ),
+    ],
+)
+def test_what_a_lossy_codec_puts_above_the_brightest_value_stays_bright(syntax: str, encode: Any) -> None:
+    # Where a codec draws a bright edge a little too bright, the tenth bit overflows.
+    pixels = np.where(np.indices((64, 48)).sum(0) % 16 < 8, 1_023, 700).astype(np.uint16)
+    pixels[::3] -= 20
+    decoded = decode_frame(EncodedFrame(bytes(encode(pixels)), layout(stored=10), syntax))
+    assert decoded.max() > 1_023
+    assert decoded[pixels > 1_000].min() > 800
+
+
 def test_jpeg_lossless_gives_back_every_value() -> None:
     pixels = values("u2", 12)
     data = bytes(imagecodecs.ljpeg_encode(pixels, bitspersample=12))

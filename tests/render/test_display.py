@@ -9,7 +9,7 @@ import pytest
 from samsyn.errors import BadInput, DamagedData
 from samsyn.render.colour import table_values
 from samsyn.render.display import eight_bits, picture_of, usable
-from samsyn.render.scaling import resized
+from samsyn.render.scaling import framed, resized
 from samsyn.render.words import (
     DisplayValues,
     LookupTable,
@@ -108,6 +108,10 @@ def test_modality_and_voi_tables_are_followed_and_clamped_at_their_ends() -> Non
     table = np.arange(0, 4096, 16, dtype="<u2")
     values = DisplayValues(voi_lut=LookupTable(256, 100, 12, table.tobytes()))
     assert grey([0, 100, 355, 9000], values) == [0, 0, round(4080 / 4095 * 255), round(4080 / 4095 * 255)]
+    # Sixteen bits are believed when the entries need them, also where none is white; and so are twelve.
+    for entries, expected in (([0, 40_000], [0, 156]), ([0, 4_000], [0, 249])):
+        table = np.array(entries, "<u2")
+        assert grey([0, 1], DisplayValues(voi_lut=LookupTable(2, 0, 16, table.tobytes()))) == expected
     modality = DisplayValues(
         modality_lut=LookupTable(2, 0, 16, np.array([0, 1000], "<u2").tobytes()), windows=(Window(500, 1000),)
     )
@@ -237,6 +241,11 @@ def test_a_viewport_shows_its_part_in_its_size_and_mirrors_on_demand() -> None:
     assert shown(Viewport(80, 20)).shape == (20, 20)
     assert set(shown(Viewport(10, 10, left=20, top=0, part_width=20, part_height=20)).ravel()) == {255}
     assert shown(Viewport(40, 40, part_width=-40))[0, 0] == 255
+    columns = np.arange(100, dtype=np.uint8)[None]
+    for left, right in ((0.29, 0.3), (0.7, 0.8), (0.57, 0.58)):
+        part = Viewport(100, 1, left=left * 100, part_width=(right - left) * 100)
+        cut = framed(columns, 1.0, PictureOptions(viewport=part))
+        assert (cut.min(), cut.max()) == (round(left * 100), round(right * 100) - 1)
     for wrong in (
         Viewport(0, 10),
         Viewport(10, 100_000),

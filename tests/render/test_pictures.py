@@ -14,7 +14,7 @@ from pydicom.pixels import apply_color_lut
 
 from samsyn.access.view import View
 from samsyn.clock import SystemClock
-from samsyn.errors import DamagedData, LimitExceeded, NotFound, NotSupported
+from samsyn.errors import DamagedData, LimitExceeded, NotFound, NotSupported, OutOfResources
 from samsyn.model.imaging import StoredInstance
 from samsyn.render.pictures import Pictures
 from samsyn.render.words import PictureFormat, PictureOptions, Window
@@ -125,6 +125,17 @@ async def test_a_window_found_in_the_pixels_is_the_same_for_the_whole_series(hou
     stack = await house.pictures.stack(view, STUDY, SERIES)
     assert len({frame.window for frame in stack.frames}) == 1
     assert stack.frames[0].window is not None
+    levels = [int((await seen(house, which=which))[4, 0]) for which in range(3)]
+    assert levels[0] < levels[1] < levels[2]
+
+
+async def test_a_window_that_could_not_be_looked_for_is_looked_for_again(house: House) -> None:
+    for number in (1, 2, 3):
+        await house.take(image(RAMP + number * 100, number))
+    await house.children.stop()
+    with pytest.raises(OutOfResources):
+        await seen(house)
+    await house.children.start()
     levels = [int((await seen(house, which=which))[4, 0]) for which in range(3)]
     assert levels[0] < levels[1] < levels[2]
 

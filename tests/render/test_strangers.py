@@ -72,10 +72,10 @@ def difference(one: np.ndarray, other: np.ndarray) -> int:
 
 
 def table(random: np.random.Generator, entries: int, first: int, bits: int, signed: bool) -> Sequence:
-    """A LUT of random rising steps that ends at white."""
+    """A LUT of random rising steps that needs all of its bits."""
     item = Dataset()
     steps = np.sort(random.integers(0, 1 << bits, entries))
-    steps[-1] = (1 << bits) - 1
+    steps[-1] = max(steps[-1], 1 << (bits - 1))
     item.add_new("LUTDescriptor", "SS" if signed else "US", [entries, first, bits])
     item.add_new("LUTData", "US", [int(step) for step in steps])
     return Sequence([item])
@@ -107,7 +107,8 @@ def grey(seed: int, widest: int = 32) -> Dataset:
     levels = plain_reading.levels(made)
     least, most = float(levels.min()), float(levels.max())
     if random.integers(4) == 0 and -32_768 <= least <= most < 32_768:
-        made.VOILUTSequence = table(random, int(random.integers(2, 300)), round(least), 12, least < 0)
+        bits = int(random.choice([10, 12, 16]))
+        made.VOILUTSequence = table(random, int(random.integers(2, 300)), round(least), bits, least < 0)
     else:
         width = max(round((most - least) * float(random.uniform(0.05, 1.2))), 1)
         made.WindowCenter, made.WindowWidth = [round(random.uniform(least, most)), 40], [width, 400]

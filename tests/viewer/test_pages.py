@@ -429,8 +429,11 @@ async def test_the_stack_names_the_patient_and_every_picture_can_be_had_until_th
         assert (await client.get(f"{series}/thumbnail")).status_code == 200
         assert (await client.get(f"{told['frames'][0]['url']}9")).status_code == 404
         assert (await client.get(f"{base}e/{mark}/s/{'9' * 24}")).status_code == 404
-        bad = await client.get(told["frames"][0]["url"] + "?window=nan,1,linear")
-        assert bad.status_code == 400
+        asked = {"1,0.5,linear-exact": 200, "1,1,linear": 200, "nan,1,linear": 400, "1,0.5,linear": 400}
+        asked |= {"1,0,linear-exact": 400, "1,inf,linear-exact": 400, "1,2,cubic": 400, "1,2": 400}
+        for window, status in asked.items():
+            answer = await client.get(f"{told['frames'][0]['url']}?window={window}")
+            assert answer.status_code == status, window
         await house.block("tolvan", BlockKind.INNER, "nord", "fysiologi")
         assert (await client.get(told["frames"][0]["url"])).status_code == 404
     assert "OPEN_IMAGES" in [event for event, _ in await house.audited()]

@@ -24,11 +24,17 @@ _SUBSAMPLED_BITS = {"YBR_FULL_422": 16, "YBR_PARTIAL_422": 16, "YBR_PARTIAL_420"
 
 
 def frame_bits(layout: PixelLayout) -> int:
-    """Bits of one native frame. 0 when the layout lacks its facts."""
+    """Bits of one native frame. 0 when the layout lacks its facts.
+
+    Objects are met that tell of shared chroma and hold every sample, decompressed by who forgot to say so: their frames
+    are as long as their value says.
+    """
     pixels = layout.rows * layout.columns
+    every = pixels * layout.samples * layout.bits_allocated
     if layout.samples == 3 and layout.bits_allocated == 8 and layout.photometric in _SUBSAMPLED_BITS:
-        return pixels * _SUBSAMPLED_BITS[layout.photometric]
-    return pixels * layout.samples * layout.bits_allocated
+        is_whole = every * max(layout.frames, 1) <= layout.length * 8
+        return every if is_whole else pixels * _SUBSAMPLED_BITS[layout.photometric]
+    return every
 
 
 def frame_ranges(

@@ -16,6 +16,7 @@ from PIL import Image
 
 from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotSupported
 from samsyn.limits import DECODE_MEMORY_BYTES, DECODE_TIMEOUT_S
+from samsyn.render.colour import rgb_to_ycbcr
 from samsyn.render.decoding import decode_frame, packed
 from samsyn.render.display import fitting_window, picture_of
 from samsyn.render.icons import icon
@@ -123,12 +124,16 @@ def _answered(question: Question) -> tuple[bytes, bytes, bool]:
     try:
         if isinstance(question, Decode):
             pixels = decode_frame(question.frame)
-            little = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False)
             samples = pixels.shape[2] if pixels.ndim == 3 else 1
             height, width = pixels.shape[:2]
-            is_packed = question.frame.layout.bits_allocated == 1
-            body = packed(pixels) if is_packed else little.tobytes()
-            bits = 1 if is_packed else pixels.dtype.itemsize * 8
+            if question.to_ybr and samples == 3:
+                pixels = rgb_to_ycbcr(pixels, question.frame.layout.bits_stored)
+            little = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False)
+            if question.frame.layout.bits_allocated == 1:
+                body, bits = packed(pixels), 1
+            else:
+                body = (little.transpose(2, 0, 1) if question.by_plane and samples == 3 else little).tobytes()
+                bits = pixels.dtype.itemsize * 8
             return answer_head(Outcome.DONE, len(body), height, width, samples, bits), body, False
         if isinstance(question, Guess):
             pixels = decode_frame(question.frame)

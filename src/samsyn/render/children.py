@@ -119,9 +119,11 @@ class DecodingChildren:
         answer, data = await self._ask(Show(frame, values, options), urgent)
         return Picture(data, options.format.value, answer.width, answer.height)
 
-    async def decoded(self, frame: EncodedFrame, urgent: bool = True) -> DecodedFrame:
-        """The frame's stored values, uncompressed, for receivers that can not decode."""
-        answer, data = await self._ask(Decode(frame), urgent)
+    async def decoded(
+        self, frame: EncodedFrame, urgent: bool = True, to_ybr: bool = False, by_plane: bool = False
+    ) -> DecodedFrame:
+        """The frame's stored values, uncompressed, for receivers that can not decode; see messages.Decode."""
+        answer, data = await self._ask(Decode(frame, to_ybr, by_plane), urgent)
         return DecodedFrame(data, answer.height, answer.width, answer.samples, answer.bits)
 
     async def window(self, frame: EncodedFrame, values: DisplayValues) -> Window:

@@ -34,6 +34,19 @@ def ycbcr_to_rgb(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
     return rgb.astype(pixels.dtype)
 
 
+def rgb_to_ycbcr(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
+    """The other way: RGB to YBR_FULL."""
+    top, middle = float((1 << bits) - 1), float(1 << (bits - 1))
+    red, green, blue = (pixels[..., channel].astype(np.float32) for channel in range(3))
+    ybr = np.empty(pixels.shape, np.float32)
+    ybr[..., 0] = 0.299 * red + 0.587 * green + 0.114 * blue
+    ybr[..., 1] = -0.168736 * red - 0.331264 * green + 0.5 * blue + middle
+    ybr[..., 2] = 0.5 * red - 0.418688 * green - 0.081312 * blue + middle
+    np.rint(ybr, out=ybr)
+    np.clip(ybr, 0.0, top, out=ybr)
+    return ybr.astype(pixels.dtype)
+
+
 def table_values(table: LookupTable) -> NDArray[np.uint16]:
     """The entries of a LUT. Raises DamagedData when the data are shorter than the descriptor says.
 

@@ -44,6 +44,9 @@ _PHOTOMETRIC: Final = frozenset(
     | {"YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_422", "YBR_PARTIAL_420"}
 )
 _LOSSLESS_PROCESSES: Final = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
+_KEEPS_CELLS: Final = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (57, 70, 80, 90, 92, 201, 202))
+"""Transfer syntaxes that give back each bit of a cell. What others lose may lead beyond Bits Stored by a little, which
+cut off would be the other end of the scale."""
 _MAX_CODEC_BYTES_PER_SAMPLE: Final = 4
 
 
@@ -325,16 +328,17 @@ def _from_codec(pixels: Pixels, frame: EncodedFrame, head: CodestreamHead) -> Pi
     """A codec's array with the header's signedness and width.
 
     A codestream whose signedness contradicts Pixel Representation is met in practice; the header wins, and
-    the sign is where the codestream's precision puts it. One with more precision than Bits Stored holds cells as they
-    were, with whatever stands around the values.
+    the sign is where the codestream's precision puts it. A lossless one with more precision than Bits Stored holds
+    cells as they were, with whatever stands around the values.
     """
     layout = frame.layout
     pixels = _in_shape(pixels, layout)
     if pixels.dtype.kind not in "iu":
         raise NotSupported("the codestream holds other than whole numbers")
-    if layout.signed != head.signed or head.precision > layout.bits_stored:
-        below = _bits_below(frame) if head.precision > frame.high_bit else 0
-        bits = min(head.precision, layout.bits_stored)
+    has_cells = head.precision > layout.bits_stored and frame.transfer_syntax_uid in _KEEPS_CELLS
+    if layout.signed != head.signed or has_cells:
+        below = _bits_below(frame) if has_cells and head.precision > frame.high_bit else 0
+        bits = layout.bits_stored if has_cells else head.precision
         pixels = _in_stored_bits(np.ascontiguousarray(pixels), bits, layout.signed, below)
     kind = "i" if layout.signed else "u"
     wanted = np.dtype(f"{kind}{max(layout.bits_allocated // 8, 1)}")

@@ -260,13 +260,13 @@ def _shown(levels: _Table | _Every, form: _Form, values: DisplayValues, window: 
 def _by_voi_lut(reals: Reals, lut: LookupTable) -> Reals:
     """0 to 1 by a VOI LUT (PS3.3 C.11.2.1.1).
 
-    White is the largest entry when that passes what the descriptor's bits can tell, or when they are 16:
-    writers put 16 there for tables of 8 to 12 bits.
+    White is what the descriptor's bits can tell, or the bits that the largest entry needs where those are more, or
+    where the descriptor tells 16: writers put that there for tables of 8 to 12 bits.
     """
     table = table_values(lut).astype(np.float32)
-    declared = float((1 << lut.bits) - 1) if lut.bits < 16 else 1.0
+    bits = max(int(table.max()).bit_length(), lut.bits if lut.bits < 16 else 1)
     position = np.clip(np.rint(reals).astype(np.int64) - lut.first, 0, table.size - 1)
-    unit: Reals = table[position] / np.float32(max(float(table.max()), declared))
+    unit: Reals = table[position] / np.float32((1 << bits) - 1)
     return unit
 
 

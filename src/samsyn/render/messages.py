@@ -35,6 +35,10 @@ class Decode:
     """Give the pixels back uncompressed."""
 
     frame: EncodedFrame
+    to_ybr: bool = False
+    """Colours, which come out as RGB, become YBR_FULL."""
+    by_plane: bool = False
+    """All of the first sample, then of the second, then of the third (Planar Configuration 1)."""
 
 
 @dataclass(frozen=True, slots=True)

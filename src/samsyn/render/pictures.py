@@ -30,7 +30,7 @@ from samsyn.render.header import (
 from samsyn.render.here import PictureThreads, is_light
 from samsyn.render.kept import LASTING_REFUSALS, RenderedPictures, ThumbnailFolder
 from samsyn.render.orientation import UNTOLD, Sides
-from samsyn.render.transcoding import as_compressed
+from samsyn.render.transcoding import as_samples
 from samsyn.render.words import (
     DecodedFrame,
     DisplayValues,
@@ -234,15 +234,20 @@ class Pictures:
         return await self.thumbnail(view, best_of(instances), side=side)
 
     async def decoded(self, view: View, instance: StoredInstance, number: int) -> DecodedFrame:
-        """Frame `number` (from 1) of a compressed object uncompressed, little endian, as it was compressed: every bit
-        of the cells, and the colours that the header tells, but as RGB where the codec has a transform of its own.
-        Errors as `rendered`."""
+        """Frame `number` (from 1) of a compressed object uncompressed, little endian, as its metadata tell: every bit
+        of the cells, YBR_FULL as that, and colour by plane where it is so. Other YBR is RGB where the codec makes it
+        that. Errors as `rendered`."""
         self._retriever.check(view, instance)
-        if instance.pixels is None:
+        pixels = instance.pixels
+        if pixels is None:
             raise NotFound
         frame = await self._frame(view, instance, number)
-        layout, _ = as_compressed(instance.pixels, instance.transfer_syntax_uid, frame.data)
-        return await self._children.decoded(replace(frame, layout=layout))
+        layout, is_rgb = as_samples(pixels, instance.transfer_syntax_uid, frame.data)
+        return await self._children.decoded(
+            replace(frame, layout=layout),
+            to_ybr=is_rgb and pixels.photometric == "YBR_FULL",
+            by_plane=pixels.planar == 1 and pixels.photometric in ("RGB", "YBR_FULL"),
+        )
 
     async def stack(self, view: View, study_uid: str, series_uid: str) -> Stack:
         """The pictures of a series. NotFound: absent or hidden. A header that can not be read costs its own
@@ -345,9 +350,10 @@ class Pictures:
         async with series.finding:
             if key not in series.windows:
                 # What gives no window must not cost the others theirs: each then finds one by itself.
-                series.windows[key] = None
+                found: Window | None = None
                 with contextlib.suppress(*LASTING_REFUSALS):
-                    series.windows[key] = await self._found_window(view, instance, of_series)
+                    found = await self._found_window(view, instance, of_series)
+                series.windows[key] = found
         window = series.windows[key]
         return replace(values, windows=(window,)) if window else values
 

@@ -1,6 +1,6 @@
 """Cuts and scales 8-bit pictures: exact area averages downwards, bilinear upwards. Pure numpy."""
 
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,8 @@ from samsyn.limits import MAX_RENDERED_SIDE
 from samsyn.render.words import PictureOptions, Viewport
 
 Bytes: TypeAlias = NDArray[np.uint8]
+
+_PLACES: Final = 6
 
 
 def resized(picture: Bytes, height: int, width: int) -> Bytes:
@@ -100,6 +102,7 @@ def _whole(start: float, length: float, limit: int) -> tuple[int, int]:
     """The whole pixels that the stretch touches, inside 0 to limit."""
     if not (np.isfinite(start) and np.isfinite(length)) or start < 0 or start >= limit or length <= 0:
         raise BadInput("the viewport lies outside the picture")
-    first = int(start)
-    last = int(min(float(limit), np.ceil(start + length)))
+    # Fractions of a picture's size miss the whole pixel that is meant by as little as a float does.
+    first = int(round(start, _PLACES))
+    last = int(min(float(limit), np.ceil(round(start + length, _PLACES))))
     return first, max(last, first + 1)

@@ -106,7 +106,7 @@ class Transcoder:
         if is_too_large(instance):
             raise LimitExceeded("MAX_TRANSCODED_BYTES")
         first = await self._retriever.frame(view, instance, 1)
-        plain, photometric = as_compressed(layout, instance.transfer_syntax_uid, first)
+        plain, photometric = _as_object(layout, instance.transfer_syntax_uid, first)
         frames = [
             await self._frame(view, instance, number, plain) for number in range(1, max(layout.frames, 1) + 1)
         ]
@@ -134,22 +134,26 @@ class Transcoder:
         return decoded.data
 
 
-def as_compressed(layout: PixelLayout, syntax: str, first_frame: bytes) -> tuple[PixelLayout, str]:
-    """The layout that makes the decoder leave values as they are, and the new Photometric Interpretation, "" = as it
-    was. NotSupported: there is no native form of it. DamagedData: the frame tells nothing about itself."""
-    against = _reason_against_colour(layout, syntax)
-    if against:
-        raise NotSupported(against)
+def as_samples(layout: PixelLayout, syntax: str, frame: bytes) -> tuple[PixelLayout, bool]:
+    """The layout that makes the decoder give every cell as it was compressed, and whether the codec itself makes them
+    RGB. DamagedData: the frame tells nothing about itself."""
     plain = replace(layout, bits_stored=layout.bits_allocated)
     if layout.samples == 1:
-        return plain, ""
+        return plain, False
     if syntax in _LOSSY_JPEG:
-        return layout, "RGB"
-    if syntax in _JPEG_2000 and layout.photometric != "RGB" and _is_transformed(first_frame):
-        return replace(plain, photometric="RGB"), "RGB"
+        return layout, True
+    return replace(plain, photometric="RGB"), syntax in _JPEG_2000 and _is_transformed(frame)
+
+
+def _as_object(layout: PixelLayout, syntax: str, first_frame: bytes) -> tuple[PixelLayout, str]:
+    """The layout as of `as_samples`, and the new Photometric Interpretation, "" = as it was. NotSupported: no native
+    object can be made of it."""
+    plain, is_rgb = as_samples(layout, syntax, first_frame)
+    if is_rgb:
+        return plain, "RGB"
     if layout.photometric in _SUBSAMPLED:
         raise NotSupported(_NO_SUBSAMPLING)
-    return replace(plain, photometric="RGB"), "RGB" if layout.photometric in ("YBR_RCT", "YBR_ICT") else ""
+    return plain, "RGB" if layout.photometric in ("YBR_RCT", "YBR_ICT") else ""
 
 
 def _joined(frames: Sequence[bytes], pixels: int) -> bytes:

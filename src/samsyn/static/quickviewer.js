@@ -6,7 +6,8 @@
  *    "modality": "CT", "window": {"center", "width"} or null (colour: no window tools), "inverted": false,
  *    "sides": ["R", "L", "A", "P"] (left, right, upper, lower edge; "" = not told; a frame may have its own),
  *    "frame_time_ms": 33.3 or null, "start": 0}
- * A window is asked for as window=center,width,linear (PS3.18 8.3.5.1.4) added to the frame's url.
+ * A window is asked for as window=center,width,linear (PS3.18 8.3.5.1.4) added to the frame's url, as linear-exact where
+ * the series' own is not LINEAR: doses, uptakes and the like have windows of a few units or less.
  *
  * The rule that everything here serves: the caption always names the picture that is seen. Both change in the
  * same step; a picture that comes late for another place or window is kept, not shown.
@@ -70,6 +71,8 @@ const KEPT_BYTES = 96 * 1024 * 1024; // of compressed pictures
 const KEPT_BITMAPS = 64; // decoded; 1 MB each at 512 x 512
 const DEFAULT_FRAME_MS = 100;
 const MAX_ZOOM = 16;
+const FINE = 20; // a window narrower than this is told and moved by parts of a unit
+const NARROWEST = 0.05;
 const CAPTION_TOP = 62; // CSS pixels that a fitted picture leaves to the captions, so that they hide nothing of it
 const CAPTION_BOTTOM = 38;
 const CAPTION_BOTTOM_NARROW = 64; // of two lines
@@ -396,7 +399,11 @@ class Quickviewer {
 
   windowText() {
     const asked = this.window;
-    return asked ? `${round(asked.center)},${round(asked.width)},linear` : "";
+    return asked ? `${round(asked.center)},${round(asked.width)},${this.isExact() ? "linear-exact" : "linear"}` : "";
+  }
+
+  isExact() {
+    return (this.series.window?.function ?? "LINEAR") !== "LINEAR";
   }
 
   urlOf(index) {
@@ -524,7 +531,8 @@ class Quickviewer {
   show(index, key, bitmap) {
     const windowText = key.slice(key.indexOf("|") + 1);
     const [center, width] = windowText.split(",").map(Number);
-    const drawn = windowText ? { center, width } : this.windowOf(index);
+    const by = this.isExact() ? "LINEAR_EXACT" : "LINEAR";
+    const drawn = windowText ? { center, width, function: by } : this.windowOf(index);
     this.shown = { index, key, bitmap, windowText, window: drawn };
     this.problem.hidden = true;
     if (index === this.target) this.wait(false);
@@ -553,7 +561,8 @@ class Quickviewer {
 
   windowCaption(index) {
     const seen = this.series.window ? this.window ?? this.windowOf(index) : null;
-    const parts = seen ? [`C ${Math.round(seen.center)}  W ${Math.round(seen.width)}`] : [];
+    const told = seen && seen.width < FINE ? (value) => decimal(value, 2) : Math.round;
+    const parts = seen ? [`C ${told(seen.center)}  W ${told(seen.width)}`] : [];
     if (this.playing) parts.push(`${decimal(1000 / this.frameMs())} ${this.text("per_second")}`);
     if (this.series.caption.note) parts.push(this.series.caption.note);
     this.seen.textContent = parts.join(" · ");
@@ -646,10 +655,12 @@ class Quickviewer {
 
   setWindow(asked, isDragging = false) {
     if (!this.series?.window) return;
-    const span = Math.max(1, Math.abs(this.series.window.width)) * 64;
+    const isExact = this.isExact();
+    const span = Math.max(isExact ? 0 : 1, Math.abs(this.series.window.width)) * 64;
     this.window = asked && {
-      center: clamp(asked.center, this.series.window.center - span, this.series.window.center + span),
-      width: clamp(asked.width, 1, span),
+      center: round(clamp(asked.center, this.series.window.center - span, this.series.window.center + span)),
+      width: round(clamp(asked.width, isExact ? NARROWEST : 1, span)),
+      function: isExact ? "LINEAR_EXACT" : "LINEAR",
     };
     const isNewHand = this.dragged !== isDragging;
     this.dragged = isDragging;
@@ -683,7 +694,7 @@ class Quickviewer {
   nudgeWindow(centers, widths) {
     if (!this.series?.window) return;
     const now = this.window ?? this.windowOf(this.target);
-    const step = Math.max(1, Math.round(now.width / 20));
+    const step = this.isExact() && now.width < FINE ? now.width / 20 : Math.max(1, Math.round(now.width / 20));
     this.setWindow({ center: now.center + centers * step, width: now.width + widths * step });
   }
 
@@ -859,10 +870,12 @@ class Quickviewer {
     else if (this.act === "scroll") this.dragScroll(y);
     else if (this.act === "window" && this.windowStart) {
       const start = this.windowStart;
-      const unit = Math.max(start.width / 256, 0.5);
+      const isFine = this.isExact() && start.width < FINE;
+      const unit = Math.max(start.width / 256, isFine ? 0 : 0.5);
+      const whole = isFine ? round : Math.round;
       this.setWindow({
-        center: Math.round(start.center + (event.clientY - start.y) * unit),
-        width: Math.round(start.width + (event.clientX - start.x) * unit),
+        center: whole(start.center + (event.clientY - start.y) * unit),
+        width: whole(start.width + (event.clientX - start.x) * unit),
       }, true);
     }
     before.x = event.clientX;
@@ -915,7 +928,8 @@ function ends({ center, width, function: by = "LINEAR" }) {
 }
 
 const round = (value) => Math.round(value * 100) / 100;
-const decimal = (value) => value.toLocaleString(document.documentElement.lang || "sv", { maximumFractionDigits: 1 });
+const decimal = (value, maximumFractionDigits = 1) =>
+  value.toLocaleString(document.documentElement.lang || "sv", { maximumFractionDigits });
 
 const viewers = new Map();
 

@@ -10,6 +10,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from starlette.responses import Response
@@ -26,12 +27,14 @@ from samsyn.endpoints.viewer.wording import day
 from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotFound, NotSupported
 from samsyn.render.orientation import UNTOLD
 from samsyn.render.pictures import Stack, StackFrame
-from samsyn.render.words import Picture, PictureFormat, PictureOptions, Window
+from samsyn.render.words import Picture, PictureFormat, PictureOptions, Voi, Window
 from samsyn.reports.examination import Examination
 
 _THUMBNAIL_SIDE: Final = 320
 _QUALITY: Final = 90
 _DOCUMENT: Final = "00420011"
+_FUNCTIONS: Final = MappingProxyType({"linear": (Voi.LINEAR, 1.0), "linear-exact": (Voi.LINEAR_EXACT, 0.01)})
+"""How a window can be asked for, and how narrow it may be."""
 _DOCUMENT_POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; object-src 'self'; frame-ancestors 'none'"
 )
@@ -251,7 +254,7 @@ def _told(window: Window) -> dict[str, float | str]:
 
 
 def _window(text: str) -> Window | None:
-    """center,width,linear as the quick viewer asks (PS3.18 8.3.5.1.4); None for an empty text."""
+    """center,width,linear or linear-exact as the quick viewer asks (PS3.18 8.3.5.1.4); None for an empty text."""
     if not text:
         return None
     parts = text.split(",")
@@ -259,9 +262,12 @@ def _window(text: str) -> Window | None:
         center, width = float(parts[0]), float(parts[1])
     except (ValueError, IndexError):
         raise BadInput("window") from None
-    if len(parts) != 3 or parts[2] != "linear" or not math.isfinite(center) or not 1 <= width < 1e9:
+    if len(parts) != 3 or parts[2] not in _FUNCTIONS or not math.isfinite(center):
         raise BadInput("window")
-    return Window(center, width)
+    voi, narrowest = _FUNCTIONS[parts[2]]
+    if not narrowest <= width < 1e9:
+        raise BadInput("window")
+    return Window(center, width, voi)
 
 
 def _picture(picture: Picture) -> Response:

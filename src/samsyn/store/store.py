@@ -80,7 +80,9 @@ class Store:
             self._open()
         except IndexFault as problem:
             os.close(self._lock)
-            raise ConfigurationError(f"the index can not be used: {problem}") from problem
+            raise ConfigurationError(
+                f"the index can not be used: {problem}; `samsyn check` tells more"
+            ) from problem
         except BaseException:
             os.close(self._lock)
             raise

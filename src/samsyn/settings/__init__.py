@@ -1,15 +1,14 @@
 """Every setting, where it is defined, with its default and its reason.
 
-One TOML file; environment variables `SAMSYN_<SECTION>_<KEY>` override single values of the sections data, dicom,
-http, mllp, login, smart, national, audit, storelog, atna, engagement_index, index, objects and node. Unknown keys and
-unsafe mixes refuse to start and say which line.
+One TOML file; environment variables `SAMSYN_<SECTION>_<KEY>` override single values of the sections that stand
+once, such as `SAMSYN_HTTP_PORT`. Unknown keys and unsafe mixes refuse to start and say which line.
 """
 
 import ipaddress
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -429,6 +428,12 @@ class Settings(Section):
         return self
 
 
+SECTIONS: Final = tuple(
+    name for name, field in Settings.model_fields.items() if isinstance(field.default, Section)
+)
+"""Names of the sections that stand once in the file, in its order."""
+
+
 def _refuse_doubles(names: list[str], what: str) -> None:
     for name in names:
         if names.count(name) > 1:
@@ -464,25 +469,7 @@ def load(path: Path | None, environment: dict[str, str] | None = None) -> Settin
 
 
 def _override(values: dict[str, Any], environment: Any) -> None:
-    for section in (
-        "data",
-        "index",
-        "objects",
-        "node",
-        "dicom",
-        "dicom_tls",
-        "http",
-        "http_tls",
-        "mllp",
-        "mllp_tls",
-        "login",
-        "smart",
-        "national",
-        "audit",
-        "storelog",
-        "atna",
-        "engagement_index",
-    ):
+    for section in SECTIONS:
         for key in Settings.model_fields[section].default.__class__.model_fields:
             text = environment.get(f"SAMSYN_{section}_{key}".upper())
             if text is not None:

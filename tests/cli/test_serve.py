@@ -50,6 +50,20 @@ def test_a_second_process_on_the_same_data_is_refused_in_one_line(tmp_path: Path
         running.kill()
 
 
+def test_a_start_says_that_it_begins_an_empty_record(tmp_path: Path) -> None:
+    """Where there should be one, the folder is mistyped or its disk is not mounted."""
+    for is_first in (True, False):
+        dicom, http, mllp = free_ports(3)
+        running = start_with_config(settings_file(tmp_path, (dicom, http, mllp)), tmp_path / "log", http)
+        try:
+            told = (tmp_path / "log").read_text()
+            assert (f"There was no record in {tmp_path / 'data'}: a new" in told) == is_first
+            assert running.stop() == 0
+        finally:
+            running.kill()
+        (tmp_path / "log").unlink()
+
+
 def test_a_start_tells_what_starts_have_kept_aside_of_the_journal(tmp_path: Path) -> None:
     dicom, http, mllp = free_ports(3)
     kept = tmp_path / "data/journal/00000001-12345.cut-off"

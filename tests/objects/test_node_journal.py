@@ -2,6 +2,7 @@
 never acknowledged counts nowhere."""
 
 import asyncio
+import os
 import random
 import threading
 import time
@@ -105,6 +106,30 @@ def test_what_bears_numbers_that_others_have_used_is_cut_off_and_kept_aside(
     assert found == []
     assert journal.end == acknowledged
     assert len(list((tmp_path / "one/journal").glob("*.cut-off"))) == 1
+
+
+@pytest.mark.parametrize("left", ["nothing", "an older copy", "an older copy with what was prepared"])
+def test_a_node_whose_disk_is_not_the_one_it_had_does_not_start(
+    journal: NodeJournal, tmp_path: Path, left: str
+) -> None:
+    """It would use places and names again that rows and objects have."""
+    journal.append(record(4))
+    older = journal.end
+    journal.append(record(5))
+    known = journal.end
+    assert list(journal.replay(known, sequence=5)) == []
+    journal._own.close()
+    [file] = (tmp_path / "one/journal").glob("*.journal")
+    if left == "nothing":
+        known = Position(known.segment + 1, 44)
+    else:
+        os.truncate(file, older.offset)
+    if "prepared" in left:
+        os.truncate(file, known.offset + 4 * limits.MIB)
+    again = NodeJournal(FolderObjects(tmp_path / "objects"), tmp_path / "one", 1, journal._peers)
+    with pytest.raises(DamagedData, match="start it with the disk that it had"):
+        list(again.replay(known, sequence=5))
+    assert not list((tmp_path / "one/journal").glob("*.cut-off"))
 
 
 def test_what_nobody_overtook_is_taken_up(journal: NodeJournal) -> None:

@@ -132,6 +132,12 @@ async def test_an_index_older_than_the_journal_is_no_damage_and_one_that_is_not_
     wrong, notes = compared(data)
     assert wrong == []
     assert "there is no index of this version" in notes[0]
+    assert notes[1].startswith("journal and series objects say the same")
+
+
+def test_a_folder_without_a_journal_is_told(tmp_path: Path) -> None:
+    assert "is no data folder of Samsyn" in compared(tmp_path)[0][0]
+    assert not list(tmp_path.iterdir())
 
 
 async def test_a_broken_index_is_told_and_the_rest_is_compared_all_the_same(data: Path) -> None:

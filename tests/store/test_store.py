@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from samsyn import limits
 from samsyn.clock import SystemClock
 from samsyn.errors import BadInput, ConfigurationError, Conflict, DamagedData, OutOfResources, StoreFailed
 from samsyn.store import journal as journal_module
+from samsyn.store import replay as replay_module
 from samsyn.store.index.port import IndexFault
 from samsyn.store.replay import rebuild
 from samsyn.store.store import Store
@@ -92,6 +94,23 @@ async def test_the_index_is_rebuilt_from_the_journal_when_it_is_lost(tmp_path: P
 
 
 @sqlite_only
+@sqlite_only
+async def test_a_start_that_makes_the_index_anew_says_so_and_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No door is open meanwhile, and of a large journal it takes hours."""
+    store = opened(tmp_path)
+    for number in range(7):
+        await store.commit(add_message(str(number)), b"body")
+    store.close()
+    (tmp_path / "index.sqlite").write_bytes(b"that of another version")
+    monkeypatch.setattr(replay_module, "_COMMIT_EVERY", 3)
+    with caplog.at_level("INFO", "samsyn"):
+        opened(tmp_path).close()
+    told = [(record.getMessage(), getattr(record, "count", 0)) for record in caplog.records]
+    assert told == [("index-is-made-anew", 0), ("journal-is-replayed", 3), ("journal-is-replayed", 6)]
+
+
 async def test_an_index_that_lost_its_last_transactions_catches_up(tmp_path: Path) -> None:
     """As after a power cut: the journal was synced, the index was not."""
     store = opened(tmp_path)
@@ -129,7 +148,10 @@ async def test_a_torn_last_record_is_cut_off_and_the_rest_stands(tmp_path: Path,
 
 
 @sqlite_only
-@pytest.mark.parametrize("left", ["nothing", "yesterday's", "all but the last byte"])
+@pytest.mark.parametrize(
+    "left",
+    ["nothing", "yesterday's", "all but the last byte", "yesterday's with what was prepared", "another's"],
+)
 async def test_a_journal_that_has_lost_its_end_stops_the_start_and_a_rebuild(
     tmp_path: Path, left: str
 ) -> None:
@@ -142,12 +164,18 @@ async def test_a_journal_that_has_lost_its_end_stops_the_start_and_a_rebuild(
     segment = tmp_path / "journal" / "00000001.journal"
     if left == "nothing":
         segment.unlink()
+    elif left == "another's":  # which has a record that ends at the very same byte
+        segment.write_bytes(segment.read_bytes().replace(b'{"n":2,', b'{"n":3,'))
     else:
-        os.truncate(segment, whole if left == "yesterday's" else end - 1)
+        os.truncate(segment, end - 1 if left == "all but the last byte" else whole)
+    if "prepared" in left:  # as in a copy that was made while the service ran
+        os.truncate(segment, end + 4 * limits.MIB)
     with pytest.raises(DamagedData, match="but 2 records"):
         make_store(tmp_path, SystemClock())
     with pytest.raises(DamagedData, match=r"move index\.sqlite away"):
         rebuild(tmp_path)
+    if left == "another's":
+        return
     forget_index(tmp_path)
     again = opened(tmp_path)
     assert [row[1] for row in rows(again)] == ([] if left == "nothing" else ["early"])

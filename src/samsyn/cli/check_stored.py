@@ -164,8 +164,9 @@ def _notes(found: Compared) -> Iterator[str]:
 
 def _whole(found: Compared, *, hashes: bool) -> str:
     seen = found.objects
+    which = "journal, series objects and index" if found.has_index else "journal and series objects"
     read = ", and every stored byte has its SHA-256" if hashes else ""
     return (
-        f"journal, series objects and index say the same: {found.records} records, {seen.objects} objects with"
+        f"{which} say the same: {found.records} records, {seen.objects} objects with"
         f" {seen.instances} settled instances{read}"
     )

@@ -1,12 +1,13 @@
 """`samsyn`: the verbs."""
 
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from samsyn import __version__
+from samsyn import __version__, operations_log
 from samsyn.errors import SamsynError
 
 app = typer.Typer(
@@ -261,6 +262,7 @@ def version() -> None:
 
 def main() -> None:
     """Runs the command line; refusals of Samsyn's own are one readable line and exit code 2."""
+    operations_log.start(sys.stderr, logging.WARNING)
     try:
         app()
     except SamsynError as refusal:

@@ -77,8 +77,11 @@ def allow_open_files() -> None:
 
 async def _serve(values: Settings) -> None:
     told = stop_signals()
+    is_new = values.objects.kind == "folder" and not (values.data.folder / "journal").is_dir()
     server = Server(values, SystemClock())
     await _start(server)
+    if is_new:  # said aloud: where there should be one, the folder is mistyped, or its disk is not mounted
+        print(f"There was no record in {values.data.folder}: a new, empty one has begun.", file=sys.stderr)
     print(
         f"Samsyn is ready: web http://{values.http.host}:{server.http_port}/"
         f"  DICOM {values.dicom.ae_title}@{values.dicom.host}:{server.dicom_port}"

@@ -159,8 +159,8 @@ class NodeJournal(ObjectJournal):
         everything of all nodes.
 
         What lies on this disk behind `start` and bears numbers that others have used since was never acknowledged:
-        it is cut off and kept aside. DamagedData: records are missing that only another node's disk has, or the index
-        knows nothing of this node's journal.
+        it is cut off and kept aside. DamagedData: records are missing that only another node's disk has, the index
+        knows nothing of this node's journal, or more of it than this disk has.
         """
         if start == Position(0, 0) and sequence == 0:
             yield from self.all_records(hashes)
@@ -169,6 +169,7 @@ class NodeJournal(ObjectJournal):
             if self._own.end.offset or len(self._own.segments) > 1:
                 raise DamagedData("the index does not know this node's journal: make it anew (index rebuild)")
             return
+        self._check_reach(start)
         for record in self._own.replay(start, sequence):
             if record.header.sequence <= sequence:
                 self._own.cut_behind(record.begins)
@@ -177,6 +178,21 @@ class NodeJournal(ObjectJournal):
                 raise DamagedData("the index lacks records of other nodes: make it anew (index rebuild)")
             sequence = record.header.sequence
             yield record
+
+    def _check_reach(self, known: Position) -> None:
+        """DamagedData: this node's disk is not the one up to whose end the index knows. Whatever came next would bear
+        places that rows have, and go under names that objects have."""
+        end = self._own.end
+        is_short = (end.segment, end.offset) < (known.segment, known.offset)
+        if not is_short and self._own.has(known.segment) and known.offset:
+            # A file may be longer than its records by what was prepared.
+            is_short = self._own.read(known.segment, known.offset - 1, 1) != b"}"
+        if is_short:
+            raise DamagedData(
+                f"this node's own journal ends before byte {known.offset} of segment {known.segment}, up to which the"
+                " index knows it: start it with the disk that it had, or, when that is lost, with an empty folder and a"
+                " [node] number and name that no node has had"
+            )
 
     def _whole(self, segment: int, hashes: bool) -> Iterator[ReplayedRecord]:
         if segment == self._own.end.segment:

@@ -24,6 +24,8 @@ from samsyn.errors import DamagedData
 MAGIC = b"SJ01"
 FRAME = struct.Struct("<4sIQI")
 _PIECE = 4 * limits.MIB
+_HEADER_BYTES = 64 * limits.KIB
+"""As long as nearly every header is at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,28 @@ def find_behind(
             return offset + place, found
         offset += place + 1
     return None
+
+
+def ends_there(read: Callable[[int, int], bytes], ends: int, sequence: int) -> bool:
+    """Whether the record with that number ends at that offset of a file. `read(offset, length)` may raise DamagedData,
+    which means no. Its header is looked for backwards; how long it is, only its beginning tells."""
+    mark = b'{"n":%d,"t":' % sequence
+    length = _HEADER_BYTES
+    while True:
+        begins = max(ends - length, 0)
+        try:
+            data = read(begins, ends - begins)
+        except DamagedData:
+            return False
+        place = data.rfind(mark)
+        while place >= 0:
+            header = data[place:]
+            if decode_header(header, zlib.crc32(header)) is not None:
+                return True
+            place = data.rfind(mark, 0, place)
+        if not data.endswith(b"}") or not begins or length > limits.MAX_RECORD_HEADER_BYTES:
+            return False
+        length *= 16
 
 
 def has_whole_body(read: Callable[[int, int], bytes], offset: int, found: Found) -> bool:

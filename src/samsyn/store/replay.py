@@ -1,11 +1,14 @@
 """From journal to index: what was synced but not applied is applied; and the whole index made anew."""
 
+from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from samsyn.errors import DamagedData
+from samsyn.store import records
 from samsyn.store.batch import Batch
 from samsyn.store.index.operations import Operation
 from samsyn.store.index.port import FAULTS, Index, IndexConnection, Reached
@@ -53,7 +56,7 @@ def bring_up_to_date(
     record that settled it. A damaged header always stops it, since nobody knows what it said, and so does a gap in
     the numbers: a segment that is gone.
     """
-    segments = journal.segments if told is not None else []
+    segments: list[int] = []
     records = damaged = 0
     reached = index.begin(connection, index.reached(connection))
     batch = Batch(connection, connection.together)
@@ -79,6 +82,7 @@ def bring_up_to_date(
         if records % _COMMIT_EVERY == 0:
             index.commit(connection, reached)
             if told is not None:
+                segments = segments or journal.segments  # only now: to an object store it is many questions
                 told(_progress(journal, segments, record, records, damaged))
             index.tidy_as_writer(connection)
             reached = index.begin(connection, reached)
@@ -88,14 +92,20 @@ def bring_up_to_date(
 
 
 def check_reach(reached: Reached, journal: AnyJournal) -> None:
-    """DamagedData: the index has records that lie behind the journal's end, so that acknowledged ones are gone: it was
-    cut off, or an older copy of it was put back. Whatever came next would be written where the index believes them."""
+    """DamagedData: the index has records that the journal has not, so that acknowledged ones are gone: it was cut off,
+    or an older copy of it was put back. Whatever came next would be written where the index believes them."""
     end, known = journal.end, reached.place
-    if (end.segment, end.offset) < (known.segment, known.offset):
+    is_short = (end.segment, end.offset) < (known.segment, known.offset)
+    read = partial(journal.read, known.segment)
+    # A file may be longer than its records: a copy that was made at work has what was prepared behind them.
+    if is_short or (reached.sequence and not records.ends_there(read, known.offset, reached.sequence)):
+        found = "the journal is an older or another one"
+        if is_short:
+            found = f"the journal ends at byte {end.offset} of segment {end.segment}"
         raise DamagedData(
-            f"the journal ends at byte {end.offset} of segment {end.segment}, but {reached.sequence} records up to byte"
-            f" {known.offset} of segment {known.segment} were stored: put the missing part back from the second copy or"
-            " the back-up. To go on without it, move index.sqlite away and run `samsyn index rebuild`"
+            f"{found}, but {reached.sequence} records up to byte {known.offset} of segment {known.segment} were stored:"
+            " put the missing part back from the second copy or the back-up. To go on without it, move index.sqlite"
+            " away and run `samsyn index rebuild`"
         )
 
 
@@ -103,7 +113,7 @@ def _progress(
     journal: AnyJournal, segments: list[int], record: ReplayedRecord, records: int, damaged: int
 ) -> Progress:
     segment, offset = record.ends.segment, record.ends.offset
-    place = segments.index(segment) + 1
+    place = bisect_right(segments, segment)
     return Progress(place, len(segments), offset, journal.end_of(segment), records, damaged)
 
 

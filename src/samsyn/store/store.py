@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import fcntl
 import hashlib
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -25,10 +26,13 @@ from samsyn.store.object_journal import node_of
 from samsyn.store.objects.manifest import FrameTable
 from samsyn.store.objects.port import Objects
 from samsyn.store.places import OwnJournal, open_places
+from samsyn.store.replay import Progress
 from samsyn.store.spool import Spool, SpooledBody
 from samsyn.store.submitted import Body, Committed
 from samsyn.store.transaction import Transaction
 from samsyn.store.writer import Writer
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Of = TypeVarTuple("Of")
@@ -76,7 +80,9 @@ class Store:
             self._open()
         except IndexFault as problem:
             os.close(self._lock)
-            raise ConfigurationError(f"the index can not be used: {problem}") from problem
+            raise ConfigurationError(
+                f"the index can not be used: {problem}; `samsyn check` tells more"
+            ) from problem
         except BaseException:
             os.close(self._lock)
             raise
@@ -91,8 +97,9 @@ class Store:
 
     def _open(self) -> None:
         if not self._index_kind.is_of_this_version():
+            log.warning("index-is-made-anew")  # which may take hours, and nothing is open meanwhile
             self.replayed, _ = replay.rebuild(
-                self.folder, self.second_copy, index=self._index_kind, remote=self._remote, own=self._own
+                self.folder, self.second_copy, _tell, self._index_kind, self._remote, self._own
             )
         places = open_places(self.folder, self.second_copy, self._remote, self._own)
         self.objects = places.series
@@ -105,7 +112,7 @@ class Store:
         self._index = self._index_kind.open_writer(self.objects)
         if self._remote is None and self._index_kind.follows_journal:
             replay.check_reach(self._index_kind.reached(self._index), self.journal)
-        self.replayed += replay.bring_up_to_date(self._index_kind, self._index, self.journal)[0]
+        self.replayed += replay.bring_up_to_date(self._index_kind, self._index, self.journal, told=_tell)[0]
         self._damage_seen = version_rows.places(self._index)
         self.damaged = damage.DamagedPlaces(damage.marked(self._index))
         self.cut_off = kept_aside(self.folder)
@@ -364,6 +371,10 @@ class Store:
         if self._remote is not None:
             self._remote.close()
         os.close(self._lock)
+
+
+def _tell(progress: Progress) -> None:
+    log.info("journal-is-replayed", extra={"count": progress.records, "bytes": progress.offset})
 
 
 def lock(folder: Path) -> int:

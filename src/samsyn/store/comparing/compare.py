@@ -70,6 +70,8 @@ def compare(values: Settings, told: Callable[[str], None], *, hashes: bool = Fal
     or there is no room for the second index.
     """
     folder = values.data.folder
+    if values.objects.kind == "folder" and not (folder / "journal").is_dir():
+        raise ConfigurationError(f"{folder} is no data folder of Samsyn: there is no journal in it")
     with ExitStack() as undo:
         workshop = undo.enter_context(_workshop(folder))
         remote = open_objects(values.objects)

@@ -15,7 +15,7 @@ from samsyn.settings import DataSettings, Settings
 from samsyn.store.comparing.objects import ObjectsLookedAt
 from samsyn.store.comparing.retold import retold
 from samsyn.store.comparing.untouched import UntouchedFolder
-from samsyn.store.index import settled_rows
+from samsyn.store.index.sqlite import SqliteIndex
 from samsyn.store.journal import Journal
 from samsyn.store.objects.series_objects import SeriesObjects
 from samsyn.store.upkeep.give_back import GivingBack
@@ -276,15 +276,16 @@ async def test_what_a_service_has_settled_since_is_no_finding(data: Path) -> Non
     with retold(journal, objects, data, print, is_shared=False) as truth:
         truth.go_on()
         house = House(data)
+        index = SqliteIndex(data / "index.sqlite")
         await house.send(sent(90, series=7))
-        await Settling(house.store, SystemClock()).settle(max(series_keys(house.store)))
-
-        def is_named(key: int) -> bool:
-            return house.store.peek(lambda connection: settled_rows.names_object(connection, key))
-
-        for ask, untold in ((is_named, 0), (lambda key: None, 1)):
-            seen = ObjectsLookedAt(truth, objects, ask, print, hashes=False).look()
-            assert (seen.objects, seen.untold.count) == (2, untold)
+        with closing(index.open_reader(objects)) as before, closing(index.open_reader(objects)) as after:
+            before.execute("BEGIN")
+            before.execute("SELECT count(*) FROM instance").fetchone()  # it goes on seeing what is there now
+            await Settling(house.store, SystemClock()).settle(max(series_keys(house.store)))
+            for reader, untold in ((before, 0), (after, 0), (None, 1)):
+                seen = ObjectsLookedAt(truth, objects, reader, print, hashes=False).look()
+                assert (seen.objects, seen.untold.count) == (2, untold)
+        index.close()
         house.store.close()
     journal.close()
     objects.close()

@@ -20,7 +20,7 @@ from samsyn.store.comparing.objects import ObjectsLookedAt, ObjectsSeen
 from samsyn.store.comparing.retold import Retold, retold
 from samsyn.store.comparing.rows import Difference, Kind, differences
 from samsyn.store.comparing.untouched import Untouched, UntouchedFolder, UntouchedObjects
-from samsyn.store.index import settled_rows, upkeep_rows
+from samsyn.store.index import upkeep_rows
 from samsyn.store.index.port import FAULTS, Index, IndexConnection
 from samsyn.store.index.sqlite import SqliteIndex
 from samsyn.store.object_journal import ObjectJournal
@@ -145,7 +145,7 @@ class _Comparison:
             objects = ObjectsLookedAt(
                 self._truth,
                 self._series,
-                lambda key: None if reader is None else settled_rows.names_object(reader, key),
+                reader,
                 self._told,
                 hashes=self._hashes,
             )

@@ -39,14 +39,14 @@ class ObjectsSeen:
 
 
 class ObjectsLookedAt:
-    """One pass over the objects. `is_named(key)`: whether the index of this moment names an object, None = there is no
-    index to ask: what a service has changed meanwhile is no fault."""
+    """One pass over the objects. `reader`: the index of this moment, None = there is none to ask. What a service has
+    changed meanwhile is no fault."""
 
     def __init__(
         self,
         truth: Retold,
         objects: SeriesObjects,
-        is_named: Callable[[int], bool | None],
+        reader: IndexConnection | None,
         told: Callable[[str], None],
         *,
         hashes: bool,
@@ -54,7 +54,7 @@ class ObjectsLookedAt:
         self._truth = truth
         self._connection: IndexConnection = truth.connection
         self._objects = objects
-        self._is_named = is_named
+        self._reader = reader
         self._told = told
         self._hashes = hashes
         self.seen = ObjectsSeen()
@@ -137,21 +137,29 @@ class ObjectsLookedAt:
         rows = (manifest.row(number) for number in range(len(manifest.rows)))
         return {(row["body_offset"], row["length"], row["sha256"]) for row in rows}
 
+    def _is_named(self, key: int) -> bool | None:
+        """Whether the index of this moment names an object; None = there is none."""
+        return None if self._reader is None else settled_rows.names_object(self._reader, key)
+
     def _look_at_untold(self, key: int) -> None:
         try:
             manifest = self._objects.load(key)
         except DamagedData:
             self.seen.left_over.add(str(key))
             return
-        uid = manifest.columns.index("sop_uid")
-        is_untold = any(not self._knows(row[uid]) for row in manifest.rows)
+        place = manifest.columns.index("sop_uid")
+        # A service puts the object before it says so: what it has just taken in and is settling only its index knows.
+        is_untold = any(
+            not (_knows(self._connection, uid) or (self._reader and _knows(self._reader, uid)))
+            for uid in (row[place] for row in manifest.rows)
+        )
         (self.seen.untold if is_untold else self.seen.left_over).add(str(key))
 
-    def _knows(self, uid: str) -> bool:
-        """Whether the journal tells of an instance, wherever it lies."""
-        rows = self._connection.execute(
-            "SELECT 1 FROM instance WHERE sop_uid = ?1 UNION ALL SELECT 1 FROM original_body WHERE sop_uid = ?1"
-            " UNION ALL SELECT 1 FROM held WHERE sop_uid = ?1 LIMIT 1",
-            (uid,),
-        )
-        return rows.fetchone() is not None or bool(settled_uids.candidates(self._connection, uid))
+
+def _knows(index: IndexConnection, uid: str) -> bool:
+    """Whether the index tells of an instance, wherever it lies."""
+    tables = ("instance", "original_body", "held")
+    return any(
+        index.execute(f"SELECT 1 FROM {table} WHERE sop_uid = ? LIMIT 1", (uid,)).fetchone() is not None  # noqa: S608 - constants
+        for table in tables
+    ) or bool(settled_uids.candidates(index, uid))

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Page
 
+from tests.chromium import CHROMIUM
 from tests.quickviewer.stage import (
-    CHROMIUM,
     INKED,
     LEVEL_STEP,
     SEEN,

@@ -43,9 +43,11 @@ class Watched:
             self.elsewhere.add(request.url)
 
     async def check(self, name: str) -> None:
-        """No error so far, and nothing that axe can find against WCAG 2.1 AA."""
+        """No error so far, nothing that axe can find against WCAG 2.1 AA, and no page wider than its window."""
         assert self.troubles == [], name
         assert self.elsewhere == set(), name
+        too_wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert await self.page.evaluate(too_wide) == 0, name
         found = await self.page.evaluate(
             "async (tags) => (await axe.run(document, {runOnly: tags})).violations.map("
             "(rule) => `${rule.id}: ${rule.nodes.map((node) => node.html).join(' ')}`)",

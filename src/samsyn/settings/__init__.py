@@ -452,6 +452,11 @@ def load(path: Path | None, environment: dict[str, str] | None = None) -> Settin
             text = path.read_text(encoding="utf-8")
         except OSError as problem:
             raise ConfigurationError(f"{path}: {problem.strerror}") from problem
+        except UnicodeDecodeError as problem:
+            line = problem.object.count(b"\n", 0, problem.start) + 1
+            raise ConfigurationError(
+                f"{path}:{line}: is no UTF-8: save the file in that encoding"
+            ) from problem
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
@@ -460,7 +465,7 @@ def load(path: Path | None, environment: dict[str, str] | None = None) -> Settin
     try:
         return Settings.model_validate(values)
     except ValidationError as problem:
-        raise ConfigurationError(explain(path, text, problem)) from problem
+        raise ConfigurationError(explain(path, text, problem, Settings)) from problem
 
 
 def _override(values: dict[str, Any], environment: Any) -> None:

@@ -341,11 +341,14 @@ def _absent(examination: Examination) -> str:
 
 def _chips(examination: Examination, arrangements: Iterable[Arrangement], absent: str) -> tuple[str, ...]:
     """The words of an entry: every status that stands there, since an addendum does not tell whether its report is
-    final; without report, how far the referral has come; and what is missing."""
+    final; without report, how far the referral has come; what is missing, and what a patient is not given yet."""
+    waits = ("withheld",) if examination.withheld else ()
     if not absent:
         there = {each for arrangement in arrangements for each in _statuses(arrangement)}
         told = tuple(status.value for status in _FIRST if status in there)
-        return told if examination.studies else (*told, "no-images")
+        return (*told, *waits) if examination.studies else (*told, *waits, "no-images")
+    if waits:
+        return waits
     if absent == "not-shown":
         return ("not-shown",)
     if examination.studies:

@@ -83,6 +83,7 @@ class Pages:
             "shown": [],
             "more_note": "",
             "here": request.url.path,
+            "posted": request.method == "POST",
             "page": "message",
             **values,
         }

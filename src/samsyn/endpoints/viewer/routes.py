@@ -30,6 +30,7 @@ from samsyn.endpoints.viewer.pulse import Marks, Pulse
 from samsyn.endpoints.viewer.record import Record
 from samsyn.endpoints.viewer.reveal import Reveal
 from samsyn.endpoints.viewer.send_pages import SendPages
+from samsyn.endpoints.viewer.sent import SentPages
 from samsyn.endpoints.viewer.series import SeriesLists
 from samsyn.endpoints.viewer.smart import SmartPages
 from samsyn.endpoints.viewer.steward.routes import steward_routes
@@ -77,6 +78,7 @@ def viewer_door(deps: ViewerDependencies) -> ViewerDoor:
         *Pulse(deps, marks).routes(),
         *Record(deps, visits, reveal, series, sending, diagnostic.is_installed).routes(),
         *sending.routes(),
+        *SentPages(deps, visits).routes(),
         *reveal.routes(),
         *Grounds(deps, visits).routes(),
         *LaunchPages(deps, visits, Launches(deps.rooms), left).routes(),
@@ -89,7 +91,7 @@ def viewer_door(deps: ViewerDependencies) -> ViewerDoor:
         *steward_routes(deps, visits, tickets),
         *LogReviewPages(deps, visits).routes(),
         *OwnLog(deps, visits).routes(),
-        *MyRecord(deps, visits, series).routes(),
+        *MyRecord(deps, visits, series, marks).routes(),
         *PublicPages(deps, visits, assets).routes(),
     ]
     return ViewerDoor(routes, Failures(visits, deps.clock).answers())

@@ -11,6 +11,7 @@ from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.viewer.language import Languages, Words
 from samsyn.model.patient import Demographics, Patient, PatientIdentifier
 from samsyn.model.person_name import PersonName
+from samsyn.model.subject import Purpose
 from samsyn.patients.identifiers import Kind, display, kind_of
 
 _NO_PICTURES: Final = frozenset({"PR", "KO", "SR"})
@@ -58,6 +59,16 @@ def age(birth: str, on: date, words: Words) -> str:
     if months < _IN_MONTHS:
         return words("patient.age_months", count=months)
     return words("patient.age_years", count=months // 12)
+
+
+def purpose_told(purpose: str, words: Words) -> str:
+    """The purpose of a reading, which the journal has in the national words, in the page's; others as they are."""
+    return words(f"purpose.{Purpose(purpose).name}") if purpose in set(Purpose) else purpose
+
+
+def images_told(count: int, words: Words) -> str:
+    """So many images, in words."""
+    return words("steward.image" if count == 1 else "steward.images", count=count)
 
 
 @dataclass(frozen=True, slots=True)

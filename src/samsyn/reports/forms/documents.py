@@ -26,8 +26,8 @@ from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
 _PLACE: Final = (
-    "SELECT sop_class, transfer_syntax, segment, body_offset, length, sender, study_uid, series_uid, patient_key,"
-    " provider, unit, accession, accession_issuer, study_date, study.description"
+    "SELECT sop_class, transfer_syntax, segment, body_offset, length, sha256, sender, study_uid, series_uid,"
+    " patient_key, provider, unit, accession, accession_issuer, study_date, study.description"
     " FROM {} JOIN series USING(series_key) JOIN study USING(study_key) WHERE sop_uid = ?"
 )
 
@@ -60,7 +60,7 @@ class DocumentFiling:
         row = await self._store.read(partial(_facts, sop_uid=job.name))
         if row is None:
             return
-        data = await self._store.body_async(row["segment"], row["body_offset"], row["length"])
+        data = await self._store.proved(row["segment"], row["body_offset"], row["length"], row["sha256"])
         document = await asyncio.to_thread(
             read_report_document, data, row["transfer_syntax"], row["sop_class"]
         )

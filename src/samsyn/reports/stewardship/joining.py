@@ -58,6 +58,7 @@ class Unjoined:
     study_uid: str
     patient: Patient
     date: str
+    time: str
     title: str
     modalities: tuple[str, ...]
     accession: str
@@ -236,6 +237,7 @@ def _unjoined(connection: IndexConnection, own: Assignment, first: int) -> list[
                 study_uid=row["study_uid"],
                 patient=patient,
                 date=row["study_date"],
+                time=row["study_time"],
                 title=row["description"],
                 modalities=_parts(row["modalities"]),
                 accession=row["accession"],

@@ -86,7 +86,7 @@ class Sweeping:
             return 0
         for key in await self._store.read(settled_rows.empty_former_objects):
             await self._forget(key)
-        there = await asyncio.to_thread(lambda: set(series.keys()))
+        there = await asyncio.to_thread(lambda: set(series.all_keys()))
         named = await self._store.read(settled_rows.object_keys)
         count = 0
         for key in self._series.due(there - named):

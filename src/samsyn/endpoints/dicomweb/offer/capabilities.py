@@ -27,7 +27,8 @@ SEARCH_PARAMETERS: Final = MappingProxyType(
         "offset": "results to leave out at the beginning",
         "fuzzymatching": "true: names match by the beginnings of their words in any order",
         "emptyvaluematching": 'true: the value "" finds what has no value',
-        "multiplevaluematching": "read and of no effect: values parted by a backslash always match as a list",
+        "multiplevaluematching": "read and of no effect: values parted by a backslash, UIDs and code strings by a comma"
+        " too, always match as a list",
         "TimezoneOffsetFromUTC": "dates and times are asked and told at this distance from UTC",
         "includefield": "further attributes to answer, or all",
     }

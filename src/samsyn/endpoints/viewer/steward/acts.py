@@ -11,6 +11,7 @@ from samsyn.endpoints.viewer.steward.console import Console
 from samsyn.endpoints.viewer.visits import Visit, Visits
 from samsyn.endpoints.viewer.wording import moment
 from samsyn.errors import Conflict
+from samsyn.patients.identifiers import display
 from samsyn.reports.stewardship.acts import ActKind
 from samsyn.reports.stewardship.worklists import DoneAct
 
@@ -58,6 +59,10 @@ class Acts:
             "reference": act.reference,
             "one": self._console.person(visit, act.patient),
             "other": self._console.person(visit, act.other),
+            "numbers": [" ".join(map(display, each)) for each in act.numbers]
+            if act.kind in (ActKind.LINK, ActKind.PART)
+            else [],
+            "is_move": act.kind is ActKind.MOVE,
             "actor": act.actor,
             "happened": moment(act.happened),
             "reason": act.reason,

@@ -9,7 +9,7 @@ from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.steward.console import Console
 from samsyn.endpoints.viewer.visits import Visit, Visits
-from samsyn.endpoints.viewer.wording import day
+from samsyn.endpoints.viewer.wording import day, images_told, kinds
 from samsyn.errors import BadInput, Conflict
 from samsyn.reports.stewardship.joining import Alike, Unjoined
 
@@ -79,7 +79,8 @@ class Joining:
             "person": self._console.person(visit, case.patient),
             "title": case.title or visit.words("steward.untitled"),
             "date": day(case.date),
-            "modalities": ", ".join(case.modalities),
+            "time": f"{case.time[:2]}:{case.time[2:4]}" if len(case.time) >= 4 else "",
+            "content": f"{self._kinds(visit, case.modalities)}, {images_told(case.instances, visit.words)}",
             "accession": case.accession,
             "elsewhere": self._console.person(visit, case.elsewhere),
             "suggestions": [
@@ -102,10 +103,14 @@ class Joining:
             "other_uid": case.other_uid,
             "person": self._console.person(visit, case.patient),
             "date": day(case.date),
-            "modalities": ", ".join(case.modalities),
+            "kinds": self._kinds(visit, case.modalities),
             "one": case.one or visit.words("steward.untitled"),
             "other": visit.words("steward.foreign_copy")
             if case.is_foreign
             else case.other or visit.words("steward.untitled"),
-            "counts": "" if case.is_foreign else f"{case.counts[0]} / {case.counts[1]}",
+            "counts": [images_told(each, visit.words) for each in case.counts],
+            "is_foreign": case.is_foreign,
         }
+
+    def _kinds(self, visit: Visit, modalities: tuple[str, ...]) -> str:
+        return ", ".join(kinds(modalities, self._visits.pages.languages, visit.words))

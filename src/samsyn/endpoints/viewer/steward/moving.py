@@ -9,7 +9,7 @@ from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.steward.console import Console
 from samsyn.endpoints.viewer.visits import Visit, Visits
-from samsyn.endpoints.viewer.wording import day, moment
+from samsyn.endpoints.viewer.wording import day, images_told, moment
 from samsyn.errors import BadInput, Conflict, NotFound
 from samsyn.patients.identifiers import MAX_CHARACTERS
 from samsyn.reports.stewardship.moving import Consequences
@@ -115,7 +115,7 @@ class Moving:
             "title": found.title or visit.words("steward.untitled"),
             "date": day(found.date),
             "accession": found.accession,
-            "instances": found.instances,
+            "content": images_told(found.instances, visit.words),
             "size": max(1, round(found.size_bytes / 1_000_000)),
             "series": found.series,
             "former": self._console.person(visit, found.former),

@@ -9,7 +9,7 @@ from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.steward.console import Console
 from samsyn.endpoints.viewer.visits import Visit, Visits
-from samsyn.endpoints.viewer.wording import moment
+from samsyn.endpoints.viewer.wording import images_told, moment
 from samsyn.errors import BadInput, Conflict
 from samsyn.patients.identifiers import MAX_CHARACTERS
 from samsyn.reports.stewardship.worklists import HeldCase
@@ -84,9 +84,7 @@ class Quarantine:
             "advice": visit.words(f"steward.advice_{case.reason.replace('-', '_')}"),
             "may_file": case.is_message or case.reason in ("identity-conflict", "unknown-issuer"),
             "detail": case.detail,
-            "content": visit.words(
-                "steward.image" if case.count == 1 else "steward.images", count=case.count
-            ),
+            "content": images_told(case.count, visit.words),
             "first": moment(case.first),
             "last": moment(case.last),
             "sender": case.sender,

@@ -426,7 +426,7 @@ class Server:
             clock=self._clock,
             smart=self._smart,
             rooms=self._rooms,
-            ticket_key=shared_key(self._settings, "tickets"),
+            page_key=shared_key(self._settings, "pages"),
             static_folder=Path(__file__).with_name("static"),
             version=__version__,
         )

@@ -5,7 +5,6 @@ slow, refuse, answer with faults and with nonsense. Incoming messages are judged
 """
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,14 +12,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from xml.sax.saxutils import escape
 
-import uvicorn
 from lxml import etree
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from tests.access.national_service import PERSONNUMMER, SOAP, Certificates
+from tests.access.national_service import PERSONNUMMER, SOAP
+from tests.access.soap_server import Certificates, a_soap_server
 
 CONSENT = "urn:riv:informationsecurity:authorization:consent:2"
 RELATION = "urn:riv:ehr:patientrelationship:1"
@@ -239,32 +236,6 @@ def _relations(result: str, until: str, more: bool, part: list[Given], ended: li
         )
         + "</g:GetAllPatientRelationsResultType>"
     )
-
-
-@asynccontextmanager
-async def a_soap_server(certificates: Certificates, respond: Any) -> AsyncIterator[str]:
-    """`respond` on a free port of loopback; nobody without a certificate of the authority is heard."""
-    config = uvicorn.Config(
-        Starlette(routes=[Route("/{operation}", respond, methods=["POST"])]),
-        host="127.0.0.1",
-        port=0,
-        log_config=None,
-        lifespan="off",
-        ssl_certfile=certificates.service,
-        ssl_keyfile=str(certificates.service_key),
-        ssl_ca_certs=str(certificates.ca),
-        ssl_cert_reqs=ssl.CERT_REQUIRED,
-    )
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # the test ends it
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    try:
-        yield f"https://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/{{operation}}"
-    finally:
-        server.should_exit = True
-        await task
 
 
 @asynccontextmanager

@@ -21,10 +21,10 @@ from samsyn.access.national.directory import HsaDirectory
 from samsyn.access.national.soap import SoapClient, tls
 from samsyn.errors import LimitExceeded, NotAuthenticated, NotFound, OutOfResources
 from samsyn.model.subject import Scope, Subject, SubjectKind
-from tests.access.grant_service import a_soap_server
 from tests.access.house import House, a_house
-from tests.access.national_service import SOAP, Certificates, fault
+from tests.access.national_service import SOAP, fault
 from tests.access.people import ME, OWN, UNIT, staff
+from tests.access.soap_server import Certificates, a_soap_server
 
 NAME = "GetCredentialsForPersonIncludingProtectedPerson"
 RESPONDER = f"urn:riv:infrastructure:directory:authorizationmanagement:{NAME}Responder:1"

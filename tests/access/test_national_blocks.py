@@ -19,8 +19,9 @@ from samsyn.errors import ConfigurationError, OutOfResources
 from samsyn.model.registers import Ground, LiftAnswer
 from samsyn.store.store import Store
 from tests.access.house import House, a_house
-from tests.access.national_service import PERSONNUMMER, Certificates, Kept, Service, a_service, fault
+from tests.access.national_service import PERSONNUMMER, Kept, Service, a_service, fault
 from tests.access.people import FOREIGN, FOREIGN_UNIT, ME, OTHER_UNIT, OWN, THIRD, THIRD_UNIT, UNIT, staff
+from tests.access.soap_server import Certificates
 from tests.access.test_lift_requests import ADMINISTRATOR
 
 GP = staff()

@@ -26,8 +26,9 @@ from samsyn.model.national import Register
 from samsyn.model.registers import Ground
 from tests.access.grant_service import CONSENT, Given, GrantService, a_grant_service
 from tests.access.house import House, a_house
-from tests.access.national_service import PERSONNUMMER, Certificates, fault
+from tests.access.national_service import PERSONNUMMER, fault
 from tests.access.people import COLLEAGUE, FOREIGN, FOREIGN_UNIT, HIMSELF, ME, OWN, SYSTEM, UNIT, staff
+from tests.access.soap_server import Certificates
 from tests.waiting import PATIENCE_S
 
 GP = staff()

@@ -9,20 +9,11 @@ from typing import Any
 
 from playwright.async_api import BrowserContext, Page, Response, async_playwright
 
+from tests.chromium import CHROMIUM, SWITCHES
 from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "build" / "test-assets" / "axe.min.js"
-CHROMIUM = "/usr/bin/chromium"
-SWITCHES = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 RULES = ["wcag2a", "wcag2aa", "wcag21aa"]
 
@@ -101,7 +92,7 @@ async def a_browser(base: str, size: str = "desktop") -> AsyncIterator[Watched]:
     """One window of that size, Swedish, with axe at hand."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=SWITCHES, env={**os.environ, "LANGUAGE": "sv"}
+            executable_path=CHROMIUM, args=list(SWITCHES), env={**os.environ, "LANGUAGE": "sv"}
         )
         try:
             yield await a_window(await a_context(browser, size), base)

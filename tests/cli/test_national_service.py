@@ -8,7 +8,8 @@ import httpx
 from samsyn.clock import SystemClock
 from samsyn.server import Server
 from samsyn.settings import Settings
-from tests.access.national_service import Certificates, Kept, a_service
+from tests.access.national_service import Kept, a_service
+from tests.access.soap_server import Certificates
 from tests.waiting import PATIENCE_S
 
 

@@ -4,8 +4,6 @@ It checks each call against the contract's form, refuses two transactions with o
 nothing, and misbehaves on demand: down, slow, fault, nonsense, an answer that is lost after storing.
 """
 
-import socket
-import socketserver
 import threading
 import time
 from http.server import BaseHTTPRequestHandler
@@ -13,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from lxml import etree
+
+from tests.post_server import PostServer, body_of, hang_up, say
 
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 REGISTRY = "urn:riv:itintegration:registry:1"
@@ -35,58 +35,38 @@ class IndexService:
         """A number that is refused."""
         self._form = etree.XMLSchema(etree.parse(str(Path(__file__).with_name("update_form.xsd"))))
         self._lock = threading.Lock()
-        service = self
-
-        class Door(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                service.answer(self)
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
-            daemon_threads = True
-            allow_reuse_address = True
-
-            def handle_error(self, request: Any, client_address: Any) -> None:
-                pass
-
-        self._server = Server(("127.0.0.1", port), Door)
-        self.port = self._server.server_address[1]
+        self._server = PostServer(self.answer, port)
+        self.port = self._server.port
         self.url = f"http://127.0.0.1:{self.port}/Update"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
 
     def answer(self, door: BaseHTTPRequestHandler) -> None:
-        body = door.rfile.read(int(door.headers["content-length"]))
+        body = body_of(door)
         with self._lock:
             word = self.plan.pop(0) if self.plan else self.always
             self.calls += 1
         if word == "down":
-            _hang_up(door)
+            hang_up(door)
             return
         if word == "slow":
             time.sleep(1.0)
         if word == "nonsense":
-            _say(door, 200, b"<html><body>Bad gateway</body></html>")
+            say(door, 200, b"<html><body>Bad gateway</body></html>")
             return
         if word == "fault":
-            _say(door, 500, _fault())
+            say(door, 500, _fault())
             return
         if word == "no result":
-            _say(door, 200, _result("KANSKE"))
+            say(door, 200, _result("KANSKE"))
             return
         with self._lock:
             code = self._store(body, door.headers)
         if word == "lost":
-            _hang_up(door)
+            hang_up(door)
             return
-        _say(door, 200, _result("INFO" if word == "info" and code == "OK" else code))
+        say(door, 200, _result("INFO" if word == "info" and code == "OK" else code))
 
     def _store(self, body: bytes, headers: Any) -> str:
         root = etree.fromstring(body)
@@ -125,19 +105,6 @@ class IndexService:
             else:
                 self.known[row] = recent
         return "OK"
-
-
-def _say(door: BaseHTTPRequestHandler, status: int, body: bytes) -> None:
-    door.send_response(status)
-    door.send_header("Content-Type", "text/xml; charset=utf-8")
-    door.send_header("Content-Length", str(len(body)))
-    door.end_headers()
-    door.wfile.write(body)
-
-
-def _hang_up(door: BaseHTTPRequestHandler) -> None:
-    door.close_connection = True
-    door.connection.shutdown(socket.SHUT_RDWR)
 
 
 def _fault() -> bytes:

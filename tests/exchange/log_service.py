@@ -4,14 +4,14 @@ It checks each call against the contract's own form, stores all of a call or not
 misbehaves on demand: fault, slow, nonsense, an answer that is lost after storing, unknown elements behind.
 """
 
-import socket
-import socketserver
 import threading
 import time
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from lxml import etree
+
+from tests.post_server import PostServer, body_of, hang_up, say
 
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 REGISTRY = "urn:riv:itintegration:registry:1"
@@ -106,61 +106,41 @@ class LogService:
         self.refuses: str = ""
         """Posts with this text in activityArgs are refused."""
         self.lock = threading.Lock()
-        service = self
-
-        class Door(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                service.answer(self)
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
-            daemon_threads = True
-            allow_reuse_address = True
-
-            def handle_error(self, request: Any, client_address: Any) -> None:
-                pass  # the caller gave up waiting: that is what some tests do
-
-        self._server = Server(("127.0.0.1", 0), Door)
-        self.port = self._server.server_address[1]
+        self._server = PostServer(self.answer)
+        self.port = self._server.port
         self.url = f"http://127.0.0.1:{self.port}/StoreLog"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
 
     @property
     def ids(self) -> list[str]:
         return [post["logId"] for post in self.posts]
 
     def answer(self, door: BaseHTTPRequestHandler) -> None:
-        body = door.rfile.read(int(door.headers["content-length"]))
+        body = body_of(door)
         with self.lock:
             word = self.plan.pop(0) if self.plan else "ok"
         if word == "slow":
             time.sleep(1.5)
         if word == "down":
-            _hang_up(door)
+            hang_up(door)
             return
         if word == "fault":
-            self._say(door, 500, _fault("Systemfel 3f2a"))
+            say(door, 500, _fault("Systemfel 3f2a"))
             return
         if word == "nonsense":
-            self._say(door, 200, b"<html><body>Bad gateway</body></html>")
+            say(door, 200, b"<html><body>Bad gateway</body></html>")
             return
         if word == "denied":
-            self._say(door, 200, _result("ACCESSDENIED", "unknown consumer"))
+            say(door, 200, _result("ACCESSDENIED", "unknown consumer"))
             return
         with self.lock:
             code, text = self._store(body, door.headers)
         if word == "lost":
-            _hang_up(door)
+            hang_up(door)
             return
-        self._say(door, 200, _result(code, text, trailing=word == "trailing"))
+        say(door, 200, _result(code, text, trailing=word == "trailing"))
 
     def _store(self, body: bytes, headers: Any) -> tuple[str, str]:
         root = etree.fromstring(body)
@@ -192,18 +172,6 @@ class LogService:
             return "VALIDATION_ERROR", "logId is not unique"
         self.posts += fresh
         return "OK", ""
-
-    def _say(self, door: BaseHTTPRequestHandler, status: int, body: bytes) -> None:
-        door.send_response(status)
-        door.send_header("Content-Type", "text/xml; charset=utf-8")
-        door.send_header("Content-Length", str(len(body)))
-        door.end_headers()
-        door.wfile.write(body)
-
-
-def _hang_up(door: BaseHTTPRequestHandler) -> None:
-    door.close_connection = True
-    door.connection.shutdown(socket.SHUT_RDWR)
 
 
 def _fault(text: str) -> bytes:

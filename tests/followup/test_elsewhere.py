@@ -19,10 +19,11 @@ from samsyn.access.followup.elsewhere import Elsewhere, Found
 from samsyn.access.national.accesslogs import NationalAccessLogs
 from samsyn.access.national.soap import SoapClient, tls
 from samsyn.errors import NotAllowed
-from tests.access.grant_service import a_soap_server, check_order
+from tests.access.grant_service import check_order
 from tests.access.house import House, a_house
-from tests.access.national_service import PERSONNUMMER, SOAP, Certificates, fault
+from tests.access.national_service import PERSONNUMMER, SOAP, fault
 from tests.access.people import FOREIGN, FOREIGN_UNIT, HIMSELF, NOW, OWN, UNIT, staff
+from tests.access.soap_server import Certificates, a_soap_server
 from tests.followup.test_review import did, logged_in, reader, reviewer
 
 NAME = "GetAccessLogsForPatient"

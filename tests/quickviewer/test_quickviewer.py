@@ -17,8 +17,8 @@ from samsyn.endpoints.dicomweb.pictures.options import WINDOW_FUNCTIONS
 from samsyn.model.imaging import PixelLayout
 from samsyn.render.display import eight_bits
 from samsyn.render.words import DisplayValues, Voi, Window
+from tests.chromium import CHROMIUM
 from tests.quickviewer.stage import (
-    CHROMIUM,
     INKED,
     LEVEL_STEP,
     SEEN,

@@ -172,7 +172,7 @@ class House:
                 self.sessions.goes_on,
             ),
             rooms=WaitingRooms(self.clock),
-            ticket_key=b"",
+            page_key=b"",
             static_folder=STATIC,
             version="0.1.0",
         )

@@ -11,8 +11,8 @@ from samsyn.access.followup.elsewhere import Elsewhere
 from samsyn.access.national.accesslogs import NationalAccessLogs
 from samsyn.access.national.soap import SoapClient, tls
 from samsyn.endpoints.viewer.routes import viewer_door
-from tests.access.grant_service import a_soap_server
-from tests.access.national_service import Certificates, fault
+from tests.access.national_service import fault
+from tests.access.soap_server import Certificates, a_soap_server
 from tests.followup.test_elsewhere import LogService
 from tests.viewer.house import a_house
 from tests.viewer.test_pages import visible

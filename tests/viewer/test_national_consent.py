@@ -16,7 +16,8 @@ from samsyn.access.national.soap import SoapClient, tls
 from samsyn.errors import OutOfResources
 from samsyn.model.national import Register
 from tests.access.grant_service import GrantService, a_grant_service
-from tests.access.national_service import Certificates, fault
+from tests.access.national_service import fault
+from tests.access.soap_server import Certificates
 from tests.viewer.house import House, a_house
 from tests.viewer.test_pages import post, related, visible
 

@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 import pytest_asyncio
+from starlette.applications import Starlette
 
 from samsyn import limits
+from samsyn.endpoints.viewer.routes import viewer_door
 from samsyn.model.registers import BlockKind
 from samsyn_demo.people import BY_KEY as PEOPLE
 from tests.viewer.house import House, a_house
@@ -51,6 +54,18 @@ async def test_as_long_as_nothing_ends_every_mark_stays(house: House) -> None:
         assert marks(page) == await pulse(client, base)
         examination = re.search(r"/e/[0-9a-f]+", page.text)[0]  # type: ignore[index]
         assert marks(await client.get(base + examination[1:])) == marks(page)
+
+
+async def test_every_node_answers_a_page_with_the_same_marks(house: House) -> None:
+    one, other = (viewer_door(replace(house.deps, page_key=b"of the cluster")) for _ in range(2))
+    house.application = Starlette(routes=one.routes)
+    async with house.logged_in("gp") as client:
+        base, page = await reading(client)
+        house.application = Starlette(routes=other.routes)
+        async with house.client() as later:
+            later.cookies = client.cookies
+            assert marks(page) == await pulse(later, base)
+            assert marks(page)
 
 
 async def test_a_withdrawn_consent_takes_marks_away_at_the_next_asking(house: House) -> None:

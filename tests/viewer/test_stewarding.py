@@ -122,7 +122,7 @@ async def test_a_held_image_is_compared_filed_under_the_right_number_and_traced(
 
 async def test_what_a_steward_was_shown_by_one_node_is_confirmed_at_another(house: House) -> None:
     await a_contradiction(house)
-    shared = replace(house.deps, ticket_key=b"of the cluster")
+    shared = replace(house.deps, page_key=b"of the cluster")
     one, other = (viewer_door(shared) for _ in range(2))
     house.application = Starlette(routes=one.routes)
     async with house.logged_in("steward") as client:

@@ -27,7 +27,7 @@ from samsyn.model.predicate import (
     UnitIs,
     Without,
 )
-from samsyn.model.subject import Assignment, Purpose, Scope, Subject, SubjectKind
+from samsyn.model.subject import Assignment, Purpose, Scope, Serves, Subject, SubjectKind
 
 _WIDTH: Final = 16
 """Alternatives in one "or": 500 blocks make a tree of depth three instead of a chain of 500."""
@@ -141,7 +141,7 @@ def _system(reader: Standing) -> Predicate:
 
 def _consumer(reader: Standing) -> Predicate:
     facts = reader.facts
-    if facts.purpose is not Purpose.CARE or "care" not in facts.subject.roles or not facts.blocks_known:
+    if facts.purpose is not Purpose.CARE or Serves.CARE not in facts.subject.roles or not facts.blocks_known:
         return Nothing()
     return AllOf(_unless(_blocked(reader.covered, None)))
 

@@ -7,14 +7,14 @@ one that serves patients has logged the patient in and reads as he would (rules.
 
 from dataclasses import replace
 
-from samsyn.access.events import FOR_PATIENTS
 from samsyn.errors import NotAllowed
-from samsyn.model.subject import Subject, SubjectKind
+from samsyn.model.subject import Serves, Subject, SubjectKind
 
 
 def consumer(name: str, hsa_id: str, serves_care: bool) -> Subject:
     """A known consumer as a reader."""
-    roles = frozenset({"care"}) if serves_care else frozenset({FOR_PATIENTS})
+    serves = Serves.CARE if serves_care else Serves.PATIENTS
+    roles = frozenset({serves.value})
     return Subject(SubjectKind.CONSUMER, hsa_id or name, name, None, session_id=name, roles=roles)
 
 
@@ -28,8 +28,8 @@ def reading_about(subject: Subject, patient_key: int) -> Subject:
 
     NotAllowed: a consumer that has not been named.
     """
-    if subject.kind is not SubjectKind.CONSUMER or "care" in subject.roles:
+    if subject.kind is not SubjectKind.CONSUMER or Serves.CARE in subject.roles:
         return subject
-    if FOR_PATIENTS not in subject.roles:
+    if Serves.PATIENTS not in subject.roles:
         raise NotAllowed("a consumer that serves nobody")
     return replace(subject, kind=SubjectKind.PATIENT, patient_key=patient_key)

@@ -8,11 +8,8 @@ from samsyn.access.facts import Facts
 from samsyn.access.grounds import TWO_STEP, has_relation, valid_assignment
 from samsyn.errors import BadInput, NotAllowed, NotFound
 from samsyn.model.registers import Block, BlockKind, Consent, Ground
-from samsyn.model.subject import Assignment, Purpose, Scope, Subject, SubjectKind
+from samsyn.model.subject import Assignment, Purpose, Role, Scope, Subject, SubjectKind
 
-BLOCK_ADMINISTRATOR: Final = "block-administrator"
-STEWARD: Final = "steward"
-SEES_PROTECTED: Final = "protected-identity"
 CHANNELS: Final = frozenset({"visit", "phone", "referral"})
 LIFT_REASONS: Final = frozenset({"consent", "emergency"})
 
@@ -135,7 +132,7 @@ def is_administrator_of(facts: Facts, provider: str) -> bool:
     return (
         facts.subject.kind is SubjectKind.STAFF
         and assignment is not None
-        and BLOCK_ADMINISTRATOR in facts.subject.roles
+        and Role.BLOCK_ADMINISTRATOR in facts.subject.roles
         and bool(provider)
         and assignment.provider_hsa_id == provider
     )
@@ -160,7 +157,7 @@ def _bounded(now: datetime, ends: datetime | None, longest: timedelta) -> None:
 
 def sees_protected(subject: Subject) -> bool:
     """Whether the subject may see the name of a person with protected identity; every look-up is marked anyway."""
-    return subject.kind is SubjectKind.PATIENT or SEES_PROTECTED in subject.roles
+    return subject.kind is SubjectKind.PATIENT or Role.PROTECTED_IDENTITY in subject.roles
 
 
 def stewarding(subject: Subject, now: datetime) -> Assignment:
@@ -169,7 +166,7 @@ def stewarding(subject: Subject, now: datetime) -> Assignment:
     The work is patient administration (PDL 2:4 p. 2): a steward sees who, when and whose, no report and no image.
     """
     own = subject.assignment
-    if subject.kind is not SubjectKind.STAFF or own is None or STEWARD not in subject.roles:
+    if subject.kind is not SubjectKind.STAFF or own is None or Role.STEWARD not in subject.roles:
         raise NotAllowed("steward")
     if own.purpose not in (Purpose.ADMINISTRATION, Purpose.CARE) or (
         own.ends is not None and own.ends <= now
@@ -180,5 +177,5 @@ def stewarding(subject: Subject, now: datetime) -> Assignment:
 
 def check_sees_rejected(subject: Subject) -> None:
     """Seeing what rejection notes hide: a steward with an assignment; NotAllowed for everybody else."""
-    if STEWARD not in subject.roles or subject.assignment is None:
+    if Role.STEWARD not in subject.roles or subject.assignment is None:
         raise NotAllowed("only stewards see what was rejected")

@@ -12,7 +12,7 @@ from samsyn import limits
 from samsyn.model.audit import AuditEntry
 from samsyn.model.organisation import Owner
 from samsyn.model.sender import Sender
-from samsyn.model.subject import Purpose, Subject, SubjectKind
+from samsyn.model.subject import Purpose, Serves, Subject, SubjectKind
 
 
 class Activity(StrEnum):
@@ -122,8 +122,6 @@ PERSON_OPENED: Final = MappingProxyType(
 )
 """The event for who opens a View over persons."""
 
-FOR_PATIENTS: Final = "patients"
-"""Role of a national consumer that serves patients; it is also told of the patient as whom it reads."""
 BY_SYSTEM: Final = "system"
 """What `by` in an entry's details says when a system did it, no person."""
 
@@ -205,7 +203,7 @@ def entry(
         elif assignment is not None:
             purpose = assignment.purpose
     told = {key: text[: limits.MAX_WORDING_CHARACTERS] for key, text in (details or {}).items()}
-    is_consumer = subject.kind is SubjectKind.CONSUMER or FOR_PATIENTS in subject.roles
+    is_consumer = subject.kind is SubjectKind.CONSUMER or Serves.PATIENTS in subject.roles
     if is_consumer or subject.kind is SubjectKind.SYSTEM:
         told["by"] = BY_SYSTEM
     if is_consumer:

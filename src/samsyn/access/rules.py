@@ -18,7 +18,7 @@ from samsyn.access.standing import Standing, chosen, standing
 from samsyn.clock import day_number, swedish_day
 from samsyn.model.predicate import Item
 from samsyn.model.registers import Ground
-from samsyn.model.subject import Assignment, Purpose, Scope, SubjectKind
+from samsyn.model.subject import Assignment, Purpose, Scope, Serves, SubjectKind
 
 OWN_WORK: Final = frozenset({Purpose.QUALITY, Purpose.LEGAL, Purpose.STATISTICS, Purpose.ADMINISTRATION})
 """Purposes for which a provider uses its own information beside care (PDL 2:4 p. 3-6)."""
@@ -306,7 +306,7 @@ def made_available(reader: Standing, item: Item) -> Verdict | None:
     """
     if not item.provider or not item.unit:
         return Verdict(Level.NOTHING, Reason.NO_OWNER)
-    if "care" not in reader.facts.subject.roles:
+    if Serves.CARE not in reader.facts.subject.roles:
         return Verdict(Level.NOTHING, Reason.NO_RIGHT)
     if not reader.facts.blocks_known:
         return Verdict(Level.NOTHING, Reason.BLOCKS_UNKNOWN)

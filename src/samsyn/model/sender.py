@@ -25,7 +25,7 @@ class Sender:
 
 @value
 class Receipt:
-    """Proof that something is durable. Only `store.journal`'s writer makes one, after the sync.
+    """Proof that something is durable. Only `store.writer` makes one, after the sync.
 
     `outcome` tells what became of it; a door may say success only for "stored" and "already-stored".
     """

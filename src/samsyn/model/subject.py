@@ -18,6 +18,26 @@ class Purpose(StrEnum):
     """A patient's reading of the own record."""
 
 
+class Role(StrEnum):
+    """Duties beyond care, as a log-in bears them (HSA's hsaSystemRole)."""
+
+    BLOCK_ADMINISTRATOR = "block-administrator"
+    LOG_REVIEWER = "log-reviewer"
+    EXCHANGE_DESK = "exchange-desk"
+    STEWARD = "steward"
+    PROTECTED_IDENTITY = "protected-identity"
+    """Sees the names of people with protected identity."""
+
+
+class Serves(StrEnum):
+    """Whom a national consumer serves; stands among its roles."""
+
+    CARE = "care"
+    """Staff elsewhere."""
+    PATIENTS = "patients"
+    """Patients; it is also told of the patient as whom it reads."""
+
+
 class Scope(StrEnum):
     """How far an assignment's reading right reaches."""
 
@@ -88,9 +108,7 @@ class Subject:
     session_id: str = ""
     """Internal id of the login session or association, for the audit journal; never a secret."""
     roles: frozenset[str] = frozenset()
-    """Duties beyond care: "block-administrator", "log-reviewer", "exchange-desk", "steward";
-    "protected-identity" lets see the names of people with protected identity. Of a consumer: "care" when its
-    readers are staff elsewhere, "patients" when they are patients."""
+    """Values of Role; of a national consumer, one of Serves."""
     patient_key: int | None = None
     """The person himself, for kind PATIENT."""
     guardian_of: frozenset[int] = frozenset()

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from samsyn.hl7v2.corrections import Addressee
 from samsyn.model.organisation import CareProvider, CareUnit
 from samsyn.model.sender import Sender
-from samsyn.model.subject import Assignment, Purpose, Right, Subject, SubjectKind
+from samsyn.model.subject import Assignment, Purpose, Right, Role, Subject, SubjectKind
 from samsyn.settings import (
     CertificateSettings,
     DicomPeerSettings,
@@ -350,7 +350,7 @@ def _subject(provider: ProviderSettings, sender: Sender, steward: bool) -> Subje
         unit_name=units.get(sender.unit, ""),
         rights=(Right("Läsa", "UND", "SJF"),),
     )
-    roles = frozenset({"steward"}) if steward else frozenset[str]()
+    roles = frozenset({Role.STEWARD.value}) if steward else frozenset[str]()
     return Subject(
         SubjectKind.SYSTEM, sender.name, sender.name, assignment, session_id=sender.name, roles=roles
     )

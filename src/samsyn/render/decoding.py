@@ -15,6 +15,27 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
+from samsyn.dicom.transfer_syntaxes import (
+    DEFLATED_FRAME,
+    DEFLATED_LITTLE,
+    EXPLICIT_BIG,
+    EXPLICIT_LITTLE,
+    HTJ2K,
+    HTJ2K_LOSSLESS,
+    HTJ2K_LOSSLESS_RPCL,
+    IMPLICIT_LITTLE,
+    JPEG_2000,
+    JPEG_2000_LOSSLESS,
+    JPEG_2000_MULTI,
+    JPEG_2000_MULTI_LOSSLESS,
+    JPEG_BASELINE,
+    JPEG_EXTENDED,
+    JPEG_LOSSLESS,
+    JPEG_LOSSLESS_SV1,
+    JPEG_LS_LOSSLESS,
+    JPEG_LS_NEAR,
+    RLE_LOSSLESS,
+)
 from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotSupported
 from samsyn.limits import MAX_FRAME_PIXELS
 from samsyn.model.imaging import PixelLayout
@@ -24,21 +45,11 @@ from samsyn.render.words import EncodedFrame
 
 Pixels: TypeAlias = NDArray[Any]
 
-IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
-EXPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1"
-DEFLATED_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1.99"
-EXPLICIT_VR_BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
-RLE_LOSSLESS: Final = "1.2.840.10008.1.2.5"
-DEFLATED_IMAGE_FRAME: Final = "1.2.840.10008.1.2.8.1"
-
-NATIVE: Final = frozenset(
-    {IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, DEFLATED_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN}
-)
-JPEG: Final = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 52, 53, 54, 55, 56, 57, 58, 70))
-JPEG_LS: Final = frozenset({"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"})
-JPEG_2000: Final = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (90, 91, 92, 93))
-HTJ2K: Final = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (201, 202, 203))
-
+_NATIVE: Final = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED_LITTLE, EXPLICIT_BIG})
+_JPEG: Final = frozenset({JPEG_BASELINE, JPEG_EXTENDED, JPEG_LOSSLESS, JPEG_LOSSLESS_SV1})
+_JPEG_LS: Final = frozenset({JPEG_LS_LOSSLESS, JPEG_LS_NEAR})
+_JPEG_2000: Final = frozenset({JPEG_2000_LOSSLESS, JPEG_2000, JPEG_2000_MULTI_LOSSLESS, JPEG_2000_MULTI})
+_HTJ2K: Final = frozenset({HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K})
 _PHOTOMETRIC: Final = frozenset(
     {"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB"}
     | {"YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_422", "YBR_PARTIAL_420"}
@@ -61,19 +72,19 @@ def decode_frame(frame: EncodedFrame) -> Pixels:
     syntax = frame.transfer_syntax_uid
     if not frame.data:
         raise DamagedData("the frame is empty")
-    if syntax in NATIVE:
+    if syntax in _NATIVE:
         return native(frame)
-    if syntax == DEFLATED_IMAGE_FRAME:
-        return native(replace(frame, data=_inflated(frame), transfer_syntax_uid=EXPLICIT_VR_LITTLE_ENDIAN))
+    if syntax == DEFLATED_FRAME:
+        return native(replace(frame, data=_inflated(frame), transfer_syntax_uid=EXPLICIT_LITTLE))
     try:
         if syntax == RLE_LOSSLESS:
             return _finished(_rle(frame.data, layout), frame)
-        if syntax in JPEG:
+        if syntax in _JPEG:
             return _jpeg(frame)
-        if syntax in JPEG_LS:
+        if syntax in _JPEG_LS:
             return _jpeg_ls(frame)
-        if syntax in JPEG_2000 or syntax in HTJ2K:
-            return _jpeg_2000(frame, high_throughput=syntax in HTJ2K)
+        if syntax in _JPEG_2000 or syntax in _HTJ2K:
+            return _jpeg_2000(frame, high_throughput=syntax in _HTJ2K)
     except BadInput as error:
         raise DamagedData(error.detail) from error
     except MemoryError:
@@ -124,7 +135,7 @@ def native(frame: EncodedFrame) -> Pixels:
     if frame.words_swapped and layout.bits_allocated == 8:
         pairs = np.frombuffer(data, np.uint8, len(data) // 2 * 2)
         data = pairs.reshape(-1, 2)[:, ::-1].tobytes() + data[len(data) // 2 * 2 :]
-    order = ">" if frame.transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN else "<"
+    order = ">" if frame.transfer_syntax_uid == EXPLICIT_BIG else "<"
     stored = np.frombuffer(
         data, np.dtype(f"{order}u{layout.bits_allocated // 8}"), needed * 8 // layout.bits_allocated
     )

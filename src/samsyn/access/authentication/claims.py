@@ -10,16 +10,14 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from samsyn.errors import ConfigurationError, NotAuthenticated
-from samsyn.model.subject import Assignment, Purpose, Right, Subject, SubjectKind
+from samsyn.model.subject import Assignment, Purpose, Right, Role, Subject, SubjectKind
 
 _HSA_ID: Final = re.compile(r"SE[0-9]{10}(?:[0-9]{2})?-[A-Z0-9]{1,20}")
 _MAX_RIGHTS: Final = 200
 _MAX_TEXT: Final = 256
 OUR_SYSTEM: Final = "SAMSYN"
 """The system id of roles that are meant for us, in `systemId;role` (HSA's hsaSystemRole)."""
-KNOWN_ROLES: Final = frozenset(
-    {"block-administrator", "log-reviewer", "exchange-desk", "steward", "protected-identity"}
-)
+KNOWN_ROLES: Final = frozenset(role.value for role in Role)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,12 @@ from samsyn.access.followup.targets import Access, CheckKind, PatientName, picks
 from samsyn.audit import journal as audit
 from samsyn.clock import STOCKHOLM, Clock
 from samsyn.errors import BadInput, Conflict, LimitExceeded, NotAllowed, NotFound
-from samsyn.model.subject import Subject, SubjectKind
+from samsyn.model.subject import Role, Subject, SubjectKind
 from samsyn.store.index import review_rows
 from samsyn.store.index.port import IndexConnection
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
-LOG_REVIEWER: Final = "log-reviewer"
 VERDICTS: Final = ("justified", "unclear", "unjustified")
 FINDINGS: Final = ("none", "deviations")
 
@@ -356,7 +355,7 @@ def reviewed_provider(reviewer: Subject, now: datetime) -> str:
     own = reviewer.assignment
     if (
         reviewer.kind is not SubjectKind.STAFF
-        or LOG_REVIEWER not in reviewer.roles
+        or Role.LOG_REVIEWER not in reviewer.roles
         or own is None
         or not own.provider_hsa_id
         or (own.ends is not None and own.ends <= now)

@@ -9,7 +9,7 @@ from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper, View
 from samsyn.errors import NotAllowed, NotAuthenticated, NotFound
 from samsyn.model.sender import Sender
-from samsyn.model.subject import Subject, SubjectKind
+from samsyn.model.subject import Role, Subject, SubjectKind
 from samsyn.patients.lookup import PatientLookup
 from samsyn.providers.connections import Connections, System
 
@@ -73,7 +73,7 @@ class Readers:
                 raise NotAllowed
             return reader.system.sender
         sender = self._connections.sender_for(reader.subject)
-        if sender is None or not reader.by_token or "steward" not in reader.subject.roles:
+        if sender is None or not reader.by_token or Role.STEWARD not in reader.subject.roles:
             raise NotAllowed
         return sender
 

@@ -196,11 +196,7 @@ def report_document(
         {
             "resourceType": "Composition",
             "id": identity(handle, "composition", report["id"]),
-            "status": {
-                "preliminary": "preliminary",
-                "final": "final",
-                "entered-in-error": "entered-in-error",
-            }.get(report["status"], "amended"),
+            "status": _DOC_STATUS[report["status"]],
             "type": IMAGING_STUDY_REPORT,
             "category": [
                 {"coding": [{"system": LOINC, "code": "85430-7", "display": "Diagnostic imaging report"}]}

@@ -59,8 +59,8 @@ class ViewerDependencies:
     clock: Clock
     rooms: WaitingRooms
     """Where calls of record systems wait for their browser."""
-    ticket_key: bytes
-    """What the tickets of persons rest on, the same on all nodes; empty = a key of this process."""
+    page_key: bytes
+    """What tickets and marks of pages rest on, the same on all nodes; empty = a key of this process."""
     smart: SmartAuthority
     static_folder: Path
     version: str

@@ -11,9 +11,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from samsyn import limits
-from samsyn.access.duties import BLOCK_ADMINISTRATOR, STEWARD, sees_protected
+from samsyn.access.duties import sees_protected
 from samsyn.access.events import Event, entry
-from samsyn.access.followup.review import LOG_REVIEWER
 from samsyn.access.left import LeftPages
 from samsyn.access.registers import end_of_day
 from samsyn.clock import STOCKHOLM
@@ -24,7 +23,7 @@ from samsyn.endpoints.viewer.tickets import Tickets
 from samsyn.endpoints.viewer.visits import OWN_RECORD, PatientVisit, Visit, Visits
 from samsyn.endpoints.viewer.wording import PatientShown, patient_shown, short_moment
 from samsyn.model.patient import Patient, PatientIdentifier
-from samsyn.model.subject import SubjectKind
+from samsyn.model.subject import Role, SubjectKind
 from samsyn.patients.identifiers import MAX_CHARACTERS, display, recognise
 
 DURATIONS: Final = MappingProxyType({"today": 0, "week": 7, "two_weeks": limits.RELATION_DAYS})
@@ -81,13 +80,13 @@ class Finding:
 
     async def start(self, visit: Visit) -> Response:
         """The search field, with the patients that are open already; other duties begin at their own page."""
-        if not visit.subject.reads_for_care and BLOCK_ADMINISTRATOR in visit.subject.roles:
+        if not visit.subject.reads_for_care and Role.BLOCK_ADMINISTRATOR in visit.subject.roles:
             return go_to("/blocks")
-        if not visit.subject.reads_for_care and STEWARD in visit.subject.roles:
+        if not visit.subject.reads_for_care and Role.STEWARD in visit.subject.roles:
             return go_to("/steward")
         if visit.subject.kind is SubjectKind.PATIENT:
             return go_to(OWN_RECORD)
-        if not visit.subject.reads_for_care and LOG_REVIEWER in visit.subject.roles:
+        if not visit.subject.reads_for_care and Role.LOG_REVIEWER in visit.subject.roles:
             return go_to("/log")
         return await self._page(visit)
 

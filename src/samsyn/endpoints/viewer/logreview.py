@@ -16,7 +16,6 @@ from samsyn import limits
 from samsyn.access.events import Activity
 from samsyn.access.followup.review import (
     FINDINGS,
-    LOG_REVIEWER,
     VERDICTS,
     Check,
     LogEntry,
@@ -31,6 +30,7 @@ from samsyn.endpoints.viewer.secure import PAGE_HEADERS
 from samsyn.endpoints.viewer.visits import Visit, Visits
 from samsyn.endpoints.viewer.wording import PatientShown, moment, patient_shown
 from samsyn.errors import BadInput, LimitExceeded, NotAllowed, NotFound
+from samsyn.model.subject import Role
 from samsyn.patients.identifiers import MAX_CHARACTERS
 
 _ASKED: Final = ("actor", "number", "unit", "from", "to", "emergencies")
@@ -292,7 +292,7 @@ class LogReviewPages:
 
 def _demand_reviewer(visit: Visit) -> None:
     """So that nobody else learns even that a number is known here; the rule itself stands in access.followup."""
-    if LOG_REVIEWER not in visit.subject.roles:
+    if Role.LOG_REVIEWER not in visit.subject.roles:
         raise NotAllowed("no-log-reviewer")
 
 

@@ -26,10 +26,12 @@ NOT_KEPT: Final = MappingProxyType({"Cache-Control": "no-store", "X-Content-Type
 
 
 class Marks:
-    """Short marks for what a page tells; the key lives as long as the process."""
+    """Short marks for what a page tells."""
 
-    def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
+    def __init__(self, key: bytes = b"") -> None:
+        """`key`: what the marks rest on, the same on all nodes: another node's answer to a page must not close it.
+        Empty = one that lives as long as the process."""
+        self._key = key or secrets.token_bytes(32)
 
     def of(self, session_id: str, told: frozenset[Told]) -> list[str]:
         """One mark for each thing told, in an order that tells nothing."""

@@ -64,9 +64,9 @@ def viewer_door(deps: ViewerDependencies) -> ViewerDoor:
         deps.desk.identity_provider,
         has_apps=bool(deps.settings.app),
     )
-    marks = Marks()
+    marks = Marks(deps.page_key)
     visits = Visits(deps, pages, marks)
-    tickets = Tickets(deps.ticket_key)
+    tickets = Tickets(deps.page_key)
     left = LeftPages(deps.rooms)
     series = SeriesLists(deps, languages)
     sending = SendPages(deps, visits)

@@ -15,6 +15,7 @@ from typing import Any, Final
 from samsyn import limits
 from samsyn.clock import STOCKHOLM, Clock
 from samsyn.dicom.frames import frame_bits
+from samsyn.dicom.transfer_syntaxes import EXPLICIT_BIG
 from samsyn.model.imaging import PixelLayout
 from samsyn.settings.recompression import UNCOMPRESSED, RecompressSettings
 from samsyn.store.index.port import IndexConnection
@@ -24,7 +25,6 @@ from samsyn.store.packing.extents import Codec, Shape
 CODECS: Final = MappingProxyType(
     {"jpeg-ls": Codec.JPEG_LS, "jpeg-2000": Codec.JPEG_2000, "htj2k": Codec.HTJ2K}
 )
-_BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
 _SMALLEST_FRAME: Final = 4 * limits.KIB
 """A frame below this is a block of the disk at the most."""
 
@@ -118,5 +118,5 @@ def _shape(layout: PixelLayout, transfer_syntax_uid: str) -> Shape | None:
         samples,
         layout.bits_allocated,
         layout.signed,
-        transfer_syntax_uid == _BIG_ENDIAN,
+        transfer_syntax_uid == EXPLICIT_BIG,
     )

@@ -217,6 +217,21 @@ async def test_an_outage_over_a_restart_loses_nothing(tmp_path: Path, service: L
         assert arguments(service) == [f"2.25.{n}" for n in range(50)]
 
 
+async def test_a_round_that_fails_after_it_got_something_through_is_no_reason_to_pause_longer(
+    tmp_path: Path, service: LogService, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with a_house(tmp_path) as house:
+        await readings(house, 16)
+        # The answer to the first call is lost, so every entry is asked about alone; each sixth call finds no service.
+        service.plan = ["lost", *["ok", "ok", "ok", "ok", "ok", "fault"] * 40]
+        async with an_outbox(house, service) as outbox:
+            await until(lambda: outbox.waiting == 0)
+        assert arguments(service) == [f"2.25.{n}" for n in range(16)]
+    pauses = [each.seconds for each in caplog.records if each.message == "audit-not-delivered"]  # type: ignore[attr-defined] # of `extra`
+    assert len(pauses) > 4
+    assert set(pauses) == {0.02}
+
+
 async def test_a_pause_grows_with_each_failure(tmp_path: Path, service: LogService) -> None:
     async with a_house(tmp_path) as house:
         await readings(house, 1)

@@ -8,9 +8,14 @@ from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
+import numpy as np
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, Route
 
+from samsyn.model.imaging import PixelLayout
+from samsyn.render.display import eight_bits
+from samsyn.render.words import DisplayValues, Voi, Window
 from tests.quickviewer.stage import (
     CHROMIUM,
     INKED,
@@ -22,12 +27,19 @@ from tests.quickviewer.stage import (
     served,
     shown,
 )
+from tests.render.frames import layout
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
     pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Debian's Chromium"),
 ]
+
+
+FILTER = """() => ["slope", "intercept"].map((name) =>
+    Number(document.querySelector('.quickviewer-filter feFuncR').getAttribute(name)))"""
+"""What is done with the levels on the screen until the server's picture comes."""
 
 
 @asynccontextmanager
@@ -200,14 +212,61 @@ async def test_the_preview_of_a_window_is_what_the_server_will_draw() -> None:
         await shown(page, 1)
         region.delay_s = (1.5, 1.5)
         await page.locator(".quickviewer-stage").focus()
-        await page.evaluate("""() => { window.filterOf = () => [...document.querySelectorAll('feFuncR')].map(
-            (node) => [Number(node.getAttribute('slope')), Number(node.getAttribute('intercept'))])[0]; }""")
         await page.keyboard.press("Shift+ArrowDown")
-        slope, intercept = await page.evaluate("window.filterOf()")
+        slope, intercept = await page.evaluate(FILTER)
         step = round(256 / 20)
         predicted = 90 / 255 * slope + intercept
         # The first picture is 90/255 dark under its own window; the centre moved up by one step.
         assert abs(predicted - (90 / 255 - step / 256)) < 0.01
+
+
+def drawn_by_the_server(kinds: list[PixelLayout], stored: int, values: DisplayValues) -> Any:
+    """Pictures of one stored value each, in the asked-for window, or in their header's."""
+
+    def draw(number: int, window: str) -> bytes:
+        center, width, _ = window.split(",") if window else ("", "", "")
+        asked = Window(float(center), float(width)) if window else None
+        pixels = np.full((48, 64), stored, np.int16)
+        return bytes(imagecodecs.png_encode(eight_bits(pixels, kinds[number], values, asked)))
+
+    return draw
+
+
+@pytest.mark.parametrize("voi", [Voi.LINEAR, Voi.LINEAR_EXACT])
+@pytest.mark.parametrize(
+    "photometrics", [("MONOCHROME2",) * 2, ("MONOCHROME1",) * 2, ("MONOCHROME2", "MONOCHROME1")]
+)
+async def test_the_preview_of_every_picture_is_what_our_server_will_draw(
+    voi: Voi, photometrics: tuple[str, str]
+) -> None:
+    own = Window(40, 60, voi)
+    kinds = [layout(48, 64, signed=True, photometric=photometric) for photometric in photometrics]
+    draw = drawn_by_the_server(kinds, -13, DisplayValues(slope=2.0, intercept=60.0, windows=(own,)))
+    told = {"center": own.center, "width": own.width, "function": voi.value}
+    frames: list[dict[str, Any]] = [{"url": f"/picture/{number}"} for number in range(2)]
+    first, last = (photometric == "MONOCHROME1" for photometric in photometrics)
+    if first != last:
+        frames[1]["inverted"] = last
+    series = {"modality": "MR", "window": told, "inverted": first, "frames": frames}
+    region = Region(count=2, series=series, draw=draw)
+    async with opened(region) as page:
+        await shown(page, 1)
+        await page.locator(".quickviewer-stage").focus()
+        for number in (1, 2):
+            if number == 2:
+                await page.keyboard.press("r")
+                await page.keyboard.press("End")
+            before = (await shown(page, number))["level"]
+            region.delay_s = (1.5, 1.5)
+            for key in ("ArrowLeft",) * 4 + ("ArrowDown",):
+                await page.keyboard.press(f"Shift+{key}")
+            slope, intercept = await page.evaluate(FILTER)
+            region.delay_s = (0.0, 0.0)
+            await drawn(page)
+            after = (await page.evaluate(SEEN))["level"]
+            assert 0 < after < 255
+            assert abs(before - after) > 8
+            assert abs(before * slope + intercept * 255 - after) <= 1.5
 
 
 async def test_ct_presets_are_chosen_by_name_and_by_number_and_reset_goes_back() -> None:
@@ -352,3 +411,92 @@ async def test_a_viewer_that_leaves_the_page_stops_asking() -> None:
         asked = len(region.asked)
         await asyncio.sleep(0.3)
         assert len(region.asked) == asked
+
+
+HELD_DECODING = """() => {
+  const real = window.createImageBitmap.bind(window);
+  window.held = [];
+  window.createImageBitmap = (blob) => new Promise((resolve) => window.held.push(() => resolve(real(blob))));
+  window.letGo = () => { window.createImageBitmap = real; for (const each of window.held) each(); };
+}"""
+"""From now on pictures are decoded when the test lets them, as on a machine that has much else to do."""
+
+
+async def test_a_picture_that_is_decoded_after_its_series_was_left_is_not_shown_as_the_next_ones() -> None:
+    region = Region()
+    async with opened(region) as page:
+        await shown(page, 1)
+        stage = page.locator(".quickviewer-stage")
+        await stage.focus()
+        await page.evaluate(HELD_DECODING)
+        await page.keyboard.press("ArrowDown")
+        await page.wait_for_function("window.held.length > 0")
+        region.base = 100
+        region.series = {"caption": {"patient": "Beda Bedasson", "number": "19460101-2393"}}
+        await page.evaluate("document.querySelector('.quickviewer').dataset.seriesUrl = '/series.json?2'")
+        await page.wait_for_selector('.quickviewer[data-shown=""]')
+        await page.evaluate("window.letGo()")
+        await shown(page, 1)
+        await page.keyboard.press("ArrowDown")
+        seen = await shown(page, 2)
+        assert (seen["level"], seen["who"]) == (100 + LEVEL_STEP, "Beda Bedasson  19460101-2393")
+
+
+async def test_an_answer_to_an_earlier_opening_of_the_same_series_does_not_take_the_place_of_the_later() -> (
+    None
+):
+    region = Region()
+    async with opened(region) as page:
+        await shown(page, 1)
+        held: list[Route] = []
+
+        async def hold_first(route: Route) -> None:
+            if held:
+                await route.continue_()
+            else:
+                held.append(route)
+
+        await page.route("**/series.json?a", hold_first)
+        for address in ("/series.json?a", "/series.json?b", "/series.json?a"):
+            await page.evaluate(
+                "(address) => { document.querySelector('.quickviewer').dataset.seriesUrl = address; }",
+                address,
+            )
+            await page.evaluate("new Promise(requestAnimationFrame)")
+        await shown(page, 1)
+        await page.locator(".quickviewer-stage").focus()
+        await page.keyboard.press("PageDown")
+        await shown(page, 11)
+        earlier = {**region.document(), "caption": {"patient": "Beda Bedasson", "number": "19460101-2393"}}
+        await held[0].fulfill(json=earlier)
+        await page.keyboard.press("ArrowDown")
+        assert (await shown(page, 12))["who"] == "Tolvan Tolvansson  19121212-1212"
+
+
+async def test_a_drag_that_another_series_interrupts_leaves_the_next_one_fetched_ahead() -> None:
+    region = Region(series={"modality": "CT", "window": {"center": 40, "width": 400}})
+    async with opened(region) as page:
+        await shown(page, 1)
+        box = await page.locator(".quickviewer-stage").bounding_box()
+        assert box is not None
+        await page.mouse.move(box["x"] + 300, box["y"] + 300)
+        await page.mouse.down()
+        await page.mouse.move(box["x"] + 330, box["y"] + 300)
+        region.series = {}
+        region.asked.clear()
+        await page.evaluate("document.querySelector('.quickviewer').dataset.seriesUrl = '/series.json?2'")
+        await shown(page, 1)
+        await page.mouse.up()
+        await until(lambda: str(region.count - 1) in region.asked)
+
+
+async def test_a_series_that_is_larger_than_what_is_kept_is_not_fetched_again_and_again() -> None:
+    region = Region(count=60, padding_bytes=2 * 1024 * 1024)
+    async with opened(region) as page:
+        await shown(page, 1)
+        await page.locator(".quickviewer-stage").focus()
+        for number in (11, 21, 31, 41, 51, 60):
+            await page.keyboard.press("PageDown")
+            assert (await shown(page, number))["level"] == (number - 1) * LEVEL_STEP
+        await until(lambda: len(set(region.asked)) == region.count)
+        assert len(region.asked) == region.count

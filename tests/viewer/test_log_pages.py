@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest_asyncio
 
+from samsyn.access.events import Event
 from samsyn.access.followup.extract import DONE
 from samsyn.access.followup.review import READINGS
 from samsyn.endpoints.viewer import language
@@ -137,9 +138,9 @@ async def test_staff_have_no_own_log_page(house: House) -> None:
         assert (await client.get("/mine/log")).status_code == 403
 
 
-def test_every_reading_has_words_in_the_log_and_in_the_extract() -> None:
+def test_every_event_has_words_in_the_log_and_every_reading_in_the_extract() -> None:
     languages = Languages(Path(language.__file__).with_name("locale"))
-    assert [event for event in READINGS if not languages.has(f"event.{event}")] == []
+    assert [event for event in Event if not languages.has(f"event.{event.value}")] == []
     assert [code for code in DONE.values() if not languages.has(f"extract.done_{code}")] == []
     assert [event for event in READINGS if event not in DONE] == []
 

@@ -10,9 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 import pytest_asyncio
+from starlette.applications import Starlette
 
 from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.demo_idp.personas import PERSONAS
+from samsyn.endpoints.viewer.routes import viewer_door
 from samsyn.ingest.receive import Arrival
 from samsyn.model.sender import Sender
 from samsyn.patients import links
@@ -116,6 +118,22 @@ async def test_a_held_image_is_compared_filed_under_the_right_number_and_traced(
     events = [event for event, _ in await house.audited()]
     assert "SETTLE_HELD" in events and "READ_WORK_LIST" in events
     assert not any("Fel nummer" in details for _, details in await house.audited())
+
+
+async def test_what_a_steward_was_shown_by_one_node_is_confirmed_at_another(house: House) -> None:
+    await a_contradiction(house)
+    shared = replace(house.deps, ticket_key=b"of the cluster")
+    one, other = (viewer_door(shared) for _ in range(2))
+    house.application = Starlette(routes=one.routes)
+    async with house.logged_in("steward") as client:
+        page = await client.get("/steward/held/1")
+        page = await post(client, page, "/steward/held/1", number="19900101-2385")
+        ticket = re.search(r'name="ticket" value="([^"]+)"', page.text)[1]  # type: ignore[index]
+        house.application = Starlette(routes=other.routes, exception_handlers=dict(other.failures))
+        async with house.client() as later:
+            later.cookies = client.cookies
+            done = await post(later, page, "/steward/held/1/release", ticket=ticket, reason="Fel nummer")
+    assert (done.status_code, done.headers.get("location")) == (303, "/steward/acts")
 
 
 async def test_what_is_left_in_quarantine_can_be_taken_back(house: House) -> None:

@@ -63,7 +63,6 @@ class Examination:
     studies: tuple[StudySummary, ...]
     measurements: tuple[MeasuredValue, ...]
     """Numbers of structured reports in the studies."""
-    study_item: Item | None
     report_item: Item | None
     referral_item: Item | None
     """What access decided on, one for each kind that is there; for Gatekeeper.record_opening."""
@@ -359,7 +358,6 @@ def _examination(
         vidimeringar=tuple(each for each in vidimeringar if each.version_key in keys),
         studies=images,
         measurements=tuple(_measured(row) for row in measurements if row["study_uid"] in uids),
-        study_item=_item(studies),
         report_item=_item(reports),
         referral_item=_item(referrals),
     )

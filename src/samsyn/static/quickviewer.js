@@ -2,7 +2,7 @@
  *
  * The address gives JSON:
  *   {"caption": {"patient", "number", "date", "study", "series", "note"},     patient and number are required
- *    "frames": [{"url", "label", "window": {"center", "width"}}],             label and window may be missing
+ *    "frames": [{"url", "label", "window": {"center", "width", "function"}, "inverted"}],  all but url may be missing
  *    "modality": "CT", "window": {"center", "width"} or null (colour: no window tools), "inverted": false,
  *    "sides": ["R", "L", "A", "P"] (left, right, upper, lower edge; "" = not told; a frame may have its own),
  *    "frame_time_ms": 33.3 or null, "start": 0}
@@ -65,7 +65,7 @@ const EDGES = ["left", "right", "upper", "lower"];
 const MOST_AT_ONCE = 5; // a browser opens six connections to one host; one is left for the page
 const AHEAD = 12;
 const BEHIND = 4;
-const WHOLE_STACK = 400; // stacks up to this are fetched to the end while the reader looks
+const WHOLE_STACK = 400; // stacks up to this are fetched to the end while the reader looks, where all of it can be kept
 const KEPT_BYTES = 96 * 1024 * 1024; // of compressed pictures
 const KEPT_BITMAPS = 64; // decoded; 1 MB each at 512 x 512
 const DEFAULT_FRAME_MS = 100;
@@ -112,6 +112,11 @@ class Shelf {
     return found;
   }
 
+  /** Whether so many pictures like those so far can be kept at once. */
+  holds(count) {
+    return this.bytes * count <= KEPT_BYTES * Math.max(1, this.blobs.size);
+  }
+
   put(key, blob) {
     if (this.blobs.has(key)) return;
     this.blobs.set(key, blob);
@@ -142,12 +147,6 @@ class Shelf {
     }
     return bitmap;
   }
-
-  clear() {
-    this.blobs.clear();
-    this.bitmaps.clear();
-    this.bytes = 0;
-  }
 }
 
 class Quickviewer {
@@ -156,10 +155,7 @@ class Quickviewer {
     this.name = `quickviewer-${++made}`;
     const language = host.dataset.language || document.documentElement.lang || "sv";
     this.texts = TEXTS[language.slice(0, 2)] ?? TEXTS.sv;
-    this.shelf = new Shelf();
-    this.loads = new Map(); // key -> AbortController
-    this.failures = new Map(); // key -> text
-    this.series = null;
+    this.loads = new Map();
     this.life = new AbortController();
     this.target = 0;
     this.direction = 1;
@@ -311,30 +307,33 @@ class Quickviewer {
   // -- the series ----------------------------------------------------------------------------------------
 
   async open() {
-    const url = this.host.dataset.seriesUrl;
-    this.opened = url;
+    this.opening?.abort();
+    const opening = (this.opening = new AbortController());
+    this.opened = this.host.dataset.seriesUrl;
     this.forget();
     this.wait(true);
     try {
-      const answer = await fetch(url, { signal: this.life.signal, headers: { Accept: "application/json" } });
-      if (this.opened !== url) return;
-      if (!answer.ok) return this.refuse(this.reason(answer.status, "series_failed"));
-      const series = await answer.json();
-      if (this.opened !== url) return;
-      this.take(series);
-    } catch (error) {
-      if (error.name !== "AbortError" && this.opened === url) this.refuse(this.text("series_failed"));
+      const answer = await fetch(this.opened, { signal: opening.signal, headers: { Accept: "application/json" } });
+      const series = answer.ok ? await answer.json() : null;
+      if (this.opening !== opening) return;
+      if (series) this.take(series);
+      else this.refuse(this.reason(answer.status, "series_failed"));
+    } catch {
+      if (this.opening === opening) this.refuse(this.text("series_failed"));
     }
   }
 
-  /** Nothing of the series before may stay on the screen. */
+  /** Nothing of the series before may stay on the screen, or come to it: what is still under way for that one ends
+   * in its own maps and on its own shelf. */
   forget() {
     this.stopPlaying();
     for (const load of this.loads.values()) load.abort();
-    this.loads.clear();
-    this.failures.clear();
-    this.shelf.clear();
+    this.loads = new Map(); // key -> AbortController
+    this.failures = new Map(); // key -> text
+    this.shelf = new Shelf();
     this.series = null;
+    this.dragged = false;
+    this.windowStart = null;
     this.shown = null;
     this.window = null;
     this.zoom = 1;
@@ -438,7 +437,7 @@ class Quickviewer {
     const count = this.series.frames.length;
     const inside = (index) => index >= 0 && index < count;
     yield this.target;
-    const reach = count <= WHOLE_STACK && !this.dragged ? count : AHEAD;
+    const reach = count <= WHOLE_STACK && !this.dragged && this.shelf.holds(count) ? count : AHEAD;
     for (let step = 1; step <= Math.max(reach, AHEAD); step++) {
       const ahead = this.target + this.direction * step;
       if (this.playing) yield (this.target + step) % count;
@@ -479,26 +478,22 @@ class Quickviewer {
   }
 
   async load(index, key) {
-    const series = this.series;
+    const { series, loads, failures, shelf } = this;
     const load = new AbortController();
-    this.loads.set(key, load);
+    loads.set(key, load);
     try {
       const answer = await fetch(this.urlOf(index), { signal: load.signal });
       const type = answer.headers.get("content-type") ?? "";
-      if (!answer.ok || !type.startsWith("image/")) {
-        this.failures.set(key, this.reason(answer.status, "failed"));
-      } else {
-        const blob = await answer.blob();
-        if (series === this.series) this.shelf.put(key, blob);
-      }
+      if (answer.ok && type.startsWith("image/")) shelf.put(key, await answer.blob());
+      else failures.set(key, this.reason(answer.status, "failed"));
     } catch (error) {
       if (error.name === "AbortError") return;
-      if (series === this.series) this.failures.set(key, this.text("failed"));
+      failures.set(key, this.text("failed"));
     } finally {
-      if (this.loads.get(key) === load) this.loads.delete(key);
+      if (loads.get(key) === load) loads.delete(key);
     }
     if (series !== this.series) return;
-    if (this.shelf.has(key)) {
+    if (shelf.has(key)) {
       if (this.isWelcome(index, key)) this.decode(index, key);
     } else if (key === this.keyOf(this.target)) this.fail(key);
     this.pump();
@@ -513,16 +508,16 @@ class Quickviewer {
   }
 
   async decode(index, key) {
-    const series = this.series;
+    const { series, failures, shelf } = this;
     let bitmap = null;
     try {
-      bitmap = await this.shelf.decoded(key);
+      bitmap = await shelf.decoded(key);
     } catch {
-      this.failures.set(key, this.text("failed"));
+      failures.set(key, this.text("failed"));
     }
     if (series !== this.series) return;
     if (!bitmap) {
-      if (this.failures.has(key) && key === this.keyOf(this.target)) this.fail(key);
+      if (failures.has(key) && key === this.keyOf(this.target)) this.fail(key);
       return;
     }
     if (this.isWelcome(index, key)) this.show(index, key, bitmap);
@@ -601,6 +596,8 @@ class Quickviewer {
 
   clear() {
     this.shown = null;
+    clearTimeout(this.announcing);
+    this.live.textContent = "";
     this.canvas.getContext("2d").clearRect(0, 0, this.canvas.width, this.canvas.height);
     for (const line of [this.who, this.what, this.where, this.seen, ...this.edges]) line.textContent = "";
     this.host.dataset.shown = "";
@@ -645,9 +642,11 @@ class Quickviewer {
       this.canvas.style.filter = "";
       return;
     }
-    const slope = from.width / to.width;
-    const shift = (from.center - to.center) / to.width;
-    const intercept = 0.5 - 0.5 * slope + (this.series.inverted ? -shift : shift);
+    const [black, white] = ends(from);
+    const [newBlack, newWhite] = ends(to);
+    const isInverted = this.series.frames[this.shown.index].inverted ?? this.series.inverted;
+    const slope = (white - black) / (newWhite - newBlack);
+    const intercept = (isInverted ? newWhite - white : black - newBlack) / (newWhite - newBlack);
     for (const channel of this.filter.functions) {
       channel.setAttribute("slope", String(slope));
       channel.setAttribute("intercept", String(intercept));
@@ -911,13 +910,20 @@ class Quickviewer {
   end() {
     this.stopPlaying();
     this.life.abort();
+    this.opening.abort();
+    this.opening = null;
     this.series = null;
     for (const load of this.loads.values()) load.abort();
     this.sizes.disconnect();
     clearTimeout(this.patience);
     clearTimeout(this.announcing);
-    this.shelf.clear();
   }
+}
+
+/** The levels that a window makes black and white (PS3.3 C.11.2.1.2 and C.11.2.1.3; linear where nothing is said). */
+function ends({ center, width, function: by = "LINEAR" }) {
+  const [middle, span] = by === "LINEAR" ? [center - 0.5, Math.max(width - 1, 0.01)] : [center, width];
+  return [middle - span / 2, middle + span / 2];
 }
 
 const round = (value) => Math.round(value * 100) / 100;

@@ -5,7 +5,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from itertools import groupby
 from typing import Final
 
@@ -312,11 +311,6 @@ def report_status(arrangements: Iterable[Arrangement]) -> str:
     """The status that a reader must know first: a preliminary text anywhere outranks all else."""
     standings = [each.standing for each in arrangements if each.standing is not None]
     return next((status.value for status in _FIRST if status in standings), "none")
-
-
-def result_day(time: datetime | None) -> int | None:
-    """YYYYMMDD of a result time as a number, or None."""
-    return int(moment(time)[:10].replace("-", "")) if time else None
 
 
 _SOON: Final = (

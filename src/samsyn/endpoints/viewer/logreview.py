@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from samsyn import limits
+from samsyn.access.events import Activity
 from samsyn.access.followup.review import (
     FINDINGS,
     LOG_REVIEWER,
@@ -284,7 +285,7 @@ class LogReviewPages:
             owner=owner,
             rule=words(reason) if known.has(reason) else each.details.get("rule", ""),
             wording=each.details.get("wording", ""),
-            is_emergency=each.activity == "Nödöppning",
+            is_emergency=each.activity == Activity.EMERGENCY,
             allowed=each.allowed,
         )
 

@@ -129,11 +129,14 @@ class Outbox:
     async def _run(self) -> None:
         pause = self._first_pause_s
         while True:
+            before = self._place.delivered
             try:
                 more = await self._round()
             except Exception as problem:
                 # Whatever it was, entries must go on being tried: an outbox that has ended tells nobody.
                 self.failures += 1
+                if self._place.delivered > before:
+                    pause = self._first_pause_s  # who takes some of it is there
                 log.warning(
                     "audit-not-delivered",
                     extra={

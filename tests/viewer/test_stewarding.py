@@ -209,6 +209,16 @@ async def test_numbers_are_linked_and_parted_after_both_have_been_shown(house: H
         assert person.demographics.name == "Okänd^Man"
 
 
+async def test_every_page_of_the_console_has_a_title_of_its_own(house: House) -> None:
+    await a_contradiction(house)
+    tabs = ("", "/held", "/held/1", "/findings", "/unjoined", "/alike", "/guardians", "/acts")
+    async with house.logged_in("steward") as client:
+        pages = [(await client.get(f"/steward{each}")).text for each in tabs]
+    titles = [re.search(r"<title>(.*)</title>", page)[1] for page in pages]  # type: ignore[index]
+    assert len(set(titles)) == len(tabs), titles
+    assert not any("Tolvan" in title or "Ekström" in title for title in titles)
+
+
 async def test_a_protected_name_is_masked_on_the_console_too(house: House) -> None:
     await a_contradiction(house)
 

@@ -195,11 +195,15 @@ class Quickviewer {
     this.problem = element("div", { className: "quickviewer-problem", role: "alert", hidden: true },
       this.problemText, this.retry);
     this.edges = EDGES.map((edge) => element("p", { className: `quickviewer-edge quickviewer-${edge}` }));
+    // One below the other: however long the names are, none stands on another or on the side of the picture.
+    const upper = this.edges[EDGES.indexOf("upper")];
+    this.head = element("div", { className: "quickviewer-head" }, this.who, this.what, upper);
+    const around = this.edges.filter((edge) => edge !== upper);
     this.help = this.keyBox();
     this.stage = element("div", {
       className: "quickviewer-stage", tabIndex: 0, role: "application", "aria-label": t("viewer"),
       "aria-describedby": this.help.id,
-    }, this.canvas, ...this.edges, this.who, this.what, this.where, this.seen, this.waiting, this.problem, this.help);
+    }, this.canvas, this.head, ...around, this.where, this.seen, this.waiting, this.problem, this.help);
     this.live = element("p", { className: "quickviewer-hidden", role: "status" });
     this.slider = element("input", {
       type: "range", className: "quickviewer-slider", min: 1, max: 1, value: 1, "aria-label": t("slider"),
@@ -300,6 +304,7 @@ class Quickviewer {
       this.stage.addEventListener(name, (event) => this.pointerUp(event), options);
     this.sizes = new ResizeObserver(() => this.paint());
     this.sizes.observe(this.stage);
+    this.sizes.observe(this.head);
   }
 
   // -- the series ----------------------------------------------------------------------------------------
@@ -607,6 +612,12 @@ class Quickviewer {
     this.host.dataset.shown = "";
   }
 
+  /** As low as the names reach, which take more lines when they are long; at most to the middle. */
+  captionTop() {
+    const lines = this.head.offsetTop + this.what.offsetTop + this.what.offsetHeight;
+    return Math.min(Math.max(CAPTION_TOP, lines), this.stage.clientHeight / 2);
+  }
+
   paint() {
     const box = this.stage.getBoundingClientRect();
     const ratio = window.devicePixelRatio || 1;
@@ -620,11 +631,12 @@ class Quickviewer {
     context.clearRect(0, 0, width, height);
     if (!this.shown) return;
     const { bitmap } = this.shown;
+    const above = this.captionTop();
     const below = captionBottom();
-    const room = Math.max(1, height - (CAPTION_TOP + below) * ratio);
+    const room = Math.max(1, height - (above + below) * ratio);
     const scale = Math.min(width / bitmap.width, room / bitmap.height) * this.zoom;
     const left = (width - bitmap.width * scale) / 2 + this.panX * ratio;
-    const top = (height - bitmap.height * scale) / 2 + (this.panY + (CAPTION_TOP - below) / 2) * ratio;
+    const top = (height - bitmap.height * scale) / 2 + (this.panY + (above - below) / 2) * ratio;
     context.imageSmoothingQuality = "high";
     context.drawImage(bitmap, left, top, bitmap.width * scale, bitmap.height * scale);
     this.preview();
@@ -703,7 +715,7 @@ class Quickviewer {
   zoomBy(factor, atX = null, atY = null) {
     const box = this.stage.getBoundingClientRect();
     const x = atX === null ? 0 : atX - box.left - box.width / 2;
-    const middle = box.top + (box.height + CAPTION_TOP - captionBottom()) / 2;
+    const middle = box.top + (box.height + this.captionTop() - captionBottom()) / 2;
     const y = atY === null ? 0 : atY - middle;
     const zoom = clamp(this.zoom * factor, 0.25, MAX_ZOOM);
     const real = zoom / this.zoom;

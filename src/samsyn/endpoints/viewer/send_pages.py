@@ -42,13 +42,15 @@ class TransferShown:
 def transfer_shown(transfer: Transfer, words: Words, now: datetime) -> TransferShown:
     """The transfer in words, with its times as they are read today."""
     state = transfer.state.value.replace("-", "_")
-    requested, changed = (datetime.fromisoformat(each) for each in (transfer.requested, transfer.changed))
+    requested, changed = (
+        short_moment(datetime.fromisoformat(each), now) for each in (transfer.requested, transfer.changed)
+    )
     return TransferShown(
         transfer.transfer_id,
         transfer.destination,
         words(f"send.state_{state}", sent=transfer.sent, total=transfer.total, failed=transfer.failed),
-        short_moment(requested, now),
-        short_moment(changed, now) if changed > requested else "",
+        requested,
+        changed if changed != requested else "",
         transfer.why,
         transfer.state in UNDER_WAY,
         transfer.state in (TransferState.INCOMPLETE, TransferState.GIVEN_UP),

@@ -76,9 +76,10 @@ pixels, YBR_ICT and YBR_RCT outside JPEG 2000, colours with shared samples in co
 """
 
 _FRAMES: Final = """\
-Every one is stored and sent back byte for byte, or uncompressed to who accepts only that. Frames that are decoded are as
-the metadata tell: every bit of the cells, by plane where they say so, YBR_FULL as that; other YBR is RGB where the codec
-makes it that. Each frame of one bit a pixel begins with its first bit, eight pixels to a byte. Frames can be sent as:
+Every one is stored and sent back byte for byte, or uncompressed to who accepts only that. Frames that are decoded are
+as the metadata tell: every bit of the cells, by plane where they say so, YBR_FULL as that; other YBR is RGB where the
+codec makes it that. Each frame of one bit a pixel begins with its first bit, eight pixels to a byte. Frames can be sent
+as:
 
 """
 

@@ -92,7 +92,8 @@ def application(region: Region, language: str) -> Starlette:
         if window:
             center, width, _ = window.split(",")
             level = round(min(max((level - float(center)) / float(width) + 0.5, 0), 1) * 255)
-        return Response(plain(level) + bytes(region.padding_bytes), media_type="image/png", headers={"Cache-Control": "no-store"})
+        body = plain(level) + bytes(region.padding_bytes)
+        return Response(body, media_type="image/png", headers={"Cache-Control": "no-store"})
 
     async def nothing(_: Request) -> Response:
         return Response(status_code=204)

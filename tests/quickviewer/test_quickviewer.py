@@ -384,7 +384,9 @@ async def test_a_picture_that_is_decoded_after_its_series_was_left_is_not_shown_
         assert (seen["level"], seen["who"]) == (100 + LEVEL_STEP, "Beda Bedasson  19460101-2393")
 
 
-async def test_an_answer_to_an_earlier_opening_of_the_same_series_does_not_take_the_place_of_the_later() -> None:
+async def test_an_answer_to_an_earlier_opening_of_the_same_series_does_not_take_the_place_of_the_later() -> (
+    None
+):
     region = Region()
     async with opened(region) as page:
         await shown(page, 1)
@@ -399,7 +401,8 @@ async def test_an_answer_to_an_earlier_opening_of_the_same_series_does_not_take_
         await page.route("**/series.json?a", hold_first)
         for address in ("/series.json?a", "/series.json?b", "/series.json?a"):
             await page.evaluate(
-                "(address) => { document.querySelector('.quickviewer').dataset.seriesUrl = address; }", address
+                "(address) => { document.querySelector('.quickviewer').dataset.seriesUrl = address; }",
+                address,
             )
             await page.evaluate("new Promise(requestAnimationFrame)")
         await shown(page, 1)

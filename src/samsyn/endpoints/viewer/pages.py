@@ -82,6 +82,7 @@ class Pages:
             "state": "",
             "shown": [],
             "more_note": "",
+            "again": "",
             "here": request.url.path,
             "page": "message",
             **values,

@@ -28,7 +28,7 @@ class SendPages:
         patient = self._visits.patient
         start = "/p/{handle}/e/{mark}/transfers"
         return [
-            Route(start, patient(self.transfers), methods=["GET"]),
+            Route(start, patient(self.transfers, is_use=False), methods=["GET"]),
             Route(start, patient(self.send), methods=["POST"]),
             Route(start + "/{transfer}/cancel", patient(self.cancel), methods=["POST"]),
         ]

@@ -107,15 +107,18 @@ class Visits:
         self._marks = marks
         self.pages = pages
 
-    def staff(self, answer: Answer) -> Endpoint:
-        """For a reader who is logged in; others are sent to the login page."""
+    def staff(self, answer: Answer, *, is_use: bool = True) -> Endpoint:
+        """For a reader who is logged in; others are sent to the login page.
+
+        `is_use`: whether somebody asks, and not a page by itself; only use keeps a session from being idle.
+        """
 
         async def endpoint(request: Request) -> Response:
-            return await self._safely(request, lambda: self._answer(request, answer))
+            return await self._safely(request, lambda: self._answer(request, answer, is_use=is_use))
 
         return endpoint
 
-    def patient(self, answer: PatientAnswer, *, needs_relation: bool = True) -> Endpoint:
+    def patient(self, answer: PatientAnswer, *, needs_relation: bool = True, is_use: bool = True) -> Endpoint:
         """For a reader with an opened patient; without a care relation he is asked for it first."""
 
         async def opened(visit: Visit) -> Response:
@@ -128,7 +131,7 @@ class Visits:
                 raise errors.NotFound
             return await answer(there)
 
-        return self.staff(opened)
+        return self.staff(opened, is_use=is_use)
 
     def own(self, answer: PatientAnswer) -> Endpoint:
         """For a private person with the own record or that of a young child whom he is the guardian of."""
@@ -209,15 +212,19 @@ class Visits:
         banner["state"] = self._marks.of_state(session_id, there.state) if there.state else ""
         if there.visit.request.method == "GET":
             banner["here"] = there.visit.request.url.path
+        else:
+            banner["again"] = there.base  # the address of a form's answer can not be opened again
         return self.show(there.visit, template, page, {**banner, **values}, status)
 
-    def session(self, request: Request) -> Session | None:
-        """Who is logged in with the request's cookie, or None."""
+    def session(self, request: Request, *, is_use: bool = True) -> Session | None:
+        """Who is logged in with the request's cookie, or None. `is_use`: see `staff`."""
         secret = session_secret(request.scope)
-        return self._deps.sessions.find(secret) if secret else None
+        if not secret:
+            return None
+        return self._deps.sessions.find(secret) if is_use else self._deps.sessions.look(secret)
 
-    async def _answer(self, request: Request, answer: Answer) -> Response:
-        session = self.session(request)
+    async def _answer(self, request: Request, answer: Answer, *, is_use: bool) -> Response:
+        session = self.session(request, is_use=is_use)
         if session is None:
             return self._to_login(request, had_session=bool(session_secret(request.scope)))
         if session.choices and request.method == "GET" and request.url.path != CHOOSE:
@@ -247,7 +254,7 @@ class Visits:
         except errors.NotAuthenticated:
             return self._to_login(request, had_session=True)
         except errors.SamsynError as problem:
-            session = self.session(request)
+            session = self.session(request, is_use=False)
             if session is not None:
                 await self._deps.gatekeeper.refusals.record("viewer", problem, subject=session.subject)
             return self._refusal(request, problem)
@@ -270,7 +277,7 @@ class Visits:
     ) -> Response:
         """A page with the words of `key` and the ways on. `noted`: the time by which a fault is found in our log."""
         words = self.pages.words(request)
-        session = self.session(request)
+        session = self.session(request, is_use=False)
         values = {
             "title": words(key),
             "text": words(f"{key}_text"),

@@ -43,7 +43,9 @@ async def test_years_and_choices(tmp_path: Path, size: str) -> None:
             every = await page.locator("#entries a:has-text('Visa alla')").bounding_box()
             assert every is not None
             await page.mouse.move(every["x"] + every["width"] / 2, every["y"] + every["height"] / 2)
-            await page.mouse.down()  # the text is left; a list put anew now would take the press from under the pointer
+            await (
+                page.mouse.down()
+            )  # the text is left; a list put anew now would take the press from under the pointer
             await page.wait_for_timeout(500)
             await page.mouse.up()
             await page.wait_for_selector("#entries:has-text('undersökningar')")

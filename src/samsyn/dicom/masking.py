@@ -4,6 +4,8 @@ from typing import Any, Final
 
 import orjson
 
+from samsyn.dicom.json_array import each_in, joined
+
 PROTECTED_NAME: Final = "Skyddad^Identitet"
 
 _NAME: Final = "00100010"
@@ -32,7 +34,7 @@ _LEFT_OUT: Final = frozenset(
 def masked(document: bytes) -> bytes:
     """The same array of data sets, at every depth without address, telephone, whereabouts, kin and birth, and with
     the words for a protected identity in place of the name."""
-    return orjson.dumps([_masked(each) for each in orjson.loads(document)])
+    return b"[" + joined(orjson.dumps(_masked(each)) for each in each_in(document)) + b"]"
 
 
 def _masked(data_set: dict[str, Any]) -> dict[str, Any]:

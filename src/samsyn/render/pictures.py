@@ -13,6 +13,7 @@ import orjson
 from samsyn.access.view import View
 from samsyn.clock import Clock
 from samsyn.dicom.frames import frame_bits
+from samsyn.dicom.json_array import each_in
 from samsyn.dicom.transfer_syntaxes import EXPLICIT_BIG, find
 from samsyn.errors import BadInput, DamagedData, NotFound, NotSupported, SamsynError
 from samsyn.limits import MAX_KEPT_HEADERS, MAX_THUMBNAIL_SIDE, THUMBNAIL_SIDE
@@ -402,7 +403,7 @@ def _plain_headers(
     """SOP Instance UIDs of a document, and headers by them, those that need bulk values or are broken left out."""
     seen: set[str] = set()
     headers: dict[str, PictureHeader] = {}
-    for document in orjson.loads(raw):
+    for document in each_in(raw):
         uids = document.get(_SOP_UID, {}).get("Value")
         if not uids:
             continue

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import orjson
 
@@ -15,6 +15,7 @@ from samsyn.access.duties import sees_protected
 from samsyn.access.view import View
 from samsyn.dicom.document_classes import is_document
 from samsyn.dicom.json import bulk_value
+from samsyn.dicom.json_array import each_in, joined
 from samsyn.dicom.masking import masked
 from samsyn.dicom.overlay import overlaid, overlay_model
 from samsyn.dicom.transfer_syntaxes import DEFLATED_LITTLE
@@ -461,10 +462,10 @@ class Retriever:
         if self._rejected(view, self.item_of(view, study_uid), study_uid):
             # Documents of series hold what is rejected too.
             shown = [await self._documents.instance(instance) for instance in instances]
-            return b"[" + b",".join(shown) + b"]"
+            return b"[" + joined(shown) + b"]"
         counts = Counter(instance.series_uid for instance in instances)
         parts = [await self._series_document(uid, count) for uid, count in counts.items()]
-        return b"[" + b",".join(parts) + b"]"
+        return b"[" + joined(parts) + b"]"
 
     async def _series_document(self, series_uid: str, count: int) -> bytes:
         facts = self._store.peek(lambda connection: instance_rows.series_key(connection, series_uid))
@@ -547,7 +548,9 @@ def _is_protected(connection: IndexConnection, key: int) -> bool:
 
 
 def _overlaid_document(document: bytes, corrections: tuple[Amendment, ...]) -> bytes:
-    models = orjson.loads(document)
-    for model in models:
-        overlay_model(model, corrections)
-    return orjson.dumps(models)
+    return b"[" + joined(_overlaid(model, corrections) for model in each_in(document)) + b"]"
+
+
+def _overlaid(model: dict[str, Any], corrections: tuple[Amendment, ...]) -> bytes:
+    overlay_model(model, corrections)
+    return orjson.dumps(model)

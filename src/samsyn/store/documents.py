@@ -20,6 +20,7 @@ from typing import Final
 from samsyn import limits
 from samsyn.clock import Clock
 from samsyn.dicom.json import to_dicom_json
+from samsyn.dicom.json_array import joined
 from samsyn.dicom.transfer_syntaxes import find
 from samsyn.errors import DamagedData
 from samsyn.model.imaging import BodyLocation, StoredInstance
@@ -89,7 +90,7 @@ class Documents:
         if can_wait:
             steps = (partial(self._make, some) for some in _in_steps(instances))
             async with self._in_turn:
-                document = b",".join([made async for made in making_way(self.executor, steps)])
+                document = joined([made async for made in making_way(self.executor, steps)])
         else:
             document = await loop.run_in_executor(self.executor, self._make, instances)
         if len(instances) == count:
@@ -163,7 +164,7 @@ class Documents:
         return await asyncio.to_thread(self._path(series_key, count).exists)
 
     def _make(self, instances: list[StoredInstance]) -> bytes:
-        return b",".join(self._json(instance) for instance in instances)
+        return joined(self._json(instance) for instance in instances)
 
     def _json(self, instance: StoredInstance, wanted: frozenset[int] | None = None) -> bytes:
         if large.is_large(instance):

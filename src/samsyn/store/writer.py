@@ -339,6 +339,7 @@ class Writer:
                         item.answer = self._failure
             self._handed.told(len(batch))
             tell(batch)
+            del first, batch  # their bodies would stay until there is something to do again
             if self._handed.is_stopping:
                 return
 

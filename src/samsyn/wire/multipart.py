@@ -293,6 +293,11 @@ class PartsInPlace(_Splitter):
                 raise LimitExceeded("MAX_PART_HEADER_BYTES")
         return events
 
+    def let_go(self) -> None:
+        """Nobody needs the body any more."""
+        self._buffer = bytearray()
+        self.buffer = memoryview(self._buffer)
+
     def _give(self, start: int, end: int, events: list[Event]) -> None:
         begin, self._lead = start + self._lead, 0
         events.append(PartPlace(begin, max(begin, end)))

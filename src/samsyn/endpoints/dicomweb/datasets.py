@@ -1,7 +1,7 @@
 """Data sets as answers: the JSON model, or the Native DICOM Model in XML (PS3.18 8.7.3.2)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from typing import Literal
 
@@ -46,7 +46,7 @@ def as_json(document: bytes) -> Answer:
     return Answer(200, document, DICOM_JSON)
 
 
-def as_xml(models: Sequence[dict[str, dict[str, object]]]) -> Answer:
+def as_xml(models: Iterable[dict[str, dict[str, object]]]) -> Answer:
     """Each data set as a part of its own, made while it is sent."""
     boundary = new_boundary()
 

@@ -7,9 +7,8 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
-import orjson
-
 from samsyn.access.view import Gatekeeper, View
+from samsyn.dicom.json_array import each_in
 from samsyn.dicom.part10 import file_preamble_and_meta
 from samsyn.dicom.recoding import RECODABLE, RECODED
 from samsyn.dicom.transfer_syntaxes import EXPLICIT_LITTLE, find
@@ -194,7 +193,7 @@ class Objects:
         )
         body = document.replace(BASE_MARK.encode(), asked.base.encode())
         if form == "xml":
-            return replace(as_xml(await asyncio.to_thread(orjson.loads, body)), tag=tag)
+            return replace(as_xml(each_in(body)), tag=tag)
         return Answer(200, body, DICOM_JSON, tag=tag)
 
     async def _kept_metadata(self, view: View, target: Target, asked: Asked) -> Answer | None:

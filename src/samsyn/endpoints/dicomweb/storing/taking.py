@@ -90,6 +90,8 @@ class Taking:
                 return
         if not self._left and self._run.is_idle and not self._is_over:
             self._is_over = True
+            # This and its run know each other: the body would stay until unused circles are looked for.
+            self._parts.let_go()
             self._ended(None if self._is_gone else self._answer())
 
     def _answer(self) -> Answer:

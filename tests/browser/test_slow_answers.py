@@ -201,6 +201,7 @@ async def test_a_form_is_sent_once_until_its_reader_stops_it(house: House) -> No
             await asked.first()
             await page.mouse.click(*place)
             await client.send("Page.stopLoading")
+            await seen.until("!document.querySelector('form[data-sent]')")
             await page.mouse.click(*place)
             await until(lambda: asked.seen > 1)
             await asked.routes[-1].continue_()

@@ -56,7 +56,8 @@ class Watched:
             self.elsewhere.add(request.url)
 
     async def check(self, name: str) -> None:
-        """No error so far, and nothing that axe can find against WCAG 2.1 AA."""
+        """No error so far, and nothing that axe can find against WCAG 2.1 AA on the whole page."""
+        await self.page.wait_for_load_state()  # a press returns when the next page has begun to come
         assert self.troubles == [], name
         assert self.elsewhere == set(), name
         found = await self.page.evaluate(

@@ -72,17 +72,20 @@ of a national number and finds everybody who is linked by merges. Dates and time
 Swedish time; with the timezone option agreed on, question and answer are at the offset of the question. A search that
 leaves out unique keys of the levels above is answered as if relational queries had been agreed on. C-CANCEL is obeyed
 between answers (FE00). Optional keys that are not matched, or not known to exist, make the answers FF01; they come back
-empty. Identifiers may use any character set that is listed in PS3.3 C.12.1.1.2; answers are ISO_IR 192 where they are
-not plain ASCII.
+empty. Identifiers may use any character set that is listed in PS3.3 C.12.1.1.2. An answer that is not plain ASCII is
+ISO_IR 100 when the question is in that and every text of the answer fits in it, else ISO_IR 192.
 """
 
 _RETRIEVE: Final = """\
 C-MOVE goes to destinations of the asking system's own care provider alone; sending to others is a disclosure that a
-person decides. An object leaves in its stored transfer syntax when the receiver takes it. Else uncompressed objects are
-written anew with other headers and the same values, and compressed ones are decoded to Explicit VR Little Endian:
-pixels exactly as they were compressed (for lossy JPEG and reversible or irreversible JPEG 2000 colour with Photometric
-Interpretation RGB), everything else byte for byte. What can not be given so is a failed sub-operation with an Error
-Comment and its UID in Failed SOP Instance UID List. The stored object never changes.
+person decides. Unique keys of the levels above are compared where they are told: in Patient Root nothing is sent that
+is not of whom the Patient ID means, in any written form. C-STOREs have the priority of the request.
+
+An object leaves in its stored transfer syntax when the receiver takes it. Else uncompressed objects are written anew
+with other headers and the same values, and compressed ones are decoded to Explicit VR Little Endian: pixels exactly as
+they were compressed (for lossy JPEG and reversible or irreversible JPEG 2000 colour with Photometric Interpretation
+RGB), everything else byte for byte. What can not be given so is a failed sub-operation with an Error Comment and its
+UID in Failed SOP Instance UID List. The stored object never changes.
 """
 
 _COMMITMENT: Final = """\

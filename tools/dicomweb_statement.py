@@ -61,8 +61,25 @@ reads and cancels his own. Work that ended with a part refused is COMPLETED and 
 given up is CANCELED. Subscriptions, templates and the global worklist of others are not offered.
 
 **Not offered:** clips of multi-frame pictures but as image/gif, or as the video that was stored (406), annotations and
-colour profiles in pictures (left out with a Warning), presentation states (400 by WADO-URI, 406 as rendered),
-de-identification on the way out (400), compression on the way out, request bodies with a Content-Encoding (415).
+colour profiles in pictures (left out with a Warning), presentation states (400 by WADO-URI, 406 as rendered), all bulk
+data or all pixel data of an instance, a series or a study at once (404; each value has its address), de-identification
+on the way out (400), compression on the way out, request bodies with a Content-Encoding (415).
+"""
+
+_PICTURES: Final = """
+Grey goes through the modality LUT or rescale (not the LUT to X-ray intensity of XA and RF), then the window that was
+asked for, else the VOI LUT, else the first window of the frame, the shared groups or the data set. Where there is none,
+eight bits are shown as they are, and others from the dark to the bright percentile of the pixels in the middle of the
+series (slices) or of the object. MONOCHROME1 is inverted; Presentation LUT Shape, which is often wrong, is not read.
+Pixel padding is black, overlays are not drawn, pixels become square. Refused instead of guessed at (406): floats as
+pixels, YBR_ICT and YBR_RCT outside JPEG 2000, colours with shared samples in codecs that keep every sample.
+"""
+
+_FRAMES: Final = """\
+Every one is stored and sent back byte for byte, or uncompressed to who accepts only that. Frames that are decoded have
+their samples interleaved and colour as RGB, whatever the metadata say of the stored form. Each frame of one bit a pixel
+begins with its first bit, eight pixels to a byte. Frames can be sent as:
+
 """
 
 _FEED: Final = """
@@ -72,7 +89,8 @@ sopInstances, attributes, into}`: `stored` (instances of a series that came with
 the study into which series were split off). Changes come in their order, and none ever changes once it
 was told, which is ten to fifteen seconds after instances came. `cursor` of the page is where to go on; it passes over
 what this reader may not see. Who gets new rights reads from the beginning, since what was hidden is not told
-afterwards.
+afterwards; so does who is answered 409, which says that the cursor was never told (the record was restored from an
+older copy).
 """
 
 
@@ -90,12 +108,10 @@ def statement() -> str:
         " names it or `all`.\n\n"
         + _table(("Attribute", "Keyword", *map(str.capitalize, _LEVELS), "Matching"), _keys()),
         "Keys inside sequences, written as paths:\n\n" + _table(("Path", "Levels"), _paths()),
-        "## Pictures\n\n" + _table(("Parameter", "Meaning"), PICTURE_PARAMETERS.items()),
+        "## Pictures\n\n" + _table(("Parameter", "Meaning"), PICTURE_PARAMETERS.items()) + _PICTURES,
         "## Change feed\n\n" + _table(("Parameter", "Meaning"), FEED_PARAMETERS.items()) + _FEED,
         "## WADO-URI\n\n" + _table(("Parameter", "Meaning"), URI_PARAMETERS.items()),
-        "## Transfer syntaxes\n\nEvery one is stored and sent back byte for byte,"
-        " or uncompressed to who accepts only that. Frames can be sent as:\n\n"
-        + _table(("Transfer syntax", "UID", "Frames"), _syntaxes()),
+        "## Transfer syntaxes\n\n" + _FRAMES + _table(("Transfer syntax", "UID", "Frames"), _syntaxes()),
         "Bulk data that are stored apart from their metadata and name no transfer syntax are taken as:\n\n"
         + _table(
             ("Media type", "Transfer syntax"),

@@ -509,7 +509,7 @@ class Server:
         if self._stopping:
             reasons.append("stopping")
         if not self._store.healthy:
-            reasons.append("the store has stopped taking writes")
+            reasons.append(self._store.complaint)
         elif self._store.free_bytes() < limits.DISK_RESERVE_BYTES:
             reasons.append("the disk is nearly full")
         return reasons
@@ -517,6 +517,7 @@ class Server:
     def _readings(self) -> list[Reading]:
         store, intake, worker = self._store, self._intake, self._worker
         return [
+            Reading("ready", "1 = takes work, 0 = /health/ready tells why not", float(not self.not_ready())),
             Reading(
                 "duties", "Works that run once in the cluster and now here", len(self._node.duties.running)
             ),

@@ -26,6 +26,7 @@ def test_every_event_has_one_of_the_national_words() -> None:
     assert activity_of(Event.OPEN_IMAGES) is Activity.READ
     assert activity_of(Event.ATTEST_CONSENT) is Activity.WRITE
     assert activity_of(Event.EXPORT) is Activity.PRINT
+    assert activity_of(Event.VIDIMERA) is Activity.ACKNOWLEDGE
     assert set(OPENINGS.values()) <= set(Event)
 
 

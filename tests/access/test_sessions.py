@@ -74,7 +74,7 @@ def test_log_out_ends_a_session_at_once_and_all_of_a_person_on_demand() -> None:
     assert sessions.close(secret) is None
     secrets = [sessions.open(GP)[0] for _ in range(3)]
     other, _ = sessions.open(SYSTEM)
-    assert sessions.close_all_of(GP.hsa_id) == 3
+    assert len(sessions.close_those(lambda each: each.subject.hsa_id == GP.hsa_id)) == 3
     assert all(sessions.find(secret) is None for secret in secrets)
     assert sessions.find(other)
 

@@ -45,7 +45,7 @@ def test_log_out_at_one_node_ends_the_session_at_all() -> None:
     assert one.find(secret) is None
     assert ended == [session.subject.session_id]
     assert two.close(secret) is None
-    assert two.close_all_of("SE9990000004-9002") == 1
+    assert len(two.close_those(lambda each: each.subject.hsa_id == "SE9990000004-9002")) == 1
     assert one.look(other) is None
     assert len(one) == 0
 

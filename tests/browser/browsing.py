@@ -56,10 +56,12 @@ class Watched:
             self.elsewhere.add(request.url)
 
     async def check(self, name: str) -> None:
-        """No error so far, and nothing that axe can find against WCAG 2.1 AA on the whole page."""
+        """No error so far, nothing that axe can find against WCAG 2.1 AA, and no page wider than its window."""
         await self.page.wait_for_load_state()  # a press returns when the next page has begun to come
         assert self.troubles == [], name
         assert self.elsewhere == set(), name
+        too_wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert await self.page.evaluate(too_wide) == 0, name
         found = await self.page.evaluate(
             "async (tags) => (await axe.run(document, {runOnly: tags})).violations.map("
             "(rule) => `${rule.id}: ${rule.nodes.map((node) => node.html).join(' ')}`)",

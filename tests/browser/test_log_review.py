@@ -43,6 +43,15 @@ async def test_an_emergency_is_found_reviewed_and_signed(house: House, size: str
         await page.wait_for_selector("tr[data-emergency]")
         await seen.check("log search")
         await seen.picture(f"log-search-{size}.png", full_page=True)
+        async with page.expect_download() as download:
+            await page.click("button:has-text('Loggutdrag (PDF)')")
+        assert (await download.value).suggested_filename == "loggutdrag.pdf"
+        await page.check("input[name='emergencies']")
+        async with page.expect_navigation():
+            await page.click('form[action="/log/search"] button >> nth=0')
+        assert (
+            await page.locator("table tbody tr").count() == await page.locator("tr[data-emergency]").count()
+        )
         await page.goto(f"{house.base}/log")
         await page.click('form[action="/log/checks"] button')
         await page.wait_for_selector("#remark")
@@ -69,6 +78,10 @@ async def test_the_patient_sees_who_looked(house: House, size: str, language: st
         await enter(seen, "Tolvan Tolvansson")
         await seen.page.goto(f"{house.base}/mine/log")
         await seen.check("log extract")
+        hidden = "(table) => table.parentElement.scrollWidth - table.parentElement.clientWidth"
+        assert await seen.page.locator("table.plain").first.evaluate(hidden) == 0, (
+            "what was done is in the window"
+        )
         await seen.picture(f"log-extract-{size}-{language}.png", full_page=True)
         async with seen.page.expect_download() as download:
             await seen.page.click('a[href="/mine/log.pdf"]')

@@ -130,3 +130,23 @@ async def test_a_page_that_a_new_answer_has_made_old_says_so_until_it_is_loaded_
         await page.wait_for_selector(".report:has-text('Lungemboli')")
         await asyncio.sleep(2.5 * limits.PULSE_S)
         assert await page.locator("[data-note='news']:visible").count() == 0
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+async def test_a_private_persons_open_page_says_that_an_answer_has_come(house: House, size: str) -> None:
+    async with a_browser(house.base, size) as seen:
+        page = seen.page
+        await page.goto(f"{house.base}/login")
+        await page.click('a[href="/login/start"]')
+        await page.click('button:has-text("Tolvan Tolvansson")')
+        await page.wait_for_selector("h1:has-text('Mina undersökningar')")
+        await asyncio.sleep(2.5 * limits.PULSE_S)
+        assert await page.locator("[data-note='news']:visible").count() == 0
+        await Telling(house, "LC11", "DT lever", 40).version("F", 1, "Inga förändringar i levern.")
+        await page.wait_for_selector("[data-note='news']:visible", timeout=10_000)
+        await seen.check("something has come")
+        await seen.picture(f"own-page-news-{size}.png")
+        await page.click("[data-note='news'] a")
+        await page.click("a.title:has-text('DT lever')")
+        await page.wait_for_selector(".report:has-text('Inga förändringar i levern.')")
+        assert await page.locator("[data-note='news']:visible").count() == 0

@@ -33,7 +33,28 @@ async def test_a_study_is_sent_from_its_page_and_the_page_follows_it(size: str, 
             )
             async with page.expect_response(lambda answer: answer.url.endswith("/transfers")):
                 pass
+            await page.evaluate("document.querySelector('#transfers select').chosen = true")
+            await page.focus("#transfers button:has-text('Avbryt')")
+            for _ in range(2):
+                async with page.expect_response(lambda answer: answer.url.endswith("/transfers")):
+                    pass
+            await seen.until("!document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling')")
+            assert await page.evaluate("document.querySelector('#transfers select').chosen"), "put anew"
+            assert await page.evaluate("document.activeElement.textContent") == "Avbryt"
+            await page.click("#transfers a:has-text('Allt du har skickat')")
+            await page.wait_for_selector(
+                "#sent li:has-text('Tolvan Tolvansson'):has-text('Väntar på sin tur')"
+            )
+            await seen.check("everything that was sent")
+            await seen.picture(f"sent-{size}.png", full_page=True)
+            await page.click("#sent a:has-text('Öppna')")
+            await page.click("a.title:has-text('DT thorax med iv kontrast') >> nth=0")
             await page.click("#transfers button:has-text('Avbryt')")
             await page.wait_for_selector("#transfers li:has-text('Avbrutet')")
             await seen.check("a transfer that was stopped")
             assert transfer not in await page.inner_text("article")
+            await page.goto(f"{house.base}/sent?show=troubled")
+            await page.wait_for_selector("#sent li:has-text('Avbrutet')")
+            await page.goto(f"{house.base}/sent?show=done")
+            await page.wait_for_selector("#sent:has-text('Inget du har skickat är i det läget.')")
+            await seen.check("nothing in that state")

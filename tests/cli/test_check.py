@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import socket
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +16,11 @@ from samsyn.clock import SystemClock
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 from tests.cli.commands import samsyn, settings_file
-from tests.indexes import make_store
+from tests.doors.authority import Authority
+from tests.indexes import make_store, sqlite_only
+from tests.ports import free_port
 from tests.scratch import ROOT
+from tests.store.test_store import add_message
 from tools import vendor
 
 
@@ -83,6 +87,40 @@ def test_a_taken_port_is_found(
         told = said(file, capsys)
     assert f"[{('dicom', 'http', 'mllp')[door]}] port {port} on 127.0.0.1" in told
     assert len(told.splitlines()) == 1
+
+
+def test_two_listeners_on_one_port_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "data").mkdir(mode=0o700)
+    port = free_port()
+    assert said(settings_file(tmp_path, (port, 0, port)), capsys).endswith(
+        f"[mllp] port {port} is that of [dicom] too: choose another port"
+    )
+
+
+@pytest.mark.parametrize("section", ["dicom_tls", "http_tls", "mllp_tls"])
+def test_a_certificate_that_no_peer_would_take_is_found_for_every_listener(
+    section: str, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    authority, before = Authority(tmp_path), file.read_text()
+
+    def told(certificate: Path, key: Path) -> str:
+        tls = {"certificate": certificate, "key": key, "authorities": authority.file}
+        lines = [f"[{section}]", "port = 0", *(f'{name} = "{path}"' for name, path in tls.items())]
+        file.write_text("\n".join([*lines, before]))
+        return said(file, capsys)
+
+    good, key, _ = authority.certificate("good", days=90)
+    assert told(good, key) == ""
+    soon, its_key, _ = authority.certificate("soon", days=3)
+    assert "expires on" in told(soon, its_key)
+    assert (
+        f"[{section}] certificate {good} and key {its_key}: the key does not belong to the certificate"
+        in told(good, its_key)
+    )
+    gone, its_key, _ = authority.certificate("gone", days=0)
+    assert f"[{section}] certificate {gone} has expired on" in told(gone, its_key)
+    assert f"[{section}] key {tmp_path / 'none'}: No such file" in told(good, tmp_path / "none")
+    assert "not usable as PEM" in told(file, key)
 
 
 def test_the_running_service_s_own_ports_are_no_finding(
@@ -176,6 +214,26 @@ def test_what_the_engagement_index_refuses_and_what_piles_up_before_it_is_found(
     assert "1912" not in told
 
 
+@sqlite_only
+@pytest.mark.slow
+def test_what_is_stored_is_compared_when_asked_for(file: Path) -> None:
+    store = make_store(file.parent / "data", SystemClock())
+    store.start()
+    asyncio.run(_committed(store, add_message("1")))
+    store.close()
+    for word in ("--stored", "--hashes"):
+        ended = samsyn("check", "--config", file, word)
+        assert "journal, series objects and index say the same: 1 records" in ended.stdout
+    with sqlite3.connect(file.parent / "data/index.sqlite") as connection:
+        connection.execute("DELETE FROM message")
+    assert "HL7 messages" not in samsyn("check", "--config", file).stdout
+    ended = samsyn("check", "--config", file, "--stored")
+    assert ended.returncode == 1
+    assert "1 HL7 messages in the journal are not in the index (1)" in ended.stdout
+    assert samsyn("index", "rebuild", "--config", file).returncode == 0
+    assert "say the same" in samsyn("check", "--config", file, "--stored").stdout
+
+
 async def _committed(store: Store, decide: Callable[[Transaction], None]) -> None:
     await store.commit(decide)
 
@@ -204,6 +262,9 @@ secret_file = "{file.parent / "shared"}"
 """
     file.write_text(more + file.read_text())
     found = said(file, capsys)
-    assert "see [objects] and [node]" in found
+    assert (
+        "[objects] http://127.0.0.1:9, bucket samsyn: the object store did not answer; look whether it runs"
+        in found
+    )
     assert "address and password_file" in found
     assert f"chmod 600 {file.parent / 'shared'}" in found

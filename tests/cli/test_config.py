@@ -44,6 +44,40 @@ def test_renamed_claims_read_back_as_they_were(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("[dicom]\nport", "[dicom]\nprt", "4: dicom.prt: there is no such setting: is port meant?"),
+        ("[mllp]", "[mlpp]", "7: mlpp: there is no such setting: is mllp meant?"),
+        (
+            "ae_title",
+            "ae_titel",
+            "18: provider.dicom_peer.ae_titel: there is no such setting: is ae_title meant?",
+        ),
+        (
+            "name =",
+            "xyzzy = 1\nname =",
+            "12: provider.xyzzy: there is no such setting; `samsyn config` prints all",
+        ),
+    ],
+)
+def test_a_name_that_is_none_is_told_with_the_one_that_may_be_meant(
+    tmp_path: Path, before: str, after: str, told: str
+) -> None:
+    file = settings_file(tmp_path)
+    file.write_text(file.read_text().replace(before, after, 1))
+    with pytest.raises(ConfigurationError) as refused:
+        settings.load(file, {})
+    assert told in refused.value.detail
+
+
+def test_a_file_in_another_encoding_is_refused_with_its_line(tmp_path: Path) -> None:
+    file = settings_file(tmp_path)
+    file.write_bytes(file.read_text().encode("iso-8859-1"))
+    with pytest.raises(ConfigurationError, match=r"samsyn.toml:16: is no UTF-8"):
+        settings.load(file, {})
+
+
+@pytest.mark.parametrize(
     "login",
     [
         {"provider": "saml"},

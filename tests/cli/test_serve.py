@@ -39,7 +39,9 @@ def test_a_second_process_on_the_same_data_is_refused_in_one_line(tmp_path: Path
         file = settings_file(other, data="../data")
         ended = samsyn("serve", "--config", file)
         assert ended.returncode == 2
-        assert ended.stderr.splitlines() == ["samsyn: another process already uses this data folder"]
+        assert ended.stderr.splitlines() == [
+            f"samsyn: another process uses the data folder {other / '../data'}: stop it first, or choose another folder"
+        ]
         verified = samsyn("audit", "verify", "--config", file)
         assert verified.returncode == 0
         assert httpx.get(f"http://127.0.0.1:{http}/health/ready").status_code == 200

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samsyn.dicom.encoding import decode, encode
+from samsyn.dicom.encoding import LATIN_1, UNICODE, decode, encode
 from samsyn.errors import BadInput, LimitExceeded, SamsynError
 from samsyn.model.attributes import Attributes
 from tests.dicom.corpus import EXPLICIT, IMPLICIT, element, implicit, item
@@ -50,9 +50,9 @@ def attribute_sets(draw: st.DrawFn, depth: int = 2) -> Attributes:
     return made
 
 
-@given(attribute_sets(), st.sampled_from([EXPLICIT, IMPLICIT, BIG]))
-def test_what_was_encoded_is_decoded_to_the_same(attributes: Attributes, syntax: str) -> None:
-    back = decode(encode(attributes, syntax), syntax)
+@given(attribute_sets(), st.sampled_from([EXPLICIT, IMPLICIT, BIG]), st.sampled_from([UNICODE, LATIN_1]))
+def test_what_was_encoded_is_decoded_to_the_same(attributes: Attributes, syntax: str, charset: str) -> None:
+    back = decode(encode(attributes, syntax, charset), syntax)
     back.pop(CHARSET, None)
     assert back == attributes
 

@@ -43,9 +43,20 @@ def content(body: bytes) -> bytes:
     return body.replace(body[2:41], b"") if body.startswith(b"--samsyn-") else body
 
 
+BITS = {
+    "Rows": 3,
+    "Columns": 3,
+    "BitsAllocated": 1,
+    "BitsStored": 1,
+    "HighBit": 0,
+    "PixelData": b"\x55\xaa\x55\0",
+}
+
+
+@pytest.mark.parametrize("changes", [{}, BITS])
 @pytest.mark.parametrize("accept", [MULTIPART, SINGLE, "*/*"])
-async def test_it_is_the_answer_of_the_long_way(house: House, accept: str) -> None:
-    await stored(house, image_file())
+async def test_it_is_the_answer_of_the_long_way(house: House, accept: str, changes: dict[str, Any]) -> None:
+    await stored(house, image_file(**changes))
     assert at_once(house, FRAME, accept) is None  # nobody has opened anything yet
     long = await opened(house, FRAME, accept)
     noted = house.rows("SELECT count(*) FROM audit")

@@ -56,8 +56,8 @@ async def test_every_answer_shows_the_right_value(house: House) -> None:
     await put(house, image_file(1), image_file(2))
     before = {path: await get(house, path) for path in (STUDY, f"{STUDY}/metadata", "/studies")}
     corrected = {
-        "00080050": text("SH", "A77"),
         "00081030": text("LO", "Hjärta"),
+        "00080050": text("SH", "A77"),
         "00080020": text("DA", "20240229"),
     }
     assert (await correct(house, corrected)).status_code == 204
@@ -70,6 +70,7 @@ async def test_every_answer_shows_the_right_value(house: House) -> None:
         [item] = model["04000561"]["Value"]
         [old] = item["04000550"]["Value"]
         assert (old["00080050"]["Value"], old["00081030"]["Value"]) == (["A1"], ["Thorax"])
+        assert (list(model), list(old)) == (sorted(model), sorted(old)), "ascending (PS3.18 F.2.2)"
         assert (item["04000563"]["Value"], item["04000565"]["Value"]) == (["SAMSYN"], ["CORRECT"])
     contents = [content for _, content in parts_of(await get(house, STUDY))]
     contents.append((await get(house, INSTANCE, "application/dicom")).content)
@@ -195,6 +196,21 @@ def test_text_is_written_in_the_objects_own_character_set(charset: str | None) -
     assert (
         str(found.OriginalAttributesSequence[0].ModifiedAttributesSequence[0].PatientName) == "Tolvansson^A"
     )
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "latin-1"])
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT_LITTLE])
+def test_what_stands_there_without_a_character_set_keeps_its_meaning(codec: str, syntax: str) -> None:
+    """It is read as UTF-8 where it can be that, else as Latin-1; the correction declares what it is."""
+    undeclared = image(InstitutionName="SJUKHUS XX", PatientName="Tolvansson^A")
+    del undeclared.SpecificCharacterSet
+    stream = pydicom.filebase.DicomBytesIO()
+    stream.is_little_endian, stream.is_implicit_VR = True, syntax == IMPLICIT_LITTLE
+    pydicom.filewriter.write_dataset(stream, undeclared)
+    data = stream.getvalue().replace(b"SJUKHUS XX", "SJUKHUS Å".encode(codec).ljust(10))
+    model = orjson.loads(to_dicom_json(overlaid(data, syntax, [NAME]), syntax, "B"))
+    assert model["00080080"]["Value"] == ["SJUKHUS Å"]
+    assert model["00100010"]["Value"] == [{"Alphabetic": "Tolvansson^Örjan"}]
 
 
 @pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED_LITTLE])

@@ -93,6 +93,21 @@ async def test_pages_put_together_are_the_whole_and_a_cursor_goes_on(later: Hous
     assert told(await page(later, f"?since={cursor}")) == [("stored", "2.25.10", 1)]
 
 
+async def test_a_cursor_that_was_never_told_is_refused(house: House) -> None:
+    """As after a restore from an older copy: what is told under such numbers later would be passed over."""
+    await put(house, image_file(1))
+    house.feed_clock = LaterClock(30)
+    house.use(None)
+    cursor = (await page(house))["cursor"]
+    house.feed_clock = LaterClock(0)
+    house.use(None)
+    async with house.client() as client:
+        beyond = await client.get(f"/changes?since={cursor + 1}")
+    assert (beyond.status_code, beyond.json()["code"]) == (409, "conflict")
+    still_open = await page(house, f"?since={cursor}")
+    assert (still_open["cursor"], still_open["changes"]) == (cursor, []), "another node's clock may be behind"
+
+
 async def test_instances_of_a_series_that_come_together_are_one_change(later: House) -> None:
     await put(later, *(image_file(number) for number in range(1, 31)))
     found = await page(later)

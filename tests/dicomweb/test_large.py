@@ -13,7 +13,9 @@ from samsyn.dicom.part10 import file_preamble_and_meta
 from samsyn.errors import NotFound
 from tests.dicomweb.house import EXPLICIT, House, parts_of, store, subject_like
 from tests.dicomweb.test_correction import correct, get, text
+from tests.dicomweb.test_rotten_frames import anew, refused
 from tests.dimse.clips import FRAME, ULTRASOUND, clip, frame, head, large_begins_at
+from tests.rot import rot
 
 SERIES = "/studies/2.25.10/series/2.25.11"
 INSTANCE = f"{SERIES}/instances/2.25.100"
@@ -111,3 +113,28 @@ async def test_corrections_are_laid_over_the_head_alone(
     assert by_pieces[0].endswith(VOLUME + with_volume("2.25.100")[-3 * FRAME - 12 :])
     monkeypatch.setattr(limits, "STREAMED_ABOVE_BYTES", 1 << 40)
     assert by_pieces == await answers()
+
+
+async def test_what_rots_before_the_pixels_of_a_large_object_is_not_served(house: House, low: None) -> None:
+    """Metadata, values and corrected heads are read from here and there, and the rest of the object is not."""
+    async with house.client() as client:
+        assert (await store(client, [file_of(with_volume("2.25.100"), "2.25.100")])).status_code == 200
+    assert (await correct(house, {"00081030": text("LO", "Hjärta")})).status_code == 204
+    [(segment, offset, length)] = house.rows("SELECT segment, body_offset, length FROM instance")
+    body = house.store.body(segment, offset, length)
+    asked = (
+        (f"{INSTANCE}/metadata", "application/dicom+json", "", b"MONOCHROME2"),
+        (f"{INSTANCE}/bulkdata/7FD11009", "application/octet-stream", "", TABLE),
+        (INSTANCE, "application/dicom", "bytes=300-310", b"MONOCHROME2"),
+    )
+    for path, accept, span, _ in asked:
+        more = {"Range": span} if span else {}
+        assert (await get(house, path, accept, **more)).status_code in (200, 206)
+    for path, accept, span, within in asked:
+        place = offset + body.index(within)
+        rot(house.store, segment, place)
+        anew(house)
+        assert await refused(house, path, Accept=accept, **({"Range": span} if span else {}))
+        rot(house.store, segment, place)
+        anew(house)
+        assert not await refused(house, path, Accept=accept, **({"Range": span} if span else {}))

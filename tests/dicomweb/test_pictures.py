@@ -69,6 +69,25 @@ async def test_compressed_frames_are_decoded_for_who_takes_only_octets(gallery: 
     assert np.array_equal(imagecodecs.jpegls_decode(content), PIXELS[1])
 
 
+async def test_decoded_frames_are_what_the_metadata_say(gallery: House) -> None:
+    # Bits above the stored ones may be an overlay, and colours stay what Photometric Interpretation calls them.
+    grey = np.arange(64, dtype=np.uint16).reshape(8, 8) * 1_000
+    colours = np.random.default_rng(5).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    plain = {"Rows": 8, "Columns": 8, "PixelData": None, "NumberOfFrames": 1}
+    ybr = {"SamplesPerPixel": 3, "PhotometricInterpretation": "YBR_FULL", "PlanarConfiguration": 0}
+    ybr |= {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
+    for number, (pixels, changes) in enumerate(((grey, {}), (colours, ybr)), 1):
+        made = data_set(image(number, **plain, **changes))
+        value = encapsulate([imagecodecs.jpegls_encode(pixels)]) + SEQUENCE_END
+        made += element(0x7FE00010, b"OB", value, UNDEFINED)
+        async with gallery.client() as client:
+            sent = file_of(made, f"2.25.100{number}", syntax=JPEG_LS)
+            assert (await store(client, [sent])).status_code == 200
+        path = f"{INSTANCE[:-1]}{number}/frames/1"
+        got = await get(gallery, path, "application/octet-stream; transfer-syntax=1.2.840.10008.1.2.1")
+        assert got.content == pixels.tobytes()
+
+
 async def test_a_compressed_object_is_decompressed_for_who_takes_nothing_else(gallery: House) -> None:
     native = "1.2.840.10008.1.2.1"
     async with gallery.client() as client:
@@ -112,6 +131,7 @@ async def test_an_ecg_is_drawn_and_a_report_has_a_sign(gallery: House) -> None:
         path = f"/studies/{made.StudyInstanceUID}/series/{made.SeriesInstanceUID}/instances/{made.SOPInstanceUID}"
         rendered = await get(gallery, f"{path}/rendered", "image/*")
         assert (await get(gallery, f"{path}/thumbnail", "image/*")).status_code == 200
+        assert (await get(gallery, f"{path}/rendered", "image/gif")).status_code == 406
         if name == "waveform_ecg.dcm":
             assert rendered.headers["content-type"] == "image/png"
             assert (await get(gallery, f"{path}/rendered", "image/jpeg")).status_code == 406

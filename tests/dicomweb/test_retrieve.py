@@ -4,12 +4,14 @@ import io
 import struct
 from typing import Any
 
+import numpy as np
 import pydicom
 import pytest
 from pydicom.encaps import encapsulate
 
 from samsyn.dicom.native_xml import xml_to_model
 from samsyn.dicom.structure import UNDEFINED
+from samsyn.dicom.transfer_syntaxes import RLE_LOSSLESS
 from samsyn.errors import DamagedData
 from tests.dicom.corpus import SEQUENCE_END, element, item
 from tests.dicom.test_reading import BIG, DEFLATED, deflate
@@ -50,6 +52,25 @@ async def get(house: House, path: str, accept: str | None = None, token: str = "
 async def stored(house: House, *files: bytes) -> None:
     async with house.client() as client:
         assert (await store(client, list(files))).status_code == 200
+
+
+def rle(number: int, photometric: str) -> bytes:
+    """An object in RLE with colour; the subsampled one is none that could be decoded."""
+    made = image(
+        number, PixelData=None, SamplesPerPixel=3, PhotometricInterpretation=photometric, PlanarConfiguration=0,
+        BitsAllocated=8, BitsStored=8, HighBit=7,
+    )  # fmt: skip
+    value = encapsulate([b"\0" * 64] * 2)
+    data = data_set(made) + element(0x7FE00010, b"OB", value + SEQUENCE_END, UNDEFINED)
+    return file_of(data, f"2.25.100{number}", RLE_LOSSLESS)
+
+
+async def test_what_only_a_part_of_a_study_can_be_sent_as_is_not_begun(house: House) -> None:
+    """Both objects are in one transfer syntax, of which the last alone can be decoded."""
+    await stored(house, rle(1, "YBR_FULL_422"), rle(2, "RGB"))
+    form = 'multipart/related; type="application/dicom"; transfer-syntax='
+    assert (await get(house, STUDY, f"{form}{EXPLICIT}")).status_code == 406
+    assert (await get(house, STUDY, f"{form}{RLE_LOSSLESS}")).status_code == 200
 
 
 @pytest.mark.parametrize("path", [STUDY, SERIES])
@@ -113,7 +134,15 @@ async def test_metadata_are_the_json_of_every_instance(house: House, path: str, 
     assert found[0]["00100010"]["Value"] == [{"Alphabetic": "Tolvansson^Tolvån"}]
     address = found[0]["7FE00010"]["BulkDataURI"]
     assert address == f"http://samsyn.test/dicomweb{INSTANCE}/bulkdata/7FE00010"
-    assert (await get(house, f"{path}/metadata", "application/json")).status_code == 200
+    for accept, kind in (
+        ("application/json", "application/json"),
+        ("text/html, application/json;q=0.9", "application/json"),
+        ("application/json, application/dicom+json;q=0.9", "application/json"),
+        ("application/dicom+json, application/json", "application/dicom+json"),
+        ("application/json;q=0.5, */*", "application/dicom+json"),
+    ):
+        answer = await get(house, f"{path}/metadata", accept)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, kind), accept
     assert (await get(house, f"{path}/metadata")).status_code == 200
     assert (await get(house, f"{path}/metadata", "text/html")).status_code == 406
 
@@ -201,6 +230,22 @@ async def test_several_frames_come_in_the_order_asked_for(house: House) -> None:
     assert (await get(house, f"{INSTANCE}/frames/1,2", "application/octet-stream")).status_code == 406
 
 
+async def test_frames_of_one_bit_begin_with_their_first_bit(house: House) -> None:
+    """Segmentations whose frames begin inside a byte: left as they lie, every mask is shown some pixels aside."""
+    bits = np.random.default_rng(7).integers(0, 2, (4, 13, 7), np.uint8)
+    packed = np.packbits(bits, bitorder="little").tobytes()
+    made = image_file(
+        Rows=13, Columns=7, BitsAllocated=1, BitsStored=1, HighBit=0, NumberOfFrames=4, PixelData=packed
+    )
+    await stored(house, made)
+    expected = [np.packbits(frame, bitorder="little").tobytes() for frame in bits]
+    together = await get(house, f"{INSTANCE}/frames/1,2,3,4")
+    assert [content for _, content in parts_of(together)] == expected
+    for number in (1, 2, 3, 4):
+        alone = await get(house, f"{INSTANCE}/frames/{number}", "application/octet-stream")
+        assert alone.content == expected[number - 1]
+
+
 async def test_big_endian_pixels_leave_as_little_endian(house: House) -> None:
     made = pydicom.dcmread(io.BytesIO(image_file()))
     stream = pydicom.filebase.DicomBytesIO()
@@ -213,6 +258,20 @@ async def test_big_endian_pixels_leave_as_little_endian(house: House) -> None:
     [(kind, content)] = parts_of(await get(house, f"{INSTANCE}/frames/2"))
     assert content == struct.pack("<4H", 4, 5, 6, 7)
     assert kind.endswith(EXPLICIT)
+
+
+async def test_every_frame_of_one_bit_pixels_begins_with_a_byte(house: House) -> None:
+    bits = np.random.default_rng(3).integers(0, 2, (3, 5 * 7), dtype=np.uint8)
+    packed = np.packbits(bits.ravel(), bitorder="little").tobytes()
+    facts = {"Rows": 5, "Columns": 7, "BitsAllocated": 1, "BitsStored": 1, "HighBit": 0}
+    await stored(house, image_file(**facts, NumberOfFrames=3, PixelData=packed))
+    expected = [np.packbits(frame, bitorder="little").tobytes() for frame in bits]
+    found = [
+        (await get(house, f"{INSTANCE}/frames/{n}", "application/octet-stream")).content for n in (1, 2, 3)
+    ]
+    assert found == expected
+    together = parts_of(await get(house, f"{INSTANCE}/frames/3,1,2"))
+    assert [content for _, content in together] == [expected[2], expected[0], expected[1]]
 
 
 async def test_deflated_frames_are_inflated(house: House) -> None:

@@ -77,6 +77,7 @@ def values(rows: Any, key: str) -> list[Any]:
         ("/studies?StudyDescription=100%25*", STUDY, {"2.25.20"}),
         ("/studies?StudyDescription=%25", STUDY, set()),
         ("/studies?ModalitiesInStudy=MR", STUDY, {"2.25.30"}),
+        ("/studies?ModalitiesInStudy=PT%2CMR", STUDY, {"2.25.30"}),
         ("/studies?StudyInstanceUID=2.25.10,2.25.30", STUDY, {"2.25.10", "2.25.30"}),
         ("/studies?StudyInstanceUID=2.25.99", STUDY, set()),
         ("/studies/2.25.30/series", SERIES, {"2.25.31", "2.25.32"}),
@@ -148,6 +149,24 @@ async def test_dates_are_asked_and_told_in_a_time_zone(house: House) -> None:
     assert (row["00080020"]["Value"], row["00080030"]["Value"]) == (["20240229"], ["233000"])
     assert row["00080201"]["Value"] == ["+0000"]
     assert await answer(house, "/studies?StudyDate=20240229") == []
+
+
+async def test_a_header_field_in_several_lines_is_one_list(house: House) -> None:
+    async with house.client() as client:
+        await store(client, [image_file()])
+        lines = [("Accept", "application/dicom+json"), ("Accept", "text/html")]
+        assert (await client.get("/studies", headers=lines)).status_code == 200
+
+
+async def test_a_plus_sign_in_an_address_is_a_plus_sign(house: House) -> None:
+    """By RFC 3986; where a space makes no sense, it is not read as one as in forms."""
+    async with house.client() as client:
+        await store(client, [image_file(StudyDate="20240301", StudyTime="003000")])
+        asked = "/studies?StudyDate=20240229&TimezoneOffsetFromUTC=+0000&accept=application/dicom+json"
+        found = await client.get(asked, headers={"Accept": "text/html"})
+        xml = await client.get("/studies?accept=multipart/related;+type=application/dicom+xml")
+    assert [row["00080201"]["Value"] for row in found.json()] == [["+0000"]]
+    assert xml.headers["content-type"].startswith('multipart/related; type="application/dicom+xml"')
 
 
 async def test_what_has_no_value_is_found_when_that_is_asked_for(house: House) -> None:

@@ -55,6 +55,16 @@ async def test_an_object_or_a_picture_is_sent_by_its_content_type(gallery: House
         response = await get(gallery, query)
         assert response.headers["content-type"].startswith(kind), query
         assert response.content.startswith(start)
+    for query, accept, kind in (
+        (NAMED, "image/png", "image/png"),
+        (NAMED.replace("1001", "1002"), "application/dicom;q=0.9, image/png;q=0.5", "application/dicom"),
+        (NAMED.replace("1001", "1002"), "image/avif,image/*,*/*;q=0.8", "image/jpeg"),
+        (NAMED.replace("1001", "1002"), "application/json", "image/jpeg"),
+        (f"{NAMED}&contentType=image/jpeg", "image/png", "image/jpeg"),
+    ):
+        async with gallery.client("NORDWEB") as client:
+            response = await client.get(f"/wado?{query}", headers={"Accept": accept})
+        assert response.headers["content-type"].startswith(kind), (query, accept)
     other = await get(gallery, f"{NAMED}&contentType=application/dicom&transferSyntax={IMPLICIT}")
     assert other.headers["content-type"].endswith(IMPLICIT)
 

@@ -57,7 +57,9 @@ async def test_what_is_asked_for_arrives_and_the_workitem_tells_how_far_it_is(fu
         address = made.headers["location"].removeprefix("http://samsyn.test/dicomweb")
         [before] = (await client.get(address)).json()
         assert state_of(before) == "SCHEDULED"
-        assert before["00404021"]["Value"][0]["0020000D"]["Value"] == ["2.25.10"]
+        [told] = before["00404021"]["Value"]
+        assert told["0020000D"]["Value"] == ["2.25.10"]
+        assert (list(before), list(told)) == (sorted(before), sorted(told)), "ascending (PS3.18 F.2.2)"
         worker = Worker(full.store, SystemClock(), {SEND_JOB: full.sending.work})
         worker.start()
         async with asyncio.timeout(PATIENCE_S):
@@ -80,7 +82,10 @@ async def test_the_asker_may_name_the_workitem_once(full: House) -> None:
             (await create(client, workitem(), "2.25.77")).headers["location"].endswith("/workitems/2.25.77")
         )
         assert (await create(client, workitem(), "2.25.77")).status_code == 409
-        assert (await create(client, workitem(), "no.uid")).status_code == 400
+        for odd in ("no.uid", "workitem=no.uid", "workitem=2.25.79&x=1"):
+            assert (await create(client, workitem(), odd)).status_code == 400
+        named = await create(client, workitem(), "workitem=2.25.78")
+        assert named.headers["location"].endswith("/workitems/2.25.78")
         [model] = (await client.get("/workitems/2.25.77")).json()
         assert model["00080018"]["Value"] == ["2.25.77"]
 
@@ -110,6 +115,7 @@ async def test_workitems_are_found_by_their_state_and_cancelled(full: House) -> 
             "/workitems/2.25.71", headers={"Accept": 'multipart/related; type="application/dicom+xml"'}
         )
         assert (xml.status_code, b"CANCELED" in xml.content) == (200, True)
+        assert xml.headers["content-type"].startswith('multipart/related; type="application/dicom+xml"')
 
 
 async def test_nobody_else_sees_or_ends_a_workitem(full: House) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from samsyn import limits
 from samsyn.access import view
+from samsyn.dicom.encoding import decode
 from samsyn.endpoints.dimse import query
 from samsyn.search.find import Finder
 from samsyn.search.pages import Page
@@ -52,6 +53,38 @@ async def test_studies_of_a_person_are_found_by_any_written_form_of_the_number(s
             found, final = await ask(requestor, FindRequest, STUDY_FIND, keys)
             assert len(found) == 3, number
             assert final.command.status == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "description", "answered", "told"),
+    [
+        ("ISO_IR 100", "DT hjärna", "ISO_IR 100", "DT hjärna".encode("latin-1")),
+        ("\\ISO 2022 IR 100", "DT hjärna", "ISO_IR 100", "DT hjärna".encode("latin-1")),
+        ("ISO_IR 100", "DT ≥ 3 hjärna", "ISO_IR 192", "DT ≥ 3 hjärna".encode()),
+        ("ISO_IR 192", "DT hjärna", "ISO_IR 192", "DT hjärna".encode()),
+        ("", "DT hjärna", "ISO_IR 192", "DT hjärna".encode()),
+    ],
+)
+async def test_who_asks_in_latin_1_is_answered_in_it_where_every_text_fits(
+    stage: Stage, asked: str, description: str, answered: str, told: bytes
+) -> None:
+    """Older systems show nothing else; the answer says which it is (PS3.4 C.4.1.1.3.2)."""
+    other = image(
+        SOPInstanceUID="2.25.9", StudyInstanceUID="2.25.8", SeriesInstanceUID="2.25.7", AccessionNumber="A9",
+        SpecificCharacterSet="ISO_IR 192", StudyDescription=description,
+    )  # fmt: skip
+    async with await stage.connect() as sender:
+        assert (await store(sender, other)).status == 0
+    keys = identifier(
+        QueryRetrieveLevel="STUDY", AccessionNumber="A9", StudyDescription="", SpecificCharacterSet=asked
+    )
+    async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
+        context_id = requestor.context_of(STUDY_FIND)
+        assert context_id is not None
+        request = FindRequest(requestor.new_message_id(), STUDY_FIND)
+        [match, _] = [bytes(each.data or b"") async for each in requestor.ask(context_id, request, keys)]
+    assert decode(match, EXPLICIT)[0x00080005] == ("CS", (answered,))
+    assert told in match
 
 
 async def test_an_answer_holds_what_was_asked_for_and_where_to_get_it(stage: Stage) -> None:

@@ -188,15 +188,23 @@ async def test_a_peer_that_never_answers_a_store_is_let_go(
     [
         ({"QueryRetrieveLevel": "SERIES", "StudyInstanceUID": "2.25.10", "SeriesInstanceUID": "2.25.111"}, 2),
         ({"QueryRetrieveLevel": "IMAGE", "SOPInstanceUID": "2.25.1001\\2.25.1003\\2.25.77"}, 2),
+        ({"QueryRetrieveLevel": "IMAGE", "SOPInstanceUID": "2.25.1001\\2.25.1001"}, 1),
         ({"QueryRetrieveLevel": "IMAGE", "StudyInstanceUID": "2.25.99", "SOPInstanceUID": "2.25.1001"}, 0),
+        (
+            {
+                "QueryRetrieveLevel": "IMAGE",
+                "StudyInstanceUID": "2.25.9\\2.25.8",
+                "SOPInstanceUID": "2.25.1001",
+            },
+            0,
+        ),
         ({"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "2.25.4444"}, 0),
     ],
 )
 async def test_get_works_at_every_level(stage: Stage, keys: dict[str, str], count: int) -> None:
     async with await stage.connect(contexts=GET_CONTEXTS, roles=ROLES) as requestor:
         got, responses = await get(requestor, identifier(**keys))
-    assert len(got) == count
-    assert responses[-1].status == 0
+    assert (len(got), responses[-1].completed, responses[-1].status) == (count, count, 0)
 
 
 @pytest.mark.parametrize(
@@ -265,12 +273,33 @@ async def test_another_provider_gets_nothing(stage: Stage) -> None:
 async def test_move_sends_every_object_and_names_its_originator(stage: Stage, sink: Destination) -> None:
     keys = identifier(QueryRetrieveLevel="PATIENT", PatientID="19121212-1212")
     async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
-        _, final = await ask(requestor, MoveRequest, PATIENT_MOVE, keys, destination="SINK")
+        _, final = await ask(requestor, MoveRequest, PATIENT_MOVE, keys, destination="SINK", priority=2)
     assert final.command.status == 0
     assert final.command.completed == COUNT
     assert sink.got == {f"2.25.100{number}": made(number) for number in range(COUNT)}
     assert {(r.move_originator_ae, r.move_originator_message_id) for r in sink.requests} == {("BENCH", 1)}
+    assert {r.priority for r in sink.requests} == {2}, "that of the C-MOVE"
     assert ("SEND",) in stage.rows("SELECT event FROM audit")
+
+
+@pytest.mark.parametrize(
+    ("level", "patient_id", "count"),
+    [
+        ({"QueryRetrieveLevel": "STUDY"}, "19121212-1212", COUNT),
+        ({"QueryRetrieveLevel": "STUDY"}, "", COUNT),
+        ({"QueryRetrieveLevel": "STUDY"}, "19900101-2385", 0),
+        ({"QueryRetrieveLevel": "SERIES", "SeriesInstanceUID": "2.25.110"}, "19900101-2385", 0),
+        ({"QueryRetrieveLevel": "IMAGE", "SOPInstanceUID": "2.25.1001"}, "19900101-2385", 0),
+    ],
+)
+async def test_move_of_a_person_sends_nothing_of_another(
+    stage: Stage, sink: Destination, level: dict[str, str], patient_id: str, count: int
+) -> None:
+    """Patient Root: the Patient ID is a unique key of every level (PS3.4 C.4.2.1.4)."""
+    keys = identifier(PatientID=patient_id, StudyInstanceUID="2.25.10", **level)
+    async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
+        _, final = await ask(requestor, MoveRequest, PATIENT_MOVE, keys, destination="SINK")
+    assert (final.command.status, len(sink.got)) == (0, count)
 
 
 @pytest.mark.parametrize("destination", ["NOWHERE", "BENCH", "KLARAPACS", ""])
@@ -291,6 +320,7 @@ async def test_move_tells_what_the_destination_refused(stage: Stage, sink: Desti
         _, final = await ask(requestor, MoveRequest, STUDY_MOVE, keys, destination="SINK")
     assert final.command.status == 0xA702
     assert final.command.failed == COUNT
+    assert final.command.error_comment == "the receiver answered A700H"
     assert final.data is not None
     assert final.data.count(b"2.25.100") == COUNT
 

@@ -1,5 +1,7 @@
 """A peer that can not decompress gets native pixels, exactly those that were compressed; the stored object stays."""
 
+import struct
+import zlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -117,6 +119,7 @@ CASES: list[tuple[str, str, Codec, dict[str, Any]]] = [
     ("u16", syntaxes.JPEG_2000_LOSSLESS, j2k, {}),
     ("i16", syntaxes.JPEG_2000_LOSSLESS, j2k, {}),
     ("rgb", syntaxes.JPEG_2000_LOSSLESS, j2k, {"PhotometricInterpretation": "YBR_RCT"}),
+    ("rgb", syntaxes.JPEG_2000_LOSSLESS, j2k, {"PhotometricInterpretation": "YBR_FULL"}),
     ("u16", syntaxes.HTJ2K_LOSSLESS, imagecodecs.htj2k_encode, {}),
     ("u16x3", syntaxes.RLE_LOSSLESS, rle, {}),
 ]
@@ -170,7 +173,7 @@ async def test_lossless_pixels_come_out_exactly_and_everything_else_byte_for_byt
             little = array.astype(array.dtype.newbyteorder("<"), copy=False)
             assert got.PixelData == little.tobytes(), case
             assert ("OB" if array.dtype.itemsize == 1 else "OW") == got["PixelData"].VR
-            if made.get("PhotometricInterpretation") == "YBR_RCT":
+            if case[1] == syntaxes.JPEG_2000_LOSSLESS and case[0] == "rgb":
                 assert got.PhotometricInterpretation == "RGB"
                 made.PhotometricInterpretation = "RGB"
             if "PlanarConfiguration" in made:
@@ -184,6 +187,46 @@ async def test_lossless_pixels_come_out_exactly_and_everything_else_byte_for_byt
             assert bytes(message.data) == data_set(made), case
         after = stage.rows("SELECT sop_uid, sha256, transfer_syntax FROM instance ORDER BY sop_uid")
         assert after == before
+
+
+def rle_of_bits(frame: np.ndarray) -> bytes:
+    """The packed bits in one segment."""
+    segment = imagecodecs.packbits_encode(np.packbits(frame, bitorder="little").tobytes())
+    return struct.pack("<16I", 1, 64, *([0] * 14)) + segment + b"\0" * (len(segment) % 2)
+
+
+def deflated(frame: np.ndarray) -> bytes:
+    machine = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    made = machine.compress(np.packbits(frame, bitorder="little").tobytes()) + machine.flush()
+    return made + b"\0" * (len(made) % 2)
+
+
+def j2k_of_bits(frame: np.ndarray) -> bytes:
+    return bytes(imagecodecs.jpeg2k_encode(frame, 0, reversible=True, codecformat="j2k", bitspersample=1))
+
+
+@pytest.mark.parametrize(
+    ("syntax", "codec"),
+    [
+        (syntaxes.RLE_LOSSLESS, rle_of_bits),
+        (syntaxes.DEFLATED_FRAME, deflated),
+        (syntaxes.JPEG_2000_LOSSLESS, j2k_of_bits),
+    ],
+)
+async def test_pixels_of_one_bit_come_out_packed_without_a_gap_between_frames(
+    tmp_path: Path, plain_peer: Peer, syntax: str, codec: Codec
+) -> None:
+    """Segmentations: 91 pixels a frame, so that the second begins inside a byte (PS3.5 8.1.1)."""
+    bits = RANDOM.integers(0, 2, (3, 13, 7), np.uint8)
+    made = compressed(bits, syntax, codec, 3)
+    made.BitsAllocated, made.BitsStored, made.HighBit = 1, 1, 0
+    async with Stage(tmp_path, plain_peer.port) as stage:
+        await stage.children.start()
+        await send_to(stage, made, syntax)
+        assert (await move(stage)).status == 0
+        message = await plain_peer.next()
+    assert message.data is not None
+    assert parsed(bytes(message.data)).PixelData == np.packbits(bits, bitorder="little").tobytes() + b"\0"
 
 
 async def test_lossy_colour_becomes_rgb_and_says_so(

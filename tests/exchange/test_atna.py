@@ -137,6 +137,7 @@ async def test_every_kind_of_event_becomes_a_message_with_its_code(tmp_path: Pat
     by_event = dict(zip(Event, map(parsed, repository.messages), strict=True))
     assert by_event[Event.LOGIN][0].find("EventID").get("csd-code") == "110114"
     assert by_event[Event.OPEN_IMAGES][0].find("EventID").get("csd-code") == "110103"
+    assert by_event[Event.VIDIMERA][0].get("EventActionCode") == "U"
     assert by_event[Event.EMERGENCY_CONSENT][0].find("EventTypeCode").get("csd-code") == "110127"
     ids = [
         each.get("ParticipantObjectID")

@@ -218,12 +218,14 @@ def test_intake_stops_before_the_reserve_and_goes_on_when_there_is_room(house: H
         assert house.report(f"F{left}") == "AE"
         not_ready = house.http.get("/health/ready")
         assert (not_ready.status_code, not_ready.json()["reasons"]) == (503, ["the disk is nearly full"])
+        assert "\nsamsyn_ready 0.0\n" in house.http.get("/metrics").text
         assert house.http.get("/health/live").status_code == 200
         house.check_that_reading_goes_on()
         house.check_that_nothing_refused_shows()
 
     house.leave(limits.DISK_RESERVE_BYTES + 64 * limits.MIB)
     assert house.http.get("/health/ready").status_code == 200
+    assert "\nsamsyn_ready 1.0\n" in house.http.get("/metrics").text
     assert house.send(3) == [SUCCESS] * 3
     assert house.stow() == 200
     assert house.report("F2") == "AA"

@@ -2,13 +2,17 @@
 never acknowledged counts nowhere."""
 
 import asyncio
+import random
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
+from pydicom.uid import ExplicitVRLittleEndian
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
@@ -16,13 +20,17 @@ from samsyn import limits
 from samsyn.clock import SystemClock
 from samsyn.endpoints.inner.door import inner_routes
 from samsyn.errors import DamagedData, OutOfResources
+from samsyn.ingest.receive import Arrival, Intake
 from samsyn.store import peers, replay
+from samsyn.store.block_sums import BlockSums
+from samsyn.store.index.instance_rows import instances_of_series
 from samsyn.store.index.port import IndexAway
 from samsyn.store.index.postgresql.index import PostgresIndex
 from samsyn.store.journal import Position
 from samsyn.store.node_journal import NodeJournal
 from samsyn.store.object_journal import NUMBERS_EACH, name_of, node_of
 from samsyn.store.objects.folder import FolderObjects
+from samsyn.store.objects.sealed import SealedObjects
 from samsyn.store.objects.series_objects import SeriesObjects
 from samsyn.store.peers import Peers
 from samsyn.store.places import OwnJournal
@@ -30,8 +38,10 @@ from samsyn.store.records import encode_frame, encode_header
 from samsyn.store.shared.memory import MemoryState
 from samsyn.store.spool import Spool
 from samsyn.store.store import Store
+from samsyn.store.stored_frames import StoredFrames
 from samsyn.wire import inner
 from tests.indexes import shared_server
+from tests.ingest.test_receive import HOSPITAL, data_set
 from tests.store.test_store import add_message, rows
 from tests.waiting import PATIENCE_S
 
@@ -150,6 +160,51 @@ async def test_two_nodes_and_an_index_made_anew_from_both_journals(tmp_path: Pat
     assert rows(one) == before
     assert (await one.commit(add_message("after"), b"after")).receipt.sequence == 42
     one.close()
+
+
+async def test_what_rots_on_a_node_s_own_disk_is_not_served_before_nor_after_it_has_gone_to_the_others(
+    tmp_path: Path,
+) -> None:
+    """The object's seal is made of what the disk gives when the segment goes, so it can not tell."""
+    objects = SealedObjects(FolderObjects(tmp_path / "objects"), 4 * limits.MIB)
+    schema = f"rot_{tmp_path.name}".replace("-", "_")[:40]
+
+    def opened() -> Store:
+        index = PostgresIndex(shared_server().url, "one", schema=schema)
+        own = OwnJournal(1, Peers(MemoryState(SystemClock()), KEY))
+        store = Store(tmp_path / "one", SystemClock(), None, index, objects, own)
+        store.start()
+        return store
+
+    async def read(number: int) -> bytes:
+        sums = BlockSums(store)
+        reading = StoredFrames(store, OrderedDict(), sums, executor)
+        ranges = await reading.ranges(instance, number)
+        await reading.ready(instance, ranges)
+        return reading.read(instance, ranges)
+
+    store = opened()
+    frames = [random.Random(number).randbytes(20_000) for number in range(20)]
+    data = data_set(Rows=100, Columns=100, NumberOfFrames=20, PixelData=b"".join(frames))
+    arrival = Arrival(HOSPITAL, str(ExplicitVRLittleEndian), "association")
+    assert (await Intake(store, SystemClock()).receive(arrival, data))[0].outcome == "stored"
+    [instance] = store.peek(lambda connection: instances_of_series(connection, "2.25.11"))
+    with ThreadPoolExecutor(1) as executor:
+        assert [await read(number) for number in (1, 20)] == [frames[0], frames[19]]
+        place = instance.location
+        own = tmp_path / f"one/journal/{place.segment:08d}.journal"
+        content = bytearray(own.read_bytes())
+        content[content.index(frames[9]) + 10_000] ^= 1
+        store.journal._own._writer.cut(store.journal._own._writer.size)  # it keeps the last block in memory
+        own.write_bytes(content)
+        for _ in range(2):
+            with pytest.raises(DamagedData):
+                await read(10)
+            assert await read(20) == frames[19]
+            store.close()
+            assert not own.exists()
+            store = opened()
+    store.close()
 
 
 class Door:

@@ -437,6 +437,25 @@ async def test_a_large_body_lies_in_an_object_of_its_own_and_any_node_reads_it(
     again.close()
 
 
+async def test_a_large_body_that_the_disk_gives_back_otherwise_is_not_acknowledged(
+    opening: Opening, tmp_path: Path
+) -> None:
+    """Its seal would vouch for what the disk gave."""
+    store = started(tmp_path / "one", opening())
+    body = spooled(store)
+    [file] = (tmp_path / "one").rglob("*.arriving")
+    with file.open("r+b") as stream:
+        stream.seek(3_000_000)
+        stream.write(b"x")
+    with pytest.raises(StoreFailed):
+        await store.commit(add_message("1"), body)
+    body.discard()
+    assert rows(store) == []
+    assert not list(opening().names(BODIES))
+    assert (await store.commit(add_message("2"), b"goes on")).receipt.sequence == 1
+    store.close()
+
+
 async def test_nobody_waits_while_a_large_body_is_put(opening: Opening, tmp_path: Path) -> None:
     objects = opening()
     store = started(tmp_path / "one", objects)

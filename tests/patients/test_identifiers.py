@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from samsyn.errors import UnknownIssuer
 from samsyn.model.patient import PatientIdentifier
 from samsyn.patients import identifiers
-from samsyn.patients.identifiers import ISSUERS, Kind, display, identify, recognise, search_forms
+from samsyn.patients.identifiers import ISSUERS, Kind, display, identify, recognise
 
 TODAY = date(2026, 11, 22)
 
@@ -177,21 +177,6 @@ def test_numbers_are_shown_with_the_century_and_a_hyphen() -> None:
     assert display(pnr("191212121212")) == "19121212-1212"
     assert display(PatientIdentifier(ISSUERS[Kind.SLL], "991981000010")) == "99198100-0010"
     assert display(PatientIdentifier("KLARA", "K-77")) == "K-77"
-
-
-def test_the_forms_to_ask_with_all_mean_the_same_person() -> None:
-    assert search_forms(pnr("191212121212"), TODAY) == ("191212121212", "19121212-1212", "121212+1212")
-    assert search_forms(pnr("199001012385"), TODAY) == (
-        "199001012385",
-        "19900101-2385",
-        "900101-2385",
-        "9001012385",
-    )
-    assert search_forms(PatientIdentifier(ISSUERS[Kind.SLL], "991981000010"), TODAY) == (
-        "991981000010",
-        "99198100-0010",
-    )
-    assert search_forms(PatientIdentifier("KLARA", "K-77"), TODAY) == ("K-77",)
 
 
 def test_a_value_that_follows_a_swedish_rule_gets_that_kinds_issuer() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +53,8 @@ class Region:
     status: int = 500
     asked: list[str] = field(default_factory=list)
     base: int = 0
+    draw: Callable[[int, str], bytes] | None = None
+    """Gives picture n (from 0) in the window that was asked for, as PNG; otherwise they are of plain grey levels."""
     padding_bytes: int = 0
     """What each picture is larger by; a PNG ends before it."""
 
@@ -88,12 +90,17 @@ def application(region: Region, language: str) -> Starlette:
         await asyncio.sleep(random.uniform(*region.delay_s))
         if number in region.broken:
             return Response("nothing here", region.status)
+        if region.draw is not None:
+            return Response(region.draw(number, window), media_type="image/png")
         level = number * LEVEL_STEP + region.base
         if window:
             center, width, _ = window.split(",")
             level = round(min(max((level - float(center)) / float(width) + 0.5, 0), 1) * 255)
-        body = plain(level) + bytes(region.padding_bytes)
-        return Response(body, media_type="image/png", headers={"Cache-Control": "no-store"})
+        return Response(
+            plain(level) + bytes(region.padding_bytes),
+            media_type="image/png",
+            headers={"Cache-Control": "no-store"},
+        )
 
     async def nothing(_: Request) -> Response:
         return Response(status_code=204)

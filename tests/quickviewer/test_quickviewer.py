@@ -8,9 +8,14 @@ from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
+import numpy as np
 import pytest
 from playwright.async_api import Page, Route
 
+from samsyn.model.imaging import PixelLayout
+from samsyn.render.display import eight_bits
+from samsyn.render.words import DisplayValues, Voi, Window
 from tests.quickviewer.stage import (
     CHROMIUM,
     INKED,
@@ -22,6 +27,7 @@ from tests.quickviewer.stage import (
     served,
     shown,
 )
+from tests.render.frames import layout
 from tests.waiting import until
 
 pytestmark = [
@@ -29,6 +35,11 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Debian's Chromium"),
 ]
+
+
+FILTER = """() => ["slope", "intercept"].map((name) =>
+    Number(document.querySelector('.quickviewer-filter feFuncR').getAttribute(name)))"""
+"""What is done with the levels on the screen until the server's picture comes."""
 
 
 @asynccontextmanager
@@ -210,14 +221,61 @@ async def test_the_preview_of_a_window_is_what_the_server_will_draw() -> None:
         await shown(page, 1)
         region.delay_s = (1.5, 1.5)
         await page.locator(".quickviewer-stage").focus()
-        await page.evaluate("""() => { window.filterOf = () => [...document.querySelectorAll('feFuncR')].map(
-            (node) => [Number(node.getAttribute('slope')), Number(node.getAttribute('intercept'))])[0]; }""")
         await page.keyboard.press("Shift+ArrowDown")
-        slope, intercept = await page.evaluate("window.filterOf()")
+        slope, intercept = await page.evaluate(FILTER)
         step = round(256 / 20)
         predicted = 90 / 255 * slope + intercept
         # The first picture is 90/255 dark under its own window; the centre moved up by one step.
         assert abs(predicted - (90 / 255 - step / 256)) < 0.01
+
+
+def drawn_by_the_server(kinds: list[PixelLayout], stored: int, values: DisplayValues) -> Any:
+    """Pictures of one stored value each, in the asked-for window, or in their header's."""
+
+    def draw(number: int, window: str) -> bytes:
+        center, width, _ = window.split(",") if window else ("", "", "")
+        asked = Window(float(center), float(width)) if window else None
+        pixels = np.full((48, 64), stored, np.int16)
+        return bytes(imagecodecs.png_encode(eight_bits(pixels, kinds[number], values, asked)))
+
+    return draw
+
+
+@pytest.mark.parametrize("voi", [Voi.LINEAR, Voi.LINEAR_EXACT])
+@pytest.mark.parametrize(
+    "photometrics", [("MONOCHROME2",) * 2, ("MONOCHROME1",) * 2, ("MONOCHROME2", "MONOCHROME1")]
+)
+async def test_the_preview_of_every_picture_is_what_our_server_will_draw(
+    voi: Voi, photometrics: tuple[str, str]
+) -> None:
+    own = Window(40, 60, voi)
+    kinds = [layout(48, 64, signed=True, photometric=photometric) for photometric in photometrics]
+    draw = drawn_by_the_server(kinds, -13, DisplayValues(slope=2.0, intercept=60.0, windows=(own,)))
+    told = {"center": own.center, "width": own.width, "function": voi.value}
+    frames: list[dict[str, Any]] = [{"url": f"/picture/{number}"} for number in range(2)]
+    first, last = (photometric == "MONOCHROME1" for photometric in photometrics)
+    if first != last:
+        frames[1]["inverted"] = last
+    series = {"modality": "MR", "window": told, "inverted": first, "frames": frames}
+    region = Region(count=2, series=series, draw=draw)
+    async with opened(region) as page:
+        await shown(page, 1)
+        await page.locator(".quickviewer-stage").focus()
+        for number in (1, 2):
+            if number == 2:
+                await page.keyboard.press("r")
+                await page.keyboard.press("End")
+            before = (await shown(page, number))["level"]
+            region.delay_s = (1.5, 1.5)
+            for key in ("ArrowLeft",) * 4 + ("ArrowDown",):
+                await page.keyboard.press(f"Shift+{key}")
+            slope, intercept = await page.evaluate(FILTER)
+            region.delay_s = (0.0, 0.0)
+            await drawn(page)
+            after = (await page.evaluate(SEEN))["level"]
+            assert 0 < after < 255
+            assert abs(before - after) > 8
+            assert abs(before * slope + intercept * 255 - after) <= 1.5
 
 
 async def test_ct_presets_are_chosen_by_name_and_by_number_and_reset_goes_back() -> None:

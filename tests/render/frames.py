@@ -8,6 +8,7 @@ import numpy as np
 from samsyn.model.imaging import PixelLayout
 from samsyn.render.words import EncodedFrame
 
+IMPLICIT = "1.2.840.10008.1.2"
 LITTLE = "1.2.840.10008.1.2.1"
 BIG = "1.2.840.10008.1.2.2"
 RLE = "1.2.840.10008.1.2.5"
@@ -70,10 +71,13 @@ def jpeg_2000_that_claims(rows: int, columns: int, tile: int | None = None) -> b
     return bytes(data)
 
 
-def rle(pixels: np.ndarray) -> bytes:
-    """RLE Lossless (PS3.5 annex G) of an array of one sample per pixel."""
-    planes = pixels.astype(pixels.dtype.newbyteorder(">")).view(np.uint8).reshape(pixels.size, -1).T
-    segments = [bytes(imagecodecs.packbits_encode(np.ascontiguousarray(plane).tobytes())) for plane in planes]
+def rle(pixels: np.ndarray, planes: int = 1) -> bytes:
+    """RLE Lossless (PS3.5 annex G) of an array of one sample per pixel, or of so many arrays of 8 bits."""
+    if planes > 1:
+        every = pixels.reshape(planes, -1)
+    else:
+        every = pixels.astype(pixels.dtype.newbyteorder(">")).view(np.uint8).reshape(pixels.size, -1).T
+    segments = [bytes(imagecodecs.packbits_encode(np.ascontiguousarray(plane).tobytes())) for plane in every]
     segments = [segment + b"\0" * (len(segment) % 2) for segment in segments]
     starts = [64 + sum(map(len, segments[:n])) for n in range(len(segments))]
     return struct.pack("<16I", len(segments), *starts, *[0] * (15 - len(starts))) + b"".join(segments)

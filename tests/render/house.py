@@ -21,7 +21,7 @@ from samsyn.retrieve.retrieve import Retriever
 from samsyn.store.documents import Documents
 from tests.dicom.test_reading import DEFLATED, deflate
 from tests.indexes import make_store
-from tests.render.frames import LITTLE
+from tests.render.frames import BIG, IMPLICIT, LITTLE
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 STUDY, SERIES = "2.25.10", "2.25.11"
@@ -62,7 +62,7 @@ class House:
         system = self.connections.token(self.scratch.system_tokens["NORDWEB"])
         assert system is not None
         stream = DicomBytesIO()
-        stream.is_little_endian, stream.is_implicit_VR = True, False
+        stream.is_little_endian, stream.is_implicit_VR = syntax != BIG, syntax == IMPLICIT
         write_dataset(stream, made)
         arrival = Arrival(system.sender, syntax, "prov")
         data = deflate(stream.getvalue()) if syntax == DEFLATED else bytes(stream.getvalue())

@@ -1,6 +1,7 @@
 """Frames of every transfer syntax become the stored values, and what lies about itself is refused."""
 
 import struct
+from dataclasses import replace
 from typing import Any
 
 import imagecodecs
@@ -49,6 +50,24 @@ def test_signed_pixels_get_their_sign_from_the_highest_stored_bit() -> None:
     without_sign = pixels.view("u2") & 0x0FFF
     frame = native(without_sign.view("i2"), stored=12)
     assert np.array_equal(decode_frame(frame), pixels)
+
+
+@pytest.mark.parametrize(("kind", "below"), [("u2", 0x000B), ("i2", 0x000B), ("u2", 0xF00B)])
+def test_values_end_at_their_high_bit_and_what_stands_around_them_is_cut_off(kind: str, below: int) -> None:
+    bits = 12 if below == 0x000B else 8
+    pixels = values(kind, bits)
+    high = 15 if bits == 12 else 11
+    cells = (pixels.view("u2") & (1 << bits) - 1) << (high + 1 - bits) | below
+    facts = layout(stored=bits, signed=kind == "i2")
+    for syntax, data in ((frames.LITTLE, cells.tobytes()), (frames.RLE, frames.rle(cells))):
+        decoded = decode_frame(EncodedFrame(data, facts, syntax, high_bit=high))
+        assert np.array_equal(decoded, pixels)
+
+
+@pytest.mark.parametrize("high", [-1, 0, 11, 16])
+def test_a_high_bit_that_leaves_no_room_for_the_value_says_nothing(high: int) -> None:
+    pixels = values("u2", 12)
+    assert np.array_equal(decode_frame(replace(native(pixels, stored=12), high_bit=high)), pixels)
 
 
 def test_packed_bits_may_begin_inside_a_byte() -> None:
@@ -124,6 +143,58 @@ def test_a_red_jpeg_is_red_whatever_the_header_calls_its_colours(photometric: st
         EncodedFrame(data, layout(16, 16, 3, 8, photometric=photometric), frames.JPEG_BASELINE)
     )
     assert np.abs(decoded.astype(int) - red).max() <= 6
+
+
+@pytest.mark.parametrize("photometric", ["RGB", "YBR_RCT", "YBR_FULL", "YBR_FULL_422"])
+def test_a_codestream_that_undoes_its_own_colour_transform_gives_rgb_whatever_the_header_calls_it(
+    photometric: str,
+) -> None:
+    colours = values("u1", 8, (16, 16, 3))
+    data = bytes(imagecodecs.jpeg2k_encode(colours, level=0, codecformat="j2k", mct=True, reversible=True))
+    facts = layout(16, 16, 3, 8, photometric=photometric)
+    assert np.array_equal(decode_frame(EncodedFrame(data, facts, frames.JPEG_2000)), colours)
+
+
+def test_a_codestream_without_a_colour_transform_holds_the_colours_of_the_header() -> None:
+    grey_in_ybr = np.full((16, 16, 3), 128, np.uint8)
+    grey_in_ybr[..., 0] = 188
+    data = bytes(imagecodecs.jpeg2k_encode(grey_in_ybr, level=0, codecformat="j2k", mct=False))
+    frame = EncodedFrame(data, layout(16, 16, 3, 8, photometric="YBR_FULL"), frames.JPEG_2000)
+    assert (decode_frame(frame) == 188).all()
+
+
+@pytest.mark.parametrize(
+    ("photometric", "syntax"),
+    [
+        *[("YBR_RCT", syntax) for syntax in (frames.LITTLE, frames.RLE, frames.JPEG_LS)],
+        *[("YBR_ICT", syntax) for syntax in (frames.LITTLE, frames.RLE, frames.JPEG_LS)],
+        *[("YBR_FULL_422", syntax) for syntax in (frames.RLE, frames.JPEG_LS)],
+    ],
+)
+def test_colours_that_can_not_be_what_the_header_calls_them_are_refused(
+    photometric: str, syntax: str
+) -> None:
+    colours = values("u1", 8, (16, 16, 3))
+    data = {
+        frames.LITTLE: colours.tobytes(),
+        frames.RLE: frames.rle(colours.reshape(-1, 3).T, planes=3),
+        frames.JPEG_LS: bytes(imagecodecs.jpegls_encode(colours)),
+    }[syntax]
+    assert np.array_equal(decode_frame(EncodedFrame(data, layout(16, 16, 3, 8), syntax)), colours)
+    with pytest.raises(NotSupported):
+        decode_frame(EncodedFrame(data, layout(16, 16, 3, 8, photometric=photometric), syntax))
+
+
+def test_shared_colour_samples_that_are_all_there_contradict_the_header() -> None:
+    facts = replace(layout(4, 4, 3, 8, photometric="YBR_FULL_422"), length=4 * 4 * 3)
+    with pytest.raises(DamagedData):
+        decode_frame(EncodedFrame(bytes(4 * 4 * 2), facts, frames.LITTLE))
+
+
+def test_a_frame_that_shares_a_big_endian_word_with_its_neighbour_is_refused() -> None:
+    frame = EncodedFrame(bytes(9), layout(3, 3, allocated=8), frames.BIG, words_swapped=True)
+    with pytest.raises(NotSupported):
+        decode_frame(frame)
 
 
 FOREIGN = [

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from samsyn.errors import BadInput, DamagedData
+from samsyn.render.colour import table_values
 from samsyn.render.display import eight_bits, picture_of, usable
 from samsyn.render.scaling import resized
 from samsyn.render.words import (
@@ -132,6 +133,49 @@ def test_palette_indices_become_their_colours_whatever_is_outside_the_table() ->
     assert shown[0].tolist() == [[1, 4, 7], [1, 4, 7], [2, 5, 8], [3, 6, 9], [3, 6, 9]]
     with pytest.raises(DamagedData):
         eight_bits(pixels, kind, DisplayValues(), None)
+
+
+def test_a_dark_channel_of_a_palette_is_as_dark_as_its_entries_say() -> None:
+    bright, dark = np.array([0, 0xFF00], "<u2"), np.array([0, 0x00C0], "<u2")
+    red, green, blue = (LookupTable(2, 0, 16, table.tobytes()) for table in (bright, bright, dark))
+    kind = layout(1, 1, allocated=8, photometric="PALETTE COLOR")
+    shown = eight_bits(np.array([[1]], np.uint8), kind, DisplayValues(palette=(red, green, blue)), None)
+    assert shown.tolist() == [[[255, 255, 0]]]
+
+
+SEGMENTS = [0, 2, 7, 10, 1, 3, 40, 2, 2, 0, 0]
+"""Two entries, three on the way to 40, and both segments once more."""
+
+
+def test_segments_of_a_palette_are_entries_a_line_or_a_copy() -> None:
+    table = LookupTable(10, 0, 16, np.array(SEGMENTS, "<u2").tobytes(), is_segmented=True)
+    assert table_values(table).tolist() == [7, 10, 20, 30, 40] * 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        SEGMENTS[:-1],
+        [1, 3, 40, 0, 7, *range(7)],
+        [0, 9, *range(9), 0, 2, 1, 2],
+        [0, 0] * 500,
+        [0, 1, 7, 2, 1, 6, 0],
+        [0, 1, 7, 2, 1, 0xFFFF, 0xFFFF],
+        [0, 1, 7, 3, 9, 9],
+    ],
+)
+def test_segments_that_do_not_make_up_the_table_are_refused(words: list[int]) -> None:
+    table = LookupTable(10, 0, 16, np.array(words, "<u2").tobytes(), is_segmented=True)
+    with pytest.raises(DamagedData):
+        table_values(table)
+
+
+def test_a_window_as_wide_as_thirty_two_bits_is_followed() -> None:
+    pixels = np.array([[0, 1 << 30, (1 << 32) - 1]], np.uint32)
+    window = Window(float(1 << 30), float(1 << 31), Voi.LINEAR_EXACT)
+    shown = eight_bits(pixels, layout(1, 3, allocated=32), DisplayValues(windows=(window,)), None)
+    assert shown[0].tolist() == [0, 128, 255]
 
 
 def test_thirty_two_bit_doses_are_shown() -> None:

@@ -58,6 +58,7 @@ def test_every_attribute_that_is_looked_at_is_among_those_that_are_read() -> Non
         | _asked({"00283000": {"vr": "SQ", "Value": [table]}, "00283010": {"vr": "SQ", "Value": [table]}})
         | _asked({"52009229": {"vr": "SQ", "Value": [{}]}, "52009230": {"vr": "SQ", "Value": [{}, {}]}})
         | _asked({"00281050": {"vr": "DS", "Value": [40]}, "00281051": {"vr": "DS", "Value": [400]}})
+        | _asked({"00080016": {"vr": "UI", "Value": ["1.2.840.10008.5.1.4.1.1.12.1"]}})
     )
     # Tags of what stands in items of sequences are asked of the data set as well.
     inside = {"00281201", "00281202", "00281203", "00283006", "54001010", "54000100"}

@@ -11,7 +11,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from samsyn import limits
 from samsyn.dicom.report_documents import read_report_document
-from samsyn.errors import BadInput, LimitExceeded
+from samsyn.errors import BadInput, DamagedData, LimitExceeded
 from samsyn.ingest.filing import REPORT_DOCUMENT
 from samsyn.ingest.receive import Arrival
 from samsyn.jobs.queue import Job
@@ -37,6 +37,7 @@ from tests.reports.documents_made import (
     text,
 )  # fmt: skip
 from tests.reports.house import RIS, House
+from tests.rot import rot
 
 SYNTAX = str(ExplicitVRLittleEndian)
 TEXT = "Inga tecken till pneumoni. Hjärtat är normalstort."
@@ -125,6 +126,17 @@ async def test_an_sr_alone_is_a_report(house: Received) -> None:
     (page,) = await house.arranged()
     assert shown(page) == [(Role.REPORT, "sr", "Findings\nLungorna är klara.", [])]
     assert page.standing is ReportStatus.FINAL
+
+
+async def test_a_document_that_has_rotted_becomes_no_report(house: Received) -> None:
+    data = report(section("Findings", text("Lungorna är klara.")))
+    receipt, _ = await house.intake.receive(Arrival(RIS, SYNTAX, "association"), data)
+    assert receipt.outcome == "stored"
+    ((uid, segment, offset),) = await house.all("SELECT sop_uid, segment, body_offset FROM instance")
+    rot(house.store, segment, offset + data.index(b"klara"))
+    with pytest.raises(DamagedData):
+        await DocumentFiling(house.store).work(Job(1, REPORT_DOCUMENT, uid, "", 0))
+    assert await house.arranged() == ()
 
 
 async def test_an_unverified_sr_is_preliminary_and_signed_by_nobody(house: Received) -> None:

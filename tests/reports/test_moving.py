@@ -16,7 +16,7 @@ from samsyn.access.view import Gatekeeper
 from samsyn.audit import journal
 from samsyn.clock import SystemClock
 from samsyn.dicom.part10 import file_preamble_and_meta
-from samsyn.errors import BadInput, Conflict, LimitExceeded, NotAllowed, NotFound
+from samsyn.errors import BadInput, Conflict, DamagedData, LimitExceeded, NotAllowed, NotFound
 from samsyn.ingest.receive import Arrival
 from samsyn.jobs.queue import Job
 from samsyn.model.patient import Demographics, DemographicsOrigin, PatientIdentifier
@@ -36,6 +36,7 @@ from tests.hl7v2.messages import message, msh, obr, obx, pid
 from tests.indexes import forget_index, make_store
 from tests.ingest.test_receive import data_set
 from tests.reports.house import KLARA, NORD, RIS, House
+from tests.rot import rot
 
 SYNTAX = "1.2.840.10008.1.2.1"
 WRONG = PatientIdentifier(ISSUERS[Kind.PERSONNUMMER], "191212121212")
@@ -97,7 +98,7 @@ class Archive(House):
         ((segment, offset, length),) = await self.all(
             "SELECT segment, body_offset, length FROM instance WHERE sop_uid = ?", sop_uid
         )
-        body = await self.store.body_async(segment, offset, length)
+        body = self.store.body(segment, offset, length)
         return pydicom.dcmread(BytesIO(file_preamble_and_meta("1.2", sop_uid, SYNTAX) + body))
 
     async def bodies(self, study_uid: str) -> dict[str, bytes]:
@@ -397,7 +398,7 @@ async def test_what_was_sent_under_two_numbers_is_parted_also_when_it_is_settled
     assert held == [("2.25.7.1.2",), ("2.25.7.1.3",)]
     assert await archive.all("SELECT instance_count, series_count FROM study") == [(1, 1)]
     ((segment, offset, length), _) = await archive.all("SELECT segment, body_offset, length FROM held")
-    assert RIGHT.value.encode() in await archive.store.body_async(segment, offset, length)
+    assert RIGHT.value.encode() in archive.store.body(segment, offset, length)
 
 
 async def test_a_report_without_images_is_moved_alone_followed_and_taken_back(archive: Archive) -> None:
@@ -498,3 +499,57 @@ async def test_a_late_object_has_the_header_of_whom_its_study_is_at_every_undoin
     assert await named() == {RIGHT.value}
     await archive.decisions.undo(steward(), first)
     assert await named() == {WRONG.value}
+
+
+async def rotten(archive: Archive, table: str, sop_uid: str) -> None:
+    """Hurts the pixels of an object, which no reading of its header sees."""
+    ((segment, offset, length),) = await archive.all(
+        f"SELECT segment, body_offset, length FROM {table} WHERE sop_uid = ?", sop_uid
+    )
+    rot(archive.store, segment, offset + length - 3)
+
+
+async def test_what_has_rotted_is_not_filed_anew_under_a_hash_of_its_own(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive.decisions, "_source_of", lambda provider, name: (RIS, ""))
+    await two_people(archive)
+    assert await archive.send_image(1, study="2.25.8") == "stored"
+    await archive.mover.move(steward(), "2.25.8", RIGHT, "Fel patient")
+    assert await archive.send_image(2, study="2.25.8") == "stored"  # and waits as it came to be corrected
+    await rotten(archive, "held", "2.25.8.1.2")
+    with pytest.raises(DamagedData):
+        await archive.work()
+    assert await archive.send_image(1) == "stored"
+    await rotten(archive, "instance", "2.25.7.1.1")
+    with pytest.raises(DamagedData):
+        await archive.mover.move(steward(), "2.25.7", RIGHT, "Fel patient")
+    for number, is_large in ((3, False), (4, True)):
+        assert await archive.send_image(number, study=f"2.25.{number}", PatientID="") == "held"
+        await rotten(archive, "held", f"2.25.{number}.1.{number}")
+        ((key, length),) = await archive.all(
+            "SELECT held_key, length FROM held WHERE study_uid = ?", f"2.25.{number}"
+        )
+        if is_large:
+            monkeypatch.setattr(limits, "MAX_INSTANCE_IN_MEMORY_BYTES", length - 1)
+            monkeypatch.setattr(limits, "SPOOL_PIECE_BYTES", 100)
+        with pytest.raises(DamagedData):
+            await archive.decisions.release(steward(), key, "känd", RIGHT)
+    filed = await archive.all("SELECT sop_uid FROM instance ORDER BY 1")
+    assert filed == [("2.25.7.1.1",), ("2.25.8.1.1",)]
+    assert not list(archive.store.folder.rglob("*.arriving"))
+
+
+async def test_a_held_message_that_has_rotted_is_not_filed(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive.decisions, "_source_of", lambda provider, name: (RIS, "standard"))
+    await two_people(archive)
+    assert await archive.report("1", number="4711", text="Inga tecken till pneumoni") != "AR"
+    ((key, segment, offset, length),) = await archive.all(
+        "SELECT held_key, segment, body_offset, length FROM held"
+    )
+    body = archive.store.body(segment, offset, length)
+    rot(archive.store, segment, offset + body.index(b"pneumoni"))
+    with pytest.raises(DamagedData):
+        await archive.decisions.release(steward(), key, "känd", None)

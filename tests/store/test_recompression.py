@@ -4,7 +4,9 @@ import hashlib
 import random
 import shutil
 import zlib
+from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,12 @@ from samsyn import limits
 from samsyn.clock import SystemClock
 from samsyn.errors import DamagedData, OutOfResources
 from samsyn.settings.recompression import RecompressSettings
+from samsyn.store.block_sums import BlockSums
+from samsyn.store.index import instance_rows
 from samsyn.store.packing.children import CodingChildren
 from samsyn.store.packing.extents import Codec, Extent, Extents, Shape, encode
 from samsyn.store.store import Store
+from samsyn.store.stored_frames import StoredFrames
 from samsyn.store.upkeep.give_back import GivingBack
 from samsyn.store.upkeep.recompress import Recompression, SeriesFacts
 from samsyn.store.upkeep.scrub import Scrub
@@ -247,6 +252,34 @@ async def test_rot_in_coded_frames_is_found_and_not_served(house: House) -> None
     assert refused >= 3
     assert wrong == 0
     assert len((await Scrub(house.store, SystemClock(), 1, 1_000).whole_pass()).damaged) >= refused
+
+
+async def test_rot_in_what_lies_plain_beside_coded_frames_is_not_served(house: House) -> None:
+    """Frames that gain nothing by coding, and headers, have no check of their own in the object."""
+    source = random.Random(4)
+    frames = [source.randbytes(96 * 128 * 2) if number % 2 else smooth(CT, number) for number in range(12)]
+    clip = slice_of(20, NumberOfFrames=12, PixelData=b"".join(frames))
+    assert await house.send(clip) == ("stored", "")
+    await settle(house.store)
+    [path] = (house.store.folder / "objects").rglob("*.series")
+    data = bytearray(path.read_bytes())
+    assert frames[4] not in data
+    data[data.index(frames[5]) + 100] ^= 1
+    path.write_bytes(data)
+    [instance] = house.store.peek(
+        lambda connection: instance_rows.instances_of_series(connection, "2.25.610")
+    )
+
+    async def read(number: int) -> bytes:
+        reading = StoredFrames(house.store, OrderedDict(), BlockSums(house.store), executor)
+        ranges = await reading.ranges(instance, number)
+        await reading.ready(instance, ranges)
+        return reading.read(instance, ranges)
+
+    with ThreadPoolExecutor(1) as executor:
+        assert await read(5) == frames[4], "a coded frame has its own check, and needs no more"
+        with pytest.raises(DamagedData):
+            await read(6)
 
 
 def test_the_first_rule_that_fits_counts() -> None:

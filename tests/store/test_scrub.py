@@ -94,7 +94,7 @@ async def test_every_flipped_byte_is_found_and_none_is_served_as_good(
             with pytest.raises(DamagedData):
                 store.body(place[0], place[1] + 5, 1)
             with pytest.raises(DamagedData):
-                await store.body_async(*place)
+                await store.proved(*place, "")
         else:
             assert len(store.body(*place)) == place[2]
     store.close()

@@ -143,9 +143,6 @@ async def test_one_instance_is_found_by_its_uid_alone(house: House) -> None:
     assert [each is None for each in before] == [False] * 12 + [True] * 2
     await settle_all(house.store)
     assert [each and bare(each) for each in house.store.peek(ask)] == [each and bare(each) for each in before]
-    await house.store.commit(lambda transaction: transaction.unsettle_holding("2.25.7003"))
-    assert house.rows("SELECT sop_uid FROM instance ORDER BY 1") == [("2.25.7003",), ("2.25.7009",)]
-    await house.store.commit(lambda transaction: transaction.unsettle_holding("2.25.9"))
 
 
 async def test_what_a_rejection_note_hides_stays_hidden_when_it_is_settled(house: House) -> None:

@@ -286,6 +286,7 @@ async def test_an_index_that_can_not_even_undo_answers_everybody(
             with pytest.raises(StoreFailed):
                 await store.commit(add_message(control_id), b"x")
     assert not store.healthy
+    assert "look at the disk" in store.complaint
     monkeypatch.undo()
     store.close()
 

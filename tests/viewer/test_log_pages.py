@@ -7,11 +7,15 @@ from pathlib import Path
 import httpx
 import pytest_asyncio
 
+from samsyn.access.events import Event
 from samsyn.access.followup.extract import DONE
 from samsyn.access.followup.review import READINGS
 from samsyn.endpoints.viewer import language
 from samsyn.endpoints.viewer.language import Languages
+from samsyn.model.patient import Demographics, DemographicsOrigin, PatientIdentifier
+from samsyn.patients.registry import find_or_make
 from samsyn_demo.people import BY_KEY as PEOPLE
+from samsyn_demo.region import BY_KEY as PROVIDERS
 from tests.viewer.house import House, a_house
 from tests.viewer.test_pages import post, related, visible
 
@@ -90,6 +94,31 @@ async def test_a_log_extract_is_handed_out_as_pdf(house: House) -> None:
         assert answer.headers["cache-control"] == "no-store"
 
 
+async def test_no_extract_is_handed_out_for_a_number_that_is_missing_or_means_two_persons(
+    house: House,
+) -> None:
+    for key, name in (("nord", "Nordin^Nora"), ("klara", "Klarin^Klas")):
+        issuer = PROVIDERS[key].local_issuer
+        await house.store.commit(
+            lambda transaction, issuer=issuer, name=name: find_or_make(
+                transaction,
+                PatientIdentifier(issuer, "4711"),
+                Demographics(name),
+                DemographicsOrigin.IMAGE,
+            )
+        )
+    assert len(await house.lookup.by_number("4711")) == 2
+    async with house.logged_in("log-reviewer") as client:
+        page = await client.get("/log")
+        missing = await post(client, page, "/log/extract", number="")
+        assert missing.status_code == 400
+        assert "Skriv patientens nummer" in visible(missing)
+        two = await post(client, page, "/log/extract", number="4711", actor="SE1")
+        assert two.status_code == 400
+        assert "Flera patienter har det numret" in visible(two)
+        assert 'value="SE1"' in two.text, "what was written stays"
+
+
 async def test_the_patient_sees_who_has_read_as_page_pdf_and_data(house: House) -> None:
     async with await house.as_patient("tolvan") as client:
         page = visible(await client.get("/mine/log"))
@@ -109,9 +138,9 @@ async def test_staff_have_no_own_log_page(house: House) -> None:
         assert (await client.get("/mine/log")).status_code == 403
 
 
-def test_every_reading_has_words_in_the_log_and_in_the_extract() -> None:
+def test_every_event_has_words_in_the_log_and_every_reading_in_the_extract() -> None:
     languages = Languages(Path(language.__file__).with_name("locale"))
-    assert [event for event in READINGS if not languages.has(f"event.{event}")] == []
+    assert [event for event in Event if not languages.has(f"event.{event.value}")] == []
     assert [code for code in DONE.values() if not languages.has(f"extract.done_{code}")] == []
     assert [event for event in READINGS if event not in DONE] == []
 
@@ -121,3 +150,8 @@ async def test_the_pages_answer_in_english(house: House) -> None:
         client.cookies.set("samsyn_language", "en")
         assert "emergency access is not reviewed" in visible(await client.get("/log"))
     assert isinstance(client, httpx.AsyncClient)
+    async with await house.as_patient("tolvan") as person:
+        person.cookies.set("samsyn_language", "en")
+        page = visible(await person.get("/mine/log"))
+        assert "Care and treatment" in page
+        assert "Vård och behandling" not in page, "the purpose is told in the page's language"

@@ -76,10 +76,14 @@ async def test_without_the_register_and_after_its_end_there_is_no_child(house: H
             listed = await steward.get(address)
             row = re.search(r'name="row" value="([^"]+)"', listed.text)
             assert row is not None
-            assert (await mother.get(f"{child[1]}/pulse")).status_code == 204
+            assert (await mother.get(f"{child[1]}/pulse")).status_code == 200
             await post(steward, listed, f"{address}/end", row=row[1], reason="Ny dom")
         assert (await mother.get(f"{child[1]}/pulse")).status_code == 404, "an open page closes"
-        assert (await mother.get(child[1])).status_code == 404
+        closed = await mother.get(child[1], headers={"accept": "text/html"})
+        assert closed.status_code == 404
+        assert "din rätt att läsa dem upphört" in visible(closed)
+        assert "Patienten kan ha stängts" not in visible(closed)
+        assert "Till mina undersökningar" in visible(closed)
         assert "Viggo" not in (await mother.get("/mine/record")).text
 
 
@@ -88,8 +92,14 @@ async def test_the_pages_are_for_whom_they_are_for(house: House) -> None:
         assert (await gp.get("/mine/record")).status_code == 403
         assert (await gp.get("/steward/guardians")).status_code == 403
     async with await house.as_patient("soderberg") as mother:
-        assert (await mother.get("/steward/guardians")).status_code == 403
+        refused = await mother.get("/steward/guardians")
+        assert refused.status_code == 403
+        assert "Sidan är till för dem som arbetar i vården." in visible(refused)
+        assert "uppdrag" not in visible(refused), "a private person has none"
         assert (await mother.get("/mine/record/made-up")).status_code == 404
+        told = visible(await mother.get("/help"))
+        assert "uppdrag" not in told and "Sök patient" not in told, "the help is for whom it is for"
+        assert "Svaret är inte släppt än" in told
 
 
 async def test_a_wrong_number_and_a_missing_reason_are_said(house: House) -> None:

@@ -128,14 +128,3 @@ async def test_asking_does_not_make_a_patient_the_current_one(house: House) -> N
         current = house.opened.current(session)
         await pulse(client, first)
         assert house.opened.current(session) == current
-
-
-async def test_a_page_that_answered_a_form_is_loaded_again_at_an_address_that_can_be_opened(
-    house: House,
-) -> None:
-    async with house.logged_in("gp") as client:
-        base = await related(client)
-        page = await client.get(base)
-        narrowed = await post(client, page, f"{base}filter", kind="", text="residualurin")
-        for told, address in ((page, ""), (narrowed, base)):
-            assert re.search(r'data-note="news".*?href="([^"]*)"', told.text)[1] == address  # type: ignore[index]

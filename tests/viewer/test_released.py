@@ -96,6 +96,7 @@ async def test_a_report_waits_for_the_referrers_word_and_the_page_says_so_calmly
         assert WAITS in page
         assert SAYS not in page
         assert "Signerat av" not in page
+        assert "Svaret är inte släppt än" in visible(await person.get("/mine/record"))
         async with house.logged_in("physician") as client:
             shown = await page_of(client, TITLE)
             answer = await post(client, shown, f"{shown.url.path}/vidimera", report=report_of(shown))
@@ -103,6 +104,9 @@ async def test_a_report_waits_for_the_referrers_word_and_the_page_says_so_calmly
         page = await seen(person)
         assert SAYS in page
         assert WAITS not in page
+        listed = visible(await person.get("/mine/record"))
+        assert "Definitivsvar" in listed
+        assert "Svaret är inte släppt än" not in listed
         # Another text has come since: nobody has vidimerat that one, and the old one does not hold.
         await telling.version("C", 24, AFTER)
         page = await seen(person)
@@ -111,6 +115,38 @@ async def test_a_report_waits_for_the_referrers_word_and_the_page_says_so_calmly
         assert WAITS in page
         opened = [event for event, _ in await house.audited() if event == "OPEN_REPORT"]
         assert len(opened) == 2, "the referrer's opening and the person's; what was withheld was not opened"
+
+
+async def test_an_open_page_says_when_a_report_is_released_and_nothing_of_what_waits(tmp_path: Path) -> None:
+    rule = ReleaseSettings(when="signed", after_vidimering=True)
+    async with told(tmp_path, rule) as (house, telling), await house.as_patient("tolvan") as person:
+
+        async def shown() -> str:
+            page = await person.get("/mine/record")
+            state = re.search(r'data-state="([0-9a-f]+)"', page.text)
+            assert state is not None, "the page does not say what it shows"
+            return state[1]
+
+        async def now() -> str:
+            page = await person.get("/mine/record")
+            address = re.search(r'data-pulse="([^"]+)"', page.text)
+            assert address is not None
+            answer = await person.get(address[1])
+            assert answer.headers["cache-control"] == "no-store"
+            assert answer.json()["shown"] == []
+            return str(answer.json()["state"])
+
+        before = await shown()
+        assert await now() == before
+        await telling.version("C", 24, AFTER)
+        assert await now() == before, "what waits is not told of"
+        async with house.logged_in("physician") as client:
+            page = await page_of(client, TITLE)
+            await post(client, page, f"{page.url.path}/vidimera", report=report_of(page))
+        after = await now()
+        assert after != before
+        assert await shown() == after
+        assert AFTER.split()[-1] in await seen(person)
 
 
 @pytest.mark.parametrize("waits", [True, False])

@@ -10,9 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 import pytest_asyncio
+from starlette.applications import Starlette
 
 from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.demo_idp.personas import PERSONAS
+from samsyn.endpoints.viewer.routes import viewer_door
 from samsyn.ingest.receive import Arrival
 from samsyn.model.sender import Sender
 from samsyn.patients import links
@@ -118,6 +120,22 @@ async def test_a_held_image_is_compared_filed_under_the_right_number_and_traced(
     assert not any("Fel nummer" in details for _, details in await house.audited())
 
 
+async def test_what_a_steward_was_shown_by_one_node_is_confirmed_at_another(house: House) -> None:
+    await a_contradiction(house)
+    shared = replace(house.deps, ticket_key=b"of the cluster")
+    one, other = (viewer_door(shared) for _ in range(2))
+    house.application = Starlette(routes=one.routes)
+    async with house.logged_in("steward") as client:
+        page = await client.get("/steward/held/1")
+        page = await post(client, page, "/steward/held/1", number="19900101-2385")
+        ticket = re.search(r'name="ticket" value="([^"]+)"', page.text)[1]  # type: ignore[index]
+        house.application = Starlette(routes=other.routes, exception_handlers=dict(other.failures))
+        async with house.client() as later:
+            later.cookies = client.cookies
+            done = await post(later, page, "/steward/held/1/release", ticket=ticket, reason="Fel nummer")
+    assert (done.status_code, done.headers.get("location")) == (303, "/steward/acts")
+
+
 async def test_what_is_left_in_quarantine_can_be_taken_back(house: House) -> None:
     await a_contradiction(house)
     async with house.logged_in("steward") as client:
@@ -183,6 +201,9 @@ async def test_numbers_are_linked_and_parted_after_both_have_been_shown(house: H
         (person,) = await house.lookup.by_number("991981000010")
         assert person.demographics.name == "Tolvansson^Tolvan"
         page = await client.get("/steward/acts")
+        assert "99198100-0010 · 19121212-1212" in visible(page), (
+            "which numbers, though both are one person now"
+        )
         await post(client, page, "/steward/acts/1/undo")
         (person,) = await house.lookup.by_number("991981000010")
         assert person.demographics.name == "Okänd^Man"
@@ -216,7 +237,7 @@ async def test_a_study_is_moved_after_all_consequences_were_shown_and_taken_back
         page = await post(client, page, address, number="19900101-2385")
         text = visible(page)
         assert "Till Åsa Ekström 19900101-2385" in text
-        assert "Alla 1 bilder" in text
+        assert "Hela studien (1 bild)" in text
         assert "Röntgen Nordsjukhuset, Nordsjukhuset" in text
         ticket = re.search(r'name="ticket" value="([^"]+)"', page.text)[1]  # type: ignore[index]
         other = address.replace("2.25.91", "2.25.92")
@@ -227,7 +248,8 @@ async def test_a_study_is_moved_after_all_consequences_were_shown_and_taken_back
         (person,) = await house.lookup.by_number("199001012385")
         assert await house.lookup.person_of_study("2.25.91") == person.key
         page = await client.get("/steward/acts")
-        assert "Flyttat till annan patient" in page.text
+        assert "Från: Tolvan Tolvansson 19121212-1212" in visible(page)
+        assert "Till: Åsa Ekström 19900101-2385" in visible(page)
         await post(client, page, "/steward/acts/1/undo")
         (person,) = await house.lookup.by_number("191212121212")
         assert await house.lookup.person_of_study("2.25.91") == person.key
@@ -249,7 +271,7 @@ async def test_another_providers_study_can_not_even_be_looked_at(house: House) -
 
 async def test_images_without_text_are_joined_with_a_suggested_one_and_parted_again(house: House) -> None:
     today = datetime.now(STOCKHOLM).strftime("%Y%m%d")
-    assert await image(house, 1, StudyDate=today, AccessionNumber=None) == "stored"
+    assert await image(house, 1, StudyDate=today, StudyTime="104000", AccessionNumber=None) == "stored"
     raw = message(
         msh("ORU^R01", "t1", sent=f"{today}120000"),
         pid("191212121212^^^PNR", "Tolvansson^Tolvan", "19121212", "M"),
@@ -262,6 +284,8 @@ async def test_images_without_text_are_joined_with_a_suggested_one_and_parted_ag
     async with house.logged_in("steward") as client:
         page = await client.get("/steward/unjoined")
         assert "ACC77" in page.text and "Inga fynd" not in page.text
+        assert "10:40" in visible(page), "two studies of one day are told apart by their time"
+        assert "DT, 1 bild" in visible(page)
         text = re.search(r'name="text" value="([^"]+)"', page.text)[1]  # type: ignore[index]
         address = "/steward/unjoined/2.25.91/join"
         assert (await post(client, page, address, text=text, reason="")).status_code == 400
@@ -283,6 +307,8 @@ async def test_suspected_duplicates_are_looked_at_and_taken_off_the_list(house: 
     async with house.logged_in("steward") as client:
         page = await client.get("/steward/alike")
         assert "2.25.91" in page.text and "2.25.92" in page.text
+        assert "Innehåll DT" in visible(page)
+        assert visible(page).count(", 1 bild") == 2
         await post(client, page, "/steward/alike/2.25.91/settle", other="2.25.92", reason="Två tagningar")
         assert "Inga misstänkta dubbletter" in (await client.get("/steward/alike")).text
 
@@ -353,7 +379,7 @@ async def test_a_report_without_images_is_moved_with_all_consequences_shown(hous
         text = re.search(r'name="text" value="([^"]+)"', page.text)[1]  # type: ignore[index]
         address = re.search(r'action="(/steward/texts/[^"]+)"', page.text)[1]  # type: ignore[index]
         page = await post(client, page, address, text=text, number="19900101-2385")
-        assert "Till Åsa Ekström" in visible(page) and "1 svar" in page.text
+        assert "Till Åsa Ekström" in visible(page) and "Svar: 1, remisser: 0" in page.text
         ticket = re.search(r'name="ticket" value="([^"]+)"', page.text)[1]  # type: ignore[index]
         forged = await post(client, page, f"{address}/done", text="2.25.2 ANNAT", ticket=ticket, reason="x")
         assert forged.status_code == 404

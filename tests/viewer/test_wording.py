@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from samsyn.endpoints import viewer
 from samsyn.endpoints.viewer.language import Languages
-from samsyn.endpoints.viewer.wording import age, changes, day, person_name, short_moment
+from samsyn.endpoints.viewer.wording import age, changes, day, short_moment
+from samsyn.model.person_name import PersonName
 
 LOCALE = Path(viewer.__file__).with_name("locale")
 NOW = datetime(2026, 11, 22, 14, 30, tzinfo=UTC)
@@ -54,10 +55,11 @@ def test_an_age_is_told_in_the_units_of_care_and_never_guessed(birth: str, sv: s
 
 
 def test_a_dicom_name_is_read_given_name_first() -> None:
-    assert person_name("Åsk^Birgitta") == "Birgitta Åsk"
-    assert person_name("Yamada^Tarou=山田^太郎") == "Tarou Yamada"
-    assert person_name("Ek^Eva^Maria^Dr^") == "Dr Eva Maria Ek"
-    assert person_name("") == ""
+    assert PersonName.of("Åsk^Birgitta").written() == "Birgitta Åsk"
+    assert PersonName.of("Yamada^Tarou=山田^太郎").written() == "Tarou Yamada"
+    assert PersonName.of("=山田^太郎").written() == "太郎 山田"
+    assert PersonName.of("Ek^Eva^Maria^Dr^").written() == "Dr Eva Maria Ek"
+    assert PersonName.of("").written() == ""
 
 
 def test_a_correction_shows_exactly_the_words_that_changed() -> None:

@@ -10,11 +10,13 @@ from typing import Final
 
 from samsyn import limits
 from samsyn.model.audit import AuditEntry
+from samsyn.model.organisation import Owner
+from samsyn.model.sender import Sender
 from samsyn.model.subject import Purpose, Subject, SubjectKind
 
 
 class Activity(StrEnum):
-    """National words for what was done (aktivitet)."""
+    """National words for what was done (aktivitet), all of them; nothing here is ever erased."""
 
     READ = "Läsa"
     WRITE = "Skriva"
@@ -62,7 +64,6 @@ class Event(StrEnum):
     PASS_BLOCKED = "PASS_BLOCKED"  # noqa: S105 - an event, not a password
     EMERGENCY_PASS_BLOCKED = "EMERGENCY_PASS_BLOCKED"  # noqa: S105
     REVEAL_OTHER_PROVIDER = "REVEAL_OTHER_PROVIDER"
-    SUMMARY_CARE_SYSTEMS = "SUMMARY_CARE_SYSTEMS"
     ENTER_CARE_SYSTEM = "ENTER_CARE_SYSTEM"
     ATTEST_RELEVANT = "ATTEST_RELEVANT"
     REVEAL_BLOCKED_PROVIDER = "REVEAL_BLOCKED_PROVIDER"
@@ -129,6 +130,8 @@ BY_SYSTEM: Final = "system"
 _WRITES: Final = frozenset(
     {
         Event.STORE_STUDY,
+        Event.REJECT_INSTANCES,
+        Event.AMEND_STUDY,
         Event.HOLD_INSTANCE,
         Event.HOLD_MESSAGE,
         Event.FILE_REFERRAL,
@@ -139,7 +142,6 @@ _WRITES: Final = frozenset(
         Event.LINK_PATIENT,
         Event.MOVE_IDENTIFIER,
         Event.MOVE_TEXTS,
-        Event.VIDIMERA,
         Event.ATTEST_RELATION,
         Event.END_RELATION,
         Event.ATTEST_CONSENT,
@@ -176,6 +178,8 @@ def activity_of(event: Event) -> Activity:
         return Activity.EMERGENCY
     if event is Event.SIGN_LOG_CHECK:
         return Activity.SIGN
+    if event is Event.VIDIMERA:
+        return Activity.ACKNOWLEDGE
     if event in (Event.EXPORT, Event.SEND):
         return Activity.PRINT
     return Activity.WRITE if event in _WRITES else Activity.READ
@@ -220,4 +224,32 @@ def entry(
         owner_unit=owner_unit,
         allowed=allowed,
         details=told,
+    )
+
+
+def filed(
+    sender: Sender,
+    event: Event,
+    patient_key: int,
+    details: dict[str, str],
+    *,
+    owner: Owner | None = None,
+    purpose: Purpose = Purpose.CARE,
+    session_id: str = "",
+) -> AuditEntry:
+    """What a sending system put in, as one entry. `owner` None: what it put in is its own unit's."""
+    return AuditEntry(
+        event=event.value,
+        activity=Activity.WRITE.value,
+        actor=sender.name,
+        actor_provider=sender.provider,
+        actor_unit=sender.unit,
+        assignment="",
+        purpose=purpose.value,
+        session_id=session_id,
+        patient_key=patient_key,
+        owner_provider=owner.provider if owner else sender.provider,
+        owner_unit=owner.unit if owner else sender.unit,
+        allowed=True,
+        details=details,
     )

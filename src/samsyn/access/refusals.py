@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from samsyn import limits
-from samsyn.access.events import Event, entry
+from samsyn.access.events import Activity, Event, entry
 from samsyn.access.once import Once
 from samsyn.clock import Clock
 from samsyn.errors import NotAllowed, NotAuthenticated, SamsynError
@@ -92,5 +92,17 @@ class Refusals:
         if subject is not None:
             return entry(subject, Event.REFUSED, allowed=False, details=details)
         return AuditEntry(
-            Event.LOGIN_REFUSED, "Läsa", "", "", "", "", "", "", 0, "", "", allowed=False, details=details
+            Event.LOGIN_REFUSED,
+            Activity.READ,
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+            0,
+            "",
+            "",
+            allowed=False,
+            details=details,
         )

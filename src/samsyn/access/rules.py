@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 from samsyn.access.facts import Facts, Release
 from samsyn.access.grounds import ONE_STEP
 from samsyn.access.standing import Standing, chosen, standing
-from samsyn.clock import STOCKHOLM
+from samsyn.clock import day_number, swedish_day
 from samsyn.model.predicate import Item
 from samsyn.model.registers import Ground
 from samsyn.model.subject import Assignment, Purpose, Scope, SubjectKind
@@ -526,10 +526,7 @@ def is_young_child(facts: Facts) -> bool:
     """Whether the person has not yet had the thirteenth birthday, in Sweden; False when the birth is unknown."""
     if len(facts.born) != 8 or not facts.born.isdigit():
         return False
-    today = facts.now.astimezone(STOCKHOLM)
-    return (
-        today.year * 10_000 + today.month * 100 + today.day < int(facts.born) + GUARDIAN_UNTIL_YEARS * 10_000
-    )
+    return swedish_day(facts.now) < int(facts.born) + GUARDIAN_UNTIL_YEARS * 10_000
 
 
 def last_day_for_patient(facts: Facts, release: Release) -> int:
@@ -537,8 +534,7 @@ def last_day_for_patient(facts: Facts, release: Release) -> int:
 
     Counted in UTC, whose day is never later than the Swedish one: the closed side at midnight.
     """
-    day = (facts.now - timedelta(days=max(release.days, facts.policy.patient_delay_days))).date()
-    return day.year * 10_000 + day.month * 100 + day.day
+    return day_number(facts.now - timedelta(days=max(release.days, facts.policy.patient_delay_days)))
 
 
 def may_be_told_who(reader: Standing, shows_something: bool) -> bool:

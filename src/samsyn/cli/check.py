@@ -6,22 +6,29 @@ import shutil
 import socket
 import stat
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
+
+from cryptography import x509
 
 import samsyn
 from samsyn import limits, settings
+from samsyn.cli import check_stored
 from samsyn.errors import ConfigurationError, OutOfResources
 from samsyn.exchange.security import listener_context
-from samsyn.settings import Settings
+from samsyn.settings import Settings, TlsListenerSettings
 from samsyn.store.cut_off import kept_aside
 from samsyn.store.index import engagement_rows, upkeep_rows
 from samsyn.store.index.port import FAULTS, IndexConnection
 from samsyn.store.opening import asking, index_complaints, open_objects, shared_key
 
+_RENEWAL: Final = timedelta(days=30)
+"""How long before its end a certificate is named: an authority may take weeks."""
 
-def run(config: Path | None) -> int:
-    """Prints one line per finding; 0 = all is well."""
+
+def run(config: Path | None, *, stored: bool = False, hashes: bool = False) -> int:
+    """Prints one line per finding; 0 = all is well. `stored`: what is stored is compared, too; `hashes`: and read."""
     try:
         values = settings.load(config)
     except ConfigurationError as problem:
@@ -41,10 +48,16 @@ def run(config: Path | None) -> int:
     ]
     if not _is_served(values.data.folder):
         findings += _ports(values)
-    for finding in findings:
-        print(f"✗ {finding}")
     if not findings:
         print("✓ settings, data folder, disk, ports and parts are fine")
+    notes: list[str] = []
+    if stored or hashes:
+        wrong, notes = check_stored.findings(values, hashes=hashes)
+        findings += wrong
+    for finding in findings:
+        print(f"✗ {finding}")
+    for note in notes:
+        print(f"· {note}")
     return 1 if findings else 0
 
 
@@ -103,11 +116,40 @@ def _secrets(values: Settings) -> Iterator[str]:
 
 
 def _tls(values: Settings) -> Iterator[str]:
-    for section, tls in (("dicom_tls", values.dicom_tls), ("mllp_tls", values.mllp_tls)):
+    for section, tls in _tls_listeners(values):
         try:
             listener_context(tls, section)
         except ConfigurationError as problem:
             yield problem.detail
+        else:
+            yield from _validity(section, tls)
+
+
+def _tls_listeners(values: Settings) -> Iterator[tuple[str, TlsListenerSettings]]:
+    """Those that are on."""
+    for section, tls in (
+        ("dicom_tls", values.dicom_tls),
+        ("http_tls", values.http_tls),
+        ("mllp_tls", values.mllp_tls),
+    ):
+        if tls.is_on:
+            yield section, tls
+
+
+def _validity(section: str, tls: TlsListenerSettings) -> Iterator[str]:
+    """No peer takes a certificate outside its time, and it takes days to get another."""
+    assert tls.certificate is not None
+    certificate = x509.load_pem_x509_certificate(tls.certificate.read_bytes())
+    now, until = datetime.now(UTC), certificate.not_valid_after_utc
+    if now < certificate.not_valid_before_utc:
+        yield (
+            f"[{section}] certificate {tls.certificate} is valid from {certificate.not_valid_before_utc:%Y-%m-%d %H:%M}"
+            " UTC on only: is this machine's clock right?"
+        )
+    elif until < now:
+        yield f"[{section}] certificate {tls.certificate} has expired on {until:%Y-%m-%d}: get a new one"
+    elif until < now + _RENEWAL:
+        yield f"[{section}] certificate {tls.certificate} expires on {until:%Y-%m-%d}: get a new one before"
 
 
 def _anchors(values: Settings) -> Iterator[str]:
@@ -191,22 +233,28 @@ def _elsewhere(values: Settings) -> Iterator[str]:
     """The object store is written to and read."""
     try:
         objects = open_objects(values.objects)
-        shared_key(values, "check")
-    except (ConfigurationError, OutOfResources) as problem:
-        yield f"{problem.detail}; see [objects] and [node]"
-    else:
         if objects is not None:
             objects.close()
+    except (ConfigurationError, OutOfResources) as problem:
+        yield problem.detail
+    try:
+        shared_key(values, "check")
+    except ConfigurationError as problem:
+        yield problem.detail
 
 
 def _ports(values: Settings) -> Iterator[str]:
+    taken: dict[int, str] = {}
     for name, host, port in (
         ("dicom", values.dicom.host, values.dicom.port),
         ("http", values.http.host, values.http.port),
         ("mllp", values.mllp.host, values.mllp.port),
-        *([("dicom_tls", values.dicom_tls.host, values.dicom_tls.port)] if values.dicom_tls.is_on else []),
-        *([("mllp_tls", values.mllp_tls.host, values.mllp_tls.port)] if values.mllp_tls.is_on else []),
+        *((section, tls.host, tls.port) for section, tls in _tls_listeners(values)),
     ):
+        if port and port in taken:
+            yield f"[{name}] port {port} is that of [{taken[port]}] too: choose another port"
+            continue
+        taken[port] = name
         try:
             with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -21,25 +21,7 @@ def run(config: Path | None) -> None:
 def annotated(values: settings.Settings) -> str:
     """Every section and key with its description, the value in force behind it."""
     lines = [f"# {line}" for line in (settings.__doc__ or "").strip().splitlines()]
-    for name in (
-        "data",
-        "index",
-        "objects",
-        "node",
-        "dicom",
-        "dicom_tls",
-        "http",
-        "http_tls",
-        "mllp",
-        "mllp_tls",
-        "login",
-        "smart",
-        "national",
-        "audit",
-        "storelog",
-        "atna",
-        "engagement_index",
-    ):
+    for name in settings.SECTIONS:
         lines += ["", *_section(f"[{name}]", getattr(values, name))]
     for provider in values.provider:
         lines += ["", *_section("[[provider]]", provider)]

@@ -88,11 +88,27 @@ def demo_cluster(
 
 
 @app.command()
-def check(config: ConfigOption = None) -> None:
+def check(
+    config: ConfigOption = None,
+    stored: Annotated[
+        bool,
+        typer.Option(
+            "--stored",
+            help="Also compare journal, series objects and index with each other, both ways. Takes as long as"
+            " `samsyn index rebuild` and as much disk as a second index; may run beside the service.",
+        ),
+    ] = False,
+    hashes: Annotated[
+        bool,
+        typer.Option(
+            "--hashes", help="The same, and read every stored byte and compare it with its SHA-256."
+        ),
+    ] = False,
+) -> None:
     """Tell what is wrong with this installation, and how to mend it. Exit code 1 when something is."""
     from samsyn.cli import check as verb
 
-    raise typer.Exit(verb.run(config))
+    raise typer.Exit(verb.run(config, stored=stored, hashes=hashes))
 
 
 @app.command("config")

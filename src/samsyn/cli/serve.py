@@ -137,7 +137,9 @@ async def _start(server: Server) -> None:
         await server.start()
     except OSError as problem:
         where = f"{problem.filename}: " if problem.filename else ""
-        raise ConfigurationError(f"can not start: {where}{problem.strerror or problem}") from problem
+        raise ConfigurationError(
+            f"can not start: {where}{problem.strerror or problem}; `samsyn check` tells more"
+        ) from problem
     keep_what_has_started()
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from samsyn.model.person_name import PersonName
+
 
 def items(parent: Mapping[str, Any], tag: str) -> Iterator[Mapping[str, Any]]:
     """The items of a sequence."""
@@ -33,5 +35,5 @@ def person_name(parent: Mapping[str, Any], tag: str) -> str:
     """`Given Family` of a PN."""
     values = parent.get(tag, {}).get("Value", ())
     alphabetic = values[0].get("Alphabetic", "") if values and isinstance(values[0], dict) else ""
-    family, given, *_ = [*str(alphabetic).split("^"), "", ""]
-    return " ".join(part.strip() for part in (given, family) if part.strip())
+    name = PersonName.of(str(alphabetic))
+    return " ".join(part for part in (name.given, name.family) if part)

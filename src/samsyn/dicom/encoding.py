@@ -1,6 +1,9 @@
 """Attributes to data sets and back: the small identifiers of queries and answers, not stored objects."""
 
-from samsyn.dicom.charsets import read_charsets
+from collections.abc import Callable
+from functools import partial
+
+from samsyn.dicom.charsets import codec_of, read_charsets
 from samsyn.dicom.dictionary import vr_of
 from samsyn.dicom.structure import (
     ITEM_DELIMITER,
@@ -20,49 +23,61 @@ from samsyn.limits import MAX_ELEMENTS, MAX_IDENTIFIER_BYTES, MAX_SEQUENCE_DEPTH
 from samsyn.model.attributes import Attributes
 
 _CHARSET = 0x00080005
-_UNICODE = "ISO_IR 192"
+UNICODE = "ISO_IR 192"
+LATIN_1 = "ISO_IR 100"
 
 
-def encode(attributes: Attributes, transfer_syntax_uid: str) -> bytes:
+def encode(attributes: Attributes, transfer_syntax_uid: str, charset: str = UNICODE) -> bytes:
     """The data set, tags ascending, sequences and items with defined length.
 
-    Text that is not ASCII makes Specific Character Set ISO_IR 192, whatever the attributes say; else a stated
-    one stays. A list of UIDs that is too long for UI is written as UN. BadInput for values that do not fit their VR
-    or are too long for it.
+    Text that is not ASCII makes Specific Character Set `charset` (a defined term without code extensions) if all of it
+    fits in that, else ISO_IR 192, whatever the attributes say; without such text a stated one stays. A list of UIDs
+    that is too long for UI is written as UN. BadInput for values that do not fit their VR or are too long for it.
     """
     _, encoding = encoding_of(transfer_syntax_uid)
-    if not _is_ascii(attributes):
-        attributes = {**attributes, _CHARSET: ("CS", (_UNICODE,))}
-    return _encode(attributes, encoding)
+    if not _all_texts(attributes, str.isascii):
+        if charset != UNICODE and not _all_texts(attributes, partial(_fits, codec_of(charset))):
+            charset = UNICODE
+        attributes = {**attributes, _CHARSET: ("CS", (charset,))}
+    return _encode(attributes, encoding, codec_of(charset))
 
 
-def _is_ascii(attributes: Attributes) -> bool:
+def _all_texts(attributes: Attributes, holds: Callable[[str], bool]) -> bool:
+    """Whether it holds of every text that obeys Specific Character Set."""
     for vr, values in attributes.values():
         if vr == "SQ":
-            if not all(_is_ascii(item) for item in values if isinstance(item, dict)):
+            if not all(_all_texts(item, holds) for item in values if isinstance(item, dict)):
                 return False
-        elif vr in CHARSET_VRS and not all(str(value).isascii() for value in values):
+        elif vr in CHARSET_VRS and not all(holds(str(value)) for value in values):
             return False
     return True
 
 
-def _encode(attributes: Attributes, encoding: Encoding) -> bytes:
+def _fits(codec: str, text: str) -> bool:
+    try:
+        text.encode(codec)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _encode(attributes: Attributes, encoding: Encoding, codec: str) -> bytes:
     pieces: list[bytes] = []
     for tag in sorted(attributes):
         vr, values = attributes[tag]
         if vr == "SQ":
-            value = b"".join(_item(item, encoding) for item in values)
+            value = b"".join(_item(item, encoding, codec) for item in values)
         else:
-            value = write_values(vr, values, encoding.order, "utf-8")
+            value = write_values(vr, values, encoding.order, codec)
         pieces.append(_header(tag, vr, len(value), encoding))
         pieces.append(value)
     return b"".join(pieces)
 
 
-def _item(item: object, encoding: Encoding) -> bytes:
+def _item(item: object, encoding: Encoding, codec: str) -> bytes:
     if not isinstance(item, dict):
         raise BadInput("a sequence holds something that is no item")
-    content = _encode(item, encoding)
+    content = _encode(item, encoding, codec)
     return encoding.item.pack(0xFFFE, 0xE000, len(content)) + content
 
 

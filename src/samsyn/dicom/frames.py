@@ -168,12 +168,26 @@ def _starts_by_content(read: Read, fragments: list[Range]) -> list[int]:
 
 
 def swapped_words(pixels: bytes | memoryview, bits_allocated: int) -> bytes:
-    """Big endian native pixels as little endian ones: what every octet stream over HTTP is (PS3.18 8.7.3.2)."""
+    """Big endian native pixels as little endian ones: what every octet stream over HTTP is (PS3.18 8.7.3.2).
+
+    NotSupported: a frame of odd length whose 8-bit pixels were written as words shares one with its neighbour.
+    """
     width = bits_allocated // 8
+    if len(pixels) % max(width, 1):
+        raise NotSupported("frames that share big endian words with their neighbours")
     if width < 2:
         return bytes(pixels)
     swapped = bytearray(len(pixels))
-    usable = len(pixels) - len(pixels) % width
     for byte in range(width):
-        swapped[byte:usable:width] = pixels[width - 1 - byte : usable : width]
+        swapped[byte::width] = pixels[width - 1 - byte :: width]
     return bytes(swapped)
+
+
+def aligned(frame: bytes | memoryview, layout: PixelLayout, number: int) -> bytes | memoryview:
+    """Native frame `number` (from 1), as `frame_ranges` finds it, from its first bit on: where frames of one bit a
+    pixel begin inside a byte, the bits of their neighbours are taken away, and zeros fill up the last byte."""
+    bits = frame_bits(layout)
+    if layout.bits_allocated != 1 or not bits % 8:
+        return frame
+    found = int.from_bytes(frame, "little") >> (number - 1) * bits % 8
+    return (found & (1 << bits) - 1).to_bytes((bits + 7) // 8, "little")

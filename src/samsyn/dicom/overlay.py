@@ -9,6 +9,8 @@ from itertools import groupby
 from typing import Any, Final
 
 from samsyn.dicom.charsets import codec_of, read_charsets
+from samsyn.dicom.dictionary import vr_of
+from samsyn.dicom.encoding import LATIN_1, UNICODE
 from samsyn.dicom.json import attributes_to_json
 from samsyn.dicom.structure import Encoding, encoding_of, inflate, is_long, read_header, skip_value
 from samsyn.dicom.values import CHARSET_VRS, write_values
@@ -19,7 +21,6 @@ _CHARSET: Final = 0x00080005
 ORIGINAL_ATTRIBUTES: Final = 0x04000561
 """Corrections change nothing behind this sequence."""
 _MODIFIED: Final = 0x04000550
-_LATIN: Final = "ISO_IR 100"
 _DELIMITER_BYTES: Final = 8
 
 
@@ -133,13 +134,24 @@ class _Overlay:
             _, _, begin, _ = read_header(element, 0, len(element), self._encoding)
             charsets = read_charsets(element[begin:])
         codec = codec_of(charsets[0]) if len(charsets) == 1 else ""
-        if not any(charsets) and _fits(text, "latin-1"):
-            # The default repertoire is a part of Latin-1, so everything else keeps its meaning.
-            self._elements[_CHARSET] = self._element(_CHARSET, "CS", _LATIN.encode())
-            codec = "latin-1"
+        if not any(charsets):
+            term = self._undeclared()
+            if _fits(text, codec_of(term)):
+                self._elements[_CHARSET] = self._element(_CHARSET, "CS", term.encode())
+                codec = codec_of(term)
         if not codec or not _fits(text, codec):
             text, codec = _plain(text), "ascii"
         return text.encode(codec)
+
+    def _undeclared(self) -> str:
+        """The term that keeps the meaning of what stands there without one, as decode_text reads it. The default
+        repertoire is a part of both."""
+        for element in self._elements.values():
+            tag, vr, begin, _ = read_header(element, 0, len(element), self._encoding)
+            value = element[begin:]
+            if (vr.decode("ascii") or vr_of(tag)) in CHARSET_VRS and not value.isascii() and _is_utf8(value):
+                return UNICODE
+        return LATIN_1
 
 
 def _sorted(elements: dict[int, bytes]) -> bytes:
@@ -154,15 +166,26 @@ def _fits(text: str, codec: str) -> bool:
     return True
 
 
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _plain(text: str) -> str:
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
 
 
 def overlay_model(model: dict[str, Any], corrections: Sequence[Amendment]) -> None:
-    """The same for the JSON of one instance, in place."""
+    """The same for the JSON of one instance, in place; its attributes stay in ascending order (PS3.18 F.2.2)."""
     items = list(_model_items(model, corrections))
     original = model.setdefault(f"{ORIGINAL_ATTRIBUTES:08X}", {"vr": "SQ"})
     original["Value"] = [*original.get("Value", []), *items]
+    ordered = sorted(model.items())
+    model.clear()
+    model.update(ordered)
 
 
 def _model_items(model: dict[str, Any], corrections: Sequence[Amendment]) -> Iterator[dict[str, Any]]:
@@ -181,4 +204,4 @@ def _model_items(model: dict[str, Any], corrections: Sequence[Amendment]) -> Ite
                 0x04000565: ("CS", (REASON,)),
             }
         )
-        yield {f"{_MODIFIED:08X}": {"vr": "SQ", "Value": [before]}, **told}
+        yield {f"{_MODIFIED:08X}": {"vr": "SQ", "Value": [dict(sorted(before.items()))]}, **told}

@@ -14,6 +14,7 @@ from samsyn.model.streamed import StreamedData
 from samsyn.wire.assembly import Message
 from samsyn.wire.association import Association
 from samsyn.wire.dimse import (
+    PRIORITY_MEDIUM,
     VERIFICATION_UID,
     CancelRequest,
     CreateRequest,
@@ -172,14 +173,19 @@ class Requestor(AssociationTransport):
         return answer.command
 
     def store_request(
-        self, sop_class_uid: str, sop_instance_uid: str, originator: tuple[str, int] | None = None
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        originator: tuple[str, int] | None = None,
+        priority: int = PRIORITY_MEDIUM,
     ) -> StoreRequest:
-        """The request of `store`, with a new message id."""
+        """The request of `store`, with a new message id. `priority`: of the C-MOVE behind it."""
         ae_title, message_id = originator or ("", None)
         return StoreRequest(
             self.new_message_id(),
             sop_class_uid,
             sop_instance_uid,
+            priority,
             move_originator_ae=ae_title,
             move_originator_message_id=message_id,
         )

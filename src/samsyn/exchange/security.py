@@ -9,6 +9,8 @@ from samsyn.settings import TlsListenerSettings
 
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM"
 """For TLS 1.2: forward secrecy and authenticated encryption only (BCP 195 4.2); TLS 1.3 has no others."""
+_REASONS: Final = {"KEY_VALUES_MISMATCH": "the key does not belong to the certificate"}
+"""What OpenSSL says, in words that tell what to mend."""
 _SERIAL_NUMBER: Final = "serialNumber"
 
 
@@ -35,16 +37,38 @@ def _context(settings: TlsListenerSettings, side: Any, section: str = "dicom_tls
     context.set_ciphers(CIPHERS)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.verify_mode = ssl.CERT_REQUIRED
+    load_files(context, settings, section)
+    return context
+
+
+def load_files(context: ssl.SSLContext, settings: TlsListenerSettings, section: str) -> None:
+    """Takes the certificate, its key and what others are checked by into the context of a listener that is on.
+
+    ConfigurationError: one of the files can not be read, is not PEM, or does not belong to the others.
+    """
+    certificate, key, authorities = settings.certificate, settings.key, settings.authorities
+    if certificate is None or key is None or authorities is None:
+        raise ConfigurationError(f"[{section}] has no certificate")
+    for name in ("certificate", "key", "authorities", "revoked"):
+        file = getattr(settings, name)
+        try:
+            if file is not None:
+                file.open("rb").close()
+        except OSError as problem:
+            raise ConfigurationError(f"[{section}] {name} {file}: {problem.strerror}") from problem
+    loading = f"certificate {certificate} and key {key}"
     try:
         context.load_cert_chain(certificate, key)
+        loading = f"authorities {authorities}"
         context.load_verify_locations(authorities)
         if settings.revoked is not None:
+            loading = f"revoked {settings.revoked}"
             context.load_verify_locations(settings.revoked)
             context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     except (OSError, ssl.SSLError) as problem:
-        reason = getattr(problem, "strerror", None) or getattr(problem, "reason", None) or "not usable"
-        raise ConfigurationError(f"[{section}] certificate, key or authorities: {reason}") from problem
-    return context
+        told = getattr(problem, "reason", None) or ""
+        reason = _REASONS.get(told, f"not usable as PEM ({told or problem})")
+        raise ConfigurationError(f"[{section}] {loading}: {reason}") from problem
 
 
 def _check_key(key: Path, section: str) -> None:

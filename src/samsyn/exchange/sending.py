@@ -70,6 +70,7 @@ class Transfer:
     """What its requester may know about a transfer."""
 
     transfer_id: str
+    patient_key: int
     destination: str
     study_uid: str
     state: TransferState
@@ -224,6 +225,7 @@ class Sending:
             why = row["error"] or why
         return Transfer(
             row["transfer_id"],
+            row["patient_key"],
             row["destination"],
             row["study_uid"],
             state,

@@ -13,6 +13,7 @@ from datetime import datetime
 from samsyn.hl7v2.escapes import escape
 from samsyn.hl7v2.times import write_time
 from samsyn.model.patient import Demographics, PatientIdentifier
+from samsyn.model.person_name import PersonName
 
 _CONTROL_ID_CHARACTERS = 20
 """MSH-10 in 2.5.1 takes no more."""
@@ -97,7 +98,10 @@ def _pid(person: Person, number: int) -> str:
     """Names of people with protected identity stay here."""
     numbers = "~".join(f"{escape(each.value)}^^^&{escape(each.issuer)}&ISO" for each in person.identifiers)
     known = Demographics() if person.known.protected else person.known
-    name = "^".join(escape(part) for part in known.name.split("^"))
+    told = PersonName.of(known.name)
+    # XPN has the suffix before the prefix, DICOM's PN the other way round.
+    parts = (told.family, told.given, told.middle, told.suffix, told.prefix)
+    name = "^".join(escape(part) for part in parts).rstrip("^")
     return f"PID|{number}||{numbers}||{name}||{known.birth_date}|{known.sex}".rstrip("|")
 
 

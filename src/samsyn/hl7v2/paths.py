@@ -91,8 +91,3 @@ def first_of(paths: Sequence[Path], segments: Sequence[Segment]) -> str:
         if value:
             return value
     return ""
-
-
-def every_of(paths: Sequence[Path], segments: Sequence[Segment]) -> tuple[str, ...]:
-    """What stands at each place that is not empty, without doubles, in the order of the places."""
-    return tuple(dict.fromkeys(value for path in paths if (value := path.read(segments))))

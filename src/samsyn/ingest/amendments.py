@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Final
 
-from samsyn.access.events import Activity, Event
+from samsyn.access.events import Event, filed
 from samsyn.access.view import View
 from samsyn.audit import journal as audit
 from samsyn.clock import STOCKHOLM, Clock
@@ -17,8 +17,8 @@ from samsyn.errors import BadInput, NotAllowed, NotFound
 from samsyn.ingest.telling import tell
 from samsyn.model.amendment import AMENDABLE
 from samsyn.model.attributes import Attributes
-from samsyn.model.audit import AuditEntry
 from samsyn.model.changes import ChangeKind
+from samsyn.model.organisation import Owner
 from samsyn.model.sender import Sender
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.store.store import Store
@@ -56,24 +56,16 @@ class Amendments:
 
         def decide(transaction: Transaction) -> None:
             _file(transaction, sender, study_uid, values, told)
-            audit.append(
-                transaction,
-                AuditEntry(
-                    event=Event.AMEND_STUDY,
-                    activity=Activity.WRITE,
-                    actor=sender.name,
-                    actor_provider=sender.provider,
-                    actor_unit=sender.unit,
-                    assignment="",
-                    purpose=view.purpose,
-                    session_id=request_id,
-                    patient_key=item.patient_key,
-                    owner_provider=item.provider,
-                    owner_unit=item.unit,
-                    allowed=True,
-                    details={"study": study_uid, "attributes": _names(values), "reason": reason},
-                ),
+            made = filed(
+                sender,
+                Event.AMEND_STUDY,
+                item.patient_key,
+                {"study": study_uid, "attributes": _names(values), "reason": reason},
+                owner=Owner(item.provider, item.unit),
+                purpose=view.purpose,
+                session_id=request_id,
             )
+            audit.append(transaction, made)
 
         await self._store.commit(decide)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from samsyn import limits
-from samsyn.access.events import Activity, Event
+from samsyn.access.events import Event, filed
 from samsyn.audit import journal as audit
 from samsyn.clock import Clock
 from samsyn.dicom.alike import Alike, Habits
@@ -33,7 +33,6 @@ from samsyn.model.audit import AuditEntry
 from samsyn.model.patient import Demographics, DemographicsOrigin, PatientIdentifier
 from samsyn.model.rejection import RejectionNote
 from samsyn.model.sender import Receipt, Sender
-from samsyn.model.subject import Purpose
 from samsyn.model.value import value
 from samsyn.patients import corrections, findings, registry
 from samsyn.patients.findings import FindingKind
@@ -515,22 +514,7 @@ def _entry(
     reason: str = "",
     more: Mapping[str, str] | None = None,
 ) -> AuditEntry:
-    sender = arrival.sender
     details = {"study": summary.study_uid, **(more or {})}
     if reason:
         details |= {"instance": summary.sop_instance_uid, "reason": reason}
-    return AuditEntry(
-        event=event,
-        activity=Activity.WRITE,
-        actor=sender.name,
-        actor_provider=sender.provider,
-        actor_unit=sender.unit,
-        assignment="",
-        purpose=Purpose.CARE,
-        session_id=arrival.session_id,
-        patient_key=patient_key,
-        owner_provider=sender.provider,
-        owner_unit=sender.unit,
-        allowed=True,
-        details=details,
-    )
+    return filed(arrival.sender, event, patient_key, details, session_id=arrival.session_id)

@@ -9,9 +9,9 @@ from samsyn.model.value import value
 class AuditEntry:
     """Who did what to whose information, on what ground (HSLF-FS 2016:40 4 kap. 9 §).
 
-    `event` is one of access.events' names; `activity` one of the national words (Läsa, Skriva, Utskrift,
-    Nödöppning ...). `patient_key` 0 = no single patient. `details` holds short texts only (no report text,
-    no names): what was opened, the exact wording that the user saw, the rule that decided.
+    `event` is one of access.events.Event, `activity` one of access.events.Activity. `patient_key` 0 = no single
+    patient. `details` holds short texts only (no report text, no names): what was opened, the exact wording that
+    the user saw, the rule that decided.
     """
 
     event: str

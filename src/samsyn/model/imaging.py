@@ -1,11 +1,6 @@
 """Images as the rooms speak of them."""
 
 from dataclasses import dataclass
-from typing import NewType
-
-StudyUID = NewType("StudyUID", str)
-SeriesUID = NewType("SeriesUID", str)
-InstanceUID = NewType("InstanceUID", str)
 
 
 @dataclass(frozen=True, slots=True)

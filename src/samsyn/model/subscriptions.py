@@ -59,5 +59,4 @@ class TextChange:
     accession: str
     number: str
     """Filler's number of a report, placer's of a referral."""
-    row_key: int
     time: datetime

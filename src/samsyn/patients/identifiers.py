@@ -303,26 +303,6 @@ def display(identifier: PatientIdentifier) -> str:
     return f"{identifier.value[:8]}-{identifier.value[8:]}"
 
 
-def search_forms(identifier: PatientIdentifier, today: date) -> tuple[str, ...]:
-    """The forms under which other systems may keep this number, the likeliest first; for asking them.
-
-    Twelve, twelve with hyphen, and for the population register's numbers ten with its sign and ten bare.
-    The ten-digit forms are left out when they would be read back as another century.
-    """
-    kind = kind_of(identifier)
-    if kind is None:
-        return (identifier.value,)
-    value = identifier.value
-    forms = [value, display(identifier)]
-    if kind in _POPULATION_REGISTER:
-        sign = "+" if today.year - int(value[:4]) >= 100 else "-"
-        for short in (f"{value[2:8]}{sign}{value[8:]}", value[2:]):
-            read = recognise(short, today)
-            if read is not None and read.identifier == identifier:
-                forms.append(short)
-    return tuple(forms)
-
-
 def _sent_kind(issuer: str) -> Kind | None:
     return _KIND_OF_ISSUER.get(issuer.removeprefix("urn:oid:")) or _FHIR_SYSTEMS.get(issuer)
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotSupported
 from samsyn.limits import DECODE_MEMORY_BYTES, DECODE_TIMEOUT_S
-from samsyn.render.decoding import decode_frame
+from samsyn.render.decoding import decode_frame, packed
 from samsyn.render.display import fitting_window, picture_of
 from samsyn.render.icons import icon
 from samsyn.render.messages import (
@@ -126,8 +126,9 @@ def _answered(question: Question) -> tuple[bytes, bytes, bool]:
             little = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False)
             samples = pixels.shape[2] if pixels.ndim == 3 else 1
             height, width = pixels.shape[:2]
-            body = little.tobytes()
-            bits = pixels.dtype.itemsize * 8
+            is_packed = question.frame.layout.bits_allocated == 1
+            body = packed(pixels) if is_packed else little.tobytes()
+            bits = 1 if is_packed else pixels.dtype.itemsize * 8
             return answer_head(Outcome.DONE, len(body), height, width, samples, bits), body, False
         if isinstance(question, Guess):
             pixels = decode_frame(question.frame)

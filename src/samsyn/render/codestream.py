@@ -16,6 +16,8 @@ _START_OF_SCAN: Final = 0xDA
 _END_OF_IMAGE: Final = 0xD9
 _J2K_START: Final = b"\xff\x4f\xff\x51"
 """SOC followed by SIZ; T.800 A.4.1 demands that SIZ comes first."""
+_CODING_DEFAULT: Final = 0x52
+_START_OF_TILE: Final = 0x90
 _J2K_MAX_TILES: Final = 65_535
 """T.800 A.4.2: the tile index has 16 bits."""
 
@@ -36,6 +38,8 @@ class CodestreamHead:
     """The Adobe APP14 colour transform (0 = none, 1 = YCbCr), if there is one."""
     has_jfif: bool = False
     component_ids: bytes = b""
+    is_transformed: bool = False
+    """Whether the JPEG 2000 codestream has a colour transform of its own (RCT or ICT), which the codec undoes."""
     start: int = 0
     """Where the bare JPEG 2000 codestream begins (files in JP2 boxes are met in practice)."""
 
@@ -110,6 +114,7 @@ def jpeg2000_head(data: bytes) -> CodestreamHead:
     if across * down > _J2K_MAX_TILES:
         raise BadInput("JPEG 2000: more tiles than can be numbered")
     depth = siz[38]
+    marker_end = start + 4 + int.from_bytes(data[start + 4 : start + 6], "big")
     return CodestreamHead(
         rows=lower - upper,
         columns=right - left,
@@ -117,5 +122,15 @@ def jpeg2000_head(data: bytes) -> CodestreamHead:
         precision=(depth & 0x7F) + 1,
         signed=bool(depth & 0x80),
         process=0,
+        is_transformed=_has_colour_transform(data, marker_end),
         start=start,
     )
+
+
+def _has_colour_transform(data: bytes, position: int) -> bool:
+    """The multiple component transformation of the main header's COD segment (T.800 A.6.1)."""
+    while position + 9 <= len(data) and data[position] == 0xFF and data[position + 1] != _START_OF_TILE:
+        if data[position + 1] == _CODING_DEFAULT:
+            return data[position + 8] == 1
+        position += 2 + max(int.from_bytes(data[position + 2 : position + 4], "big"), 2)
+    return False

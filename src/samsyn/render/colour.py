@@ -1,12 +1,21 @@
 """Colour of stored samples to RGB: YBR_FULL and palettes. Pure numpy."""
 
-from typing import Any
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from samsyn.errors import DamagedData
+from samsyn.errors import DamagedData, NotSupported
 from samsyn.render.words import LookupTable
+
+_DISCRETE, _LINEAR, _COPY = 0, 1, 2
+"""Opcodes of segments."""
+_SIZES: Final = MappingProxyType({_LINEAR: 1, _COPY: 2})
+"""Words of a segment behind its opcode and length."""
+_MAX_SEGMENT_WORDS: Final = 3 * 65_536
+"""Each entry as a segment of its own."""
 
 
 def ycbcr_to_rgb(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
@@ -33,6 +42,8 @@ def table_values(table: LookupTable) -> NDArray[np.uint16]:
     """
     if not 1 <= table.entries <= 65_536 or not 1 <= table.bits <= 16:
         raise DamagedData("impossible LUT descriptor")
+    if table.is_segmented:
+        return _expanded(table)
     if len(table.data) >= table.entries * 2:
         return np.frombuffer(table.data, "<u2", table.entries).astype(np.uint16)
     if table.bits <= 8 and len(table.data) >= table.entries:
@@ -40,15 +51,57 @@ def table_values(table: LookupTable) -> NDArray[np.uint16]:
     raise DamagedData("LUT data shorter than the descriptor says")
 
 
+@lru_cache(maxsize=6)
+def _expanded(table: LookupTable) -> NDArray[np.uint16]:
+    """The entries that segments stand for (PS3.3 C.7.9.2), kept for the next frames of a film.
+
+    Raises DamagedData when they are not exactly as many as the descriptor says, NotSupported for those of eight bits.
+    """
+    if table.bits <= 8:
+        raise NotSupported("segmented palettes of eight bits")
+    words = np.frombuffer(table.data, "<u2", min(len(table.data) // 2, _MAX_SEGMENT_WORDS)).tolist()
+    entries: list[int] = []
+    _append_segments(entries, words, 0, table.entries, None)
+    if len(entries) != table.entries:
+        raise DamagedData("a segmented LUT gives another number of entries than the descriptor says")
+    made = np.array(entries, np.uint16)
+    made.flags.writeable = False
+    return made
+
+
+def _append_segments(
+    entries: list[int], words: list[int], position: int, wanted: int, count: int | None
+) -> None:
+    """`count`: so many segments, which are copied; None = until there are enough entries. Every segment gives some, so
+    there are as many turns as entries at most."""
+    while len(entries) < wanted and count != 0:
+        kind, length = words[position : position + 2] if position + 2 <= len(words) else (-1, 0)
+        size = length if kind == _DISCRETE else _SIZES.get(kind, 0)
+        rest = words[position + 2 : position + 2 + size]
+        if not length or len(rest) != size:
+            raise DamagedData("a segmented LUT can not be followed")
+        if kind == _DISCRETE:
+            entries += rest
+        elif kind == _LINEAR and entries:
+            start, step = entries[-1], (rest[0] - entries[-1]) / length
+            entries += (round(start + step * number) for number in range(1, length + 1))
+        elif kind == _COPY and count is None:
+            _append_segments(entries, words, (rest[0] | rest[1] << 16) // 2, wanted, length)
+        else:
+            raise DamagedData("a segmented LUT can not be followed")
+        position += 2 + size
+        count = None if count is None else count - 1
+
+
 def palette_to_rgb(
     indices: NDArray[Any], palette: tuple[LookupTable, LookupTable, LookupTable]
 ) -> NDArray[np.uint8]:
     """PALETTE COLOR indices (rows, columns) to 8-bit RGB (PS3.3 C.7.6.3.1.5)."""
     rgb = np.empty((*indices.shape, 3), np.uint8)
-    for channel, table in enumerate(palette):
-        values = table_values(table)
-        # Entries of 16 bits carry the colour in the high byte; some writers fill only the low one.
-        eight = values.astype(np.uint8) if int(values.max()) < 256 else (values >> 8).astype(np.uint8)
+    channels = [table_values(table) for table in palette]
+    # Entries of 16 bits carry the colour in the high byte; some writers fill only the low one, of all three.
+    above = 8 if max(int(values.max()) for values in channels) > 255 else 0
+    for channel, (table, values) in enumerate(zip(palette, channels, strict=True)):
         position = np.clip(indices.astype(np.int64) - table.first, 0, table.entries - 1)
-        rgb[..., channel] = eight[position]
+        rgb[..., channel] = (values >> above)[position]
     return rgb

@@ -7,6 +7,7 @@ The size is checked against the header and the limits before any codec runs.
 """
 
 import zlib
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
@@ -37,8 +38,6 @@ JPEG: Final = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 52, 53, 54,
 JPEG_LS: Final = frozenset({"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"})
 JPEG_2000: Final = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (90, 91, 92, 93))
 HTJ2K: Final = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (201, 202, 203))
-DECODABLE: Final = NATIVE | {RLE_LOSSLESS, DEFLATED_IMAGE_FRAME} | JPEG | JPEG_LS | JPEG_2000 | HTJ2K
-"""Transfer syntaxes whose frames can be decoded; video (MPEG2, MPEG-4, HEVC) can not."""
 
 _PHOTOMETRIC: Final = frozenset(
     {"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB"}
@@ -62,16 +61,16 @@ def decode_frame(frame: EncodedFrame) -> Pixels:
     if syntax in NATIVE:
         return native(frame)
     if syntax == DEFLATED_IMAGE_FRAME:
-        return native(EncodedFrame(_inflated(frame), layout, EXPLICIT_VR_LITTLE_ENDIAN))
+        return native(replace(frame, data=_inflated(frame), transfer_syntax_uid=EXPLICIT_VR_LITTLE_ENDIAN))
     try:
         if syntax == RLE_LOSSLESS:
-            return _finished(_rle(frame.data, layout), layout)
+            return _finished(_rle(frame.data, layout), frame)
         if syntax in JPEG:
-            return _jpeg(frame.data, layout)
+            return _jpeg(frame)
         if syntax in JPEG_LS:
-            return _jpeg_ls(frame.data, layout)
+            return _jpeg_ls(frame)
         if syntax in JPEG_2000 or syntax in HTJ2K:
-            return _jpeg_2000(frame.data, layout, high_throughput=syntax in HTJ2K)
+            return _jpeg_2000(frame, high_throughput=syntax in HTJ2K)
     except BadInput as error:
         raise DamagedData(error.detail) from error
     except MemoryError:
@@ -109,15 +108,16 @@ def native(frame: EncodedFrame) -> Pixels:
     """Uncompressed pixels (PS3.5 8.1): any of 1, 8, 16, 32 bits, either byte order, both planar forms."""
     layout = frame.layout
     if layout.bits_allocated == 1:
-        return _packed_bits(frame)
+        return _unpacked(frame.data, layout, frame.first_bit)
     needed = frame_bytes(layout)
     data = frame.data
     halved = layout.photometric == "YBR_FULL_422"
-    if halved and len(data) >= layout.rows * layout.columns * 3:
-        halved = False
-        needed = layout.rows * layout.columns * 3
+    if halved and layout.length >= layout.rows * layout.columns * 3 * max(layout.frames, 1):
+        raise DamagedData("every sample is there, while the photometric interpretation tells of shared ones")
     if len(data) < needed:
         raise DamagedData(f"the frame has {len(data)} bytes, the header needs {needed}")
+    if frame.words_swapped and layout.bits_allocated == 8 and needed % 2:
+        raise NotSupported("frames that share big endian words with their neighbours")
     if frame.words_swapped and layout.bits_allocated == 8:
         pairs = np.frombuffer(data, np.uint8, len(data) // 2 * 2)
         data = pairs.reshape(-1, 2)[:, ::-1].tobytes() + data[len(data) // 2 * 2 :]
@@ -130,17 +130,21 @@ def native(frame: EncodedFrame) -> Pixels:
         return ycbcr_to_rgb(_spread_422(stored, layout), 8)
     if layout.samples == 3 and layout.planar == 1:
         stored = stored.reshape(3, layout.rows, layout.columns).transpose(1, 2, 0)
-    return _finished(stored, layout)
+    return _finished(stored, frame)
 
 
-def _packed_bits(frame: EncodedFrame) -> Pixels:
-    layout = frame.layout
+def _unpacked(data: bytes, layout: PixelLayout, first_bit: int = 0) -> Pixels:
+    """A byte for each pixel of one bit, the first of which is the lowest bit (PS3.5 8.1.1)."""
     count = layout.rows * layout.columns * layout.samples
-    if len(frame.data) * 8 < frame.first_bit + count:
+    if len(data) * 8 < first_bit + count:
         raise DamagedData("the frame has fewer bits than the header needs")
-    packed = np.frombuffer(frame.data, np.uint8)
-    bits = np.unpackbits(packed, count=frame.first_bit + count, bitorder="little")
-    return bits[frame.first_bit :].reshape(_shape(layout))
+    bits = np.unpackbits(np.frombuffer(data, np.uint8), count=first_bit + count, bitorder="little")
+    return bits[first_bit:].reshape(_shape(layout))
+
+
+def packed(pixels: Pixels) -> bytes:
+    """The way back: pixels of one bit as a native frame has them, its last byte filled up with zeros."""
+    return np.packbits(pixels.reshape(-1) != 0, bitorder="little").tobytes()
 
 
 def _spread_422(stored: Pixels, layout: PixelLayout) -> Pixels:
@@ -164,18 +168,36 @@ def _shape(layout: PixelLayout) -> tuple[int, ...]:
     )
 
 
-def _finished(stored: Pixels, layout: PixelLayout) -> Pixels:
-    """Shape, bits above Bits Stored, sign and colour of samples that no codec has interpreted."""
+def _finished(stored: Pixels, frame: EncodedFrame) -> Pixels:
+    """Shape, bits around the stored value, sign and colour of samples that no codec has interpreted."""
+    layout = frame.layout
     pixels = stored.reshape(_shape(layout))
-    pixels = _in_stored_bits(pixels, layout.bits_stored, layout.signed)
-    if layout.photometric == "YBR_FULL":
-        pixels = ycbcr_to_rgb(pixels, layout.bits_stored)
-    return np.ascontiguousarray(pixels)
+    pixels = _in_stored_bits(pixels, layout.bits_stored, layout.signed, _bits_below(frame))
+    return _in_rgb(np.ascontiguousarray(pixels), layout)
 
 
-def _in_stored_bits(pixels: Pixels, bits: int, signed: bool) -> Pixels:
-    """Values with exactly `bits` significant bits: the rest is cut off or becomes copies of the sign."""
+def _in_rgb(pixels: Pixels, layout: PixelLayout) -> Pixels:
+    """Colour of which every sample is there, as RGB; what no such samples can be is not guessed at."""
+    if layout.samples == 1 or layout.photometric == "RGB":
+        return pixels
+    if layout.photometric != "YBR_FULL":
+        raise NotSupported(f"{layout.photometric} in this form")
+    return ycbcr_to_rgb(pixels, layout.bits_stored)
+
+
+def _bits_below(frame: EncodedFrame) -> int:
+    """Bits of a cell below the stored value; a High Bit that leaves the value no room says nothing."""
+    layout = frame.layout
+    is_followed = layout.bits_stored <= frame.high_bit < layout.bits_allocated
+    return frame.high_bit + 1 - layout.bits_stored if is_followed else 0
+
+
+def _in_stored_bits(pixels: Pixels, bits: int, signed: bool, below: int = 0) -> Pixels:
+    """Values with exactly `bits` significant bits, which begin above `below` others: the rest is cut off or becomes
+    copies of the sign."""
     width = pixels.dtype.itemsize * 8
+    if below:
+        pixels = pixels.view(np.dtype(f"u{pixels.dtype.itemsize}")) >> below
     if signed:
         pixels = pixels.view(np.dtype(f"i{pixels.dtype.itemsize}"))
         if bits < width:
@@ -195,29 +217,31 @@ def _inflated(frame: EncodedFrame) -> bytes:
 
 
 def _rle(data: bytes, layout: PixelLayout) -> Pixels:
-    """RLE Lossless (PS3.5 annex G): one PackBits segment per byte plane, most significant first."""
-    if layout.bits_allocated == 1:
-        raise NotSupported("RLE with 1 bit allocated")
-    width = layout.bits_allocated // 8
-    planes = layout.samples * width
-    count = layout.rows * layout.columns
+    """RLE Lossless (PS3.5 annex G): one PackBits segment per byte plane, most significant first; pixels of one bit
+    are packed in theirs as in a native frame."""
+    is_packed = layout.bits_allocated == 1
+    width = max(layout.bits_allocated // 8, 1)
+    planes = 1 if is_packed else layout.samples * width
+    count = frame_bytes(layout) if is_packed else layout.rows * layout.columns
     starts = np.frombuffer(data, "<u4", 16) if len(data) >= 64 else np.zeros(16, "<u4")
     if starts[0] != planes:
         raise DamagedData(f"RLE: {int(starts[0])} segments, the header needs {planes}")
     edges = [int(start) for start in starts[1 : planes + 1]] + [len(data)]
     if edges[0] < 64 or any(first >= second for first, second in pairwise(edges)):
         raise DamagedData("RLE: impossible segment offsets")
-    pixels = np.empty((count, layout.samples, width), np.uint8)
+    pixels = np.empty((count, 1 if is_packed else layout.samples, width), np.uint8)
     for plane in range(planes):
         segment = data[edges[plane] : edges[plane + 1]]
         # Each pair of bytes can grow to 128; above that the segment lies about its size.
         if len(segment) * 64 < count:
             raise DamagedData("RLE: segment too short for the frame")
-        pixels[:, plane // width, width - 1 - plane % width] = _unpacked_bits(segment, count)
+        pixels[:, plane // width, width - 1 - plane % width] = _segment(segment, count)
+    if is_packed:
+        return _unpacked(pixels.tobytes(), layout)
     return pixels.reshape(-1).view(np.dtype(f"<u{width}")).astype(f"=u{width}", copy=False)
 
 
-def _unpacked_bits(segment: bytes, count: int) -> Pixels:
+def _segment(segment: bytes, count: int) -> Pixels:
     """At least `count` bytes of one PackBits segment; surplus (padding) is dropped."""
     unpacked = np.frombuffer(imagecodecs.packbits_decode(segment), np.uint8)
     if unpacked.size < count:
@@ -239,15 +263,16 @@ def _agrees(head: CodestreamHead, layout: PixelLayout) -> None:
         raise DamagedData("the codestream has more bits than are allocated")
 
 
-def _jpeg(data: bytes, layout: PixelLayout) -> Pixels:
+def _jpeg(frame: EncodedFrame) -> Pixels:
     """JPEG baseline, extended (8 and 12 bit) and lossless (T.81)."""
+    data, layout = frame.data, frame.layout
     head = jpeg_head(data)
     _agrees(head, layout)
     if head.process in _LOSSLESS_PROCESSES:
         pixels = imagecodecs.ljpeg_decode(data) if layout.samples == 1 else imagecodecs.jpeg8_decode(data)
-        return _from_codec(pixels, layout, head)
+        return _from_codec(pixels, frame, head)
     if layout.samples == 1:
-        return _from_codec(imagecodecs.jpeg8_decode(data), layout, head)
+        return _from_codec(imagecodecs.jpeg8_decode(data), frame, head)
     colourspace = "RGB" if _holds_rgb(head, layout) else "YCBCR"
     pixels = imagecodecs.jpeg8_decode(data, colorspace=colourspace, outcolorspace="RGB")
     return np.ascontiguousarray(_in_shape(pixels, layout))
@@ -262,23 +287,27 @@ def _holds_rgb(head: CodestreamHead, layout: PixelLayout) -> bool:
     return head.component_ids == b"RGB" or layout.photometric == "RGB"
 
 
-def _jpeg_ls(data: bytes, layout: PixelLayout) -> Pixels:
-    head = jpeg_head(data)
+def _jpeg_ls(frame: EncodedFrame) -> Pixels:
+    head = jpeg_head(frame.data)
     if head.process != 0xF7:
         raise DamagedData("JPEG-LS: another JPEG process")
-    _agrees(head, layout)
-    return _from_codec(imagecodecs.jpegls_decode(data), layout, head)
+    _agrees(head, frame.layout)
+    return _from_codec(imagecodecs.jpegls_decode(frame.data), frame, head)
 
 
-def _jpeg_2000(data: bytes, layout: PixelLayout, high_throughput: bool) -> Pixels:
+def _jpeg_2000(frame: EncodedFrame, high_throughput: bool) -> Pixels:
+    data = frame.data
     head = jpeg2000_head(data)
-    _agrees(head, layout)
+    _agrees(head, frame.layout)
     if high_throughput:
         pixels = imagecodecs.htj2k_decode(data[head.start :])
     else:
         pixels = imagecodecs.jpeg2k_decode(data[head.start :], numthreads=1)
-    # The codestream undoes its own colour transform (YBR_ICT, YBR_RCT); only YBR_FULL is left to convert.
-    return _from_codec(pixels, layout, head)
+    is_rgb = head.is_transformed or frame.layout.photometric in ("YBR_RCT", "YBR_ICT")
+    if is_rgb and frame.layout.samples == 3:
+        # The codec has undone the transform; the header often still names what the colours were before it.
+        frame = replace(frame, layout=replace(frame.layout, photometric="RGB"))
+    return _from_codec(pixels, frame, head)
 
 
 def _in_shape(pixels: Pixels, layout: PixelLayout) -> Pixels:
@@ -292,20 +321,21 @@ def _in_shape(pixels: Pixels, layout: PixelLayout) -> Pixels:
     return pixels.reshape(wanted)
 
 
-def _from_codec(pixels: Pixels, layout: PixelLayout, head: CodestreamHead) -> Pixels:
+def _from_codec(pixels: Pixels, frame: EncodedFrame, head: CodestreamHead) -> Pixels:
     """A codec's array with the header's signedness and width.
 
     A codestream whose signedness contradicts Pixel Representation is met in practice; the header wins, and
-    the sign is where the codestream's precision puts it.
+    the sign is where the codestream's precision puts it. One with more precision than Bits Stored holds cells as they
+    were, with whatever stands around the values.
     """
+    layout = frame.layout
     pixels = _in_shape(pixels, layout)
     if pixels.dtype.kind not in "iu":
         raise NotSupported("the codestream holds other than whole numbers")
-    if layout.signed != head.signed:
-        pixels = _in_stored_bits(np.ascontiguousarray(pixels), head.precision, layout.signed)
+    if layout.signed != head.signed or head.precision > layout.bits_stored:
+        below = _bits_below(frame) if head.precision > frame.high_bit else 0
+        bits = min(head.precision, layout.bits_stored)
+        pixels = _in_stored_bits(np.ascontiguousarray(pixels), bits, layout.signed, below)
     kind = "i" if layout.signed else "u"
     wanted = np.dtype(f"{kind}{max(layout.bits_allocated // 8, 1)}")
-    pixels = np.ascontiguousarray(pixels.astype(wanted, copy=False))
-    if layout.photometric == "YBR_FULL" and layout.samples == 3:
-        pixels = ycbcr_to_rgb(pixels, layout.bits_stored)
-    return pixels
+    return _in_rgb(np.ascontiguousarray(pixels.astype(wanted, copy=False)), layout)

@@ -36,6 +36,8 @@ _KEPT_TABLES: Final = 32
 _LOOKED_UP_AT_ONCE: Final = 65_536
 """Pixels whose places in the table, of eight bytes each, stay in a processor's own cache. Each turn gives Python's lock
 to others twice, and may have to wait for it."""
+_FURTHEST_LEVEL: Final = 1e12
+"""More than 32 bits with any usual slope reach; beyond it the arithmetic of a window loses its meaning."""
 _MAX_ASPECT: Final = 20.0
 """A pixel more than this many times as long as wide is a typing error and shown square."""
 
@@ -110,7 +112,7 @@ def usable(window: Window) -> bool:
     """Whether PS3.3 C.11.2.1.2 gives the window a meaning."""
     if not (math.isfinite(window.center) and math.isfinite(window.width)):
         return False
-    if abs(window.center) > 1e9 or window.width > 1e9:
+    if abs(window.center) > _FURTHEST_LEVEL or window.width > _FURTHEST_LEVEL:
         return False
     return window.width >= 1.0 if window.voi is Voi.LINEAR else window.width > 0.0
 
@@ -120,10 +122,14 @@ def _own_window(values: DisplayValues) -> Window | None:
 
 
 def fitting_window(pixels: NDArray[Any], layout: PixelLayout, values: DisplayValues) -> Window:
-    """The window that a grey frame without one is shown with; NotSupported for colour."""
+    """The window that a grey frame without one is shown with, and others like it; NotSupported for colour, and for
+    frames of one single value, which tells nothing about others."""
     if pixels.ndim == 3 or layout.photometric == "PALETTE COLOR":
         raise NotSupported("colour has no window")
-    return guessed_window(*_levels(pixels, layout, values).counted())
+    levels, counts = _levels(pixels, layout, values).counted()
+    if not levels.size or levels.min() == levels.max():
+        raise NotSupported("one single value has no window")
+    return guessed_window(levels, counts)
 
 
 class _Form(NamedTuple):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from samsyn.dicom.json import ALWAYS_WANTED
-from samsyn.errors import DamagedData, NotSupported
+from samsyn.errors import DamagedData
 from samsyn.limits import MAX_FRAME_GROUPS
 from samsyn.render.orientation import UNTOLD, Sides, sides_of
 from samsyn.render.words import DisplayValues, LookupTable, Voi, Waveform, WaveformChannel, Window
@@ -22,18 +22,23 @@ Bulk: TypeAlias = Callable[[str], bytes]
 """Gives the bytes of a BulkDataURI's path below the instance, such as 54000100/0/54001010."""
 
 PICTURE_TAGS: Final = ALWAYS_WANTED | {
-    *(0x00080060, 0x0008103E, 0x00082144),
+    *(0x00080016, 0x00080060, 0x0008103E, 0x00082144),
     *(0x00180040, 0x00181063, 0x00181065, 0x00181164, 0x00182010),
     *(0x00200020, 0x00200037),
-    *(0x00280004, 0x00280030, 0x00280034, 0x00280120, 0x00280121),
-    *(0x00281050, 0x00281051, 0x00281052, 0x00281053, 0x00281055, 0x00281056),
-    *(0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202, 0x00281203, 0x00281221),
+    *(0x00280004, 0x00280030, 0x00280034, 0x00280102, 0x00280120, 0x00280121),
+    *(0x00281040, 0x00281050, 0x00281051, 0x00281052, 0x00281053, 0x00281055, 0x00281056),
+    *(0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202, 0x00281203),
+    *(0x00281221, 0x00281222, 0x00281223),
     *(0x00283000, 0x00283010),
-    *(0x52009229, 0x52009230, 0x7FE00010),
+    *(0x52009229, 0x52009230, 0x7FE00008, 0x7FE00009, 0x7FE00010),
 }
 """What `picture_header` and `bulk_paths` look at, at the top level: none that can be corrected or names the person."""
 _WINDOW_CENTER: Final = "00281050"
 _WINDOW_WIDTH: Final = "00281051"
+_VOI_LUTS: Final = "00283010"
+_FRAME_VOI: Final = "00289132"
+_FLUOROSCOPY: Final = ("1.2.840.10008.5.1.4.1.1.12.1", "1.2.840.10008.5.1.4.1.1.12.2")
+"""Beginnings of the UIDs of X-ray angiography and radiofluoroscopy."""
 _SHARED_GROUPS: Final = "52009229"
 _FRAME_GROUPS: Final = "52009230"
 _MAX_WINDOWS: Final = 16
@@ -57,6 +62,10 @@ class PictureHeader:
     frame_time_ms: float | None
     pixel_words: bool
     """Whether Pixel Data has VR OW."""
+    high_bit: int
+    """(0028,0102); -1 = not told."""
+    has_floats: bool
+    """Whether the pixels are floating point numbers."""
     sides: Sides = UNTOLD
     """Which side of the patient lies at which edge, of every frame."""
 
@@ -66,16 +75,16 @@ class PictureHeader:
 
 
 def picture_header(document: Document, bulk: Bulk) -> PictureHeader:
-    """The header of an image. DamagedData: a LUT that can not be read. NotSupported: a segmented palette."""
+    """The header of an image. DamagedData: a LUT that can not be read."""
     common = _tables(document, _values_of(document, [document]), bulk)
     shared = next(_items(document, _SHARED_GROUPS), {})
     per_frame = list(_items(document, _FRAME_GROUPS))[:MAX_FRAME_GROUPS]
     if shared:
-        common = _with_groups(common, document, [shared])
+        common = _with_groups(common, document, [shared], bulk)
     frames: dict[DisplayValues, DisplayValues] = {}
     listed = []
     for groups in per_frame:
-        values = _with_groups(common, document, [groups, shared])
+        values = _with_groups(common, document, [groups, shared], bulk)
         listed.append(frames.setdefault(values, values))
     if len(frames) == 1 and listed:
         common, listed = listed[0], []
@@ -86,15 +95,19 @@ def picture_header(document: Document, bulk: Bulk) -> PictureHeader:
         frame_values=tuple(listed),
         frame_time_ms=_frame_time_ms(document),
         pixel_words=document.get("7FE00010", {}).get("vr") == "OW",
+        high_bit=_whole(document, "00280102"),
+        has_floats="7FE00008" in document or "7FE00009" in document,
         sides=sides_of(document),
     )
 
 
 def bulk_paths(document: Document) -> list[str]:
     """Paths of the bulk values that `picture_header` or `ecg` will ask for."""
-    wanted = [document, *_items(document, "00283000"), *_items(document, "00283010")]
-    wanted += list(_items(document, "54000100"))
-    tags = ("00283006", "00281201", "00281202", "00281203", "54001010")
+    wanted = [document, *_items(document, "00283000"), *_items(document, _VOI_LUTS)]
+    wanted += _items(document, "54000100")
+    for group in (*_items(document, _SHARED_GROUPS), *_items(document, _FRAME_GROUPS)):
+        wanted += _voi_tables(group)
+    tags = ("00283006", "54001010", *(f"002812{group}{channel}" for group in "02" for channel in "123"))
     found = (item.get(tag, {}).get("BulkDataURI") for item in wanted for tag in tags)
     return [bulk_path(uri) for uri in found if isinstance(uri, str)]
 
@@ -104,15 +117,36 @@ def bulk_path(uri: str) -> str:
     return uri.rpartition("/bulkdata/")[2]
 
 
-def _with_groups(common: DisplayValues, document: Document, groups: list[Document]) -> DisplayValues:
+def _with_groups(
+    common: DisplayValues, document: Document, groups: list[Document], bulk: Bulk
+) -> DisplayValues:
     """The common values with what the functional groups say instead (PS3.3 C.7.6.16)."""
-    own = _values_of(document, [item for group in groups for item in _macros(group)] + [document])
-    return replace(common, slope=own.slope, intercept=own.intercept, windows=own.windows, aspect=own.aspect)
+    macros = [item for group in groups for item in _macros(group)]
+    own = _values_of(document, [*macros, document])
+    said = next((item for item in macros if {_VOI_LUTS, _WINDOW_CENTER} & item.keys()), None)
+    voi_lut = common.voi_lut
+    if said is not None:
+        # As in the data set itself, a table goes before a window that stands beside it.
+        voi_lut = _voi_table(document, next(_items(said, _VOI_LUTS), None), own, bulk)
+    return replace(
+        common,
+        slope=own.slope,
+        intercept=own.intercept,
+        windows=own.windows,
+        voi_lut=voi_lut,
+        aspect=own.aspect,
+    )
+
+
+def _voi_tables(group: Document) -> Iterator[Document]:
+    """VOI LUTs of a Frame VOI LUT With LUT macro (PS3.3 C.7.6.16.2.10b)."""
+    for item in _items(group, _FRAME_VOI):
+        yield from _items(item, _VOI_LUTS)
 
 
 def _macros(group: Document) -> Iterator[Document]:
     """Frame VOI LUT, Pixel Value Transformation and Pixel Measures."""
-    for tag in ("00289132", "00289145", "00289110"):
+    for tag in (_FRAME_VOI, "00289145", "00289110"):
         yield from _items(group, tag)
 
 
@@ -165,24 +199,40 @@ def _aspect(document: Document, spaced: Document) -> float:
 def _tables(document: Document, values: DisplayValues, bulk: Bulk) -> DisplayValues:
     """The values with the modality, VOI and palette LUTs of the header."""
     is_signed = _number(document, "00280103") == 1
-    modality = next(_items(document, "00283000"), None)
-    voi = next(_items(document, "00283010"), None)
+    modality = None if _is_for_intensity(document) else next(_items(document, "00283000"), None)
     palette = None
     if _text(document, "00280004") == "PALETTE COLOR":
-        if "00281201" not in document and "00281221" in document:
-            raise NotSupported("segmented palettes")
+        is_segmented = "00281201" not in document and "00281221" in document
+        group = "0028122" if is_segmented else "0028120"
         red, green, blue = (
-            _table(document, f"0028110{channel}", f"0028120{channel}", is_signed, bulk)
-            for channel in (1, 2, 3)
+            replace(table, is_segmented=is_segmented)
+            for table in (
+                _table(document, f"0028110{channel}", f"{group}{channel}", is_signed, bulk)
+                for channel in (1, 2, 3)
+            )
         )
         palette = (red, green, blue)
     return replace(
         values,
         modality_lut=_table(modality, "00283002", "00283006", is_signed, bulk) if modality else None,
-        # The VOI LUT's input are output units of the modality step, which may be signed whatever is stored.
-        voi_lut=_table(voi, "00283002", "00283006", is_signed or values.intercept < 0, bulk) if voi else None,
+        voi_lut=_voi_table(document, next(_items(document, _VOI_LUTS), None), values, bulk),
         palette=palette,
     )
+
+
+def _is_for_intensity(document: Document) -> bool:
+    """Whether the modality LUT leads to X-ray intensity, which is for measuring: such pixels are shown as they are
+    stored (PS3.3 C.8.7.1.1.2)."""
+    is_fluoroscopy = _text(document, "00080016").startswith(_FLUOROSCOPY)
+    return is_fluoroscopy and _text(document, "00281040") in ("LOG", "DISP")
+
+
+def _voi_table(
+    document: Document, item: Document | None, values: DisplayValues, bulk: Bulk
+) -> LookupTable | None:
+    """Its input are output units of the modality step, which may be signed whatever is stored."""
+    is_signed = _number(document, "00280103") == 1 or values.intercept < 0
+    return _table(item, "00283002", "00283006", is_signed, bulk) if item else None
 
 
 def _table(place: Document, descriptor: str, data: str, is_signed: bool, bulk: Bulk) -> LookupTable:
@@ -280,6 +330,11 @@ def _as_number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)
+
+
+def _whole(place: Document, tag: str) -> int:
+    number = _number(place, tag)
+    return -1 if number is None else int(number)
 
 
 def _number(place: Document, tag: str) -> float | None:

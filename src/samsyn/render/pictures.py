@@ -17,7 +17,7 @@ from samsyn.dicom.json_array import each_in
 from samsyn.dicom.transfer_syntaxes import EXPLICIT_BIG, find
 from samsyn.errors import BadInput, DamagedData, NotFound, NotSupported, SamsynError
 from samsyn.limits import MAX_KEPT_HEADERS, MAX_THUMBNAIL_SIDE, THUMBNAIL_SIDE
-from samsyn.model.imaging import StoredInstance
+from samsyn.model.imaging import PixelLayout, StoredInstance
 from samsyn.render.children import DecodingChildren
 from samsyn.render.header import (
     PICTURE_TAGS,
@@ -30,6 +30,7 @@ from samsyn.render.header import (
 from samsyn.render.here import PictureThreads, is_light
 from samsyn.render.kept import LASTING_REFUSALS, RenderedPictures, ThumbnailFolder
 from samsyn.render.orientation import UNTOLD, Sides
+from samsyn.render.transcoding import as_compressed
 from samsyn.render.words import (
     DecodedFrame,
     DisplayValues,
@@ -43,6 +44,12 @@ from samsyn.render.words import (
 from samsyn.retrieve.retrieve import Retriever
 
 _GREY: Final = ("MONOCHROME1", "MONOCHROME2")
+_SLICES: Final = ("CT", "MR", "PT", "NM")
+"""Modalities whose single pictures are slices through one volume, in one measure."""
+_COUNTS: Final = ("NM", "PT", "SEG")
+"""Modalities whose eight bits are counts or labels, not grey levels."""
+_EIGHT_BITS: Final = Window(127.5, 255.0, Voi.LINEAR_EXACT)
+"""Every level as it is."""
 _SOP_UID: Final = "00080018"
 _LOOK_AGAIN_S: Final = 1.0
 """The document of a series is made when it has been quiet for some seconds."""
@@ -68,6 +75,12 @@ class StackFrame:
     sides: Sides = UNTOLD
     """Which side of the patient lies at which edge."""
 
+    @property
+    def is_inverted(self) -> bool:
+        """Whether larger values are darker (MONOCHROME1)."""
+        pixels = self.instance.pixels
+        return pixels is not None and pixels.photometric == "MONOCHROME1"
+
 
 @dataclass(frozen=True, slots=True)
 class Stack:
@@ -77,8 +90,6 @@ class Stack:
     description: str
     frames: tuple[StackFrame, ...]
     """Empty when the series holds nothing that can be shown as a picture."""
-    inverted: bool
-    """Whether larger values are darker (MONOCHROME1)."""
     frame_time_ms: float | None
     start: int
     """Index of the picture to begin with: the middle of a volume, the first of a cine."""
@@ -91,10 +102,9 @@ class _Series:
     """Headers of one series as far as they were read, by SOP Instance UID."""
 
     headers: dict[str, PictureHeader] = field(default_factory=dict)
-    window: Window | None = None
-    """Found in the pixels, for a series without window."""
-    is_searched: bool = False
-    """Whether a window was looked for, also when the pixels gave none."""
+    windows: dict[str, Window | None] = field(default_factory=dict)
+    """Found in the pixels, where the header has none: by what is shown with it, see `_windowed`. None = looked for, and
+    the pixels gave none."""
     seen: set[str] = field(default_factory=set)
     """Instances of the series' document, also those whose header must be read by itself."""
     look_again: float = 0.0
@@ -153,21 +163,25 @@ class Pictures:
         if kind_of(instance) == "video":
             raise NotSupported("video is not decoded")
         header = await self._header(view, instance)
-        values = await self._windowed(view, instance, header.of_frame(number))
+        if header.has_floats:
+            raise NotSupported("pixels that are floating point numbers")
+        values = await self._windowed(view, instance, header, header.of_frame(number))
         if is_light(instance.pixels, instance.transfer_syntax_uid, values.aspect, options):
-            source = await self._source(view, instance, number)
+            source = await self._source(view, instance, number, header)
             return await self._threads.picture(source, values, options, urgent)
         frame = await self._frame(view, instance, number, header)
         return await self._children.picture(frame, values, options, urgent)
 
-    async def _source(self, view: View, instance: StoredInstance, number: int) -> Callable[[], EncodedFrame]:
+    async def _source(
+        self, view: View, instance: StoredInstance, number: int, header: PictureHeader
+    ) -> Callable[[], EncodedFrame]:
         try:
             read = await self._retriever.frame_source(view, instance, number)
         except BadInput as error:
             raise DamagedData(error.detail) from error
         layout, syntax = instance.pixels, instance.transfer_syntax_uid
         assert layout is not None
-        return lambda: EncodedFrame(read(), layout, syntax)
+        return lambda: EncodedFrame(read(), layout, syntax, high_bit=header.high_bit)
 
     async def frame_time_ms(self, view: View, instance: StoredInstance) -> float | None:
         """How long each frame of a clip is shown, as the header says; None = it says nothing. NotFound: hidden."""
@@ -220,12 +234,15 @@ class Pictures:
         return await self.thumbnail(view, best_of(instances), side=side)
 
     async def decoded(self, view: View, instance: StoredInstance, number: int) -> DecodedFrame:
-        """Frame `number` (from 1) uncompressed, little endian, colour as RGB. Errors as `rendered`."""
+        """Frame `number` (from 1) of a compressed object uncompressed, little endian, as it was compressed: every bit
+        of the cells, and the colours that the header tells, but as RGB where the codec has a transform of its own.
+        Errors as `rendered`."""
         self._retriever.check(view, instance)
         if instance.pixels is None:
             raise NotFound
-        header = await self._header(view, instance)
-        return await self._children.decoded(await self._frame(view, instance, number, header))
+        frame = await self._frame(view, instance, number)
+        layout, _ = as_compressed(instance.pixels, instance.transfer_syntax_uid, frame.data)
+        return await self._children.decoded(replace(frame, layout=layout))
 
     async def stack(self, view: View, study_uid: str, series_uid: str) -> Stack:
         """The pictures of a series. NotFound: absent or hidden. A header that can not be read costs its own
@@ -253,12 +270,10 @@ class Pictures:
         series = self._series.get(series_uid)
         some = first or next(iter(series.headers.values()), None) if series else first
         is_cine = first is not None and first.frame_time_ms is not None and len(frames) > 1
-        inverted = (frame.instance.pixels for frame in frames if frame.instance.pixels is not None)
         return Stack(
             modality=some.modality if some else "",
             description=some.description if some else "",
             frames=tuple(frames),
-            inverted=any(pixels.photometric == "MONOCHROME1" for pixels in inverted),
             frame_time_ms=first.frame_time_ms if first else None,
             start=0 if is_cine else len(frames) // 2,
             other=tuple(other),
@@ -274,7 +289,7 @@ class Pictures:
         if values.voi_lut is not None:
             table = values.voi_lut
             return Window(table.first + table.entries / 2, float(table.entries), Voi.LINEAR_EXACT)
-        values = await self._windowed(view, instance, values)
+        values = await self._windowed(view, instance, header, values)
         return values.windows[0] if values.windows else None
 
     async def _tracing(
@@ -291,7 +306,7 @@ class Pictures:
         return await self._children.trace(waveform, options.longest_side, urgent)
 
     async def _frame(
-        self, view: View, instance: StoredInstance, number: int, header: PictureHeader
+        self, view: View, instance: StoredInstance, number: int, header: PictureHeader | None = None
     ) -> EncodedFrame:
         try:
             data = await self._retriever.frame(view, instance, number)
@@ -304,26 +319,42 @@ class Pictures:
             instance.pixels,
             instance.transfer_syntax_uid,
             first_bit=(number - 1) * frame_bits(instance.pixels) % 8 if is_packed else 0,
-            words_swapped=instance.transfer_syntax_uid == EXPLICIT_BIG and header.pixel_words,
+            high_bit=header.high_bit if header else -1,
+            words_swapped=bool(header and header.pixel_words)
+            and instance.transfer_syntax_uid == EXPLICIT_BIG,
         )
 
-    async def _windowed(self, view: View, instance: StoredInstance, values: DisplayValues) -> DisplayValues:
-        """The values with a window: where the header has none, one found in the middle of the series, the same
-        for all its pictures, so that scrolling does not flicker."""
+    async def _windowed(
+        self, view: View, instance: StoredInstance, header: PictureHeader, values: DisplayValues
+    ) -> DisplayValues:
+        """The values with a window, where the header has none.
+
+        Eight bits that were made to be looked at are shown as they are (PS3.4 N.2.1.2: without VOI transformation).
+        Others get one that is found in the pixels: for slices in the middle of the series, the same for all of them,
+        so that scrolling does not flicker; else in the middle of the object, since two exposures of a series have
+        little in common.
+        """
         pixels = instance.pixels
         if values.windows or values.voi_lut or pixels is None or pixels.photometric not in _GREY:
             return values
+        if header.modality not in _COUNTS and is_as_seen(pixels, values):
+            return replace(values, windows=(_EIGHT_BITS,))
+        of_series = header.modality in _SLICES and pixels.frames <= 1
+        key = "" if of_series else instance.sop_instance_uid
         series = self._remembered(instance.series_uid)
         async with series.finding:
-            if not series.is_searched:
-                # A broken picture in the middle must not cost the others: each then finds a window by itself.
+            if key not in series.windows:
+                # What gives no window must not cost the others theirs: each then finds one by itself.
+                series.windows[key] = None
                 with contextlib.suppress(*LASTING_REFUSALS):
-                    series.window = await self._found_window(view, instance)
-                series.is_searched = True
-        return replace(values, windows=(series.window,)) if series.window else values
+                    series.windows[key] = await self._found_window(view, instance, of_series)
+        window = series.windows[key]
+        return replace(values, windows=(window,)) if window else values
 
-    async def _found_window(self, view: View, instance: StoredInstance) -> Window:
-        middle = best_of(await self._retriever.instances(view, instance.study_uid, instance.series_uid))
+    async def _found_window(self, view: View, instance: StoredInstance, of_series: bool) -> Window:
+        middle = instance
+        if of_series:
+            middle = best_of(await self._retriever.instances(view, instance.study_uid, instance.series_uid))
         if middle.pixels is None or middle.pixels.photometric not in _GREY:
             middle = instance
         assert middle.pixels is not None
@@ -420,6 +451,12 @@ def _plain_headers(
 
 def _no_bulk(path: str) -> bytes:
     raise DamagedData(f"no bulk value {path}")
+
+
+def is_as_seen(pixels: PixelLayout, values: DisplayValues) -> bool:
+    """Whether stored values are grey levels from black to white already."""
+    is_plain = (values.slope, values.intercept, values.modality_lut) == (1.0, 0.0, None)
+    return pixels.bits_stored == 8 and not pixels.signed and is_plain
 
 
 def kind_of(instance: StoredInstance) -> str:

@@ -5,8 +5,11 @@ the codec's own transform has to be undone (JPEG's YCbCr, JPEG 2000's RCT and IC
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
+
+import numpy as np
 
 from samsyn.access.view import View
 from samsyn.dicom.decompression import native_data_set
@@ -25,10 +28,11 @@ from samsyn.dicom.transfer_syntaxes import (
     JPEG_LS_NEAR,
     RLE_LOSSLESS,
 )
-from samsyn.errors import DamagedData, LimitExceeded, NotSupported, OutOfResources
+from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotSupported, OutOfResources
 from samsyn.limits import MAX_TRANSCODED_BYTES
 from samsyn.model.imaging import PixelLayout, StoredInstance
 from samsyn.render.children import DecodingChildren
+from samsyn.render.codestream import jpeg2000_head
 from samsyn.render.words import EncodedFrame
 from samsyn.retrieve.retrieve import Retriever
 
@@ -39,15 +43,48 @@ DECOMPRESSED: Final = frozenset(
 )
 """Transfer syntaxes that `Transcoder` reads."""
 
-_JPEG_2000: Final = frozenset({JPEG_2000_LOSSLESS, JPEG_2000, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K})
+_PART_2: Final = ("1.2.840.10008.1.2.4.92", "1.2.840.10008.1.2.4.93")
+_JPEG_2000: Final = frozenset(
+    {JPEG_2000_LOSSLESS, JPEG_2000, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K, *_PART_2}
+)
 _LOSSY_JPEG: Final = frozenset({JPEG_BASELINE, JPEG_EXTENDED})
+_SUBSAMPLED: Final = ("YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420")
+_NO_SUBSAMPLING: Final = "subsampled colour in a codec that keeps every sample"
 _TRIES: Final = 5
 _PAUSE_S: Final = 0.5
 
 
 def can_be_native(instance: StoredInstance) -> bool:
-    """Whether there is a decoder for the object's transfer syntax and it has pixels."""
-    return instance.transfer_syntax_uid in DECOMPRESSED and instance.pixels is not None
+    """Whether `Transcoder` makes such objects native, as far as the header tells; a frame may still be broken."""
+    return _reason_against(instance) == ""
+
+
+def is_too_large(instance: StoredInstance) -> bool:
+    """Whether the object would be larger than MAX_TRANSCODED_BYTES when it is native."""
+    layout = instance.pixels
+    if layout is None:
+        return False
+    bits = layout.rows * layout.columns * layout.samples * layout.bits_allocated * max(layout.frames, 1)
+    return bits > MAX_TRANSCODED_BYTES * 8
+
+
+def _reason_against(instance: StoredInstance) -> str:
+    layout, syntax = instance.pixels, instance.transfer_syntax_uid
+    if layout is None or syntax not in DECOMPRESSED:
+        return "no decoder for the object's transfer syntax"
+    if layout.bits_allocated not in (1, 8, 16, 32) or layout.samples not in (1, 3):
+        return f"{layout.samples} samples of {layout.bits_allocated} bits"
+    return _reason_against_colour(layout, syntax)
+
+
+def _reason_against_colour(layout: PixelLayout, syntax: str) -> str:
+    """As far as the header tells."""
+    if layout.samples == 3 and syntax not in _LOSSY_JPEG and syntax not in _JPEG_2000:
+        if layout.photometric in _SUBSAMPLED:
+            return _NO_SUBSAMPLING
+        if layout.photometric in ("YBR_RCT", "YBR_ICT"):
+            return "a colour transform of JPEG 2000 in another codec"
+    return ""
 
 
 class Transcoder:
@@ -63,18 +100,18 @@ class Transcoder:
         NotSupported: no decoder for it. DamagedData, BadInput, NotFound: a frame is broken or missing.
         LimitExceeded: MAX_TRANSCODED_BYTES or a limit of decoding; or the children are busy for too long.
         """
-        layout = instance.pixels
-        if layout is None or instance.transfer_syntax_uid not in DECOMPRESSED:
-            raise NotSupported("no decoder for the object's transfer syntax")
-        if layout.bits_allocated % 8:
-            raise NotSupported("compressed pixels of one bit")
-        size = layout.rows * layout.columns * layout.samples * layout.bits_allocated // 8
-        if size * max(layout.frames, 1) > MAX_TRANSCODED_BYTES:
+        against, layout = _reason_against(instance), instance.pixels
+        if against or layout is None:
+            raise NotSupported(against)
+        if is_too_large(instance):
             raise LimitExceeded("MAX_TRANSCODED_BYTES")
-        plain, photometric = _as_compressed(layout, instance.transfer_syntax_uid)
+        first = await self._retriever.frame(view, instance, 1)
+        plain, photometric = as_compressed(layout, instance.transfer_syntax_uid, first)
         frames = [
             await self._frame(view, instance, number, plain) for number in range(1, max(layout.frames, 1) + 1)
         ]
+        if layout.bits_allocated == 1:
+            frames = [await asyncio.to_thread(_joined, frames, layout.rows * layout.columns * layout.samples)]
         return await asyncio.to_thread(native_data_set, data, frames, layout.bits_allocated, photometric)
 
     async def _frame(self, view: View, instance: StoredInstance, number: int, layout: PixelLayout) -> bytes:
@@ -97,17 +134,37 @@ class Transcoder:
         return decoded.data
 
 
-def _as_compressed(layout: PixelLayout, syntax: str) -> tuple[PixelLayout, str]:
-    """The layout that makes the decoder leave values as they are, and the new Photometric Interpretation."""
+def as_compressed(layout: PixelLayout, syntax: str, first_frame: bytes) -> tuple[PixelLayout, str]:
+    """The layout that makes the decoder leave values as they are, and the new Photometric Interpretation, "" = as it
+    was. NotSupported: there is no native form of it. DamagedData: the frame tells nothing about itself."""
+    against = _reason_against_colour(layout, syntax)
+    if against:
+        raise NotSupported(against)
     plain = replace(layout, bits_stored=layout.bits_allocated)
     if layout.samples == 1:
         return plain, ""
     if syntax in _LOSSY_JPEG:
         return layout, "RGB"
-    if layout.photometric in ("YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420"):
-        raise NotSupported("subsampled colour in a codec that keeps every sample")
-    if layout.photometric in ("YBR_RCT", "YBR_ICT"):
-        if syntax not in _JPEG_2000:
-            raise NotSupported("a colour transform of JPEG 2000 in another codec")
+    if syntax in _JPEG_2000 and layout.photometric != "RGB" and _is_transformed(first_frame):
         return replace(plain, photometric="RGB"), "RGB"
-    return replace(plain, photometric="RGB"), ""
+    if layout.photometric in _SUBSAMPLED:
+        raise NotSupported(_NO_SUBSAMPLING)
+    return replace(plain, photometric="RGB"), "RGB" if layout.photometric in ("YBR_RCT", "YBR_ICT") else ""
+
+
+def _joined(frames: Sequence[bytes], pixels: int) -> bytes:
+    """Frames of so many pixels of one bit as native ones stand: without a gap between them (PS3.5 8.1.1)."""
+    joined = np.zeros((pixels * len(frames) + 7) // 8 + 1, np.uint8)
+    for number, frame in enumerate(frames):
+        first, shift = divmod(number * pixels, 8)
+        shifted = np.frombuffer(frame, np.uint8).astype(np.uint16) << shift
+        joined[first : first + len(frame)] |= (shifted & 0xFF).astype(np.uint8)
+        joined[first + 1 : first + 1 + len(frame)] |= (shifted >> 8).astype(np.uint8)
+    return joined[:-1].tobytes()
+
+
+def _is_transformed(codestream: bytes) -> bool:
+    try:
+        return jpeg2000_head(codestream).is_transformed
+    except BadInput as error:
+        raise DamagedData(error.detail) from error

@@ -43,6 +43,8 @@ class LookupTable:
     """Bits of one entry, 8 to 16."""
     data: bytes
     """Little endian 16-bit entries, or one byte per entry when len(data) == entries."""
+    is_segmented: bool = False
+    """Whether the data are segments that the entries are made of (PS3.3 C.7.9.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,9 @@ class EncodedFrame:
     first_bit: int = 0
     """Where the frame begins inside data[0], 0 to 7; only for 1-bit native pixels, whose frames are packed
     without gaps (PS3.5 8.1.1)."""
+    high_bit: int = -1
+    """Bit of its cell in which a stored value ends (0028,0102), counted from 0; -1 = the one that follows from Bits
+    Stored. Other than that in objects from before the standard of 1998, whose overlays may lie below the value."""
     words_swapped: bool = False
     """8-bit pixels stored as big endian words (VR OW in Explicit VR Big Endian): each pair is turned."""
 
@@ -130,7 +135,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class DecodedFrame:
-    """Decoded pixels in Explicit VR Little Endian's form: samples interleaved, colour as RGB."""
+    """Decoded pixels in Explicit VR Little Endian's form: samples interleaved, eight pixels of one bit to a byte."""
 
     data: bytes
     rows: int

@@ -3,9 +3,10 @@
 from types import MappingProxyType
 from typing import Final
 
+from samsyn.access.events import Event, filed
+from samsyn.hl7v2 import meaning
 from samsyn.hl7v2.meaning import (
     BookingEvent,
-    Event,
     IdentifierMove,
     PatientLink,
     PatientMerge,
@@ -18,23 +19,25 @@ from samsyn.model.audit import AuditEntry
 from samsyn.model.organisation import Owner
 from samsyn.model.sender import Sender
 
-_NAMES: Final[MappingProxyType[type[Event], str]] = MappingProxyType(
+_NAMES: Final[MappingProxyType[type[meaning.Event], Event]] = MappingProxyType(
     {
-        PatientUpdate: "UPDATE_PATIENT",
-        PatientMerge: "MERGE_PATIENT",
-        PatientLink: "LINK_PATIENT",
-        IdentifierMove: "MOVE_IDENTIFIER",
-        TextMove: "MOVE_TEXTS",
-        ReferralEvent: "FILE_REFERRAL",
-        BookingEvent: "FILE_BOOKING",
-        ReportEvent: "FILE_REPORT",
+        PatientUpdate: Event.UPDATE_PATIENT,
+        PatientMerge: Event.MERGE_PATIENT,
+        PatientLink: Event.LINK_PATIENT,
+        IdentifierMove: Event.MOVE_IDENTIFIER,
+        TextMove: Event.MOVE_TEXTS,
+        ReferralEvent: Event.FILE_REFERRAL,
+        BookingEvent: Event.FILE_BOOKING,
+        ReportEvent: Event.FILE_REPORT,
     }
 )
 
 
-def entry_of(sender: Sender, source: str, session_id: str, event: Event, patient_key: int) -> AuditEntry:
+def entry_of(
+    sender: Sender, source: str, session_id: str, event: meaning.Event, patient_key: int
+) -> AuditEntry:
     """The entry of one event about one person."""
-    owner = Owner(sender.provider, sender.unit)
+    owner: Owner | None = None
     details = {"source": source}
     if isinstance(event, ReportEvent):
         owner = event.owner
@@ -49,30 +52,9 @@ def entry_of(sender: Sender, source: str, session_id: str, event: Event, patient
         details |= {"kind": event.kind, "number": event.number[:64]}
     elif isinstance(event, PatientLink):
         details |= {"status": "linked" if event.linked else "unlinked"}
-    return _written(sender, session_id, _NAMES[type(event)], patient_key, owner, details)
+    return filed(sender, _NAMES[type(event)], patient_key, details, owner=owner, session_id=session_id)
 
 
 def held_entry(sender: Sender, source: str, session_id: str, reason: str) -> AuditEntry:
     """The entry of a message that was kept aside."""
-    owner = Owner(sender.provider, sender.unit)
-    return _written(sender, session_id, "HOLD_MESSAGE", 0, owner, {"source": source, "reason": reason})
-
-
-def _written(
-    sender: Sender, session_id: str, event: str, patient_key: int, owner: Owner, details: dict[str, str]
-) -> AuditEntry:
-    return AuditEntry(
-        event=event,
-        activity="Skriva",
-        actor=sender.name,
-        actor_provider=sender.provider,
-        actor_unit=sender.unit,
-        assignment="",
-        purpose="Vård och behandling",
-        session_id=session_id,
-        patient_key=patient_key,
-        owner_provider=owner.provider,
-        owner_unit=owner.unit,
-        allowed=True,
-        details=details,
-    )
+    return filed(sender, Event.HOLD_MESSAGE, 0, {"source": source, "reason": reason}, session_id=session_id)

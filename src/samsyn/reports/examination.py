@@ -63,7 +63,6 @@ class Examination:
     studies: tuple[StudySummary, ...]
     measurements: tuple[MeasuredValue, ...]
     """Numbers of structured reports in the studies."""
-    study_item: Item | None
     report_item: Item | None
     referral_item: Item | None
     """What access decided on, one for each kind that is there; for Gatekeeper.record_opening."""
@@ -97,11 +96,12 @@ class History:
 
     async def state(self, view: View) -> str:
         """A text that is another one as soon as anything that the View shows of its patient has come, was corrected or
-        went; it tells nothing else."""
+        went; it tells nothing else. Of a private person's reports those count that he is given, so that it tells when
+        one is released and nothing of what waits."""
         keys = view.patient_keys
         if not keys:
             return ""
-        rows = await self._store.read(lambda one: examination_rows.state(one, view.predicate, keys))
+        rows = await self._store.read(lambda one: _state(one, view, keys))
         return hashlib.blake2b(repr(rows).encode(), digest_size=16).hexdigest()
 
     async def vidimera(self, view: View, reference: str, mark: str) -> None:
@@ -179,6 +179,15 @@ def _rows(
         examination_rows.joins(connection, keys),
     )
     return joinable, withheld, {each.version_key: each.part for each in versions_of(every)}
+
+
+def _state(connection: IndexConnection, view: View, keys: frozenset[int]) -> list[tuple[object, ...]]:
+    rows = examination_rows.state(connection, view.predicate, keys)
+    if view.subject.kind is not SubjectKind.PATIENT:
+        return rows
+    _, withheld, _ = _rows(connection, view, keys)
+    waiting = {row["report_key"] for row in withheld}
+    return [row for row in rows if row[0] != "report" or row[1] not in waiting]
 
 
 def documents_given(connection: IndexConnection, reader: Standing, moment: datetime) -> frozenset[str]:
@@ -349,7 +358,6 @@ def _examination(
         vidimeringar=tuple(each for each in vidimeringar if each.version_key in keys),
         studies=images,
         measurements=tuple(_measured(row) for row in measurements if row["study_uid"] in uids),
-        study_item=_item(studies),
         report_item=_item(reports),
         referral_item=_item(referrals),
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from samsyn.clock import STOCKHOLM
+from samsyn.clock import swedish_day
 from samsyn.hl7v2.meaning import ReferralEvent, ReportEvent
 from samsyn.model.sender import Sender
 from samsyn.model.texts import ReferralStatus, ReportStatus
@@ -361,9 +361,7 @@ def _closed(events: list[_Told], status: str) -> str:
 
 def _day(moment: str) -> int | None:
     """The Swedish day of an ISO moment as YYYYMMDD."""
-    if not moment:
-        return None
-    return int(datetime.fromisoformat(moment).astimezone(STOCKHOLM).strftime("%Y%m%d"))
+    return swedish_day(datetime.fromisoformat(moment)) if moment else None
 
 
 def _present(transaction: Transaction, persons: list[int], where: str, *values: str) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from samsyn.clock import STOCKHOLM
+from samsyn.clock import swedish_day
 from samsyn.hl7v2.meaning import ReportEvent
 from samsyn.model.sender import Sender
 from samsyn.reports.visits import Visit
@@ -110,10 +110,7 @@ def _days(examined: str, result_time: datetime | None) -> tuple[int | None, int 
     A block that covers either day hides it (SVOD 2:3). Without the day of the examination the first is unknown,
     which every block before the result touches.
     """
-    result = None
-    if result_time is not None:
-        local = result_time.astimezone(STOCKHOLM)
-        result = local.year * 10_000 + local.month * 100 + local.day
+    result = swedish_day(result_time) if result_time is not None else None
     if not examined:
         return None, result
     day = int(examined)

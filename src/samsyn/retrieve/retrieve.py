@@ -39,7 +39,7 @@ from samsyn.store.index import (
     rejected_rows,
 )
 from samsyn.store.index.port import IndexConnection
-from samsyn.store.large import is_large, leaving, small_value, value_span
+from samsyn.store.large import Leaving, is_large, leaving, small_value, value_span
 from samsyn.store.marked import Marked
 from samsyn.store.store import Store
 from samsyn.store.stored_frames import SMALL_READ, StoredFrames
@@ -314,7 +314,7 @@ class Retriever:
             return
         place, check, offset = instance.location, Check(instance, proves), 0
         if corrections:
-            form = await asyncio.to_thread(leaving, self._store, instance, corrections)
+            form = await self._leaving(instance, corrections)
             await asyncio.to_thread(self._checked_piece, place.segment, place.offset, form.rest, check)
             offset = form.rest
             yield form.head
@@ -338,7 +338,7 @@ class Retriever:
             reads_whole, partial(self._store.body, instance.location.segment), instance
         ):
             raise DamagedData(f"instance {instance.sop_instance_uid}")
-        form = await asyncio.to_thread(leaving, self._store, instance, corrections)
+        form = await self._leaving(instance, corrections)
         return StreamedData(len(form), lambda: self.pieces(view, instance))
 
     async def streamed_length(self, view: View, instance: StoredInstance) -> int | None:
@@ -346,7 +346,12 @@ class Retriever:
         if not is_large(instance):
             return None
         corrections = self.amendments_of(view, instance.study_uid)
-        return len(await asyncio.to_thread(leaving, self._store, instance, corrections))
+        return len(await self._leaving(instance, corrections))
+
+    async def _leaving(self, instance: StoredInstance, corrections: tuple[Amendment, ...]) -> Leaving:
+        if corrections:
+            await self._frames.ready(instance)
+        return await asyncio.to_thread(leaving, self._documents.sums, instance, corrections)
 
     def _checked_piece(self, segment: int, offset: int, length: int, check: Check) -> bytes:
         piece = self._store.body(segment, offset, length)
@@ -474,11 +479,12 @@ class Retriever:
     async def bulk(self, view: View, instance: StoredInstance, path: str) -> bytes:
         """The value at a path of tags and item numbers as metadata name it; NotFound when there is none.
         LimitExceeded: a large value of an object above MAX_INSTANCE_IN_MEMORY_BYTES; `bulk_span` tells where it lies.
-        Small values of large objects are not hashed, like frames; corrections do not touch them."""
+        Small values of large objects are checked like frames; corrections do not touch them."""
         if is_large(instance):
             await self._still_checked(view, instance)
+            await self._frames.ready(instance)
             with contextlib.suppress(LimitExceeded):  # then it is read whole, as far as that goes
-                return await asyncio.to_thread(small_value, self._store, instance, path)
+                return await asyncio.to_thread(small_value, self._documents.sums, instance, path)
         data = await self.data_set(view, instance)
         return bytes(await asyncio.to_thread(bulk_value, data, instance.transfer_syntax_uid, path))
 
@@ -487,25 +493,26 @@ class Retriever:
         await self._still_checked(view, instance)
         if not is_large(instance) or not _TAG.fullmatch(path):
             return None
-        return await asyncio.to_thread(value_span, self._store, instance, int(path, 16))
+        await self._frames.ready(instance)
+        return await asyncio.to_thread(value_span, self._documents.sums, instance, int(path, 16))
 
     def stored_part(
         self, view: View, instance: StoredInstance, first: int, length: int
     ) -> AsyncIterator[bytes]:
-        """`length` bytes of what is stored from `first` on, in pieces; like frames they are not hashed."""
+        """`length` bytes of what is stored from `first` on, in pieces; checked like frames."""
         return self._spans(view, instance, [(first, length)])
 
     async def part(
         self, view: View, instance: StoredInstance, first: int, length: int
     ) -> AsyncIterator[bytes]:
-        """`length` bytes of the data set from `first` on, in pieces; like frames they are not hashed."""
+        """`length` bytes of the data set from `first` on, in pieces; checked like frames."""
         await self._still_checked(view, instance)
         corrections = self.amendments_of(view, instance.study_uid)
         if corrections and not is_large(instance):
             yield (await self.data_set(view, instance))[first : first + length]
             return
         if corrections:
-            form = await asyncio.to_thread(leaving, self._store, instance, corrections)
+            form = await self._leaving(instance, corrections)
             end, head = first + length, len(form.head)
             yield form.head[first:end]
             first, end = (max(each, head) - head + form.rest for each in (first, end))

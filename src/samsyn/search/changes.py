@@ -6,6 +6,7 @@ from typing import Final
 
 from samsyn.access.view import View
 from samsyn.clock import Clock
+from samsyn.errors import Conflict
 from samsyn.limits import MAX_CHANGES, MAX_CHANGES_SCANNED
 from samsyn.model.changes import Change, ChangeKind, ChangePage
 from samsyn.store.index import change_rows
@@ -29,7 +30,8 @@ class Changes:
 
         Instances are told some ten to fifteen seconds after they came, so that what was told never changes. What
         was hidden when the reader passed it is not told again when it is shown later: who gets new rights reads
-        from the beginning.
+        from the beginning. Conflict: the cursor was never told, as when the record has been restored from an older
+        copy; what is told again under such numbers would be passed over.
         """
         bucket = (self._clock.now() - _SETTLES).isoformat()[:BUCKET_CHARACTERS]
         limit = min(limit, MAX_CHANGES)
@@ -37,6 +39,8 @@ class Changes:
 
 
 def _page(connection: IndexConnection, view: View, cursor: int, limit: int, bucket: str) -> ChangePage:
+    if cursor > change_rows.newest(connection):
+        raise Conflict("no change has come so far")
     end = change_rows.closed_until(connection, bucket)
     until = min(end, cursor + MAX_CHANGES_SCANNED)
     rows = change_rows.changes(connection, view.predicate, cursor, until, limit + 1, view.rejected_of)

@@ -1,15 +1,14 @@
 """Every setting, where it is defined, with its default and its reason.
 
-One TOML file; environment variables `SAMSYN_<SECTION>_<KEY>` override single values of the sections data, dicom,
-http, mllp, login, smart, national, audit, storelog, atna, engagement_index, index, objects and node. Unknown keys and
-unsafe mixes refuse to start and say which line.
+One TOML file; environment variables `SAMSYN_<SECTION>_<KEY>` override single values of the sections that stand
+once, such as `SAMSYN_HTTP_PORT`. Unknown keys and unsafe mixes refuse to start and say which line.
 """
 
 import ipaddress
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -429,6 +428,12 @@ class Settings(Section):
         return self
 
 
+SECTIONS: Final = tuple(
+    name for name, field in Settings.model_fields.items() if isinstance(field.default, Section)
+)
+"""Names of the sections that stand once in the file, in its order."""
+
+
 def _refuse_doubles(names: list[str], what: str) -> None:
     for name in names:
         if names.count(name) > 1:
@@ -447,6 +452,11 @@ def load(path: Path | None, environment: dict[str, str] | None = None) -> Settin
             text = path.read_text(encoding="utf-8")
         except OSError as problem:
             raise ConfigurationError(f"{path}: {problem.strerror}") from problem
+        except UnicodeDecodeError as problem:
+            line = problem.object.count(b"\n", 0, problem.start) + 1
+            raise ConfigurationError(
+                f"{path}:{line}: is no UTF-8: save the file in that encoding"
+            ) from problem
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
@@ -455,29 +465,11 @@ def load(path: Path | None, environment: dict[str, str] | None = None) -> Settin
     try:
         return Settings.model_validate(values)
     except ValidationError as problem:
-        raise ConfigurationError(explain(path, text, problem)) from problem
+        raise ConfigurationError(explain(path, text, problem, Settings)) from problem
 
 
 def _override(values: dict[str, Any], environment: Any) -> None:
-    for section in (
-        "data",
-        "index",
-        "objects",
-        "node",
-        "dicom",
-        "dicom_tls",
-        "http",
-        "http_tls",
-        "mllp",
-        "mllp_tls",
-        "login",
-        "smart",
-        "national",
-        "audit",
-        "storelog",
-        "atna",
-        "engagement_index",
-    ):
+    for section in SECTIONS:
         for key in Settings.model_fields[section].default.__class__.model_fields:
             text = environment.get(f"SAMSYN_{section}_{key}".upper())
             if text is not None:

@@ -1,13 +1,15 @@
 """Where in the settings file a fault stands. Pure functions on the file's text."""
 
 import re
+from difflib import get_close_matches
 from pathlib import Path
+from typing import get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 
-def explain(path: Path | None, text: str, problem: ValidationError) -> str:
-    """One line per fault: file, line number where the key stands, what is wrong."""
+def explain(path: Path | None, text: str, problem: ValidationError, settings: type[BaseModel]) -> str:
+    """One line per fault: file, line number where the key stands, what is wrong. `settings`: what was to be read."""
     lines: list[str] = []
     for fault in problem.errors():
         place = fault["loc"]
@@ -16,8 +18,26 @@ def explain(path: Path | None, text: str, problem: ValidationError) -> str:
             number = _last_line_with(text, fault["ctx"]["name"])
         where = f"{path or 'settings'}:{number}" if number else f"{path or 'settings'}"
         keys = ".".join(str(part) for part in place if not isinstance(part, int))
-        lines.append(f"{where}: {keys or 'settings'}: {fault['msg'].removeprefix('Value error, ')}")
+        said = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            said = f"there is no such setting{_like(settings, place)}"
+        lines.append(f"{where}: {keys or 'settings'}: {said}")
     return "\n".join(lines)
+
+
+def _like(settings: type[BaseModel], place: tuple[int | str, ...]) -> str:
+    """What the last name of the place may have been meant for, among those that its table has."""
+    model = settings
+    for name in place[:-1]:
+        if isinstance(name, str):
+            kind = model.model_fields[name].annotation
+            model = next(
+                each
+                for each in (kind, *get_args(kind))
+                if isinstance(each, type) and issubclass(each, BaseModel)
+            )
+    near = get_close_matches(str(place[-1]), model.model_fields, 1)
+    return f": is {near[0]} meant?" if near else "; `samsyn config` prints all that there are"
 
 
 _HEADING = re.compile(r"\s*(\[\[?)\s*([\w.-]+)\s*\]")

@@ -2,7 +2,7 @@
  *
  * The address gives JSON:
  *   {"caption": {"patient", "number", "date", "study", "series", "note"},     patient and number are required
- *    "frames": [{"url", "label", "window": {"center", "width"}}],             label and window may be missing
+ *    "frames": [{"url", "label", "window": {"center", "width", "function"}, "inverted"}],  all but url may be missing
  *    "modality": "CT", "window": {"center", "width"} or null (colour: no window tools), "inverted": false,
  *    "sides": ["R", "L", "A", "P"] (left, right, upper, lower edge; "" = not told; a frame may have its own),
  *    "frame_time_ms": 33.3 or null, "start": 0}
@@ -630,9 +630,11 @@ class Quickviewer {
       this.canvas.style.filter = "";
       return;
     }
-    const slope = from.width / to.width;
-    const shift = (from.center - to.center) / to.width;
-    const intercept = 0.5 - 0.5 * slope + (this.series.inverted ? -shift : shift);
+    const [black, white] = ends(from);
+    const [newBlack, newWhite] = ends(to);
+    const isInverted = this.series.frames[this.shown.index].inverted ?? this.series.inverted;
+    const slope = (white - black) / (newWhite - newBlack);
+    const intercept = (isInverted ? newWhite - white : black - newBlack) / (newWhite - newBlack);
     for (const channel of this.filter.functions) {
       channel.setAttribute("slope", String(slope));
       channel.setAttribute("intercept", String(intercept));
@@ -904,6 +906,12 @@ class Quickviewer {
     clearTimeout(this.patience);
     clearTimeout(this.announcing);
   }
+}
+
+/** The levels that a window makes black and white (PS3.3 C.11.2.1.2 and C.11.2.1.3; linear where nothing is said). */
+function ends({ center, width, function: by = "LINEAR" }) {
+  const [middle, span] = by === "LINEAR" ? [center - 0.5, Math.max(width - 1, 0.01)] : [center, width];
+  return [middle - span / 2, middle + span / 2];
 }
 
 const round = (value) => Math.round(value * 100) / 100;

@@ -71,10 +71,16 @@ document.addEventListener("click", (event) => {
 // A hurried second click must not register twice.
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (form.hasAttribute("hx-post")) return;
+  // A file that is fetched leaves the page as it is: its form goes on working.
+  if (form.hasAttribute("hx-post") || event.submitter?.hasAttribute("data-file")) return;
   if (form.dataset.sent) event.preventDefault();
   form.dataset.sent = "yes";
 });
+
+// Going back to a page that answered a form, or loading it again, would ask to send the form once more: where it stood,
+// the history has the page that it belongs to.
+const posted = document.body.dataset.posted;
+if (posted) history.replaceState(null, "", posted);
 
 // Back in the browser's history shows a page from memory, and whoever stops the loading stays: what was sent may be
 // sent again.

@@ -1,10 +1,11 @@
 """The quick check of a part of a body: an XXH3-64 checksum of each of its blocks, for frames that are a small part of
 their object (a clip, a slide, an enhanced CT), so that a part is checked without the rest being read (decision 0043).
 
-Made once for each object, when its series has been quiet or at the first reading of a part, while the whole is read and
-compared with its own checksum: so they are those of the bytes that came in. Kept by the body's SHA-256 in the derived
-folder, where they can be deleted at any time. An object store checks its blocks itself (`objects.sealed`), and frames
-that lie coded have a CRC of their own (`packing.extents`).
+Made once for each object that is read by parts, when its series has been quiet or at the first reading of a part, while
+the whole is read and compared with its own checksum: so they are those of the bytes that came in. Kept by the body's
+SHA-256 in the derived folder, where they can be deleted at any time. An object store checks its blocks itself
+(`objects.sealed`), but for what came by a node's own journal, and frames that lie coded have a CRC of their own
+(`packing.extents`), which what lies plain beside them has not.
 """
 
 import os
@@ -66,6 +67,21 @@ class BlockSums:
                 _write(path, found)
             self._keep(instance.sha256, found)
         return found
+
+    def part(self, instance: StoredInstance, offset: int, length: int) -> bytes:
+        """Bytes of the instance from an offset on, checked with what is around them unless they are where they lie.
+        Blocking, as `of`. DamagedData: they are not what came."""
+        place = instance.location
+
+        def read(first: int, count: int) -> bytes:
+            return self._store.body(place.segment, place.offset + first, count)
+
+        part = read(offset, length)
+        if not length or self._store.checks(place, offset, length):
+            return part
+        if not is_whole_part(self.of(instance), offset, part, place.length, read):
+            raise DamagedData(f"instance {instance.sop_instance_uid}")
+        return part
 
     def _path(self, instance: StoredInstance) -> Path:
         name = instance.sha256.hex()

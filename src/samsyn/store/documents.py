@@ -168,7 +168,7 @@ class Documents:
 
     def _json(self, instance: StoredInstance, wanted: frozenset[int] | None = None) -> bytes:
         if large.is_large(instance):
-            return large.metadata(self._store, instance, bulk_prefix(instance), wanted)
+            return large.metadata(self.sums, instance, bulk_prefix(instance), wanted)
         place = instance.location
         data = self._store.body(place.segment, place.offset, place.length)
         if not is_whole(data, instance):
@@ -199,7 +199,8 @@ class Documents:
         loop = asyncio.get_running_loop()
         for instance in instances:
             has_frames = instance.pixels is not None and instance.pixels.frames > 1
-            if has_frames and self._store.reads_at_once(instance):
+            place = instance.location
+            if has_frames and not self._store.checks(place, 0, place.length):
                 with contextlib.suppress(DamagedData):  # whoever reads it is told
                     await loop.run_in_executor(self.executor, self.sums.of, instance)
 

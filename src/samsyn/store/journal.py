@@ -31,8 +31,6 @@ from samsyn.store.spool import SpooledBody
 _OPEN_FILES = 128
 _PREPARED_AT_ONCE = 4 * limits.MIB
 _COPIED_AT_ONCE = 4 * limits.MIB
-_BLOCK_BYTES = 4 * limits.KIB
-"""Blocks of a file system; the first and the last of a hole keep neighbours' bytes."""
 _LOOK_AHEAD_BYTES = 64 * limits.MIB
 """How far behind a broken record others are looked for: two of the largest batches of ordinary instances."""
 _LOOK_AHEAD_RECORDS = 100_000
@@ -299,8 +297,7 @@ class Journal:
         segment, offset, length = record.body_place
         if segment not in self._sparse or length < limits.SMALLEST_HOLE_BYTES:
             return False
-        first, last = offset + _BLOCK_BYTES, offset + length - _BLOCK_BYTES
-        return self._files.next_data(segment, self._path(segment), first) >= last
+        return self._files.is_hollow(segment, self._path(segment), offset, length)
 
     def give_back(self, segment: int, places: Sequence[tuple[int, int]]) -> None:
         """Takes ranges (offset, length) out of a closed segment, durably; from now on they can not be read.

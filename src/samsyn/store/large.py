@@ -1,4 +1,8 @@
-"""Stored data sets that are too large to be held in memory: what is read of them, and what leaves as their head."""
+"""Stored data sets that are too large to be held in memory: what is read of them, and what leaves as their head.
+
+Whatever is read here and there is checked by the sums of its blocks (`block_sums`). Blocking; the first time all of an
+object may be read. DamagedData: it is not what came.
+"""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +20,7 @@ from samsyn.errors import LimitExceeded
 from samsyn.model.amendment import Amendment
 from samsyn.model.imaging import StoredInstance
 from samsyn.store.blank import blank
-from samsyn.store.store import Store
+from samsyn.store.block_sums import BlockSums
 
 _TAG: Final = re.compile("[0-9A-F]{8}")
 
@@ -42,28 +46,28 @@ def is_large(instance: StoredInstance) -> bool:
 
 
 def metadata(
-    store: Store, instance: StoredInstance, bulk_prefix: str, wanted: frozenset[int] | None = None
+    sums: BlockSums, instance: StoredInstance, bulk_prefix: str, wanted: frozenset[int] | None = None
 ) -> bytes:
     """The DICOM JSON object of a large data set, `wanted` as in to_dicom_json."""
     with blank(instance.location.length) as pages, memoryview(pages) as outline:
-        Outline(_reading(store, instance), outline, instance.transfer_syntax_uid)
+        Outline(_reading(sums, instance), outline, instance.transfer_syntax_uid)
         return to_dicom_json(outline, instance.transfer_syntax_uid, bulk_prefix, wanted)
 
 
-def leaving(store: Store, instance: StoredInstance, corrections: Sequence[Amendment]) -> Leaving:
-    """How a large data set leaves with these corrections. Errors of `Outline` and `Store.body`."""
+def leaving(sums: BlockSums, instance: StoredInstance, corrections: Sequence[Amendment]) -> Leaving:
+    """How a large data set leaves with these corrections. Errors of `Outline` and `BlockSums.part`."""
     length = instance.location.length
     if not corrections:
         return Leaving(b"", 0, length)
     with blank(length) as pages, memoryview(pages) as outline:
-        Outline(_reading(store, instance), outline, instance.transfer_syntax_uid, last=ORIGINAL_ATTRIBUTES)
+        Outline(_reading(sums, instance), outline, instance.transfer_syntax_uid, last=ORIGINAL_ATTRIBUTES)
         return Leaving(*overlaid_head(outline, instance.transfer_syntax_uid, corrections), length)
 
 
-def small_value(store: Store, instance: StoredInstance, path: str) -> bytes:
+def small_value(sums: BlockSums, instance: StoredInstance, path: str) -> bytes:
     """`json.bulk_value` for a large data set. LimitExceeded: the value itself is large; see `value_span`."""
     with blank(instance.location.length) as pages, memoryview(pages) as outline:
-        drawn = Outline(_reading(store, instance), outline, instance.transfer_syntax_uid)
+        drawn = Outline(_reading(sums, instance), outline, instance.transfer_syntax_uid)
         tag = int(path[:8], 16) if _TAG.match(path) else 0
         syntax = find(instance.transfer_syntax_uid)
         is_by_frames = tag == PIXEL_DATA and syntax is not None and syntax.encapsulated
@@ -72,7 +76,7 @@ def small_value(store: Store, instance: StoredInstance, path: str) -> bytes:
         return bytes(bulk_value(outline, instance.transfer_syntax_uid, path))
 
 
-def value_span(store: Store, instance: StoredInstance, tag: int) -> tuple[int, int] | None:
+def value_span(sums: BlockSums, instance: StoredInstance, tag: int) -> tuple[int, int] | None:
     """Offset and length of a large binary value in a large data set, if it is one that lies there in one piece, little
     endian; else None."""
     syntax = find(instance.transfer_syntax_uid)
@@ -80,14 +84,13 @@ def value_span(store: Store, instance: StoredInstance, tag: int) -> tuple[int, i
         return None
     length = instance.location.length
     with blank(length) as pages, memoryview(pages) as outline:
-        drawn = Outline(_reading(store, instance), outline, instance.transfer_syntax_uid, last=tag)
+        drawn = Outline(_reading(sums, instance), outline, instance.transfer_syntax_uid, last=tag)
         return drawn.left_out.get(tag)
 
 
-def _reading(store: Store, instance: StoredInstance) -> "partial[bytes]":
-    place = instance.location
-    return partial(_read, store, place.segment, place.offset, place.length)
+def _reading(sums: BlockSums, instance: StoredInstance) -> "partial[bytes]":
+    return partial(_read, sums, instance)
 
 
-def _read(store: Store, segment: int, begin: int, whole: int, offset: int, length: int) -> bytes:
-    return store.body(segment, begin + offset, max(0, min(length, whole - offset)))
+def _read(sums: BlockSums, instance: StoredInstance, offset: int, length: int) -> bytes:
+    return sums.part(instance, offset, max(0, min(length, instance.location.length - offset)))

@@ -25,6 +25,7 @@ from typing import Final
 from samsyn import limits
 from samsyn.errors import Conflict, DamagedData, SamsynError, StoreFailed
 from samsyn.store import records
+from samsyn.store.checksum import Checksum
 from samsyn.store.journal import Position, ReplayedRecord, replayed
 from samsyn.store.journal_port import NumberTaken
 from samsyn.store.objects.joined import Left
@@ -36,6 +37,8 @@ from samsyn.store.spool import SpooledBody
 JOURNAL: Final = "journal/"
 
 
+_HASHED_AT_ONCE: Final = 1 * limits.MIB
+"""Some ten microseconds, for which others wait."""
 NUMBERS_EACH: Final = 1_000_000_000
 """Segments of one node's own journal: a new one every second for thirty years. Those below are all nodes' together."""
 
@@ -127,12 +130,19 @@ class ObjectJournal:
         return self.end
 
     def lay(self, body: SpooledBody) -> None:
-        """Puts the large body where a segment can point at it."""
+        """Puts the large body where a segment can point at it. StoreFailed also when the disk has given back other
+        bytes than came: the object's seal would vouch for them."""
         try:
             pages = body.pages()
         except OSError as problem:
             raise StoreFailed(f"spool: {problem.strerror}") from problem
         body.laid = self._linked.put_body(pages)
+        check = Checksum()
+        for begins in range(0, len(pages), _HASHED_AT_ONCE):
+            check.update(pages[begins : begins + _HASHED_AT_ONCE])
+        if check.value != body.checksum:
+            self.let_go(body)
+            raise StoreFailed("spool: the disk gives back other bytes than were written")
 
     def adopt(self, body: SpooledBody, frame: bytes, header: bytes) -> None:
         """Puts a batch that points at the large body."""
@@ -334,6 +344,11 @@ class ObjectJournal:
         """Whether the body was taken out of its segment."""
         segment, offset, length = record.body_place
         return self._sparse.find(segment) and self._sparse.is_gone(segment, offset, length)
+
+    def has_gone(self, record: ReplayedRecord) -> bool:
+        """`is_given_back` of a record that was just read here; nothing is asked."""
+        segment, offset, length = record.body_place
+        return self._sparse.knows(segment) and self._sparse.is_gone(segment, offset, length)
 
     def give_back(self, segment: int, places: Sequence[tuple[int, int]]) -> None:
         """Puts a sparse form of the segment, reads it back, and takes the former one away."""

@@ -7,8 +7,14 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import Final
 
 import numpy as np
+
+from samsyn import limits
+
+_BLOCK_BYTES: Final = 4 * limits.KIB
+"""Blocks of a file system."""
 
 
 @dataclass(slots=True)
@@ -53,15 +59,18 @@ class OpenFiles:
         finally:
             self.give_back(file)
 
-    def next_data(self, key: Hashable, path: Path, offset: int) -> int:
-        """Where the next range with blocks begins at or after the offset; the file's length when none does."""
+    def is_hollow(self, key: Hashable, path: Path, offset: int, length: int) -> bool:
+        """Whether the file has no blocks there, but for the first and the last, which hold neighbours' bytes."""
         file = self.take(key, path)
         try:
-            return os.lseek(file.descriptor, offset, os.SEEK_DATA)
+            return (
+                os.lseek(file.descriptor, offset + _BLOCK_BYTES, os.SEEK_DATA)
+                >= offset + length - _BLOCK_BYTES
+            )
         except OSError as problem:
             if problem.errno != errno.ENXIO:
                 raise
-            return os.fstat(file.descriptor).st_size
+            return True  # no data up to the file's end
         finally:
             self.give_back(file)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from samsyn import limits
 from samsyn.clock import Clock
-from samsyn.errors import ConfigurationError
+from samsyn.errors import ConfigurationError, OutOfResources
 from samsyn.settings import Settings
 from samsyn.settings.cluster import ObjectsSettings
 from samsyn.store.index.port import Index, IndexConnection, IndexFault
@@ -122,7 +122,10 @@ def shared_key(values: Settings, use: str) -> bytes:
 
 
 def open_objects(values: ObjectsSettings) -> Objects | None:
-    """The object store, tried; None = everything lies in the data folder."""
+    """The object store, tried; None = everything lies in the data folder.
+
+    OutOfResources: it does not answer. ConfigurationError: it answers and can not be used. Both say where and why.
+    """
     if values.kind == "folder":
         return None
     from samsyn.store.objects.s3 import S3Objects
@@ -136,7 +139,17 @@ def open_objects(values: ObjectsSettings) -> Objects | None:
         values.region,
         values.ca_file.read_text(encoding="ascii") if values.ca_file is not None else "",
     )
-    objects.probe()
+    where = f"[objects] {values.endpoint}, bucket {values.bucket}"
+    try:
+        objects.probe()
+    except OutOfResources as problem:
+        raise OutOfResources(
+            f"{where}: {problem.detail}; look whether it runs and whether this machine reaches that address"
+        ) from problem
+    except ConfigurationError as problem:
+        raise ConfigurationError(
+            f"{where}: {problem.detail}; look at bucket, access_key_file and secret_key_file"
+        ) from problem
     return SealedObjects(objects, values.cache_mib * limits.MIB)
 
 

@@ -70,7 +70,7 @@ def bring_up_to_date(
                     f"journal segment {segment} is damaged at {offset}; `samsyn index rebuild` goes on past it"
                 )
             damaged += 1
-        _apply(batch, record)
+        apply(batch, record)
         records += 1
         if records % _ADD_EVERY == 0:
             batch.flush()
@@ -107,7 +107,8 @@ def _progress(
     return Progress(place, len(segments), offset, journal.end_of(segment), records, damaged)
 
 
-def _apply(batch: Batch, record: ReplayedRecord) -> None:
+def apply(batch: Batch, record: ReplayedRecord) -> None:
+    """Makes a record's changes; a body that is not whole is marked in the table `damage`."""
     place = record.body_place
     for operation in record.header.operations:
         batch.change(operation, place)

@@ -24,6 +24,8 @@ class Scanned:
 
     header: RecordHeader
     begins: Position
+    ends: Position
+    body_length: int
 
 
 class Scanning(Protocol):
@@ -52,7 +54,7 @@ class RemoteScan:
         try:
             for record in self._journal.all_records(hashes=False):
                 self.records_seen += 1
-                yield Scanned(record.header, record.begins)
+                yield Scanned(record.header, record.begins, record.ends, record.body_length)
         except DamagedData as problem:
             self.fault = problem.detail
 
@@ -60,14 +62,16 @@ class RemoteScan:
 class Scan:
     """One pass over a journal folder. After it, `fault` and `torn_bytes` tell how it ended."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, start: Position | None = None, sequence: int = 0) -> None:
+        """`start`: where the record behind number `sequence` begins, None = at the beginning."""
         self._folder = folder
+        self._start = start or Position(0, 0)
         self.fault = ""
         """Why the pass ended early, "" when it came to the end."""
         self.torn_bytes = 0
         """Bytes behind the last whole record that are neither a record nor prepared zeros."""
-        self.records_seen = 0
-        """Whole records so far."""
+        self.records_seen = sequence
+        """Whole records so far, those before the start among them."""
         self.end = Position(0, 0)
         """Where the last whole record ends."""
 
@@ -78,9 +82,12 @@ class Scan:
             if path.stem != f"{place:08d}":
                 self.fault = f"journal segment {place} is missing"
                 return
+            if place < self._start.segment:
+                continue
+            first = self._start.offset if place == self._start.segment else 0
             descriptor = os.open(path, os.O_RDONLY)
             try:
-                for found in self._segment(descriptor, place):
+                for found in self._segment(descriptor, place, first):
                     self.records_seen += 1
                     if found.header.sequence != self.records_seen:
                         self.fault = (
@@ -98,9 +105,8 @@ class Scan:
             finally:
                 os.close(descriptor)
 
-    def _segment(self, descriptor: int, segment: int) -> Iterator[Scanned]:
-        offset = 0
-        self.end = Position(segment, 0)
+    def _segment(self, descriptor: int, segment: int, offset: int) -> Iterator[Scanned]:
+        self.end = Position(segment, offset)
         while True:
             frame = decode_frame(os.pread(descriptor, FRAME.size, offset))
             if frame is None:
@@ -114,7 +120,7 @@ class Scan:
                 return
             offset = place + header_length
             self.end = Position(segment, offset)
-            yield Scanned(header, begins)
+            yield Scanned(header, begins, self.end, body_length)
 
 
 def _until_zeros(descriptor: int, offset: int, size: int) -> int:

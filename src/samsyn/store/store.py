@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import fcntl
+import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from samsyn.store.cut_off import kept_aside
 from samsyn.store.index import settled_rows, version_rows
 from samsyn.store.index.port import FAULTS, Index, IndexAway, IndexConnection, IndexFault
 from samsyn.store.index.sqlite import SqliteIndex
+from samsyn.store.object_journal import node_of
 from samsyn.store.objects.manifest import FrameTable
 from samsyn.store.objects.port import Objects
 from samsyn.store.places import OwnJournal, open_places
@@ -137,8 +139,19 @@ class Store:
 
     @property
     def healthy(self) -> bool:
-        """False when nothing can be written: until a restart, or while the index's database is away."""
-        return not self._writer.failed and not self._index_kind.is_away
+        """Whether anything can be written."""
+        return not self.complaint
+
+    @property
+    def complaint(self) -> str:
+        """Why nothing can be written, and what to do; "" when it can."""
+        if self._writer.failed:
+            return (
+                "the journal could not be written: look at the disk and the log, then start the service again"
+            )
+        if self._index_kind.is_away:
+            return "the index's database can not be reached: this goes on by itself when it is back"
+        return ""
 
     @property
     def state(self) -> int | None:
@@ -165,14 +178,16 @@ class Store:
         """Decides, writes and syncs; see Writer.submit. The one way to make anything durable."""
         return await self._writer.submit(decide, body, ahead, sender)
 
-    def respooled(self, place: BodyLocation) -> SpooledBody:
-        """A large body once more as one that arrives, for a decision that files it anew. Errors of `body` and
-        `SpooledBody.append`; whoever asks for it discards it."""
+    def respooled(self, place: BodyLocation, sha256: str) -> SpooledBody:
+        """A large body once more as one that arrives, for a decision that files it anew. DamagedData: it has not this
+        SHA-256 (hex). Errors of `body` and `SpooledBody.append`; whoever asks for it discards it."""
         body = self.spool()
         try:
             for offset in range(0, place.length, limits.SPOOL_PIECE_BYTES):
                 length = min(limits.SPOOL_PIECE_BYTES, place.length - offset)
                 body.append(self.body(place.segment, place.offset + offset, length))
+            if body.sha256 != sha256:
+                raise DamagedData(f"segment {place.segment} is damaged at {place.offset}")
         except BaseException:
             body.discard()
             raise
@@ -274,6 +289,13 @@ class Store:
         segment = instance.location.segment
         return self._is_near and (segment >= 0 or not self.objects.is_coded(-segment))
 
+    def checks(self, place: BodyLocation, offset: int, length: int) -> bool:
+        """Whether a reading of this part of a body is checked where it lies: by an object store's seals, made of what
+        came, or as a coded frame. The seals of a node's own journal are made of what its disk gave later."""
+        if place.segment < 0:
+            return self.objects.checks(-place.segment, place.offset + offset, length)
+        return not self._is_near and node_of(place.segment) == 0
+
     def settled_frames(self, instance: StoredInstance) -> FrameTable | None:
         """Where the frames lie, as the manifest of its settled series tells; None = find out from the bytes."""
         if instance.location.segment >= 0:
@@ -309,10 +331,17 @@ class Store:
                 ]
         return found
 
-    async def body_async(self, segment: int, offset: int, length: int) -> bytes:
-        """The same on a reader thread, for what may not be in the page cache."""
+    async def proved(self, segment: int, offset: int, length: int, sha256: str) -> bytes:
+        """A whole body on a reader thread, for whoever files anew what is in it: the hash that it gets then would vouch
+        for whatever was read. DamagedData: it has not this SHA-256 (hex), or as `body`."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, self.body, segment, offset, length)
+        return await loop.run_in_executor(self._readers, self._proved, segment, offset, length, sha256)
+
+    def _proved(self, segment: int, offset: int, length: int, sha256: str) -> bytes:
+        data = self.body(segment, offset, length)
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise DamagedData(f"segment {segment} is damaged at {offset}")
+        return data
 
     def free_bytes(self) -> int:
         """Free space of the data folder's disk in bytes."""
@@ -347,7 +376,9 @@ def lock(folder: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as problem:
         os.close(descriptor)
-        raise ConfigurationError("another process already uses this data folder") from problem
+        raise ConfigurationError(
+            f"another process uses the data folder {folder}: stop it first, or choose another folder"
+        ) from problem
     return descriptor
 
 

@@ -70,15 +70,19 @@ class StoredFrames:
         part = read(offset, length)
         return part if part is not None and is_whole_part(sums, offset, part, place.length, read) else None
 
-    def _goes_by_sums(self, instance: StoredInstance) -> bool:
-        """Whether small parts are checked by the sums of their blocks: else an object store or the coding checks them,
-        or the instance is so small that it is read whole."""
-        return instance.location.length > _CHECKED_ANYWAY and self._store.reads_at_once(instance)
+    def _goes_by_sums(self, instance: StoredInstance, ranges: Sequence[tuple[int, int]]) -> bool:
+        """Whether these parts are checked by the sums of their blocks: not those that are checked where they lie, and
+        not where the instance is so small that it is read whole."""
+        place = instance.location
+        return place.length > _CHECKED_ANYWAY and not all(
+            self._store.checks(place, offset, length) for offset, length in ranges
+        )
 
     async def ready(self, instance: StoredInstance, ranges: Sequence[tuple[int, int]] = ()) -> None:
-        """Has what the checks of `read` need, so that it need not be made there; for one range that is most of the
-        instance nothing is. DamagedData: the instance is not what came."""
-        if _is_most(instance, ranges) or not self._goes_by_sums(instance):
+        """Has what the checks of `read` need for these parts, none = for any, so that it need not be made there; for
+        one range that is most of the instance nothing is. DamagedData: the instance is not what came."""
+        parts = ranges or [(0, instance.location.length)]
+        if _is_most(instance, ranges) or not self._goes_by_sums(instance, parts):
             return
         if self._sums.known(instance) is not None:
             return
@@ -114,20 +118,8 @@ class StoredFrames:
         if place.length <= _CHECKED_ANYWAY:
             whole = self.whole(instance)
             return b"".join(whole[offset : offset + length] for offset, length in ranges)
-        sums = self._sums.of(instance) if self._goes_by_sums(instance) else None
-        parts = [self._part(instance, sums, offset, length) for offset, length in ranges]
+        parts = [self._sums.part(instance, offset, length) for offset, length in ranges]
         return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def _part(self, instance: StoredInstance, sums: Sums | None, offset: int, length: int) -> bytes:
-        place = instance.location
-
-        def read(first: int, count: int) -> bytes:
-            return self._store.body(place.segment, place.offset + first, count)
-
-        part = read(offset, length)
-        if sums is not None and not is_whole_part(sums, offset, part, place.length, read):
-            raise DamagedData(f"instance {instance.sop_instance_uid}")
-        return part
 
     def _check_around(self, instance: StoredInstance, offset: int, frame: bytes) -> None:
         """Checks a part that is most of its instance, as in CT, MR and CR, with what is around it. DamagedData."""
@@ -157,8 +149,7 @@ class StoredFrames:
             return kept
         total = instance.location.length
         assert instance.pixels is not None
-        sums = self._sums.of(instance) if self._goes_by_sums(instance) else None
-        begins, blocks = 0, b""
+        begins, blocks = 0, self.whole(instance) if total <= _CHECKED_ANYWAY else b""
 
         def read(offset: int, length: int) -> bytes:
             """By whole blocks, of which many small fragments lie in one."""
@@ -167,7 +158,7 @@ class StoredFrames:
             if not begins <= offset <= offset + length <= begins + len(blocks):
                 begins = offset // BLOCK * BLOCK
                 ends = min(-(-(offset + length) // BLOCK) * BLOCK, total)
-                blocks = self._part(instance, sums, begins, ends - begins)
+                blocks = self._sums.part(instance, begins, ends - begins)
             return blocks[offset - begins : offset - begins + length]
 
         return framing.frame_ranges(read, total, instance.pixels, instance.transfer_syntax_uid)

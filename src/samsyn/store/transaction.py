@@ -155,13 +155,6 @@ class Transaction:
         self._before_settled_is_read()
         return settled_rows.instance(self._connection, sop_uid)
 
-    def unsettle_holding(self, sop_uid: str) -> None:
-        """`unsettle` for the series that a settled instance is in; nothing when it is not settled."""
-        self._before_settled_is_read()
-        key = settled_rows.series_holding(self._connection, sop_uid)
-        if key is not None:
-            self.unsettle(key)
-
     def finish(self) -> None:
         """The decision stands: its last change is made. RuleBroken like that of any other change."""
         waiting = self._waiting

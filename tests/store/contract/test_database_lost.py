@@ -61,6 +61,7 @@ async def test_while_it_is_away_everything_is_refused_and_then_goes_on_by_itself
     with pytest.raises(OutOfResources):
         await store.commit(add_message("while away"), b"while away")
     assert not store.healthy
+    assert "database can not be reached" in store.complaint
     server.start()
     await until(lambda: is_taken(store, "after"))
     assert store.healthy

@@ -124,13 +124,6 @@ class Sessions:
             self._end(digest(secret))
         return session
 
-    def close_all_of(self, hsa_id: str) -> int:
-        """Ends every session of one person, and tells how many there were."""
-        keys = [key for key, kept in self._kept.items() if kept.session.subject.hsa_id == hsa_id]
-        for key in keys:
-            self._end(key)
-        return len(keys)
-
     def close_those(self, wanted: Callable[[Session], bool]) -> list[Session]:
         """Ends the sessions that are wanted ended, and answers with them."""
         keys = [key for key, kept in self._kept.items() if wanted(kept.session)]

@@ -70,10 +70,6 @@ class SharedSessions(Sessions):
                 ended.append(found.session)
         return ended
 
-    def close_all_of(self, hsa_id: str) -> int:
-        """See Sessions."""
-        return len(self.close_those(lambda session: session.subject.hsa_id == hsa_id))
-
     def __len__(self) -> int:
         return len(self._shared.find(_KIND))
 

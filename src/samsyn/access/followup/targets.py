@@ -5,6 +5,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
+from samsyn.model.person_name import PersonName
+
 
 class CheckKind(StrEnum):
     """How the accesses of a check are chosen."""
@@ -42,9 +44,9 @@ class PatientName:
 
     @classmethod
     def of(cls, dicom_name: str, is_protected: bool) -> "PatientName":
-        """From the form family^given^middle (PS3.5 6.2.1.1)."""
-        family, given = [*dicom_name.partition("=")[0].split("^"), "", ""][:2]
-        return cls(plain(family), plain(given), is_protected)
+        """From the name as the register has it."""
+        name = PersonName.of(dicom_name)
+        return cls(plain(name.family), plain(name.given), is_protected)
 
 
 def plain(name: str) -> str:

@@ -10,7 +10,7 @@ from lxml import etree
 
 from samsyn.access.national.elements import moment_of, text_of
 from samsyn.access.national.soap import Element, SoapClient
-from samsyn.clock import STOCKHOLM
+from samsyn.clock import swedish_day
 from samsyn.errors import OutOfResources
 from samsyn.model.national import NationalBlock, NationalLift
 from samsyn.model.registers import BlockKind
@@ -88,7 +88,4 @@ def _text(parent: Element, *names: str) -> str:
 def _day(text: str) -> int | None:
     """The Swedish day (YYYYMMDD); None, which bounds nothing, for none and for what is no time."""
     moment = moment_of(text)
-    if moment is None:
-        return None
-    day = moment.astimezone(STOCKHOLM).date()
-    return day.year * 10_000 + day.month * 100 + day.day
+    return swedish_day(moment) if moment is not None else None

@@ -9,7 +9,6 @@ import logging
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from importlib import resources
 from types import MappingProxyType
 from typing import Any, Final
@@ -22,7 +21,7 @@ from starlette.routing import Route
 from samsyn import limits
 from samsyn.access.consumers import reading_about
 from samsyn.access.view import Gatekeeper, View
-from samsyn.clock import STOCKHOLM, Clock
+from samsyn.clock import Clock, swedish_day
 from samsyn.endpoints.contracts.asked import Asked, Form, InvalidRequest
 from samsyn.endpoints.contracts.envelope import (
     CLIENT,
@@ -229,12 +228,11 @@ def _is_wanted(told: Told, asked: Asked) -> bool:
         return False
     if asked.care_contacts and current.visit not in asked.care_contacts:
         return False
-    days = [_day(told.result_time), *(each.date for each in told.examination.studies if each.date)]
+    days = [
+        str(swedish_day(told.result_time)),
+        *(each.date for each in told.examination.studies if each.date),
+    ]
     return not asked.first_day or (max(days) >= asked.first_day and min(days) <= asked.last_day)
-
-
-def _day(moment: datetime) -> str:
-    return moment.astimezone(STOCKHOLM).strftime("%Y%m%d")
 
 
 def _main_identity(person: Patient, asked: PatientIdentifier) -> PatientIdentifier:

@@ -165,11 +165,6 @@ def type_of_result(arrangement: Arrangement) -> str:
     return _TYPES.get(standing or ReportStatus.FINAL, "DEF")
 
 
-def examined_day(examination: Examination) -> str:
-    """YYYYMMDD of the examination, "" when nobody has told it."""
-    return next((each.date for each in examination.studies if len(each.date) == 8), "")
-
-
 def _header(header: Element, told: Told, source: str, patient: PatientIdentifier, name: UnitName) -> None:
     current, arrangement = told.current, told.arrangement
     _add(header, "documentId", document_id(current))

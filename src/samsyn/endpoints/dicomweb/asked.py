@@ -13,6 +13,7 @@ from samsyn.endpoints.dicomweb.negotiation import Acceptable, acceptable
 from samsyn.render.words import PictureOptions
 
 _TAGS = re.compile(rb'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
+_SPACE_IN_TOKEN = re.compile(r"(?<=\w) (?=\w)", re.ASCII)
 _TAG_BYTES = 16
 _FIELDS = (b"accept", b"if-none-match", b"if-range", b"range", b"accept-encoding")
 _REMEMBERED_BYTES = 1_024
@@ -73,7 +74,8 @@ def _parsed(
     accept = accept_field.decode("latin-1")
     if b"accept=" in query_string:
         values = parse_qs(query_string.decode("latin-1")).get("accept")
-        accept = ",".join(values) if values else accept
+        # A plus sign is itself in an address (RFC 3986); only forms mean a space, which no media type has.
+        accept = _SPACE_IN_TOKEN.sub("+", ",".join(values)) if values else accept
     return Asked(
         acceptable(accept),
         query_string,

@@ -14,7 +14,8 @@ from samsyn.wire.multipart import closing, part_head
 
 Form = Literal["json", "xml"]
 
-_JSON_KINDS = (DICOM_JSON.decode(), "application/json")
+_PLAIN_JSON = "application/json"
+_JSON_KINDS = (DICOM_JSON.decode(), _PLAIN_JSON)
 _XML = "application/dicom+xml"
 
 
@@ -32,6 +33,18 @@ def form_of(accepted: tuple[Acceptable, ...]) -> Form | None:
         ):
             return "json"
     return None
+
+
+def json_kind(accepted: tuple[Acceptable, ...]) -> bytes:
+    """The media type of a JSON answer: application/json to who takes that and not the model's own name, or likes it
+    more."""
+    for wanted in accepted:
+        if wanted.quality > 0 and not wanted.multipart:
+            if wanted.matches(DICOM_JSON.decode()):
+                break
+            if wanted.kind == _PLAIN_JSON:
+                return _PLAIN_JSON.encode()
+    return DICOM_JSON
 
 
 def not_acceptable(what: str) -> Answer:

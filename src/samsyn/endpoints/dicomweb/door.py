@@ -15,11 +15,11 @@ from starlette.types import Receive, Scope, Send
 
 from samsyn.access.opened import OpenedPatients
 from samsyn.access.view import Gatekeeper
-from samsyn.endpoints.dicomweb.answers import Answer, plain_refusal, ready, refusal, send_answer
+from samsyn.endpoints.dicomweb.answers import DICOM_JSON, Answer, plain_refusal, ready, refusal, send_answer
 from samsyn.endpoints.dicomweb.archive import Archives
 from samsyn.endpoints.dicomweb.archive import is_wanted as is_zip
 from samsyn.endpoints.dicomweb.asked import Asked, asked
-from samsyn.endpoints.dicomweb.datasets import form_of
+from samsyn.endpoints.dicomweb.datasets import form_of, json_kind
 from samsyn.endpoints.dicomweb.deletion import Deletion
 from samsyn.endpoints.dicomweb.errors_table import status_of
 from samsyn.endpoints.dicomweb.feed import Feed
@@ -58,7 +58,7 @@ PREFIX = "/dicomweb"
 REJECTED = "/rejected"
 """Below it lies the same service once more, for stewards, with what rejection notes hide."""
 Headers = dict[bytes, bytes]
-"""Header fields by lower-case name; of a repeated one the last."""
+"""Header fields by lower-case name; a field in several lines is one list (RFC 9110 5.3)."""
 
 _HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?", re.ASCII)
 _SEARCHES = MappingProxyType(
@@ -114,7 +114,7 @@ class DicomwebDoor:
         path, with_rejected = _path(scope)
         if with_rejected or "/frames/" not in path:
             return None
-        headers: Headers = dict(scope["headers"])
+        headers = _fields(scope)
         try:
             answer = self._frame_at_once(scope, headers, target_of(path))
         except SamsynError:
@@ -126,7 +126,7 @@ class DicomwebDoor:
         kept: StoringConnection = scope[CONNECTION].setdefault(PREFIX, StoringConnection())
         try:
             if kept.scope is not scope:
-                kept.scope, kept.headers = scope, dict(scope["headers"])
+                kept.scope, kept.headers = scope, _fields(scope)
                 kept.request = None  # also when reading it raises
                 kept.request = _taken_in_place(scope, kept.headers)
             if kept.request is None:
@@ -168,9 +168,11 @@ class DicomwebDoor:
         if scope["type"] != "http":
             return
         method = scope["method"]
-        headers: Headers = dict(scope["headers"])
+        headers = _fields(scope)
         try:
             answer = await self._answer(scope, receive, headers, method)
+            if answer.content_type == DICOM_JSON and method != "POST":
+                answer = replace(answer, content_type=json_kind(asked(scope, headers, "").accepted))
         except SamsynError as error:
             await self._note(error, scope)
             answer = refusal(error, status_of(error))
@@ -186,7 +188,7 @@ class DicomwebDoor:
         subject = None
         if isinstance(error, NotAllowed):
             with contextlib.suppress(SamsynError):
-                subject = self._readers.reader_of(scope, dict(scope["headers"])).subject
+                subject = self._readers.reader_of(scope, _fields(scope)).subject
         address = scope["client"][0] if scope.get("client") else ""
         await self._refusals.record("dicomweb", error, subject=subject, address=address)
 
@@ -295,7 +297,8 @@ class DicomwebDoor:
                 return await make(view, instances, target.frames, wanted, wish_of(wanted.query_string))
 
     async def _retrieve_by_uri(self, scope: Scope, headers: Headers, reader: Reader) -> Answer:
-        request = parse_uri_request(scope["query_string"])
+        wanted = asked(scope, headers, "")
+        request = parse_uri_request(scope["query_string"], wanted.accepted)
         if reader.system is not None and not reader.system.may_retrieve:
             raise NotAllowed
         target = request.target
@@ -303,10 +306,20 @@ class DicomwebDoor:
         [instance] = await self._retriever.instances(
             view, target.study_uid, target.series_uid, target.sop_instance_uid
         )
-        wanted = request.accepted_for(instance, asked(scope, headers, ""))
+        wanted = request.accepted_for(instance, wanted)
         if request.is_for_object(instance):
             return await self._objects.retrieve(view, target, wanted)
         return await self._rendered.picture(view, [instance], target.frames, wanted, request.wish(instance))
+
+
+def _fields(scope: Scope) -> Headers:
+    lines: list[tuple[bytes, bytes]] = scope["headers"]
+    fields = dict(lines)
+    if len(fields) < len(lines):
+        fields = {}
+        for name, value in lines:
+            fields[name] = b"%s, %s" % (fields[name], value) if name in fields else value
+    return fields
 
 
 def _representation(target: Target) -> tuple[str, str]:

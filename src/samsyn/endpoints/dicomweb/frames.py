@@ -6,7 +6,7 @@ from typing import Protocol
 import orjson
 
 from samsyn.access.view import Gatekeeper, View
-from samsyn.dicom.frames import swapped_words
+from samsyn.dicom.frames import aligned, swapped_words
 from samsyn.dicom.transfer_syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE, find
 from samsyn.endpoints.dicomweb.answers import Answer, new_boundary, not_modified, plain_refusal
 from samsyn.endpoints.dicomweb.asked import Asked, entity_tag
@@ -48,9 +48,10 @@ class Frames:
             return None
         if not self._gatekeeper.is_recorded(view, instance.study_uid, "images"):
             return None
-        frame = self._retriever.frame_at_hand(view, instance, number)
-        if frame is None:
+        at_hand = self._retriever.frame_at_hand(view, instance, number)
+        if at_hand is None or instance.pixels is None:
             return None
+        frame = aligned(at_hand, instance.pixels, number)
         offer, multipart = chosen
         kind = f"{offer.kind}; transfer-syntax={offer.transfer_syntax}"
         tag = entity_tag(view, "frames", instance.sha256, (number,), kind, multipart, weak=multipart)
@@ -61,9 +62,9 @@ class Frames:
     ) -> Answer:
         """The frames in the order asked for; no numbers = all of them.
 
-        Native pixels are little endian octet streams. Compressed ones go out as stored to who accepts that,
-        and are decompressed for who accepts only octet streams without naming a transfer syntax. NotFound when
-        one of the frames does not exist: then none is sent.
+        Native pixels are little endian octet streams; each frame of 1-bit pixels begins with a byte. Compressed
+        ones go out as stored to who accepts that, and are decompressed for who accepts only octet streams without
+        naming a transfer syntax. NotFound when one of the frames does not exist: then none is sent.
         """
         if instance.pixels is None:
             raise NotFound
@@ -129,9 +130,12 @@ class Frames:
     async def _frame(self, view: View, instance: StoredInstance, number: int, offer: Offer) -> bytes:
         if offer.decoded:
             return (await self._decoding.decoded(view, instance, number)).data
+        assert instance.pixels is not None
         data = await self._retriever.frame(view, instance, number)
-        if instance.transfer_syntax_uid == EXPLICIT_BIG and instance.pixels is not None:
-            return swapped_words(data, await self._swapped_bits(view, instance))
+        if instance.transfer_syntax_uid == EXPLICIT_BIG:
+            data = swapped_words(data, await self._swapped_bits(view, instance))
+        if offer.transfer_syntax == EXPLICIT_LITTLE:
+            return bytes(aligned(data, instance.pixels, number))
         return data
 
     async def _swapped_bits(self, view: View, instance: StoredInstance) -> int:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
-from typing import Final
+from typing import Final, TypeAlias
 
 from samsyn.access.view import Gatekeeper, View
 from samsyn.dicom.json_array import each_in
@@ -25,7 +25,7 @@ from samsyn.exchange.gathering import Pieces
 from samsyn.model.amendment import Amendment
 from samsyn.model.imaging import StoredInstance
 from samsyn.model.streamed import StreamedData
-from samsyn.render.transcoding import Transcoder, can_be_native
+from samsyn.render.transcoding import Transcoder, can_be_native, is_too_large
 from samsyn.retrieve.metadata_pieces import WINDOW_BYTES, MetadataInPieces
 from samsyn.retrieve.read_ahead import GROUP_BYTES, ReadAhead
 from samsyn.retrieve.retrieve import BASE_MARK, Retriever, identity_of
@@ -37,6 +37,8 @@ _PIXEL_DATA = "7FE00010"
 _ENCAPSULATED_DOCUMENT: Final = "00420011"
 _PDF: Final = "application/pdf"
 _PDF_CLASS: Final = "1.2.840.10008.5.1.4.1.1.104.1"
+_Stored: TypeAlias = tuple[str, bool]
+"""A transfer syntax, and whether objects in it can be written in an uncompressed one: not every one can."""
 
 
 class Objects:
@@ -57,14 +59,14 @@ class Objects:
         exactly the pixels that were compressed. 406 is for the whole request, never for a part of it.
         """
         instances = await self._instances(view, target)
-        sent: dict[str, str] = {}
+        sent: dict[_Stored, str] = {}
         forms = set()
-        for syntax, example in {instance.transfer_syntax_uid: instance for instance in instances}.items():
-            offers = _offers_of(example)
+        for stored in dict.fromkeys(map(_stored, instances)):
+            offers = _offers_of(stored)
             chosen = choose(asked.accepted, offers, single=bool(target.sop_instance_uid))
             if chosen is None:
                 return plain_refusal(406, _unacceptable(offers))
-            sent[syntax] = chosen[0].transfer_syntax
+            sent[stored] = chosen[0].transfer_syntax
             forms.add(chosen[1])
         is_single = forms == {False}
         corrections = self._retriever.amendments_of(view, target.study_uid)
@@ -74,8 +76,8 @@ class Objects:
         if asked.has(tag):
             return not_modified(tag)
         if is_single:
-            return await self._single(view, instances[0], sent[instances[0].transfer_syntax_uid], asked, tag)
-        if corrections or any(stored != wanted for stored, wanted in sent.items()):
+            return await self._single(view, instances[0], sent[_stored(instances[0])], asked, tag)
+        if corrections or any(stored[0] != wanted for stored, wanted in sent.items()):
             return self._recoded(view, instances, sent, tag)
         return self._multipart(view, instances, tag)
 
@@ -122,13 +124,13 @@ class Objects:
         return bytes(made)
 
     def _recoded(
-        self, view: View, instances: Sequence[StoredInstance], sent: dict[str, str], tag: bytes
+        self, view: View, instances: Sequence[StoredInstance], sent: dict[_Stored, str], tag: bytes
     ) -> Answer:
         boundary = new_boundary()
 
         async def body() -> AsyncIterator[bytes]:
             for number, instance in enumerate(instances):
-                syntax = sent[instance.transfer_syntax_uid]
+                syntax = sent[_stored(instance)]
                 kind = f"{_DICOM}; transfer-syntax={syntax}"
                 yield part_head(boundary, kind, first=number == 0) + _head(instance, syntax)
                 if syntax != instance.transfer_syntax_uid:
@@ -295,10 +297,15 @@ def _identity(instances: Sequence[StoredInstance]) -> bytes:
     return b"".join([instance.sha256 for instance in instances])
 
 
-def _offers_of(instance: StoredInstance) -> tuple[Offer, ...]:
-    """The stored form first, then the uncompressed ones in which the same can be written."""
+def _stored(instance: StoredInstance) -> _Stored:
     syntax = instance.transfer_syntax_uid
-    others = RECODED if syntax in RECODABLE or can_be_native(instance) else ()
+    return syntax, syntax in RECODABLE or (can_be_native(instance) and not is_too_large(instance))
+
+
+def _offers_of(stored: _Stored) -> tuple[Offer, ...]:
+    """The stored form first, then the uncompressed ones in which the same can be written."""
+    syntax, is_convertible = stored
+    others = RECODED if is_convertible else ()
     return tuple(Offer(_DICOM, uid) for uid in dict.fromkeys((syntax, *others)))
 
 

@@ -16,13 +16,14 @@ from samsyn.limits import MAX_QUERY_CHARACTERS, MAX_RENDERED_SIDE
 from samsyn.model.imaging import StoredInstance
 from samsyn.render.words import PictureOptions, Viewport, Window
 
+_KINDS: Final = ("application/dicom", "image/jpeg", "image/png", "video/mp4", "video/mpeg", "application/pdf")
 PARAMETERS: Final = MappingProxyType(
     {
         "requestType": "WADO",
         "studyUID": "required",
         "seriesUID": "required",
         "objectUID": "required",
-        "contentType": "application/dicom, image/jpeg, image/png, video/mp4, video/mpeg, application/pdf",
+        "contentType": f"{', '.join(_KINDS)}; without it one that the Accept header names, else the default",
         "charset": "read and of no effect: pictures hold no text",
         "transferSyntax": "of application/dicom: the stored one, or another uncompressed one for native objects",
         "frameNumber": "one frame, from 1",
@@ -52,7 +53,7 @@ class UriRequest:
 
     target: Target
     accepted: tuple[Acceptable, ...]
-    """What contentType names, "" = nothing."""
+    """What contentType names, else what the Accept header names among it; () = nothing."""
     parameters: Mapping[str, str]
 
     def is_for_object(self, instance: StoredInstance) -> bool:
@@ -81,9 +82,10 @@ class UriRequest:
         return PictureWish(options, warnings)
 
 
-def parse_uri_request(query_string: bytes) -> UriRequest:
-    """BadInput: a parameter is missing, unknown, malformed or stands twice. NotSupported: one that would have to
-    change what is sent and does not."""
+def parse_uri_request(query_string: bytes, header: tuple[Acceptable, ...] = ()) -> UriRequest:
+    """`header`: the ranges of the Accept header, which count without contentType when they name a type; wild cards mean
+    the default (PS3.18 8.7.8). BadInput: a parameter is missing, unknown, malformed or stands twice. NotSupported: one
+    that would have to change what is sent and does not."""
     given = _parameters(query_string)
     if given.get("requestType") != "WADO":
         raise BadInput("requestType is WADO")
@@ -95,6 +97,8 @@ def parse_uri_request(query_string: bytes) -> UriRequest:
     is_picture = bool(accepted) and accepted[0].kind != _DICOM
     if is_picture and "transferSyntax" in given:
         raise BadInput("transferSyntax is for application/dicom")
+    if not (given.get("contentType") or "transferSyntax" in given):
+        accepted = tuple(each for each in header if each.kind in _KINDS and each.quality > 0)
     frames = (_positive(given["frameNumber"]),) if "frameNumber" in given else ()
     uids = [given[name] for name in _REQUIRED]
     return UriRequest(Target("wado", 0, uids[0], uids[1], uids[2], frames), accepted, given)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from samsyn.dicom.encoding import decode
+from samsyn.dicom.encoding import LATIN_1, UNICODE, decode
 from samsyn.dicom.uids import is_uid
 from samsyn.endpoints.dimse.contexts import PATIENT_ROOT
 from samsyn.errors import BadInput, LimitExceeded, Mismatch
@@ -23,6 +23,8 @@ STUDY_INSTANCE_UID: Final = 0x0020000D
 SERIES_INSTANCE_UID: Final = 0x0020000E
 SOP_INSTANCE_UID: Final = 0x00080018
 TIMEZONE_OFFSET: Final = 0x00080201
+_LATIN_TERMS: Final = frozenset({LATIN_1, "ISO 2022 IR 100"})
+"""Who asks in Latin-1 is answered in it: older Nordic systems show nothing else (PS3.4 C.4.1.1.3.2 leaves it open)."""
 _NO_KEYS: Final = frozenset(
     {
         SPECIFIC_CHARACTER_SET,
@@ -48,6 +50,8 @@ class Asked:
     """Tag -> VR of everything that the answer must have."""
     wanted_items: dict[int, dict[int, str]]
     """Sequence -> what its items shall hold (tag -> VR), where the question named something."""
+    charset: str
+    """Specific Character Set of the answers, where their text fits in it."""
     timezone: str
     """Timezone Offset From UTC of the question, "" = none."""
     ignored: bool
@@ -56,12 +60,16 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """A C-GET or C-MOVE identifier: which objects, by unique keys of one level."""
+    """A C-GET or C-MOVE identifier: which objects, by unique keys of one level and of those above it."""
 
     level: Level
     values: tuple[str, ...]
-    study_uid: str
-    series_uid: str
+    """Each once."""
+    study_uids: tuple[str, ...]
+    """The studies in which the objects must be; () = any."""
+    series_uids: tuple[str, ...]
+    patient_id: str
+    """Whose the objects must be, as matching text; "" = anybody's. Asked for below level PATIENT of Patient Root."""
 
 
 def read(message: Message, context: AgreedContext) -> Attributes:
@@ -88,7 +96,8 @@ def level_of(identifier: Attributes, model_uid: str) -> Level:
 def asked(identifier: Attributes, model_uid: str) -> Asked:
     """What a C-FIND asks for (PS3.4 C.4.1.1.3.1)."""
     level = level_of(identifier, model_uid)
-    question = Asked(level, {}, {}, {}, {}, _text(identifier, TIMEZONE_OFFSET), False)
+    charset = LATIN_1 if _LATIN_TERMS & set(_values(identifier, SPECIFIC_CHARACTER_SET)) else UNICODE
+    question = Asked(level, {}, {}, {}, {}, charset, _text(identifier, TIMEZONE_OFFSET), False)
     ignored = False
     for tag, (vr, values) in identifier.items():
         if tag in _NO_KEYS:
@@ -169,7 +178,7 @@ def targets(identifier: Attributes, model_uid: str) -> Targets:
         Level.SERIES: SERIES_INSTANCE_UID,
         Level.IMAGE: SOP_INSTANCE_UID,
     }[level]
-    values = tuple(str(value).strip(" \0") for value in identifier.get(tag, ("", ()))[1])
+    values = _values(identifier, tag)
     if not values or not all(values):
         raise Mismatch("the unique key of the level is missing")
     if level is Level.PATIENT:
@@ -177,9 +186,19 @@ def targets(identifier: Attributes, model_uid: str) -> Targets:
             raise Mismatch("level PATIENT takes one Patient ID without wild cards")
     elif not all(is_uid(value) for value in values):
         raise Mismatch("a unique key is not a UID")
+    patient_ids = _values(identifier, PATIENT_ID) if model_uid in PATIENT_ROOT else ()
     return Targets(
-        level, values, _text(identifier, STUDY_INSTANCE_UID), _text(identifier, SERIES_INSTANCE_UID)
+        level,
+        values,
+        tuple(filter(None, _values(identifier, STUDY_INSTANCE_UID))),
+        tuple(filter(None, _values(identifier, SERIES_INSTANCE_UID))),
+        "" if level is Level.PATIENT else "\\".join(filter(asks, patient_ids)),
     )
+
+
+def _values(identifier: Attributes, tag: int) -> tuple[str, ...]:
+    """The values of a key, each once."""
+    return tuple(dict.fromkeys(str(value).strip(" \0") for value in identifier.get(tag, ("", ()))[1]))
 
 
 def _text(identifier: Attributes, tag: int) -> str:

@@ -30,6 +30,7 @@ class Progress:
         elif kind is StatusKind.WARNING:
             self.warning += 1
         else:
+            self.why = self.why or f"the receiver answered {code:04X}H"
             self.failed.append(instance.sop_instance_uid)
 
     def fail(self, instance: StoredInstance, why: str) -> None:

@@ -56,7 +56,7 @@ class Search:
                     )
                     return
                 identifier = identifiers.answered(match, question, self._ae_title, timezone)
-                data = encode(identifier, context.transfer_syntax)
+                data = encode(identifier, context.transfer_syntax, question.charset)
                 if link.queue(message.context_id, pending, data) >= _TOGETHER_BYTES:
                     await link.flush_queued()
             sent += len(page.rows)

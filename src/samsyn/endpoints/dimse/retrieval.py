@@ -96,7 +96,12 @@ class Retrieval:
                 except (BadInput, DamagedData, LimitExceeded, NotFound, NotSupported) as error:
                     progress.fail(instance, comment(error))
                     continue
-                store = StoreRequest(link.new_message_id(), instance.sop_class_uid, instance.sop_instance_uid)
+                store = StoreRequest(
+                    link.new_message_id(),
+                    instance.sop_class_uid,
+                    instance.sop_instance_uid,
+                    request.priority,
+                )
                 if not isinstance(data, StreamedData) and fits(data):
                     await run.send(instance, context_id, store, data)
                     continue
@@ -155,17 +160,29 @@ class Retrieval:
                 except NotFound:
                     # Absent and hidden look alike: there is nothing to send.
                     continue
-        return [
+        found = [
             instance
             for instance in found
-            if targets.study_uid in ("", instance.study_uid)
-            and targets.series_uid in ("", instance.series_uid)
+            if (not targets.study_uids or instance.study_uid in targets.study_uids)
+            and (not targets.series_uids or instance.series_uid in targets.series_uids)
         ]
+        if not (targets.patient_id and found):
+            return found
+        named = list(dict.fromkeys(instance.study_uid for instance in found))
+        theirs = frozenset(await self._studies_of(view, targets.patient_id, named))
+        return [instance for instance in found if instance.study_uid in theirs]
 
     async def _studies(self, view: View, targets: identifiers.Targets) -> Sequence[str]:
         if targets.level is Level.STUDY:
             return targets.values
-        query = Query(Level.STUDY, {PATIENT_ID: targets.values[0]}, limit=limits.MAX_SEARCH_ROWS)
+        return await self._studies_of(view, targets.values[0])
+
+    async def _studies_of(self, view: View, patient_id: str, among: Sequence[str] = ()) -> list[str]:
+        """The studies of whom the Patient ID means; `among`: no others, () = all."""
+        keys = {PATIENT_ID: patient_id}
+        if among:
+            keys[STUDY_INSTANCE_UID] = "\\".join(among)
+        query = Query(Level.STUDY, keys, limit=len(among) or limits.MAX_SEARCH_ROWS)
         studies = await self._finder.find(view, query)
         return [str(study[STUDY_INSTANCE_UID][1][0]) for study in studies]
 
@@ -236,7 +253,9 @@ class Retrieval:
         stored = await ahead.leaving(instance)
         data = await in_form(stored, instance, transfer_syntax, self._transcoder, view)
         originator = link.system.sender.name, request.message_id
-        store = requestor.store_request(instance.sop_class_uid, instance.sop_instance_uid, originator)
+        store = requestor.store_request(
+            instance.sop_class_uid, instance.sop_instance_uid, originator, request.priority
+        )
         context_id = requestor.context_for(instance.sop_class_uid, transfer_syntax)
         if not isinstance(data, StreamedData) and fits(data):
             await run.send(instance, context_id, store, data)

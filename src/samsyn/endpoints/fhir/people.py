@@ -13,6 +13,7 @@ from samsyn.endpoints.fhir.common import (
     without_empty,
 )
 from samsyn.model.patient import Patient, PatientIdentifier
+from samsyn.model.person_name import PersonName
 from samsyn.model.subject import Subject, SubjectKind
 from samsyn.providers.connections import Connections
 
@@ -34,10 +35,7 @@ def patient(handle: str, person: Patient) -> Resource:
             "security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "V"}]
         }
     elif known.name:
-        family, _, given = known.name.partition("^")
-        resource["name"] = [
-            {"family": family, "given": [part for part in given.replace("^", " ").split() if part]}
-        ]
+        resource["name"] = [_human_name(known.name)]
     if known.sex in _GENDERS:
         resource["gender"] = _GENDERS[known.sex]
     resource["birthDate"] = day(known.birth_date)
@@ -46,6 +44,16 @@ def patient(handle: str, person: Patient) -> Resource:
     elif known.deceased != "N":
         resource["deceasedDateTime"] = day(known.deceased)
     return without_empty(resource)
+
+
+def _human_name(dicom_name: str) -> Resource:
+    name = PersonName.of(dicom_name)
+    return {
+        "family": name.family,
+        "given": [*name.given.split(), *name.middle.split()],
+        "prefix": [name.prefix],
+        "suffix": [name.suffix],
+    }
 
 
 def _identifier(identifier: PatientIdentifier) -> Resource:

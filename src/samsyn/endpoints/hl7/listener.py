@@ -78,10 +78,6 @@ class Hl7Door:
         """The TLS port in use once started; 0 = there is none."""
         self.port = settings.port
         """The port in use once started."""
-        self.accepted = 0
-        self.refused = 0
-        self.closed_for_fault = 0
-        """Counts since start, for metrics: messages accepted, messages refused, connections ended for a fault."""
 
     @property
     def connections(self) -> int:
@@ -206,10 +202,7 @@ class Hl7Door:
     async def _one(self, connection: _Connection, raw: bytes) -> tuple[bytes, ...]:
         header = peek(raw)
         verdict, when = await self._decide(connection, header, raw)
-        if verdict.code == "AA":
-            self.accepted += 1
-        else:
-            self.refused += 1
+        if verdict.code != "AA":
             log.info(
                 "hl7-refused",
                 extra={
@@ -230,7 +223,6 @@ class Hl7Door:
             if not messages:
                 raise BadInput("BHS: the batch holds no message")
         except SamsynError as refusal:
-            self.refused += 1
             return answers(peek(raw), verdict_on(refusal), now)
         told = [answer for each in messages for answer in await self._one(connection, each)]
         return (batch_answer(raw, told, now),)
@@ -267,7 +259,6 @@ class Hl7Door:
 
     async def _end_for_fault(self, connection: _Connection, blocks: BlockReader, fault: SamsynError) -> None:
         """Closes; the sender of a too large message is told first, since it does speak HL7."""
-        self.closed_for_fault += 1
         log.info("mllp-fault", extra={"address": connection.address, "reason": fault.detail[:300]})
         if not isinstance(fault, LimitExceeded):
             return

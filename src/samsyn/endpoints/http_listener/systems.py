@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from samsyn.access.authentication.identification import CERTIFICATE
 from samsyn.endpoints.http_listener.protocols import ALPN, PreferredProtocol
-from samsyn.errors import ConfigurationError
+from samsyn.exchange.security import load_files
 from samsyn.settings import HttpTlsSettings
 
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -29,19 +29,7 @@ def tls_context(settings: HttpTlsSettings) -> ssl.SSLContext:
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.verify_mode = ssl.CERT_REQUIRED
     context.set_alpn_protocols(list(ALPN))
-    if settings.certificate is None or settings.key is None or settings.authorities is None:
-        raise ConfigurationError("[http_tls] has no certificate")
-    try:
-        context.load_cert_chain(settings.certificate, settings.key)
-        context.load_verify_locations(settings.authorities)
-        if settings.revoked is not None:
-            context.load_verify_locations(settings.revoked)
-            context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
-    except (OSError, ssl.SSLError) as problem:
-        reason = getattr(problem, "strerror", None) or getattr(problem, "reason", None) or "not usable"
-        raise ConfigurationError(
-            f"[http_tls] certificate, key, authorities or revoked: {reason}"
-        ) from problem
+    load_files(context, settings, "http_tls")
     return context
 
 

@@ -6,7 +6,7 @@ from samsyn.access.followup.elsewhere import ToldElsewhere
 from samsyn.access.followup.extract import Extract, ExtractLine
 from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.viewer.language import Words
-from samsyn.endpoints.viewer.wording import moment
+from samsyn.endpoints.viewer.wording import moment, purpose_told
 from samsyn.providers.connections import Connections
 
 
@@ -46,7 +46,7 @@ def _line(line: ExtractLine, words: Words, names: Connections) -> LineShown:
         unit=unit,
         provider="" if provider == unit else provider,
         done=tuple(words(f"extract.done_{code}") for code in line.done),
-        purpose=line.purpose,
+        purpose=purpose_told(line.purpose, words),
         who=who,
         is_emergency=line.is_emergency,
         is_patient=line.is_patient or line.is_guardian,
@@ -80,7 +80,7 @@ def elsewhere_in_words(told: ToldElsewhere, words: Words, names: Connections) ->
                 )
             ),
             each.resource,
-            each.purpose,
+            purpose_told(each.purpose, words),
         )
         for each in told.accesses
     ]

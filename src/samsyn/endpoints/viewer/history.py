@@ -5,7 +5,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from itertools import groupby
 from typing import Final
 
@@ -314,11 +313,6 @@ def report_status(arrangements: Iterable[Arrangement]) -> str:
     return next((status.value for status in _FIRST if status in standings), "none")
 
 
-def result_day(time: datetime | None) -> int | None:
-    """YYYYMMDD of a result time as a number, or None."""
-    return int(moment(time)[:10].replace("-", "")) if time else None
-
-
 _SOON: Final = (
     ReferralStatus.ORDERED,
     ReferralStatus.SCHEDULED,
@@ -347,11 +341,14 @@ def _absent(examination: Examination) -> str:
 
 def _chips(examination: Examination, arrangements: Iterable[Arrangement], absent: str) -> tuple[str, ...]:
     """The words of an entry: every status that stands there, since an addendum does not tell whether its report is
-    final; without report, how far the referral has come; and what is missing."""
+    final; without report, how far the referral has come; what is missing, and what a patient is not given yet."""
+    waits = ("withheld",) if examination.withheld else ()
     if not absent:
         there = {each for arrangement in arrangements for each in _statuses(arrangement)}
         told = tuple(status.value for status in _FIRST if status in there)
-        return told if examination.studies else (*told, "no-images")
+        return (*told, *waits) if examination.studies else (*told, *waits, "no-images")
+    if waits:
+        return waits
     if absent == "not-shown":
         return ("not-shown",)
     if examination.studies:

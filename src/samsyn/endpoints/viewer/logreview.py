@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from samsyn import limits
+from samsyn.access.events import Activity
 from samsyn.access.followup.review import (
     FINDINGS,
     LOG_REVIEWER,
@@ -118,10 +119,15 @@ class LogReviewPages:
     async def extract(self, visit: Visit) -> Response:
         """The log extract of one patient as a PDF: the own provider's readings, to be handed out on request."""
         _demand_reviewer(visit)
-        keys = await self._persons(visit.form.text("number"))
-        if not keys:
-            return await self._page(visit, {"trouble": "no_patient"}, 404)
-        patient = await self._deps.lookup.patient(min(keys))
+        asked = {name: visit.form.text(name) for name in _ASKED}
+        if not asked["number"]:
+            return await self._page(visit, {"asked": asked, "trouble": "no_number"}, 400)
+        found = await self._deps.lookup.by_number(asked["number"][:MAX_CHARACTERS])
+        if len(found) != 1:
+            # Somebody's extract is handed out: a number that may mean two persons names none.
+            trouble, status = ("several", 400) if found else ("no_patient", 404)
+            return await self._page(visit, {"asked": asked, "trouble": trouble}, status)
+        (patient,) = found
         extract = await self._deps.extracts.on_request(visit.subject, patient.key)
         shown = patient_shown(patient, visit.words, self._deps.clock.now())
         own = visit.subject.assignment
@@ -279,7 +285,7 @@ class LogReviewPages:
             owner=owner,
             rule=words(reason) if known.has(reason) else each.details.get("rule", ""),
             wording=each.details.get("wording", ""),
-            is_emergency=each.activity == "Nödöppning",
+            is_emergency=each.activity == Activity.EMERGENCY,
             allowed=each.allowed,
         )
 

@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from samsyn.access.authentication.identification import session_secret
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.history import by_year, mark_of
-from samsyn.endpoints.viewer.pulse import NOT_KEPT
+from samsyn.endpoints.viewer.pulse import NOT_KEPT, Marks
 from samsyn.endpoints.viewer.series import SeriesLists
 from samsyn.endpoints.viewer.visits import OWN_RECORD, PatientVisit, Visit, Visits
 from samsyn.endpoints.viewer.wording import PatientShown, patient_shown
 from samsyn.errors import NotAllowed, NotFound
+from samsyn.model.subject import Purpose
 
 _PAGE: Final = "mine"
 
@@ -35,10 +36,11 @@ class ChildShown:
 class MyRecord:
     """The addresses under /mine/record."""
 
-    def __init__(self, deps: ViewerDependencies, visits: Visits, series: SeriesLists) -> None:
+    def __init__(self, deps: ViewerDependencies, visits: Visits, series: SeriesLists, marks: Marks) -> None:
         self._deps = deps
         self._visits = visits
         self._series = series
+        self._marks = marks
 
     def routes(self) -> list[BaseRoute]:
         """The addresses of this part."""
@@ -60,7 +62,7 @@ class MyRecord:
         return await self.of_person(await self._visits.opened_own(visit, handle))
 
     async def pulse(self, request: Request) -> Response:
-        """204 while the open page may go on showing the person; 404 closes it, 401 when the session is over."""
+        """The mark of the state of what the open page may go on showing; 404 closes it, 401: the session is over."""
         session = self._deps.sessions.look(session_secret(request.scope))
         if session is None:
             return Response(status_code=401, headers=NOT_KEPT)
@@ -69,8 +71,11 @@ class MyRecord:
             key = self._deps.opened.look(subject.session_id, request.path_params["handle"])
         except NotFound:
             return Response(status_code=404, headers=NOT_KEPT)
-        stands = await self._deps.guardians.stands_for(subject, key)
-        return Response(status_code=204 if stands else 404, headers=NOT_KEPT)
+        if not await self._deps.guardians.stands_for(subject, key):
+            return Response(status_code=404, headers=NOT_KEPT)
+        view = await self._deps.gatekeeper.watching(subject, frozenset({key}), Purpose.OWN_RECORD)
+        state = self._marks.of_state(subject.session_id, await self._deps.history.state(view))
+        return JSONResponse({"shown": [], "state": state}, headers=NOT_KEPT)
 
     async def examination(self, there: PatientVisit) -> Response:
         """One examination with its answers and its pictures."""
@@ -126,4 +131,4 @@ class MyRecord:
 
     def _told(self, there: PatientVisit) -> dict[str, object]:
         """What every page of a person has."""
-        return {"me": there.shown, "base": there.base, "pulse": f"{there.base}pulse"}
+        return {"me": there.shown, "base": there.base, **self._visits.watched(there)}

@@ -82,8 +82,8 @@ class Pages:
             "state": "",
             "shown": [],
             "more_note": "",
-            "again": "",
             "here": request.url.path,
+            "posted": request.method == "POST",
             "page": "message",
             **values,
         }

@@ -142,6 +142,7 @@ class PicturePages:
         words, who, stack = there.visit.words, there.shown, found.stack
         first = next((frame.window for frame in stack.frames if frame.window), None)
         sides = stack.frames[0].sides if stack.frames else UNTOLD
+        inverted = bool(stack.frames) and stack.frames[0].is_inverted
         base = f"{there.base}e/{there.visit.path('mark')}/s/{found.series.mark}"
         told = {
             "caption": {
@@ -156,11 +157,12 @@ class PicturePages:
                 {"url": f"{base}/{name}"}
                 | ({"window": _told(frame.window)} if frame.window else {})
                 | ({"sides": frame.sides} if frame.sides != sides else {})
+                | ({"inverted": frame.is_inverted} if frame.is_inverted != inverted else {})
                 for name, frame in found.frames.items()
             ],
             "modality": stack.modality or found.series.modality,
             "window": _told(first) if first else None,
-            "inverted": stack.inverted,
+            "inverted": inverted,
             "sides": sides,
             "frame_time_ms": stack.frame_time_ms,
             "start": stack.start,
@@ -244,8 +246,8 @@ def _names(handle: str, stack: Stack) -> dict[str, StackFrame]:
     return {f"{marks[each.instance.sop_instance_uid]}-{each.number}": each for each in stack.frames}
 
 
-def _told(window: Window) -> dict[str, float]:
-    return {"center": window.center, "width": window.width}
+def _told(window: Window) -> dict[str, float | str]:
+    return {"center": window.center, "width": window.width, "function": window.voi.value}
 
 
 def _window(text: str) -> Window | None:

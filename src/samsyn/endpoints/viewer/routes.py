@@ -30,11 +30,10 @@ from samsyn.endpoints.viewer.pulse import Marks, Pulse
 from samsyn.endpoints.viewer.record import Record
 from samsyn.endpoints.viewer.reveal import Reveal
 from samsyn.endpoints.viewer.send_pages import SendPages
+from samsyn.endpoints.viewer.sent import SentPages
 from samsyn.endpoints.viewer.series import SeriesLists
 from samsyn.endpoints.viewer.smart import SmartPages
-from samsyn.endpoints.viewer.steward_guardians import StewardGuardians
-from samsyn.endpoints.viewer.steward_joining import StewardJoining
-from samsyn.endpoints.viewer.stewarding import Stewarding
+from samsyn.endpoints.viewer.steward.routes import steward_routes
 from samsyn.endpoints.viewer.tickets import Tickets
 from samsyn.endpoints.viewer.visits import Visits
 
@@ -79,6 +78,7 @@ def viewer_door(deps: ViewerDependencies) -> ViewerDoor:
         *Pulse(deps, marks).routes(),
         *Record(deps, visits, reveal, series, sending, diagnostic.is_installed).routes(),
         *sending.routes(),
+        *SentPages(deps, visits).routes(),
         *reveal.routes(),
         *Grounds(deps, visits).routes(),
         *LaunchPages(deps, visits, Launches(deps.rooms), left).routes(),
@@ -88,12 +88,10 @@ def viewer_door(deps: ViewerDependencies) -> ViewerDoor:
         *PersonRegister(deps, visits).routes(),
         *PicturePages(deps, visits, series, diagnostic.is_installed).routes(),
         *diagnostic.routes(),
-        *Stewarding(deps, visits).routes(),
+        *steward_routes(deps, visits, tickets),
         *LogReviewPages(deps, visits).routes(),
         *OwnLog(deps, visits).routes(),
-        *MyRecord(deps, visits, series).routes(),
-        *StewardGuardians(deps, visits).routes(),
-        *StewardJoining(deps, visits).routes(),
+        *MyRecord(deps, visits, series, marks).routes(),
         *PublicPages(deps, visits, assets).routes(),
     ]
     return ViewerDoor(routes, Failures(visits, deps.clock).answers())

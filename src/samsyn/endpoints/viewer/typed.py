@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from samsyn.clock import STOCKHOLM
+from samsyn.clock import STOCKHOLM, day_number
 from samsyn.errors import BadInput
 
 _LOCAL: Final = "%Y-%m-%d %H:%M"
@@ -29,10 +29,9 @@ def day_typed(text: str) -> int | None:
     if not text.strip():
         return None
     try:
-        day = datetime.strptime(text.strip(), "%Y-%m-%d").date()  # noqa: DTZ007 - a day, no moment
+        return day_number(datetime.strptime(text.strip(), "%Y-%m-%d"))  # noqa: DTZ007 - a day, no moment
     except ValueError:
         raise BadInput("day") from None
-    return day.year * 10_000 + day.month * 100 + day.day
 
 
 def typed_day(day: int | None) -> str:

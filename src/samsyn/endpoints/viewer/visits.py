@@ -23,7 +23,7 @@ from samsyn.endpoints.viewer.language import Words
 from samsyn.endpoints.viewer.pages import Pages, go_to
 from samsyn.endpoints.viewer.pulse import Marks
 from samsyn.endpoints.viewer.secure import FORM_FIELD, Form, check_origin, read_form
-from samsyn.endpoints.viewer.wording import PatientShown, patient_shown
+from samsyn.endpoints.viewer.wording import PatientShown, moment, patient_shown
 from samsyn.model.patient import Patient
 from samsyn.model.subject import Assignment, Subject
 
@@ -107,22 +107,27 @@ class Visits:
         self._marks = marks
         self.pages = pages
 
-    def staff(self, answer: Answer, *, is_use: bool = True) -> Endpoint:
+    def staff(self, answer: Answer, *, by_itself: bool = False) -> Endpoint:
         """For a reader who is logged in; others are sent to the login page.
 
-        `is_use`: whether somebody asks, and not a page by itself; only use keeps a session from being idle.
+        `by_itself`: an open page asks it without its reader, so it is no use of the session.
         """
 
         async def endpoint(request: Request) -> Response:
-            return await self._safely(request, lambda: self._answer(request, answer, is_use=is_use))
+            return await self._safely(request, lambda: self._answer(request, answer, by_itself))
 
         return endpoint
 
-    def patient(self, answer: PatientAnswer, *, needs_relation: bool = True, is_use: bool = True) -> Endpoint:
-        """For a reader with an opened patient; without a care relation he is asked for it first."""
+    def patient(
+        self, answer: PatientAnswer, *, needs_relation: bool = True, by_itself: bool = False
+    ) -> Endpoint:
+        """For a reader with an opened patient; without a care relation he is asked for it first.
+
+        `by_itself`: as for `staff`, and the patient does not become the session's current one by it.
+        """
 
         async def opened(visit: Visit) -> Response:
-            there = await self.opened(visit)
+            there = await self.opened(visit, by_itself=by_itself)
             if needs_relation and not there.is_related:
                 if visit.request.method == "GET" and visit.request.headers.get("sec-fetch-dest") != "image":
                     asked = go_to(f"{there.base}relation")
@@ -131,7 +136,7 @@ class Visits:
                 raise errors.NotFound
             return await answer(there)
 
-        return self.staff(opened, is_use=is_use)
+        return self.staff(opened, by_itself=by_itself)
 
     def own(self, answer: PatientAnswer) -> Endpoint:
         """For a private person with the own record or that of a young child whom he is the guardian of."""
@@ -149,11 +154,12 @@ class Visits:
 
         return endpoint
 
-    async def opened(self, visit: Visit) -> PatientVisit:
+    async def opened(self, visit: Visit, *, by_itself: bool = False) -> PatientVisit:
         """The patient behind the address's handle. NotFound: not opened in this session."""
         own = visit.assignment
         handle = visit.path("handle")
-        key = self._deps.opened.patient_key(visit.subject.session_id, handle)
+        behind = self._deps.opened.look if by_itself else self._deps.opened.patient_key
+        key = behind(visit.subject.session_id, handle)
         patient = await self._deps.lookup.patient(key)
         view = await self._deps.gatekeeper.open_view(visit.subject, frozenset({key}), own.purpose)
         told = await self._deps.gatekeeper.as_told(visit.subject, patient)
@@ -162,9 +168,7 @@ class Visits:
         shown = patient_shown(
             told, visit.words, self._deps.clock.now(), may_see=sees_protected(visit.subject)
         )
-        # Read before the page, so that what comes meanwhile makes a difference.
-        is_part = visit.request.headers.get("sec-fetch-dest") in _PARTS
-        state = "" if is_part else await self._deps.history.state(view)
+        state = await self._state(visit, view)
         return PatientVisit(visit, handle, key, told, shown, view, f"/p/{handle}/", state)
 
     async def opened_own(self, visit: Visit, handle: str) -> PatientVisit:
@@ -177,7 +181,25 @@ class Visits:
         if told is None:
             raise errors.NotFound
         shown = patient_shown(told, visit.words, self._deps.clock.now(), may_see=True)
-        return PatientVisit(visit, handle, key, told, shown, view, f"{OWN_RECORD}/{handle}/")
+        state = await self._state(visit, view)
+        return PatientVisit(visit, handle, key, told, shown, view, f"{OWN_RECORD}/{handle}/", state)
+
+    async def _state(self, visit: Visit, view: View) -> str:
+        """Read before the page, so that what comes meanwhile makes a difference; "" for a part of an open page."""
+        is_part = visit.request.headers.get("sec-fetch-dest") in _PARTS
+        return "" if is_part else await self._deps.history.state(view)
+
+    def watched(self, there: PatientVisit) -> dict[str, Any]:
+        """By which an open page about the person asks whether what it shows may stay and is still all."""
+        subject = there.visit.subject
+        session_id = subject.session_id
+        # A private person is told of nothing that is hidden: his pages close only as a whole.
+        told = frozenset() if subject.patient_key is not None else there.view.told
+        return {
+            "pulse": f"{there.base}pulse",
+            "shown": self._marks.of(session_id, told),
+            "state": self._marks.of_state(session_id, there.state) if there.state else "",
+        }
 
     def presentation(self, visit: Visit) -> Presentation:
         """How histories read for this reader."""
@@ -190,6 +212,7 @@ class Visits:
     ) -> Response:
         """A page for the reader."""
         everything = {
+            "loaded": moment(self._deps.clock.now()),
             "subject": visit.subject,
             "token": visit.session.csrf,
             "page": page,
@@ -206,27 +229,23 @@ class Visits:
         """A page with the patient's banner."""
         banner: dict[str, Any] = {"patient": there.shown, "handle": there.handle, "here": there.base}
         banner["base"] = there.base
-        banner["pulse"] = f"{there.base}pulse"
-        session_id = there.visit.subject.session_id
-        banner["shown"] = self._marks.of(session_id, there.view.told)
-        banner["state"] = self._marks.of_state(session_id, there.state) if there.state else ""
+        banner |= self.watched(there)
         if there.visit.request.method == "GET":
             banner["here"] = there.visit.request.url.path
-        else:
-            banner["again"] = there.base  # the address of a form's answer can not be opened again
         return self.show(there.visit, template, page, {**banner, **values}, status)
 
-    def session(self, request: Request, *, is_use: bool = True) -> Session | None:
-        """Who is logged in with the request's cookie, or None. `is_use`: see `staff`."""
+    def session(self, request: Request, *, by_itself: bool = False) -> Session | None:
+        """Who is logged in with the request's cookie, or None. `by_itself`: as for `staff`."""
         secret = session_secret(request.scope)
         if not secret:
             return None
-        return self._deps.sessions.find(secret) if is_use else self._deps.sessions.look(secret)
+        return self._deps.sessions.look(secret) if by_itself else self._deps.sessions.find(secret)
 
-    async def _answer(self, request: Request, answer: Answer, *, is_use: bool) -> Response:
-        session = self.session(request, is_use=is_use)
+    async def _answer(self, request: Request, answer: Answer, by_itself: bool) -> Response:
+        secret = session_secret(request.scope)
+        session = self.session(request, by_itself=by_itself)
         if session is None:
-            return self._to_login(request, had_session=bool(session_secret(request.scope)))
+            return self._to_login(request, had_session=bool(secret))
         if session.choices and request.method == "GET" and request.url.path != CHOOSE:
             away = go_to(CHOOSE)
             remember(request, away, came_for(request))
@@ -254,7 +273,7 @@ class Visits:
         except errors.NotAuthenticated:
             return self._to_login(request, had_session=True)
         except errors.SamsynError as problem:
-            session = self.session(request, is_use=False)
+            session = self.session(request, by_itself=True)
             if session is not None:
                 await self._deps.gatekeeper.refusals.record("viewer", problem, subject=session.subject)
             return self._refusal(request, problem)
@@ -277,10 +296,15 @@ class Visits:
     ) -> Response:
         """A page with the words of `key` and the ways on. `noted`: the time by which a fault is found in our log."""
         words = self.pages.words(request)
-        session = self.session(request, is_use=False)
+        session = self.session(request, by_itself=True)
+        is_own = (
+            session is not None
+            and session.subject.patient_key is not None
+            and self.pages.languages.has(f"{key}_own")
+        )
         values = {
             "title": words(key),
-            "text": words(f"{key}_text"),
+            "text": words(f"{key}_own" if is_own else f"{key}_text"),
             "noted": noted,
             "subject": session.subject if session else None,
             "token": session.csrf if session else "",

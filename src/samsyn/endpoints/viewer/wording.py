@@ -10,6 +10,8 @@ from typing import Final
 from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.viewer.language import Languages, Words
 from samsyn.model.patient import Demographics, Patient, PatientIdentifier
+from samsyn.model.person_name import PersonName
+from samsyn.model.subject import Purpose
 from samsyn.patients.identifiers import Kind, display, kind_of
 
 _NO_PICTURES: Final = frozenset({"PR", "KO", "SR"})
@@ -59,11 +61,14 @@ def age(birth: str, on: date, words: Words) -> str:
     return words("patient.age_years", count=months // 12)
 
 
-def person_name(dicom_name: str) -> str:
-    """`Given Family` for the DICOM form family^given^middle^prefix^suffix (PS3.5 6.2.1.1), first group only."""
-    parts = [*dicom_name.partition("=")[0].split("^"), "", "", "", "", ""][:5]
-    family, given, middle, prefix, suffix = (part.strip() for part in parts)
-    return " ".join(part for part in (prefix, given, middle, family, suffix) if part)
+def purpose_told(purpose: str, words: Words) -> str:
+    """The purpose of a reading, which the journal has in the national words, in the page's; others as they are."""
+    return words(f"purpose.{Purpose(purpose).name}") if purpose in set(Purpose) else purpose
+
+
+def images_told(count: int, words: Words) -> str:
+    """So many images, in words."""
+    return words("steward.image" if count == 1 else "steward.images", count=count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +121,7 @@ def patient_shown(
     numbers = sorted(patient.identifiers, key=lambda each: _weight(each, sought))
     facts = patient.demographics
     masked = facts.protected and not may_see
-    name = words("patient.protected_name") if masked else person_name(facts.name)
+    name = words("patient.protected_name") if masked else PersonName.of(facts.name).written()
     sex = words(f"patient.sex_{facts.sex}") if facts.sex in ("M", "F", "O") else words("patient.sex_unknown")
     shown = [number_shown(each, words) for each in numbers]
     return PatientShown(

@@ -69,7 +69,7 @@ _STUDY_EVENTS: Final = frozenset(
         Event.STORE_STUDY.value,
     }
 )
-_WRITES: Final = frozenset({Activity.WRITE.value, Activity.SIGN.value})
+_WRITES: Final = frozenset({Activity.WRITE.value, Activity.SIGN.value, Activity.ACKNOWLEDGE.value})
 
 
 def audit_message(each: Outgoing, source_id: str) -> bytes:

@@ -10,13 +10,14 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
+from samsyn.access.events import Event, filed
 from samsyn.audit import journal as audit
-from samsyn.clock import STOCKHOLM
+from samsyn.clock import swedish_day
 from samsyn.dicom.report_documents import Measurement, ReportDocument, read_report_document
 from samsyn.errors import BadInput
 from samsyn.hl7v2.times import read_time
 from samsyn.jobs.queue import Job
-from samsyn.model.audit import AuditEntry
+from samsyn.model.sender import Sender
 from samsyn.model.texts import ReportStatus
 from samsyn.reports.forms.cda import read_cda
 from samsyn.store.index import settled_rows
@@ -25,8 +26,8 @@ from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
 _PLACE: Final = (
-    "SELECT sop_class, transfer_syntax, segment, body_offset, length, sender, study_uid, series_uid, patient_key,"
-    " provider, unit, accession, accession_issuer, study_date, study.description"
+    "SELECT sop_class, transfer_syntax, segment, body_offset, length, sha256, sender, study_uid, series_uid,"
+    " patient_key, provider, unit, accession, accession_issuer, study_date, study.description"
     " FROM {} JOIN series USING(series_key) JOIN study USING(study_key) WHERE sop_uid = ?"
 )
 
@@ -59,7 +60,7 @@ class DocumentFiling:
         row = await self._store.read(partial(_facts, sop_uid=job.name))
         if row is None:
             return
-        data = await self._store.body_async(row["segment"], row["body_offset"], row["length"])
+        data = await self._store.proved(row["segment"], row["body_offset"], row["length"], row["sha256"])
         document = await asyncio.to_thread(
             read_report_document, data, row["transfer_syntax"], row["sop_class"]
         )
@@ -175,25 +176,9 @@ def _add_version(transaction: Transaction, facts: dict[str, object], sop_uid: st
         message_key=0,
         told="",
     )
+    sender = Sender(str(facts["sender"]), str(facts["provider"]), str(facts["unit"]), "", "")
     details = {"instance": sop_uid, "status": said.status.value, "form": said.form}
-    audit.append(
-        transaction,
-        AuditEntry(
-            event="FILE_REPORT",
-            activity="Skriva",
-            actor=str(facts["sender"]),
-            actor_provider=str(facts["provider"]),
-            actor_unit=str(facts["unit"]),
-            assignment="",
-            purpose="Vård och behandling",
-            session_id="",
-            patient_key=int(str(facts["patient_key"])),
-            owner_provider=str(facts["provider"]),
-            owner_unit=str(facts["unit"]),
-            allowed=True,
-            details=details,
-        ),
-    )
+    audit.append(transaction, filed(sender, Event.FILE_REPORT, int(str(facts["patient_key"])), details))
 
 
 def _add_measurements(transaction: Transaction, facts: dict[str, object], sop_uid: str, said: _Said) -> None:
@@ -223,4 +208,4 @@ def _add_measurements(transaction: Transaction, facts: dict[str, object], sop_ui
 def _day(study_date: str, told: datetime | None) -> int | None:
     if study_date:
         return int(study_date)
-    return int(told.astimezone(STOCKHOLM).strftime("%Y%m%d")) if told else None
+    return swedish_day(told) if told else None

@@ -81,7 +81,7 @@ class Decisions:
         for row in rows:
             place = BodyLocation(row["segment"], row["body_offset"], row["length"])
             if row["kind"] == "message":
-                body = await self._store.body_async(place.segment, place.offset, place.length)
+                body = await self._store.proved(place.segment, place.offset, place.length, row["sha256"])
                 done = await self._filing.file_message(source[0], source[1], body, subject.session_id)
                 outcome = done.receipt.outcome
                 if outcome == "stored":
@@ -99,7 +99,7 @@ class Decisions:
                 if place.length > limits.MAX_INSTANCE_IN_MEMORY_BYTES:
                     receipt = await self._file_large(arrival, row, place, after)
                 else:
-                    body = await self._store.body_async(place.segment, place.offset, place.length)
+                    body = await self._store.proved(place.segment, place.offset, place.length, row["sha256"])
                     body = await self._as_own_study(row, identifier, split, body)
                     receipt, _ = await self._intake.receive(arrival, body, after)
                 outcome = receipt.outcome
@@ -116,7 +116,7 @@ class Decisions:
             raise LimitExceeded(
                 "MAX_INSTANCE_IN_MEMORY_BYTES: so large an object can not be given another study"
             )
-        body = await asyncio.to_thread(self._store.respooled, place)
+        body = await asyncio.to_thread(self._store.respooled, place, row["sha256"])
         try:
             return (await self._intake.receive(arrival, body, after))[0]
         finally:

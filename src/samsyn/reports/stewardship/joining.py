@@ -13,7 +13,7 @@ from samsyn import limits
 from samsyn.access.duties import stewarding
 from samsyn.access.events import Event, entry
 from samsyn.audit import journal as audit
-from samsyn.clock import STOCKHOLM, Clock
+from samsyn.clock import STOCKHOLM, Clock, day_number
 from samsyn.errors import BadInput, Conflict, NotFound
 from samsyn.model.patient import Patient
 from samsyn.model.subject import Assignment, Subject
@@ -58,6 +58,7 @@ class Unjoined:
     study_uid: str
     patient: Patient
     date: str
+    time: str
     title: str
     modalities: tuple[str, ...]
     accession: str
@@ -185,8 +186,7 @@ class Joining:
         return own
 
     def _first_day(self) -> int:
-        day = self._clock.now().astimezone(STOCKHOLM).date() - timedelta(days=_DAYS)
-        return int(day.strftime("%Y%m%d"))
+        return day_number(self._clock.now().astimezone(STOCKHOLM) - timedelta(days=_DAYS))
 
     async def _asked(self, subject: Subject, what: str) -> Assignment:
         own = stewarding(subject, self._clock.now())
@@ -237,6 +237,7 @@ def _unjoined(connection: IndexConnection, own: Assignment, first: int) -> list[
                 study_uid=row["study_uid"],
                 patient=patient,
                 date=row["study_date"],
+                time=row["study_time"],
                 title=row["description"],
                 modalities=_parts(row["modalities"]),
                 accession=row["accession"],
@@ -253,7 +254,7 @@ def _suggestions(connection: IndexConnection, study: Row, provider: str) -> tupl
     if day is None:
         return ()
     keys = patient_rows.closure_of(connection, study["patient_key"])
-    first, last = (int(each.strftime("%Y%m%d")) for each in (day - _AROUND, day + _AROUND))
+    first, last = (day_number(each) for each in (day - _AROUND, day + _AROUND))
     found: dict[str, Suggestion] = {}
     for row in joining_rows.texts_near(connection, keys, provider, first, last):
         at = _day(str(row["day"]))

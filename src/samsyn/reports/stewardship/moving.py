@@ -277,7 +277,7 @@ class Mover:
 
     async def _draft(self, draft: str, row: Row, changes: Corrections) -> None:
         """Writes one corrected body aside."""
-        body = await self._store.body_async(row["segment"], row["body_offset"], row["length"])
+        body = await self._store.proved(row["segment"], row["body_offset"], row["length"], row["sha256"])
         fresh, columns = await asyncio.to_thread(
             _corrected, body, row["transfer_syntax"], changes, self._modification(row["sender"])
         )
@@ -308,7 +308,7 @@ class Mover:
         if plan is None:
             return None
         held, correction, identifier, owner = plan
-        body = await self._store.body_async(held["segment"], held["body_offset"], held["length"])
+        body = await self._store.proved(held["segment"], held["body_offset"], held["length"], held["sha256"])
         changes = _changes(owner, identifier, correction.split_uid)
         syntax = held["transfer_syntax"]
         fresh, _ = await asyncio.to_thread(

@@ -15,12 +15,12 @@ from samsyn.access.events import Event, entry
 from samsyn.audit import journal as audit
 from samsyn.clock import Clock
 from samsyn.errors import NotFound
-from samsyn.model.patient import Demographics, Patient
+from samsyn.model.patient import Demographics, Patient, PatientIdentifier
 from samsyn.model.subject import Subject
 from samsyn.patients import links
 from samsyn.patients.links import LinkEvent
 from samsyn.reports.stewardship.acts import ActKind
-from samsyn.store.index import patient_rows, steward_rows
+from samsyn.store.index import identity_rows, patient_rows, steward_rows
 from samsyn.store.index.port import IndexConnection, Row
 from samsyn.store.store import Store
 
@@ -76,6 +76,8 @@ class DoneAct:
     reference: str
     patient: Patient | None
     other: Patient | None
+    numbers: tuple[tuple[PatientIdentifier, ...], ...]
+    """Of both as the act was about them, those of persons linked with them aside."""
     actor: str
     happened: datetime
     reason: str
@@ -201,6 +203,7 @@ def _act(connection: IndexConnection, row: Row) -> DoneAct:
         reference=row["reference"],
         patient=person(connection, row["patient_key"]),
         other=person(connection, row["other_key"]),
+        numbers=tuple(identity_rows.numbers_of(connection, [row["patient_key"], row["other_key"]]).values()),
         actor=row["actor"],
         happened=datetime.fromisoformat(row["happened"]),
         reason=row["reason"],

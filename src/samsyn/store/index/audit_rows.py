@@ -17,21 +17,6 @@ def page(
     return [dict(zip(columns, row, strict=True)) for row in cursor]
 
 
-def openings_of_patient(
-    connection: IndexConnection, patient_keys: list[int], limit: int
-) -> list[dict[str, Any]]:
-    """Newest entries about these persons."""
-    marks = ",".join("?" * len(patient_keys))
-    cursor = connection.execute(
-        "SELECT sequence, time, event, activity, actor, actor_provider, actor_unit, assignment, purpose,"
-        f" owner_provider, owner_unit, allowed, details FROM audit WHERE patient_key IN ({marks})"
-        " ORDER BY sequence DESC LIMIT ?",
-        (*patient_keys, limit),
-    )
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]
-
-
 def all_rows(connection: IndexConnection, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
     """Every row in order, one at a time."""
     for row in connection.execute(f"SELECT {', '.join(columns)} FROM audit ORDER BY sequence"):

@@ -13,6 +13,11 @@ def closed_until(connection: IndexConnection, bucket: str) -> int:
     ).fetchone()[0]
     if first_open is not None:
         return int(first_open) - 1
+    return newest(connection)
+
+
+def newest(connection: IndexConnection) -> int:
+    """The last row, open ones too; 0 = there is none."""
     return int(connection.execute("SELECT COALESCE(MAX(change_key), 0) FROM change").fetchone()[0])
 
 

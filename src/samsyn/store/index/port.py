@@ -160,6 +160,9 @@ class Index(Protocol):
     def reached(self, connection: IndexConnection) -> Reached:
         """How far it has come."""
 
+    def hold_still(self, connection: IndexConnection) -> None:
+        """From now on, until a ROLLBACK, a reader sees what there is at this moment, whatever others change."""
+
     def begin(self, connection: IndexConnection, known: Reached) -> Reached:
         """Opens a transaction beside which no other changes anything, on any node; `known` is what this process noted
         last, the answer what is true now."""

@@ -192,6 +192,15 @@ def object_keys(connection: IndexConnection) -> set[int]:
     return {row[0] for row in rows}
 
 
+def names_object(connection: IndexConnection, object_key: int) -> bool:
+    """Whether a row names the object, as the present one of its series or a former one."""
+    row = connection.execute(
+        "SELECT 1 FROM series_object WHERE object_key = ?1 UNION ALL SELECT 1 FROM former_object WHERE object_key = ?1",
+        (object_key,),
+    ).fetchone()
+    return row is not None
+
+
 def empty_former_objects(connection: IndexConnection) -> list[int]:
     """Keys of former objects in which no instance lies any more."""
     keys = [row[0] for row in connection.execute("SELECT object_key FROM former_object").fetchall()]

@@ -107,6 +107,10 @@ class SqliteIndex:
         place, sequence = replayed_until(connection)
         return Reached(place, sequence, last_keys(connection), "")
 
+    def hold_still(self, connection: IndexConnection) -> None:
+        """Opens a transaction, which begins with the first question."""
+        connection.execute("BEGIN")
+
     def begin(self, connection: IndexConnection, known: Reached) -> Reached:
         """Opens a transaction; this process alone writes, and knows what it noted."""
         connection.execute("BEGIN IMMEDIATE")
@@ -178,8 +182,8 @@ def _opened(path: str, objects: SeriesObjects, *, uri: bool = False) -> SqliteCo
     return connection
 
 
-def open_writer(path: Path, objects: SeriesObjects) -> SqliteConnection:
-    """See SqliteIndex.open_writer."""
+def open_writer(path: Path, objects: SeriesObjects, schema: str = SCHEMA) -> SqliteConnection:
+    """See SqliteIndex.open_writer. `schema`: of a new file."""
     fresh = not path.exists()
     connection = _opened(str(path), objects)
     if fresh:
@@ -193,7 +197,7 @@ def open_writer(path: Path, objects: SeriesObjects) -> SqliteConnection:
     # they cost thirty calls for each record.
     connection.execute("PRAGMA temp_store=MEMORY")
     if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-        connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+        connection.executescript(f"BEGIN; {schema} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
     return connection
 
 

@@ -45,14 +45,14 @@ def texts(
     for kind, key, number in _TEXTS:
         sql, parameters = compile_predicate(predicate, kind)
         rows = connection.execute(
-            f"SELECT text_change_key, patient_key, provider, accession, {number}, row_key, text_change.told"
+            f"SELECT text_change_key, patient_key, provider, accession, {number}, text_change.told"
             f" FROM text_change JOIN {kind} ON {kind}.{key} = row_key"
             f" WHERE text_change_key > ? AND text_change_key <= ? AND text_change.kind = ? AND {sql}"
             " ORDER BY text_change_key LIMIT ?",
             [after, until, kind, *parameters, limit + 1],
         )
         found += [
-            TextChange(row[0], kind, row[1], row[2], row[3], row[4], row[5], datetime.fromisoformat(row[6]))
+            TextChange(row[0], kind, row[1], row[2], row[3], row[4], datetime.fromisoformat(row[5]))
             for row in rows
         ]
     found.sort(key=lambda each: each.cursor)

@@ -5,8 +5,8 @@ from typing import Final
 from samsyn.store.index.port import IndexConnection, Row
 
 _COLUMNS: Final = (
-    "transfer_id, destination, study_uid, transfer.state, total, sent, failed, why, requested, changed,"
-    " job.state AS job_state, job.error"
+    "transfer_id, transfer.patient_key, destination, study_uid, transfer.state, total, sent, failed, why,"
+    " requested, changed, job.state AS job_state, job.error"
 )
 _FROM: Final = "transfer LEFT JOIN job ON job.kind = ? AND job.name = transfer.transfer_id"
 

@@ -9,7 +9,7 @@ import os
 import shutil
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -99,6 +99,15 @@ class SeriesObjects:
         self._files.give_back(file)
         return isinstance(file.about, Extents)
 
+    def checks(self, object_key: int, offset: int, length: int) -> bool:
+        """Whether reading these bytes checks them: they are those of coded frames. DamagedData: the object is gone."""
+        try:
+            file = self._files.take(object_key, self.path(object_key))
+        except OSError as problem:
+            raise DamagedData(f"series object {object_key}: {problem.strerror}") from problem
+        self._files.give_back(file)
+        return isinstance(file.about, Extents) and file.about.is_coded(offset, length)
+
     def settled(self, object_key: int, count: int) -> SettledSeries:
         """The first `count` instances of the object, as many as the index says are settled.
 
@@ -127,6 +136,12 @@ class SeriesObjects:
     ) -> list[int]:
         """See `damaged_rows` below."""
         return damaged_rows(self.path(object_key), manifest, self.coding, told)
+
+    def all_keys(self) -> Iterator[int]:
+        """Keys of all objects that are there, named or not."""
+        for path in self._folder.glob("*/*.series"):
+            if path.stem.isdigit():
+                yield int(path.stem)
 
     def adopt(self, object_key: int, second_copy: Path, count: int) -> bool:
         """Replaces a damaged object by that of another data folder, when it is whole there; whether it was."""

@@ -119,6 +119,16 @@ class Extents:
             place, number = extent.place + stop, number + 1
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def is_coded(self, place: int, length: int) -> bool:
+        """Whether all of these bytes belong to coded frames, each of which is compared with its CRC."""
+        end, number = place + length, max(bisect_right(self._places, place) - 1, 0)
+        while place < end and number < len(self._places):
+            extent = self._extent(number)
+            if extent.shape is None:
+                return False
+            place, number = extent.place + extent.length, number + 1
+        return True
+
     def _decoded(
         self, file: Callable[[int, int], bytes], decoder: Decoder, number: int, extent: Extent
     ) -> bytes:

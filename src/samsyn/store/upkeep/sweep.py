@@ -56,8 +56,6 @@ class Sweeping:
         self._series: _Unnamed[int] = _Unnamed(clock)
         self._bodies: _Unnamed[str] = _Unnamed(clock)
         self._task: asyncio.Task[None] | None = None
-        self.swept = 0
-        """Objects taken away since start, for metrics."""
 
     def start(self) -> None:
         """Begins on the running event loop."""
@@ -88,7 +86,7 @@ class Sweeping:
             return 0
         for key in await self._store.read(settled_rows.empty_former_objects):
             await self._forget(key)
-        there = await asyncio.to_thread(lambda: set(series.keys()))
+        there = await asyncio.to_thread(lambda: set(series.all_keys()))
         named = await self._store.read(settled_rows.object_keys)
         count = 0
         for key in self._series.due(there - named):
@@ -98,7 +96,6 @@ class Sweeping:
             for name in self._bodies.due(await asyncio.to_thread(journal.unnamed_objects)):
                 await asyncio.to_thread(journal.sweep, name)
                 count += 1
-        self.swept += count
         return count
 
     async def _forget(self, key: int) -> None:

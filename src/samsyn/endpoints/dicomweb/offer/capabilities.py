@@ -14,7 +14,7 @@ from samsyn.endpoints.dicomweb.pictures.options import PARAMETERS as PICTURE_PAR
 from samsyn.endpoints.dicomweb.wado_uri import PARAMETERS as URI_PARAMETERS
 from samsyn.endpoints.dicomweb.workitems.worklist import PARAMETERS as WORK_PARAMETERS
 from samsyn.model.rejection import REJECTION_CODES
-from samsyn.search.keys import ITEM_KEYS, KEYS, is_matched
+from samsyn.search.keys import KEYS, is_matched
 from samsyn.search.query import Level
 
 WADL: Final = "application/vnd.sun.wadl+xml"
@@ -27,7 +27,8 @@ SEARCH_PARAMETERS: Final = MappingProxyType(
         "offset": "results to leave out at the beginning",
         "fuzzymatching": "true: names match by the beginnings of their words in any order",
         "emptyvaluematching": 'true: the value "" finds what has no value',
-        "multiplevaluematching": "read and of no effect: values parted by a backslash always match as a list",
+        "multiplevaluematching": "read and of no effect: values parted by a backslash, UIDs and code strings by a comma"
+        " too, always match as a list",
         "TimezoneOffsetFromUTC": "dates and times are asked and told at this distance from UTC",
         "includefield": "further attributes to answer, or all",
     }
@@ -44,15 +45,6 @@ def matching_keys(level: Level) -> tuple[str, ...]:
     """Keywords of the attributes that restrict a search at a level, in the order of their tags."""
     return tuple(
         keyword_of(key.tag) for key in sorted(KEYS, key=lambda key: key.tag) if is_matched(key, level)
-    )
-
-
-def matching_paths(level: Level) -> tuple[str, ...]:
-    """Keys inside sequences that restrict a search at a level, as paths of keywords."""
-    return tuple(
-        f"{keyword_of(sequence)}.{keyword_of(tag)}"
-        for (sequence, tag), key in ITEM_KEYS.items()
-        if is_matched(key, level)
     )
 
 

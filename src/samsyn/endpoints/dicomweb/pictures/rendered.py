@@ -173,6 +173,8 @@ class Rendered:
             first = await self._pictures.rendered(view, instance, wanted[0], options)
         except NotSupported:
             return plain_refusal(406, _NO_PICTURE)
+        if first.media_type != PictureFormat.GIF.value:
+            return plain_refusal(406, f"This object is sent as {first.media_type}.")
         shown_ms = await self._pictures.frame_time_ms(view, instance) or _USUAL_FRAME_MS
         await self._gatekeeper.record_opening(view, instance.study_uid, "images")
         body = self._moving(view, instance, wanted, first, options, shown_ms)

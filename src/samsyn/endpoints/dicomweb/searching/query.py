@@ -104,7 +104,8 @@ def parse_search(level: Level, query_string: bytes, known: dict[int, str]) -> Se
             case _:
                 path = _path(name)
                 if path[0] == _TIMEZONE:
-                    timezone = value.strip()
+                    # An offset east of Greenwich begins with a plus sign, which few write as %2B.
+                    timezone = f"+{value[1:]}" if value.startswith(" ") else value
                 elif len(path) == 1:
                     if path[0] in keys:
                         raise BadInput("a key stands twice")
@@ -181,7 +182,10 @@ def _tag(name: str) -> int:
 
 
 def _key_value(tag: int, value: str) -> str:
-    """A matching value in DICOM's own form; lists of UIDs may be parted by commas (PS3.18 8.3.4.1)."""
+    """A matching value in DICOM's own form; lists of UIDs may be parted by commas (PS3.18 8.3.4.1), and those of code
+    strings, which hold none: several modalities in OHIF's list of studies come so."""
+    if vr_of(tag) == "CS":
+        return value.replace(",", "\\")
     if vr_of(tag) != "UI":
         return value
     uids = re.split(r"[,\\]", value)

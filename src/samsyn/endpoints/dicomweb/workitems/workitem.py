@@ -79,7 +79,7 @@ def model_of(transfer: Transfer) -> Told:
         "00404005": _element("DT", _moment(transfer.requested)),
         "00404010": _element("DT", _moment(transfer.changed)),
         "00404018": {"vr": "SQ"},
-        _key(_INPUT): _element("SQ", {"0040E020": _element("CS", "DICOM"), **study}),
+        _key(_INPUT): _element("SQ", {**study, "0040E020": _element("CS", "DICOM")}),
         "00404041": _element("CS", "READY"),
         _key(_OUTPUT): _element(
             "SQ",

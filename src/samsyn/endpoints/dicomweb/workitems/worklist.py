@@ -11,7 +11,7 @@ from samsyn.dicom.json_model import Model, read_models
 from samsyn.dicom.uids import is_uid
 from samsyn.endpoints.dicomweb.answers import Answer, plain_refusal
 from samsyn.endpoints.dicomweb.asked import Asked
-from samsyn.endpoints.dicomweb.datasets import as_json, as_xml, form_of, not_acceptable, one_data_set
+from samsyn.endpoints.dicomweb.datasets import as_json, as_xml, form_of, not_acceptable
 from samsyn.endpoints.dicomweb.reader import Reader, Readers
 from samsyn.endpoints.dicomweb.workitems.workitem import (
     CANCELED,
@@ -58,9 +58,10 @@ class Worklist:
         query_string: bytes,
         base: str,
     ) -> Answer:
-        """201 when the work is durable; its address in Location. The UID may stand behind `?`, else one is given."""
+        """201 when the work is durable; its address in Location. The UID may stand behind `?`, by itself or as
+        `workitem=` (both are read into PS3.18 11.4.1), else one is given."""
         _check(reader)
-        uid = query_string.decode("latin-1")
+        uid = query_string.decode("latin-1").removeprefix("workitem=")
         if uid and not is_uid(uid):
             raise BadInput("what stands behind ? is the workitem's UID")
         if parse_media_type(content_type).kind not in TAKEN:
@@ -93,7 +94,7 @@ class Worklist:
         if form is None:
             return not_acceptable("Workitems")
         model = model_of(self._one(reader, uid))
-        return as_json(orjson.dumps([model])) if form == "json" else one_data_set(form, model, 200)
+        return as_json(orjson.dumps([model])) if form == "json" else as_xml([model])
 
     async def cancel(self, reader: Reader, uid: str) -> Answer:
         """202: nothing more is sent. 409 with a Warning when the work had ended."""

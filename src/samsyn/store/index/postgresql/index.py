@@ -167,6 +167,10 @@ class PostgresIndex:
         """How far all nodes together have come, and this node's journal."""
         return self._reached(connection, "")
 
+    def hold_still(self, connection: IndexConnection) -> None:
+        """Opens a transaction that reads one state of the database."""
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+
     def begin(self, connection: IndexConnection, known: Reached) -> Reached:
         """Opens a transaction; until its end every other node waits at this place.
 

@@ -6,25 +6,26 @@ from typing import Final
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from samsyn.access.duties import sees_protected, stewarding
+from samsyn.access.duties import stewarding
 from samsyn.access.guardians import between
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.pages import go_to
+from samsyn.endpoints.viewer.steward.console import Console
 from samsyn.endpoints.viewer.typed import day_typed
 from samsyn.endpoints.viewer.visits import Visit, Visits
-from samsyn.endpoints.viewer.wording import moment, patient_shown
+from samsyn.endpoints.viewer.wording import moment
 from samsyn.errors import BadInput
-from samsyn.model.patient import Patient
 
 _BASE: Final = "/steward/guardians"
 
 
-class StewardGuardians:
+class Guardians:
     """Pages under /steward/guardians."""
 
-    def __init__(self, deps: ViewerDependencies, visits: Visits) -> None:
+    def __init__(self, deps: ViewerDependencies, visits: Visits, console: Console) -> None:
         self._deps = deps
         self._visits = visits
+        self._console = console
 
     def routes(self) -> list[BaseRoute]:
         """The addresses of this part."""
@@ -46,7 +47,7 @@ class StewardGuardians:
         stewarding(visit.subject, self._deps.clock.now())
         found = await self._deps.lookup.by_number(visit.form.text("number"))
         if len(found) != 1:
-            return self._start(visit, visit.words("guardians.nobody"))
+            return self._start(visit, "guardians.nobody")
         handle = self._deps.opened.open(visit.subject.session_id, found[0].key)
         return go_to(f"{_BASE}/{handle}")
 
@@ -56,10 +57,10 @@ class StewardGuardians:
 
     async def register(self, visit: Visit) -> Response:
         """A steward's word that somebody is the guardian, with what proves it."""
-        form, words = visit.form, visit.words
+        form = visit.form
         found = await self._deps.lookup.by_number(form.text("number"))
         if len(found) != 1:
-            return await self._page(visit, words("guardians.nobody"))
+            return await self._page(visit, "guardians.nobody")
         try:
             last = day_typed(form.text("last"))
             ends: datetime | None = between("", str(last) if last else "")[1]
@@ -67,7 +68,7 @@ class StewardGuardians:
                 visit.subject, self._key(visit), found[0].key, ends, form.text("reason")
             )
         except BadInput:
-            return await self._page(visit, words("guardians.bad"))
+            return await self._page(visit, "guardians.bad")
         return go_to(f"{_BASE}/{visit.path('handle')}")
 
     async def end(self, visit: Visit) -> Response:
@@ -75,11 +76,11 @@ class StewardGuardians:
         known = await self._deps.guardians.of_child(visit.subject, self._key(visit))
         row = visit.form.text("row")
         if row not in {each.guardianship_id for each in known}:
-            return await self._page(visit, visit.words("guardians.nobody"))
+            return await self._page(visit, "guardians.nobody")
         try:
             await self._deps.guardians.end(visit.subject, row, visit.form.text("reason"))
         except BadInput:
-            return await self._page(visit, visit.words("steward.no_reason"))
+            return await self._page(visit, "steward.no_reason")
         return go_to(f"{_BASE}/{visit.path('handle')}")
 
     def _key(self, visit: Visit) -> int:
@@ -87,9 +88,7 @@ class StewardGuardians:
         return self._deps.opened.patient_key(visit.subject.session_id, visit.path("handle"))
 
     def _start(self, visit: Visit, trouble: str = "") -> Response:
-        stewarding(visit.subject, self._deps.clock.now())
-        values = {"tab": "steward_guardians", "here": "/steward", "child": None, "trouble": trouble}
-        return self._visits.show(visit, "steward_guardians.html", "steward", values, 400 if trouble else 200)
+        return self._console.show(visit, "steward_guardians.html", {"child": None}, trouble)
 
     async def _page(self, visit: Visit, trouble: str = "") -> Response:
         key = self._key(visit)
@@ -97,23 +96,15 @@ class StewardGuardians:
         rows = [
             {
                 "id": each.guardianship_id,
-                "person": self._shown(visit, await self._deps.lookup.patient(each.guardian_key)),
+                "person": self._console.person(visit, await self._deps.lookup.patient(each.guardian_key)),
                 "source": visit.words(f"guardians.source_{each.source.partition(':')[0]}"),
                 "until": moment(each.ends),
             }
             for each in known
         ]
         values = {
-            "tab": "steward_guardians",
-            "here": "/steward",
             "handle_of": visit.path("handle"),
-            "child": self._shown(visit, await self._deps.lookup.patient(key)),
+            "child": self._console.person(visit, await self._deps.lookup.patient(key)),
             "rows": rows,
-            "trouble": trouble,
         }
-        return self._visits.show(visit, "steward_guardians.html", "steward", values, 400 if trouble else 200)
-
-    def _shown(self, visit: Visit, patient: Patient) -> object:
-        return patient_shown(
-            patient, visit.words, self._deps.clock.now(), may_see=sees_protected(visit.subject)
-        )
+        return self._console.show(visit, "steward_guardians.html", values, trouble)

@@ -5,22 +5,22 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from samsyn.access.duties import sees_protected, stewarding
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.pages import go_to
+from samsyn.endpoints.viewer.steward.console import Console
 from samsyn.endpoints.viewer.visits import Visit, Visits
-from samsyn.endpoints.viewer.wording import day, patient_shown
+from samsyn.endpoints.viewer.wording import day, images_told, kinds
 from samsyn.errors import BadInput, Conflict
-from samsyn.model.patient import Patient
 from samsyn.reports.stewardship.joining import Alike, Unjoined
 
 
-class StewardJoining:
+class Joining:
     """Pages under /steward/unjoined and /steward/alike."""
 
-    def __init__(self, deps: ViewerDependencies, visits: Visits) -> None:
+    def __init__(self, deps: ViewerDependencies, visits: Visits, console: Console) -> None:
         self._deps = deps
         self._visits = visits
+        self._console = console
 
     def routes(self) -> list[BaseRoute]:
         """The addresses of this part."""
@@ -66,21 +66,23 @@ class StewardJoining:
     async def _unjoined_page(self, visit: Visit, trouble: str) -> Response:
         found = await self._deps.joining.unjoined(visit.subject)
         cases = [self._unjoined(visit, each) for each in found]
-        return self._show(visit, "steward_unjoined.html", cases, trouble)
+        return self._console.show(visit, "steward_unjoined.html", {"cases": cases}, trouble)
 
     async def _alike_page(self, visit: Visit, trouble: str) -> Response:
         found = await self._deps.joining.alike(visit.subject)
-        return self._show(visit, "steward_alike.html", [self._alike(visit, each) for each in found], trouble)
+        cases = [self._alike(visit, each) for each in found]
+        return self._console.show(visit, "steward_alike.html", {"cases": cases}, trouble)
 
     def _unjoined(self, visit: Visit, case: Unjoined) -> dict[str, Any]:
         return {
             "uid": case.study_uid,
-            "person": self._person(visit, case.patient),
+            "person": self._console.person(visit, case.patient),
             "title": case.title or visit.words("steward.untitled"),
             "date": day(case.date),
-            "modalities": ", ".join(case.modalities),
+            "time": f"{case.time[:2]}:{case.time[2:4]}" if len(case.time) >= 4 else "",
+            "content": f"{self._kinds(visit, case.modalities)}, {images_told(case.instances, visit.words)}",
             "accession": case.accession,
-            "elsewhere": self._person(visit, case.elsewhere) if case.elsewhere else None,
+            "elsewhere": self._console.person(visit, case.elsewhere),
             "suggestions": [
                 {
                     "value": f"{each.issuer} {each.accession}",
@@ -99,27 +101,16 @@ class StewardJoining:
         return {
             "one_uid": case.one_uid,
             "other_uid": case.other_uid,
-            "person": self._person(visit, case.patient),
+            "person": self._console.person(visit, case.patient),
             "date": day(case.date),
-            "modalities": ", ".join(case.modalities),
+            "kinds": self._kinds(visit, case.modalities),
             "one": case.one or visit.words("steward.untitled"),
             "other": visit.words("steward.foreign_copy")
             if case.is_foreign
             else case.other or visit.words("steward.untitled"),
-            "counts": "" if case.is_foreign else f"{case.counts[0]} / {case.counts[1]}",
+            "counts": [images_told(each, visit.words) for each in case.counts],
+            "is_foreign": case.is_foreign,
         }
 
-    def _person(self, visit: Visit, patient: Patient) -> Any:
-        return patient_shown(
-            patient, visit.words, self._deps.clock.now(), may_see=sees_protected(visit.subject)
-        )
-
-    def _show(self, visit: Visit, template: str, cases: list[dict[str, Any]], trouble: str) -> Response:
-        stewarding(visit.subject, self._deps.clock.now())
-        values = {
-            "tab": template.removesuffix(".html"),
-            "here": "/steward",
-            "cases": cases,
-            "trouble": visit.words(trouble) if trouble else "",
-        }
-        return self._visits.show(visit, template, "steward", values, 400 if trouble else 200)
+    def _kinds(self, visit: Visit, modalities: tuple[str, ...]) -> str:
+        return ", ".join(kinds(modalities, self._visits.pages.languages, visit.words))

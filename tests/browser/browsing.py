@@ -9,6 +9,7 @@ from typing import Any
 
 from playwright.async_api import BrowserContext, Page, Response, async_playwright
 
+from samsyn import limits
 from tests.chromium import CHROMIUM, SWITCHES
 from tests.waiting import PATIENCE_S
 
@@ -25,6 +26,8 @@ class Watched:
         self.page, self.base = page, base
         self.troubles: list[str] = []
         self.elsewhere: set[str] = set()
+        self.pulses = 0
+        """How often the page has asked whether it may go on."""
         page.on("console", self._said)
         page.on("pageerror", lambda error: self.troubles.append(f"script: {error}"))
         page.on("response", self._answered)
@@ -39,11 +42,13 @@ class Watched:
             self.troubles.append(f"{response.status}: {response.url}")
 
     def _asked(self, request: Any) -> None:
+        self.pulses += request.url.endswith("/pulse")
         if not request.url.startswith((self.base, "data:", "blob:")):
             self.elsewhere.add(request.url)
 
     async def check(self, name: str) -> None:
         """No error so far, nothing that axe can find against WCAG 2.1 AA, and no page wider than its window."""
+        await self.page.wait_for_load_state()  # a press returns when the next page has begun to come
         assert self.troubles == [], name
         assert self.elsewhere == set(), name
         too_wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -60,6 +65,16 @@ class Watched:
         async with asyncio.timeout(seconds):
             while not await self.page.evaluate(script):
                 await asyncio.sleep(0.02)
+
+    async def at_the_next_pulse(self, selector: str) -> None:
+        """Waits for what the answer to the next pulse must bring; that of a later one would be too late.
+
+        With a pulse every other second that is within five, on a machine that has time for it.
+        """
+        assert limits.PULSE_S <= 2.0
+        before = self.pulses
+        await self.page.wait_for_selector(selector, timeout=1000 * PATIENCE_S)
+        assert self.pulses <= before + 2, selector  # a page that comes to the front asks beside its turn
 
     async def log_in(self, name: str, assignment: str = "") -> None:
         """Through the login page and the identity provider, and the choice of an assignment where there are several."""

@@ -1,6 +1,8 @@
 """The one way in: what is stored, what is held, what is refused."""
 
 import asyncio
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from samsyn.ingest.receive import Arrival, Intake
 from samsyn.model.sender import Sender
 from samsyn.store.objects.port import Objects
 from tests.indexes import forget_index, make_store
+from tests.waiting import PATIENCE_S, until
 
 HOSPITAL = Sender("BENCH", "SE9990000001-0001", "SE9990000001-1001", "2.25.1", "2.25.2")
 STRICT = Sender("STRICT", "SE9990000001-0001", "SE9990000001-1001", "", "2.25.2")
@@ -97,6 +100,26 @@ async def test_what_one_session_brings_of_a_study_at_once_is_noted_once(house: H
         ("STORE_STUDY", "2.25.20"),
     ]
     assert await journal.verify(house.store) is None
+
+
+async def test_a_visit_is_noted_once_though_its_sender_has_not_heard_of_the_first_when_the_next_is_decided(
+    house: House,
+) -> None:
+    gate = threading.Event()
+    held = asyncio.create_task(house.store.commit(lambda _: gate.wait(PATIENCE_S)))
+    await until(lambda: house.store._writer._turn.locked())
+    first = asyncio.create_task(house.send(data_set()))
+    await until(lambda: house.store._writer._handed.waiting == 1)
+    gate.set()
+    # This loop stands still: the record is durable, and nobody here has been told so.
+    while house.store.records < 1:
+        time.sleep(0.001)
+    other = threading.Thread(target=asyncio.run, args=(house.send(data_set(SOPInstanceUID="2.25.101")),))
+    other.start()
+    other.join()
+    await asyncio.gather(held, first)
+    assert house.rows("SELECT event FROM audit") == [("STORE_STUDY",)]
+    assert house.rows("SELECT instance_count FROM study") == [(2,)]
 
 
 async def test_the_same_bytes_again_are_success_once_stored(house: House) -> None:

@@ -11,7 +11,8 @@ import pytest_asyncio
 
 from samsyn.model.registers import BlockKind
 from samsyn_demo.people import BY_KEY as PEOPLE
-from tests.viewer.house import House, a_house, series_of
+from samsyn_demo.region import BY_KEY as PROVIDERS
+from tests.viewer.house import House, a_house, sender_of, series_of
 
 STORY = "191212121212"
 
@@ -511,6 +512,22 @@ def _mark(page: httpx.Response, title: str) -> str:
 
 
 # -- names and mistyped numbers -------------------------------------------------------------------------------
+
+
+async def test_a_second_press_of_enter_opens_nobody_where_several_have_the_number(house: House) -> None:
+    for key, name in (("nord", "Ek^Ada"), ("klara", "Alm^Bo")):
+        own = PROVIDERS[key]
+        raw = (
+            f"MSH|^~\\&|T|T|SAMSYN|SAMSYN|20260101120000||ADT^A08^ADT_A01|{key}|P|2.5||||||UNICODE UTF-8\r"
+            f"EVN|A08|20260101120000\rPID|1||K-77^^^&{own.local_issuer}&ISO||{name}||19500101|F\r"
+        )
+        await house.filing.file_message(sender_of(own, own.units[0].hsa_id), "standard", raw.encode(), "test")
+    async with house.logged_in("gp") as client:
+        several = await post(client, await client.get("/"), "/find", number="K-77")
+        assert several.text.count('name="person"') == 2
+        assert "autofocus" not in several.text
+        one = await post(client, several, "/find", number="19121212-1212")
+        assert one.text.count("autofocus") == 1
 
 
 async def test_a_mistyped_number_is_suggested_with_its_differences_and_opens_nobody(house: House) -> None:

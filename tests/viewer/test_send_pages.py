@@ -50,6 +50,19 @@ async def test_a_study_is_sent_followed_and_stopped(house: House) -> None:
         assert rows(house, "SELECT state FROM transfer") == [("cancelled",)]
 
 
+async def test_a_page_that_follows_a_transfer_does_not_keep_a_left_workstation_open(house: House) -> None:
+    await house.fill(["tolvan"], frozenset({"ct-chest"}))
+    async with house.logged_in("radiologist") as client:
+        base = await related(client)
+        address = f"{base}e/{_mark(await client.get(base), CT)}"
+        await post(client, await client.get(address), f"{address}/transfers", destination=OWN)
+        left = house.clock.now()
+        for minutes in (19, 21):
+            house.clock.advance_to(left + timedelta(minutes=minutes))
+            part = await client.get(f"{address}/transfers", headers={"hx-request": "true"})
+            assert part.headers.get("hx-redirect", "") == ("/login?because=expired" if minutes > 20 else "")
+
+
 async def test_nothing_is_sent_elsewhere_or_from_what_is_hidden(house: House) -> None:
     await house.fill(["tolvan"], frozenset({"ct-chest"}))
     async with house.logged_in("radiologist") as client, house.logged_in("gp") as other:

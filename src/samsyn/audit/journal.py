@@ -29,6 +29,19 @@ def append(transaction: Transaction, entry: AuditEntry) -> int:
     return sequence
 
 
+def holds(transaction: Transaction, sequence: int, entry: AuditEntry) -> bool:
+    """Whether the entry of this number tells the same of the same patient in the same session, at whatever time."""
+    told = row_of(sequence, "", entry)
+    found = transaction.one(
+        "SELECT event, session_id, patient_key, details FROM audit WHERE sequence = ?",
+        sequence,
+        of=(("audit", sequence),),
+    )
+    return found is not None and tuple(found) == (
+        told["event"], told["session_id"], told["patient_key"], told["details"],
+    )  # fmt: skip
+
+
 async def write(store: Store, *entries: AuditEntry) -> Receipt:
     """Makes entries durable on their own, in one sync; no byte of a disclosure leaves before it returns."""
 

@@ -93,6 +93,8 @@ class Intake:
         self._store = store
         self._clock = clock
         self._noted: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._noting: OrderedDict[tuple[str, str], int] = OrderedDict()
+        """The entry that the last decision about session and study made; whether it stands, the journal knows."""
         self._compared: OrderedDict[_Compared, None] = OrderedDict()
         self._alike: OrderedDict[tuple[str, str, str], Alike] = OrderedDict()
         self._habits: OrderedDict[tuple[str, str, str], Habits] = OrderedDict()
@@ -328,11 +330,18 @@ class Intake:
     def _note_once(
         self, transaction: Transaction, arrival: Arrival, summary: Summary, patient_key: int
     ) -> None:
-        """An entry for the session and study, unless a record of this turn has it: they become durable together."""
+        """An entry for the session and study, unless a record of this turn has it: they become durable together; or one
+        of a turn before, whose sender has not been told yet."""
         noted = f"noted {arrival.session_id} {summary.study_uid} {patient_key}"
-        if noted not in transaction.carried:
-            audit.append(transaction, _entry(arrival, summary, patient_key))
+        if noted in transaction.carried:
+            return
+        visit, entry = (arrival.session_id, summary.study_uid), _entry(arrival, summary, patient_key)
+        made = self._noting.get(visit)
+        if made is None or not audit.holds(transaction, made, entry):
+            self._noting[visit] = audit.append(transaction, entry)
             transaction.carried[noted] = ""
+            if len(self._noting) > _NOTED_VISITS:
+                self._noting.popitem(last=False)
 
     def _remember(self, compared: _Compared) -> None:
         """The next instance with the same header needs no comparison."""
@@ -348,6 +357,7 @@ class Intake:
         if receipt.outcome == "stored":
             self.stored += 1
             self._noted[session_id, study_uid] = None
+            self._noting.pop((session_id, study_uid), None)
             if len(self._noted) > _NOTED_VISITS:
                 self._noted.popitem(last=False)
         elif receipt.outcome == "held":

@@ -2,10 +2,10 @@
 
 const page = document.body;
 const every = Number(page.dataset.pulseMs);
-const told = new Set(page.dataset.shown.split(" ").filter(Boolean));
 const FAILURES_BEFORE_COVER = 2;
 const title = document.title;
 let failures = 0;
+let left = null; // what the reader was at when the page was covered
 let isOver = false;
 
 const note = (name, isShown) => {
@@ -27,11 +27,21 @@ function close(why) {
 function cover(isCovered) {
   note("lost", isCovered);
   const main = document.querySelector("main");
+  if (main.inert === isCovered) return;
+  if (isCovered) left = document.activeElement;
   main.inert = isCovered;
   main.classList.toggle("covered", isCovered);
+  if (!isCovered && document.activeElement === page) left?.focus({ preventScroll: true });
+}
+
+/** What the page has told, with its parts that were put anew since. */
+function toldNow() {
+  const marks = [page.dataset.shown, ...[...document.querySelectorAll("[data-told]")].map((each) => each.dataset.told)];
+  return new Set(marks.join(" ").split(" ").filter(Boolean));
 }
 
 async function ask() {
+  const told = toldNow();
   const answer = await fetch(page.dataset.pulse, {
     cache: "no-store", headers: { accept: "application/json" }, redirect: "error", signal: AbortSignal.timeout(2 * every),
   });

@@ -1,4 +1,8 @@
-/* What the pages need beyond links and forms: a few keys, and one send per form. Loaded with `defer`. */
+/* What the pages need beyond links and forms: a few keys, one send per form, and parts that are put anew without
+ * taking anything out of the reader's hands. Loaded with `defer`. */
+
+const CLICK_WITHIN_MS = 300; // a finger's click comes after it has been lifted
+const AGAIN_AFTER_MS = 2000;
 
 const isTyping = (target) => target.closest("input:not([type=radio]):not([type=checkbox]), textarea, select, [contenteditable]");
 
@@ -19,6 +23,8 @@ function series(by) {
 
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+  // While the page is covered, a field is not left by its reader: what is typed on is no wish.
+  if (document.querySelector("main")?.inert) return;
   const click = (selector) => {
     const found = document.querySelector(selector);
     found?.click();
@@ -76,9 +82,57 @@ document.addEventListener("submit", (event) => {
 const posted = document.body.dataset.posted;
 if (posted) history.replaceState(null, "", posted);
 
-// Back in the browser's history shows a page from memory: its forms may be sent again.
-window.addEventListener("pageshow", () => {
-  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+// Back in the browser's history shows a page from memory, and whoever stops the loading stays: what was sent may be
+// sent again.
+const unsend = () => document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent);
+window.addEventListener("pageshow", unsend);
+window.navigation?.addEventListener("navigateerror", unsend);
+
+// An answer that would put anew what is being pressed waits until the pointer is let go; otherwise the press is lost.
+let pressed = null;
+let letGoLater = null;
+const waiting = new Map(); // element that asked -> the latest answer
+
+function letGo() {
+  pressed = null;
+  for (const [asked, context] of waiting) {
+    waiting.delete(asked);
+    htmx.swap(context);
+  }
+}
+
+document.addEventListener("pointerdown", (event) => {
+  clearTimeout(letGoLater);
+  pressed = event.target;
+}, true);
+document.addEventListener("pointerup", () => { letGoLater = setTimeout(letGo, CLICK_WITHIN_MS); }, true);
+document.addEventListener("click", () => setTimeout(letGo), true);
+document.addEventListener("pointercancel", letGo, true);
+window.addEventListener("blur", letGo);
+
+document.addEventListener("htmx:before:swap", (event) => {
+  const { ctx, tasks } = event.detail;
+  waiting.delete(ctx.sourceElement);
+  if (!pressed || !tasks.some((each) => each.target?.contains?.(pressed))) return;
+  event.preventDefault();
+  waiting.set(ctx.sourceElement, ctx);
+});
+
+// Until its answer is here, a part is not what was asked for.
+document.addEventListener("htmx:before:request", (event) => {
+  event.detail.ctx.target?.setAttribute("aria-busy", "true");
+});
+
+// A part that is refused is asked for as a page, which says what is the matter.
+document.addEventListener("htmx:response:error", (event) => {
+  const asked = event.detail.ctx.sourceElement;
+  if (asked.matches("form")) asked.submit();
+  else if (asked.matches("a")) window.location.assign(asked.href);
+});
+
+document.addEventListener("htmx:error", (event) => {
+  const form = event.detail.ctx?.sourceElement;
+  if (form?.matches("form")) setTimeout(() => htmx.trigger(form, "submit"), AGAIN_AFTER_MS);
 });
 
 // What is jumped to, and what stays beside, begins below the patient's banner, however many lines that has.

@@ -234,14 +234,16 @@ class Visits:
             banner["here"] = there.visit.request.url.path
         return self.show(there.visit, template, page, {**banner, **values}, status)
 
-    def session(self, request: Request) -> Session | None:
-        """Who is logged in with the request's cookie, or None."""
+    def session(self, request: Request, *, by_itself: bool = False) -> Session | None:
+        """Who is logged in with the request's cookie, or None. `by_itself`: as for `staff`."""
         secret = session_secret(request.scope)
-        return self._deps.sessions.find(secret) if secret else None
+        if not secret:
+            return None
+        return self._deps.sessions.look(secret) if by_itself else self._deps.sessions.find(secret)
 
     async def _answer(self, request: Request, answer: Answer, by_itself: bool) -> Response:
         secret = session_secret(request.scope)
-        session = self._deps.sessions.look(secret) if by_itself else self.session(request)
+        session = self.session(request, by_itself=by_itself)
         if session is None:
             return self._to_login(request, had_session=bool(secret))
         if session.choices and request.method == "GET" and request.url.path != CHOOSE:
@@ -271,7 +273,7 @@ class Visits:
         except errors.NotAuthenticated:
             return self._to_login(request, had_session=True)
         except errors.SamsynError as problem:
-            session = self.session(request)
+            session = self.session(request, by_itself=True)
             if session is not None:
                 await self._deps.gatekeeper.refusals.record("viewer", problem, subject=session.subject)
             return self._refusal(request, problem)
@@ -294,7 +296,7 @@ class Visits:
     ) -> Response:
         """A page with the words of `key` and the ways on. `noted`: the time by which a fault is found in our log."""
         words = self.pages.words(request)
-        session = self.session(request)
+        session = self.session(request, by_itself=True)
         is_own = (
             session is not None
             and session.subject.patient_key is not None

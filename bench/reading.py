@@ -144,12 +144,19 @@ def _put(bench: Bench, instance: Instance) -> None:
 
 
 def rendered(bench: Bench) -> None:
-    """Rendered pictures and thumbnails of CT slices with eight clients."""
-    slices = bench.fill("CT", 1, bench.scaled(200))[0]
+    """Rendered pictures of CT slices with eight clients, just stored and when they have rested, and thumbnails."""
+    for title, rest_s, goal in (("just stored", 0.0, ""), ("first time", 10.0, "3 x")):
+        slices = bench.fill("CT", 1, bench.scaled(200) * bench.rounds)[0]
+        time.sleep(rest_s * bench.scale)
+        _pictures_of(bench, f"Rendered CT pictures, {title}, 8 clients", goal, slices)
+    _thumbnails_of(bench, slices[:200])
+
+
+def _pictures_of(bench: Bench, title: str, goal: str, slices: list[Instance]) -> None:
+    """The first picture of a slice is made, later ones may be kept: each round has slices of its own."""
     series = {server.name: bench.series(server, slices[0].sop_uid) for server in bench.readers}
-    # The first pictures of a slice are made, later ones may be kept: each round has slices of its own for "cold".
     share = len(slices) // bench.rounds
-    cold = bench.row("Rendered CT pictures, first time, 8 clients", "/s", "3 x")
+    row = bench.row(title, "/s", goal)
     for turn in range(bench.rounds):
         for server in turned(bench.readers, turn):
             mine = slices[turn * share : (turn + 1) * share]
@@ -159,7 +166,11 @@ def rendered(bench: Bench) -> None:
                 told = bench.read(server, paths, "image/jpeg", 8, 30, 1_000, len(paths))
                 return told["count"] / told["seconds"], told["count"]
 
-            bench.measured(cold, server, work)
+            bench.measured(row, server, work)
+
+
+def _thumbnails_of(bench: Bench, slices: list[Instance]) -> None:
+    series = {server.name: bench.series(server, slices[0].sop_uid) for server in bench.readers}
     kept = bench.row("Thumbnails of CT slices, kept, 8 clients", "/s", "15 x")
     for turn in range(bench.rounds):
         for server in turned(bench.readers, turn):

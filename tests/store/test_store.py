@@ -94,7 +94,6 @@ async def test_the_index_is_rebuilt_from_the_journal_when_it_is_lost(tmp_path: P
 
 
 @sqlite_only
-@sqlite_only
 async def test_a_start_that_makes_the_index_anew_says_so_and_how_far_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -111,6 +110,7 @@ async def test_a_start_that_makes_the_index_anew_says_so_and_how_far_it_is(
     assert told == [("index-is-made-anew", 0), ("journal-is-replayed", 3), ("journal-is-replayed", 6)]
 
 
+@sqlite_only
 async def test_an_index_that_lost_its_last_transactions_catches_up(tmp_path: Path) -> None:
     """As after a power cut: the journal was synced, the index was not."""
     store = opened(tmp_path)

@@ -359,8 +359,8 @@ KEPT_REFUSAL_S: Final = 60.0
 """How long a picture that could not be made is refused without another attempt."""
 MAX_CLIP_FRAMES: Final = 1_000
 """Frames of one moving picture: half a minute of ultrasound; who wants more takes the object."""
-MAX_RENDERED_CACHE_BYTES: Final = 64 * MIB
-"""Rendered pictures kept in memory: some 2,000 of 30 kB, a few readers scrolling through their stacks."""
+MAX_RENDERED_CACHE_BYTES: Final = 16 * MIB
+"""Rendered pictures kept in memory: some 300 of 55 kB, where a few readers are just now; browsers keep their own."""
 
 # -- sessions and access ----------------------------------------------------------------------------------
 SESSION_IDLE_S: Final = 20 * 60

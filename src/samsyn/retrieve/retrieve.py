@@ -216,7 +216,9 @@ class Retriever:
         for study_uid in {instance.study_uid for instance in instances}:
             await self._look(view, study_uid, looked)
 
-    async def at_hand(self, view: View, instance: StoredInstance, looked: dict[str, Look]) -> memoryview | None:
+    async def at_hand(
+        self, view: View, instance: StoredInstance, looked: dict[str, Look]
+    ) -> memoryview | None:
         """One data set whose study was `look`ed at and which is `still_given`, if giving it takes no time: no waiting
         for the disk, no SHA-256, no corrections. None = ask `data_sets`, which also tells faults. NotFound."""
         await self.still_given(view, instance, looked)

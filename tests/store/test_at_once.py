@@ -451,6 +451,7 @@ async def test_a_turn_of_sessions_that_wait_is_decided_by_the_loop_and_shares_sy
     monkeypatch.setattr(writer, "_QUICK_S", 60.0)
     store = opened(tmp_path)
     await alone(store)
+    store._writer.settle()
     seen = threads_of_syncs(store, monkeypatch)
     statements: list[str] = []
     store._index.set_trace_callback(statements.append)

@@ -228,7 +228,7 @@ class Store:
 
     async def read(self, question: Callable[[IndexConnection], T]) -> T:
         """Runs a question of store.index on a reader thread; sees everything committed before the call."""
-        self._writer.settle()
+        self._writer.settle(is_asked=True)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self._ask, question)
 
@@ -248,7 +248,7 @@ class Store:
 
     def peek(self, question: Callable[[IndexConnection], T]) -> T:
         """A point look-up (microseconds, few rows) on the event loop's own connection."""
-        self._writer.settle()
+        self._writer.settle(is_asked=True)
         return self._answer(question, self._peeking)
 
     def recall(self, question: Callable[[IndexConnection, *Of], T], *of: *Of) -> T:

@@ -1,9 +1,9 @@
 """The one thread that decides, writes, syncs and answers: group commit.
 
 Each turn takes everything that waits (bounded), lets every item decide inside one open index transaction, writes all
-records with one sync, commits the index and only then hands out receipts. A refusal undoes its own changes and nothing
-else. Few that come together, or one alone, may go the same way on the thread of their own loop instead, and leave the
-index's transaction open for those that come next (ADR 0025, 0044, 0045).
+records with one sync and only then hands out receipts. A refusal undoes its own changes and nothing else. Few that come
+together, or one alone, may go the same way on the thread of their own loop instead. The index's transaction may stay
+open for those that come next, until somebody asks (ADR 0025, 0044, 0045, 0049).
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from typing import Final, TypeVar
 
 from samsyn import limits
 from samsyn.clock import Clock
-from samsyn.errors import Conflict, LimitExceeded, OutOfResources, SamsynError, StoreFailed
-from samsyn.model.sender import Receipt
+from samsyn.errors import OutOfResources, SamsynError, StoreFailed
 from samsyn.store import replay
 from samsyn.store.batch import Ahead, Batch, DecideAnew
+from samsyn.store.deciding import decide_all
 from samsyn.store.digests import digests, digests_of
 from samsyn.store.handed import Handed
 from samsyn.store.index.port import (
@@ -31,11 +31,9 @@ from samsyn.store.index.port import (
     IndexFault,
     NoRoom,
     Reached,
-    RuleBroken,
 )
 from samsyn.store.journal import Position
 from samsyn.store.journal_port import AnyJournal, NumberTaken
-from samsyn.store.records import FRAME, encode_frame, encode_header
 from samsyn.store.spool import SpooledBody
 from samsyn.store.submitted import Body, Committed, Submitted, fulfil, resolve, tell
 from samsyn.store.transaction import Transaction
@@ -66,6 +64,8 @@ _SMOOTHED_OVER: Final = 8
 _LEFT_OPEN_S: Final = 0.02
 """For so long at the most is the index behind what was answered at once, while nobody asks it: dozens of records share
 its commit, which writes the same pages for all of them and takes a millisecond at the most."""
+_ASKED_S: Final = 0.05
+"""Who asks the index in a burst may wait for the thread's turn; whoever asks again within this time does not."""
 _UNKNOWN_S: Final = 0.01
 """What a write and a sync are taken to last before any was measured: a dozen quick ones show the contrary."""
 _NUMBERS_TRIED: Final = 8
@@ -106,6 +106,10 @@ class Writer:
         self._to_note: Reached | None = None
         """What that transaction has still to note: it holds records that are durable and acknowledged."""
         self._is_deciding = False
+        self._opened = 0.0
+        """When the transaction began that is open, or was the last."""
+        self._asked = 0.0
+        """When somebody asked the index while it was open."""
         self._has_gone = False
         """Whether a commit went at once in this turn of the loop."""
         self._is_behind = False
@@ -207,8 +211,7 @@ class Writer:
             self._give(items)
 
     def _give(self, items: list[Submitted]) -> None:
-        """Lets the thread have them, with the index as what went at once has left it."""
-        self.settle()
+        """Lets the thread have them; it goes on from what is left open."""
         self._handed.put(items)
 
     def _turn_goes_at_once(self, items: list[Submitted]) -> bool:
@@ -267,7 +270,9 @@ class Writer:
 
     def _commit_here(self, items: list[Submitted], loop: asyncio.AbstractEventLoop) -> bool:
         """Decides them on the loop's own thread, which this is called on; False: not now, and nothing is done."""
-        with self._ending:
+        if not self._ending.acquire(blocking=False):
+            return False  # the thread goes on in what was left open
+        try:
             goes_on = self._is_open
             if not goes_on and not self._turn.acquire(blocking=False):
                 return False
@@ -283,36 +288,48 @@ class Writer:
             finally:
                 self._is_deciding = False
             self._is_open = True
+        finally:
+            self._ending.release()
         if not goes_on:
+            self._opened = time.monotonic()
             loop.call_later(_LEFT_OPEN_S, self.settle)
         return True
 
     def _may_go(self) -> None:
         self._has_gone = False
 
-    def settle(self) -> None:
-        """Ends the transaction that commits have left open: before anybody asks the index or submits to the thread, and
-        at the latest after _LEFT_OPEN_S. Nothing to do otherwise.
+    def settle(self, is_asked: bool = False) -> None:
+        """Ends the transaction that commits have left open: before anybody asks the index (`is_asked`), and soon after
+        _LEFT_OPEN_S. Nothing to do otherwise, or while the next commit goes on in it and nobody asks.
 
         The records are durable and acknowledged by then. If the index can not take them now, it is behind the journal,
         and is brought up before the next decision as it would be at a start.
         """
         if not self._is_open:
             return
-        with self._ending:
-            if not self._is_open or self._is_deciding:
-                return  # another thread was faster; or a decision asks, which sees the state before
-            try:
-                if self._index.in_transaction:
-                    self._kind.commit(self._index, self._to_note)
-                self._to_note = None
-            except IndexFault as problem:
-                log.warning("index-behind", extra={"error": type(problem).__name__})
-                self._undo([], StoreFailed(str(problem)))
-            finally:
-                self._is_open = False
-                self.turns += 1  # whoever looked while another thread was at this has seen the state before
-                self._turn.release()
+        if is_asked:
+            self._asked = time.monotonic()
+        if not self._ending.acquire(blocking=is_asked):
+            return
+        try:
+            # Else another thread was faster; or a decision asks, which sees the state before.
+            if self._is_open and not self._is_deciding:
+                self._end()
+        finally:
+            self._ending.release()
+
+    def _end(self) -> None:
+        try:
+            if self._index.in_transaction:
+                self._kind.commit(self._index, self._to_note)
+            self._to_note = None
+        except IndexFault as problem:
+            log.warning("index-behind", extra={"error": type(problem).__name__})
+            self._undo([], StoreFailed(str(problem)))
+        finally:
+            self._is_open = False
+            self.turns += 1  # whoever looked while another thread was at this has seen the state before
+            self._turn.release()
 
     def stop(self) -> None:
         """Finishes what waits, then ends the thread."""
@@ -321,6 +338,7 @@ class Writer:
             self._give(self._coming.pop(loop))
         self._handed.stop()
         self._thread.join()
+        self.settle()
 
     def _run(self) -> None:
         while True:
@@ -328,27 +346,62 @@ class Writer:
             if first is None:
                 return
             batch = [first]
-            with self._turn:
-                try:
-                    self._commit(batch)
-                except Exception as problem:
-                    # Without this thread nobody would be answered any more, these and whoever comes.
-                    log.exception("store-failed", extra={"error": type(problem).__name__})
-                    self._failure = StoreFailed(str(problem))
-                    for item in batch:
-                        item.answer = self._failure
+            self._decide_by_thread(batch)
             self._handed.told(len(batch))
             tell(batch)
             del first, batch  # their bodies would stay until there is something to do again
             if self._handed.is_stopping:
                 return
 
+    def _decide_by_thread(self, batch: list[Submitted]) -> None:
+        """Decides a batch on the writer's own thread, in the transaction that is left open if there is one. Whoever
+        asks meanwhile waits only in that case: what is in it has been acknowledged."""
+        with self._ending:
+            goes_on = self._is_open
+            if goes_on:
+                self._decide_with_turn(batch)
+        if not goes_on:
+            self._turn.acquire()
+            self._opened = time.monotonic()
+            self._decide_with_turn(batch)
+
+    def _decide_with_turn(self, batch: list[Submitted]) -> None:
+        leaves_open = self._may_stay_open(batch)
+        self._is_deciding = True
+        try:
+            self._commit(batch, leaves_open, gathers=True)
+        except Exception as problem:
+            # Without this thread nobody would be answered any more, these and whoever comes.
+            log.exception("store-failed", extra={"error": type(problem).__name__})
+            self._failure = StoreFailed(str(problem))
+            for item in batch:
+                item.answer = self._failure
+            leaves_open = False
+        finally:
+            self._is_deciding = False
+            self._is_open = leaves_open
+            if not leaves_open:
+                self._turn.release()
+
+    def _may_stay_open(self, batch: list[Submitted]) -> bool:
+        """Whether the thread leaves the transaction open behind this batch, for those that come next: while nobody
+        asks, as in a burst, and on a disk so quick that one who does is not kept waiting by a whole turn."""
+        now = time.monotonic()
+        return (
+            self._at_once
+            and self._append_s < _QUICK_S
+            and now - self._opened < _LEFT_OPEN_S
+            and now - self._asked > _ASKED_S
+            and not isinstance(batch[0].body, SpooledBody)
+        )
+
     def _next(self) -> Submitted | None:
         """The next item, None to stop; while there is none, the journal's next pages are prepared."""
         while self._failure is None:
             try:
-                return self._handed.take(_IDLE_S)
+                return self._handed.take(_LEFT_OPEN_S if self._is_open else _IDLE_S)
             except queue.Empty:
+                self.settle()
                 if time.monotonic() - self._appended >= _IDLE_S:
                     with self._turn:
                         self._prepare()
@@ -363,7 +416,7 @@ class Writer:
         except OSError as problem:  # the disk does not even tell how much room it has
             self._failure = StoreFailed(f"journal: {problem.strerror}")
 
-    def _commit(self, batch: list[Submitted], leaves_open: bool = False) -> None:
+    def _commit(self, batch: list[Submitted], leaves_open: bool, gathers: bool = False) -> None:
         if self._failure is not None:
             for item in batch:
                 item.answer = self._failure
@@ -371,7 +424,7 @@ class Writer:
         together, waits = self._index.together, True
         for _ in range(_NUMBERS_TRIED):
             try:
-                self._attempt(batch, Batch(self._index, together, waits), leaves_open)
+                self._attempt(batch, Batch(self._index, together, waits), leaves_open, gathers)
                 return
             except NumberTaken as taken:
                 self._undo(batch, taken)
@@ -380,25 +433,28 @@ class Writer:
                 together, waits = None, False
         log.warning("store-failed", extra={"error": "NumberTaken"})
 
-    def _attempt(self, batch: list[Submitted], turn: Batch, leaves_open: bool) -> None:
+    def _attempt(self, batch: list[Submitted], turn: Batch, leaves_open: bool, gathers: bool) -> None:
         """Decides and writes the batch; every item has its answer then. `leaves_open`: the index's transaction is not
-        ended, and nothing is added to the batch. NumberTaken, DecideAnew: nothing was written, and all is to be decided
-        anew, for the latter with a turn in which nothing waits."""
+        ended. `gathers`: what waits for the thread is added to the batch. NumberTaken, DecideAnew: nothing was written,
+        and all is to be decided anew, for the latter with a turn in which nothing waits."""
         before = self._journal.end
         try:
             if self._is_behind:
                 self._catch_up()
-            if not leaves_open:
+            if gathers and not self._index.in_transaction:
                 self._kind.tidy_as_writer(self._index)
             self._begin()
-            if not leaves_open:
+            if gathers:
                 self._handed.gather(batch)  # whatever came while others had the index shares the sync
             for item in batch:
                 item.answer = None
             self._journal.roll_if_full(self._reached.place.segment)
             before = self._journal.end
             self._refuse_when_full(batch)
-            parts, end = self._decide_all(batch, turn)
+            self._time = max(self._clock.now().isoformat(), self._reached.time)
+            parts, end, self._sequence = decide_all(
+                batch, turn, self._journal, self._keys, self._time, self._sequence
+            )
             reached = None
             if parts:
                 place = self._write(parts, end)
@@ -407,7 +463,8 @@ class Writer:
             if leaves_open:
                 self._to_note = reached or self._to_note
             else:
-                self._kind.commit(self._index, reached)
+                self._kind.commit(self._index, reached or self._to_note)
+                self._to_note = None
             if reached is not None:
                 self.records += reached.sequence - self._reached.sequence
                 self._reached = reached
@@ -515,82 +572,3 @@ class Writer:
                 for item in batch:
                     if item.body is not None:
                         item.answer = OutOfResources("DISK_RESERVE_BYTES: the disk is nearly full")
-
-    def _decide_all(self, items: list[Submitted], batch: Batch) -> tuple[list[Body | SpooledBody], int]:
-        """The parts to be written and where they end; every row is in the index then."""
-        try:
-            batch.foresee(item.ahead for item in items if item.ahead is not None and item.answer is None)
-            parts, end = self._decide_each(items, batch)
-            batch.flush()
-        except (IndexAway, NoRoom):
-            raise
-        except IndexFault as problem:
-            if batch.is_swift:
-                raise DecideAnew from problem
-            raise
-        return parts, end
-
-    def _decide_each(self, items: list[Submitted], batch: Batch) -> tuple[list[Body | SpooledBody], int]:
-        parts: list[Body | SpooledBody] = []
-        place = self._journal.end
-        segment, end = place.segment, place.offset
-        self._time = max(self._clock.now().isoformat(), self._reached.time)
-        for item in items:
-            if item.answer is not None:
-                continue
-            body_length = len(item.body) if item.body is not None else 0
-            begins_in, begins_at = segment, end
-            if isinstance(item.body, SpooledBody):
-                large = self._journal.large_begins
-                begins_in, begins_at = large.segment, large.offset
-            transaction = Transaction(
-                batch,
-                self._keys,
-                self._time,
-                begins_in,
-                begins_at + FRAME.size,
-                body_length,
-                item.sha256,
-                item.checksum,
-            )
-            try:
-                value = item.decide(transaction)
-                header = self._header(item, transaction)
-                transaction.finish()
-            except DecideAnew:
-                raise
-            except Exception as refusal:
-                if isinstance(refusal, IndexFault) and batch.is_swift:
-                    raise
-                transaction.undo()
-                item.answer = refusal
-                if isinstance(refusal, RuleBroken):
-                    item.answer = Conflict(str(refusal))
-                elif isinstance(refusal, IndexFault):
-                    raise
-                continue
-            if header is not None:
-                end += self._append(item, transaction, header, parts)
-            receipt = Receipt(self._sequence, transaction.outcome, transaction.reason)
-            item.answer = Committed(receipt, value)
-        return parts, end
-
-    def _header(self, item: Submitted, transaction: Transaction) -> bytes | None:
-        """The record's header, None when nothing was changed. What can not be encoded is refused here."""
-        if not transaction.operations:
-            return None
-        sha256 = item.sha256 if transaction.keeps_body else ""
-        header = encode_header(self._sequence + 1, transaction.time, sha256, transaction.operations)
-        if len(header) > limits.MAX_RECORD_HEADER_BYTES:
-            raise LimitExceeded("MAX_RECORD_HEADER_BYTES")
-        return header
-
-    def _append(
-        self, item: Submitted, transaction: Transaction, header: bytes, parts: list[Body | SpooledBody]
-    ) -> int:
-        """Adds the record to what is to be written; its length."""
-        self._sequence += 1
-        body = item.body if transaction.keeps_body and item.body is not None else b""
-        frame = encode_frame(header, len(body))
-        parts += (frame, body, header) if body else (frame, header)
-        return len(frame) + len(body) + len(header)

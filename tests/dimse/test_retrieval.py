@@ -233,6 +233,19 @@ async def test_get_without_a_context_for_the_class_fails_and_names_the_objects(s
     assert responses[-1].failed == COUNT
 
 
+@pytest.mark.parametrize("roles", [(), (RoleSelection(CT, True, False),), (RoleSelection("1.2.3", False, True),)])
+async def test_get_sends_nothing_to_who_has_no_scp_role(
+    stage: Stage, roles: tuple[RoleSelection, ...]
+) -> None:
+    """Who asks for an association is no SCP of storage unless both have agreed on that (PS3.7 D.3.3.4)."""
+    keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="2.25.10")
+    async with await stage.connect(contexts=GET_CONTEXTS, roles=roles) as requestor:
+        got, responses = await get(requestor, keys)
+    assert got == {}
+    assert (responses[-1].status, responses[-1].failed) == (0xA702, COUNT)
+    assert "SCP role" in responses[-1].error_comment
+
+
 async def test_get_changes_the_form_for_who_takes_only_another_uncompressed_one(stage: Stage) -> None:
     keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="2.25.10")
     contexts = [*QUERY_CONTEXTS, (CT, (IMPLICIT,))]

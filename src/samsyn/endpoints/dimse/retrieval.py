@@ -68,6 +68,7 @@ class Retrieval:
         taken = {
             (context.abstract_syntax, context.transfer_syntax): context_id
             for context_id, context in link.contexts.items()
+            if context.abstract_syntax in link.is_scp_of
         }
         progress = Progress(len(instances))
         loop = asyncio.get_running_loop()
@@ -87,7 +88,7 @@ class Retrieval:
                     break
                 transfer_syntax = form_for(instance, taken)
                 if transfer_syntax is None:
-                    progress.fail(instance, "no context for class and transfer syntax of an object")
+                    progress.fail(instance, "no context, or no SCP role, for class and syntax of an object")
                     continue
                 context_id = taken[instance.sop_class_uid, transfer_syntax]
                 try:

@@ -233,7 +233,9 @@ async def test_get_without_a_context_for_the_class_fails_and_names_the_objects(s
     assert responses[-1].failed == COUNT
 
 
-@pytest.mark.parametrize("roles", [(), (RoleSelection(CT, True, False),), (RoleSelection("1.2.3", False, True),)])
+@pytest.mark.parametrize(
+    "roles", [(), (RoleSelection(CT, True, False),), (RoleSelection("1.2.3", False, True),)]
+)
 async def test_get_sends_nothing_to_who_has_no_scp_role(
     stage: Stage, roles: tuple[RoleSelection, ...]
 ) -> None:

@@ -93,8 +93,10 @@ def add_series(transaction: Transaction, summary: Summary, study_key: int) -> in
         manufacturer=values.get(0x00080070, "").strip(),
         institution=values.get(0x00080080, "").strip(),
         protocol=values.get(0x00181030, "").strip(),
-        started_date=_date(values.get(0x00400244, "") or values.get(0x00080021, "")),
-        started_time=_time(values.get(0x00400245, "") or values.get(0x00080031, "")),
+        series_date=_date(values.get(0x00080021, "")),
+        series_time=_time(values.get(0x00080031, "")),
+        started_date=_date(values.get(0x00400244, "")),
+        started_time=_time(values.get(0x00400245, "")),
         instance_count=0,
     )
     for place, requested in enumerate(read_requested(summary.request)):

@@ -37,8 +37,8 @@ STUDY_COLUMNS: Final = (
 SERIES_COLUMNS: Final = (
     STUDY_COLUMNS + ", series.series_key, series.series_uid, series.modality, series.number,"
     " series.description AS series_description, series.body_part, series.laterality, series.station,"
-    " series.manufacturer, series.institution, series.protocol, series.started_date, series.started_time,"
-    " {series_instances} AS series_instance_count"
+    " series.manufacturer, series.institution, series.protocol, series.series_date, series.series_time,"
+    " series.started_date, series.started_time, {series_instances} AS series_instance_count"
 )
 INSTANCE_COLUMNS: Final = (
     SERIES_COLUMNS + ", instance.sop_uid, instance.sop_class, instance.transfer_syntax,"

@@ -92,9 +92,9 @@ _COMMITMENT: Final = """\
 An N-ACTION is answered with success when the request is durable. The N-EVENT-REPORT follows on the same association as
 long as it is open, else on one that Samsyn opens to the system's address (proposing the SCP role), else on the next
 association that the system itself opens for this class. It is tried again for about a day. What is committed to has
-been read again and compared with the hash that it was stored with. Failure reasons: 0112H not there (or not for this
-system to know), 0119H another SOP class than was said, 0110H other bytes under this UID are held for a steward, or the
-stored bytes are damaged.
+been read again and compared with the hash that it was stored with. What the own provider has rejected is kept, and
+committed to like all else. Failure reasons: 0112H not there (or not for this system to know), 0119H another SOP class
+than was said, 0110H other bytes under this UID are held for a steward, or the stored bytes are damaged.
 """
 
 _SECURITY: Final = """\

@@ -168,7 +168,7 @@ def _association() -> Iterator[tuple[str, str]]:
         f"up to {limits.MAX_OUTSTANDING_OPERATIONS} of the peer, as far as it asks;"
         " C-STOREs are then done side by side",
     )
-    yield "Role selection", "SCP role of storage classes for who may retrieve; without it C-GET sends no object of the class"
+    yield "Role selection", "SCP role of storage classes for who may retrieve; C-GET sends nothing without it"
     yield "An association without traffic ends after", f"{limits.IDLE_ASSOCIATION_TIMEOUT_S:.0f} s"
     slowest = limits.SLOWEST_TRANSFER_BYTES_PER_S // limits.MIB
     yield (

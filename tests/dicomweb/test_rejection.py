@@ -302,7 +302,7 @@ async def test_a_rejected_note_is_taken_back_and_its_instances_come_back(house: 
 
 
 async def test_what_two_notes_name_is_hidden_until_both_are_taken_back(house: House) -> None:
-    """Sharp by what it means: a picture of the wrong patient must not come back because a remark about its quality goes."""
+    """A picture of the wrong patient must not come back because a remark about its quality goes."""
     await filled(house)
     await send(house, note_file(["2.25.1001", "2.25.1002"]))
     await send(house, note_file(["2.25.1001"], uid="2.25.501", code="113037"))

@@ -107,8 +107,8 @@ def _hide(
 
 
 def _revoked(transaction: Transaction, note_uid: str) -> dict[str, list[str]]:
-    """Takes an earlier note back; what is shown again by that, by study. Nothing when the UID is none of a note in force,
-    or when other notes name all that it had hidden."""
+    """Takes an earlier note back; what is shown again by that, by study. Nothing when the UID is none of a note in
+    force, or when other notes name all that it had hidden."""
     rows = transaction.all(
         "SELECT study_uid, sop_uid FROM rejected WHERE note_uid = ? AND revoked = '' AND sop_uid <> note_uid",
         note_uid,
@@ -126,7 +126,7 @@ def _revoked(transaction: Transaction, note_uid: str) -> dict[str, list[str]]:
 
 
 def _stays_hidden(transaction: Transaction, sop_uid: str) -> bool:
-    """Whether another note in force names what a note had hidden that is taken back: the first of them takes its place."""
+    """Whether another note in force names what one had hidden that is taken back: the first of them takes its place."""
     row = transaction.one(
         "SELECT note_uid, code, provider, actor, rejected FROM rejected_again WHERE sop_uid = ? AND ended = ''"
         " ORDER BY rejected, note_uid LIMIT 1",

@@ -1,9 +1,9 @@
 """Tables of what is taken back (instances that a rejection note hides, IHE RAD IOCM) and of what is corrected.
 
 A row of `rejected` hides when it is not revoked and its instance has arrived in the study that the note names;
-`hidden_count` says how many instances of a series or study are hidden, settled ones too. `rejected_again` keeps the later
-notes that name what is hidden already: when the earlier one is taken back, one of them takes its place. `ended` = "" is
-one that waits so.
+`hidden_count` says how many instances of a series or study are hidden, settled ones too. `rejected_again` keeps the
+later notes that name what is hidden already: when the earlier one is taken back, one of them takes its place. `ended` =
+"" is one that waits so.
 """
 
 from typing import Final

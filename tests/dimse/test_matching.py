@@ -232,6 +232,25 @@ async def test_what_is_negotiated_changes_the_matching(stage: Stage) -> None:
         assert await found_by(stage, question, **extended(*options)) == expected, (options, keys)
 
 
+@pytest.mark.parametrize(
+    ("level", "keys", "expected"),
+    [
+        ("SERIES", {"SeriesNumber": '""'}, "234"),  # no answer at all by PostgreSQL, once
+        ("SERIES", {"SeriesNumber": '""', "BodyPartExamined": '""', "Modality": "MR"}, "2"),
+        ("IMAGE", {"InstanceNumber": '""'}, ""),
+        ("IMAGE", {"ContentDate": '""', "Rows": "2", "Modality": "PT"}, "3"),
+    ],
+)
+async def test_what_has_no_value_is_found_at_every_level(
+    stage: Stage, level: str, keys: dict[str, str], expected: str
+) -> None:
+    made = Dataset()
+    made.QueryRetrieveLevel, made.StudyInstanceUID = level, ""
+    for name, value in keys.items():
+        made.add_new(name, "LO", value)  # as it is no number
+    assert await found_by(stage, encoded(made), **extended(1, 0, 0, 0, 0, 1)) == expected
+
+
 async def test_a_date_without_time_is_of_its_day_in_every_time_zone(stage: Stage) -> None:
     """Its answer tells that day too."""
     odd = image(

@@ -408,7 +408,8 @@ def _plain(condition: Condition, content: Shown) -> tuple[str, list[Any]]:
         case "request":
             return _request(values)
         case "empty":
-            return f"COALESCE({column}, '') = ''", []
+            # Numbers too, which PostgreSQL compares with no text.
+            return f"({column} IS NULL OR CAST({column} AS TEXT) = '')", []
         case "never":
             return "FALSE", []
 

@@ -190,7 +190,10 @@ def _association() -> Iterator[tuple[str, str]]:
         f"{limits.MAX_KEY_VALUES:,}, {limits.MAX_KEY_PATTERNS} when some have wild cards",
     )
     yield "Retrievals at work at the same time", f"{limits.MAX_RETRIEVALS}, half of them for one receiver"
-    yield "Associations to one destination", f"{limits.MAX_OUTGOING_PER_PEER}, and one for each C-MOVE at work"
+    yield (
+        "Associations to one destination",
+        f"{limits.MAX_OUTGOING_PER_PEER}, and one for each C-MOVE at work",
+    )
 
 
 def _services() -> Iterator[tuple[str, str, str]]:

@@ -92,9 +92,9 @@ _COMMITMENT: Final = """\
 An N-ACTION is answered with success when the request is durable. The N-EVENT-REPORT follows on the same association as
 long as it is open, else on one that Samsyn opens to the system's address (proposing the SCP role), else on the next
 association that the system itself opens for this class. It is tried again for about a day. What is committed to has
-been read again and compared with the hash that it was stored with. Failure reasons: 0112H not there (or not for this
-system to know), 0119H another SOP class than was said, 0110H other bytes under this UID are held for a steward, or the
-stored bytes are damaged.
+been read again and compared with the hash that it was stored with. What the own provider has rejected is kept, and
+committed to like all else. Failure reasons: 0112H not there (or not for this system to know), 0119H another SOP class
+than was said, 0110H other bytes under this UID are held for a steward, or the stored bytes are damaged.
 """
 
 _SECURITY: Final = """\
@@ -168,7 +168,7 @@ def _association() -> Iterator[tuple[str, str]]:
         f"up to {limits.MAX_OUTSTANDING_OPERATIONS} of the peer, as far as it asks;"
         " C-STOREs are then done side by side",
     )
-    yield "Role selection", "SCP role of storage classes for who may retrieve (C-GET)"
+    yield "Role selection", "SCP role of storage classes for who may retrieve; C-GET sends nothing without it"
     yield "An association without traffic ends after", f"{limits.IDLE_ASSOCIATION_TIMEOUT_S:.0f} s"
     slowest = limits.SLOWEST_TRANSFER_BYTES_PER_S // limits.MIB
     yield (
@@ -189,8 +189,11 @@ def _association() -> Iterator[tuple[str, str]]:
         "Values of one key",
         f"{limits.MAX_KEY_VALUES:,}, {limits.MAX_KEY_PATTERNS} when some have wild cards",
     )
-    yield "Retrievals at work at the same time", f"{limits.MAX_RETRIEVALS}"
-    yield "Associations to one destination", f"{limits.MAX_OUTGOING_PER_PEER}"
+    yield "Retrievals at work at the same time", f"{limits.MAX_RETRIEVALS}, half of them for one receiver"
+    yield (
+        "Associations to one destination",
+        f"{limits.MAX_OUTGOING_PER_PEER}, and one for each C-MOVE at work",
+    )
 
 
 def _services() -> Iterator[tuple[str, str, str]]:

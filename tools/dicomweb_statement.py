@@ -158,7 +158,7 @@ def _mark(tag: int, level: Level) -> str:
     key = next(key for key in KEYS if key.tag == tag)
     ranks = {Level.PATIENT: 0, Level.STUDY: 1, Level.SERIES: 2, Level.IMAGE: 3}
     matched = "M" if is_matched(key, level) else ""
-    returned = key.is_returned and not key.only_at_level and ranks[key.level] <= ranks[level]
+    returned = not key.only_at_level and ranks[key.level] <= ranks[level]
     answered = "R" if tag in DEFAULTS[level] else "(R)" if returned else ""
     return " ".join(part for part in (matched, answered) if part)
 

@@ -41,7 +41,8 @@ MAX_ARRIVING_BYTES: Final = 1 * GIB
 CLOSE_TIMEOUT_S: Final = 2.0
 """Time that a peer has to close after the last PDU before we do (ARTIM, PS3.8 9.1.5)."""
 MAX_RETRIEVALS: Final = 16
-"""C-GET and C-MOVE at work at the same time; more wait. Each holds up to two objects in memory."""
+"""C-GET and C-MOVE at work at the same time; more wait. Each holds up to two objects in memory. One receiver has half
+of them at the most."""
 PENDING_EVERY_S: Final = 0.5
 """C-GET and C-MOVE tell how far they are so often at the most: for a bar on a screen, not for each of 2,000 slices."""
 CONNECT_TIMEOUT_S: Final = 10.0

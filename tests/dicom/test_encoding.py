@@ -118,7 +118,7 @@ def test_a_decimal_fits_into_sixteen_characters(value: float) -> None:
         {0x00280010: ("US", ("x",))},
         {0x00280030: ("DS", (math.nan,))},
         {0x00080060: ("CS", ("漢",))},
-        {0x00081030: ("LO", ("x" * 70_000,))},
+        {0x00280010: ("US", (1,) * 40_000)},
         {0x00081140: ("SQ", ("x",))},
         {0x00420011: ("OB", ("x",))},
     ],
@@ -126,6 +126,21 @@ def test_a_decimal_fits_into_sixteen_characters(value: float) -> None:
 def test_values_that_do_not_fit_are_refused(attributes: Attributes) -> None:
     with pytest.raises(BadInput):
         encode(attributes, EXPLICIT)
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG])
+def test_text_too_long_for_its_representation_keeps_its_value(syntax: str) -> None:
+    """As VR UN (PS3.5 6.2.2): what stands beside it must not be lost for it."""
+    attributes: Attributes = {
+        0x00081030: ("LO", ("å" * 40_000,)),
+        0x0020000D: ("UI", tuple(f"2.25.{number}" for number in range(9_000))),
+        0x00200010: ("SH", ("1",)),
+    }
+    data = encode(attributes, syntax)
+    assert decode(data, syntax) == {CHARSET: ("CS", (UNICODE,)), **attributes}
+    if syntax == EXPLICIT:
+        other = pydicom.dcmread(io.BytesIO(data), force=True)
+        assert (other[0x00081030].VR, len(other[0x00081030].value), other.StudyID) == ("UN", 80_000, "1")
 
 
 @pytest.mark.parametrize("depth", [100, 1_000, 20_000])

@@ -99,6 +99,13 @@ async def test_what_was_sent_stays_and_may_be_sent_again(house: House) -> None:
     assert late[0]["00081030"]["Value"] == ["Hjärta"]
 
 
+async def test_what_was_corrected_to_nothing_is_not_told_again_by_a_later_series(house: House) -> None:
+    await put(house, image_file(1))
+    await correct(house, {"00081030": text("LO", ""), "00080050": text("SH", "")})
+    await put(house, image_file(3, SeriesInstanceUID="2.25.12"))
+    assert house.rows("SELECT description, accession FROM study") == [("", "")]
+
+
 async def test_a_second_correction_keeps_the_first_ones_value_too(house: House) -> None:
     await put(house, image_file(1))
     await correct(house, {"00081030": text("LO", "Hjärta")})

@@ -301,6 +301,25 @@ async def test_a_rejected_note_is_taken_back_and_its_instances_come_back(house: 
     assert await uids(house, f"{STUDY}/instances") == ["2.25.1002", "2.25.1003"]
 
 
+async def test_what_two_notes_name_is_hidden_until_both_are_taken_back(house: House) -> None:
+    """A picture of the wrong patient must not come back because a remark about its quality goes."""
+    await filled(house)
+    await send(house, note_file(["2.25.1001", "2.25.1002"]))
+    await send(house, note_file(["2.25.1001"], uid="2.25.501", code="113037"))
+    await send(house, note_file(["2.25.1001"], uid="2.25.502", code="113038"))
+    await send(house, note_file(["2.25.500"], uid="2.25.503", series="2.25.500.1"))
+    assert await uids(house, f"{STUDY}/instances") == ["2.25.1002", "2.25.1003"]
+    [study] = await found(house, "/studies")
+    assert study["00201208"]["Value"] == [2]
+    await send(house, note_file(["2.25.502"], uid="2.25.504", series="2.25.502.1"))  # the one that waits
+    assert await uids(house, f"{STUDY}/instances") == ["2.25.1002", "2.25.1003"]
+    await send(house, note_file(["2.25.501"], uid="2.25.505", series="2.25.501.1"))
+    assert await uids(house, f"{STUDY}/instances") == ["2.25.1001", "2.25.1002", "2.25.1003"]
+    await send(house, note_file(["2.25.1001"], uid="2.25.506"))
+    await send(house, note_file(["2.25.506"], uid="2.25.507", series="2.25.506.1"))
+    assert await uids(house, f"{STUDY}/instances") == ["2.25.1001", "2.25.1002", "2.25.1003"]
+
+
 async def test_sending_a_note_again_changes_nothing(house: House) -> None:
     await filled(house)
     for _ in range(2):

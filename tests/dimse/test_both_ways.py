@@ -43,6 +43,7 @@ OF_LEVEL = {
     },
     Level.SERIES: {
         "Modality": ("CT", "MR", "SR"), "SeriesNumber": (1, 2, 0, -1, ""), "SeriesDescription": TEXTS,
+        "SeriesDate": DAYS, "SeriesTime": MOMENTS,
         "PerformedProcedureStepStartDate": DAYS, "PerformedProcedureStepStartTime": MOMENTS,
     },
     Level.IMAGE: {"InstanceNumber": (1, 2, ""), "ContentDate": DAYS, "ContentTime": MOMENTS},

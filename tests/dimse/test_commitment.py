@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 
 from samsyn import limits
+from samsyn.access import view
 from samsyn.dicom.encoding import decode, encode
+from samsyn.dicom.rejection import KEY_OBJECT_SELECTION, NoteFrame, write_rejection
 from samsyn.dicom.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
 from samsyn.exchange.scu import Requestor
 from samsyn.jobs import queue
 from samsyn.model.attributes import Attributes
+from samsyn.model.rejection import Reference, RejectionNote
 from samsyn.wire.assembly import Message
 from samsyn.wire.dimse import ActionRequest, ActionResponse, EventReportRequest, EventReportResponse
 from tests.dimse.peers import Peer
@@ -120,6 +123,27 @@ async def test_what_can_not_be_committed_to_is_told_with_its_reason(stage: Stage
         "2.25.104": 0x0110,  # the quick check of readings is not enough for a promise
         "2.25.9": 0x0112,  # not there
     }
+
+
+async def test_what_was_rejected_is_committed_to_and_the_note_too(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are kept; a modality that heard otherwise would send them again and again."""
+    monkeypatch.setattr(view, "_SURELY_TRUE_S", 0)  # the registers are asked again for each object
+    rejected = RejectionNote("113001", (Reference("2.25.10", "2.25.11", "2.25.100", CT),))
+    patient = {0x00100010: ("PN", ("Tolvansson^Tolvan",)), 0x00100020: ("LO", ("19121212-1212",))}
+    frame = NoteFrame(patient, "2.25.10", "2.25.500", "2.25.501", "20240302", "080000", "")
+    contexts = [*CONTEXTS, (KEY_OBJECT_SELECTION, (EXPLICIT,))]
+    async with await stage.connect(contexts=contexts) as requestor:
+        for number in range(2):
+            assert (await store(requestor, image(SOPInstanceUID=f"2.25.10{number}"))).status == 0
+        note = write_rejection(rejected, frame)
+        assert (await requestor.store(EXPLICIT, KEY_OBJECT_SELECTION, "2.25.501", note)).status == 0
+        wanted = [(CT, "2.25.100"), (CT, "2.25.101"), (KEY_OBJECT_SELECTION, "2.25.501")]
+        assert (await request(requestor, information("2.25.1", wanted))).status == 0
+        event_type, answer = await report(requestor)
+    assert (event_type, reasons(answer)) == (1, {})
+    assert uids(answer, 0x00081199) == ["2.25.100", "2.25.101", "2.25.501"]
 
 
 async def test_another_providers_instance_is_told_like_one_that_does_not_exist(stage: Stage) -> None:

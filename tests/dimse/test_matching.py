@@ -115,6 +115,8 @@ WILD_CARD = [
     ({"AccessionNumber": "?-1"}, "13"),
     ({"StudyDescription": "DT*"}, "12"),
     ({"StudyDescription": "*100%"}, "2"),  # % stands for itself
+    ({"StudyDescription": "* *"}, "12"),  # a space stands for itself
+    ({"StudyDescription": "* *\\x"}, "12"),
     ({"StudyDescription": "MR?buk"}, "3"),
     ({"StudyDescription": "DT_hj*"}, ""),  # _ stands for itself
     ({"PatientID": "LOKAL*"}, "34"),
@@ -228,6 +230,25 @@ async def test_what_is_negotiated_changes_the_matching(stage: Stage) -> None:
     for options, keys, expected in NEGOTIATED:
         question = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="", **keys)
         assert await found_by(stage, question, **extended(*options)) == expected, (options, keys)
+
+
+@pytest.mark.parametrize(
+    ("level", "keys", "expected"),
+    [
+        ("SERIES", {"SeriesNumber": '""'}, "234"),  # no answer at all by PostgreSQL, once
+        ("SERIES", {"SeriesNumber": '""', "BodyPartExamined": '""', "Modality": "MR"}, "2"),
+        ("IMAGE", {"InstanceNumber": '""'}, ""),
+        ("IMAGE", {"ContentDate": '""', "Rows": "2", "Modality": "PT"}, "3"),
+    ],
+)
+async def test_what_has_no_value_is_found_at_every_level(
+    stage: Stage, level: str, keys: dict[str, str], expected: str
+) -> None:
+    made = Dataset()
+    made.QueryRetrieveLevel, made.StudyInstanceUID = level, ""
+    for name, value in keys.items():
+        made.add_new(name, "LO", value)  # as it is no number
+    assert await found_by(stage, encoded(made), **extended(1, 0, 0, 0, 0, 1)) == expected
 
 
 async def test_a_date_without_time_is_of_its_day_in_every_time_zone(stage: Stage) -> None:
@@ -400,7 +421,7 @@ SUPPORT = [
     ("STUDY", {"StudyInstanceUID": "2.25.1", "PatientComments": "x"}, 0xFF01),
     ("STUDY", {"StudyInstanceUID": "2.25.1", "Modality": ""}, 0xFF01),  # of another level
     ("SERIES", {"SeriesInstanceUID": "2.25.1.2", "Modality": ""}, 0xFF00),
-    ("SERIES", {"SeriesInstanceUID": "2.25.1.2", "SeriesDate": ""}, 0xFF01),
+    ("SERIES", {"SeriesInstanceUID": "2.25.1.2", "SeriesDate": ""}, 0xFF00),
     ("IMAGE", {"SOPInstanceUID": "2.25.1.3", "InstanceNumber": "1"}, 0xFF00),
 ]
 
@@ -462,13 +483,47 @@ async def test_a_value_that_its_representation_forbids_is_refused(stage: Stage, 
     assert final.command.status == 0xA900
 
 
+async def test_a_series_date_is_that_of_the_series_and_not_of_its_procedure_step(stage: Stage) -> None:
+    """A step that began before midnight has series of the next day (PS3.4 C.2.2.2.1: a key is compared with itself)."""
+    both = {
+        "SeriesDate": "20240306", "SeriesTime": "0010", "PerformedProcedureStepStartDate": "20240305",
+        "PerformedProcedureStepStartTime": "2350",
+    }  # fmt: skip
+    step, series = dict(list(both.items())[2:]), dict(list(both.items())[:2])
+    async with await stage.connect() as sender:
+        for number, told in enumerate((both, step, series)):
+            uids = {
+                name: f"2.25.9{number}.{end}"
+                for end, name in enumerate(("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"))
+            }
+            assert (await store(sender, image(**uids, AccessionNumber=f"S{number}", **told))).status == 0
+
+    async def found(options: tuple[int, ...] = (), **keys: str) -> list[tuple[object, ...]]:
+        question = identifier(
+            QueryRetrieveLevel="SERIES", AccessionNumber="S*", **{**dict.fromkeys(both, ""), **keys}
+        )
+        async with await stage.connect(contexts=QUERY_CONTEXTS, **extended(*options)) as requestor:
+            matches, _ = await ask(requestor, FindRequest, STUDY_FIND, question)
+        return sorted(
+            (*match[0x00080050][1], *match[0x00080021][1], *match[0x00400244][1]) for match in matches
+        )
+
+    assert await found() == [("S0", "20240306", "20240305"), ("S1", "20240305"), ("S2", "20240306")]
+    assert [each[0] for each in await found(SeriesDate="20240306")] == ["S0", "S2"]
+    assert [each[0] for each in await found(PerformedProcedureStepStartDate="20240305")] == ["S0", "S1"]
+    assert await found(SeriesDate="20240305") == []
+    late = {"SeriesDate": "20240305-20240306", "SeriesTime": "2300-0011"}
+    assert [each[0] for each in await found((1, 1), **late)] == ["S0", "S2"]
+    assert await found((1, 0), **late) == []
+
+
 @pytest.mark.parametrize("level", list(Level))
 async def test_a_match_carries_exactly_what_the_table_of_keys_promises(stage: Stage, level: Level) -> None:
     made = Dataset()
     made.QueryRetrieveLevel = level.value
     async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
         for key in KEYS:
-            if key.is_returned and is_returned(key.tag, level):
+            if is_returned(key.tag, level):
                 made.add_new(key.tag, "SQ" if key.kind.value == "sequence" else "LO", None)
         context_id = requestor.context_of(PATIENT_FIND)
         assert context_id is not None

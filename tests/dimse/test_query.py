@@ -17,6 +17,7 @@ from samsyn.store.transaction import Transaction
 from samsyn.wire.assembly import Message
 from samsyn.wire.dimse import CancelRequest, FindRequest, FindResponse
 from tests.dimse.stage import (
+    CT,
     EXPLICIT,
     IMPLICIT,
     PATIENT_FIND,
@@ -24,6 +25,7 @@ from tests.dimse.stage import (
     STUDY_FIND,
     Stage,
     ask,
+    encoded,
     identifier,
     image,
     store,
@@ -100,6 +102,24 @@ async def test_an_answer_holds_what_was_asked_for_and_where_to_get_it(stage: Sta
     assert match[0x0020000D][1] == ("2.25.101",)
     assert match[0x00200010][1] == ()
     assert 0x00100010 not in match
+
+
+async def test_a_text_too_long_for_its_representation_ends_no_search_early(stage: Stage) -> None:
+    """As it may come in implicit VR. What the others are called is found all the same (PS3.5 6.2.2)."""
+    text = "DT hjärna " * 7_000
+    long = image(
+        SOPInstanceUID="2.25.9", StudyInstanceUID="2.25.8", SeriesInstanceUID="2.25.7", StudyDescription=text.strip(),
+        AccessionNumber="A9", StudyDate="20240304",
+    )  # fmt: skip
+    async with await stage.connect(contexts=[(CT, (IMPLICIT,))]) as sender:
+        answer = await sender.store(IMPLICIT, CT, "2.25.9", encoded(long, implicit=True))
+    assert answer.status == 0
+    keys = identifier(QueryRetrieveLevel="STUDY", AccessionNumber="", StudyDescription="")
+    async with await stage.connect(contexts=QUERY_CONTEXTS) as requestor:
+        found, final = await ask(requestor, FindRequest, STUDY_FIND, keys)
+    assert final.command.status == 0
+    assert [match[0x00080050][1] for match in found] == [("A9",), ("A2",), ("A1",), ("A0",)]
+    assert found[0][0x00081030][1] == (text.strip(),)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 
 from samsyn import limits
+from samsyn.endpoints.dimse.places import Places
 from samsyn.endpoints.dimse.progress import Progress
 from samsyn.exchange.scu import Requestor
 from samsyn.exchange.transport import AssociationTransport
@@ -35,6 +36,7 @@ from tests.dimse.stage import (
     image,
     store,
 )
+from tests.waiting import PATIENCE_S
 
 COUNT = 5
 
@@ -183,6 +185,59 @@ async def test_a_peer_that_never_answers_a_store_is_let_go(
         await stage.until(lambda: not requestor.association.is_established)
 
 
+async def test_a_receiver_that_takes_nothing_leaves_places_for_others(stage: Stage) -> None:
+    """However many retrievals it has: one stuck station must not keep every other from its pictures."""
+    keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="2.25.10")
+    stuck: list[Requestor] = []
+    for _ in range(limits.MAX_RETRIEVALS + 1):
+        requestor = await stage.connect("READER", contexts=GET_CONTEXTS, roles=ROLES)
+        context_id = requestor.context_of(STUDY_GET)
+        assert context_id is not None
+        await requestor.send(context_id, GetRequest(1, STUDY_GET), keys)
+        stuck.append(requestor)
+    await stage.until(lambda: sum(not one._arrived.empty() for one in stuck) == limits.MAX_RETRIEVALS // 2)
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        await stage.connect(contexts=GET_CONTEXTS, roles=ROLES) as requestor,
+    ):
+        got, _ = await get(requestor, keys)
+    assert len(got) == COUNT
+    for requestor in stuck:
+        requestor.drop()
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        await stage.connect("READER", contexts=GET_CONTEXTS, roles=ROLES) as one,
+    ):
+        got, _ = await get(one, keys)
+    assert len(got) == COUNT, "places are given back"
+
+
+async def test_places_are_given_in_order_and_all_come_back() -> None:
+    places, log = Places(4), list[str]()
+
+    async def use(name: str, leave: asyncio.Event) -> None:
+        async with places.taken(name[0]):
+            log.append(name)
+            await leave.wait()
+
+    leaves = {name: asyncio.Event() for name in ("a1", "a2", "a3", "b1", "c1", "d1", "a4")}
+    tasks = {name: asyncio.create_task(use(name, leave)) for name, leave in leaves.items()}
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert log == ["a1", "a2", "b1", "c1"]
+    tasks["a3"].cancel()
+    leaves["a1"].set()
+    await asyncio.gather(tasks["a1"], tasks["a3"], return_exceptions=True)
+    await asyncio.sleep(0)
+    assert log[4:] == ["d1"], "a holds one, and none is free for more"
+    for leave in leaves.values():
+        leave.set()
+    await asyncio.gather(*tasks.values(), return_exceptions=True)
+    assert log[5:] == ["a4"]
+    assert places._free == 4
+    assert not +places._held
+
+
 @pytest.mark.parametrize(
     ("keys", "count"),
     [
@@ -231,6 +286,21 @@ async def test_get_without_a_context_for_the_class_fails_and_names_the_objects(s
     assert got == {}
     assert responses[-1].status == 0xA702
     assert responses[-1].failed == COUNT
+
+
+@pytest.mark.parametrize(
+    "roles", [(), (RoleSelection(CT, True, False),), (RoleSelection("1.2.3", False, True),)]
+)
+async def test_get_sends_nothing_to_who_has_no_scp_role(
+    stage: Stage, roles: tuple[RoleSelection, ...]
+) -> None:
+    """Who asks for an association is no SCP of storage unless both have agreed on that (PS3.7 D.3.3.4)."""
+    keys = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID="2.25.10")
+    async with await stage.connect(contexts=GET_CONTEXTS, roles=roles) as requestor:
+        got, responses = await get(requestor, keys)
+    assert got == {}
+    assert (responses[-1].status, responses[-1].failed) == (0xA702, COUNT)
+    assert "SCP role" in responses[-1].error_comment
 
 
 async def test_get_changes_the_form_for_who_takes_only_another_uncompressed_one(stage: Stage) -> None:

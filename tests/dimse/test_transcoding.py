@@ -122,6 +122,9 @@ CASES: list[tuple[str, str, Codec, dict[str, Any]]] = [
     ("rgb", syntaxes.JPEG_2000_LOSSLESS, j2k, {"PhotometricInterpretation": "YBR_FULL"}),
     ("u16", syntaxes.HTJ2K_LOSSLESS, imagecodecs.htj2k_encode, {}),
     ("u16x3", syntaxes.RLE_LOSSLESS, rle, {}),
+    ("u16x3", syntaxes.ENCAPSULATED_LITTLE, np.ndarray.tobytes, {}),
+    ("rgb", syntaxes.ENCAPSULATED_LITTLE, np.ndarray.tobytes, {}),
+    ("rgb", syntaxes.ENCAPSULATED_LITTLE, np.ndarray.tobytes, {"PhotometricInterpretation": "YBR_FULL"}),
 ]
 
 
@@ -195,6 +198,11 @@ def rle_of_bits(frame: np.ndarray) -> bytes:
     return struct.pack("<16I", 1, 64, *([0] * 14)) + segment + b"\0" * (len(segment) % 2)
 
 
+def packed(frame: np.ndarray) -> bytes:
+    made = np.packbits(frame, bitorder="little").tobytes()
+    return made + b"\0" * (len(made) % 2)
+
+
 def deflated(frame: np.ndarray) -> bytes:
     machine = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     made = machine.compress(np.packbits(frame, bitorder="little").tobytes()) + machine.flush()
@@ -210,6 +218,7 @@ def j2k_of_bits(frame: np.ndarray) -> bytes:
     [
         (syntaxes.RLE_LOSSLESS, rle_of_bits),
         (syntaxes.DEFLATED_FRAME, deflated),
+        (syntaxes.ENCAPSULATED_LITTLE, packed),
         (syntaxes.JPEG_2000_LOSSLESS, j2k_of_bits),
     ],
 )

@@ -87,6 +87,46 @@ async def test_an_instance_becomes_patient_study_series_and_audit_entry(house: H
     assert await journal.verify(house.store) is None
 
 
+EMPTY = {"StudyDate": "", "AccessionNumber": "", "StudyID": "", "Modality": "PR"}
+FULL = {
+    "SOPInstanceUID": "2.25.101", "SeriesInstanceUID": "2.25.12", "StudyDate": "20240301", "StudyTime": "1015",
+    "AccessionNumber": "A7", "StudyID": "S7", "StudyDescription": "DT buk", "ReferringPhysicianName": "Ek^Åsa",
+}  # fmt: skip
+STUDY_ROW = (
+    "SELECT study_date, study_time, begins, ends, accession, accession_issuer, study_id, description, referring,"
+    " folded_referring FROM study"
+)
+BY_DAY = "SELECT modality, study_date FROM study_modality ORDER BY modality"
+
+
+async def test_what_the_first_object_leaves_empty_a_later_series_tells(house: House) -> None:
+    """Else nobody would find the study by its number or day, and its report would stand alone."""
+    await house.send(data_set(**EMPTY))
+    assert await house.send(data_set(**FULL)) == ("stored", "")
+    told = ("20240301", "1015", 20240301, 20240301, "A7", "2.25.2", "S7", "DT buk", "Ek^Åsa", "ek^asa")
+    assert house.rows(STUDY_ROW) == [told]
+    assert house.rows(BY_DAY) == [("CT", "20240301"), ("PR", "20240301")]
+    other = {"StudyDate": "20240302", "AccessionNumber": "A8", "StudyDescription": "", "StudyTime": "12"}
+    await house.send(
+        data_set(**{**FULL, **other, "SOPInstanceUID": "2.25.102", "SeriesInstanceUID": "2.25.13"})
+    )
+    assert house.rows(STUDY_ROW) == [told]
+
+
+async def test_a_time_of_another_day_is_not_the_studys(house: House) -> None:
+    await house.send(data_set(StudyTime=""))
+    await house.send(data_set(**{**FULL, "StudyDate": "20240302"}))
+    assert house.rows("SELECT study_date, study_time FROM study") == [("20240301", "")]
+
+
+async def test_another_providers_series_says_nothing_about_the_study(house: House) -> None:
+    """Its accession number is of another name space."""
+    await house.send(data_set(**EMPTY))
+    klara = Sender("KLARA", "SE9990000002-0001", "SE9990000002-1001", "2.25.3", "2.25.4")
+    assert await house.send(data_set(**FULL), klara) == ("stored", "")
+    assert house.rows("SELECT study_date, accession, accession_issuer FROM study") == [("", "", "2.25.2")]
+
+
 async def test_what_one_session_brings_of_a_study_at_once_is_noted_once(house: House) -> None:
     sent = [data_set(SOPInstanceUID=f"2.25.{number}") for number in range(100, 120)]
     other = data_set(SOPInstanceUID="2.25.200", StudyInstanceUID="2.25.20", SeriesInstanceUID="2.25.21")

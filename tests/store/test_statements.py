@@ -46,6 +46,7 @@ GROWING = frozenset(
         "audit",
         "change",
         "rejected",
+        "rejected_again",
     )
 )
 ONE_ROW = re.compile(r"SELECT hash FROM audit ORDER BY sequence DESC LIMIT 1|SELECT 1 FROM \w+ LIMIT 1")

@@ -48,7 +48,7 @@ from samsyn.model.national import Register
 from samsyn.model.patient import Patient
 from samsyn.model.predicate import NO_ITEM, AnyOf, Item, Nothing, Predicate, holds
 from samsyn.model.registers import Ground
-from samsyn.model.subject import Purpose, Subject, SubjectKind
+from samsyn.model.subject import Purpose, Role, Subject, SubjectKind
 from samsyn.store.index import (
     identity_rows,
     instance_rows,
@@ -244,6 +244,10 @@ class Gatekeeper:
         self._keep(self._watched, key, view, version, limits.VIEW_SECONDS / 2)
         return view
 
+    async def safekeeping(self, subject: Subject) -> View:
+        """By it a system hears whether what it sent is kept, rejected or not. Nothing else may leave by it."""
+        return await self._make(subject, subject.usual_purpose, None, True)
+
     def _keep(
         self,
         kept: OrderedDict[object, _Kept],
@@ -312,9 +316,10 @@ class Gatekeeper:
         is_true = kept is not None and self._still_true(kept)
         if is_true or (self._clock.now() - view.opened).total_seconds() < _SURELY_TRUE_S:
             return view
-        return await self.open_view(
-            view.subject, view.asked, view.purpose, with_rejected=bool(view.rejected_of)
-        )
+        subject, with_rejected = view.subject, bool(view.rejected_of)
+        if with_rejected and Role.STEWARD not in subject.roles:
+            return await self.safekeeping(subject)
+        return await self.open_view(subject, view.asked, view.purpose, with_rejected=with_rejected)
 
     def forget_views(self) -> None:
         """Makes every View anew at its next opening: after merges and other changes outside the registers."""

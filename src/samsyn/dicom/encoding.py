@@ -31,8 +31,8 @@ def encode(attributes: Attributes, transfer_syntax_uid: str, charset: str = UNIC
     """The data set, tags ascending, sequences and items with defined length.
 
     Text that is not ASCII makes Specific Character Set `charset` (a defined term without code extensions) if all of it
-    fits in that, else ISO_IR 192, whatever the attributes say; without such text a stated one stays. A list of UIDs
-    that is too long for UI is written as UN. BadInput for values that do not fit their VR or are too long for it.
+    fits in that, else ISO_IR 192, whatever the attributes say; without such text a stated one stays. Text that is too
+    long for its VR is written as UN. BadInput for values that do not fit their VR, and for others too long for it.
     """
     _, encoding = encoding_of(transfer_syntax_uid)
     if not _all_texts(attributes, str.isascii):
@@ -89,11 +89,11 @@ def _header(tag: int, vr: str, length: int, encoding: Encoding) -> bytes:
     if not is_long(name) and length <= MAX_SHORT_LENGTH:
         return encoding.element.pack(group, element, name, length)
     if not is_long(name):
-        if vr != "UI":
+        if vr not in TEXT_VRS:
             raise BadInput(f"a value is too long for its representation {vr}")
-        name = (
-            b"UN"  # A thousand UIDs are sound all the same, and this is the way to write them (PS3.5 6.2.2).
-        )
+        # A thousand UIDs are sound all the same, and one object with a text that is none must not end every answer
+        # that it stands in: this is the way to write them (PS3.5 6.2.2).
+        name = b"UN"
     return encoding.element.pack(group, element, name, 0) + encoding.u32.pack(length)
 
 

@@ -25,6 +25,8 @@ class TransferSyntax:
 IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 DEFLATED_LITTLE = "1.2.840.10008.1.2.1.99"
+ENCAPSULATED_LITTLE = "1.2.840.10008.1.2.1.98"
+"""Native frames, each in fragments of its own (PS3.5 A.4.11): for objects that a 32-bit length is too short for."""
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
 JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
@@ -58,6 +60,7 @@ def _table() -> dict[str, TransferSyntax]:
         TransferSyntax(
             DEFLATED_LITTLE, "Deflated Explicit VR Little Endian", deflated=True, encapsulated=False
         ),
+        TransferSyntax(ENCAPSULATED_LITTLE, "Encapsulated Uncompressed Explicit VR Little Endian"),
         TransferSyntax(
             EXPLICIT_BIG, "Explicit VR Big Endian", little=False, encapsulated=False, retired=True
         ),

@@ -186,9 +186,11 @@ class Commitments:
     async def _failures(self, system: System, references: Sequence[Reference]) -> dict[str, int]:
         """SOP Instance UID -> failure reason (PS3.3 C.14.1.1) of what can not be committed to.
 
-        What the peer may not see is told like what does not exist.
+        What the peer may not see is told like what does not exist; but what a rejection note hides, the note too, is
+        kept as safely as all else, and who sent it need not keep it.
         """
-        view = await self._gatekeeper.open_view(system.subject)
+        await self._gatekeeper.open_view(system.subject)
+        view = await self._gatekeeper.safekeeping(system.subject)
         uids = list(dict.fromkeys(each.sop_instance_uid for each in references))
         stored = {each.sop_instance_uid: each for each in await self._retriever.by_instance_uids(view, uids)}
         held = await self._store.read(

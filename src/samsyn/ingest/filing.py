@@ -3,11 +3,13 @@
 import re
 from datetime import date
 from functools import lru_cache
+from types import MappingProxyType
 
 from samsyn.dicom.reading import Summary
 from samsyn.dicom.report_documents import REPORT_CLASSES
 from samsyn.dicom.requested import read_requested
 from samsyn.jobs import queue
+from samsyn.model.amendment import AMENDABLE
 from samsyn.model.patient import Demographics
 from samsyn.model.sender import Sender
 from samsyn.store.transaction import Transaction
@@ -22,6 +24,8 @@ SERIES_QUIET_S = 5.0
 _LATEST_PEOPLE = 256
 """Whose headers come again and again, as an examination's instances do."""
 
+_STUDY_COLUMNS = MappingProxyType({tag: column for tag, (_, column) in AMENDABLE.items() if column})
+"""Tag -> column of a study's row of what its objects say about the study."""
 _NUMBER = re.compile(r"^\s*([+-]?\d{1,12})")
 _DATE = re.compile(r"^\d{8}$")
 _TIME = re.compile(r"^\d{2,6}(\.\d{1,6})?$")
@@ -74,6 +78,38 @@ def add_study(transaction: Transaction, sender: Sender, summary: Summary, patien
     return key
 
 
+def complete_study(transaction: Transaction, sender: Sender, summary: Summary, study_key: int) -> None:
+    """What the study's objects so far left empty and a new series tells, so that it is found by its number and day,
+    whichever object came first. What a steward has corrected stays, empty too; only the owner's objects tell.
+    """
+    columns = ", ".join(_STUDY_COLUMNS.values())
+    uid, provider, *row = transaction.one(
+        f"SELECT study_uid, provider, {columns} FROM study WHERE study_key = ?",  # noqa: S608 - constants
+        study_key,
+    )
+    kept = dict(zip(_STUDY_COLUMNS.values(), row, strict=True))
+    if provider != sender.provider or all(kept.values()):
+        return
+    values = summary.values
+    told = {column: values.get(tag, "").strip() for tag, column in _STUDY_COLUMNS.items()}
+    told |= {"study_date": _date(told["study_date"]), "study_time": _time(told["study_time"])}
+    if kept["study_date"] not in ("", told["study_date"]):
+        told["study_time"] = ""  # of another day
+    found: dict[str, object] = {column: value for column, value in told.items() if value and not kept[column]}
+    if found:
+        amended = transaction.all("SELECT tag FROM amendment WHERE study_uid = ?", uid)
+        for (tag,) in amended:
+            found.pop(_STUDY_COLUMNS.get(tag, ""), None)
+    if not found:
+        return
+    if "accession" in found:
+        found["accession_issuer"] = sender.accession_issuer
+    if "study_date" in found:
+        found |= {"begins": int(told["study_date"]), "ends": int(told["study_date"])}
+        transaction.update("study_modality", {"study_key": study_key}, study_date=told["study_date"])
+    transaction.update("study", {"study_key": study_key}, **found)
+
+
 def add_series(transaction: Transaction, summary: Summary, study_key: int) -> int:
     """Makes the series' row, brings the study's modalities and counts along; the series' key."""
     values = summary.values
@@ -93,8 +129,10 @@ def add_series(transaction: Transaction, summary: Summary, study_key: int) -> in
         manufacturer=values.get(0x00080070, "").strip(),
         institution=values.get(0x00080080, "").strip(),
         protocol=values.get(0x00181030, "").strip(),
-        started_date=_date(values.get(0x00400244, "") or values.get(0x00080021, "")),
-        started_time=_time(values.get(0x00400245, "") or values.get(0x00080031, "")),
+        series_date=_date(values.get(0x00080021, "")),
+        series_time=_time(values.get(0x00080031, "")),
+        started_date=_date(values.get(0x00400244, "")),
+        started_time=_time(values.get(0x00400245, "")),
         instance_count=0,
     )
     for place, requested in enumerate(read_requested(summary.request)):

@@ -301,6 +301,8 @@ class Intake:
         if study_key is None:
             study_key = filing.add_study(transaction, arrival.sender, summary, patient_key)
             findings.keep_sent(transaction, study_key, *_identity_sent(summary), said)
+        elif series_key is None:
+            filing.complete_study(transaction, arrival.sender, summary, study_key)
         if differing:
             owner = (arrival.sender.provider, arrival.sender.unit)
             findings.note(

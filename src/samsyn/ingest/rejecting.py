@@ -1,7 +1,7 @@
 """What a rejection note does when it is filed: what it names is hidden. Runs inside the writer's serial section.
 
 Only the provider that owns a study takes instances of it back. Bytes and rows stay; a note that names an earlier note
-takes that one back, and what it had hidden is shown again.
+takes that one back, and what it had hidden is shown again, unless a third note names it too.
 """
 
 from typing import Final
@@ -75,9 +75,20 @@ def _hide(
     study_uid: str,
     place: tuple[str, str] | None,
 ) -> bool:
-    """False when another note has taken it back already."""
-    known = transaction.one("SELECT revoked FROM rejected WHERE sop_uid = ?", sop_uid)
+    """False when another note has taken it back already; then this one waits in case that is taken back itself."""
+    known = transaction.one("SELECT revoked, note_uid FROM rejected WHERE sop_uid = ?", sop_uid)
     if known is not None and not known[0]:
+        if summary.sop_instance_uid not in (known[1], sop_uid):
+            transaction.replace(
+                "rejected_again",
+                sop_uid=sop_uid,
+                note_uid=summary.sop_instance_uid,
+                code=note.code,
+                provider=sender.provider,
+                actor=sender.name,
+                rejected=transaction.time,
+                ended="",
+            )
         return False
     transaction.replace(
         "rejected",
@@ -96,19 +107,37 @@ def _hide(
 
 
 def _revoked(transaction: Transaction, note_uid: str) -> dict[str, list[str]]:
-    """Takes an earlier note back; what it had hidden by study, nothing when the UID is none of a note in force."""
+    """Takes an earlier note back; what is shown again by that, by study. Nothing when the UID is none of a note in
+    force, or when other notes name all that it had hidden."""
     rows = transaction.all(
         "SELECT study_uid, sop_uid FROM rejected WHERE note_uid = ? AND revoked = '' AND sop_uid <> note_uid",
         note_uid,
     )
+    transaction.update("rejected_again", {"note_uid": note_uid, "ended": ""}, ended=transaction.time)
     found: dict[str, list[str]] = {}
     for study_uid, sop_uid in rows:
-        found.setdefault(study_uid, []).append(sop_uid)
+        if not _stays_hidden(transaction, sop_uid):
+            found.setdefault(study_uid, []).append(sop_uid)
     if found:
         transaction.update("rejected", {"note_uid": note_uid, "revoked": ""}, revoked=transaction.time)
         # The earlier note itself stays hidden, by the later one.
         transaction.update("rejected", {"sop_uid": note_uid}, revoked="")
     return found
+
+
+def _stays_hidden(transaction: Transaction, sop_uid: str) -> bool:
+    """Whether another note in force names what one had hidden that is taken back: the first of them takes its place."""
+    row = transaction.one(
+        "SELECT note_uid, code, provider, actor, rejected FROM rejected_again WHERE sop_uid = ? AND ended = ''"
+        " ORDER BY rejected, note_uid LIMIT 1",
+        sop_uid,
+    )
+    if row is None:
+        return False
+    names = ("note_uid", "code", "provider", "actor", "rejected")
+    transaction.update("rejected", {"sop_uid": sop_uid}, **dict(zip(names, row, strict=True)))
+    transaction.update("rejected_again", {"sop_uid": sop_uid, "note_uid": row[0]}, ended=transaction.time)
+    return True
 
 
 def _recount(transaction: Transaction, study_uid: str) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from samsyn.dicom.transfer_syntaxes import (
     DEFLATED_FRAME,
     DEFLATED_LITTLE,
+    ENCAPSULATED_LITTLE,
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     HTJ2K,
@@ -74,6 +75,8 @@ def decode_frame(frame: EncodedFrame) -> Pixels:
         raise DamagedData("the frame is empty")
     if syntax in _NATIVE:
         return native(frame)
+    if syntax == ENCAPSULATED_LITTLE:
+        return native(replace(frame, transfer_syntax_uid=EXPLICIT_LITTLE))
     if syntax == DEFLATED_FRAME:
         return native(replace(frame, data=_inflated(frame), transfer_syntax_uid=EXPLICIT_LITTLE))
     try:

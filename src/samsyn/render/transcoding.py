@@ -15,6 +15,7 @@ from samsyn.access.view import View
 from samsyn.dicom.decompression import native_data_set
 from samsyn.dicom.transfer_syntaxes import (
     DEFLATED_FRAME,
+    ENCAPSULATED_LITTLE,
     HTJ2K,
     HTJ2K_LOSSLESS,
     HTJ2K_LOSSLESS_RPCL,
@@ -39,7 +40,7 @@ from samsyn.retrieve.retrieve import Retriever
 DECOMPRESSED: Final = frozenset(
     {JPEG_BASELINE, JPEG_EXTENDED, JPEG_LOSSLESS, JPEG_LOSSLESS_SV1, JPEG_LS_LOSSLESS, JPEG_LS_NEAR}
     | {JPEG_2000_LOSSLESS, JPEG_2000, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K}
-    | {RLE_LOSSLESS, DEFLATED_FRAME}
+    | {RLE_LOSSLESS, DEFLATED_FRAME, ENCAPSULATED_LITTLE}
 )
 """Transfer syntaxes that `Transcoder` reads."""
 

@@ -100,6 +100,8 @@ def _study(row: Row) -> Attributes:
 def _series(row: Row) -> Attributes:
     number = row["number"]
     return {
+        0x00080021: ("DA", _some(row["series_date"])),
+        0x00080031: ("TM", _some(row["series_time"])),
         0x00080060: ("CS", _some(row["modality"])),
         0x00080070: ("LO", _some(row["manufacturer"])),
         0x00080080: ("LO", _some(row["institution"])),

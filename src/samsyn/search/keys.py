@@ -33,7 +33,6 @@ class Key:
     level: Level
     kind: Kind
     column: str = ""
-    is_returned: bool = True
     only_at_level: bool = False
     """Returned by searches at `level` alone, not below."""
 
@@ -68,8 +67,8 @@ KEYS: Final[tuple[Key, ...]] = (
     Key(0x00200010, Level.STUDY, Kind.TEXT, "study.study_id"),
     Key(0x00201206, Level.STUDY, Kind.NONE),
     Key(0x00201208, Level.STUDY, Kind.NONE),
-    Key(0x00080021, Level.SERIES, Kind.DATE, "series.started_date", is_returned=False),
-    Key(0x00080031, Level.SERIES, Kind.TIME, "series.started_time", is_returned=False),
+    Key(0x00080021, Level.SERIES, Kind.DATE, "series.series_date"),
+    Key(0x00080031, Level.SERIES, Kind.TIME, "series.series_time"),
     Key(0x00080060, Level.SERIES, Kind.TEXT, "series.modality"),
     Key(0x00080070, Level.SERIES, Kind.TEXT, "series.manufacturer"),
     Key(0x00080080, Level.SERIES, Kind.TEXT, "series.institution"),
@@ -115,7 +114,12 @@ ITEM_KEYS: Final = MappingProxyType(
 )
 """(sequence, attribute of its item) -> what it is compared with (PS3.4 C.2.2.2.6)."""
 
-DATE_AND_TIME: Final = ((0x00080020, 0x00080030), (0x00400244, 0x00400245), (0x00080023, 0x00080033))
+DATE_AND_TIME: Final = (
+    (0x00080020, 0x00080030),
+    (0x00080021, 0x00080031),
+    (0x00400244, 0x00400245),
+    (0x00080023, 0x00080033),
+)
 """Dates with the times that complete them: matched together when that was asked for (PS3.4 C.2.2.2.5)."""
 
 _RANK: Final = {Level.PATIENT: 0, Level.STUDY: 1, Level.SERIES: 2, Level.IMAGE: 3}
@@ -141,6 +145,6 @@ def is_indexed(tag: int, level: Level) -> bool:
 def is_returned(tag: int, level: Level) -> bool:
     """Whether matches at the level carry the attribute (perhaps empty)."""
     key = KEY_OF.get(tag)
-    if key is None or not key.is_returned:
+    if key is None:
         return False
     return key.level is level if key.only_at_level else _RANK[key.level] <= _RANK[level]

@@ -63,8 +63,12 @@ def conditions_of(query: Query) -> list[Condition]:
 
 
 def asks(value: str) -> bool:
-    """Whether a value restricts the answer; empty ones and nothing but `*` are universal (C.2.2.2.3)."""
-    return bool(value.strip("*\\ \0"))
+    """Whether a value restricts the answer; empty ones and nothing but `*` are universal (C.2.2.2.3).
+
+    `* *` is neither: a space between two characters counts."""
+    if not value.strip("*\\ \0"):
+        return any(part.strip(" \0").strip("*") for part in value.split("\\"))
+    return True
 
 
 def issuer_of(query: Query) -> str:

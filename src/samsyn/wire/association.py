@@ -27,7 +27,7 @@ from samsyn.wire.upper_layer import Aborted, AssociationAccepted, UpperLayer
 class Association:
     """A DICOM association; `take_indications` gives `Indication`s and `Message`s in order of arrival."""
 
-    __slots__ = ("_assembler", "_peer_maximum", "_request", "extended", "upper", "window")
+    __slots__ = ("_assembler", "_peer_maximum", "_request", "extended", "peer_is_scp_of", "upper", "window")
 
     def __init__(
         self,
@@ -46,6 +46,8 @@ class Association:
         self._peer_maximum = 0
         self.extended: Mapping[str, bytes] = {}
         """SOP class -> service class application information that the acceptor answered (PS3.7 D.3.3.5)."""
+        self.peer_is_scp_of: frozenset[str] = frozenset()
+        """SOP classes of which the requestor has the SCP role, by role selection alone (PS3.7 D.3.3.4)."""
         self.window = 1
         """Requests of the peer that may be unanswered at a time (PS3.7 D.3.3.3)."""
 
@@ -101,6 +103,7 @@ class Association:
         answer, agreed = answer_request(request, choose, grant, own, extend)
         self._peer_maximum = request.user.maximum_length
         self.extended = _extended(answer)
+        self.peer_is_scp_of = frozenset(role.sop_class_uid for role in answer.user.roles if role.scp)
         if answer.user.asynchronous_operations is not None:
             self.window = answer.user.asynchronous_operations.invoked
         self._assembler.agree(agreed)

@@ -128,6 +128,11 @@ class Connection(AssociationTransport):
         return self.association.extended
 
     @property
+    def is_scp_of(self) -> frozenset[str]:
+        """See Link."""
+        return self.association.peer_is_scp_of
+
+    @property
     def is_gone(self) -> bool:
         """See Link."""
         return not (self.association.upper.can_send and self.is_connected)

@@ -30,6 +30,10 @@ class Link(Line, Protocol):
         """SOP class -> what was agreed by extended negotiation (PS3.7 D.3.3.5)."""
 
     @property
+    def is_scp_of(self) -> frozenset[str]:
+        """SOP classes of which the peer has the SCP role: no others may be asked of it (PS3.7 D.3.3.4)."""
+
+    @property
     def is_gone(self) -> bool:
         """Whether nothing can be answered any more."""
 

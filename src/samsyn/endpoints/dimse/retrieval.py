@@ -12,6 +12,7 @@ from samsyn.dicom.encoding import encode
 from samsyn.endpoints.dimse import identifiers
 from samsyn.endpoints.dimse.identifiers import FAILED_SOP_INSTANCE_UIDS, PATIENT_ID, STUDY_INSTANCE_UID
 from samsyn.endpoints.dimse.link import Link
+from samsyn.endpoints.dimse.places import Places
 from samsyn.endpoints.dimse.progress import Progress
 from samsyn.endpoints.dimse.statuses import comment
 from samsyn.errors import (
@@ -60,7 +61,7 @@ class Retrieval:
         self._gatekeeper = gatekeeper
         self._connections = connections
         self._pool = pool
-        self._places = asyncio.Semaphore(limits.MAX_RETRIEVALS)
+        self._places = Places(limits.MAX_RETRIEVALS)
 
     async def get(self, link: Link, message: Message, request: GetRequest) -> None:
         """C-GET: every object as a C-STORE on the same association, then the final status."""
@@ -68,6 +69,7 @@ class Retrieval:
         taken = {
             (context.abstract_syntax, context.transfer_syntax): context_id
             for context_id, context in link.contexts.items()
+            if context.abstract_syntax in link.is_scp_of
         }
         progress = Progress(len(instances))
         loop = asyncio.get_running_loop()
@@ -81,13 +83,14 @@ class Retrieval:
             return not link.is_cancelled(request.message_id)
 
         run = OneAhead(link, told)
-        async with self._places, ReadAhead(self._retriever, view, instances) as ahead:
+        places = self._places.taken(link.system.sender.name)
+        async with places, ReadAhead(self._retriever, view, instances) as ahead:
             for instance in instances:
                 if run.is_over or link.is_cancelled(request.message_id):
                     break
                 transfer_syntax = form_for(instance, taken)
                 if transfer_syntax is None:
-                    progress.fail(instance, "no context for class and transfer syntax of an object")
+                    progress.fail(instance, "no context, or no SCP role, for class and syntax of an object")
                     continue
                 context_id = taken[instance.sop_class_uid, transfer_syntax]
                 try:
@@ -126,7 +129,7 @@ class Retrieval:
         view, instances = await self._asked_for(link, message, request, destination.ae_title)
         progress = Progress(len(instances))
         if instances:
-            async with self._places:
+            async with self._places.taken(destination.ae_title):
                 await self._send_all(link, message, request, destination, view, instances, progress)
         if not link.is_gone:
             await self._finish(link, message, request, progress)

@@ -1,7 +1,9 @@
 """Tables of what is taken back (instances that a rejection note hides, IHE RAD IOCM) and of what is corrected.
 
 A row of `rejected` hides when it is not revoked and its instance has arrived in the study that the note names;
-`hidden_count` says how many instances of a series or study are hidden, settled ones too.
+`hidden_count` says how many instances of a series or study are hidden, settled ones too. `rejected_again` keeps the
+later notes that name what is hidden already: when the earlier one is taken back, one of them takes its place. `ended` =
+"" is one that waits so.
 """
 
 from typing import Final
@@ -22,6 +24,9 @@ CREATE TABLE rejected(sop_uid TEXT PRIMARY KEY, study_uid TEXT NOT NULL, series_
 CREATE INDEX rejected_by_study ON rejected(study_uid);
 CREATE INDEX rejected_by_series ON rejected(series_uid);
 CREATE INDEX rejected_by_note ON rejected(note_uid);
+CREATE TABLE rejected_again(sop_uid TEXT, note_uid TEXT, code TEXT NOT NULL, provider TEXT NOT NULL,
+  actor TEXT NOT NULL, rejected TEXT NOT NULL, ended TEXT NOT NULL, PRIMARY KEY(sop_uid, note_uid)) WITHOUT ROWID;
+CREATE INDEX rejected_again_by_note ON rejected_again(note_uid);
 CREATE TABLE amendment(amendment_key INTEGER PRIMARY KEY AUTOINCREMENT, study_uid TEXT NOT NULL, tag INTEGER NOT NULL,
   vr TEXT NOT NULL, value TEXT NOT NULL, told TEXT NOT NULL, actor TEXT NOT NULL, provider TEXT NOT NULL);
 CREATE INDEX amendment_by_study ON amendment(study_uid);

@@ -37,8 +37,8 @@ STUDY_COLUMNS: Final = (
 SERIES_COLUMNS: Final = (
     STUDY_COLUMNS + ", series.series_key, series.series_uid, series.modality, series.number,"
     " series.description AS series_description, series.body_part, series.laterality, series.station,"
-    " series.manufacturer, series.institution, series.protocol, series.started_date, series.started_time,"
-    " {series_instances} AS series_instance_count"
+    " series.manufacturer, series.institution, series.protocol, series.series_date, series.series_time,"
+    " series.started_date, series.started_time, {series_instances} AS series_instance_count"
 )
 INSTANCE_COLUMNS: Final = (
     SERIES_COLUMNS + ", instance.sop_uid, instance.sop_class, instance.transfer_syntax,"
@@ -408,7 +408,8 @@ def _plain(condition: Condition, content: Shown) -> tuple[str, list[Any]]:
         case "request":
             return _request(values)
         case "empty":
-            return f"COALESCE({column}, '') = ''", []
+            # Numbers too, which PostgreSQL compares with no text.
+            return f"({column} IS NULL OR CAST({column} AS TEXT) = '')", []
         case "never":
             return "FALSE", []
 

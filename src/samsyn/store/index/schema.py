@@ -51,7 +51,8 @@ CREATE TABLE study_modality(modality TEXT, study_date TEXT, study_key INTEGER,
 
 CREATE TABLE series(series_key INTEGER PRIMARY KEY, series_uid TEXT UNIQUE, study_key INTEGER, modality TEXT,
   number INTEGER, description TEXT, body_part TEXT, laterality TEXT, station TEXT, manufacturer TEXT,
-  institution TEXT, protocol TEXT, started_date TEXT, started_time TEXT, instance_count INTEGER,
+  institution TEXT, protocol TEXT, series_date TEXT, series_time TEXT, started_date TEXT, started_time TEXT,
+  instance_count INTEGER,
   documents INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX series_by_study ON series(study_key);
 CREATE TABLE series_request(series_key INTEGER, place INTEGER, step_id TEXT, procedure_id TEXT, accession TEXT,

@@ -289,7 +289,7 @@ class Gatekeeper:
             else:
                 key = (*subject.audited_as, "refused", study_uid)
                 is_first = is_first or not self._once.is_done(key)
-                await self._once.do(key, partial(self._write_refusal, view, study_uid, item))
+                await self._once.do(key, partial(self._write_about, view, Event.REFUSED, study_uid, item))
         if not shown:
             if is_first:
                 step = limits.REFUSAL_STEP_S
@@ -399,9 +399,7 @@ class Gatekeeper:
             item = found[1] if found else None
         if item is None or not view.shows(item):
             raise NotFound
-        await self._once.do(
-            key, partial(self._write_opening, view, OPENINGS[kind], reference, item, receiver)
-        )
+        await self._once.do(key, partial(self._write_about, view, OPENINGS[kind], reference, item, receiver))
 
     def is_recorded(self, view: View, reference: str, kind: str, receiver: str = "") -> bool:
         """Whether `record_opening` has written this down lately, so that it would do nothing."""
@@ -515,24 +513,10 @@ class Gatekeeper:
 
         return {"protected": "yes"} if self._store.peek(question) else None
 
-    async def _write_refusal(self, view: View, study_uid: str, item: Item) -> None:
-        verdict = view.why(item)
-        await self._write(
-            entry(
-                view.subject,
-                Event.REFUSED,
-                item.patient_key,
-                purpose=view.purpose,
-                owner_provider=item.provider,
-                owner_unit=item.unit,
-                allowed=False,
-                details={"of": study_uid, "rule": verdict.reason.value, "paragraph": verdict.paragraph},
-            )
-        )
-
-    async def _write_opening(
-        self, view: View, event: Event, reference: str, item: Item, receiver: str
+    async def _write_about(
+        self, view: View, event: Event, reference: str, item: Item, receiver: str = ""
     ) -> None:
+        """What was opened or refused of one person, with the rule that decided."""
         verdict = view.why(item)
         details = {"of": reference, "rule": verdict.reason.value, "paragraph": verdict.paragraph}
         if receiver:
@@ -545,6 +529,7 @@ class Gatekeeper:
                 purpose=view.purpose,
                 owner_provider=item.provider,
                 owner_unit=item.unit,
+                allowed=event is not Event.REFUSED,
                 details=details,
                 activity=Activity.EMERGENCY if verdict.reason is Reason.EMERGENCY else None,
             )

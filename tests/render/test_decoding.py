@@ -1,6 +1,7 @@
 """Frames of every transfer syntax become the stored values, and what lies about itself is refused."""
 
 import struct
+import zlib
 from dataclasses import replace
 from typing import Any
 
@@ -84,13 +85,6 @@ def test_colour_by_plane_and_colour_by_pixel_are_the_same_picture() -> None:
     by_plane = EncodedFrame(colours.transpose(2, 0, 1).tobytes(), layout(6, 4, 3, 8, planar=1), frames.LITTLE)
     assert np.array_equal(decode_frame(by_plane), colours)
     assert np.array_equal(decode_frame(native(colours)), colours)
-
-
-def test_big_endian_words_of_eight_bit_pixels_are_turned() -> None:
-    pixels = values("u1", 8, (4, 4))
-    turned = pixels.reshape(-1, 2)[:, ::-1].tobytes()
-    frame = EncodedFrame(turned, layout(4, 4, allocated=8), frames.BIG, words_swapped=True)
-    assert np.array_equal(decode_frame(frame), pixels)
 
 
 def test_grey_and_pure_colours_survive_ybr_full() -> None:
@@ -205,16 +199,72 @@ def test_colours_that_can_not_be_what_the_header_calls_them_are_refused(
         decode_frame(EncodedFrame(data, layout(16, 16, 3, 8, photometric=photometric), syntax))
 
 
-def test_shared_colour_samples_that_are_all_there_contradict_the_header() -> None:
-    facts = replace(layout(4, 4, 3, 8, photometric="YBR_FULL_422"), length=4 * 4 * 3)
-    with pytest.raises(DamagedData):
-        decode_frame(EncodedFrame(bytes(4 * 4 * 2), facts, frames.LITTLE))
+def ybr_of(rgb: np.ndarray) -> np.ndarray:
+    """YBR_FULL as PS3.3 C.7.6.3.1.2 writes it down."""
+    red, green, blue = (rgb[..., channel].astype(float) for channel in range(3))
+    luma = 0.2990 * red + 0.5870 * green + 0.1140 * blue
+    from_blue = -0.1687 * red - 0.3313 * green + 0.5 * blue + 128
+    from_red = 0.5 * red - 0.4187 * green - 0.0813 * blue + 128
+    return np.clip(np.rint(np.stack([luma, from_blue, from_red], axis=-1)), 0, 255).astype(np.uint8)
 
 
-def test_a_frame_that_shares_a_big_endian_word_with_its_neighbour_is_refused() -> None:
-    frame = EncodedFrame(bytes(9), layout(3, 3, allocated=8), frames.BIG, words_swapped=True)
-    with pytest.raises(NotSupported):
-        decode_frame(frame)
+def ultrasound() -> np.ndarray:
+    """Mostly black, a grey fan, a few colours."""
+    rgb = np.zeros((16, 24, 3), np.uint8)
+    rgb[4:12, 4:20] = SAMPLES.integers(0, 256, (8, 16, 1), np.uint8)
+    rgb[6:9, 8:12] = SAMPLES.integers(0, 256, (3, 4, 3), np.uint8)
+    return rgb
+
+
+@pytest.mark.parametrize("syntax", [frames.LITTLE, frames.ENCAPSULATED, frames.DEFLATED_FRAME])
+@pytest.mark.parametrize("planar", [0, 1])
+@pytest.mark.parametrize("kind", ["RGB", "YBR_FULL"])
+def test_samples_that_are_all_there_are_no_shared_ones_whatever_the_header_calls_them(
+    kind: str, planar: int, syntax: str
+) -> None:
+    rgb = ultrasound()
+    stored = ybr_of(rgb) if kind == "YBR_FULL" else rgb
+    data = (stored.transpose(2, 0, 1) if planar else stored).tobytes()
+    facts = replace(layout(16, 24, 3, 8, photometric="YBR_FULL_422", planar=planar), length=len(data))
+    frame = EncodedFrame(deflated(data) if syntax == frames.DEFLATED_FRAME else data, facts, syntax)
+    assert np.abs(decode_frame(frame).astype(int) - rgb).max() <= 2
+
+
+def test_samples_without_grey_are_what_the_header_calls_them() -> None:
+    rgb = np.full((4, 4, 3), (200, 40, 90), np.uint8)
+    facts = replace(layout(4, 4, 3, 8, photometric="YBR_FULL_422"), length=48)
+    decoded = decode_frame(EncodedFrame(ybr_of(rgb).tobytes(), facts, frames.LITTLE))
+    assert np.abs(decoded.astype(int) - rgb).max() <= 2
+
+
+@pytest.mark.parametrize("syntax", [frames.LITTLE, frames.ENCAPSULATED, frames.DEFLATED_FRAME])
+def test_colour_that_two_neighbours_share_is_theirs_in_every_native_form(syntax: str) -> None:
+    """Y1 Y2 Cb Cr: red and dark red, blue and black, by hand."""
+    data = bytes([76, 30, 85, 255, 29, 0, 255, 107])
+    facts = replace(layout(1, 4, 3, 8, photometric="YBR_FULL_422"), length=8)
+    frame = EncodedFrame(deflated(data) if syntax == frames.DEFLATED_FRAME else data, facts, syntax)
+    expected = [[254, 0, 0], [208, 0, 0], [0, 0, 254], [0, 0, 225]]
+    assert np.abs(decode_frame(frame)[0].astype(int) - expected).max() <= 1
+
+
+def deflated(data: bytes) -> bytes:
+    machine = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    made = machine.compress(data) + machine.flush()
+    return made + b"\0" * (len(made) % 2)
+
+
+@pytest.mark.parametrize(("kind", "bits"), [("u1", 8), ("u2", 12), ("i2", 16), ("u4", 32)])
+def test_native_frames_in_fragments_are_what_they_are_without_them(kind: str, bits: int) -> None:
+    pixels = values(kind, bits, (7, 9))
+    facts = layout(7, 9, allocated=pixels.dtype.itemsize * 8, stored=bits, signed=kind[0] == "i")
+    data = pixels.tobytes()
+    for syntax, wrapped in (
+        (frames.ENCAPSULATED, data + b"\0" * (len(data) % 2)),
+        (frames.DEFLATED_FRAME, deflated(data)),
+    ):
+        assert np.array_equal(decode_frame(EncodedFrame(wrapped, facts, syntax)), pixels)
+        with pytest.raises(DamagedData):
+            decode_frame(EncodedFrame(wrapped[: len(wrapped) // 2], facts, syntax))
 
 
 FOREIGN = [

@@ -21,12 +21,16 @@ _MAX_VALUE: Final = 0xFFFFFFFE
 
 
 def native_data_set(
-    data: bytes | memoryview, frames: Sequence[bytes], bits_allocated: int, photometric: str = ""
+    data: bytes | memoryview,
+    frames: Sequence[bytes],
+    bits_allocated: int,
+    photometric: str = "",
+    keeps_planes: bool = False,
 ) -> bytes:
     """The data set (explicit VR little endian, encapsulated) with these frames as native pixel data.
 
     `photometric`: what the decoded pixels are, "" = as before. Planar Configuration, where there is one, becomes
-    0. BadInput: the data set has no encapsulated pixel data, is not well formed, or would be too long.
+    0 unless `keeps_planes`. BadInput: the data set has no encapsulated pixel data, is not well formed, or would be too long.
     """
     view, encoding = memoryview(data), EXPLICIT_LITTLE_ENCODING
     pieces: list[bytes | memoryview] = []
@@ -45,7 +49,7 @@ def native_data_set(
         elif tag == _PHOTOMETRIC and photometric:
             value = photometric.encode("ascii")
             pieces.append(_short(tag, b"CS", value + b" " * (len(value) % 2)))
-        elif tag == _PLANAR and length == 2:
+        elif tag == _PLANAR and length == 2 and not keeps_planes:
             pieces.append(_short(tag, b"US", b"\0\0"))
         elif tag not in _ONLY_COMPRESSED:
             pieces.append(view[start:position])

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from samsyn.dicom.transfer_syntaxes import (
     DEFLATED_FRAME,
     DEFLATED_LITTLE,
+    ENCAPSULATED_UNCOMPRESSED,
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     HTJ2K,
@@ -40,12 +41,15 @@ from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotSupported
 from samsyn.limits import MAX_FRAME_PIXELS
 from samsyn.model.imaging import PixelLayout
 from samsyn.render.codestream import CodestreamHead, jpeg2000_head, jpeg_head
-from samsyn.render.colour import ycbcr_to_rgb
+from samsyn.render.colour import partial_ycbcr_to_rgb, ycbcr_to_rgb
 from samsyn.render.words import EncodedFrame
 
 Pixels: TypeAlias = NDArray[Any]
 
 _NATIVE: Final = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED_LITTLE, EXPLICIT_BIG})
+WRAPPED: Final = frozenset({DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED})
+"""Transfer syntaxes whose fragments hold each frame as native pixels have it, whatever its attributes are (PS3.5 8.2.16,
+A.4.11)."""
 _JPEG: Final = frozenset({JPEG_BASELINE, JPEG_EXTENDED, JPEG_LOSSLESS, JPEG_LOSSLESS_SV1})
 _JPEG_LS: Final = frozenset({JPEG_LS_LOSSLESS, JPEG_LS_NEAR})
 _JPEG_2000: Final = frozenset({JPEG_2000_LOSSLESS, JPEG_2000, JPEG_2000_MULTI_LOSSLESS, JPEG_2000_MULTI})
@@ -54,6 +58,9 @@ _PHOTOMETRIC: Final = frozenset(
     {"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB"}
     | {"YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_422", "YBR_PARTIAL_420"}
 )
+_PARTIAL: Final = frozenset({"YBR_PARTIAL_422"})
+"""Luminance from 16 to 235, colour from 16 to 240 (PS3.3 C.7.6.3.1.2)."""
+_SHARING: Final = _PARTIAL | {"YBR_FULL_422"}
 _LOSSLESS_PROCESSES: Final = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
 _KEEPS_CELLS: Final = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (57, 70, 80, 90, 92, 201, 202))
 """Transfer syntaxes that give back each bit of a cell. What others lose may lead beyond Bits Stored by a little, which
@@ -74,8 +81,8 @@ def decode_frame(frame: EncodedFrame) -> Pixels:
         raise DamagedData("the frame is empty")
     if syntax in _NATIVE:
         return native(frame)
-    if syntax == DEFLATED_FRAME:
-        return native(replace(frame, data=_inflated(frame), transfer_syntax_uid=EXPLICIT_LITTLE))
+    if syntax in WRAPPED:
+        return native(unwrapped(frame))
     try:
         if syntax == RLE_LOSSLESS:
             return _finished(_rle(frame.data, layout), frame)
@@ -113,38 +120,71 @@ def check_layout(layout: PixelLayout) -> None:
 
 
 def frame_bytes(layout: PixelLayout) -> int:
-    """Bytes of one native frame; YBR_FULL_422 keeps two of three samples (PS3.3 C.7.6.3.1.2)."""
-    samples = 2 if layout.photometric == "YBR_FULL_422" else layout.samples
-    return (layout.rows * layout.columns * samples * layout.bits_allocated + 7) // 8
+    """Bytes of one native frame of which every sample is there."""
+    return (layout.rows * layout.columns * layout.samples * layout.bits_allocated + 7) // 8
+
+
+def _shares_colour(layout: PixelLayout, length: int) -> bool:
+    """Whether two neighbours share their colour in a native frame of so many bytes (PS3.3 C.7.6.3.1.2): by its length,
+    since others have every sample, whatever their header calls them."""
+    return layout.photometric in _SHARING and length < frame_bytes(layout)
+
+
+def unwrapped(frame: EncodedFrame) -> EncodedFrame:
+    """A frame of WRAPPED as the native one that it holds, without the padding behind it. DamagedData: it holds less."""
+    layout, data = frame.layout, frame.data
+    needed = frame_bytes(layout)
+    if frame.transfer_syntax_uid == DEFLATED_FRAME:
+        # What a stream gives beyond the frame is never made.
+        try:
+            data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, needed)
+        except zlib.error as error:
+            raise DamagedData("the deflated frame is broken") from error
+    if _shares_colour(layout, len(data)):
+        needed = needed // 3 * 2
+    if len(data) < needed:
+        raise DamagedData(f"the frame has {len(data)} bytes, the header needs {needed}")
+    return replace(frame, data=data[:needed], transfer_syntax_uid=EXPLICIT_LITTLE)
 
 
 def native(frame: EncodedFrame) -> Pixels:
     """Uncompressed pixels (PS3.5 8.1): any of 1, 8, 16, 32 bits, either byte order, both planar forms."""
-    layout = frame.layout
+    layout, data = frame.layout, frame.data
     if layout.bits_allocated == 1:
-        return _unpacked(frame.data, layout, frame.first_bit)
+        return _unpacked(data, layout, frame.first_bit)
     needed = frame_bytes(layout)
-    data = frame.data
-    halved = layout.photometric == "YBR_FULL_422"
-    if halved and layout.length >= layout.rows * layout.columns * 3 * max(layout.frames, 1):
-        raise DamagedData("every sample is there, while the photometric interpretation tells of shared ones")
+    shares = _shares_colour(layout, len(data))
+    if shares:
+        needed = needed // 3 * 2
     if len(data) < needed:
         raise DamagedData(f"the frame has {len(data)} bytes, the header needs {needed}")
-    if frame.words_swapped and layout.bits_allocated == 8 and needed % 2:
-        raise NotSupported("frames that share big endian words with their neighbours")
-    if frame.words_swapped and layout.bits_allocated == 8:
-        pairs = np.frombuffer(data, np.uint8, len(data) // 2 * 2)
-        data = pairs.reshape(-1, 2)[:, ::-1].tobytes() + data[len(data) // 2 * 2 :]
     order = ">" if frame.transfer_syntax_uid == EXPLICIT_BIG else "<"
     stored = np.frombuffer(
         data, np.dtype(f"{order}u{layout.bits_allocated // 8}"), needed * 8 // layout.bits_allocated
     )
     stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)
-    if halved:
-        return ycbcr_to_rgb(_spread_422(stored, layout), 8)
+    if shares:
+        spread = _spread_422(stored, layout)
+        return partial_ycbcr_to_rgb(spread) if layout.photometric in _PARTIAL else ycbcr_to_rgb(spread, 8)
     if layout.samples == 3 and layout.planar == 1:
         stored = stored.reshape(3, layout.rows, layout.columns).transpose(1, 2, 0)
+    if layout.photometric == "YBR_FULL_422":
+        photometric = "RGB" if _is_rgb(stored.reshape(_shape(layout))) else "YBR_FULL"
+        frame = replace(frame, layout=replace(layout, photometric=photometric))
     return _finished(stored, frame)
+
+
+def _is_rgb(samples: Pixels) -> bool:
+    """Whether samples of which the header tells that colour is shared, and which are all there, are RGB: those of who
+    decompressed them and forgot to say so are, those of old ultrasound machines are YBR_FULL.
+
+    Grey and black tell: pixels of three equal samples are that in RGB, those with both colours in the middle in
+    YBR_FULL, where three equal ones are purple or green. Without either it is what the header says.
+    """
+    first, blue, red = (samples[..., channel].astype(np.int16) for channel in range(3))
+    in_rgb = np.count_nonzero((abs(first - blue) <= 1) & (abs(first - red) <= 1))
+    in_ybr = np.count_nonzero((abs(blue - 128) <= 1) & (abs(red - 128) <= 1))
+    return in_rgb > in_ybr
 
 
 def _unpacked(data: bytes, layout: PixelLayout, first_bit: int = 0) -> Pixels:
@@ -164,7 +204,7 @@ def packed(pixels: Pixels) -> bytes:
 def _spread_422(stored: Pixels, layout: PixelLayout) -> Pixels:
     """Y1 Y2 Cb Cr for each two neighbours to three samples per pixel (PS3.3 C.7.6.3.1.2)."""
     if layout.bits_allocated != 8 or layout.columns % 2:
-        raise NotSupported("YBR_FULL_422 with other than 8 bits or an odd number of columns")
+        raise NotSupported("shared colour with other than 8 bits or an odd number of columns")
     quads = stored.reshape(layout.rows, layout.columns // 2, 4)
     spread = np.empty((layout.rows, layout.columns, 3), np.uint8)
     spread[:, 0::2, 0] = quads[:, :, 0]
@@ -220,14 +260,6 @@ def _in_stored_bits(pixels: Pixels, bits: int, signed: bool, below: int = 0) -> 
         return pixels
     pixels = pixels.view(np.dtype(f"u{pixels.dtype.itemsize}"))
     return pixels & np.array((1 << bits) - 1, pixels.dtype) if bits < width else pixels
-
-
-def _inflated(frame: EncodedFrame) -> bytes:
-    needed = frame_bytes(frame.layout)
-    try:
-        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(frame.data, needed)
-    except zlib.error as error:
-        raise DamagedData("the deflated frame is broken") from error
 
 
 def _rle(data: bytes, layout: PixelLayout) -> Pixels:

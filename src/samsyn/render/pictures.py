@@ -12,9 +12,9 @@ import orjson
 
 from samsyn.access.view import View
 from samsyn.clock import Clock
-from samsyn.dicom.frames import frame_bits
+from samsyn.dicom.frames import frame_bits, octets
 from samsyn.dicom.json_array import each_in
-from samsyn.dicom.transfer_syntaxes import EXPLICIT_BIG, find
+from samsyn.dicom.transfer_syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE, find
 from samsyn.errors import BadInput, DamagedData, NotFound, NotSupported, SamsynError
 from samsyn.limits import MAX_KEPT_HEADERS, MAX_THUMBNAIL_SIDE, THUMBNAIL_SIDE
 from samsyn.model.imaging import PixelLayout, StoredInstance
@@ -317,16 +317,17 @@ class Pictures:
             data = await self._retriever.frame(view, instance, number)
         except BadInput as error:
             raise DamagedData(error.detail) from error
-        assert instance.pixels is not None
-        is_packed = instance.pixels.bits_allocated == 1
+        pixels, syntax = instance.pixels, instance.transfer_syntax_uid
+        assert pixels is not None
+        if syntax == EXPLICIT_BIG and header is not None:
+            data, syntax = octets(data, pixels, number, header.pixel_words), EXPLICIT_LITTLE
+        is_packed = pixels.bits_allocated == 1 and pixels.length >= 0
         return EncodedFrame(
             data,
-            instance.pixels,
-            instance.transfer_syntax_uid,
-            first_bit=(number - 1) * frame_bits(instance.pixels) % 8 if is_packed else 0,
+            pixels,
+            syntax,
+            first_bit=(number - 1) * frame_bits(pixels) % 8 if is_packed else 0,
             high_bit=header.high_bit if header else -1,
-            words_swapped=bool(header and header.pixel_words)
-            and instance.transfer_syntax_uid == EXPLICIT_BIG,
         )
 
     async def _windowed(

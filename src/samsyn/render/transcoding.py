@@ -15,6 +15,7 @@ from samsyn.access.view import View
 from samsyn.dicom.decompression import native_data_set
 from samsyn.dicom.transfer_syntaxes import (
     DEFLATED_FRAME,
+    ENCAPSULATED_UNCOMPRESSED,
     HTJ2K,
     HTJ2K_LOSSLESS,
     HTJ2K_LOSSLESS_RPCL,
@@ -39,7 +40,7 @@ from samsyn.retrieve.retrieve import Retriever
 DECOMPRESSED: Final = frozenset(
     {JPEG_BASELINE, JPEG_EXTENDED, JPEG_LOSSLESS, JPEG_LOSSLESS_SV1, JPEG_LS_LOSSLESS, JPEG_LS_NEAR}
     | {JPEG_2000_LOSSLESS, JPEG_2000, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K}
-    | {RLE_LOSSLESS, DEFLATED_FRAME}
+    | {RLE_LOSSLESS, DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED}
 )
 """Transfer syntaxes that `Transcoder` reads."""
 
@@ -47,6 +48,8 @@ _PART_2: Final = ("1.2.840.10008.1.2.4.92", "1.2.840.10008.1.2.4.93")
 _JPEG_2000: Final = frozenset(
     {JPEG_2000_LOSSLESS, JPEG_2000, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K, *_PART_2}
 )
+_WRAPPED: Final = frozenset({DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED})
+"""Native frames in fragments, which stay what they are, attributes and all."""
 _LOSSY_JPEG: Final = frozenset({JPEG_BASELINE, JPEG_EXTENDED})
 _SUBSAMPLED: Final = ("YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420")
 _NO_SUBSAMPLING: Final = "subsampled colour in a codec that keeps every sample"
@@ -79,7 +82,7 @@ def _reason_against(instance: StoredInstance) -> str:
 
 def _reason_against_colour(layout: PixelLayout, syntax: str) -> str:
     """As far as the header tells."""
-    if layout.samples == 3 and syntax not in _LOSSY_JPEG and syntax not in _JPEG_2000:
+    if layout.samples == 3 and syntax not in _LOSSY_JPEG | _JPEG_2000 | _WRAPPED:
         if layout.photometric in _SUBSAMPLED:
             return _NO_SUBSAMPLING
         if layout.photometric in ("YBR_RCT", "YBR_ICT"):
@@ -112,7 +115,14 @@ class Transcoder:
         ]
         if layout.bits_allocated == 1:
             frames = [await asyncio.to_thread(_joined, frames, layout.rows * layout.columns * layout.samples)]
-        return await asyncio.to_thread(native_data_set, data, frames, layout.bits_allocated, photometric)
+        return await asyncio.to_thread(
+            native_data_set,
+            data,
+            frames,
+            layout.bits_allocated,
+            photometric,
+            keeps_planes=instance.transfer_syntax_uid in _WRAPPED,
+        )
 
     async def _frame(self, view: View, instance: StoredInstance, number: int, layout: PixelLayout) -> bytes:
         stored = await self._retriever.frame(view, instance, number)
@@ -140,6 +150,8 @@ def as_samples(layout: PixelLayout, syntax: str, frame: bytes) -> tuple[PixelLay
     plain = replace(layout, bits_stored=layout.bits_allocated)
     if layout.samples == 1:
         return plain, False
+    if syntax in _WRAPPED:
+        return layout, False
     if syntax in _LOSSY_JPEG:
         return layout, True
     return replace(plain, photometric="RGB"), syntax in _JPEG_2000 and _is_transformed(frame)
@@ -151,6 +163,8 @@ def _as_object(layout: PixelLayout, syntax: str, first_frame: bytes) -> tuple[Pi
     plain, is_rgb = as_samples(layout, syntax, first_frame)
     if is_rgb:
         return plain, "RGB"
+    if syntax in _WRAPPED:
+        return plain, ""
     if layout.photometric in _SUBSAMPLED:
         raise NotSupported(_NO_SUBSAMPLING)
     return plain, "RGB" if layout.photometric in ("YBR_RCT", "YBR_ICT") else ""

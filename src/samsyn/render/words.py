@@ -119,8 +119,6 @@ class EncodedFrame:
     high_bit: int = -1
     """Bit of its cell in which a stored value ends (0028,0102), counted from 0; -1 = the one that follows from Bits
     Stored. Other than that in objects from before the standard of 1998, whose overlays may lie below the value."""
-    words_swapped: bool = False
-    """8-bit pixels stored as big endian words (VR OW in Explicit VR Big Endian): each pair is turned."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,9 @@ def grey(seed: int, widest: int = 32) -> Dataset:
         other = int(plain_reading.stored_values(made)[1])
         if abs(other - value) < 1 << (stored_bits - 2) and -32_768 <= other < (32_768 if signed else 65_536):
             made.add_new("PixelPaddingRangeLimit", "SS" if signed else "US", other)
+    shape = str(random.choice(["", "IDENTITY", "INVERSE"]))
+    if shape:
+        made.PresentationLUTShape = shape
     return made
 
 

@@ -95,9 +95,9 @@ def eight_bits(
     if window is not None and not usable(window):
         raise BadInput("the window can not be followed")
     if pixels.dtype.itemsize <= 2 and (window or values.voi_lut or _own_window(values)):
-        return _looked_up(_table_of(pixels.dtype.str, _Form.of(layout), values, window), pixels)
+        return _looked_up(_table_of(pixels.dtype.str, _Form.of(layout, values), values, window), pixels)
     levels = _levels(pixels, layout, values)
-    shown = _shown(levels, _Form.of(layout), values, window)
+    shown = _shown(levels, _Form.of(layout, values), values, window)
     return _looked_up(shown, pixels) if isinstance(levels, _Table) else shown
 
 
@@ -140,9 +140,9 @@ class _Form(NamedTuple):
     is_inverted: bool
 
     @classmethod
-    def of(cls, layout: PixelLayout) -> "_Form":
+    def of(cls, layout: PixelLayout, values: DisplayValues) -> "_Form":
         """The form of a grey layout."""
-        return cls(layout.bits_allocated, layout.signed, layout.photometric == "MONOCHROME1")
+        return cls(layout.bits_allocated, layout.signed, values.is_inverted(layout))
 
 
 @lru_cache(maxsize=_KEPT_TABLES)
@@ -203,7 +203,7 @@ class _Every:
 
 def _levels(pixels: NDArray[Any], layout: PixelLayout, values: DisplayValues) -> _Table | _Every:
     kind = _Table if pixels.dtype.itemsize <= 2 else _Every
-    return kind(pixels, _Form.of(layout), values)
+    return kind(pixels, _Form.of(layout, values), values)
 
 
 def _padding_mask(stored: NDArray[Any], values: DisplayValues, form: _Form) -> NDArray[np.bool_] | None:

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from samsyn.dicom.json import ALWAYS_WANTED
@@ -30,6 +31,7 @@ PICTURE_TAGS: Final = ALWAYS_WANTED | {
     *(0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202, 0x00281203),
     *(0x00281221, 0x00281222, 0x00281223),
     *(0x00283000, 0x00283010),
+    0x20500020,
     *(0x52009229, 0x52009230, 0x7FE00008, 0x7FE00009, 0x7FE00010),
 }
 """What `picture_header` and `bulk_paths` look at, at the top level: none that can be corrected or names the person."""
@@ -39,6 +41,8 @@ _VOI_LUTS: Final = "00283010"
 _FRAME_VOI: Final = "00289132"
 _FLUOROSCOPY: Final = ("1.2.840.10008.5.1.4.1.1.12.1", "1.2.840.10008.5.1.4.1.1.12.2")
 """Beginnings of the UIDs of X-ray angiography and radiofluoroscopy."""
+_SHAPES: Final = MappingProxyType({"IDENTITY": False, "INVERSE": True})
+"""Presentation LUT Shapes of images (PS3.3 C.11.6.1.2); others are of films."""
 _SHARED_GROUPS: Final = "52009229"
 _FRAME_GROUPS: Final = "52009230"
 _MAX_WINDOWS: Final = 16
@@ -163,6 +167,7 @@ def _values_of(document: Document, places: list[Document]) -> DisplayValues:
         windows=_windows(first(_WINDOW_CENTER)),
         padding=_padding(document),
         aspect=_aspect(document, first("00280030")),
+        inverse=_SHAPES.get(_text(document, "20500020")),
     )
 
 

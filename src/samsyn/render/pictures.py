@@ -74,12 +74,8 @@ class StackFrame:
     """How it is shown unless asked otherwise; None for colour and tracings."""
     sides: Sides = UNTOLD
     """Which side of the patient lies at which edge."""
-
-    @property
-    def is_inverted(self) -> bool:
-        """Whether larger values are darker (MONOCHROME1)."""
-        pixels = self.instance.pixels
-        return pixels is not None and pixels.photometric == "MONOCHROME1"
+    is_inverted: bool = False
+    """Whether larger values are darker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,9 +262,14 @@ class Pictures:
                 header = await self._header_if_readable(view, instance)
                 first = first or header
                 sides = header.sides if header else UNTOLD
+                inverted = (header.values if header else DisplayValues()).is_inverted(instance.pixels)
                 frames += [
                     StackFrame(
-                        instance, number, await self._shown_window(view, instance, number, header), sides
+                        instance,
+                        number,
+                        await self._shown_window(view, instance, number, header),
+                        sides,
+                        inverted,
                     )
                     for number in range(1, max(instance.pixels.frames, 1) + 1)
                 ]

@@ -63,6 +63,18 @@ class DisplayValues:
     """Stored values from first to last, inclusive, are no tissue (PS3.3 C.7.5.1.1.2)."""
     aspect: float = 1.0
     """Height of a pixel divided by its width; 1.0 = square."""
+    inverse: bool | None = None
+    """Whether the darkest is shown brightest, by Presentation LUT Shape (2050,0020); None = untold, Photometric
+    Interpretation tells it."""
+
+    def is_inverted(self, layout: PixelLayout) -> bool:
+        """Whether larger values of a grey picture are darker.
+
+        In an image both attributes shall say the same (PS3.3 C.7.6.1, C.8.11.3): MONOCHROME1 with INVERSE, MONOCHROME2
+        with IDENTITY; that is one inversion, not two. Where they contradict each other it is the shape, which is the last
+        step before the screen (PS3.4 N.2.1.4), as other programs have it.
+        """
+        return layout.photometric == "MONOCHROME1" if self.inverse is None else self.inverse
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,6 +201,12 @@ def deflated(frame: np.ndarray) -> bytes:
     return made + b"\0" * (len(made) % 2)
 
 
+def octets_of(frame: np.ndarray) -> bytes:
+    """A native frame in a fragment of its own (PS3.5 A.4.11)."""
+    data = np.packbits(frame, bitorder="little").tobytes() if frame.max() < 2 else frame.tobytes()
+    return data + b"\0" * (len(data) % 2)
+
+
 def j2k_of_bits(frame: np.ndarray) -> bytes:
     return bytes(imagecodecs.jpeg2k_encode(frame, 0, reversible=True, codecformat="j2k", bitspersample=1))
 
@@ -210,6 +216,7 @@ def j2k_of_bits(frame: np.ndarray) -> bytes:
     [
         (syntaxes.RLE_LOSSLESS, rle_of_bits),
         (syntaxes.DEFLATED_FRAME, deflated),
+        (syntaxes.ENCAPSULATED_UNCOMPRESSED, octets_of),
         (syntaxes.JPEG_2000_LOSSLESS, j2k_of_bits),
     ],
 )
@@ -227,6 +234,43 @@ async def test_pixels_of_one_bit_come_out_packed_without_a_gap_between_frames(
         message = await plain_peer.next()
     assert message.data is not None
     assert parsed(bytes(message.data)).PixelData == np.packbits(bits, bitorder="little").tobytes() + b"\0"
+
+
+def deflated_octets(frame: np.ndarray) -> bytes:
+    machine = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return machine.compress(frame.tobytes()) + machine.flush()
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME2", "RGB", "YBR_FULL", "YBR_FULL_422"])
+@pytest.mark.parametrize("planar", [0, 1])
+@pytest.mark.parametrize(
+    ("syntax", "codec"),
+    [
+        (syntaxes.ENCAPSULATED_UNCOMPRESSED, octets_of),
+        (syntaxes.DEFLATED_FRAME, deflated_octets),
+    ],
+)
+async def test_native_frames_leave_their_fragments_as_they_are(
+    tmp_path: Path, plain_peer: Peer, syntax: str, codec: Codec, planar: int, photometric: str
+) -> None:
+    """Frames of an odd number of bytes, but for those that share colour; every attribute stays true as it was."""
+    shape = {"MONOCHROME2": (3, 5, 7), "YBR_FULL_422": (3, 4, 6, 2)}.get(photometric, (3, 5, 7, 3))
+    array = RANDOM.integers(2, 256, shape, np.uint8)
+    made = compressed(array, syntax, codec, 3, PhotometricInterpretation=photometric)
+    made.Rows, made.Columns = shape[1:3]
+    if photometric != "MONOCHROME2":
+        made.SamplesPerPixel, made.PlanarConfiguration = 3, planar
+    async with Stage(tmp_path, plain_peer.port) as stage:
+        await stage.children.start()
+        await send_to(stage, made, syntax)
+        assert (await move(stage)).status == 0
+        message = await plain_peer.next()
+    assert message.data is not None
+    native = array.tobytes()
+    made.PixelData = native + b"\0" * (len(native) % 2)
+    made["PixelData"].is_undefined_length = False
+    del made.ExtendedOffsetTable, made.ExtendedOffsetTableLengths
+    assert bytes(message.data) == data_set(made)
 
 
 async def test_lossy_colour_becomes_rgb_and_says_so(

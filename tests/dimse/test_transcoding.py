@@ -105,6 +105,10 @@ def j2k(array: np.ndarray) -> bytes:
     return bytes(imagecodecs.jpeg2k_encode(array, level=0, reversible=True, codecformat="j2k"))
 
 
+def jxl(array: np.ndarray) -> bytes:
+    return bytes(imagecodecs.jpegxl_encode(array.view(array.dtype.str.replace("i", "u")), lossless=True))
+
+
 CASES: list[tuple[str, str, Codec, dict[str, Any]]] = [
     ("u8", syntaxes.RLE_LOSSLESS, rle, {}),
     ("u16", syntaxes.RLE_LOSSLESS, rle, {}),
@@ -122,6 +126,12 @@ CASES: list[tuple[str, str, Codec, dict[str, Any]]] = [
     ("rgb", syntaxes.JPEG_2000_LOSSLESS, j2k, {"PhotometricInterpretation": "YBR_FULL"}),
     ("u16", syntaxes.HTJ2K_LOSSLESS, imagecodecs.htj2k_encode, {}),
     ("u16x3", syntaxes.RLE_LOSSLESS, rle, {}),
+    ("u8", syntaxes.JPEG_XL_LOSSLESS, jxl, {}),
+    ("u16", syntaxes.JPEG_XL_LOSSLESS, jxl, {}),
+    ("i16", syntaxes.JPEG_XL_LOSSLESS, jxl, {}),
+    ("rgb", syntaxes.JPEG_XL_LOSSLESS, jxl, {}),
+    ("rgb", syntaxes.JPEG_XL_LOSSLESS, jxl, {"PhotometricInterpretation": "YBR_FULL"}),
+    ("u16x3", syntaxes.JPEG_XL_LOSSLESS, jxl, {}),
 ]
 
 

@@ -21,6 +21,9 @@ JPEG_LS = "1.2.840.10008.1.2.4.80"
 JPEG_LS_NEAR = "1.2.840.10008.1.2.4.81"
 JPEG_2000_LOSSY = "1.2.840.10008.1.2.4.91"
 JPEG_2000 = "1.2.840.10008.1.2.4.90"
+JPEG_XL_LOSSLESS = "1.2.840.10008.1.2.4.110"
+JPEG_XL_RECOMPRESSION = "1.2.840.10008.1.2.4.111"
+JPEG_XL = "1.2.840.10008.1.2.4.112"
 HTJ2K = "1.2.840.10008.1.2.4.201"
 
 
@@ -73,6 +76,12 @@ def jpeg_2000_that_claims(rows: int, columns: int, tile: int | None = None) -> b
     if tile is not None:
         data[position + 16 : position + 24] = struct.pack(">II", tile, tile)
     return bytes(data)
+
+
+def jpeg_xl_that_claims(rows: int, columns: int) -> bytes:
+    """A JPEG XL codestream of all default values whose SizeHeader tells this size in 30 bits each, and nothing else."""
+    written = 0b11 << 1 | (rows - 1) << 3 | 0b000 << 33 | 0b11 << 36 | (columns - 1) << 38 | 1 << 68
+    return b"\xff\x0a" + written.to_bytes(100, "little")
 
 
 def rle(pixels: np.ndarray, planes: int = 1) -> bytes:

@@ -16,6 +16,7 @@ from pydicom.encaps import get_frame
 
 from samsyn.errors import DamagedData, LimitExceeded, NotSupported, SamsynError
 from samsyn.model.imaging import PixelLayout
+from samsyn.render.codestream import jpeg_xl_head
 from samsyn.render.decoding import decode_frame
 from samsyn.render.words import EncodedFrame
 from tests.render import frames
@@ -98,6 +99,7 @@ LOSSLESS: list[tuple[str, Any]] = [
     (frames.JPEG_2000, lambda pixels: imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="j2k")),
     (frames.HTJ2K, imagecodecs.htj2k_encode),
     (frames.RLE, frames.rle),
+    (frames.JPEG_XL_LOSSLESS, lambda pixels: imagecodecs.jpegxl_encode(pixels, lossless=True)),
 ]
 
 
@@ -146,6 +148,56 @@ def test_jpeg_lossless_gives_back_every_value() -> None:
     pixels = values("u2", 12)
     data = bytes(imagecodecs.ljpeg_encode(pixels, bitspersample=12))
     assert np.array_equal(decode_frame(EncodedFrame(data, layout(stored=12), frames.JPEG_LOSSLESS)), pixels)
+
+
+@pytest.mark.parametrize(
+    ("kind", "bits"), [("u1", 7), ("u2", 10), ("u2", 12), ("u2", 15), ("i2", 12), ("i2", 16)]
+)
+@pytest.mark.parametrize("boxed", [False, True])
+def test_jpeg_xl_without_loss_gives_back_every_value_of_any_depth(kind: str, bits: int, boxed: bool) -> None:
+    pixels = values(kind, bits)
+    plain = pixels.view(pixels.dtype.str.replace("i", "u")) & (1 << bits) - 1
+    data = bytes(imagecodecs.jpegxl_encode(plain, lossless=True, bitspersample=bits, usecontainer=boxed))
+    facts = layout(allocated=pixels.dtype.itemsize * 8, stored=bits, signed=kind[0] == "i")
+    assert np.array_equal(decode_frame(EncodedFrame(data, facts, frames.JPEG_XL_LOSSLESS)), pixels)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (7, 300), (64, 64), (40, 48, 3), (1_080, 1_920), (24, 36, 3), (9, 5, 3)]
+)
+def test_the_head_of_jpeg_xl_tells_size_depth_and_colours(shape: tuple[int, ...]) -> None:
+    """However its encoder writes them: by a ratio, in eighths, in 9 to 30 bits."""
+    for bits in (4, 8, 10, 12, 16):
+        pixels = values("u1" if bits <= 8 else "u2", bits, shape)
+        for lossless in (True, False):
+            data = imagecodecs.jpegxl_encode(pixels, bitspersample=bits, lossless=lossless)
+            head = jpeg_xl_head(bytes(data))
+            assert (head.rows, head.columns) == shape[:2]
+            assert (head.components, head.precision) == (3 if len(shape) == 3 else 1, bits)
+            assert head.is_transformed == (not lossless)
+
+
+@pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL", "YBR_FULL_422", "XYB"])
+def test_colours_that_jpeg_xl_has_made_its_own_come_out_as_rgb(photometric: str) -> None:
+    rgb = np.kron(SAMPLES.integers(0, 256, (3, 4, 3), np.uint8), np.ones((16, 16, 1), np.uint8))
+    jpeg = bytes(imagecodecs.jpeg8_encode(rgb, level=95, subsampling="444"))
+    facts = layout(48, 64, 3, 8, photometric=photometric)
+    again = EncodedFrame(bytes(imagecodecs.jpegxl_encode_jpeg(jpeg)), facts, frames.JPEG_XL_RECOMPRESSION)
+    assert np.abs(decode_frame(again).astype(int) - imagecodecs.jpeg8_decode(jpeg)).max() <= 4
+    lossy = EncodedFrame(bytes(imagecodecs.jpegxl_encode(rgb, distance=0.1)), facts, frames.JPEG_XL)
+    assert np.abs(decode_frame(lossy).astype(int) - rgb).mean() < 3
+
+
+def test_colours_that_jpeg_xl_has_left_alone_are_those_of_the_header() -> None:
+    rgb = ultrasound()
+    data = bytes(imagecodecs.jpegxl_encode(rgb, lossless=True))
+    assert np.array_equal(
+        decode_frame(EncodedFrame(data, layout(16, 24, 3, 8), frames.JPEG_XL_LOSSLESS)), rgb
+    )
+    data = bytes(imagecodecs.jpegxl_encode(ybr_of(rgb), lossless=True))
+    facts = layout(16, 24, 3, 8, photometric="YBR_FULL")
+    decoded = decode_frame(EncodedFrame(data, facts, frames.JPEG_XL_LOSSLESS))
+    assert np.abs(decoded.astype(int) - rgb).max() <= 2
 
 
 @pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL_422", "YBR_FULL"])
@@ -326,6 +378,8 @@ def test_the_pixels_of_other_makers_files_are_decoded(name: str) -> None:
         (frames.jpeg_2000_that_claims(2**31, 2**31), frames.JPEG_2000),
         (frames.jpeg_2000_that_claims(2**31, 2**31), frames.HTJ2K),
         (frames.jpeg_2000_that_claims(60_000, 60_000, tile=1), frames.JPEG_2000),
+        (frames.jpeg_xl_that_claims(2**30, 2**30), frames.JPEG_XL),
+        (frames.jpeg_xl_that_claims(64, 4_800), frames.JPEG_XL_LOSSLESS),
     ],
 )
 def test_a_codestream_that_claims_another_size_than_the_header_reaches_no_codec(
@@ -377,9 +431,15 @@ def test_video_has_no_decoder_and_says_so() -> None:
 
 @given(
     syntax=st.sampled_from(
-        [frames.JPEG_BASELINE, frames.JPEG_LOSSLESS, frames.JPEG_LS, frames.RLE, frames.LITTLE]
+        [
+            *(frames.JPEG_BASELINE, frames.JPEG_LOSSLESS, frames.JPEG_LS, frames.RLE, frames.LITTLE),
+            *(frames.JPEG_XL, frames.ENCAPSULATED, frames.DEFLATED_FRAME),
+        ]
     ),
-    data=st.binary(max_size=300),
+    data=st.one_of(
+        st.binary(max_size=300),
+        st.binary(max_size=300).map(lambda rest: frames.jpeg_xl_that_claims(16, 8)[:12] + rest),
+    ),
 )
 def test_random_bytes_are_refused_with_our_own_errors(syntax: str, data: bytes) -> None:
     try:

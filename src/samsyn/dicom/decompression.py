@@ -30,7 +30,8 @@ def native_data_set(
     """The data set (explicit VR little endian, encapsulated) with these frames as native pixel data.
 
     `photometric`: what the decoded pixels are, "" = as before. Planar Configuration, where there is one, becomes
-    0 unless `keeps_planes`. BadInput: the data set has no encapsulated pixel data, is not well formed, or would be too long.
+    0 unless `keeps_planes`. BadInput: the data set has no encapsulated pixel data, is not well formed, or would be too
+    long.
     """
     view, encoding = memoryview(data), EXPLICIT_LITTLE_ENCODING
     pieces: list[bytes | memoryview] = []

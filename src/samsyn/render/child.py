@@ -99,6 +99,7 @@ def _warm_up() -> None:
     imagecodecs.jpegls_decode(imagecodecs.jpegls_encode(grey))
     imagecodecs.jpeg2k_decode(imagecodecs.jpeg2k_encode(grey, level=0), numthreads=1)
     imagecodecs.htj2k_decode(imagecodecs.htj2k_encode(grey))
+    imagecodecs.jpegxl_decode(imagecodecs.jpegxl_encode(grey, lossless=True), numthreads=1)
     imagecodecs.packbits_decode(b"\x00\x00")
     imagecodecs.png_encode(grey)
     zlib.compress(b"")

@@ -37,8 +37,12 @@ def ycbcr_to_rgb(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
 def partial_ycbcr_to_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """YBR_PARTIAL_422 of which every sample is there to RGB, of eight bits: the inverse of PS3.3 C.7.6.3.1.2."""
     luma = (pixels[..., 0].astype(np.float32) - 16.0) * np.float32(255.0 / 219.0)
-    blue, red = ((pixels[..., channel].astype(np.float32) - 128.0) * np.float32(255.0 / 224.0) for channel in (1, 2))
-    rgb = np.stack((luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue), axis=-1)
+    blue, red = (
+        (pixels[..., channel].astype(np.float32) - 128.0) * np.float32(255.0 / 224.0) for channel in (1, 2)
+    )
+    rgb = np.stack(
+        (luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue), axis=-1
+    )
     made: NDArray[np.uint8] = np.clip(np.rint(rgb), 0.0, 255.0).astype(np.uint8)
     return made
 

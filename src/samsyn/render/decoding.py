@@ -35,12 +35,15 @@ from samsyn.dicom.transfer_syntaxes import (
     JPEG_LOSSLESS_SV1,
     JPEG_LS_LOSSLESS,
     JPEG_LS_NEAR,
+    JPEG_XL,
+    JPEG_XL_LOSSLESS,
+    JPEG_XL_RECOMPRESSION,
     RLE_LOSSLESS,
 )
 from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotSupported
 from samsyn.limits import MAX_FRAME_PIXELS
 from samsyn.model.imaging import PixelLayout
-from samsyn.render.codestream import CodestreamHead, jpeg2000_head, jpeg_head
+from samsyn.render.codestream import CodestreamHead, jpeg2000_head, jpeg_head, jpeg_xl_gives_rgb, jpeg_xl_head
 from samsyn.render.colour import partial_ycbcr_to_rgb, ycbcr_to_rgb
 from samsyn.render.words import EncodedFrame
 
@@ -48,21 +51,22 @@ Pixels: TypeAlias = NDArray[Any]
 
 _NATIVE: Final = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED_LITTLE, EXPLICIT_BIG})
 WRAPPED: Final = frozenset({DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED})
-"""Transfer syntaxes whose fragments hold each frame as native pixels have it, whatever its attributes are (PS3.5 8.2.16,
-A.4.11)."""
+"""Transfer syntaxes whose fragments hold each frame as native pixels have it, whatever its attributes are (PS3.5
+8.2.16, A.4.11)."""
 _JPEG: Final = frozenset({JPEG_BASELINE, JPEG_EXTENDED, JPEG_LOSSLESS, JPEG_LOSSLESS_SV1})
 _JPEG_LS: Final = frozenset({JPEG_LS_LOSSLESS, JPEG_LS_NEAR})
 _JPEG_2000: Final = frozenset({JPEG_2000_LOSSLESS, JPEG_2000, JPEG_2000_MULTI_LOSSLESS, JPEG_2000_MULTI})
 _HTJ2K: Final = frozenset({HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K})
+_JPEG_XL: Final = frozenset({JPEG_XL_LOSSLESS, JPEG_XL_RECOMPRESSION, JPEG_XL})
 _PHOTOMETRIC: Final = frozenset(
     {"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB"}
-    | {"YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_422", "YBR_PARTIAL_420"}
+    | {"YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "XYB"}
 )
 _PARTIAL: Final = frozenset({"YBR_PARTIAL_422"})
 """Luminance from 16 to 235, colour from 16 to 240 (PS3.3 C.7.6.3.1.2)."""
 _SHARING: Final = _PARTIAL | {"YBR_FULL_422"}
 _LOSSLESS_PROCESSES: Final = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
-_KEEPS_CELLS: Final = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (57, 70, 80, 90, 92, 201, 202))
+_KEEPS_CELLS: Final = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (57, 70, 80, 90, 92, 110, 201, 202))
 """Transfer syntaxes that give back each bit of a cell. What others lose may lead beyond Bits Stored by a little, which
 cut off would be the other end of the scale."""
 _MAX_CODEC_BYTES_PER_SAMPLE: Final = 4
@@ -92,6 +96,8 @@ def decode_frame(frame: EncodedFrame) -> Pixels:
             return _jpeg_ls(frame)
         if syntax in _JPEG_2000 or syntax in _HTJ2K:
             return _jpeg_2000(frame, high_throughput=syntax in _HTJ2K)
+        if syntax in _JPEG_XL:
+            return _jpeg_xl(frame)
     except BadInput as error:
         raise DamagedData(error.detail) from error
     except MemoryError:
@@ -184,7 +190,7 @@ def _is_rgb(samples: Pixels) -> bool:
     first, blue, red = (samples[..., channel].astype(np.int16) for channel in range(3))
     in_rgb = np.count_nonzero((abs(first - blue) <= 1) & (abs(first - red) <= 1))
     in_ybr = np.count_nonzero((abs(blue - 128) <= 1) & (abs(red - 128) <= 1))
-    return in_rgb > in_ybr
+    return bool(in_rgb > in_ybr)
 
 
 def _unpacked(data: bytes, layout: PixelLayout, first_bit: int = 0) -> Pixels:
@@ -353,6 +359,15 @@ def _jpeg_2000(frame: EncodedFrame, high_throughput: bool) -> Pixels:
     if is_rgb and frame.layout.samples == 3:
         # The codec has undone the transform; the header often still names what the colours were before it.
         frame = replace(frame, layout=replace(frame.layout, photometric="RGB"))
+    return _from_codec(pixels, frame, head)
+
+
+def _jpeg_xl(frame: EncodedFrame) -> Pixels:
+    head, layout = jpeg_xl_head(frame.data), frame.layout
+    _agrees(head, layout)
+    pixels = imagecodecs.jpegxl_decode(frame.data, numthreads=1)
+    if layout.samples == 3 and jpeg_xl_gives_rgb(head, frame.transfer_syntax_uid, layout.photometric):
+        frame = replace(frame, layout=replace(layout, photometric="RGB"))
     return _from_codec(pixels, frame, head)
 
 

@@ -5,7 +5,7 @@ the codec's own transform has to be undone (JPEG's YCbCr, JPEG 2000's RCT and IC
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -27,18 +27,22 @@ from samsyn.dicom.transfer_syntaxes import (
     JPEG_LOSSLESS_SV1,
     JPEG_LS_LOSSLESS,
     JPEG_LS_NEAR,
+    JPEG_XL,
+    JPEG_XL_LOSSLESS,
+    JPEG_XL_RECOMPRESSION,
     RLE_LOSSLESS,
 )
 from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotSupported, OutOfResources
 from samsyn.limits import MAX_TRANSCODED_BYTES
 from samsyn.model.imaging import PixelLayout, StoredInstance
 from samsyn.render.children import DecodingChildren
-from samsyn.render.codestream import jpeg2000_head
+from samsyn.render.codestream import CodestreamHead, jpeg2000_head, jpeg_xl_gives_rgb, jpeg_xl_head
 from samsyn.render.words import EncodedFrame
 from samsyn.retrieve.retrieve import Retriever
 
 DECOMPRESSED: Final = frozenset(
     {JPEG_BASELINE, JPEG_EXTENDED, JPEG_LOSSLESS, JPEG_LOSSLESS_SV1, JPEG_LS_LOSSLESS, JPEG_LS_NEAR}
+    | {JPEG_XL_LOSSLESS, JPEG_XL_RECOMPRESSION, JPEG_XL}
     | {JPEG_2000_LOSSLESS, JPEG_2000, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K}
     | {RLE_LOSSLESS, DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED}
 )
@@ -50,6 +54,7 @@ _JPEG_2000: Final = frozenset(
 )
 _WRAPPED: Final = frozenset({DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED})
 """Native frames in fragments, which stay what they are, attributes and all."""
+_JPEG_XL: Final = frozenset({JPEG_XL_LOSSLESS, JPEG_XL_RECOMPRESSION, JPEG_XL})
 _LOSSY_JPEG: Final = frozenset({JPEG_BASELINE, JPEG_EXTENDED})
 _SUBSAMPLED: Final = ("YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420")
 _NO_SUBSAMPLING: Final = "subsampled colour in a codec that keeps every sample"
@@ -83,7 +88,7 @@ def _reason_against(instance: StoredInstance) -> str:
 def _reason_against_colour(layout: PixelLayout, syntax: str) -> str:
     """As far as the header tells."""
     if layout.samples == 3 and syntax not in _LOSSY_JPEG | _JPEG_2000 | _WRAPPED:
-        if layout.photometric in _SUBSAMPLED:
+        if layout.photometric in _SUBSAMPLED and syntax not in _JPEG_XL:
             return _NO_SUBSAMPLING
         if layout.photometric in ("YBR_RCT", "YBR_ICT"):
             return "a colour transform of JPEG 2000 in another codec"
@@ -154,7 +159,11 @@ def as_samples(layout: PixelLayout, syntax: str, frame: bytes) -> tuple[PixelLay
         return layout, False
     if syntax in _LOSSY_JPEG:
         return layout, True
-    return replace(plain, photometric="RGB"), syntax in _JPEG_2000 and _is_transformed(frame)
+    if syntax in _JPEG_XL:
+        is_rgb = jpeg_xl_gives_rgb(_head(jpeg_xl_head, frame), syntax, layout.photometric)
+    else:
+        is_rgb = syntax in _JPEG_2000 and _head(jpeg2000_head, frame).is_transformed
+    return replace(plain, photometric="RGB"), is_rgb
 
 
 def _as_object(layout: PixelLayout, syntax: str, first_frame: bytes) -> tuple[PixelLayout, str]:
@@ -181,8 +190,8 @@ def _joined(frames: Sequence[bytes], pixels: int) -> bytes:
     return joined[:-1].tobytes()
 
 
-def _is_transformed(codestream: bytes) -> bool:
+def _head(read: Callable[[bytes], CodestreamHead], codestream: bytes) -> CodestreamHead:
     try:
-        return jpeg2000_head(codestream).is_transformed
+        return read(codestream)
     except BadInput as error:
         raise DamagedData(error.detail) from error

@@ -71,8 +71,8 @@ class DisplayValues:
         """Whether larger values of a grey picture are darker.
 
         In an image both attributes shall say the same (PS3.3 C.7.6.1, C.8.11.3): MONOCHROME1 with INVERSE, MONOCHROME2
-        with IDENTITY; that is one inversion, not two. Where they contradict each other it is the shape, which is the last
-        step before the screen (PS3.4 N.2.1.4), as other programs have it.
+        with IDENTITY; that is one inversion, not two. Where they contradict each other it is the shape, which is the
+        last step before the screen (PS3.4 N.2.1.4), as other programs have it.
         """
         return layout.photometric == "MONOCHROME1" if self.inverse is None else self.inverse
 

@@ -99,9 +99,7 @@ class StoredFrames:
         pixels = instance.pixels
         if pixels is None or not 1 <= number <= max(pixels.frames, 1):
             raise NotFound
-        native = framing.native_frame(
-            pixels, instance.location.length, number, instance.transfer_syntax_uid
-        )
+        native = framing.native_frame(pixels, instance.location.length, number, instance.transfer_syntax_uid)
         if native is not None:
             return [native]
         table = await self._table(instance)

@@ -181,6 +181,10 @@ def offers_of(transfer_syntax_uid: str) -> tuple[Offer, ...]:
     if not syntax.encapsulated:
         return (Offer(OCTETS, EXPLICIT_LITTLE),)
     stored = Offer(syntax.media_type, syntax.uid)
+    decoded = Offer(OCTETS, EXPLICIT_LITTLE, decoded=True)
+    if syntax.media_type == OCTETS:
+        # Of octet streams the little endian ones are meant where nothing else is named (PS3.18 8.7.3.5.2).
+        return (decoded, stored)
     if syntax.video:
         return (stored, Offer(OCTETS, syntax.uid))
-    return (stored, Offer(OCTETS, EXPLICIT_LITTLE, decoded=True), Offer(OCTETS, syntax.uid))
+    return (stored, decoded, Offer(OCTETS, syntax.uid))

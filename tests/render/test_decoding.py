@@ -200,6 +200,38 @@ def test_colours_that_jpeg_xl_has_left_alone_are_those_of_the_header() -> None:
     assert np.abs(decoded.astype(int) - rgb).max() <= 2
 
 
+@pytest.mark.parametrize("predictor", range(1, 8))
+@pytest.mark.parametrize(("kind", "bits"), [("u1", 6), ("u1", 8), ("u2", 12), ("u2", 16)])
+def test_jpeg_lossless_of_every_predictor_with_restarts_and_with_bits_left_out(
+    kind: str, bits: int, predictor: int
+) -> None:
+    """The codestream is written down by hand. With a point transform values come back times two to the power of it."""
+    pixels = values(kind, bits, (11, 13))
+    if bits == 16:
+        pixels[:4, ::2], pixels[:4, 1::2] = 0, 32_768  # the one difference of 16 bits
+    for point in (0, 2):
+        for rows_again in (0, 1, 3):
+            data = frames.jpeg_lossless(pixels, bits, predictor, point, rows_again)
+            facts = layout(11, 13, allocated=pixels.dtype.itemsize * 8, stored=bits)
+            decoded = decode_frame(EncodedFrame(data, facts, frames.JPEG_LOSSLESS_ANY))
+            assert np.array_equal(decoded, pixels >> point << point), (point, rows_again)
+
+
+@pytest.mark.parametrize("transform", [None, 0, 1])
+def test_colours_of_jpeg_lossless_are_those_of_the_header_whatever_its_marks_say(
+    transform: int | None,
+) -> None:
+    colours = values("u1", 8, (9, 11, 3))
+    data = bytes(imagecodecs.jpeg8_encode(colours, lossless=True, colorspace="RGB", outcolorspace="RGB"))
+    if transform is None:
+        mark = b"\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"
+    else:
+        mark = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0" + bytes([transform])
+    start = data.index(b"\xff\xc3")
+    frame = EncodedFrame(data[:2] + mark + data[start:], layout(9, 11, 3, 8), frames.JPEG_LOSSLESS)
+    assert np.array_equal(decode_frame(frame), colours)
+
+
 @pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL_422", "YBR_FULL"])
 def test_a_red_jpeg_is_red_whatever_the_header_calls_its_colours(photometric: str) -> None:
     red = np.zeros((16, 16, 3), np.uint8)

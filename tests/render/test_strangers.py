@@ -261,6 +261,7 @@ COMPRESSORS = {
     "RLE": ["dcmcrle"],
     "RLE without table": ["dcmcrle", "-ot"],
     "JPEG lossless": ["dcmcjpeg", "+e1"],
+    "JPEG lossless by another predictor": ["dcmcjpeg", "+el", "+sv", "6"],
     "JPEG lossless in fragments": ["dcmcjpeg", "+e1", "+fs", "1"],
     "JPEG lossless in fragments without table": ["dcmcjpeg", "+el", "+fs", "1", "-ot"],
     "JPEG-LS": ["dcmcjpls"],

@@ -321,8 +321,9 @@ def _jpeg(frame: EncodedFrame) -> Pixels:
     head = jpeg_head(data)
     _agrees(head, layout)
     if head.process in _LOSSLESS_PROCESSES:
-        pixels = imagecodecs.ljpeg_decode(data) if layout.samples == 1 else imagecodecs.jpeg8_decode(data)
-        return _from_codec(pixels, frame, head)
+        # Samples as they are: marks of another colour would have the codec convert what must not change.
+        asis = {"colorspace": "RGB", "outcolorspace": "RGB"} if layout.samples == 3 else {}
+        return _from_codec(imagecodecs.jpeg8_decode(data, **asis), frame, head)
     if layout.samples == 1:
         return _from_codec(imagecodecs.jpeg8_decode(data), frame, head)
     colourspace = "RGB" if _holds_rgb(head, layout) else "YCBCR"

@@ -144,6 +144,30 @@ def test_what_a_lossy_codec_puts_above_the_brightest_value_stays_bright(syntax: 
     assert decoded[pixels > 1_000].min() > 800
 
 
+@pytest.mark.parametrize("kind", ["u1", "i1", "u2", "i2", "rgb"])
+@pytest.mark.parametrize(
+    ("syntax", "encode"),
+    [
+        (frames.HTJ2K_LOSSY, lambda pixels: imagecodecs.htj2k_encode(pixels, level=0.02, reversible=False)),
+        (
+            frames.JPEG_2000_LOSSY,
+            lambda pixels: imagecodecs.jpeg2k_encode(pixels, level=70, codecformat="j2k", reversible=False),
+        ),
+    ],
+)
+def test_loss_at_the_ends_of_the_scale_leads_to_no_other_end(syntax: str, encode: Any, kind: str) -> None:
+    """Black and white squares, in every bit of a cell: what is drawn too bright must not come out black."""
+    white = (np.indices((160, 184)) // 8).sum(0) % 2 == 1
+    cells = np.dtype("u1" if kind == "rgb" else kind)
+    least, most = np.iinfo(cells).min, np.iinfo(cells).max
+    pixels = np.where(white, most, least).astype(cells)
+    if kind == "rgb":
+        pixels = np.repeat(pixels[..., None], 3, axis=2)
+    facts = layout(160, 184, 3 if kind == "rgb" else 1, cells.itemsize * 8, signed=kind[0] == "i")
+    decoded = decode_frame(EncodedFrame(bytes(encode(pixels)), facts, syntax))
+    assert np.abs(decoded.astype(int) - pixels).max() < (int(most) - int(least)) / 4
+
+
 def test_jpeg_lossless_gives_back_every_value() -> None:
     pixels = values("u2", 12)
     data = bytes(imagecodecs.ljpeg_encode(pixels, bitspersample=12))

@@ -283,6 +283,48 @@ async def test_native_frames_leave_their_fragments_as_they_are(
     assert bytes(message.data) == data_set(made)
 
 
+def icon(pixels: np.ndarray, is_coded: bool) -> Dataset:
+    """An item of Icon Image Sequence."""
+    made = Dataset()
+    made.Rows, made.Columns = pixels.shape
+    made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
+    made.BitsAllocated, made.BitsStored, made.HighBit, made.PixelRepresentation = 8, 8, 7, 0
+    made.PixelData = encapsulate([bytes(imagecodecs.jpegls_encode(pixels))]) if is_coded else pixels.tobytes()
+    made["PixelData"].VR = "OB"
+    made["PixelData"].is_undefined_length = is_coded
+    return made
+
+
+@pytest.mark.parametrize("form", [EXPLICIT, IMPLICIT])
+async def test_icons_that_are_compressed_too_stay_behind_and_nothing_else(
+    tmp_path: Path, pixels: dict[str, np.ndarray], form: str
+) -> None:
+    """Encapsulated pixels have no place in an uncompressed transfer syntax, in a sequence neither (PS3.5 A.4)."""
+    made = compressed(pixels["u8"], syntaxes.JPEG_LS_LOSSLESS, imagecodecs.jpegls_encode)
+    made.IconImageSequence = [icon(pixels["u8"], is_coded=True)]
+    other = Dataset()
+    other.ReferencedSOPClassUID, other.ReferencedSOPInstanceUID = CT, "2.25.77"
+    other.IconImageSequence = [icon(pixels["u8"], is_coded=True)]
+    kept = Dataset()
+    kept.ReferencedSOPClassUID, kept.ReferencedSOPInstanceUID = CT, "2.25.78"
+    kept.IconImageSequence = [icon(pixels["u8"], is_coded=False)]
+    made.ReferencedImageSequence = [other, kept]
+    async with Peer("SINK", [CT], syntaxes=[form]) as peer, Stage(tmp_path, peer.port) as stage:
+        await stage.children.start()
+        await send_to(stage, made, syntaxes.JPEG_LS_LOSSLESS)
+        assert (await move(stage)).status == 0
+        message = await peer.next()
+    assert message.data is not None
+    stream = DicomBytesIO(bytes(message.data))
+    got = read_dataset(stream, is_implicit_VR=form == IMPLICIT, is_little_endian=True)
+    assert got.PixelData == pixels["u8"].tobytes()
+    assert "IconImageSequence" not in got
+    del made.IconImageSequence, other.IconImageSequence
+    assert list(got.ReferencedImageSequence[0]) == list(other)
+    assert got.ReferencedImageSequence[1].IconImageSequence[0].PixelData == pixels["u8"].tobytes()
+    assert [each.tag for each in got] == [each.tag for each in made]
+
+
 async def test_lossy_colour_becomes_rgb_and_says_so(
     tmp_path: Path, plain_peer: Peer, pixels: dict[str, np.ndarray]
 ) -> None:

@@ -1,4 +1,5 @@
-"""A compressed data set with its pixels native: everything else stays byte for byte (PS3.5 A.4, 8.1). Pure."""
+"""A compressed data set with its pixels native: everything else stays byte for byte, but for icons that are compressed
+too (PS3.5 A.4, 8.1). Pure."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -10,6 +11,7 @@ from samsyn.dicom.structure import (
     read_header,
     skip_value,
 )
+from samsyn.dicom.recoding import without_coded_icons
 from samsyn.errors import BadInput
 from samsyn.limits import MAX_ELEMENTS
 
@@ -53,7 +55,8 @@ def native_data_set(
         elif tag == _PLANAR and length == 2 and not keeps_planes:
             pieces.append(_short(tag, b"US", b"\0\0"))
         elif tag not in _ONLY_COMPRESSED:
-            pieces.append(view[start:position])
+            element = view[start:position]
+            pieces.append(without_coded_icons(element) if vr in (b"SQ", b"UN") else element)
     if not found:
         raise BadInput("the data set has no pixel data")
     return b"".join(pieces)

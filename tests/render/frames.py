@@ -89,8 +89,8 @@ def jpeg_xl_that_claims(rows: int, columns: int) -> bytes:
 def jpeg_lossless(
     pixels: np.ndarray, bits: int, predictor: int = 1, point: int = 0, rows_again: int = 0
 ) -> bytes:
-    """JPEG lossless (T.81 annex H) of one component written down plainly: every category in a code of five bits, a restart
-    every so many rows (0 = none), values without their lowest `point` bits."""
+    """JPEG lossless (T.81 annex H) of one component written down plainly: every category in a code of five bits, a
+    restart every so many rows (0 = none), values without their lowest `point` bits."""
     rows, columns = pixels.shape
     values = pixels.astype(int) >> point
     scans = []

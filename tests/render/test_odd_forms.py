@@ -1,5 +1,6 @@
 """Objects that are written in seldom ways, from intake to picture, as pydicom, DCMTK and a plain reading see them."""
 
+import copy
 import subprocess
 import zlib
 from collections.abc import AsyncIterator
@@ -8,8 +9,8 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
-from pydicom.dataset import Dataset
-from pydicom.pixels import get_decoder
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.pixels import apply_color_lut, get_decoder
 
 from samsyn.model.imaging import StoredInstance
 from samsyn.render.words import PictureFormat, PictureOptions
@@ -157,6 +158,32 @@ async def test_segments_in_fragments_are_shown_from_their_first_bit_on(house: Ho
         assert difference(await shown(house, instance, number), 255 * frame) == 0
         decoded = await house.pictures.decoded(await house.view(), instance, number)
         assert decoded.data == alone
+
+
+@pytest.mark.parametrize("syntax", [frames.LITTLE, frames.BIG])
+async def test_a_palette_of_segments_of_eight_bits_gives_the_colours_that_pydicom_sees(
+    house: House, syntax: str
+) -> None:
+    cells = RANDOM.integers(0, 256, (9, 11), np.uint8)
+    made = numbered(image(cells, PhotometricInterpretation="PALETTE COLOR"), 1)
+    for name in ("Red", "Green", "Blue"):
+        steps = [int(step) for step in RANDOM.integers(0, 256, 8)]
+        segments = [0, 3, *steps[:3], 1, 100, steps[3], 0, 2, *steps[4:6], 1, 48, steps[6], 1, 103, steps[7]]
+        words = np.frombuffer(bytes(segments) + b"\0" * (len(segments) % 2), "<u2")
+        made.add_new(f"{name}PaletteColorLookupTableDescriptor", "US", [256, 0, 8])
+        turned = words.astype(">u2" if syntax == frames.BIG else "<u2").tobytes()
+        made.add_new(f"Segmented{name}PaletteColorLookupTableData", "OW", turned)
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = frames.LITTLE
+    theirs = copy.deepcopy(made)
+    for name in ("Red", "Green", "Blue"):
+        element = theirs[f"Segmented{name}PaletteColorLookupTableData"]
+        element.value = (
+            np.frombuffer(element.value, ">u2" if syntax == frames.BIG else "<u2").astype("<u2").tobytes()
+        )
+    del made.file_meta
+    await house.take(made, syntax)
+    assert difference(await rendered(house, made), apply_color_lut(cells, theirs)) == 0
 
 
 @pytest.mark.parametrize("shape", ["IDENTITY", "INVERSE", "LIN OD", ""])

@@ -4,6 +4,7 @@ too (PS3.5 A.4, 8.1). Pure."""
 from collections.abc import Sequence
 from typing import Final
 
+from samsyn.dicom.recoding import without_coded_icons
 from samsyn.dicom.structure import (
     EXPLICIT_LITTLE_ENCODING,
     PIXEL_DATA,
@@ -11,7 +12,6 @@ from samsyn.dicom.structure import (
     read_header,
     skip_value,
 )
-from samsyn.dicom.recoding import without_coded_icons
 from samsyn.errors import BadInput
 from samsyn.limits import MAX_ELEMENTS
 

@@ -66,8 +66,8 @@ def recode(data: bytes | memoryview, source_uid: str, target_uid: str) -> bytes:
 
 
 def without_coded_icons(elements: memoryview) -> bytes | memoryview:
-    """Elements in explicit VR little endian without the icons (0088,0200) whose pixels are compressed, which have no place
-    among native ones (PS3.5 A.4); an icon is never needed (PS3.3 C.7.6.1). As they are when there is none.
+    """Elements in explicit VR little endian without the icons (0088,0200) whose pixels are compressed, which have no
+    place among native ones (PS3.5 A.4); an icon is never needed (PS3.3 C.7.6.1). As they are when there is none.
 
     BadInput, LimitExceeded: as `recode`.
     """

@@ -95,7 +95,8 @@ def decode_frame(frame: EncodedFrame) -> Pixels:
         if syntax in _JPEG_LS:
             return _jpeg_ls(frame)
         if syntax in _JPEG_2000 or syntax in _HTJ2K:
-            # The codec for high throughput is the quicker one; what loss leads beyond the scale it puts at its other end.
+            # The codec for high throughput alone is the quicker one, but puts what loss leads beyond the scale at its
+            # other end.
             return _jpeg_2000(frame, high_throughput=syntax in _HTJ2K - {HTJ2K})
         if syntax in _JPEG_XL:
             return _jpeg_xl(frame)

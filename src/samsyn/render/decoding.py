@@ -324,8 +324,8 @@ def _jpeg(frame: EncodedFrame) -> Pixels:
     _agrees(head, layout)
     if head.process in _LOSSLESS_PROCESSES:
         # Samples as they are: marks of another colour would have the codec convert what must not change.
-        asis = {"colorspace": "RGB", "outcolorspace": "RGB"} if layout.samples == 3 else {}
-        return _from_codec(imagecodecs.jpeg8_decode(data, **asis), frame, head)
+        asis = "RGB" if layout.samples == 3 else None
+        return _from_codec(imagecodecs.jpeg8_decode(data, colorspace=asis, outcolorspace=asis), frame, head)
     if layout.samples == 1:
         return _from_codec(imagecodecs.jpeg8_decode(data), frame, head)
     colourspace = "RGB" if _holds_rgb(head, layout) else "YCBCR"

@@ -58,6 +58,9 @@ _JPEG_XL: Final = frozenset({JPEG_XL_LOSSLESS, JPEG_XL_RECOMPRESSION, JPEG_XL})
 _LOSSY_JPEG: Final = frozenset({JPEG_BASELINE, JPEG_EXTENDED})
 _SUBSAMPLED: Final = ("YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420")
 _NO_SUBSAMPLING: Final = "subsampled colour in a codec that keeps every sample"
+_PHOTOMETRIC: Final = 0x00280004
+_PLANAR: Final = 0x00280006
+_LOSSY: Final = 0x00282110
 _TRIES: Final = 5
 _PAUSE_S: Final = 0.5
 
@@ -120,14 +123,8 @@ class Transcoder:
         ]
         if layout.bits_allocated == 1:
             frames = [await asyncio.to_thread(_joined, frames, layout.rows * layout.columns * layout.samples)]
-        return await asyncio.to_thread(
-            native_data_set,
-            data,
-            frames,
-            layout.bits_allocated,
-            photometric,
-            keeps_planes=instance.transfer_syntax_uid in _WRAPPED,
-        )
+        changed = _attributes(layout, instance.transfer_syntax_uid, photometric)
+        return await asyncio.to_thread(native_data_set, data, frames, layout.bits_allocated, changed)
 
     async def _frame(self, view: View, instance: StoredInstance, number: int, layout: PixelLayout) -> bytes:
         stored = await self._retriever.frame(view, instance, number)
@@ -177,6 +174,20 @@ def _as_object(layout: PixelLayout, syntax: str, first_frame: bytes) -> tuple[Pi
     if layout.photometric in _SUBSAMPLED:
         raise NotSupported(_NO_SUBSAMPLING)
     return plain, "RGB" if layout.photometric in ("YBR_RCT", "YBR_ICT") else ""
+
+
+def _attributes(layout: PixelLayout, syntax: str, photometric: str) -> dict[int, tuple[bytes, bytes]]:
+    """What the native object says otherwise, or says at all: samples stand pixel by pixel, and what a codec has lost is
+    lost, which its transfer syntax told as long as it was there (PS3.3 C.7.6.1.1.5)."""
+    changed: dict[int, tuple[bytes, bytes]] = {}
+    if photometric:
+        value = photometric.encode("ascii")
+        changed[_PHOTOMETRIC] = b"CS", value + b" " * (len(value) % 2)
+    if layout.samples == 3 and syntax not in _WRAPPED:
+        changed[_PLANAR] = b"US", b"\0\0"
+    if syntax in _LOSSY_JPEG:
+        changed[_LOSSY] = b"CS", b"01"
+    return changed
 
 
 def _joined(frames: Sequence[bytes], pixels: int) -> bytes:

@@ -168,6 +168,61 @@ def test_loss_at_the_ends_of_the_scale_leads_to_no_other_end(syntax: str, encode
     assert np.abs(decoded.astype(int) - pixels).max() < (int(most) - int(least)) / 4
 
 
+def rough(bits: int) -> np.ndarray:
+    """Something like tissue."""
+    rows, columns = np.indices((128, 144))
+    level = (np.sin(columns / 9.0) + np.cos(rows / 7.0) + 2) / 4 * ((1 << bits) - 1)
+    pixels = np.clip(np.rint(level + SAMPLES.normal(0, 3, level.shape)), 0, (1 << bits) - 1)
+    return pixels.astype(np.uint8 if bits == 8 else np.uint16)
+
+
+J2K = {"codecformat": "j2k"}
+CODESTREAMS: dict[str, tuple[str, int, Any]] = {
+    "JPEG": (frames.JPEG_BASELINE, 8, lambda pixels: imagecodecs.jpeg8_encode(pixels, level=90)),
+    "JPEG of 12 bits": (
+        frames.JPEG_EXTENDED,
+        12,
+        lambda pixels: imagecodecs.jpeg8_encode(pixels, level=90, bitspersample=12),
+    ),
+    "JPEG lossless": (
+        frames.JPEG_LOSSLESS,
+        12,
+        lambda pixels: imagecodecs.ljpeg_encode(pixels, bitspersample=12),
+    ),
+    "JPEG-LS": (frames.JPEG_LS, 12, imagecodecs.jpegls_encode),
+    "JPEG 2000": (frames.JPEG_2000, 12, lambda pixels: imagecodecs.jpeg2k_encode(pixels, level=0, **J2K)),
+    "HTJ2K": (frames.HTJ2K, 12, imagecodecs.htj2k_encode),
+    "HTJ2K lossy": (
+        frames.HTJ2K_LOSSY,
+        12,
+        lambda pixels: imagecodecs.htj2k_encode(pixels, level=0.001, reversible=False),
+    ),
+    "RLE": (frames.RLE, 12, frames.rle),
+    "JPEG XL": (frames.JPEG_XL, 12, lambda pixels: imagecodecs.jpegxl_encode(pixels, lossless=True)),
+}
+
+
+@pytest.mark.parametrize("name", CODESTREAMS)
+def test_a_codestream_that_was_cut_off_is_no_picture_and_one_that_only_lacks_its_end_is(name: str) -> None:
+    syntax, bits, encode = CODESTREAMS[name]
+    pixels = rough(bits)
+    data = bytes(encode(pixels))
+    facts = layout(128, 144, allocated=8 * pixels.dtype.itemsize, stored=bits)
+    whole = decode_frame(EncodedFrame(data, facts, syntax))
+    for share in (0.3, 0.6, 0.9, 0.99):
+        for padding in (b"", b"\0"):
+            with pytest.raises(DamagedData):
+                decode_frame(EncodedFrame(data[: int(len(data) * share)] + padding, facts, syntax))
+    assert np.array_equal(decode_frame(EncodedFrame(data + b"\0", facts, syntax)), whole)
+    if (
+        name.startswith("JPEG")
+        and data.endswith(b"\xff\xd9")
+        and syntax not in (frames.JPEG_LS, frames.JPEG_2000)
+    ):
+        for end in (b"", b"\0"):
+            assert np.array_equal(decode_frame(EncodedFrame(data[:-2] + end, facts, syntax)), whole)
+
+
 def test_jpeg_lossless_gives_back_every_value() -> None:
     pixels = values("u2", 12)
     data = bytes(imagecodecs.ljpeg_encode(pixels, bitspersample=12))

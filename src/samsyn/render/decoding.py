@@ -69,6 +69,11 @@ _LOSSLESS_PROCESSES: Final = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
 _KEEPS_CELLS: Final = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (57, 70, 80, 90, 92, 110, 201, 202))
 """Transfer syntaxes that give back each bit of a cell. What others lose may lead beyond Bits Stored by a little, which
 cut off would be the other end of the scale."""
+_JPEG_END: Final = b"\xff\xd9"
+"""EOI, and EOC of JPEG 2000."""
+_JPEG_SCAN: Final = b"\xff\xda"
+_MADE_UP: Final = bytes(range(1, 250, 7)) * 4
+"""Entropy coded data of no meaning."""
 _MAX_CODEC_BYTES_PER_SAMPLE: Final = 4
 
 
@@ -325,12 +330,28 @@ def _jpeg(frame: EncodedFrame) -> Pixels:
     if head.process in _LOSSLESS_PROCESSES:
         # Samples as they are: marks of another colour would have the codec convert what must not change.
         asis = "RGB" if layout.samples == 3 else None
-        return _from_codec(imagecodecs.jpeg8_decode(data, colorspace=asis, outcolorspace=asis), frame, head)
+        return _from_codec(_whole_jpeg(data, asis, asis), frame, head)
     if layout.samples == 1:
-        return _from_codec(imagecodecs.jpeg8_decode(data), frame, head)
+        return _from_codec(_whole_jpeg(data), frame, head)
     colourspace = "RGB" if _holds_rgb(head, layout) else "YCBCR"
-    pixels = imagecodecs.jpeg8_decode(data, colorspace=colourspace, outcolorspace="RGB")
-    return np.ascontiguousarray(_in_shape(pixels, layout))
+    return np.ascontiguousarray(_in_shape(_whole_jpeg(data, colourspace, "RGB"), layout))
+
+
+def _whole_jpeg(data: bytes, colourspace: str | None = None, wanted: str | None = None) -> Pixels:
+    """The codec's array of all of the picture. DamagedData: the stream ends before the picture does, of which the codec
+    makes something up.
+
+    Streams are met that are whole and have no end marker. In those the codec asks for nothing that is not there, so
+    whatever stands in its place makes no difference.
+    """
+    pixels: Pixels = imagecodecs.jpeg8_decode(data, colorspace=colourspace, outcolorspace=wanted)
+    if data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN):
+        more = data + _MADE_UP + _JPEG_END
+        if not np.array_equal(
+            pixels, imagecodecs.jpeg8_decode(more, colorspace=colourspace, outcolorspace=wanted)
+        ):
+            raise DamagedData("the codestream ends too early")
+    return pixels
 
 
 def _holds_rgb(head: CodestreamHead, layout: PixelLayout) -> bool:
@@ -354,7 +375,8 @@ def _jpeg_2000(frame: EncodedFrame, high_throughput: bool) -> Pixels:
     data = frame.data
     head = jpeg2000_head(data)
     _agrees(head, frame.layout)
-    if high_throughput:
+    # The codec for high throughput alone shows what is left of a stream that was cut off; the other one refuses it.
+    if high_throughput and data.rstrip(b"\0").endswith(_JPEG_END):
         pixels = imagecodecs.htj2k_decode(data[head.start :])
     else:
         pixels = imagecodecs.jpeg2k_decode(data[head.start :], numthreads=1)

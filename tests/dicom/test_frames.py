@@ -116,6 +116,24 @@ def test_encapsulated_frames_are_found_with_and_without_offset_table(
     assert [frame.rstrip(b"\0") for frame in found] == frames
 
 
+@pytest.mark.parametrize(
+    "entries", [(0, 28, 56), (0, 1, 2), (8, 92, 176), (0, 84, 4096), (0, 84), (84, 0, 168), ()]
+)
+def test_an_offset_table_that_is_wrong_parts_no_frames(entries: tuple[int, ...]) -> None:
+    """Three frames in three fragments of 20 bytes each: the frames begin 0, 84 and 168 bytes behind the table."""
+    frames = [b"\xff\xd8" + bytes([n]) * 56 + b"\xff\xd9" for n in range(3)]
+    data = struct.pack("<HHI", 0xFFFE, 0xE000, 4 * len(entries)) + struct.pack(f"<{len(entries)}I", *entries)
+    data += b"".join(item(frame[n : n + 20]) for frame in frames for n in (0, 20, 40)) + SEQUENCE_END
+    assert joined(data, frame_ranges(data, len(data), layout(3), JPEG)) == frames
+
+
+def test_an_offset_table_is_followed_where_frames_have_no_mark_that_is_known() -> None:
+    frames = [b"ab" + bytes([n]) * 58 for n in range(3)]
+    data = struct.pack("<HHI3I", 0xFFFE, 0xE000, 12, 0, 84, 168)
+    data += b"".join(item(frame[n : n + 20]) for frame in frames for n in (0, 20, 40)) + SEQUENCE_END
+    assert joined(data, frame_ranges(data, len(data), layout(3), JPEG)) == frames
+
+
 def test_an_extended_offset_table_is_not_needed() -> None:
     frames = [b"\xff\xd8" + bytes([n]) * 30 for n in range(4)]
     value, _, _ = encapsulate_extended(frames)

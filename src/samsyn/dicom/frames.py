@@ -159,8 +159,12 @@ def _group(
     if len(fragments) == layout.frames:
         return [[(offset + 8, length)] for offset, length in fragments]
     starts = _starts_by_table(fragments, table)
-    if len(starts) != layout.frames and syntax.uid not in _WITHOUT_MARKS:
-        starts = _starts_by_content(read, fragments)
+    if syntax.uid not in _WITHOUT_MARKS:
+        is_told = len(starts) == layout.frames and all(_has_mark(read, fragments[start]) for start in starts)
+        found = [] if is_told else [n for n, each in enumerate(fragments) if _has_mark(read, each)]
+        # A table may be wrong and point to fragments all the same.
+        if len(found) == layout.frames or len(starts) != layout.frames:
+            starts = found
     if len(starts) != layout.frames or starts[0] != 0:
         raise BadInput("which fragments make up a frame can not be told")
     ends = [*starts[1:], len(fragments)]
@@ -179,12 +183,10 @@ def _starts_by_table(fragments: list[Range], table: tuple[int, ...]) -> list[int
     return starts if -1 not in starts and sorted(set(starts)) == starts else []
 
 
-def _starts_by_content(read: Read, fragments: list[Range]) -> list[int]:
-    return [
-        number
-        for number, (offset, length) in enumerate(fragments)
-        if bytes(read(offset + 8, min(8, length))).startswith(_CODESTREAM_STARTS)
-    ]
+def _has_mark(read: Read, fragment: Range) -> bool:
+    """Whether a codestream begins in it."""
+    offset, length = fragment
+    return bytes(read(offset + 8, min(8, length))).startswith(_CODESTREAM_STARTS)
 
 
 def swapped_words(value: bytes | memoryview, word_bits: int) -> bytes:

@@ -136,6 +136,37 @@ async def test_a_withdrawn_consent_closes_at_the_very_next_opening(house: House)
     assert (await house.events()).count("WITHDRAW_CONSENT") == 1
 
 
+async def test_a_view_that_is_asked_for_each_object_stays_as_long_as_it_is_true(house: House) -> None:
+    consent_id = await consenting(house)
+    view = await house.gatekeeper.open_view(GP, P1)
+    house.clock.move(2)
+    written = await house.events()
+    assert await view.renew(view) is view
+    assert await house.events() == written
+    await house.gatekeeper.registers.end_ground(GP, consent_id)
+    renewed = await view.renew(view)
+    assert renewed is not view
+    assert await house.shown(renewed) == {"own.1"}
+    assert await renewed.renew(renewed) is renewed
+
+
+@pytest.mark.parametrize("end", ["session", "views", "time"])
+async def test_a_view_is_opened_anew_when_what_it_rests_on_is_gone(house: House, end: str) -> None:
+    await consenting(house)
+    view = await house.gatekeeper.open_view(GP, P1)
+    house.clock.move(2)
+    assert await view.renew(view) is view
+    if end == "session":
+        house.gatekeeper.forget_session(GP.session_id)
+    elif end == "views":
+        house.gatekeeper.forget_views()
+    else:
+        house.clock.move(limits.VIEW_SECONDS)
+    renewed = await view.renew(view)
+    assert renewed is not view
+    assert ("foreign.1" in await house.shown(renewed)) is (end != "session")
+
+
 async def test_a_block_closes_at_the_very_next_opening_and_only_its_owner_ends_it(house: House) -> None:
     await consenting(house)
     registers = house.gatekeeper.registers

@@ -185,6 +185,8 @@ class Gatekeeper:
         self._kept: OrderedDict[object, _Kept] = OrderedDict()
         self.refusals = Refusals(clock, self._write)
         self._watched: OrderedDict[object, _Kept] = OrderedDict()
+        self._opened: OrderedDict[object, _Kept] = OrderedDict()
+        """By the id of the View: sooner judged, for each object that is sent, than found by who reads what of whom."""
         self._once = Once(clock, limits.AUDIT_REPEAT_S, limits.MAX_KEPT_OPENINGS)
 
     async def open_view(
@@ -218,6 +220,7 @@ class Gatekeeper:
             opened = (*subject.audited_as, purpose, view.patient_keys)
             await self._once.do(opened, partial(self._write_opened, view))
         self._keep(self._kept, key, view, version, limits.VIEW_SECONDS)
+        self._keep(self._opened, id(view), view, version, limits.VIEW_SECONDS)
         return view
 
     def kept_view(self, subject: Subject, patient_keys: frozenset[int] | None) -> View | None:
@@ -305,7 +308,9 @@ class Gatekeeper:
         return view
 
     async def _renewed(self, view: View) -> View:
-        if (self._clock.now() - view.opened).total_seconds() < _SURELY_TRUE_S:
+        kept = self._opened.get(id(view))
+        is_true = kept is not None and self._still_true(kept)
+        if is_true or (self._clock.now() - view.opened).total_seconds() < _SURELY_TRUE_S:
             return view
         return await self.open_view(
             view.subject, view.asked, view.purpose, with_rejected=bool(view.rejected_of)
@@ -313,13 +318,13 @@ class Gatekeeper:
 
     def forget_views(self) -> None:
         """Makes every View anew at its next opening: after merges and other changes outside the registers."""
-        self._kept.clear()
-        self._watched.clear()
+        for views in (self._kept, self._watched, self._opened):
+            views.clear()
 
     def forget_session(self, session_id: str) -> None:
         """Drops what a session had chosen and opened: log-out, change of assignment."""
         self.choices.forget(session_id)
-        for views in (self._kept, self._watched):
+        for views in (self._kept, self._watched, self._opened):
             for key in [key for key, kept in views.items() if kept.view.subject.session_id == session_id]:
                 del views[key]
 

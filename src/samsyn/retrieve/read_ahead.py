@@ -1,4 +1,8 @@
-"""Many instances on their way out, in order: read in groups, the next group while the one before is being sent."""
+"""Many instances on their way out, in order: read in groups, the next group while the one before is being sent.
+
+Who sends one by one, and is waited for in between, reads each just before it is framed while it lies in memory: that
+costs neither a task nor a thread. From the first that does not, it goes by groups.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -71,6 +75,16 @@ class ReadAhead:
         """The data set for whoever sends it on: in memory, or in pieces when it is large, its hash proved."""
         if is_large(instance):
             return await self._retriever.streamed(self._view, instance)
+        at = self._place[instance.sop_instance_uid]
+        if at != self._current and self._reading is None:
+            self._read.clear()
+            self._current = at
+            await self._retriever.look(self._view, self.groups[at], self._looked)
+        if at == self._current and instance.sop_instance_uid not in self._read:
+            data = await self._retriever.at_hand(self._view, instance, self._looked)
+            if data is not None:
+                return data
+            self._current = -1
         return await self.data_of(instance)
 
     async def _turn_to(self, at: int) -> None:

@@ -207,13 +207,33 @@ class Retriever:
         thread. `looked`: what earlier calls with this View found of studies, kept by whoever calls often.
         """
         looks = looked if looked is not None else {}
-        for study_uid in {instance.study_uid for instance in instances}:
-            await self._look(view, study_uid, looks)
+        await self.look(view, instances, looks)
         found = await self._given_at_once(instances, looks)
         return found or await asyncio.to_thread(self._given_by_thread, instances, looks)
 
+    async def look(self, view: View, instances: Sequence[StoredInstance], looked: dict[str, Look]) -> None:
+        """Asks what the View shows of their studies, for `at_hand` and `still_given`."""
+        for study_uid in {instance.study_uid for instance in instances}:
+            await self._look(view, study_uid, looked)
+
+    async def at_hand(
+        self, view: View, instance: StoredInstance, looked: dict[str, Look]
+    ) -> memoryview | None:
+        """One data set whose study was `look`ed at and which is `still_given`, if giving it takes no time: no waiting
+        for the disk, no SHA-256, no corrections. None = ask `data_sets`, which also tells faults. NotFound."""
+        await self.still_given(view, instance, looked)
+        is_quick = instance.location.length <= AT_ONCE_BYTES and instance.checksum is not None
+        return self._at_hand(instance) if is_quick and not looked[instance.study_uid].corrections else None
+
+    def _at_hand(self, instance: StoredInstance) -> memoryview | None:
+        try:
+            data = self._store.body_at_hand(instance.location)
+        except DamagedData:
+            return None
+        return data if data is not None and is_whole(data, instance) else None
+
     async def still_given(self, view: View, instance: StoredInstance, looked: dict[str, Look]) -> None:
-        """Asks the registers again for what `data_sets` has read some time ago. NotFound: it is not shown any more."""
+        """Asks the registers again for what was looked at some time ago. NotFound: it is not shown any more."""
         if await view.renew(view) is not looked[instance.study_uid].view:
             await self._look(view, instance.study_uid, looked)
         if looked[instance.study_uid].hides(instance):
@@ -256,11 +276,8 @@ class Retriever:
             if looks[instance.study_uid].hides(instance):
                 found.append(NotFound())
                 continue
-            try:
-                data = self._store.body_at_hand(instance.location)
-            except DamagedData:
-                data = None
-            if data is None or not is_whole(data, instance):
+            data = self._at_hand(instance)
+            if data is None:
                 return []
             found.append(data)
         return found

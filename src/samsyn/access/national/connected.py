@@ -97,6 +97,8 @@ class ConnectedMasters:
 
     def unreachable(self, provider: str) -> frozenset[Register]:
         """See Masters."""
+        if not self._copies:
+            return frozenset()
         return frozenset(each for each, copy in self._copies.items() if not copy.is_known(provider))
 
     async def register(self, register: Register, grant: NationalGrant, subject: Subject, reason: str) -> None:

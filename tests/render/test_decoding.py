@@ -393,6 +393,16 @@ def test_samples_that_are_all_there_are_no_shared_ones_whatever_the_header_calls
     assert np.abs(decode_frame(frame).astype(int) - rgb).max() <= 2
 
 
+def test_samples_of_ten_bits_that_are_all_there_are_told_apart_like_those_of_eight() -> None:
+    rgb = ultrasound().astype("u2") * 4
+    ybr = np.zeros_like(rgb)
+    ybr[..., 0], ybr[..., 1:] = rgb[..., 0], 512  # of grey alone
+    facts = layout(16, 24, 3, 16, stored=10, photometric="YBR_FULL_422")
+    assert np.array_equal(decode_frame(EncodedFrame(rgb.tobytes(), facts, frames.LITTLE)), rgb)
+    grey = np.repeat(rgb[..., :1], 3, axis=2)
+    assert np.array_equal(decode_frame(EncodedFrame(ybr.tobytes(), facts, frames.LITTLE)), grey)
+
+
 def test_samples_without_grey_are_what_the_header_calls_them() -> None:
     rgb = np.full((4, 4, 3), (200, 40, 90), np.uint8)
     facts = replace(layout(4, 4, 3, 8, photometric="YBR_FULL_422"), length=48)

@@ -186,6 +186,42 @@ async def test_a_palette_of_segments_of_eight_bits_gives_the_colours_that_pydico
     assert difference(await rendered(house, made), apply_color_lut(cells, theirs)) == 0
 
 
+@pytest.mark.parametrize("presentation", ["COLOR", "MIXED", "MONOCHROME", ""])
+async def test_a_supplemental_palette_colours_the_values_from_its_first_on_and_no_others(
+    house: House, presentation: str
+) -> None:
+    """A map of activity over grey anatomy (PS3.3 C.7.6.19); without Pixel Presentation the palette is not meant."""
+    cells = RANDOM.integers(0, 1_064, (9, 11)).astype("<u2")
+    cells[0, :4] = 999, 1_000, 1_063, 5_000
+    tables = RANDOM.integers(0, 256, (3, 64))
+    for with_window in (True, False):
+        made = numbered(image(cells, 1 + with_window), 1 + with_window)
+        if presentation:
+            made.PixelPresentation = presentation
+        if with_window:
+            made.WindowCenter, made.WindowWidth, made.VOILUTFunction = 500, 1_000, "LINEAR_EXACT"
+        for name, entries in zip(("Red", "Green", "Blue"), tables, strict=True):
+            made.add_new(f"{name}PaletteColorLookupTableDescriptor", "US", [64, 1_000, 16])
+            words = (entries.astype("<u2") * 0x101).tobytes()
+            made.add_new(f"{name}PaletteColorLookupTableData", "OW", words)
+        await house.take(made)
+        ours = await rendered(house, made)
+        if presentation not in ("COLOR", "MIXED"):
+            assert ours.ndim == 2
+            continue
+        is_coloured = cells >= 1_000
+        colours = tables.T[np.clip(cells.astype(int) - 1_000, 0, 63)]
+        assert difference(ours[is_coloured], colours[is_coloured]) == 0
+        grey = ours[~is_coloured]
+        assert (grey == grey[:, :1]).all()
+        if with_window:
+            assert difference(grey[:, 0], np.rint(cells[~is_coloured] / 1_000 * 255)) <= 1
+        else:  # found among the grey ones alone
+            order = np.argsort(cells[~is_coloured])
+            assert (np.diff(grey[order, 0].astype(int)) >= 0).all()
+            assert grey.max() > 250
+
+
 @pytest.mark.parametrize("shape", ["IDENTITY", "INVERSE", "LIN OD", ""])
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
 async def test_the_presentation_lut_shape_tells_what_is_bright(

@@ -182,21 +182,22 @@ def native(frame: EncodedFrame) -> Pixels:
     if layout.samples == 3 and layout.planar == 1:
         stored = stored.reshape(3, layout.rows, layout.columns).transpose(1, 2, 0)
     if layout.photometric == "YBR_FULL_422":
-        photometric = "RGB" if _is_rgb(stored.reshape(_shape(layout))) else "YBR_FULL"
+        photometric = "RGB" if _is_rgb(stored.reshape(_shape(layout)), layout.bits_stored) else "YBR_FULL"
         frame = replace(frame, layout=replace(layout, photometric=photometric))
     return _finished(stored, frame)
 
 
-def _is_rgb(samples: Pixels) -> bool:
+def _is_rgb(samples: Pixels, bits: int) -> bool:
     """Whether samples of which the header tells that colour is shared, and which are all there, are RGB: those of who
     decompressed them and forgot to say so are, those of old ultrasound machines are YBR_FULL.
 
     Grey and black tell: pixels of three equal samples are that in RGB, those with both colours in the middle in
     YBR_FULL, where three equal ones are purple or green. Without either it is what the header says.
     """
-    first, blue, red = (samples[..., channel].astype(np.int16) for channel in range(3))
+    first, blue, red = (samples[..., channel].astype(np.int32) for channel in range(3))
+    middle = 1 << (bits - 1)
     in_rgb = np.count_nonzero((abs(first - blue) <= 1) & (abs(first - red) <= 1))
-    in_ybr = np.count_nonzero((abs(blue - 128) <= 1) & (abs(red - 128) <= 1))
+    in_ybr = np.count_nonzero((abs(blue - middle) <= 1) & (abs(red - middle) <= 1))
     return bool(in_rgb > in_ybr)
 
 

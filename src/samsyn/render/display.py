@@ -92,6 +92,17 @@ def eight_bits(
         if values.palette is None:
             raise DamagedData("PALETTE COLOR without palette")
         return palette_to_rgb(pixels, values.palette)
+    grey = _eight_of_grey(pixels, layout, values, window)
+    if values.palette is None:
+        return grey
+    # A supplemental palette: what lies below its first value is grey, and goes the way of grey (PS3.3 C.7.6.3.1.5).
+    is_coloured = pixels >= values.palette[0].first
+    return np.where(is_coloured[..., None], palette_to_rgb(pixels, values.palette), grey[..., None])
+
+
+def _eight_of_grey(
+    pixels: NDArray[Any], layout: PixelLayout, values: DisplayValues, window: Window | None
+) -> Bytes:
     if window is not None and not usable(window):
         raise BadInput("the window can not be followed")
     if pixels.dtype.itemsize <= 2 and (window or values.voi_lut or _own_window(values)):
@@ -126,6 +137,8 @@ def fitting_window(pixels: NDArray[Any], layout: PixelLayout, values: DisplayVal
     frames of one single value, which tells nothing about others."""
     if pixels.ndim == 3 or layout.photometric == "PALETTE COLOR":
         raise NotSupported("colour has no window")
+    if values.palette is not None:
+        pixels = pixels[pixels < values.palette[0].first]
     levels, counts = _levels(pixels, layout, values).counted()
     if not levels.size or levels.min() == levels.max():
         raise NotSupported("one single value has no window")

@@ -23,7 +23,7 @@ Bulk: TypeAlias = Callable[[str], bytes]
 """Gives the bytes of a BulkDataURI's path below the instance, such as 54000100/0/54001010."""
 
 PICTURE_TAGS: Final = ALWAYS_WANTED | {
-    *(0x00080016, 0x00080060, 0x0008103E, 0x00082144),
+    *(0x00080016, 0x00080060, 0x0008103E, 0x00082144, 0x00089205),
     *(0x00180040, 0x00181063, 0x00181065, 0x00181164, 0x00182010),
     *(0x00200020, 0x00200037),
     *(0x00280004, 0x00280030, 0x00280034, 0x00280102, 0x00280120, 0x00280121),
@@ -206,7 +206,7 @@ def _tables(document: Document, values: DisplayValues, bulk: Bulk) -> DisplayVal
     is_signed = _number(document, "00280103") == 1
     modality = None if _is_for_intensity(document) else next(_items(document, "00283000"), None)
     palette = None
-    if _text(document, "00280004") == "PALETTE COLOR":
+    if _text(document, "00280004") == "PALETTE COLOR" or _is_partly_coloured(document):
         is_segmented = "00281201" not in document and "00281221" in document
         group = "0028122" if is_segmented else "0028120"
         red, green, blue = (
@@ -223,6 +223,13 @@ def _tables(document: Document, values: DisplayValues, bulk: Bulk) -> DisplayVal
         voi_lut=_voi_table(document, next(_items(document, _VOI_LUTS), None), values, bulk),
         palette=palette,
     )
+
+
+def _is_partly_coloured(document: Document) -> bool:
+    """Whether the palette is a supplemental one, for some values of a grey picture (PS3.3 C.7.6.19). Grey pictures are
+    also met with a palette of which nothing says that it is to be used."""
+    is_told = _text(document, "00089205") in ("COLOR", "MIXED")
+    return is_told and _text(document, "00280004") == "MONOCHROME2" and "00281101" in document
 
 
 def _is_for_intensity(document: Document) -> bool:

@@ -58,7 +58,7 @@ class DisplayValues:
     windows: tuple[Window, ...] = ()
     voi_lut: LookupTable | None = None
     palette: tuple[LookupTable, LookupTable, LookupTable] | None = None
-    """Red, green, blue for PALETTE COLOR."""
+    """Red, green, blue for PALETTE COLOR, and for the values of a grey picture from `first` on."""
     padding: tuple[int, int] | None = None
     """Stored values from first to last, inclusive, are no tissue (PS3.3 C.7.5.1.1.2)."""
     aspect: float = 1.0

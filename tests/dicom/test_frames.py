@@ -3,13 +3,14 @@
 import io
 import struct
 
+import numpy as np
 import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
 
-from samsyn.dicom.frames import frame_bits, frame_ranges, native_frame, swapped_words
+from samsyn.dicom.frames import frame_bits, frame_ranges, native_frame, octets, swapped_words
 from samsyn.dicom.reading import summarize
 from samsyn.errors import BadInput, LimitExceeded, SamsynError
 from samsyn.model.imaging import PixelLayout
@@ -20,6 +21,7 @@ JPEG = "1.2.840.10008.1.2.4.50"
 RLE = "1.2.840.10008.1.2.5"
 MPEG4 = "1.2.840.10008.1.2.4.102"
 EXPLICIT = "1.2.840.10008.1.2.1"
+BIG = "1.2.840.10008.1.2.2"
 
 
 def layout(frames: int, length: int = -1, offset: int = 0, **facts: int | str) -> PixelLayout:
@@ -41,6 +43,7 @@ def joined(data: bytes, ranges: list[list[tuple[int, int]]]) -> list[bytes]:
     photometric=st.sampled_from(["MONOCHROME2", "YBR_FULL_422", "RGB"]),
     length=st.integers(-1, 400),
     total=st.integers(0, 410),
+    syntax=st.sampled_from([EXPLICIT, BIG]),
 )
 def test_one_native_frame_lies_where_the_table_of_all_says(
     frames: int,
@@ -51,16 +54,17 @@ def test_one_native_frame_lies_where_the_table_of_all_says(
     photometric: str,
     length: int,
     total: int,
+    syntax: str,
 ) -> None:
     facts: dict[str, int | str] = {"rows": rows, "columns": columns, "bits_allocated": bits}
     pixels = layout(frames, length, 7, **facts | {"samples": samples, "photometric": photometric})
-    found = [native_frame(pixels, total, number) for number in range(frames + 2)]
+    found = [native_frame(pixels, total, number, syntax) for number in range(frames + 2)]
     assert found[0] is None and found[-1] is None
     if length < 0:
         assert not any(found)
         return
     try:
-        table = frame_ranges(b"", total, pixels, EXPLICIT)
+        table = frame_ranges(b"", total, pixels, syntax)
     except BadInput:
         assert not any(found)
     else:
@@ -83,7 +87,13 @@ def test_frames_of_the_corpus_are_those_that_pydicom_finds() -> None:
         except BadInput:
             assert pixels.rows == 0 or len(other.PixelData) < frame_bits(pixels) * pixels.frames / 8, path
             continue
-        if pixels.length >= 0:
+        if syntax == BIG and pixels.bits_allocated > 1:
+            in_words = other["PixelData"].VR == "OW"
+            if pixels.planar == 0:
+                array = other.pixel_array.reshape(pixels.frames, -1)
+                little = [frame.astype(frame.dtype.newbyteorder("<")).tobytes() for frame in array]
+                assert [octets(frame, pixels, n, in_words) for n, frame in enumerate(mine, 1)] == little, path
+        elif pixels.length >= 0:
             size = frame_bits(pixels) // 8
             if frame_bits(pixels) % 8 == 0:
                 assert mine == [other.PixelData[size * n : size * (n + 1)] for n in range(pixels.frames)], (
@@ -104,6 +114,24 @@ def test_encapsulated_frames_are_found_with_and_without_offset_table(
     data = encapsulate(frames, fragments_per_frame=fragments_per_frame, has_bot=has_bot) + SEQUENCE_END
     found = joined(data, frame_ranges(data, len(data), layout(5), JPEG))
     assert [frame.rstrip(b"\0") for frame in found] == frames
+
+
+@pytest.mark.parametrize(
+    "entries", [(0, 28, 56), (0, 1, 2), (8, 92, 176), (0, 84, 4096), (0, 84), (84, 0, 168), ()]
+)
+def test_an_offset_table_that_is_wrong_parts_no_frames(entries: tuple[int, ...]) -> None:
+    """Three frames in three fragments of 20 bytes each: the frames begin 0, 84 and 168 bytes behind the table."""
+    frames = [b"\xff\xd8" + bytes([n]) * 56 + b"\xff\xd9" for n in range(3)]
+    data = struct.pack("<HHI", 0xFFFE, 0xE000, 4 * len(entries)) + struct.pack(f"<{len(entries)}I", *entries)
+    data += b"".join(item(frame[n : n + 20]) for frame in frames for n in (0, 20, 40)) + SEQUENCE_END
+    assert joined(data, frame_ranges(data, len(data), layout(3), JPEG)) == frames
+
+
+def test_an_offset_table_is_followed_where_frames_have_no_mark_that_is_known() -> None:
+    frames = [b"ab" + bytes([n]) * 58 for n in range(3)]
+    data = struct.pack("<HHI3I", 0xFFFE, 0xE000, 12, 0, 84, 168)
+    data += b"".join(item(frame[n : n + 20]) for frame in frames for n in (0, 20, 40)) + SEQUENCE_END
+    assert joined(data, frame_ranges(data, len(data), layout(3), JPEG)) == frames
 
 
 def test_an_extended_offset_table_is_not_needed() -> None:
@@ -198,6 +226,34 @@ def test_random_fragments_raise_nothing_but_our_errors(noise: bytes, frames: int
             frame_ranges(data, len(data), layout(frames), JPEG)
         except SamsynError:
             continue
+
+
+@given(
+    frames=st.integers(1, 5),
+    rows=st.integers(1, 5),
+    columns=st.integers(1, 5),
+    bits=st.sampled_from([1, 8]),
+    data=st.binary(min_size=126, max_size=126),
+)
+def test_frames_of_big_endian_words_are_those_of_the_same_value_in_little_endian(
+    frames: int, rows: int, columns: int, bits: int, data: bytes
+) -> None:
+    """PS3.5 A.3 and 6.2: what is turned round are the words of the whole value; frames know nothing of it."""
+    facts: dict[str, int | str] = {"rows": rows, "columns": columns, "bits_allocated": bits}
+    pixels = layout(frames, len(data), **facts)
+    turned = np.frombuffer(data, "<u2").astype(">u2").tobytes()
+    for value, in_words in ((turned, True), (data, False)):
+        found = joined(value, frame_ranges(value, len(value), pixels, BIG))
+        little = joined(data, frame_ranges(data, len(data), pixels, EXPLICIT))
+        assert [octets(frame, pixels, n, in_words) for n, frame in enumerate(found, 1)] == little
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.1.98", "1.2.840.10008.1.2.8.1", RLE])
+def test_fragments_without_marks_of_their_own_are_not_parted_by_what_they_begin_with(syntax: str) -> None:
+    data = encapsulate([b"\xff\xd8ab", b"cdef", b"\xff\xd8gh"], has_bot=False) + SEQUENCE_END
+    with pytest.raises(BadInput):
+        frame_ranges(data, len(data), layout(2), syntax)
+    assert len(frame_ranges(data, len(data), layout(3), syntax)) == 3
 
 
 @given(st.binary(max_size=64), st.sampled_from([8, 16, 32, 64]))

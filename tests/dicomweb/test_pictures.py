@@ -27,6 +27,8 @@ from tests.dicomweb.house import House, data_set, file_of, image, image_file, pa
 
 JPEG = "1.2.840.10008.1.2.4.50"
 JPEG_LS = "1.2.840.10008.1.2.4.80"
+JPEG_XL = "1.2.840.10008.1.2.4.110"
+ENCAPSULATED = "1.2.840.10008.1.2.1.98"
 JPEG_2000 = "1.2.840.10008.1.2.4.90"
 INSTANCE = "/studies/2.25.10/series/2.25.11/instances/2.25.1001"
 PIXELS = np.arange(2 * 32 * 48, dtype=np.uint16).reshape(2, 32, 48)
@@ -90,6 +92,10 @@ J2K = {"level": 0, "codecformat": "j2k", "reversible": True}
         (JPEG_2000, "YBR_FULL", 0, imagecodecs.jpeg2k_encode(COLOURS, mct=True, **J2K), IN_YBR),
         (JPEG, "YBR_FULL_422", 0, imagecodecs.jpeg8_encode(COLOURS, level=98, subsampling="444"), COLOURS),
         (JPEG, "YBR_FULL", 0, imagecodecs.jpeg8_encode(COLOURS, level=98, subsampling="444"), IN_YBR),
+        (JPEG_XL, "MONOCHROME2", 0, imagecodecs.jpegxl_encode(GREY, lossless=True), GREY),
+        (JPEG_XL, "YBR_FULL", 0, imagecodecs.jpegxl_encode(IN_YBR, lossless=True), IN_YBR),
+        (JPEG_XL, "RGB", 1, imagecodecs.jpegxl_encode(COLOURS, lossless=True), COLOURS.transpose(2, 0, 1)),
+        (JPEG_XL, "XYB", 0, imagecodecs.jpegxl_encode(COLOURS, lossless=True), COLOURS),
     ],
 )
 async def test_decoded_frames_are_what_the_metadata_say(
@@ -108,6 +114,27 @@ async def test_decoded_frames_are_what_the_metadata_say(
     assert kind == "application/octet-stream; transfer-syntax=1.2.840.10008.1.2.1"
     got = np.frombuffer(content, expected.dtype).reshape(expected.shape).astype(int)
     assert np.abs(got - expected).max() <= (4 if syntax == JPEG else 1 if photometric == "YBR_FULL" else 0)
+
+
+async def test_octets_in_fragments_are_little_endian_frames_unless_their_own_syntax_is_named(
+    gallery: House,
+) -> None:
+    """3 x 3 pixels of 8 bits: the byte that fills a fragment up is none of the frame."""
+    frames = [bytes(range(9)), bytes(range(9, 18))]
+    made = image(Rows=3, Columns=3, PixelData=None, BitsAllocated=8, BitsStored=8, HighBit=7)
+    fragments = encapsulate([frame + b"\0" for frame in frames]) + SEQUENCE_END
+    sent = data_set(made) + element(0x7FE00010, b"OB", fragments, UNDEFINED)
+    async with gallery.client() as client:
+        assert (await store(client, [file_of(sent, syntax=ENCAPSULATED)])).status_code == 200
+    octets = 'multipart/related; type="application/octet-stream"'
+    little = "application/octet-stream; transfer-syntax=1.2.840.10008.1.2.1"
+    for accept in ("*/*", octets, f"{octets}; transfer-syntax=*"):
+        parts = parts_of(await get(gallery, f"{INSTANCE}/frames/1,2", accept))
+        assert parts == [(little, frame) for frame in frames]
+    stored = parts_of(await get(gallery, f"{INSTANCE}/frames/2", f"{octets}; transfer-syntax={ENCAPSULATED}"))
+    assert stored == [(f"application/octet-stream; transfer-syntax={ENCAPSULATED}", frames[1] + b"\0")]
+    native = await get(gallery, INSTANCE, "application/dicom; transfer-syntax=1.2.840.10008.1.2.1")
+    assert pydicom.dcmread(io.BytesIO(native.content)).PixelData == b"".join(frames)
 
 
 async def test_a_compressed_object_is_decompressed_for_who_takes_nothing_else(gallery: House) -> None:

@@ -260,6 +260,24 @@ async def test_big_endian_pixels_leave_as_little_endian(house: House) -> None:
     assert kind.endswith(EXPLICIT)
 
 
+async def test_big_endian_words_of_odd_frames_leave_as_the_octets_of_their_frame(house: House) -> None:
+    """Three frames of 3 x 3 pixels of 8 bits, 0 to 26: the second one shares a word with each of its neighbours."""
+    made = pydicom.dcmread(io.BytesIO(image_file(Rows=3, Columns=3, NumberOfFrames=3, BitsAllocated=8)))
+    made.BitsStored, made.HighBit = 8, 7
+    del made.PixelData
+    stream = pydicom.filebase.DicomBytesIO()
+    stream.is_little_endian, stream.is_implicit_VR = False, False
+    pydicom.filewriter.write_dataset(stream, made)
+    octets = bytes(range(27)) + b"\0"
+    words = b"".join(octets[n : n + 2][::-1] for n in range(0, 28, 2))
+    pixels = struct.pack(">HH2sHI", 0x7FE0, 0x0010, b"OW", 0, 28) + words
+    await stored(house, file_of(stream.getvalue() + pixels, syntax=BIG))
+    together = await get(house, f"{INSTANCE}/frames/1,2,3")
+    assert [content for _, content in parts_of(together)] == [octets[n : n + 9] for n in (0, 9, 18)]
+    alone = await get(house, f"{INSTANCE}/frames/2", "application/octet-stream")
+    assert alone.content == octets[9:18]
+
+
 async def test_every_frame_of_one_bit_pixels_begins_with_a_byte(house: House) -> None:
     bits = np.random.default_rng(3).integers(0, 2, (3, 5 * 7), dtype=np.uint8)
     packed = np.packbits(bits.ravel(), bitorder="little").tobytes()

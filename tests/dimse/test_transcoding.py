@@ -105,6 +105,10 @@ def j2k(array: np.ndarray) -> bytes:
     return bytes(imagecodecs.jpeg2k_encode(array, level=0, reversible=True, codecformat="j2k"))
 
 
+def jxl(array: np.ndarray) -> bytes:
+    return bytes(imagecodecs.jpegxl_encode(array.view(array.dtype.str.replace("i", "u")), lossless=True))
+
+
 CASES: list[tuple[str, str, Codec, dict[str, Any]]] = [
     ("u8", syntaxes.RLE_LOSSLESS, rle, {}),
     ("u16", syntaxes.RLE_LOSSLESS, rle, {}),
@@ -122,9 +126,20 @@ CASES: list[tuple[str, str, Codec, dict[str, Any]]] = [
     ("rgb", syntaxes.JPEG_2000_LOSSLESS, j2k, {"PhotometricInterpretation": "YBR_FULL"}),
     ("u16", syntaxes.HTJ2K_LOSSLESS, imagecodecs.htj2k_encode, {}),
     ("u16x3", syntaxes.RLE_LOSSLESS, rle, {}),
-    ("u16x3", syntaxes.ENCAPSULATED_LITTLE, np.ndarray.tobytes, {}),
-    ("rgb", syntaxes.ENCAPSULATED_LITTLE, np.ndarray.tobytes, {}),
-    ("rgb", syntaxes.ENCAPSULATED_LITTLE, np.ndarray.tobytes, {"PhotometricInterpretation": "YBR_FULL"}),
+    ("u16x3", syntaxes.ENCAPSULATED_UNCOMPRESSED, np.ndarray.tobytes, {}),
+    ("rgb", syntaxes.ENCAPSULATED_UNCOMPRESSED, np.ndarray.tobytes, {}),
+    (
+        "rgb",
+        syntaxes.ENCAPSULATED_UNCOMPRESSED,
+        np.ndarray.tobytes,
+        {"PhotometricInterpretation": "YBR_FULL"},
+    ),
+    ("u8", syntaxes.JPEG_XL_LOSSLESS, jxl, {}),
+    ("u16", syntaxes.JPEG_XL_LOSSLESS, jxl, {}),
+    ("i16", syntaxes.JPEG_XL_LOSSLESS, jxl, {}),
+    ("rgb", syntaxes.JPEG_XL_LOSSLESS, jxl, {}),
+    ("rgb", syntaxes.JPEG_XL_LOSSLESS, jxl, {"PhotometricInterpretation": "YBR_FULL"}),
+    ("u16x3", syntaxes.JPEG_XL_LOSSLESS, jxl, {}),
 ]
 
 
@@ -209,6 +224,12 @@ def deflated(frame: np.ndarray) -> bytes:
     return made + b"\0" * (len(made) % 2)
 
 
+def octets_of(frame: np.ndarray) -> bytes:
+    """A native frame in a fragment of its own (PS3.5 A.4.11)."""
+    data = np.packbits(frame, bitorder="little").tobytes() if frame.max() < 2 else frame.tobytes()
+    return data + b"\0" * (len(data) % 2)
+
+
 def j2k_of_bits(frame: np.ndarray) -> bytes:
     return bytes(imagecodecs.jpeg2k_encode(frame, 0, reversible=True, codecformat="j2k", bitspersample=1))
 
@@ -218,7 +239,7 @@ def j2k_of_bits(frame: np.ndarray) -> bytes:
     [
         (syntaxes.RLE_LOSSLESS, rle_of_bits),
         (syntaxes.DEFLATED_FRAME, deflated),
-        (syntaxes.ENCAPSULATED_LITTLE, packed),
+        (syntaxes.ENCAPSULATED_UNCOMPRESSED, octets_of),
         (syntaxes.JPEG_2000_LOSSLESS, j2k_of_bits),
     ],
 )
@@ -238,9 +259,90 @@ async def test_pixels_of_one_bit_come_out_packed_without_a_gap_between_frames(
     assert parsed(bytes(message.data)).PixelData == np.packbits(bits, bitorder="little").tobytes() + b"\0"
 
 
-async def test_lossy_colour_becomes_rgb_and_says_so(
-    tmp_path: Path, plain_peer: Peer, pixels: dict[str, np.ndarray]
+def deflated_octets(frame: np.ndarray) -> bytes:
+    machine = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return machine.compress(frame.tobytes()) + machine.flush()
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME2", "RGB", "YBR_FULL", "YBR_FULL_422"])
+@pytest.mark.parametrize("planar", [0, 1])
+@pytest.mark.parametrize(
+    ("syntax", "codec"),
+    [
+        (syntaxes.ENCAPSULATED_UNCOMPRESSED, octets_of),
+        (syntaxes.DEFLATED_FRAME, deflated_octets),
+    ],
+)
+async def test_native_frames_leave_their_fragments_as_they_are(
+    tmp_path: Path, plain_peer: Peer, syntax: str, codec: Codec, planar: int, photometric: str
 ) -> None:
+    """Frames of an odd number of bytes, but for those that share colour; every attribute stays true as it was."""
+    shape = {"MONOCHROME2": (3, 5, 7), "YBR_FULL_422": (3, 4, 6, 2)}.get(photometric, (3, 5, 7, 3))
+    array = RANDOM.integers(2, 256, shape, np.uint8)
+    made = compressed(array, syntax, codec, 3, PhotometricInterpretation=photometric)
+    made.Rows, made.Columns = shape[1:3]
+    if photometric != "MONOCHROME2":
+        made.SamplesPerPixel, made.PlanarConfiguration = 3, planar
+    async with Stage(tmp_path, plain_peer.port) as stage:
+        await stage.children.start()
+        await send_to(stage, made, syntax)
+        assert (await move(stage)).status == 0
+        message = await plain_peer.next()
+    assert message.data is not None
+    native = array.tobytes()
+    made.PixelData = native + b"\0" * (len(native) % 2)
+    made["PixelData"].is_undefined_length = False
+    del made.ExtendedOffsetTable, made.ExtendedOffsetTableLengths
+    assert bytes(message.data) == data_set(made)
+
+
+def icon(pixels: np.ndarray, is_coded: bool) -> Dataset:
+    """An item of Icon Image Sequence."""
+    made = Dataset()
+    made.Rows, made.Columns = pixels.shape
+    made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
+    made.BitsAllocated, made.BitsStored, made.HighBit, made.PixelRepresentation = 8, 8, 7, 0
+    made.PixelData = encapsulate([bytes(imagecodecs.jpegls_encode(pixels))]) if is_coded else pixels.tobytes()
+    made["PixelData"].VR = "OB"
+    made["PixelData"].is_undefined_length = is_coded
+    return made
+
+
+@pytest.mark.parametrize("form", [EXPLICIT, IMPLICIT])
+async def test_icons_that_are_compressed_too_stay_behind_and_nothing_else(
+    tmp_path: Path, pixels: dict[str, np.ndarray], form: str
+) -> None:
+    """Encapsulated pixels have no place in an uncompressed transfer syntax, in a sequence neither (PS3.5 A.4)."""
+    made = compressed(pixels["u8"], syntaxes.JPEG_LS_LOSSLESS, imagecodecs.jpegls_encode)
+    made.IconImageSequence = [icon(pixels["u8"], is_coded=True)]
+    other = Dataset()
+    other.ReferencedSOPClassUID, other.ReferencedSOPInstanceUID = CT, "2.25.77"
+    other.IconImageSequence = [icon(pixels["u8"], is_coded=True)]
+    kept = Dataset()
+    kept.ReferencedSOPClassUID, kept.ReferencedSOPInstanceUID = CT, "2.25.78"
+    kept.IconImageSequence = [icon(pixels["u8"], is_coded=False)]
+    made.ReferencedImageSequence = [other, kept]
+    async with Peer("SINK", [CT], syntaxes=[form]) as peer, Stage(tmp_path, peer.port) as stage:
+        await stage.children.start()
+        await send_to(stage, made, syntaxes.JPEG_LS_LOSSLESS)
+        assert (await move(stage)).status == 0
+        message = await peer.next()
+    assert message.data is not None
+    stream = DicomBytesIO(bytes(message.data))
+    got = read_dataset(stream, is_implicit_VR=form == IMPLICIT, is_little_endian=True)
+    assert got.PixelData == pixels["u8"].tobytes()
+    assert "IconImageSequence" not in got
+    del made.IconImageSequence, other.IconImageSequence
+    assert list(got.ReferencedImageSequence[0]) == list(other)
+    assert got.ReferencedImageSequence[1].IconImageSequence[0].PixelData == pixels["u8"].tobytes()
+    assert [each.tag for each in got] == [each.tag for each in made]
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_lossy_colour_becomes_rgb_and_says_so(
+    tmp_path: Path, plain_peer: Peer, pixels: dict[str, np.ndarray], is_told: bool
+) -> None:
+    """Old objects leave it to their transfer syntax to tell that something was lost."""
     smooth = np.zeros((32, 32, 3), np.uint8)
     smooth[..., 0], smooth[..., 1] = 200, np.linspace(0, 255, 32, dtype=np.uint8)
 
@@ -250,6 +352,8 @@ async def test_lossy_colour_becomes_rgb_and_says_so(
     async with Stage(tmp_path, plain_peer.port) as stage:
         await stage.children.start()
         made = compressed(smooth, syntaxes.JPEG_BASELINE, jpeg, PhotometricInterpretation="YBR_FULL_422")
+        if not is_told:
+            del made.LossyImageCompression, made.PlanarConfiguration
         await send_to(stage, made, syntaxes.JPEG_BASELINE)
         assert (await move(stage)).status == 0
         message = await plain_peer.next()
@@ -257,6 +361,8 @@ async def test_lossy_colour_becomes_rgb_and_says_so(
         got = parsed(bytes(message.data))
     assert got.PhotometricInterpretation == "RGB"
     assert got.PlanarConfiguration == 0
+    assert got.LossyImageCompression == "01"
+    assert [each.tag for each in got] == sorted(each.tag for each in got)
     shown = np.frombuffer(got.PixelData, np.uint8).reshape(32, 32, 3).astype(int)
     assert np.abs(shown - smooth).max() < 12
 

@@ -11,14 +11,21 @@ from samsyn.render.words import EncodedFrame
 IMPLICIT = "1.2.840.10008.1.2"
 LITTLE = "1.2.840.10008.1.2.1"
 BIG = "1.2.840.10008.1.2.2"
+ENCAPSULATED = "1.2.840.10008.1.2.1.98"
+DEFLATED_FRAME = "1.2.840.10008.1.2.8.1"
 RLE = "1.2.840.10008.1.2.5"
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
 JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
 JPEG_LOSSLESS = "1.2.840.10008.1.2.4.70"
+JPEG_LOSSLESS_ANY = "1.2.840.10008.1.2.4.57"
 JPEG_LS = "1.2.840.10008.1.2.4.80"
 JPEG_LS_NEAR = "1.2.840.10008.1.2.4.81"
 JPEG_2000_LOSSY = "1.2.840.10008.1.2.4.91"
 JPEG_2000 = "1.2.840.10008.1.2.4.90"
+JPEG_XL_LOSSLESS = "1.2.840.10008.1.2.4.110"
+JPEG_XL_RECOMPRESSION = "1.2.840.10008.1.2.4.111"
+JPEG_XL = "1.2.840.10008.1.2.4.112"
+HTJ2K_LOSSY = "1.2.840.10008.1.2.4.203"
 HTJ2K = "1.2.840.10008.1.2.4.201"
 
 
@@ -71,6 +78,52 @@ def jpeg_2000_that_claims(rows: int, columns: int, tile: int | None = None) -> b
     if tile is not None:
         data[position + 16 : position + 24] = struct.pack(">II", tile, tile)
     return bytes(data)
+
+
+def jpeg_xl_that_claims(rows: int, columns: int) -> bytes:
+    """A JPEG XL codestream of all default values whose SizeHeader tells this size in 30 bits each, and nothing else."""
+    written = 0b11 << 1 | (rows - 1) << 3 | 0b000 << 33 | 0b11 << 36 | (columns - 1) << 38 | 1 << 68
+    return b"\xff\x0a" + written.to_bytes(100, "little")
+
+
+def jpeg_lossless(
+    pixels: np.ndarray, bits: int, predictor: int = 1, point: int = 0, rows_again: int = 0
+) -> bytes:
+    """JPEG lossless (T.81 annex H) of one component written down plainly: every category in a code of five bits, a
+    restart every so many rows (0 = none), values without their lowest `point` bits."""
+    rows, columns = pixels.shape
+    values = pixels.astype(int) >> point
+    scans = []
+    for begin in range(0, rows, rows_again or rows):
+        written = ""
+        for row in range(begin, min(begin + (rows_again or rows), rows)):
+            for column in range(columns):
+                left = values[row, column - 1] if column else 0
+                above = values[row - 1, column] if row > begin else 0
+                corner = values[row - 1, column - 1] if row > begin and column else 0
+                if row == begin:
+                    expected = left if column else 1 << bits - point - 1
+                elif not column:
+                    expected = above
+                else:
+                    expected = [
+                        *(left, above, corner, left + above - corner, left + (above - corner >> 1)),
+                        *(above + (left - corner >> 1), left + above >> 1),
+                    ][predictor - 1]
+                step = int(values[row, column] - expected) & 0xFFFF
+                step -= 0x10000 if step > 0x8000 else 0
+                size = abs(step).bit_length()
+                written += f"{size:05b}"
+                if 0 < size < 16:
+                    written += f"{step if step > 0 else step + (1 << size) - 1:0{size}b}"
+        written += "1" * (-len(written) % 8)
+        scans.append(int(written, 2).to_bytes(len(written) // 8, "big").replace(b"\xff", b"\xff\0"))
+    body = scans[0] + b"".join(bytes([0xFF, 0xD0 + n % 8]) + scan for n, scan in enumerate(scans[1:]))
+    codes = b"\xff\xc4" + struct.pack(">HB", 36, 0) + bytes([0, 0, 0, 0, 17, *[0] * 11, *range(17)])
+    frame = b"\xff\xc3" + struct.pack(">HBHHB", 11, bits, rows, columns, 1) + b"\1\x11\0"
+    again = b"\xff\xdd" + struct.pack(">HH", 4, rows_again * columns) if rows_again else b""
+    scan = b"\xff\xda" + struct.pack(">HB", 8, 1) + bytes([1, 0, predictor, 0, point])
+    return b"\xff\xd8" + codes + frame + again + scan + body + b"\xff\xd9"
 
 
 def rle(pixels: np.ndarray, planes: int = 1) -> bytes:

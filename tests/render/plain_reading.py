@@ -4,6 +4,8 @@ after the other for every pixel, without any of our own code."""
 import numpy as np
 from pydicom.dataset import Dataset
 
+_SHAPES = {"MONOCHROME1": "INVERSE", "MONOCHROME2": "IDENTITY"}
+
 
 def seen(made: Dataset, number: int = 1, asked: tuple[float, float] | None = None) -> np.ndarray:
     """Frame `number` (from 1) of a native little endian object as 8-bit grey or RGB; `asked`: centre and width of a
@@ -53,7 +55,8 @@ def _grey(made: Dataset, number: int, asked: tuple[float, float] | None) -> np.n
     stored = stored_values(made, number).reshape(made.Rows, made.Columns)
     shown = levels(made, number).reshape(stored.shape)
     unit = _window(shown, *asked, "LINEAR") if asked else _voi(shown, made, number)
-    if made.PhotometricInterpretation == "MONOCHROME1":
+    # One inversion, told twice (PS3.3 C.8.11.3): the shape is the last step (PS3.4 N.2.1.4).
+    if made.get("PresentationLUTShape", _SHAPES[made.PhotometricInterpretation]) == "INVERSE":
         unit = 1.0 - unit
     picture = np.rint(unit * 255).astype(np.uint8)
     if "PixelPaddingValue" in made:

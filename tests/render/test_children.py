@@ -7,6 +7,7 @@ import resource
 import signal
 import sys
 import time
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -129,6 +130,27 @@ async def test_a_bomb_ends_at_the_childs_memory_limit_and_the_parent_stays_flat(
     before = own_memory()
     with pytest.raises(LimitExceeded):
         await one.picture(wide, DisplayValues(), PictureOptions())
+    assert own_memory() - before < 8 * 1024 * 1024
+    await one.picture(CT, VALUES, PictureOptions())
+
+
+@pytest.mark.slow
+async def test_a_deflated_frame_gives_no_more_than_its_frame_and_a_false_size_costs_nothing(
+    one: DecodingChildren,
+) -> None:
+    """One GiB of zeros in one MiB: of a small frame the rest is never made, of a large one there is no room."""
+    machine = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    bomb = b"".join(machine.compress(bytes(1 << 20)) for _ in range(1024)) + machine.flush()
+    small = EncodedFrame(bomb, layout(64, 64, allocated=8), frames.DEFLATED_FRAME)
+    assert (await one.decoded(small)).data == bytes(64 * 64)
+    before = own_memory()
+    wide = EncodedFrame(bomb, layout(16_000, 16_000, allocated=32, stored=32), frames.DEFLATED_FRAME)
+    for asked in (one.decoded(wide), one.picture(wide, DisplayValues(), PictureOptions())):
+        with pytest.raises((LimitExceeded, DamagedData)):
+            await asked
+    short = EncodedFrame(bytes(100), layout(16_000, 16_000, 3, allocated=32), frames.ENCAPSULATED)
+    with pytest.raises(DamagedData):
+        await one.picture(short, DisplayValues(), PictureOptions())
     assert own_memory() - before < 8 * 1024 * 1024
     await one.picture(CT, VALUES, PictureOptions())
 

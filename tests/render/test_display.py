@@ -156,6 +156,14 @@ def test_segments_of_a_palette_are_entries_a_line_or_a_copy() -> None:
     assert table_values(table).tolist() == [7, 10, 20, 30, 40] * 2
 
 
+def test_segments_of_eight_bits_are_bytes_and_their_offsets_four_of_them() -> None:
+    written = bytes([0, 2, 7, 10, 1, 3, 40, 2, 2, 0, 0, 0, 0])
+    table = LookupTable(10, 0, 8, written + b"\0", is_segmented=True)
+    assert table_values(table).tolist() == [7, 10, 20, 30, 40] * 2
+    with pytest.raises(DamagedData):
+        table_values(LookupTable(10, 0, 8, written[:-1], is_segmented=True))
+
+
 @pytest.mark.parametrize(
     "words",
     [

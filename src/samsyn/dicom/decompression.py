@@ -1,8 +1,10 @@
-"""A compressed data set with its pixels native: everything else stays byte for byte (PS3.5 A.4, 8.1). Pure."""
+"""A compressed data set with its pixels native: everything else stays byte for byte, but for icons that are compressed
+too (PS3.5 A.4, 8.1). Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from samsyn.dicom.recoding import without_coded_icons
 from samsyn.dicom.structure import (
     EXPLICIT_LITTLE_ENCODING,
     PIXEL_DATA,
@@ -13,42 +15,42 @@ from samsyn.dicom.structure import (
 from samsyn.errors import BadInput
 from samsyn.limits import MAX_ELEMENTS
 
-_PHOTOMETRIC: Final = 0x00280004
-_PLANAR: Final = 0x00280006
 _ONLY_COMPRESSED: Final = frozenset({0x7FE00001, 0x7FE00002, 0x7FE00003})
 """Extended offset table, its lengths, and the total length: they speak of compressed frames."""
 _MAX_VALUE: Final = 0xFFFFFFFE
 
 
 def native_data_set(
-    data: bytes | memoryview, frames: Sequence[bytes], bits_allocated: int, photometric: str = ""
+    data: bytes | memoryview,
+    frames: Sequence[bytes],
+    bits_allocated: int,
+    attributes: Mapping[int, tuple[bytes, bytes]],
 ) -> bytes:
     """The data set (explicit VR little endian, encapsulated) with these frames as native pixel data.
 
-    `photometric`: what the decoded pixels are, "" = as before. Planar Configuration, where there is one, becomes
-    0. BadInput: the data set has no encapsulated pixel data, is not well formed, or would be too long.
+    `attributes`: tag -> VR of two length bytes and value of even length, which take the place of what was there or was
+    not. BadInput: the data set has no encapsulated pixel data, is not well formed, or would be too long.
     """
     view, encoding = memoryview(data), EXPLICIT_LITTLE_ENCODING
     pieces: list[bytes | memoryview] = []
     position, end, left, found = 0, len(view), MAX_ELEMENTS, False
+    due = sorted(attributes)
     while position < end:
         start = position
         tag, vr, begin, length = read_header(view, position, end, encoding)
         if tag >> 16 == 0xFFFE:
             raise BadInput("an item or delimiter stands outside a sequence")
         position, left = skip_value(view, tag, vr, begin, length, end, encoding, left - 1)
+        while due and due[0] <= tag:
+            pieces.append(_short(due[0], *attributes[due.pop(0)]))
         if tag == PIXEL_DATA:
             if length != UNDEFINED or found:
                 raise BadInput("the pixel data are not encapsulated, or there are two")
             found = True
             pieces += _pixel_data(frames, bits_allocated)
-        elif tag == _PHOTOMETRIC and photometric:
-            value = photometric.encode("ascii")
-            pieces.append(_short(tag, b"CS", value + b" " * (len(value) % 2)))
-        elif tag == _PLANAR and length == 2:
-            pieces.append(_short(tag, b"US", b"\0\0"))
-        elif tag not in _ONLY_COMPRESSED:
-            pieces.append(view[start:position])
+        elif tag not in _ONLY_COMPRESSED and tag not in attributes:
+            element = view[start:position]
+            pieces.append(without_coded_icons(element) if vr in (b"SQ", b"UN") else element)
     if not found:
         raise BadInput("the data set has no pixel data")
     return b"".join(pieces)

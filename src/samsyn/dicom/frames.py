@@ -5,7 +5,14 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from samsyn.dicom.structure import EXPLICIT_LITTLE_ENCODING
-from samsyn.dicom.transfer_syntaxes import RLE_LOSSLESS, TransferSyntax, find
+from samsyn.dicom.transfer_syntaxes import (
+    DEFLATED_FRAME,
+    ENCAPSULATED_UNCOMPRESSED,
+    EXPLICIT_BIG,
+    RLE_LOSSLESS,
+    TransferSyntax,
+    find,
+)
 from samsyn.errors import BadInput, LimitExceeded, NotSupported
 from samsyn.limits import MAX_ELEMENTS, MAX_HEADER_BYTES
 from samsyn.model.imaging import PixelLayout
@@ -19,6 +26,8 @@ _WINDOW_BYTES = 4_096
 """One read of this size serves many small fragments, and costs no more than eight bytes."""
 _CODESTREAM_STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51", b"\xff\x0a", b"\0\0\0\x0cJXL ", b"\0\0\0\x0cjP  ")
 """SOI of the JPEG family, SOC+SIZ of JPEG 2000, JPEG XL bare and boxed, JP2 box."""
+_WITHOUT_MARKS = frozenset({RLE_LOSSLESS, DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED})
+"""Frames that begin with nothing of their own. Each is one fragment (PS3.5 A.4.2, A.4.11, A.4.13)."""
 _SUBSAMPLED_BITS = {"YBR_FULL_422": 16, "YBR_PARTIAL_422": 16, "YBR_PARTIAL_420": 12}
 """Bits per pixel of 8-bit native colour with shared chroma (PS3.3 C.7.6.3.1.2)."""
 
@@ -44,7 +53,8 @@ def frame_ranges(
 
     `total_bytes` is the size of the data set; no range ends behind it.
     Native: one range each. With bits allocated 1 a frame may begin inside a byte; its range then covers every
-    byte that it touches and begins at bit `n * frame_bits % 8` of it (n from 0).
+    byte that it touches and begins at bit `n * frame_bits % 8` of it (n from 0). Big endian cells of at most eight bits
+    may have been written as words, so there it covers every word that it touches: see `octets`.
     Encapsulated: the fragments of the frame; a video is one "frame". An Extended Offset Table is not needed:
     it demands one fragment per frame (PS3.3 C.7.6.3.1.8), which the fragments themselves show.
     In a deflated transfer syntax `source` is the inflated data set.
@@ -57,7 +67,7 @@ def frame_ranges(
     if layout.length >= 0:
         if layout.offset + layout.length > total_bytes:
             raise BadInput("the pixel data are longer than the data set")
-        return _native(layout)
+        return _native(layout, transfer_syntax_uid)
     if not syntax.encapsulated:
         raise BadInput("pixel data of undefined length in a native transfer syntax")
     read = _reader(source)
@@ -67,7 +77,9 @@ def frame_ranges(
     return _group(read, fragments, table, layout, syntax)
 
 
-def native_frame(layout: PixelLayout, total_bytes: int, number: int) -> Range | None:
+def native_frame(
+    layout: PixelLayout, total_bytes: int, number: int, transfer_syntax_uid: str
+) -> Range | None:
     """Where frame `number` (from 1) of uncompressed pixels lies, as `frame_ranges` tells it, by arithmetic alone.
 
     None: there is no such frame, or `frame_ranges` has to find out or to refuse.
@@ -77,21 +89,23 @@ def native_frame(layout: PixelLayout, total_bytes: int, number: int) -> Range | 
         return None
     if layout.offset + layout.length > total_bytes or bits * layout.frames > layout.length * 8:
         return None
-    begin, end = bits * (number - 1) // 8, (bits * number + 7) // 8
-    return layout.offset + begin, end - begin
+    return _lies(layout, bits, number, transfer_syntax_uid)
 
 
-def _native(layout: PixelLayout) -> list[list[Range]]:
+def _native(layout: PixelLayout, syntax: str) -> list[list[Range]]:
     bits = frame_bits(layout)
     if not bits:
         raise BadInput("the picture's size is not known")
     if bits * layout.frames > layout.length * 8:
         raise BadInput("fewer pixels than the frames need")
-    if bits % 8 == 0:
-        size = bits // 8
-        return [[(layout.offset + size * number, size)] for number in range(layout.frames)]
-    edges = [(bits * number // 8, (bits * (number + 1) + 7) // 8) for number in range(layout.frames)]
-    return [[(layout.offset + begin, end - begin)] for begin, end in edges]
+    return [[_lies(layout, bits, number, syntax)] for number in range(1, layout.frames + 1)]
+
+
+def _lies(layout: PixelLayout, bits: int, number: int, syntax: str) -> Range:
+    begin, end = bits * (number - 1) // 8, (bits * number + 7) // 8
+    if syntax == EXPLICIT_BIG and layout.bits_allocated <= 8:
+        begin, end = begin - begin % 2, min(end + end % 2, layout.length)
+    return layout.offset + begin, end - begin
 
 
 def _reader(source: bytes | memoryview | Read) -> Read:
@@ -145,8 +159,12 @@ def _group(
     if len(fragments) == layout.frames:
         return [[(offset + 8, length)] for offset, length in fragments]
     starts = _starts_by_table(fragments, table)
-    if len(starts) != layout.frames and syntax.uid != RLE_LOSSLESS:
-        starts = _starts_by_content(read, fragments)
+    if syntax.uid not in _WITHOUT_MARKS:
+        is_told = len(starts) == layout.frames and all(_has_mark(read, fragments[start]) for start in starts)
+        found = [] if is_told else [n for n, each in enumerate(fragments) if _has_mark(read, each)]
+        # A table may be wrong and point to fragments all the same.
+        if len(found) == layout.frames or len(starts) != layout.frames:
+            starts = found
     if len(starts) != layout.frames or starts[0] != 0:
         raise BadInput("which fragments make up a frame can not be told")
     ends = [*starts[1:], len(fragments)]
@@ -165,28 +183,38 @@ def _starts_by_table(fragments: list[Range], table: tuple[int, ...]) -> list[int
     return starts if -1 not in starts and sorted(set(starts)) == starts else []
 
 
-def _starts_by_content(read: Read, fragments: list[Range]) -> list[int]:
-    return [
-        number
-        for number, (offset, length) in enumerate(fragments)
-        if bytes(read(offset + 8, min(8, length))).startswith(_CODESTREAM_STARTS)
-    ]
+def _has_mark(read: Read, fragment: Range) -> bool:
+    """Whether a codestream begins in it."""
+    offset, length = fragment
+    return bytes(read(offset + 8, min(8, length))).startswith(_CODESTREAM_STARTS)
 
 
-def swapped_words(pixels: bytes | memoryview, bits_allocated: int) -> bytes:
-    """Big endian native pixels as little endian ones: what every octet stream over HTTP is (PS3.18 8.7.3.2).
-
-    NotSupported: a frame of odd length whose 8-bit pixels were written as words shares one with its neighbour.
-    """
-    width = bits_allocated // 8
-    if len(pixels) % max(width, 1):
-        raise NotSupported("frames that share big endian words with their neighbours")
+def swapped_words(value: bytes | memoryview, word_bits: int) -> bytes:
+    """Big endian numbers as little endian ones: what every octet stream over HTTP is (PS3.18 8.7.3.2). What is left of
+    a word at the end stays as it is."""
+    width = word_bits // 8
     if width < 2:
-        return bytes(pixels)
-    swapped = bytearray(len(pixels))
+        return bytes(value)
+    swapped = bytearray(value)
+    whole = len(value) - len(value) % width
     for byte in range(width):
-        swapped[byte::width] = pixels[width - 1 - byte :: width]
+        swapped[byte:whole:width] = value[width - 1 - byte : whole : width]
     return bytes(swapped)
+
+
+def octets(frame: bytes | memoryview, layout: PixelLayout, number: int, in_words: bool) -> bytes:
+    """Native frame `number` (from 1) of big endian explicit VR, as `frame_ranges` finds it, as it would lie in little
+    endian.
+
+    `in_words`: its VR is OW. Cells of at most eight bits are then two or more to a word, the first one in its low bits
+    (PS3.5 8.1.1, A.3), and a frame of an odd number of bytes has a half of one word.
+    """
+    if layout.bits_allocated > 8:
+        return swapped_words(frame, layout.bits_allocated)
+    bits = frame_bits(layout)
+    begin, end = bits * (number - 1) // 8, (bits * number + 7) // 8
+    value = swapped_words(frame, 16) if in_words else bytes(frame)
+    return value[begin % 2 :][: end - begin]
 
 
 def aligned(frame: bytes | memoryview, layout: PixelLayout, number: int) -> bytes | memoryview:

@@ -36,6 +36,9 @@ RECODABLE: Final = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED_LITTLE,
 RECODED: Final = (EXPLICIT_LITTLE, IMPLICIT_LITTLE)
 """What `recode` writes, the one that loses no value representation first."""
 
+_ICON_IMAGES: Final = 0x00880200
+_ENCAPSULATED: Final = tuple(b"\xe0\x7f\x10\0" + vr + b"\0\0\xff\xff\xff\xff" for vr in (b"OB", b"OW", b"UN"))
+"""Headers of encapsulated pixel data."""
 _PIXEL_REPRESENTATION: Final = 0x00280103
 _WORDS: Final = MappingProxyType(
     dict.fromkeys((b"US", b"SS", b"OW", b"AT"), "H")
@@ -62,12 +65,31 @@ def recode(data: bytes | memoryview, source_uid: str, target_uid: str) -> bytes:
     return b"".join(_Recoder(memoryview(plain), target).elements(0, len(plain), source, 0)[0])
 
 
+def without_coded_icons(elements: memoryview) -> bytes | memoryview:
+    """Elements in explicit VR little endian without the icons (0088,0200) whose pixels are compressed, which have no
+    place among native ones (PS3.5 A.4); an icon is never needed (PS3.3 C.7.6.1). As they are when there is none.
+
+    BadInput, LimitExceeded: as `recode`.
+    """
+    if not _has_encapsulated(elements):
+        return elements
+    _, encoding = encoding_of(EXPLICIT_LITTLE)
+    recoder = _Recoder(elements, encoding, keeps_coded_icons=False)
+    return b"".join(recoder.elements(0, len(elements), encoding, 0)[0])
+
+
+def _has_encapsulated(elements: memoryview) -> bool:
+    whole = bytes(elements)
+    return any(header in whole for header in _ENCAPSULATED)
+
+
 class _Recoder:
     """One walk over a data set."""
 
-    def __init__(self, data: memoryview, target: Encoding) -> None:
+    def __init__(self, data: memoryview, target: Encoding, keeps_coded_icons: bool = True) -> None:
         self._data = data
         self._target = target
+        self._keeps_coded_icons = keeps_coded_icons
         self._signed = False
 
     def elements(
@@ -86,6 +108,11 @@ class _Recoder:
                 if tag == PIXEL_DATA or vr not in (b"SQ", b"UN"):
                     raise BadInput("an element that is no sequence has undefined length")
                 inner = implicit_twin(source) if vr == b"UN" else source
+                if tag == _ICON_IMAGES and not self._keeps_coded_icons:
+                    behind = skip_sequence(self._data, position, length, end, inner, MAX_ELEMENTS)[0]
+                    if _has_encapsulated(self._data[position:behind]):
+                        position = behind
+                        continue
                 content, position = self._sequence(position, length, end, inner, depth)
                 pieces += (self._header(tag, b"SQ", len(content)), content)
                 continue

@@ -25,7 +25,7 @@ class TransferSyntax:
 IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 DEFLATED_LITTLE = "1.2.840.10008.1.2.1.99"
-ENCAPSULATED_LITTLE = "1.2.840.10008.1.2.1.98"
+ENCAPSULATED_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"
 """Native frames, each in fragments of its own (PS3.5 A.4.11): for objects that a 32-bit length is too short for."""
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
@@ -38,6 +38,9 @@ JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.90"
 JPEG_2000 = "1.2.840.10008.1.2.4.91"
 JPEG_2000_MULTI_LOSSLESS = "1.2.840.10008.1.2.4.92"
 JPEG_2000_MULTI = "1.2.840.10008.1.2.4.93"
+JPEG_XL_LOSSLESS = "1.2.840.10008.1.2.4.110"
+JPEG_XL_RECOMPRESSION = "1.2.840.10008.1.2.4.111"
+JPEG_XL = "1.2.840.10008.1.2.4.112"
 HTJ2K_LOSSLESS = "1.2.840.10008.1.2.4.201"
 HTJ2K_LOSSLESS_RPCL = "1.2.840.10008.1.2.4.202"
 HTJ2K = "1.2.840.10008.1.2.4.203"
@@ -57,10 +60,10 @@ def _table() -> dict[str, TransferSyntax]:
     known = [
         TransferSyntax(IMPLICIT_LITTLE, "Implicit VR Little Endian", explicit=False, encapsulated=False),
         TransferSyntax(EXPLICIT_LITTLE, "Explicit VR Little Endian", encapsulated=False),
+        TransferSyntax(ENCAPSULATED_UNCOMPRESSED, "Encapsulated Uncompressed Explicit VR Little Endian"),
         TransferSyntax(
             DEFLATED_LITTLE, "Deflated Explicit VR Little Endian", deflated=True, encapsulated=False
         ),
-        TransferSyntax(ENCAPSULATED_LITTLE, "Encapsulated Uncompressed Explicit VR Little Endian"),
         TransferSyntax(
             EXPLICIT_BIG, "Explicit VR Big Endian", little=False, encapsulated=False, retired=True
         ),

@@ -17,7 +17,7 @@ from PIL import Image
 from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotSupported
 from samsyn.limits import DECODE_MEMORY_BYTES, DECODE_TIMEOUT_S
 from samsyn.render.colour import rgb_to_ycbcr
-from samsyn.render.decoding import decode_frame, packed
+from samsyn.render.decoding import WRAPPED, check_layout, decode_frame, packed, unwrapped
 from samsyn.render.display import fitting_window, picture_of
 from samsyn.render.icons import icon
 from samsyn.render.messages import (
@@ -33,6 +33,7 @@ from samsyn.render.messages import (
     read_question,
 )
 from samsyn.render.waveform import traced
+from samsyn.render.words import EncodedFrame
 
 _MAX_DETAIL: Final = 300
 
@@ -94,10 +95,10 @@ def _warm_up() -> None:
     Image.preinit()  # Pillow loads its formats when the first is asked for, which the fence would not let it
     grey = np.zeros((16, 16), np.uint8)
     imagecodecs.jpeg8_decode(imagecodecs.jpeg8_encode(grey, level=90))
-    imagecodecs.ljpeg_decode(imagecodecs.ljpeg_encode(grey))
     imagecodecs.jpegls_decode(imagecodecs.jpegls_encode(grey))
     imagecodecs.jpeg2k_decode(imagecodecs.jpeg2k_encode(grey, level=0), numthreads=1)
     imagecodecs.htj2k_decode(imagecodecs.htj2k_encode(grey))
+    imagecodecs.jpegxl_decode(imagecodecs.jpegxl_encode(grey, lossless=True), numthreads=1)
     imagecodecs.packbits_decode(b"\x00\x00")
     imagecodecs.png_encode(grey)
     zlib.compress(b"")
@@ -123,6 +124,8 @@ def _answered(question: Question) -> tuple[bytes, bytes, bool]:
     """Head and body of the answer, and whether the child should be replaced (its memory is used up)."""
     try:
         if isinstance(question, Decode):
+            if question.frame.transfer_syntax_uid in WRAPPED:
+                return *_unwrapped(question.frame), False
             pixels = decode_frame(question.frame)
             samples = pixels.shape[2] if pixels.ndim == 3 else 1
             height, width = pixels.shape[:2]
@@ -161,6 +164,20 @@ def _answered(question: Question) -> tuple[bytes, bytes, bool]:
         return *_refused(Outcome.DAMAGED, f"cannot be shown: {type(error).__name__}"), False
     head = answer_head(Outcome.DONE, len(picture.data), picture.height, picture.width)
     return head, picture.data, False
+
+
+def _unwrapped(frame: EncodedFrame) -> tuple[bytes, bytes]:
+    """Native pixels that were only wrapped, byte for byte; bits behind the last pixel become zeros."""
+    layout = frame.layout
+    check_layout(layout)
+    body = unwrapped(frame).data
+    spare = layout.rows * layout.columns * layout.samples * layout.bits_allocated % 8
+    if spare:
+        body = body[:-1] + bytes([body[-1] & (1 << spare) - 1])
+    head = answer_head(
+        Outcome.DONE, len(body), layout.rows, layout.columns, layout.samples, layout.bits_allocated
+    )
+    return head, body
 
 
 def _refused(outcome: Outcome, detail: str) -> tuple[bytes, bytes]:

@@ -1,12 +1,15 @@
 """Reads what a compressed frame says of its own size, before any codec allocates memory for it.
 
-JPEG and JPEG-LS (ITU-T T.81 B.2.2, T.87 C.2.2: the SOF segment) and JPEG 2000 and HTJ2K (ITU-T T.800 A.5.1:
-the SIZ segment). Pure, bounded by the length of the data, allocates nothing.
+JPEG and JPEG-LS (ITU-T T.81 B.2.2, T.87 C.2.2: the SOF segment), JPEG 2000 and HTJ2K (ITU-T T.800 A.5.1: the SIZ
+segment), JPEG XL (ISO/IEC 18181-1 annex D: SizeHeader and ImageMetadata). Pure, bounded by the length of the data,
+allocates nothing.
 """
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
+from samsyn.dicom.transfer_syntaxes import JPEG_XL_RECOMPRESSION
 from samsyn.errors import BadInput
 
 _START_OF_FRAME: Final = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
@@ -18,6 +21,15 @@ _J2K_START: Final = b"\xff\x4f\xff\x51"
 """SOC followed by SIZ; T.800 A.4.1 demands that SIZ comes first."""
 _CODING_DEFAULT: Final = 0x52
 _START_OF_TILE: Final = 0x90
+_JXL_START: Final = b"\xff\x0a"
+_JXL_BOXES: Final = b"\0\0\0\x0cJXL \r\n\x87\n"
+_JXL_PARTS: Final = MappingProxyType({b"jxlc": 0, b"jxlp": 4})
+"""Boxes that hold the codestream or its first part, which a counter stands before."""
+_JXL_SIDES: Final = ((9, 1), (13, 1), (18, 1), (30, 1))
+_JXL_RATIOS: Final = ((0, 1), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
+_JXL_GREY: Final = 1
+_JXL_HEAD_BYTES: Final = 64
+"""More than what is read of a codestream."""
 _J2K_MAX_TILES: Final = 65_535
 """T.800 A.4.2: the tile index has 16 bits."""
 
@@ -33,15 +45,16 @@ class CodestreamHead:
     """Bits of the first component."""
     signed: bool
     process: int
-    """For JPEG the SOF marker's second byte (0xC0 baseline, 0xC3 lossless, 0xF7 JPEG-LS); 0 for JPEG 2000."""
+    """For JPEG the SOF marker's second byte (0xC0 baseline, 0xC3 lossless, 0xF7 JPEG-LS); 0 for others."""
     transform: int | None = None
     """The Adobe APP14 colour transform (0 = none, 1 = YCbCr), if there is one."""
     has_jfif: bool = False
     component_ids: bytes = b""
     is_transformed: bool = False
-    """Whether the JPEG 2000 codestream has a colour transform of its own (RCT or ICT), which the codec undoes."""
+    """Whether the codestream has a colour transform of its own (JPEG 2000: RCT or ICT, JPEG XL: XYB), which the codec
+    undoes."""
     start: int = 0
-    """Where the bare JPEG 2000 codestream begins (files in JP2 boxes are met in practice)."""
+    """Where the bare JPEG 2000 or JPEG XL codestream begins (files in JP2 boxes are met in practice)."""
 
 
 def jpeg_head(data: bytes) -> CodestreamHead:
@@ -134,3 +147,101 @@ def _has_colour_transform(data: bytes, position: int) -> bool:
             return data[position + 8] == 1
         position += 2 + max(int.from_bytes(data[position + 2 : position + 4], "big"), 2)
     return False
+
+
+class _Bits:
+    """Numbers of so many bits, the lowest bit of the first byte first (ISO/IEC 18181-1 B.2). BadInput at the end."""
+
+    def __init__(self, data: bytes) -> None:
+        self._left = len(data) * 8
+        self._value = int.from_bytes(data, "little")
+
+    def take(self, bits: int) -> int:
+        """The next number."""
+        self._left -= bits
+        if self._left < 0:
+            raise BadInput("JPEG XL: the head ends too early")
+        taken = self._value & (1 << bits) - 1
+        self._value >>= bits
+        return taken
+
+    def choice(self, *ways: tuple[int, int]) -> int:
+        """One of four ways to write a number: its bits, and what is added to it."""
+        bits, added = ways[self.take(2)]
+        return self.take(bits) + added
+
+
+def jpeg_xl_head(data: bytes) -> CodestreamHead:
+    """The head of a JPEG XL codestream, bare or in boxes; of one picture as it lies, without previews, animation,
+    floating point numbers or more channels than grey or three colours. BadInput."""
+    begin = _jpeg_xl_start(data)
+    bits = _Bits(data[begin + 2 : begin + 2 + _JXL_HEAD_BYTES])
+    columns, rows = _jpeg_xl_size(bits)
+    precision, components, is_transformed = 8, 3, True
+    if not bits.take(1):  # not all as it usually is
+        if bits.take(1) and (bits.take(3) or bits.take(3)):
+            raise BadInput("JPEG XL: turned, with a preview or in motion")
+        if bits.take(1):
+            raise BadInput("JPEG XL: floating point numbers")
+        precision = bits.choice((0, 8), (0, 10), (0, 12), (6, 1))
+        bits.take(1)
+        if bits.choice((0, 0), (0, 1), (4, 2), (12, 1)):
+            raise BadInput("JPEG XL: more channels than colours")
+        is_transformed = bool(bits.take(1))
+        if not bits.take(1):
+            bits.take(1)
+            space = bits.choice((0, 0), (0, 1), (4, 2), (6, 18))
+            components = 1 if space == _JXL_GREY else 3
+    return CodestreamHead(
+        rows,
+        columns,
+        components,
+        precision,
+        signed=False,
+        process=0,
+        is_transformed=is_transformed,
+        start=begin,
+    )
+
+
+def jpeg_xl_gives_rgb(head: CodestreamHead, syntax: str, photometric: str) -> bool:
+    """Whether three components come out as RGB whatever they are called: out of XYB, and out of the YCbCr of a JPEG."""
+    return head.is_transformed or syntax == JPEG_XL_RECOMPRESSION or photometric in ("XYB", "YBR_FULL_422")
+
+
+def _jpeg_xl_start(data: bytes) -> int:
+    """Where the codestream begins."""
+    if not data.startswith(_JXL_BOXES):
+        if data.startswith(_JXL_START):
+            return 0
+        raise BadInput("JPEG XL: no codestream")
+    position = len(_JXL_BOXES)
+    while position + 8 <= len(data):
+        length, kind, head = (
+            int.from_bytes(data[position : position + 4], "big"),
+            data[position + 4 : position + 8],
+            8,
+        )
+        if length == 1:
+            length, head = int.from_bytes(data[position + 8 : position + 16], "big"), 16
+        if kind in _JXL_PARTS:
+            begin = position + head + _JXL_PARTS[kind]
+            if data[begin : begin + 2] != _JXL_START:
+                break
+            return begin
+        if length < head:
+            break
+        position += length
+    raise BadInput("JPEG XL: no codestream")
+
+
+def _jpeg_xl_size(bits: _Bits) -> tuple[int, int]:
+    """Columns and rows."""
+    is_small = bits.take(1)
+
+    def side() -> int:
+        return 8 * (bits.take(5) + 1) if is_small else bits.choice(*_JXL_SIDES)
+
+    rows = side()
+    across, down = _JXL_RATIOS[bits.take(3)]
+    return (rows * across // down if across else side()), rows

@@ -1,19 +1,16 @@
 """Colour of stored samples to RGB: YBR_FULL and palettes. Pure numpy."""
 
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from samsyn.errors import DamagedData, NotSupported
+from samsyn.errors import DamagedData
 from samsyn.render.words import LookupTable
 
 _DISCRETE, _LINEAR, _COPY = 0, 1, 2
 """Opcodes of segments."""
-_SIZES: Final = MappingProxyType({_LINEAR: 1, _COPY: 2})
-"""Words of a segment behind its opcode and length."""
 _MAX_SEGMENT_WORDS: Final = 3 * 65_536
 """Each entry as a segment of its own."""
 
@@ -32,6 +29,19 @@ def ycbcr_to_rgb(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
     np.rint(rgb, out=rgb)
     np.clip(rgb, 0.0, top, out=rgb)
     return rgb.astype(pixels.dtype)
+
+
+def partial_ycbcr_to_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """YBR_PARTIAL_422 of which every sample is there to RGB, of eight bits: the inverse of PS3.3 C.7.6.3.1.2."""
+    luma = (pixels[..., 0].astype(np.float32) - 16.0) * np.float32(255.0 / 219.0)
+    blue, red = (
+        (pixels[..., channel].astype(np.float32) - 128.0) * np.float32(255.0 / 224.0) for channel in (1, 2)
+    )
+    rgb = np.stack(
+        (luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue), axis=-1
+    )
+    made: NDArray[np.uint8] = np.clip(np.rint(rgb), 0.0, 255.0).astype(np.uint8)
+    return made
 
 
 def rgb_to_ycbcr(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
@@ -68,13 +78,14 @@ def table_values(table: LookupTable) -> NDArray[np.uint16]:
 def _expanded(table: LookupTable) -> NDArray[np.uint16]:
     """The entries that segments stand for (PS3.3 C.7.9.2), kept for the next frames of a film.
 
-    Raises DamagedData when they are not exactly as many as the descriptor says, NotSupported for those of eight bits.
+    Raises DamagedData when they are not exactly as many as the descriptor says.
     """
-    if table.bits <= 8:
-        raise NotSupported("segmented palettes of eight bits")
-    words = np.frombuffer(table.data, "<u2", min(len(table.data) // 2, _MAX_SEGMENT_WORDS)).tolist()
+    width = 1 if table.bits <= 8 else 2
+    words = np.frombuffer(
+        table.data, f"<u{width}", min(len(table.data) // width, _MAX_SEGMENT_WORDS)
+    ).tolist()
     entries: list[int] = []
-    _append_segments(entries, words, 0, table.entries, None)
+    _append_segments(entries, words, 0, table.entries, None, width)
     if len(entries) != table.entries:
         raise DamagedData("a segmented LUT gives another number of entries than the descriptor says")
     made = np.array(entries, np.uint16)
@@ -83,13 +94,14 @@ def _expanded(table: LookupTable) -> NDArray[np.uint16]:
 
 
 def _append_segments(
-    entries: list[int], words: list[int], position: int, wanted: int, count: int | None
+    entries: list[int], words: list[int], position: int, wanted: int, count: int | None, width: int
 ) -> None:
     """`count`: so many segments, which are copied; None = until there are enough entries. Every segment gives some, so
-    there are as many turns as entries at most."""
+    there are as many turns as entries at most. `width`: bytes of an opcode, a length and an entry."""
+    sizes = {_LINEAR: 1, _COPY: 4 // width}
     while len(entries) < wanted and count != 0:
         kind, length = words[position : position + 2] if position + 2 <= len(words) else (-1, 0)
-        size = length if kind == _DISCRETE else _SIZES.get(kind, 0)
+        size = length if kind == _DISCRETE else sizes.get(kind, 0)
         rest = words[position + 2 : position + 2 + size]
         if not length or len(rest) != size:
             raise DamagedData("a segmented LUT can not be followed")
@@ -99,7 +111,8 @@ def _append_segments(
             start, step = entries[-1], (rest[0] - entries[-1]) / length
             entries += (round(start + step * number) for number in range(1, length + 1))
         elif kind == _COPY and count is None:
-            _append_segments(entries, words, (rest[0] | rest[1] << 16) // 2, wanted, length)
+            offset = sum(part << 8 * width * place for place, part in enumerate(rest))
+            _append_segments(entries, words, offset // width, wanted, length, width)
         else:
             raise DamagedData("a segmented LUT can not be followed")
         position += 2 + size

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from samsyn.dicom.transfer_syntaxes import (
     DEFLATED_FRAME,
     DEFLATED_LITTLE,
-    ENCAPSULATED_LITTLE,
+    ENCAPSULATED_UNCOMPRESSED,
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     HTJ2K,
@@ -35,30 +35,45 @@ from samsyn.dicom.transfer_syntaxes import (
     JPEG_LOSSLESS_SV1,
     JPEG_LS_LOSSLESS,
     JPEG_LS_NEAR,
+    JPEG_XL,
+    JPEG_XL_LOSSLESS,
+    JPEG_XL_RECOMPRESSION,
     RLE_LOSSLESS,
 )
 from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotSupported
 from samsyn.limits import MAX_FRAME_PIXELS
 from samsyn.model.imaging import PixelLayout
-from samsyn.render.codestream import CodestreamHead, jpeg2000_head, jpeg_head
-from samsyn.render.colour import ycbcr_to_rgb
+from samsyn.render.codestream import CodestreamHead, jpeg2000_head, jpeg_head, jpeg_xl_gives_rgb, jpeg_xl_head
+from samsyn.render.colour import partial_ycbcr_to_rgb, ycbcr_to_rgb
 from samsyn.render.words import EncodedFrame
 
 Pixels: TypeAlias = NDArray[Any]
 
 _NATIVE: Final = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED_LITTLE, EXPLICIT_BIG})
+WRAPPED: Final = frozenset({DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED})
+"""Transfer syntaxes whose fragments hold each frame as native pixels have it, whatever its attributes are (PS3.5
+8.2.16, A.4.11)."""
 _JPEG: Final = frozenset({JPEG_BASELINE, JPEG_EXTENDED, JPEG_LOSSLESS, JPEG_LOSSLESS_SV1})
 _JPEG_LS: Final = frozenset({JPEG_LS_LOSSLESS, JPEG_LS_NEAR})
 _JPEG_2000: Final = frozenset({JPEG_2000_LOSSLESS, JPEG_2000, JPEG_2000_MULTI_LOSSLESS, JPEG_2000_MULTI})
 _HTJ2K: Final = frozenset({HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K})
+_JPEG_XL: Final = frozenset({JPEG_XL_LOSSLESS, JPEG_XL_RECOMPRESSION, JPEG_XL})
 _PHOTOMETRIC: Final = frozenset(
     {"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB"}
-    | {"YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_422", "YBR_PARTIAL_420"}
+    | {"YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "XYB"}
 )
+_PARTIAL: Final = frozenset({"YBR_PARTIAL_422"})
+"""Luminance from 16 to 235, colour from 16 to 240 (PS3.3 C.7.6.3.1.2)."""
+_SHARING: Final = _PARTIAL | {"YBR_FULL_422"}
 _LOSSLESS_PROCESSES: Final = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
-_KEEPS_CELLS: Final = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (57, 70, 80, 90, 92, 201, 202))
+_KEEPS_CELLS: Final = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (57, 70, 80, 90, 92, 110, 201, 202))
 """Transfer syntaxes that give back each bit of a cell. What others lose may lead beyond Bits Stored by a little, which
 cut off would be the other end of the scale."""
+_JPEG_END: Final = b"\xff\xd9"
+"""EOI, and EOC of JPEG 2000."""
+_JPEG_SCAN: Final = b"\xff\xda"
+_MADE_UP: Final = bytes(range(1, 250, 7)) * 4
+"""Entropy coded data of no meaning."""
 _MAX_CODEC_BYTES_PER_SAMPLE: Final = 4
 
 
@@ -75,10 +90,8 @@ def decode_frame(frame: EncodedFrame) -> Pixels:
         raise DamagedData("the frame is empty")
     if syntax in _NATIVE:
         return native(frame)
-    if syntax == ENCAPSULATED_LITTLE:
-        return native(replace(frame, transfer_syntax_uid=EXPLICIT_LITTLE))
-    if syntax == DEFLATED_FRAME:
-        return native(replace(frame, data=_inflated(frame), transfer_syntax_uid=EXPLICIT_LITTLE))
+    if syntax in WRAPPED:
+        return native(unwrapped(frame))
     try:
         if syntax == RLE_LOSSLESS:
             return _finished(_rle(frame.data, layout), frame)
@@ -87,7 +100,11 @@ def decode_frame(frame: EncodedFrame) -> Pixels:
         if syntax in _JPEG_LS:
             return _jpeg_ls(frame)
         if syntax in _JPEG_2000 or syntax in _HTJ2K:
-            return _jpeg_2000(frame, high_throughput=syntax in _HTJ2K)
+            # The codec for high throughput alone is the quicker one, but puts what loss leads beyond the scale at its
+            # other end.
+            return _jpeg_2000(frame, high_throughput=syntax in _HTJ2K - {HTJ2K})
+        if syntax in _JPEG_XL:
+            return _jpeg_xl(frame)
     except BadInput as error:
         raise DamagedData(error.detail) from error
     except MemoryError:
@@ -116,38 +133,72 @@ def check_layout(layout: PixelLayout) -> None:
 
 
 def frame_bytes(layout: PixelLayout) -> int:
-    """Bytes of one native frame; YBR_FULL_422 keeps two of three samples (PS3.3 C.7.6.3.1.2)."""
-    samples = 2 if layout.photometric == "YBR_FULL_422" else layout.samples
-    return (layout.rows * layout.columns * samples * layout.bits_allocated + 7) // 8
+    """Bytes of one native frame of which every sample is there."""
+    return (layout.rows * layout.columns * layout.samples * layout.bits_allocated + 7) // 8
+
+
+def _shares_colour(layout: PixelLayout, length: int) -> bool:
+    """Whether two neighbours share their colour in a native frame of so many bytes (PS3.3 C.7.6.3.1.2): by its length,
+    since others have every sample, whatever their header calls them."""
+    return layout.photometric in _SHARING and length < frame_bytes(layout)
+
+
+def unwrapped(frame: EncodedFrame) -> EncodedFrame:
+    """A frame of WRAPPED as the native one that it holds, without the padding behind it. DamagedData: it holds less."""
+    layout, data = frame.layout, frame.data
+    needed = frame_bytes(layout)
+    if frame.transfer_syntax_uid == DEFLATED_FRAME:
+        # What a stream gives beyond the frame is never made.
+        try:
+            data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, needed)
+        except zlib.error as error:
+            raise DamagedData("the deflated frame is broken") from error
+    if _shares_colour(layout, len(data)):
+        needed = needed // 3 * 2
+    if len(data) < needed:
+        raise DamagedData(f"the frame has {len(data)} bytes, the header needs {needed}")
+    return replace(frame, data=data[:needed], transfer_syntax_uid=EXPLICIT_LITTLE)
 
 
 def native(frame: EncodedFrame) -> Pixels:
     """Uncompressed pixels (PS3.5 8.1): any of 1, 8, 16, 32 bits, either byte order, both planar forms."""
-    layout = frame.layout
+    layout, data = frame.layout, frame.data
     if layout.bits_allocated == 1:
-        return _unpacked(frame.data, layout, frame.first_bit)
+        return _unpacked(data, layout, frame.first_bit)
     needed = frame_bytes(layout)
-    data = frame.data
-    halved = layout.photometric == "YBR_FULL_422"
-    if halved and layout.length >= layout.rows * layout.columns * 3 * max(layout.frames, 1):
-        raise DamagedData("every sample is there, while the photometric interpretation tells of shared ones")
+    shares = _shares_colour(layout, len(data))
+    if shares:
+        needed = needed // 3 * 2
     if len(data) < needed:
         raise DamagedData(f"the frame has {len(data)} bytes, the header needs {needed}")
-    if frame.words_swapped and layout.bits_allocated == 8 and needed % 2:
-        raise NotSupported("frames that share big endian words with their neighbours")
-    if frame.words_swapped and layout.bits_allocated == 8:
-        pairs = np.frombuffer(data, np.uint8, len(data) // 2 * 2)
-        data = pairs.reshape(-1, 2)[:, ::-1].tobytes() + data[len(data) // 2 * 2 :]
     order = ">" if frame.transfer_syntax_uid == EXPLICIT_BIG else "<"
     stored = np.frombuffer(
         data, np.dtype(f"{order}u{layout.bits_allocated // 8}"), needed * 8 // layout.bits_allocated
     )
     stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)
-    if halved:
-        return ycbcr_to_rgb(_spread_422(stored, layout), 8)
+    if shares:
+        spread = _spread_422(stored, layout)
+        return partial_ycbcr_to_rgb(spread) if layout.photometric in _PARTIAL else ycbcr_to_rgb(spread, 8)
     if layout.samples == 3 and layout.planar == 1:
         stored = stored.reshape(3, layout.rows, layout.columns).transpose(1, 2, 0)
+    if layout.photometric == "YBR_FULL_422":
+        photometric = "RGB" if _is_rgb(stored.reshape(_shape(layout)), layout.bits_stored) else "YBR_FULL"
+        frame = replace(frame, layout=replace(layout, photometric=photometric))
     return _finished(stored, frame)
+
+
+def _is_rgb(samples: Pixels, bits: int) -> bool:
+    """Whether samples of which the header tells that colour is shared, and which are all there, are RGB: those of who
+    decompressed them and forgot to say so are, those of old ultrasound machines are YBR_FULL.
+
+    Grey and black tell: pixels of three equal samples are that in RGB, those with both colours in the middle in
+    YBR_FULL, where three equal ones are purple or green. Without either it is what the header says.
+    """
+    first, blue, red = (samples[..., channel].astype(np.int32) for channel in range(3))
+    middle = 1 << (bits - 1)
+    in_rgb = np.count_nonzero((abs(first - blue) <= 1) & (abs(first - red) <= 1))
+    in_ybr = np.count_nonzero((abs(blue - middle) <= 1) & (abs(red - middle) <= 1))
+    return bool(in_rgb > in_ybr)
 
 
 def _unpacked(data: bytes, layout: PixelLayout, first_bit: int = 0) -> Pixels:
@@ -167,7 +218,7 @@ def packed(pixels: Pixels) -> bytes:
 def _spread_422(stored: Pixels, layout: PixelLayout) -> Pixels:
     """Y1 Y2 Cb Cr for each two neighbours to three samples per pixel (PS3.3 C.7.6.3.1.2)."""
     if layout.bits_allocated != 8 or layout.columns % 2:
-        raise NotSupported("YBR_FULL_422 with other than 8 bits or an odd number of columns")
+        raise NotSupported("shared colour with other than 8 bits or an odd number of columns")
     quads = stored.reshape(layout.rows, layout.columns // 2, 4)
     spread = np.empty((layout.rows, layout.columns, 3), np.uint8)
     spread[:, 0::2, 0] = quads[:, :, 0]
@@ -225,14 +276,6 @@ def _in_stored_bits(pixels: Pixels, bits: int, signed: bool, below: int = 0) -> 
     return pixels & np.array((1 << bits) - 1, pixels.dtype) if bits < width else pixels
 
 
-def _inflated(frame: EncodedFrame) -> bytes:
-    needed = frame_bytes(frame.layout)
-    try:
-        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(frame.data, needed)
-    except zlib.error as error:
-        raise DamagedData("the deflated frame is broken") from error
-
-
 def _rle(data: bytes, layout: PixelLayout) -> Pixels:
     """RLE Lossless (PS3.5 annex G): one PackBits segment per byte plane, most significant first; pixels of one bit
     are packed in theirs as in a native frame."""
@@ -286,13 +329,30 @@ def _jpeg(frame: EncodedFrame) -> Pixels:
     head = jpeg_head(data)
     _agrees(head, layout)
     if head.process in _LOSSLESS_PROCESSES:
-        pixels = imagecodecs.ljpeg_decode(data) if layout.samples == 1 else imagecodecs.jpeg8_decode(data)
-        return _from_codec(pixels, frame, head)
+        # Samples as they are: marks of another colour would have the codec convert what must not change.
+        asis = "RGB" if layout.samples == 3 else None
+        return _from_codec(_whole_jpeg(data, asis, asis), frame, head)
     if layout.samples == 1:
-        return _from_codec(imagecodecs.jpeg8_decode(data), frame, head)
+        return _from_codec(_whole_jpeg(data), frame, head)
     colourspace = "RGB" if _holds_rgb(head, layout) else "YCBCR"
-    pixels = imagecodecs.jpeg8_decode(data, colorspace=colourspace, outcolorspace="RGB")
-    return np.ascontiguousarray(_in_shape(pixels, layout))
+    return np.ascontiguousarray(_in_shape(_whole_jpeg(data, colourspace, "RGB"), layout))
+
+
+def _whole_jpeg(data: bytes, colourspace: str | None = None, wanted: str | None = None) -> Pixels:
+    """The codec's array of all of the picture. DamagedData: the stream ends before the picture does, of which the codec
+    makes something up.
+
+    Streams are met that are whole and have no end marker. In those the codec asks for nothing that is not there, so
+    whatever stands in its place makes no difference.
+    """
+    pixels: Pixels = imagecodecs.jpeg8_decode(data, colorspace=colourspace, outcolorspace=wanted)
+    if data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN):
+        more = data + _MADE_UP + _JPEG_END
+        if not np.array_equal(
+            pixels, imagecodecs.jpeg8_decode(more, colorspace=colourspace, outcolorspace=wanted)
+        ):
+            raise DamagedData("the codestream ends too early")
+    return pixels
 
 
 def _holds_rgb(head: CodestreamHead, layout: PixelLayout) -> bool:
@@ -316,7 +376,8 @@ def _jpeg_2000(frame: EncodedFrame, high_throughput: bool) -> Pixels:
     data = frame.data
     head = jpeg2000_head(data)
     _agrees(head, frame.layout)
-    if high_throughput:
+    # The codec for high throughput alone shows what is left of a stream that was cut off; the other one refuses it.
+    if high_throughput and data.rstrip(b"\0").endswith(_JPEG_END):
         pixels = imagecodecs.htj2k_decode(data[head.start :])
     else:
         pixels = imagecodecs.jpeg2k_decode(data[head.start :], numthreads=1)
@@ -324,6 +385,15 @@ def _jpeg_2000(frame: EncodedFrame, high_throughput: bool) -> Pixels:
     if is_rgb and frame.layout.samples == 3:
         # The codec has undone the transform; the header often still names what the colours were before it.
         frame = replace(frame, layout=replace(frame.layout, photometric="RGB"))
+    return _from_codec(pixels, frame, head)
+
+
+def _jpeg_xl(frame: EncodedFrame) -> Pixels:
+    head, layout = jpeg_xl_head(frame.data), frame.layout
+    _agrees(head, layout)
+    pixels = imagecodecs.jpegxl_decode(frame.data, numthreads=1)
+    if layout.samples == 3 and jpeg_xl_gives_rgb(head, frame.transfer_syntax_uid, layout.photometric):
+        frame = replace(frame, layout=replace(layout, photometric="RGB"))
     return _from_codec(pixels, frame, head)
 
 

@@ -92,12 +92,23 @@ def eight_bits(
         if values.palette is None:
             raise DamagedData("PALETTE COLOR without palette")
         return palette_to_rgb(pixels, values.palette)
+    grey = _eight_of_grey(pixels, layout, values, window)
+    if values.palette is None:
+        return grey
+    # A supplemental palette: what lies below its first value is grey, and goes the way of grey (PS3.3 C.7.6.3.1.5).
+    is_coloured = pixels >= values.palette[0].first
+    return np.where(is_coloured[..., None], palette_to_rgb(pixels, values.palette), grey[..., None])
+
+
+def _eight_of_grey(
+    pixels: NDArray[Any], layout: PixelLayout, values: DisplayValues, window: Window | None
+) -> Bytes:
     if window is not None and not usable(window):
         raise BadInput("the window can not be followed")
     if pixels.dtype.itemsize <= 2 and (window or values.voi_lut or _own_window(values)):
-        return _looked_up(_table_of(pixels.dtype.str, _Form.of(layout), values, window), pixels)
+        return _looked_up(_table_of(pixels.dtype.str, _Form.of(layout, values), values, window), pixels)
     levels = _levels(pixels, layout, values)
-    shown = _shown(levels, _Form.of(layout), values, window)
+    shown = _shown(levels, _Form.of(layout, values), values, window)
     return _looked_up(shown, pixels) if isinstance(levels, _Table) else shown
 
 
@@ -126,6 +137,8 @@ def fitting_window(pixels: NDArray[Any], layout: PixelLayout, values: DisplayVal
     frames of one single value, which tells nothing about others."""
     if pixels.ndim == 3 or layout.photometric == "PALETTE COLOR":
         raise NotSupported("colour has no window")
+    if values.palette is not None:
+        pixels = pixels[pixels < values.palette[0].first]
     levels, counts = _levels(pixels, layout, values).counted()
     if not levels.size or levels.min() == levels.max():
         raise NotSupported("one single value has no window")
@@ -140,9 +153,9 @@ class _Form(NamedTuple):
     is_inverted: bool
 
     @classmethod
-    def of(cls, layout: PixelLayout) -> "_Form":
+    def of(cls, layout: PixelLayout, values: DisplayValues) -> "_Form":
         """The form of a grey layout."""
-        return cls(layout.bits_allocated, layout.signed, layout.photometric == "MONOCHROME1")
+        return cls(layout.bits_allocated, layout.signed, values.is_inverted(layout))
 
 
 @lru_cache(maxsize=_KEPT_TABLES)
@@ -203,7 +216,7 @@ class _Every:
 
 def _levels(pixels: NDArray[Any], layout: PixelLayout, values: DisplayValues) -> _Table | _Every:
     kind = _Table if pixels.dtype.itemsize <= 2 else _Every
-    return kind(pixels, _Form.of(layout), values)
+    return kind(pixels, _Form.of(layout, values), values)
 
 
 def _padding_mask(stored: NDArray[Any], values: DisplayValues, form: _Form) -> NDArray[np.bool_] | None:

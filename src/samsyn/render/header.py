@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from samsyn.dicom.json import ALWAYS_WANTED
@@ -22,7 +23,7 @@ Bulk: TypeAlias = Callable[[str], bytes]
 """Gives the bytes of a BulkDataURI's path below the instance, such as 54000100/0/54001010."""
 
 PICTURE_TAGS: Final = ALWAYS_WANTED | {
-    *(0x00080016, 0x00080060, 0x0008103E, 0x00082144),
+    *(0x00080016, 0x00080060, 0x0008103E, 0x00082144, 0x00089205),
     *(0x00180040, 0x00181063, 0x00181065, 0x00181164, 0x00182010),
     *(0x00200020, 0x00200037),
     *(0x00280004, 0x00280030, 0x00280034, 0x00280102, 0x00280120, 0x00280121),
@@ -30,6 +31,7 @@ PICTURE_TAGS: Final = ALWAYS_WANTED | {
     *(0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202, 0x00281203),
     *(0x00281221, 0x00281222, 0x00281223),
     *(0x00283000, 0x00283010),
+    0x20500020,
     *(0x52009229, 0x52009230, 0x7FE00008, 0x7FE00009, 0x7FE00010),
 }
 """What `picture_header` and `bulk_paths` look at, at the top level: none that can be corrected or names the person."""
@@ -39,6 +41,8 @@ _VOI_LUTS: Final = "00283010"
 _FRAME_VOI: Final = "00289132"
 _FLUOROSCOPY: Final = ("1.2.840.10008.5.1.4.1.1.12.1", "1.2.840.10008.5.1.4.1.1.12.2")
 """Beginnings of the UIDs of X-ray angiography and radiofluoroscopy."""
+_SHAPES: Final = MappingProxyType({"IDENTITY": False, "INVERSE": True})
+"""Presentation LUT Shapes of images (PS3.3 C.11.6.1.2); others are of films."""
 _SHARED_GROUPS: Final = "52009229"
 _FRAME_GROUPS: Final = "52009230"
 _MAX_WINDOWS: Final = 16
@@ -163,6 +167,7 @@ def _values_of(document: Document, places: list[Document]) -> DisplayValues:
         windows=_windows(first(_WINDOW_CENTER)),
         padding=_padding(document),
         aspect=_aspect(document, first("00280030")),
+        inverse=_SHAPES.get(_text(document, "20500020")),
     )
 
 
@@ -201,7 +206,7 @@ def _tables(document: Document, values: DisplayValues, bulk: Bulk) -> DisplayVal
     is_signed = _number(document, "00280103") == 1
     modality = None if _is_for_intensity(document) else next(_items(document, "00283000"), None)
     palette = None
-    if _text(document, "00280004") == "PALETTE COLOR":
+    if _text(document, "00280004") == "PALETTE COLOR" or _is_partly_coloured(document):
         is_segmented = "00281201" not in document and "00281221" in document
         group = "0028122" if is_segmented else "0028120"
         red, green, blue = (
@@ -218,6 +223,13 @@ def _tables(document: Document, values: DisplayValues, bulk: Bulk) -> DisplayVal
         voi_lut=_voi_table(document, next(_items(document, _VOI_LUTS), None), values, bulk),
         palette=palette,
     )
+
+
+def _is_partly_coloured(document: Document) -> bool:
+    """Whether the palette is a supplemental one, for some values of a grey picture (PS3.3 C.7.6.19). Grey pictures are
+    also met with a palette of which nothing says that it is to be used."""
+    is_told = _text(document, "00089205") in ("COLOR", "MIXED")
+    return is_told and _text(document, "00280004") == "MONOCHROME2" and "00281101" in document
 
 
 def _is_for_intensity(document: Document) -> bool:

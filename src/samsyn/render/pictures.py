@@ -12,9 +12,9 @@ import orjson
 
 from samsyn.access.view import View
 from samsyn.clock import Clock
-from samsyn.dicom.frames import frame_bits
+from samsyn.dicom.frames import frame_bits, octets
 from samsyn.dicom.json_array import each_in
-from samsyn.dicom.transfer_syntaxes import EXPLICIT_BIG, find
+from samsyn.dicom.transfer_syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE, find
 from samsyn.errors import BadInput, DamagedData, NotFound, NotSupported, SamsynError
 from samsyn.limits import MAX_KEPT_HEADERS, MAX_THUMBNAIL_SIDE, THUMBNAIL_SIDE
 from samsyn.model.imaging import PixelLayout, StoredInstance
@@ -74,12 +74,8 @@ class StackFrame:
     """How it is shown unless asked otherwise; None for colour and tracings."""
     sides: Sides = UNTOLD
     """Which side of the patient lies at which edge."""
-
-    @property
-    def is_inverted(self) -> bool:
-        """Whether larger values are darker (MONOCHROME1)."""
-        pixels = self.instance.pixels
-        return pixels is not None and pixels.photometric == "MONOCHROME1"
+    is_inverted: bool = False
+    """Whether larger values are darker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,9 +262,14 @@ class Pictures:
                 header = await self._header_if_readable(view, instance)
                 first = first or header
                 sides = header.sides if header else UNTOLD
+                inverted = (header.values if header else DisplayValues()).is_inverted(instance.pixels)
                 frames += [
                     StackFrame(
-                        instance, number, await self._shown_window(view, instance, number, header), sides
+                        instance,
+                        number,
+                        await self._shown_window(view, instance, number, header),
+                        sides,
+                        inverted,
                     )
                     for number in range(1, max(instance.pixels.frames, 1) + 1)
                 ]
@@ -317,16 +318,17 @@ class Pictures:
             data = await self._retriever.frame(view, instance, number)
         except BadInput as error:
             raise DamagedData(error.detail) from error
-        assert instance.pixels is not None
-        is_packed = instance.pixels.bits_allocated == 1
+        pixels, syntax = instance.pixels, instance.transfer_syntax_uid
+        assert pixels is not None
+        if syntax == EXPLICIT_BIG and header is not None:
+            data, syntax = octets(data, pixels, number, header.pixel_words), EXPLICIT_LITTLE
+        is_packed = pixels.bits_allocated == 1 and pixels.length >= 0
         return EncodedFrame(
             data,
-            instance.pixels,
-            instance.transfer_syntax_uid,
-            first_bit=(number - 1) * frame_bits(instance.pixels) % 8 if is_packed else 0,
+            pixels,
+            syntax,
+            first_bit=(number - 1) * frame_bits(pixels) % 8 if is_packed else 0,
             high_bit=header.high_bit if header else -1,
-            words_swapped=bool(header and header.pixel_words)
-            and instance.transfer_syntax_uid == EXPLICIT_BIG,
         )
 
     async def _windowed(

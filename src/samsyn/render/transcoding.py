@@ -5,7 +5,7 @@ the codec's own transform has to be undone (JPEG's YCbCr, JPEG 2000's RCT and IC
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -15,7 +15,7 @@ from samsyn.access.view import View
 from samsyn.dicom.decompression import native_data_set
 from samsyn.dicom.transfer_syntaxes import (
     DEFLATED_FRAME,
-    ENCAPSULATED_LITTLE,
+    ENCAPSULATED_UNCOMPRESSED,
     HTJ2K,
     HTJ2K_LOSSLESS,
     HTJ2K_LOSSLESS_RPCL,
@@ -27,20 +27,24 @@ from samsyn.dicom.transfer_syntaxes import (
     JPEG_LOSSLESS_SV1,
     JPEG_LS_LOSSLESS,
     JPEG_LS_NEAR,
+    JPEG_XL,
+    JPEG_XL_LOSSLESS,
+    JPEG_XL_RECOMPRESSION,
     RLE_LOSSLESS,
 )
 from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotSupported, OutOfResources
 from samsyn.limits import MAX_TRANSCODED_BYTES
 from samsyn.model.imaging import PixelLayout, StoredInstance
 from samsyn.render.children import DecodingChildren
-from samsyn.render.codestream import jpeg2000_head
+from samsyn.render.codestream import CodestreamHead, jpeg2000_head, jpeg_xl_gives_rgb, jpeg_xl_head
 from samsyn.render.words import EncodedFrame
 from samsyn.retrieve.retrieve import Retriever
 
 DECOMPRESSED: Final = frozenset(
     {JPEG_BASELINE, JPEG_EXTENDED, JPEG_LOSSLESS, JPEG_LOSSLESS_SV1, JPEG_LS_LOSSLESS, JPEG_LS_NEAR}
+    | {JPEG_XL_LOSSLESS, JPEG_XL_RECOMPRESSION, JPEG_XL}
     | {JPEG_2000_LOSSLESS, JPEG_2000, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K}
-    | {RLE_LOSSLESS, DEFLATED_FRAME, ENCAPSULATED_LITTLE}
+    | {RLE_LOSSLESS, DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED}
 )
 """Transfer syntaxes that `Transcoder` reads."""
 
@@ -48,9 +52,15 @@ _PART_2: Final = ("1.2.840.10008.1.2.4.92", "1.2.840.10008.1.2.4.93")
 _JPEG_2000: Final = frozenset(
     {JPEG_2000_LOSSLESS, JPEG_2000, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K, *_PART_2}
 )
+_WRAPPED: Final = frozenset({DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED})
+"""Native frames in fragments, which stay what they are, attributes and all."""
+_JPEG_XL: Final = frozenset({JPEG_XL_LOSSLESS, JPEG_XL_RECOMPRESSION, JPEG_XL})
 _LOSSY_JPEG: Final = frozenset({JPEG_BASELINE, JPEG_EXTENDED})
 _SUBSAMPLED: Final = ("YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420")
 _NO_SUBSAMPLING: Final = "subsampled colour in a codec that keeps every sample"
+_PHOTOMETRIC: Final = 0x00280004
+_PLANAR: Final = 0x00280006
+_LOSSY: Final = 0x00282110
 _TRIES: Final = 5
 _PAUSE_S: Final = 0.5
 
@@ -80,8 +90,8 @@ def _reason_against(instance: StoredInstance) -> str:
 
 def _reason_against_colour(layout: PixelLayout, syntax: str) -> str:
     """As far as the header tells."""
-    if layout.samples == 3 and syntax not in _LOSSY_JPEG and syntax not in _JPEG_2000:
-        if layout.photometric in _SUBSAMPLED:
+    if layout.samples == 3 and syntax not in _LOSSY_JPEG | _JPEG_2000 | _WRAPPED:
+        if layout.photometric in _SUBSAMPLED and syntax not in _JPEG_XL:
             return _NO_SUBSAMPLING
         if layout.photometric in ("YBR_RCT", "YBR_ICT"):
             return "a colour transform of JPEG 2000 in another codec"
@@ -113,7 +123,8 @@ class Transcoder:
         ]
         if layout.bits_allocated == 1:
             frames = [await asyncio.to_thread(_joined, frames, layout.rows * layout.columns * layout.samples)]
-        return await asyncio.to_thread(native_data_set, data, frames, layout.bits_allocated, photometric)
+        changed = _attributes(layout, instance.transfer_syntax_uid, photometric)
+        return await asyncio.to_thread(native_data_set, data, frames, layout.bits_allocated, changed)
 
     async def _frame(self, view: View, instance: StoredInstance, number: int, layout: PixelLayout) -> bytes:
         stored = await self._retriever.frame(view, instance, number)
@@ -141,9 +152,15 @@ def as_samples(layout: PixelLayout, syntax: str, frame: bytes) -> tuple[PixelLay
     plain = replace(layout, bits_stored=layout.bits_allocated)
     if layout.samples == 1:
         return plain, False
+    if syntax in _WRAPPED:
+        return layout, False
     if syntax in _LOSSY_JPEG:
         return layout, True
-    return replace(plain, photometric="RGB"), syntax in _JPEG_2000 and _is_transformed(frame)
+    if syntax in _JPEG_XL:
+        is_rgb = jpeg_xl_gives_rgb(_head(jpeg_xl_head, frame), syntax, layout.photometric)
+    else:
+        is_rgb = syntax in _JPEG_2000 and _head(jpeg2000_head, frame).is_transformed
+    return replace(plain, photometric="RGB"), is_rgb
 
 
 def _as_object(layout: PixelLayout, syntax: str, first_frame: bytes) -> tuple[PixelLayout, str]:
@@ -152,9 +169,25 @@ def _as_object(layout: PixelLayout, syntax: str, first_frame: bytes) -> tuple[Pi
     plain, is_rgb = as_samples(layout, syntax, first_frame)
     if is_rgb:
         return plain, "RGB"
+    if syntax in _WRAPPED:
+        return plain, ""
     if layout.photometric in _SUBSAMPLED:
         raise NotSupported(_NO_SUBSAMPLING)
     return plain, "RGB" if layout.photometric in ("YBR_RCT", "YBR_ICT") else ""
+
+
+def _attributes(layout: PixelLayout, syntax: str, photometric: str) -> dict[int, tuple[bytes, bytes]]:
+    """What the native object says otherwise, or says at all: samples stand pixel by pixel, and what a codec has lost is
+    lost, which its transfer syntax told as long as it was there (PS3.3 C.7.6.1.1.5)."""
+    changed: dict[int, tuple[bytes, bytes]] = {}
+    if photometric:
+        value = photometric.encode("ascii")
+        changed[_PHOTOMETRIC] = b"CS", value + b" " * (len(value) % 2)
+    if layout.samples == 3 and syntax not in _WRAPPED:
+        changed[_PLANAR] = b"US", b"\0\0"
+    if syntax in _LOSSY_JPEG:
+        changed[_LOSSY] = b"CS", b"01"
+    return changed
 
 
 def _joined(frames: Sequence[bytes], pixels: int) -> bytes:
@@ -168,8 +201,8 @@ def _joined(frames: Sequence[bytes], pixels: int) -> bytes:
     return joined[:-1].tobytes()
 
 
-def _is_transformed(codestream: bytes) -> bool:
+def _head(read: Callable[[bytes], CodestreamHead], codestream: bytes) -> CodestreamHead:
     try:
-        return jpeg2000_head(codestream).is_transformed
+        return read(codestream)
     except BadInput as error:
         raise DamagedData(error.detail) from error

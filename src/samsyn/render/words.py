@@ -58,11 +58,23 @@ class DisplayValues:
     windows: tuple[Window, ...] = ()
     voi_lut: LookupTable | None = None
     palette: tuple[LookupTable, LookupTable, LookupTable] | None = None
-    """Red, green, blue for PALETTE COLOR."""
+    """Red, green, blue for PALETTE COLOR, and for the values of a grey picture from `first` on."""
     padding: tuple[int, int] | None = None
     """Stored values from first to last, inclusive, are no tissue (PS3.3 C.7.5.1.1.2)."""
     aspect: float = 1.0
     """Height of a pixel divided by its width; 1.0 = square."""
+    inverse: bool | None = None
+    """Whether the darkest is shown brightest, by Presentation LUT Shape (2050,0020); None = untold, Photometric
+    Interpretation tells it."""
+
+    def is_inverted(self, layout: PixelLayout) -> bool:
+        """Whether larger values of a grey picture are darker.
+
+        In an image both attributes shall say the same (PS3.3 C.7.6.1, C.8.11.3): MONOCHROME1 with INVERSE, MONOCHROME2
+        with IDENTITY; that is one inversion, not two. Where they contradict each other it is the shape, which is the
+        last step before the screen (PS3.4 N.2.1.4), as other programs have it.
+        """
+        return layout.photometric == "MONOCHROME1" if self.inverse is None else self.inverse
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +131,6 @@ class EncodedFrame:
     high_bit: int = -1
     """Bit of its cell in which a stored value ends (0028,0102), counted from 0; -1 = the one that follows from Bits
     Stored. Other than that in objects from before the standard of 1998, whose overlays may lie below the value."""
-    words_swapped: bool = False
-    """8-bit pixels stored as big endian words (VR OW in Explicit VR Big Endian): each pair is turned."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class StoredFrames:
         place, pixels = instance.location, instance.pixels
         if pixels is None or instance.transfer_syntax_uid == DEFLATED_LITTLE or instance.checksum is None:
             return None
-        native = framing.native_frame(pixels, place.length, number)
+        native = framing.native_frame(pixels, place.length, number, instance.transfer_syntax_uid)
         if native is None or native[1] > SMALL_READ:
             return None
         offset, length = native
@@ -99,7 +99,7 @@ class StoredFrames:
         pixels = instance.pixels
         if pixels is None or not 1 <= number <= max(pixels.frames, 1):
             raise NotFound
-        native = framing.native_frame(pixels, instance.location.length, number)
+        native = framing.native_frame(pixels, instance.location.length, number, instance.transfer_syntax_uid)
         if native is not None:
             return [native]
         table = await self._table(instance)

@@ -6,7 +6,7 @@ from typing import Protocol
 import orjson
 
 from samsyn.access.view import Gatekeeper, View
-from samsyn.dicom.frames import aligned, swapped_words
+from samsyn.dicom.frames import aligned, octets
 from samsyn.dicom.transfer_syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE, find
 from samsyn.endpoints.dicomweb.answers import Answer, new_boundary, not_modified, plain_refusal
 from samsyn.endpoints.dicomweb.asked import Asked, entity_tag
@@ -133,21 +133,21 @@ class Frames:
         assert instance.pixels is not None
         data = await self._retriever.frame(view, instance, number)
         if instance.transfer_syntax_uid == EXPLICIT_BIG:
-            data = swapped_words(data, await self._swapped_bits(view, instance))
+            data = octets(data, instance.pixels, number, await self._is_in_words(view, instance))
         if offer.transfer_syntax == EXPLICIT_LITTLE:
             return bytes(aligned(data, instance.pixels, number))
         return data
 
-    async def _swapped_bits(self, view: View, instance: StoredInstance) -> int:
-        """Width of what big endian order turned round: 8-bit pixels too, when they were written as words."""
+    async def _is_in_words(self, view: View, instance: StoredInstance) -> bool:
+        """Whether cells of at most eight bits were written as words, which big endian order turns round."""
         assert instance.pixels is not None
         if instance.pixels.bits_allocated > 8:
-            return instance.pixels.bits_allocated
+            return True
         document = await self._retriever.metadata(
             view, instance.study_uid, instance.series_uid, instance.sop_instance_uid
         )
         [found] = orjson.loads(document)
-        return 16 if found.get("7FE00010", {}).get("vr") == "OW" else 8
+        return bool(found.get("7FE00010", {}).get("vr") == "OW")
 
 
 def frame_count(instance: StoredInstance) -> int:
@@ -181,6 +181,10 @@ def offers_of(transfer_syntax_uid: str) -> tuple[Offer, ...]:
     if not syntax.encapsulated:
         return (Offer(OCTETS, EXPLICIT_LITTLE),)
     stored = Offer(syntax.media_type, syntax.uid)
+    decoded = Offer(OCTETS, EXPLICIT_LITTLE, decoded=True)
+    if syntax.media_type == OCTETS:
+        # Of octet streams the little endian ones are meant where nothing else is named (PS3.18 8.7.3.5.2).
+        return (decoded, stored)
     if syntax.video:
         return (stored, Offer(OCTETS, syntax.uid))
-    return (stored, Offer(OCTETS, EXPLICIT_LITTLE, decoded=True), Offer(OCTETS, syntax.uid))
+    return (stored, decoded, Offer(OCTETS, syntax.uid))

@@ -1,7 +1,7 @@
 """Reads of settled series: which they are by SQL, what is in them from their manifests."""
 
 from collections.abc import Callable, Collection, Iterable
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -11,6 +11,12 @@ from samsyn.model.imaging import StoredInstance
 from samsyn.store.index import settled_uids, tables
 from samsyn.store.index.port import IndexConnection
 from samsyn.store.objects.series_objects import SettledSeries
+
+
+NAMING: Final = (
+    "SELECT 1 FROM series_object WHERE object_key = ?1 UNION ALL SELECT 1 FROM former_object WHERE object_key = ?1"
+)
+"""Has a row when one names the object, as the present one of its series or a former one."""
 
 
 def settled_of(connection: IndexConnection, series_key: int) -> SettledSeries | None:
@@ -194,11 +200,7 @@ def object_keys(connection: IndexConnection) -> set[int]:
 
 def names_object(connection: IndexConnection, object_key: int) -> bool:
     """Whether a row names the object, as the present one of its series or a former one."""
-    row = connection.execute(
-        "SELECT 1 FROM series_object WHERE object_key = ?1 UNION ALL SELECT 1 FROM former_object WHERE object_key = ?1",
-        (object_key,),
-    ).fetchone()
-    return row is not None
+    return connection.execute(NAMING, (object_key,)).fetchone() is not None
 
 
 def empty_former_objects(connection: IndexConnection) -> list[int]:

@@ -19,6 +19,7 @@ from samsyn.store.index import instance_rows
 from samsyn.store.objects.folder import FolderObjects
 from samsyn.store.objects.sealed import SealedObjects
 from samsyn.store.store import Store
+from samsyn.store.transaction import Transaction
 from samsyn.store.upkeep.scrub import Scrub
 from samsyn.store.upkeep.settle import Settling
 from samsyn.store.upkeep.sweep import Sweeping
@@ -94,6 +95,26 @@ async def test_the_same_between_two_records_of_one_settling(
     assert answers(house.store) == before
     await Settling(house.store, SystemClock()).settle(1)
     assert answers(house.store) == before
+
+
+async def test_a_series_that_a_steward_gives_another_key_meanwhile_is_put_off_and_settling_goes_on(
+    house: House,
+) -> None:
+    assert await house.send(sent(0)) == ("stored", "")
+    before = answers(house.store)
+
+    def rename(transaction: Transaction) -> None:
+        fresh = transaction.next_key("series")
+        transaction.update("series", {"series_key": 1}, series_key=fresh)
+        transaction.update("instance", {"series_key": 1}, series_key=fresh)
+
+    with pytest.raises(Conflict):
+        await settling_while(house.store, lambda: house.store.commit(rename)).settle(1)
+    with pytest.raises(Conflict):
+        await Settling(house.store, SystemClock()).settle(1)
+    await Settling(house.store, SystemClock()).settle(2)
+    assert house.rows("SELECT COUNT(*) FROM instance") == [(0,)]
+    assert len(answers(house.store)) == len(before)
 
 
 def swept(store: Store) -> Act:

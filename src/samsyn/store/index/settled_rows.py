@@ -6,7 +6,7 @@ from typing import Any, Final
 import orjson
 
 from samsyn import limits
-from samsyn.errors import LimitExceeded
+from samsyn.errors import Conflict, LimitExceeded
 from samsyn.model.imaging import StoredInstance
 from samsyn.store.index import settled_uids, tables
 from samsyn.store.index.port import IndexConnection
@@ -148,11 +148,13 @@ def rows_to_settle(connection: IndexConnection, series_key: int) -> list[dict[st
 
 
 def uids_of_series(connection: IndexConnection, series_key: int) -> tuple[str, str]:
-    """(Series Instance UID, Study Instance UID)."""
+    """(Series Instance UID, Study Instance UID). Conflict: the series has had another key since."""
     row = connection.execute(
         "SELECT series_uid, study_uid FROM series JOIN study USING(study_key) WHERE series_key = ?",
         (series_key,),
     ).fetchone()
+    if row is None:
+        raise Conflict("a series was moved while it was looked at")
     return row[0], row[1]
 
 

@@ -91,9 +91,13 @@ class Settling:
             began = self._clock.monotonic()
             try:
                 await self.settle(series_key)
-            except (SamsynError, OSError, *FAULTS) as problem:
+            except Exception as problem:
+                # Whatever it was, the others behind this series are to be settled.
                 self._put_off[series_key] = self._clock.monotonic() + limits.SETTLE_AGAIN_S
-                log.warning("settling-failed", extra={"error": type(problem).__name__})
+                expected = isinstance(problem, (SamsynError, OSError, *FAULTS))
+                log.warning(
+                    "settling-failed", extra={"error": type(problem).__name__}, exc_info=not expected
+                )
             else:
                 self._put_off.pop(series_key, None)
                 settled += 1
@@ -250,7 +254,7 @@ def _record(
     place = transaction.one(
         "SELECT series_uid, study_uid FROM series JOIN study USING(study_key) WHERE series_key = ?", series_key
     )
-    if (tuple(settled) if settled is not None else None) != before or tuple(place) != uids:
+    if (settled and tuple(settled)) != before or (place and tuple(place)) != uids:
         raise Conflict("a series was changed while it was being settled")
     if before is None or before[0] != object_key:
         # A key up to the last one that a record tells of may have been taken from an attempt as slow as this one, its

@@ -6,6 +6,7 @@ import logging
 import os
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -16,6 +17,7 @@ from samsyn.cli.memory import LOOK_S, FreePages, bound_what_is_kept, keep_what_h
 from samsyn.cli.stopping import SIGNALS, Stopped, StopSignals
 from samsyn.clock import SystemClock
 from samsyn.errors import ConfigurationError
+from samsyn.operations_log import LogFile
 from samsyn.server import Server
 from samsyn.settings import Settings
 from samsyn.store.opening import drop_index
@@ -77,6 +79,8 @@ def allow_open_files() -> None:
 
 async def _serve(values: Settings) -> None:
     signals = StopSignals()
+    if not sys.stderr.isatty():  # who closes the window of a process in it wants it to end
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, LogFile(sys.stderr).open_anew)
     is_new = values.objects.kind == "folder" and not (values.data.folder / "journal").is_dir()
     server = Server(values, SystemClock(), signals.left_off)
     try:

@@ -19,7 +19,7 @@ from samsyn.store.upkeep.give_back import GivingBack
 from samsyn.store.upkeep.scrub import Scrub
 from tests.indexes import forget_index, make_store, rebuild_index, sqlite_only
 from tests.store.test_scrub import BODIES, filled, flip, places
-from tests.store.test_store import opened
+from tests.store.test_store import add_message, opened
 
 BLOCK = 4 * limits.KIB
 
@@ -101,10 +101,13 @@ async def test_what_is_not_given_is_mended_from_the_second_copy(
 async def test_a_start_cuts_nothing_off_that_the_disk_does_not_give(
     tmp_path: Path, bad: BadBlocks, is_header: bool
 ) -> None:
-    where = await filled(tmp_path)
+    store = opened(tmp_path)
+    await store.commit(add_message("large"), bytes(range(256)) * 100)
+    last = places(store)[-1]
+    store.close()
     before = (tmp_path / "journal" / "00000001.journal").read_bytes()
     forget_index(tmp_path)
-    bad.at(*(header_of(where[-1]) if is_header else where[-1][:2]))
+    bad.at(*(header_of(last) if is_header else (last[0], last[1] + 2 * BLOCK)))
     with pytest.raises(DamagedData):
         opened(tmp_path)
     assert (tmp_path / "journal" / "00000001.journal").read_bytes() == before

@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 
 from samsyn import limits
 from samsyn.clock import SystemClock
-from samsyn.errors import Conflict
+from samsyn.errors import Conflict, DamagedData, OutOfResources
 from samsyn.store.index import instance_rows
 from samsyn.store.objects.folder import FolderObjects
 from samsyn.store.objects.sealed import SealedObjects
@@ -115,6 +115,38 @@ async def test_a_series_that_a_steward_gives_another_key_meanwhile_is_put_off_an
     await Settling(house.store, SystemClock()).settle(2)
     assert house.rows("SELECT COUNT(*) FROM instance") == [(0,)]
     assert len(answers(house.store)) == len(before)
+
+
+@pytest.mark.parametrize("is_other", [True, False])
+@pytest.mark.parametrize("place", [20, -60])
+async def test_a_damaged_object_is_not_mended_with_another_series_from_a_copy_made_in_between(
+    house: House, tmp_path: Path, place: int, is_other: bool
+) -> None:
+    """The copy has an attempt that was not recorded under the key that this series got afterwards."""
+    for number in (0, 1):
+        assert await house.send(sent(number, series=number, person=number)) == ("stored", "")
+
+    async def copied() -> None:
+        shutil.copytree(house.store.folder, tmp_path / "copy")
+        raise OutOfResources("it goes no further")
+
+    with pytest.raises(OutOfResources):
+        await settling_while(house.store, copied).settle(2 if is_other else 1)
+    await Settling(house.store, SystemClock()).settle(1)
+    before = answers(house.store)
+    (path,) = (house.store.folder / "objects").rglob("*.series")
+    with path.open("r+b") as file:
+        file.seek(place, 2 if place < 0 else 0)
+        file.write(b"\xee\xdd")
+    house.store.objects.forget(1)
+    house.store.second_copy = tmp_path / "copy"
+    seen = await Scrub(house.store, SystemClock()).whole_pass()
+    assert (len(seen.damaged), seen.mended) == ((1, 0) if is_other else (0, 1))
+    if is_other:
+        with pytest.raises(DamagedData):
+            answers(house.store)
+    else:
+        assert answers(house.store) == before
 
 
 def swept(store: Store) -> Act:

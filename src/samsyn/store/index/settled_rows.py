@@ -10,9 +10,12 @@ from samsyn.errors import Conflict, LimitExceeded
 from samsyn.model.imaging import StoredInstance
 from samsyn.store.index import settled_uids, tables
 from samsyn.store.index.port import IndexConnection
+from samsyn.store.objects.manifest import Manifest
 from samsyn.store.objects.series_objects import SettledSeries
 
 
+_IN_OBJECTS: Final = ("instance", "original_body", "held")
+"""Tables whose rows may have their bytes in a series object."""
 NAMING: Final = (
     "SELECT 1 FROM series_object WHERE object_key = ?1 UNION ALL SELECT 1 FROM former_object WHERE object_key = ?1"
 )
@@ -205,6 +208,32 @@ def names_object(connection: IndexConnection, object_key: int) -> bool:
     return connection.execute(NAMING, (object_key,)).fetchone() is not None
 
 
+def is_of(connection: IndexConnection, manifest: Manifest, count: int) -> bool:
+    """Whether a manifest can be that of the object which the index knows under its key, with so many settled
+    instances: it is of the same series, these are settled there, and whatever else lies in it lies in its place."""
+    key = manifest.object_key
+    rows = [manifest.row(number) for number in range(len(manifest.rows))]
+    if len(rows) < count:
+        return False
+    settled = connection.execute(
+        "SELECT series_key, series_uid FROM series_object JOIN series USING(series_key) WHERE object_key = ?", (key,)
+    ).fetchone()
+    if settled is not None:
+        if settled[1] != manifest.series_uid:
+            return False
+        for row in rows[:count]:
+            if settled[0] not in settled_uids.candidates(connection, row["sop_uid"]):
+                return False
+    told = {(row["sop_uid"], row["body_offset"], row["length"], row["sha256"]) for row in rows}
+    return all(
+        tuple(row) in told
+        for table in _IN_OBJECTS
+        for row in connection.execute(
+            f"SELECT sop_uid, body_offset, length, sha256 FROM {table} WHERE segment = ?", (-key,)
+        ).fetchall()
+    )
+
+
 def empty_former_objects(connection: IndexConnection) -> list[int]:
     """Keys of former objects in which no instance lies any more."""
     keys = [row[0] for row in connection.execute("SELECT object_key FROM former_object").fetchall()]
@@ -219,5 +248,5 @@ def is_named_by_rows(one: Callable[..., Any], object_key: int) -> bool:
     """Whether a row has its bytes in the object. `one` asks for the first row of an SQL question."""
     return any(
         one(f"SELECT 1 FROM {table} WHERE segment = ? LIMIT 1", -object_key) is not None
-        for table in ("instance", "original_body", "held")
+        for table in _IN_OBJECTS
     )

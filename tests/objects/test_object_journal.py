@@ -512,6 +512,32 @@ async def test_a_large_body_that_is_refused_or_given_up_leaves_nothing(
     store.close()
 
 
+async def test_a_large_body_that_was_swept_away_before_its_turn_is_not_acknowledged(
+    opening: Opening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that stood still in between; its sender would hear at the repetition that it is stored already."""
+    objects = opening()
+    store = started(tmp_path / "one", objects)
+    lay = store.journal.lay
+
+    def stands_still(body: SpooledBody) -> None:
+        lay(body)
+        opening().delete(body.laid)
+
+    monkeypatch.setattr(store.journal, "lay", stands_still)
+    body = spooled(store)
+    with pytest.raises(OutOfResources):
+        await store.commit(add_message("1"), body)
+    body.discard()
+    assert rows(store) == []
+    monkeypatch.undo()
+    again = spooled(store)
+    assert (await store.commit(add_message("1"), again)).receipt.sequence == 1
+    again.discard()
+    assert rows(store)[0][2] == LARGE
+    store.close()
+
+
 async def test_what_a_large_body_was_given_back_of_is_gone_for_every_node(
     opening: Opening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from samsyn import limits
-from samsyn.errors import Conflict, DamagedData, SamsynError, StoreFailed
+from samsyn.errors import Conflict, DamagedData, OutOfResources, SamsynError, StoreFailed
 from samsyn.store import records
 from samsyn.store.checksum import Checksum
 from samsyn.store.journal import Position, ReplayedRecord, replayed
@@ -145,7 +145,10 @@ class ObjectJournal:
             raise StoreFailed("spool: the disk gives back other bytes than were written")
 
     def adopt(self, body: SpooledBody, frame: bytes, header: bytes) -> None:
-        """Puts a batch that points at the large body."""
+        """Puts a batch that points at the large body. OutOfResources also when the body is not there any more: this node
+        stood still for so long since it was put that another one has swept it away."""
+        if self._objects.size(body.laid) != len(body):
+            raise OutOfResources("the large object was swept away before its turn: send it again")
         body.is_adopted = True
         self._size = len(frame) + len(body) + len(header)  # whatever comes now, this number is used up
         try:

@@ -444,8 +444,8 @@ MAX_SOAP_ANSWER_BYTES: Final = 1 * MIB
 SYSLOG_TIMEOUT_S: Final = 20.0
 """Until an audit record repository's machine must have confirmed a call of messages."""
 SYSLOG_UNREAD_BYTES: Final = 8 * MIB
-"""What a repository's machine may have confirmed while its program has not read it: Linux lets a connection have 6 MiB at
-the most by itself, and calls of some 70 KiB, each confirmed before the next, never make it give so much."""
+"""What a repository's machine may have confirmed while its program has not read it: Linux lets a connection have 6 MiB
+by itself, 32 MiB of late, and calls of some 70 KiB, each confirmed before the next, never make it give so much."""
 SYSLOG_HANDLED_S: Final = 60.0
 """What a program has read for so long when it closes the connection in an orderly way, it has dealt with."""
 LOG_PAGE: Final = 100

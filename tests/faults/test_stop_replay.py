@@ -140,7 +140,7 @@ async def test_a_rebuild_is_left_off_and_the_index_is_what_it_was(
 async def test_what_a_killed_rebuild_leaves_is_taken_away_by_the_next_start(tmp_path: Path) -> None:
     data = tmp_path / "data"
     before = await filled(data)
-    with running("index", "rebuild", "--config", settings_file(tmp_path)) as process:
+    with running("index", "rebuild", "--config", settings_file(tmp_path)):
         until_there(data / "index.sqlite.new")
     assert (data / "index.sqlite.new").exists()
     assert answers_after_a_start(data) == (before, 0)

@@ -4,7 +4,6 @@ neither is taken for what a crash tears."""
 import errno
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +48,8 @@ class BadBlocks:
 
 
 @pytest.fixture
-def bad(monkeypatch: pytest.MonkeyPatch) -> Iterator[BadBlocks]:
-    yield BadBlocks(monkeypatch)
+def bad(monkeypatch: pytest.MonkeyPatch) -> BadBlocks:
+    return BadBlocks(monkeypatch)
 
 
 def header_of(place: tuple[int, int, int]) -> tuple[int, int]:

@@ -248,9 +248,7 @@ def test_any_history_with_anything_between_the_steps_of_settling_equals_the_one_
     shutil.rmtree(folder)
 
 
-async def both(
-    folder: Path, steps: list[tuple[str, int, list[tuple[str, int]]]], is_remote: bool
-) -> None:
+async def both(folder: Path, steps: list[tuple[str, int, list[tuple[str, int]]]], is_remote: bool) -> None:
     """One series; `send` with the same number again is a repetition."""
     house, plain = remote_house(folder) if is_remote else House(folder / "node"), House(folder / "plain")
 

@@ -1,4 +1,4 @@
-"""What SIGTERM and SIGINT do to a verb: an event, for whoever waits for it, or the end of what may be left off anywhere.
+"""What SIGTERM and SIGINT do to a verb: an event for whoever waits, or the end of what may be left off anywhere.
 
 Making an index anew takes minutes to hours, and so does catching up with a long journal. Nothing of it is lost or half
 done when it is left off at any place, as a crash does; so it need not ask all the time whether it should.

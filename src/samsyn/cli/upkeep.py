@@ -21,7 +21,8 @@ from samsyn.store.upkeep.scrub import Scrub, Scrubbed
 def rebuild(config: Path | None, data: Path | None) -> int:
     """Makes the index anew; 0 = all bodies are good, 1 = some are damaged, 130 or 143 = a signal has ended it."""
     code, left = until_stopped(
-        lambda: _rebuild(config, data), "Stopped: the index is what it was before, and can be made anew at any time."
+        lambda: _rebuild(config, data),
+        "Stopped: the index is what it was before, and can be made anew at any time.",
     )
     if left:
         print(left, file=sys.stderr)

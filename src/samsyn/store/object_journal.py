@@ -145,8 +145,8 @@ class ObjectJournal:
             raise StoreFailed("spool: the disk gives back other bytes than were written")
 
     def adopt(self, body: SpooledBody, frame: bytes, header: bytes) -> None:
-        """Puts a batch that points at the large body. OutOfResources also when the body is not there any more: this node
-        stood still for so long since it was put that another one has swept it away."""
+        """Puts a batch that points at the large body. OutOfResources also when the body is not there any more: this
+        node stood still for so long since it was put that another one has swept it away."""
         if self._objects.size(body.laid) != len(body):
             raise OutOfResources("the large object was swept away before its turn: send it again")
         body.is_adopted = True

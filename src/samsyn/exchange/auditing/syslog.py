@@ -1,17 +1,16 @@
 """Syslog over TCP or TLS (RFC 5424, RFC 5425, RFC 6587 3.4.1) to an audit record repository.
 
 Syslog has no answer (RFC 5424, 5425). What TCP lets us know is that the receiver's machine has got bytes, not that its
-program has read them: they are lost with the program or the machine. So a message that was confirmed is sent again after a
-connection, or this process, has ended, until one of these tells that it was read:
+program has read them: they are lost with the program or the machine. So a message that was confirmed is sent again
+after a connection, or this process, has ended, until one of these tells that it was read:
 
-* so many bytes were confirmed behind it on the same connection that it can not wait there any more
-  (limits.SYSLOG_UNREAD_BYTES);
-* the other side closed the connection in an orderly way, which TCP does only when all was read (RFC 1122, 4.2.2.13: else
-  it resets), and had a minute's time to deal with it (limits.SYSLOG_HANDLED_S);
+* so many bytes were confirmed behind it that it can not wait there any more (limits.SYSLOG_UNREAD_BYTES);
+* the other side closed the connection in an orderly way, which TCP does only when all was read (RFC 1122, 4.2.2.13:
+  else it resets), and had a minute's time to deal with it (limits.SYSLOG_HANDLED_S);
 * we closed it, and the other side has answered that with its own end.
 
-The entry's number in each message lets the receiver see what comes twice. What a program has read and loses by itself, or
-what a relay in between has read, nobody can tell.
+The entry's number in each message lets the receiver see what comes twice. What a program has read and loses by itself,
+or what a relay in between has read, nobody can tell.
 """
 
 import asyncio
@@ -24,7 +23,7 @@ import termios
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from samsyn import limits
@@ -101,8 +100,9 @@ class SyslogReceiver:
         try:
             if not self._is_open():
                 await self._connect()
-                for call in self._unread:
+                for place, call in enumerate(self._unread):
                     await self._put(call.messages)
+                    self._unread[place] = replace(call, confirmed=time.monotonic())
             await self._put(messages)
         except (OSError, TimeoutError, asyncio.IncompleteReadError) as problem:
             await self._drop()

@@ -13,11 +13,11 @@ from samsyn.store.index.port import IndexConnection
 from samsyn.store.objects.manifest import Manifest
 from samsyn.store.objects.series_objects import SettledSeries
 
-
 _IN_OBJECTS: Final = ("instance", "original_body", "held")
 """Tables whose rows may have their bytes in a series object."""
 NAMING: Final = (
-    "SELECT 1 FROM series_object WHERE object_key = ?1 UNION ALL SELECT 1 FROM former_object WHERE object_key = ?1"
+    "SELECT 1 FROM series_object WHERE object_key = ?1"
+    " UNION ALL SELECT 1 FROM former_object WHERE object_key = ?1"
 )
 """Has a row when one names the object, as the present one of its series or a former one."""
 
@@ -216,7 +216,8 @@ def is_of(connection: IndexConnection, manifest: Manifest, count: int) -> bool:
     if len(rows) < count:
         return False
     settled = connection.execute(
-        "SELECT series_key, series_uid FROM series_object JOIN series USING(series_key) WHERE object_key = ?", (key,)
+        "SELECT series_key, series_uid FROM series_object JOIN series USING(series_key) WHERE object_key = ?",
+        (key,),
     ).fetchone()
     if settled is not None:
         if settled[1] != manifest.series_uid:

@@ -95,9 +95,7 @@ class Settling:
                 # Whatever it was, the others behind this series are to be settled.
                 self._put_off[series_key] = self._clock.monotonic() + limits.SETTLE_AGAIN_S
                 expected = isinstance(problem, (SamsynError, OSError, *FAULTS))
-                log.warning(
-                    "settling-failed", extra={"error": type(problem).__name__}, exc_info=not expected
-                )
+                log.warning("settling-failed", extra={"error": type(problem).__name__}, exc_info=not expected)
             else:
                 self._put_off.pop(series_key, None)
                 settled += 1
@@ -252,7 +250,8 @@ def _record(
         "SELECT object_key, instances FROM series_object WHERE series_key = ?", series_key
     )
     place = transaction.one(
-        "SELECT series_uid, study_uid FROM series JOIN study USING(study_key) WHERE series_key = ?", series_key
+        "SELECT series_uid, study_uid FROM series JOIN study USING(study_key) WHERE series_key = ?",
+        series_key,
     )
     if (settled and tuple(settled)) != before or (place and tuple(place)) != uids:
         raise Conflict("a series was changed while it was being settled")

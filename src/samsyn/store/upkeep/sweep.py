@@ -3,8 +3,8 @@ put ahead of a record that did not come, and what attempts left.
 
 An object goes when no row has named it for limits.RETIRED_S, as this process has seen it: readings that began before
 are through by then, and an attempt that is under way is recorded or given up. A former version keeps its row until no
-instance lies in it; the row goes first, by a record, and the object an hour later. An attempt of a node that stood still
-for longer than that is given up for it: a record says so (`_give_up`) before its object goes.
+instance lies in it; the row goes first, by a record, and the object an hour later. An attempt of a node that stood
+still for longer than that is given up for it: a record says so (`_give_up`) before its object goes.
 """
 
 import asyncio

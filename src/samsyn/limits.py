@@ -277,6 +277,9 @@ INDEX_ANSWER_S: Final = 60.0
 """Time for PostgreSQL to answer one statement, as for SQLite's slowest searches; behind it lies a broken network."""
 INDEX_CLOSE_S: Final = 2.0
 """Time for a connection to PostgreSQL to say good-bye."""
+CLOCK_AHEAD_S: Final = 3600.0
+"""How far a node's clock may be ahead of the database's before it writes nothing: no later record of any node has an
+earlier time, so that one day of a wrong year would be the time of all that follows, and work that is put off to it."""
 INDEX_SECTION_S: Final = 60.0
 """A node that says nothing for so long inside the serial section is thrown out of it: the others wait meanwhile. It is
 the longest that one batch may take to the object store."""

@@ -1,7 +1,8 @@
-"""Settled, late, moved, taken back, rejected, linked and parted, given back and told anew, all of it together and in any
-order, also between the steps of settling: an archive that settles answers like its twin that never does."""
+"""Settled, late, moved, taken back, rejected, linked, parted, given back and told anew, all together in any order, also
+between the steps of settling: an archive that settles answers like its twin that never does."""
 
 import asyncio
+import contextlib
 import random
 import shutil
 from collections.abc import Awaitable, Callable
@@ -25,7 +26,6 @@ from samsyn.model.rejection import Reference, RejectionNote
 from samsyn.patients import links
 from samsyn.store.upkeep.give_back import GivingBack
 from samsyn.store.upkeep.scrub import Scrub
-from samsyn.store.upkeep.settle import Settling
 from tests.indexes import forget_index, rebuild_index
 from tests.reports.house import RIS
 from tests.reports.test_moving import RIGHT, SYNTAX, Archive, steward, two_people
@@ -103,10 +103,8 @@ class Twin:
         keys = [key for (key,) in await self.archive.all("SELECT series_key FROM series ORDER BY 1")]
         if not keys:
             return
-        try:
+        with contextlib.suppress(Conflict):
             await settling_while(self.archive.store, *between).settle(keys[number % len(keys)])
-        except Conflict:
-            pass
 
     async def answers(self) -> list[Any]:
         archive = self.archive

@@ -11,10 +11,11 @@ import pytest
 from samsyn import limits
 from samsyn.audit import journal as audit
 from samsyn.clock import SystemClock
-from samsyn.errors import Conflict
+from samsyn.errors import ConfigurationError, Conflict, OutOfResources
 from samsyn.model.audit import AuditEntry
 from samsyn.store.index import version_rows
 from samsyn.store.index.port import Reached
+from samsyn.store.index.postgresql import index as index_module
 from samsyn.store.journal import Position
 from samsyn.store.objects.folder import FolderObjects
 from samsyn.store.objects.sealed import SealedObjects
@@ -23,7 +24,7 @@ from samsyn.store.transaction import Transaction
 from tests.indexes import postgresql_of
 from tests.store.test_settling import all_tables
 from tests.store.test_store import add_message, rows
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.slow
 
@@ -208,4 +209,31 @@ async def test_decisions_in_a_second_on_one_node_and_on_two(cluster: Cluster) ->
     )
     assert min(rates) > 50
     one.close()
+    two.close()
+
+
+async def test_a_node_whose_clock_is_far_ahead_writes_nothing_and_goes_on_when_it_is_right(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it wrote would give its time to all that comes after, on every node."""
+    one, two = cluster.node("one"), cluster.node("two")
+    await one.commit(add_message("1"), b"1")
+    real, ahead = time.time, 0.0
+    monkeypatch.setattr(index_module, "_now", lambda: real() + ahead)
+    for name, store in (("a", one), ("b", one), ("c", two)):  # as it noted last itself, and after another
+        ahead = limits.CLOCK_AHEAD_S + 60.0
+        with pytest.raises(OutOfResources):
+            await store.commit(add_message(f"not {name}"), b"not")
+        assert "s ahead of the database's" in store.complaint
+        ahead = 0.0
+        await until(lambda store=store: store.healthy)
+        await store.commit(add_message(name), b"is")
+    ahead = limits.CLOCK_AHEAD_S - 60.0
+    await one.commit(add_message("little"), b"little")
+    assert one.healthy
+    assert sorted(row[1] for row in rows(two)) == ["1", "a", "b", "c", "little"]
+    ahead = limits.CLOCK_AHEAD_S + 60.0
+    one.close()
+    with pytest.raises(ConfigurationError, match="ahead of the database's"):
+        cluster.node("one")
     two.close()

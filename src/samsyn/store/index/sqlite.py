@@ -104,6 +104,11 @@ class SqliteIndex:
         """A file is always there."""
         return False
 
+    @property
+    def complaint(self) -> str:
+        """Nothing."""
+        return ""
+
     def reached(self, connection: IndexConnection) -> Reached:
         """How far it has come."""
         place, sequence = replayed_until(connection)

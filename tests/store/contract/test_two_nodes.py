@@ -1,8 +1,9 @@
 """Two nodes on one PostgreSQL and one object store: one serial section, one sequence, one truth."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from samsyn.store.index import version_rows
 from samsyn.store.index.port import Reached
 from samsyn.store.index.postgresql import index as index_module
 from samsyn.store.journal import Position
+from samsyn.store.object_journal import name_of
 from samsyn.store.objects.folder import FolderObjects
+from samsyn.store.objects.port import Objects, Piece
 from samsyn.store.objects.sealed import SealedObjects
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
@@ -35,8 +38,8 @@ class Cluster:
 
     folder: Path
 
-    def node(self, name: str) -> Store:
-        objects = SealedObjects(FolderObjects(self.folder / "objects"), 4 * limits.MIB)
+    def node(self, name: str, objects: Objects | None = None) -> Store:
+        objects = SealedObjects(objects or FolderObjects(self.folder / "objects"), 4 * limits.MIB)
         store = Store(
             self.folder / name,
             SystemClock(),
@@ -237,3 +240,95 @@ async def test_a_node_whose_clock_is_far_ahead_writes_nothing_and_goes_on_when_i
     with pytest.raises(ConfigurationError, match="ahead of the database's"):
         cluster.node("one")
     two.close()
+
+
+class SlowObjects(FolderObjects):
+    """An object store that does not do some puts, and does others when nobody waits for them any more."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.plan: list[str] = []
+        self._late: list[tuple[str, bytes]] = []
+
+    def put_new(self, name: str, pieces: Sequence[Piece]) -> None:
+        what = self.plan.pop(0) if self.plan else ""
+        if what == "late":
+            self._late.append((name, b"".join(pieces)))
+        if what == "unheard":
+            super().put_new(name, pieces)
+        if what:
+            raise OutOfResources("no answer")
+        super().put_new(name, pieces)
+
+    def land(self) -> None:
+        """What was on its way arrives."""
+        for name, content in self._late:
+            with contextlib.suppress(Conflict):
+                super().put_new(name, [content])
+        self._late.clear()
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        ["lost", "late"],
+        ["late", "late"],
+        ["unheard", "late"],
+        ["late", "unheard"],
+        ["lost", "unheard", "late", "lost", "late"],
+        ["unheard", "unheard", "late", "late"],
+    ],
+)
+async def test_what_an_object_store_does_late_never_counts_for_what_another_node_was_acknowledged(
+    cluster: Cluster, plan: list[str]
+) -> None:
+    """A batch that nobody was told of, under a number that the other node has not seen."""
+    slow = SlowObjects(cluster.folder / "objects")
+    one, two = cluster.node("one", slow), cluster.node("two")
+    taken = ["1"]
+    await one.commit(add_message("1"), b"1")
+    for number, what in enumerate(plan):
+        slow.plan = [what]
+        with contextlib.suppress(OutOfResources):  # it may find that the number is taken, and go on behind it
+            await one.commit(add_message(f"of one {number}"), b"one")
+            taken.append(f"of one {number}")
+    await two.commit(add_message("2"), b"2")
+    taken.append("2")
+    slow.land()
+    for name, store in (("3", two), ("4", one), ("5", two)):
+        await store.commit(add_message(name), name.encode())
+        taken.append(name)
+    before = rows(two)
+    assert [row[1] for row in before] == taken
+    tables = all_tables(two)
+    one.close()
+    two.close()
+    cluster.forget_index()
+    again = cluster.node("three")
+    assert rows(again) == before
+    assert all_tables(again) == tables
+    again.close()
+
+
+async def test_a_node_passes_over_any_number_of_segments_that_others_have_left(cluster: Cluster) -> None:
+    """Some in each turn, so that nobody waits for long."""
+    store = cluster.node("one")
+    await store.commit(add_message("1"), b"1")
+    place = store.journal.end.segment
+    objects = SealedObjects(FolderObjects(cluster.folder / "objects"), 0)
+    for number in range(place + 1, place + 30):
+        objects.put_new(name_of(number), [b"left over"])
+    refused = 0
+    while True:
+        try:
+            await store.commit(add_message("2"), b"2")
+            break
+        except OutOfResources:
+            refused += 1
+    assert refused == 3
+    before = rows(store)
+    store.close()
+    cluster.forget_index()
+    again = cluster.node("two")
+    assert rows(again) == before
+    again.close()

@@ -15,7 +15,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from samsyn import limits
 from samsyn.clock import SystemClock
-from samsyn.errors import BadInput, DamagedData, OutOfResources, StoreFailed
+from samsyn.errors import BadInput, Conflict, DamagedData, OutOfResources, StoreFailed
 from samsyn.ingest.receive import Arrival
 from samsyn.settings.recompression import RecompressSettings
 from samsyn.store import replay
@@ -215,6 +215,26 @@ async def test_a_number_that_is_taken_by_what_is_left_over_costs_nobody_anything
     assert committed.receipt.sequence == 2
     assert [row[1:] for row in rows(store)] == [("1", b"one"), ("2", b"two")]
     assert store.journal.read(2, 0, 9) == b"left over"
+    store.close()
+
+
+async def test_a_number_that_is_said_to_be_taken_and_is_free_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An object store may refuse one of two requests that meet (409), and the other one may come to nothing."""
+    objects = FolderObjects(tmp_path / "objects")
+    store = started(tmp_path / "one", objects)
+    await store.commit(add_message("1"), b"one")
+
+    def met(name: str, pieces: Sequence[Piece]) -> None:
+        raise Conflict(name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(objects, "put_new", met)
+        with pytest.raises(OutOfResources):
+            await store.commit(add_message("2"), b"two")
+    await store.commit(add_message("2"), b"two, again")
+    assert [each.name for each in objects.names(JOURNAL)] == [name_of(1), name_of(2)]
     store.close()
 
 

@@ -4,11 +4,11 @@ The records are those of the journal in a folder; a segment is one batch, its nu
 reads any body by range, and a node that is lost takes nothing with it.
 
 **Numbers.** The writer takes the next number inside the index's serial section (`roll_if_full`): the first behind what
-counts that nobody has seen taken. A put never replaces (port), so one whose outcome is unknown either lies there, and the
-next batch, of whatever node, goes under a higher number; or it comes too late and finds its name taken. Who left a number
-out that is free would leave it to another node, for what counts, with a higher one behind it that does not. So of objects
-that begin with the same sequence number the last one counts, and those before it are *left over*: nothing of them was
-acknowledged. A replay passes over them.
+counts that is not seen to be taken. A put never replaces (port), so one whose outcome is unknown either lies there,
+and the next batch, of whatever node, goes under a higher number; or it comes too late and finds its name taken. Who left
+out a number that is free would leave it to another node, for what counts, with a higher one behind it that does not. So
+of objects that begin with the same sequence number the last one counts, and those before it are *left over*: nothing of
+them was acknowledged. A replay passes over them.
 
 **Large bodies** are put ahead of the section (`lay`), under a name of their own that the segment points at
 (`objects.linked`), since everybody waits while a segment is put.
@@ -121,6 +121,10 @@ class ObjectJournal:
         try:
             yield
         except Conflict as taken:
+            with contextlib.suppress(DamagedData):  # whatever it is, it is there
+                if self._objects.size(name_of(self._segment)) is None:
+                    # Two requests met, and neither has come through yet.
+                    raise OutOfResources(f"journal segment {self._segment} may be taken or not") from taken
             self._taken = max(self._taken, self._segment)
             raise NumberTaken(f"journal segment {self._segment} is taken") from taken
         self._taken = max(self._taken, self._segment)

@@ -5,7 +5,7 @@ reads any body by range, and a node that is lost takes nothing with it.
 
 **Numbers.** The writer takes the next number inside the index's serial section (`roll_if_full`): the first behind what
 counts that is not seen to be taken. A put never replaces (port), so one whose outcome is unknown either lies there,
-and the next batch, of whatever node, goes under a higher number; or it comes too late and finds its name taken. Who left
+and the next batch, of any node, goes under a higher number; or it comes too late and finds its name taken. Who left
 out a number that is free would leave it to another node, for what counts, with a higher one behind it that does not. So
 of objects that begin with the same sequence number the last one counts, and those before it are *left over*: nothing of
 them was acknowledged. A replay passes over them.

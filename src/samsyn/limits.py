@@ -278,6 +278,9 @@ INDEX_ANSWER_S: Final = 60.0
 """Time for PostgreSQL to answer one statement, as for SQLite's slowest searches; behind it lies a broken network."""
 INDEX_CLOSE_S: Final = 2.0
 """Time for a connection to PostgreSQL to say good-bye."""
+CLOCK_AHEAD_S: Final = 3600.0
+"""How far a node's clock may be ahead of the database's before it writes nothing: no later record of any node has an
+earlier time, so that one day of a wrong year would be the time of all that follows, and work that is put off to it."""
 INDEX_SECTION_S: Final = 60.0
 """A node that says nothing for so long inside the serial section is thrown out of it: the others wait meanwhile. It is
 the longest that one batch may take to the object store."""
@@ -444,6 +447,11 @@ MAX_SOAP_ANSWER_BYTES: Final = 1 * MIB
 """One SOAP answer of a national service that says whether it took something: some hundred bytes."""
 SYSLOG_TIMEOUT_S: Final = 20.0
 """Until an audit record repository's machine must have confirmed a call of messages."""
+SYSLOG_UNREAD_BYTES: Final = 8 * MIB
+"""What a repository's machine may have confirmed while its program has not read it: Linux lets a connection have 6 MiB
+by itself, 32 MiB of late, and calls of some 70 KiB, each confirmed before the next, never make it give so much."""
+SYSLOG_HANDLED_S: Final = 60.0
+"""What a program has read for so long when it closes the connection in an orderly way, it has dealt with."""
 LOG_PAGE: Final = 100
 """Entries or checks on one page of the log review."""
 MAX_CHECK_SIZE: Final = 200

@@ -2,12 +2,21 @@
 
 An event is a log record whose message is a short fixed name and whose `extra` has only the keys listed here;
 other keys are dropped, so that a careless call can not leak.
+
+Where the stream is a file, it may be turned over in both ways: renamed, and opened anew when we are told (no line is
+lost), or copied and cut off (what is written between the two is).
 """
 
+import fcntl
 import json
 import logging
+import os
+import stat
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final, TextIO
+
+log = logging.getLogger(__name__)
 
 ALLOWED_KEYS: Final = frozenset(
     {
@@ -78,3 +87,31 @@ def start(stream: TextIO, level: int = logging.INFO) -> None:
     root.setLevel(level)
     for noisy in ("uvicorn.access", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+class LogFile:
+    """The file that a stream of this process writes to, if it is one."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """From now on each line is added at the file's end, wherever somebody has cut it off: a stream that was opened
+        otherwise would go on where it was, behind as many zeros."""
+        self._stream = stream
+        self._path: Path | None = None
+        descriptor = stream.fileno()
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_APPEND)
+            self._path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+
+    def open_anew(self) -> None:
+        """Goes on in the file that has the name now, making it if there is none. What can not be opened is told in the
+        one before, which stays in use. Nothing is done for a stream that is no file."""
+        if self._path is None:
+            return
+        try:
+            fresh = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        except OSError as problem:
+            log.warning("log-not-opened-anew", extra={"error": type(problem).__name__})
+            return
+        self._stream.flush()
+        os.dup2(fresh, self._stream.fileno(), inheritable=True)
+        os.close(fresh)

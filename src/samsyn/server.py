@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import httpx
 from starlette.applications import Starlette
@@ -107,13 +108,16 @@ from samsyn.store.upkeep.sweep import Sweeping
 log = logging.getLogger(__name__)
 
 _STOP_S = 20.0
+Opening: TypeAlias = Callable[[], contextlib.AbstractContextManager[None]]
 
 
 class Server:
     """One Samsyn process in embedded mode."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, opening: Opening = contextlib.nullcontext) -> None:
+        """`opening`: entered while the store is opened, which may take hours and be left off anywhere."""
         self._settings = settings
+        self._opening = opening
         self._clock = clock
         self._executor = ThreadPoolExecutor(2, thread_name_prefix="documents")
         self._started = False
@@ -125,11 +129,9 @@ class Server:
         self.mllp_port = settings.mllp.port
 
     async def start(self) -> None:
-        """Opens the store (replaying what a crash left), then the rooms, then the doors.
-
-        ConfigurationError, DamagedData: the store can not be opened. ConfigurationError, OSError: a port is taken.
-        Whatever had begun by then is ended again.
-        """
+        """Opens the store (replaying what a crash left), then the rooms, then the doors. ConfigurationError,
+        DamagedData: the store can not be opened. ConfigurationError, OSError: a port is taken. Whatever had begun by
+        then is ended again."""
         async with contextlib.AsyncExitStack() as undo:
             http_socket = undo.enter_context(listening(self._settings.http.host, self._settings.http.port))
             self.http_port = http_socket.getsockname()[1]
@@ -137,7 +139,8 @@ class Server:
             tls = self._settings.http_tls
             tls_socket = undo.enter_context(listening(tls.host, tls.port)) if tls.is_on else None
             context = tls_context(tls) if tls.is_on else None
-            self._open_store()
+            with self._opening():
+                self._open_store()
             undo.callback(self._close_store)
             self._make_rooms()
             self._make_doors()

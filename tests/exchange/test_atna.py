@@ -1,6 +1,7 @@
 """DICOM audit messages over syslog: well formed, framed, complete over an outage, each with its entry's number."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,10 +15,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from lxml import etree
 
+from samsyn import limits
 from samsyn.access.events import Event, entry
 from samsyn.audit import journal
 from samsyn.exchange.auditing.outbox import Outbox
 from samsyn.exchange.auditing.syslog import Repository, SyslogReceiver
+from samsyn.store.index import audit_rows
 from tests.access.house import House, a_house
 from tests.access.people import FOREIGN, FOREIGN_UNIT, SYSTEM
 from tests.exchange.test_storelog import give_numbers, until
@@ -165,6 +168,148 @@ async def test_a_repository_that_goes_away_misses_nothing_and_sees_what_came_twi
         seen = list(dict.fromkeys(repository.entries))
         assert seen == sorted(seen)
         assert repository.connections >= 2
+    await repository.stop()
+
+
+class Deaf:
+    """A repository whose program reads nothing any more: its machine takes what comes all the same."""
+
+    def __init__(self, port: int) -> None:
+        self._listening = socket.socket()
+        self._listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
+        self._listening.bind(("127.0.0.1", port))
+        self._listening.listen()
+        self._listening.setblocking(False)
+        self._taken: socket.socket | None = None
+
+    async def accept(self) -> None:
+        self._taken, _ = await asyncio.get_running_loop().sock_accept(self._listening)
+
+    def die(self) -> None:
+        """What was not read is lost, and the other side is told by a reset."""
+        for each in (self._taken, self._listening):
+            if each is not None:
+                each.close()
+
+
+async def test_what_a_repository_has_taken_and_not_read_when_it_dies_is_sent_again(tmp_path: Path) -> None:
+    """Not the last call alone: its machine holds many."""
+    repository = RecordRepository()
+    async with a_house(tmp_path) as house:
+        await acts(house, 300)
+        deaf = Deaf(repository.port)
+        async with an_outbox(house, repository) as outbox:
+            await deaf.accept()
+            await until(lambda: outbox.waiting == 0)
+            deaf.die()
+            await repository.start()
+            await acts(house, 1, first=300)
+            await until(lambda: set(repository.entries) == set(range(1, 302)))
+        assert repository.entries == list(range(1, 302))
+    await repository.stop()
+
+
+async def test_what_was_not_read_when_this_process_ends_is_sent_by_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "ANCHOR_WAIT_S", 0.05)
+    repository = RecordRepository()
+    async with a_house(tmp_path) as house:
+        await acts(house, 300)
+        deaf = Deaf(repository.port)
+        async with an_outbox(house, repository) as outbox:
+            await deaf.accept()
+            await until(lambda: outbox.waiting == 0)
+        deaf.die()
+        await repository.start()
+        async with an_outbox(house, repository):
+            await until(lambda: set(repository.entries) == set(range(1, 301)))
+        assert repository.entries == list(range(1, 301))
+    await repository.stop()
+
+
+@pytest.mark.parametrize("is_by_tls", [False, True])
+async def test_what_was_read_when_this_process_ends_comes_no_second_time(
+    tmp_path: Path, is_by_tls: bool
+) -> None:
+    server = client = None
+    if is_by_tls:
+        certificate, key = authority(tmp_path)
+        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.load_cert_chain(certificate, key)
+        client = ssl.create_default_context(cafile=certificate)
+    repository = RecordRepository()
+    await repository.start(server)
+    async with a_house(tmp_path / "house") as house:
+        await acts(house, 120)
+        async with an_outbox(house, repository, client) as outbox:
+            await until(lambda: outbox.waiting == 0)
+        await acts(house, 3, first=120)
+        async with an_outbox(house, repository, client) as outbox:
+            await until(lambda: outbox.waiting == 0)
+        assert repository.entries == list(range(1, 124))
+    await repository.stop()
+
+
+async def test_a_repository_that_ends_idle_connections_is_not_told_everything_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has read what it got, or its end would be a reset: only what it may not have dealt with comes again."""
+    monkeypatch.setattr(limits, "SYSLOG_HANDLED_S", 0.0)
+    repository = RecordRepository()
+    await repository.start()
+    async with a_house(tmp_path) as house:
+        await acts(house, 120)
+        repository.hang_up_after = 120
+        async with an_outbox(house, repository) as outbox:
+            await until(lambda: outbox.waiting == 0 and len(repository.messages) == 120)
+            await acts(house, 1, first=120)
+            await until(lambda: 121 in repository.entries)
+        assert set(repository.entries) == set(range(1, 122))
+        assert len(repository.entries) <= 121 + 20
+    await repository.stop()
+
+
+async def test_what_is_kept_to_be_sent_again_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SYSLOG_UNREAD_BYTES", 200_000)
+    repository = RecordRepository()
+    await repository.start()
+    async with a_house(tmp_path) as house:
+        await acts(house, 1_000)
+        async with an_outbox(house, repository) as outbox:
+            await until(lambda: outbox.waiting == 0)
+            receiver = outbox._receiver
+            assert isinstance(receiver, SyslogReceiver)
+            kept = [message for call in receiver._unread for message in call.messages]
+            assert receiver._unread_bytes == sum(map(len, kept))
+            assert 200_000 <= receiver._unread_bytes < 200_000 + 50 * max(map(len, kept))
+            certain = await house.store.read(lambda connection: audit_rows.place_of(connection, "atna"))
+            assert certain == (1_000 - len(kept), 1_000)
+    await repository.stop()
+
+
+async def test_a_slow_node_does_not_set_the_place_of_another_back(tmp_path: Path) -> None:
+    repository = RecordRepository()
+    await repository.start()
+    async with a_house(tmp_path) as house:
+        await acts(house, 10)
+        slow = Outbox(
+            house.store,
+            house.clock,
+            SyslogReceiver(Repository("127.0.0.1", repository.port, "samsyn@test", None), "host", "2"),
+            first_pause_s=0.02,
+        )
+        await slow.start()
+        await until(lambda: slow.waiting == 0)
+        await slow.pause()
+        await acts(house, 10, first=10)
+        async with an_outbox(house, repository) as outbox:
+            await until(lambda: outbox.waiting == 0)
+        await slow.stop()
+        assert await house.store.read(lambda connection: audit_rows.place_of(connection, "atna")) == (20, 20)
     await repository.stop()
 
 

@@ -15,7 +15,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from samsyn import limits
 from samsyn.clock import SystemClock
-from samsyn.errors import BadInput, DamagedData, OutOfResources, StoreFailed
+from samsyn.errors import BadInput, Conflict, DamagedData, OutOfResources, StoreFailed
 from samsyn.ingest.receive import Arrival
 from samsyn.settings.recompression import RecompressSettings
 from samsyn.store import replay
@@ -192,7 +192,9 @@ async def test_a_batch_whose_outcome_nobody_heard_is_passed_over_once_another_ca
         with pytest.raises(OutOfResources):
             await store.commit(add_message(f"lost {attempt}"), b"lost")
         proxy.forget()
-    assert len(list(objects.names(JOURNAL))) == 4
+    assert (
+        len(list(objects.names(JOURNAL))) == 2
+    )  # each attempt goes for the first number that nobody has seen taken
     await store.commit(add_message("2"), b"two")
     await store.commit(add_message("3"), b"three")
     before = rows(store)
@@ -213,6 +215,26 @@ async def test_a_number_that_is_taken_by_what_is_left_over_costs_nobody_anything
     assert committed.receipt.sequence == 2
     assert [row[1:] for row in rows(store)] == [("1", b"one"), ("2", b"two")]
     assert store.journal.read(2, 0, 9) == b"left over"
+    store.close()
+
+
+async def test_a_number_that_is_said_to_be_taken_and_is_free_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An object store may refuse one of two requests that meet (409), and the other one may come to nothing."""
+    objects = FolderObjects(tmp_path / "objects")
+    store = started(tmp_path / "one", objects)
+    await store.commit(add_message("1"), b"one")
+
+    def met(name: str, pieces: Sequence[Piece]) -> None:
+        raise Conflict(name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(objects, "put_new", met)
+        with pytest.raises(OutOfResources):
+            await store.commit(add_message("2"), b"two")
+    await store.commit(add_message("2"), b"two, again")
+    assert [each.name for each in objects.names(JOURNAL)] == [name_of(1), name_of(2)]
     store.close()
 
 
@@ -510,6 +532,54 @@ async def test_a_large_body_that_is_refused_or_given_up_leaves_nothing(
     assert [each.name for each in objects.names(BODIES)] == [named.name]
     assert rows(store)[0][2] == LARGE
     store.close()
+
+
+async def test_a_large_body_that_was_swept_away_before_its_turn_is_not_acknowledged(
+    opening: Opening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that stood still in between; its sender would hear at the repetition that it is stored already."""
+    objects = opening()
+    store = started(tmp_path / "one", objects)
+    lay = store.journal.lay
+
+    def stands_still(body: SpooledBody) -> None:
+        lay(body)
+        opening().delete(body.laid)
+
+    monkeypatch.setattr(store.journal, "lay", stands_still)
+    body = spooled(store)
+    with pytest.raises(OutOfResources):
+        await store.commit(add_message("1"), body)
+    body.discard()
+    assert rows(store) == []
+    monkeypatch.undo()
+    again = spooled(store)
+    assert (await store.commit(add_message("1"), again)).receipt.sequence == 1
+    again.discard()
+    assert rows(store)[0][2] == LARGE
+    store.close()
+
+
+async def test_a_number_whose_link_is_taken_is_passed_over_and_left_to_nobody(
+    opening: Opening, tmp_path: Path
+) -> None:
+    """Of a node that was lost between the two puts of a large record: the number itself was free."""
+    objects = opening()
+    store = started(tmp_path / "one", objects)
+    await store.commit(add_message("1"), b"before")
+    objects.put_new(f"{LINKS}{2:012d}", [b"of a lost node"])
+    body = spooled(store)
+    assert (await store.commit(add_message("2"), body)).receipt.sequence == 2
+    body.discard()
+    assert [each.name for each in objects.names(JOURNAL)] == [name_of(number) for number in (1, 2, 3)]
+    assert objects.size(name_of(2)) == 0
+    before = rows(store)
+    store.close()
+    other = started(tmp_path / "two", opening())
+    assert rows(other) == before
+    assert (await other.commit(add_message("3"), b"after")).receipt.sequence == 3
+    assert (await Scrub(other, SystemClock()).whole_pass()).damaged == []
+    other.close()
 
 
 async def test_what_a_large_body_was_given_back_of_is_gone_for_every_node(

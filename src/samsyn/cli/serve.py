@@ -14,8 +14,10 @@ from pathlib import Path
 from samsyn import limits, operations_log, settings
 from samsyn.cli import scratch as scratch_instance
 from samsyn.cli.memory import LOOK_S, FreePages, bound_what_is_kept, keep_what_has_started
+from samsyn.cli.stopping import SIGNALS, Stopped, StopSignals
 from samsyn.clock import SystemClock
 from samsyn.errors import ConfigurationError
+from samsyn.operations_log import LogFile
 from samsyn.server import Server
 from samsyn.settings import Settings
 from samsyn.store.opening import drop_index
@@ -76,10 +78,16 @@ def allow_open_files() -> None:
 
 
 async def _serve(values: Settings) -> None:
-    told = stop_signals()
+    signals = StopSignals()
+    if not sys.stderr.isatty():  # who closes the window of a process in it wants it to end
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, LogFile(sys.stderr).open_anew)
     is_new = values.objects.kind == "folder" and not (values.data.folder / "journal").is_dir()
-    server = Server(values, SystemClock())
-    await _start(server)
+    server = Server(values, SystemClock(), signals.left_off)
+    try:
+        await _start(server)
+    except Stopped:
+        log.info("stopped-while-starting")
+        return
     if is_new:  # said aloud: where there should be one, the folder is mistyped, or its disk is not mounted
         print(f"There was no record in {values.data.folder}: a new, empty one has begun.", file=sys.stderr)
     print(
@@ -89,7 +97,7 @@ async def _serve(values: Settings) -> None:
         file=sys.stderr,
         flush=True,
     )
-    await until_told(server, told)
+    await until_told(server, signals.told)
 
 
 async def _serve_scratch(folder: Path, index: str) -> None:
@@ -150,7 +158,7 @@ def stop_signals() -> asyncio.Event:
     """From now on SIGTERM and SIGINT set the event instead of ending the process, also while it starts."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
+    for name in SIGNALS:
         loop.add_signal_handler(name, told.set)
     return told
 

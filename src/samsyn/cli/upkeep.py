@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from samsyn import limits, settings
+from samsyn.cli.stopping import until_stopped
 from samsyn.clock import SystemClock
 from samsyn.errors import ConfigurationError
 from samsyn.settings import Settings
@@ -18,7 +19,17 @@ from samsyn.store.upkeep.scrub import Scrub, Scrubbed
 
 
 def rebuild(config: Path | None, data: Path | None) -> int:
-    """Makes the index anew; 0 = all bodies are good, 1 = some are damaged."""
+    """Makes the index anew; 0 = all bodies are good, 1 = some are damaged, 130 or 143 = a signal has ended it."""
+    code, left = until_stopped(
+        lambda: _rebuild(config, data),
+        "Stopped: the index is what it was before, and can be made anew at any time.",
+    )
+    if left:
+        print(left, file=sys.stderr)
+    return code
+
+
+def _rebuild(config: Path | None, data: Path | None) -> int:
     values = _settings(config, data)
     values.data.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = lock(values.data.folder)

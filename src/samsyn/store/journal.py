@@ -31,6 +31,8 @@ from samsyn.store.spool import SpooledBody
 _OPEN_FILES = 128
 _PREPARED_AT_ONCE = 4 * limits.MIB
 _COPIED_AT_ONCE = 4 * limits.MIB
+_BLOCK = 4 * limits.KIB
+"""What a disk gives or does not give."""
 _LOOK_AHEAD_BYTES = 64 * limits.MIB
 """How far behind a broken record others are looked for: two of the largest batches of ordinary instances."""
 _LOOK_AHEAD_RECORDS = 100_000
@@ -95,6 +97,7 @@ class Journal:
         self._folder = folder
         self._own_size = segment_bytes
         self._second_copy = second_copy
+        self._stands_until = Position(0, 0)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._files = OpenFiles(_OPEN_FILES)
         self._paths: dict[int, Path] = {}
@@ -133,6 +136,10 @@ class Journal:
     def end(self) -> Position:
         """Where the next record will start."""
         return Position(self._segment, self._end)
+
+    def stands_until(self, place: Position) -> None:
+        """What begins before this place counts, as an index knows: a replay takes none of it for a torn end."""
+        self._stands_until = place
 
     def start(self) -> None:
         """Nothing runs in the background."""
@@ -332,7 +339,7 @@ class Journal:
         """The records of a closed segment, bodies unread; None and the end where a header is broken."""
         offset, size = 0, os.stat(self._path(segment)).st_size
         while offset < size:
-            found = records.find(partial(self.read, segment), offset, size)
+            found = records.find(partial(self._legible, segment), offset, size)
             if found is None:
                 yield None
                 return
@@ -394,11 +401,11 @@ class Journal:
                 if record is not None and not record.body_is_whole and self.is_given_back(record):
                     pass
                 elif record is None or not record.body_is_whole:
-                    if segment == self._numbers[-1] and self._is_torn(offset, size, record, sequence):
-                        self._cut(offset)
-                        return
                     if self.mend(segment, offset, sequence + 1):
                         record = self.record_at(segment, offset, size)
+                    elif segment == self._numbers[-1] and self._is_torn(offset, size, record, sequence):
+                        self._cut(offset)
+                        return
                     if record is None:
                         raise DamagedData(f"journal segment {segment} is damaged at {offset}")
                 yield record
@@ -406,25 +413,41 @@ class Journal:
 
     def record_at(self, segment: int, offset: int, size: int) -> ReplayedRecord | None:
         """The record that starts there, its body hashed; None when frame or header are no whole ones."""
-        read = partial(self.read, segment)
-        found = records.find(read, offset, size)
+        found = records.find(partial(self._legible, segment), offset, size)
         if found is None:
             return None
-        whole = records.has_whole_body(read, offset, found)
+        whole = records.has_whole_body(partial(self.read, segment), offset, found)
         return replayed(segment, offset, found, whole)
 
     def record_behind(
         self, segment: int, offset: int, size: int, last: int | None = None
     ) -> ReplayedRecord | None:
         """The next record at or behind the offset with a whole header, its body unread; it begins before `last`."""
-        found = records.find_behind(partial(self.read, segment), offset, size, size if last is None else last)
+        last = size if last is None else last
+        found = records.find_behind(partial(self._legible, segment), offset, size, last)
         return replayed(segment, *found, True) if found is not None else None
+
+    def _legible(self, segment: int, offset: int, length: int) -> bytes:
+        """As `read`, with zeros for the blocks that the disk does not give: one of them hides no record behind it."""
+        try:
+            return self.read(segment, offset, length)
+        except DamagedData:
+            pass
+        found, end = bytearray(), offset + length
+        while offset < end:
+            piece = min(_BLOCK - offset % _BLOCK, end - offset)
+            try:
+                found += self.read(segment, offset, piece)
+            except DamagedData:
+                found += bytes(piece)
+            offset += piece
+        return bytes(found)
 
     def mend(self, segment: int, offset: int, sequence: int | None) -> bool:
         """Writes a broken record over with the same record of the second copy; whether it is whole now.
 
         `sequence`: which number it has, None = not known here. False and nothing changed: there is no second copy,
-        or it has not this record, whole.
+        or it has not this record, whole; with the same header, if that can be read.
         """
         if self._second_copy is None:
             return False
@@ -439,6 +462,9 @@ class Journal:
             if found is None or sequence not in (None, found.header.sequence):
                 return False
             if not records.has_whole_body(read, offset, found):
+                return False
+            own = records.find(partial(self._legible, segment), offset, os.stat(self._path(segment)).st_size)
+            if own is not None and own != found:
                 return False
             self._overwrite(segment, offset, found.ends, read)
         except (DamagedData, OSError):
@@ -462,9 +488,13 @@ class Journal:
 
         The records of one batch bear one time and share one sync, and a batch is begun when the one before is
         synced. So whole records of another, later batch behind the broken one prove that it was synced, and
-        that it is rot. Where only one batch follows a broken header this can not be told; what is cut off is
-        kept beside the segment then.
+        that it is rot; so does an index that had it, and a disk that can not read it. Where this can not be told, since
+        a header is whole or follows, what is cut off is kept beside the segment.
         """
+        if (self._segment, offset) < (self._stands_until.segment, self._stands_until.offset):
+            return False
+        if not self._can_be_read(offset, min(size, offset + _LOOK_AHEAD_BYTES)):
+            return False
         times = {broken.header.time} if broken is not None else set()
         found = False
         behind = broken.ends.offset if broken is not None else offset + 1
@@ -477,8 +507,16 @@ class Journal:
             times.add(record.header.time)
             if len(times) > 1:
                 return False
-        if found and broken is None:
+        if found or broken is not None:
             self._keep_aside(offset, size)
+        return True
+
+    def _can_be_read(self, offset: int, end: int) -> bool:
+        try:
+            while offset < end:
+                offset += len(self.read(self._segment, offset, min(_COPIED_AT_ONCE, end - offset)))
+        except DamagedData:
+            return False
         return True
 
     def _keep_aside(self, offset: int, size: int) -> None:

@@ -3,10 +3,12 @@
 The records are those of the journal in a folder; a segment is one batch, its number the object's name. So any node
 reads any body by range, and a node that is lost takes nothing with it.
 
-**Numbers.** The writer takes the next number inside the index's serial section (`roll_if_full`), and a put never
-replaces (port). A put whose outcome is unknown may still land: its number is not used again, and the next batch bears
-the same sequence numbers under a higher segment number. So of objects that begin with the same sequence number the
-last one counts, and those before it are *left over*: nothing of them was acknowledged. A replay passes over them.
+**Numbers.** The writer takes the next number inside the index's serial section (`roll_if_full`): the first behind what
+counts that is not seen to be taken. A put never replaces (port), so one whose outcome is unknown either lies there,
+and the next batch, of any node, goes under a higher number; or it comes too late and finds its name taken. Who left
+out a number that is free would leave it to another node, for what counts, with a higher one behind it that does not. So
+of objects that begin with the same sequence number the last one counts, and those before it are *left over*: nothing of
+them was acknowledged. A replay passes over them.
 
 **Large bodies** are put ahead of the section (`lay`), under a name of their own that the segment points at
 (`objects.linked`), since everybody waits while a segment is put.
@@ -23,7 +25,7 @@ from pathlib import Path
 from typing import Final
 
 from samsyn import limits
-from samsyn.errors import Conflict, DamagedData, SamsynError, StoreFailed
+from samsyn.errors import Conflict, DamagedData, OutOfResources, SamsynError, StoreFailed
 from samsyn.store import records
 from samsyn.store.checksum import Checksum
 from samsyn.store.journal import Position, ReplayedRecord, replayed
@@ -75,6 +77,8 @@ class ObjectJournal:
         self._segment = 1
         self._size = 0
         """Bytes of the segment that was put last; 0 = nothing was put under `_segment`, nor tried."""
+        self._taken = 0
+        """The highest number of which this node knows that something lies there."""
 
     @property
     def end(self) -> Position:
@@ -97,9 +101,8 @@ class ObjectJournal:
         """Nothing runs in the background."""
 
     def roll_if_full(self, behind: int = 0) -> None:
-        """A segment takes one batch; the next one has a higher number than any that is known or was tried here."""
-        own = self._segment if self._size else self._segment - 1
-        self._segment, self._size = max(behind, own) + 1, 0
+        """A segment takes one batch; the next one has the first number behind those that are known to be taken."""
+        self._segment, self._size = max(behind, self._taken) + 1, 0
 
     def prepare(self) -> bool:
         """There is nothing to prepare."""
@@ -108,11 +111,23 @@ class ObjectJournal:
     def append(self, parts: Sequence[bytes | bytearray | memoryview]) -> None:
         """Puts the batch; durable when this returns. NumberTaken: what lies there is left over from a batch whose
         outcome nobody heard."""
-        self._size = sum(len(part) for part in parts)  # whatever comes now, this number is used up
-        try:
+        self._size = sum(len(part) for part in parts)
+        with self._taking():
             self._objects.put_new(name_of(self._segment), parts)
+
+    @contextlib.contextmanager
+    def _taking(self) -> Iterator[None]:
+        """The number is taken afterwards, unless it is not known whether it is. NumberTaken: by something else."""
+        try:
+            yield
         except Conflict as taken:
+            with contextlib.suppress(DamagedData):  # whatever it is, it is there
+                if self._objects.size(name_of(self._segment)) is None:
+                    # Two requests met, and neither has come through yet.
+                    raise OutOfResources(f"journal segment {self._segment} may be taken or not") from taken
+            self._taken = max(self._taken, self._segment)
             raise NumberTaken(f"journal segment {self._segment} is taken") from taken
+        self._taken = max(self._taken, self._segment)
 
     @property
     def spool_folder(self) -> Path:
@@ -145,13 +160,14 @@ class ObjectJournal:
             raise StoreFailed("spool: the disk gives back other bytes than were written")
 
     def adopt(self, body: SpooledBody, frame: bytes, header: bytes) -> None:
-        """Puts a batch that points at the large body."""
+        """Puts a batch that points at the large body. OutOfResources also when the body is not there any more: this
+        node stood still for so long since it was put that another one has swept it away."""
+        if self._objects.size(body.laid) != len(body):
+            raise OutOfResources("the large object was swept away before its turn: send it again")
         body.is_adopted = True
-        self._size = len(frame) + len(body) + len(header)  # whatever comes now, this number is used up
-        try:
+        self._size = len(frame) + len(body) + len(header)
+        with self._taking():
             self._linked.put(self._segment, body.laid, frame, header)
-        except Conflict as taken:
-            raise NumberTaken(f"journal segment {self._segment} is taken") from taken
 
     def let_go(self, body: SpooledBody) -> None:
         """Takes the body away that was put for nothing. What can not be taken away now is swept later."""

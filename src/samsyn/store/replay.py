@@ -12,9 +12,9 @@ from samsyn.store import records
 from samsyn.store.batch import Batch
 from samsyn.store.index.operations import Operation
 from samsyn.store.index.port import FAULTS, Index, IndexConnection, Reached
-from samsyn.store.index.progress import last_keys
+from samsyn.store.index.progress import last_keys, replayed_until
 from samsyn.store.index.sqlite import SqliteIndex
-from samsyn.store.journal import ReplayedRecord
+from samsyn.store.journal import Journal, ReplayedRecord
 from samsyn.store.journal_port import AnyJournal
 from samsyn.store.objects.port import Objects
 from samsyn.store.objects.series_objects import SeriesObjects
@@ -159,8 +159,11 @@ def rebuild(
     kind = index or SqliteIndex(folder / "index.sqlite")
     places = open_places(folder, second_copy, remote, own)
     try:
-        if remote is None and kind.follows_journal and (known := _reached_before(kind, places.series)):
-            check_reach(known, places.journal)
+        if isinstance(places.journal, Journal) and kind.follows_journal:
+            known = _reached_before(kind, places.series)
+            if known is not None:
+                check_reach(known, places.journal)
+                places.journal.stands_until(known.place)
         return kind.make_anew(
             places.series,
             lambda connection: bring_up_to_date(
@@ -172,11 +175,12 @@ def rebuild(
 
 
 def _reached_before(index: Index, series: SeriesObjects) -> Reached | None:
-    """How far the old index has come; None where there is none, or one that can not be read."""
+    """How far the old index has come, of whatever version; None where there is none, or one that can not be read."""
     try:
-        if not index.is_there() or not index.is_of_this_version():
+        if not index.is_there():
             return None
         with closing(index.open_reader(series)) as connection:
-            return index.reached(connection)
+            place, sequence = replayed_until(connection)
+            return Reached(place, sequence, {}, "")
     except FAULTS:
         return None

@@ -156,9 +156,7 @@ class Store:
             return (
                 "the journal could not be written: look at the disk and the log, then start the service again"
             )
-        if self._index_kind.is_away:
-            return "the index's database can not be reached: this goes on by itself when it is back"
-        return ""
+        return self._index_kind.complaint
 
     @property
     def state(self) -> int | None:

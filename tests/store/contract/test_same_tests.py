@@ -15,7 +15,8 @@ from tests.scratch import ROOT, environment
 pytestmark = pytest.mark.slow
 
 CHOSEN = {
-    "store": "tests/store/test_store.py tests/store/test_settling.py tests/store/test_give_back.py",
+    "store": "tests/store/test_store.py tests/store/test_settling.py tests/store/test_give_back.py"
+    " tests/store/test_settling_meanwhile.py",
     "persons": "tests/patients/test_links.py tests/access/test_view.py tests/reports/test_moving.py",
     "searches": "tests/dimse/test_matching.py tests/dimse/test_query.py tests/dimse/test_any_question.py"
     " tests/reports/test_textsearch.py",

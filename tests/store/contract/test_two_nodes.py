@@ -1,8 +1,9 @@
 """Two nodes on one PostgreSQL and one object store: one serial section, one sequence, one truth."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,19 +12,22 @@ import pytest
 from samsyn import limits
 from samsyn.audit import journal as audit
 from samsyn.clock import SystemClock
-from samsyn.errors import Conflict
+from samsyn.errors import ConfigurationError, Conflict, OutOfResources
 from samsyn.model.audit import AuditEntry
 from samsyn.store.index import version_rows
 from samsyn.store.index.port import Reached
+from samsyn.store.index.postgresql import index as index_module
 from samsyn.store.journal import Position
+from samsyn.store.object_journal import name_of
 from samsyn.store.objects.folder import FolderObjects
+from samsyn.store.objects.port import Objects, Piece
 from samsyn.store.objects.sealed import SealedObjects
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 from tests.indexes import postgresql_of
 from tests.store.test_settling import all_tables
 from tests.store.test_store import add_message, rows
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.slow
 
@@ -34,8 +38,8 @@ class Cluster:
 
     folder: Path
 
-    def node(self, name: str) -> Store:
-        objects = SealedObjects(FolderObjects(self.folder / "objects"), 4 * limits.MIB)
+    def node(self, name: str, objects: Objects | None = None) -> Store:
+        objects = SealedObjects(objects or FolderObjects(self.folder / "objects"), 4 * limits.MIB)
         store = Store(
             self.folder / name,
             SystemClock(),
@@ -209,3 +213,122 @@ async def test_decisions_in_a_second_on_one_node_and_on_two(cluster: Cluster) ->
     assert min(rates) > 50
     one.close()
     two.close()
+
+
+async def test_a_node_whose_clock_is_far_ahead_writes_nothing_and_goes_on_when_it_is_right(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it wrote would give its time to all that comes after, on every node."""
+    one, two = cluster.node("one"), cluster.node("two")
+    await one.commit(add_message("1"), b"1")
+    real, ahead = time.time, 0.0
+    monkeypatch.setattr(index_module, "_now", lambda: real() + ahead)
+    for name, store in (("a", one), ("b", one), ("c", two)):  # as it noted last itself, and after another
+        ahead = limits.CLOCK_AHEAD_S + 60.0
+        with pytest.raises(OutOfResources):
+            await store.commit(add_message(f"not {name}"), b"not")
+        assert "s ahead of the database's" in store.complaint
+        ahead = 0.0
+        await until(lambda store=store: store.healthy)
+        await store.commit(add_message(name), b"is")
+    ahead = limits.CLOCK_AHEAD_S - 60.0
+    await one.commit(add_message("little"), b"little")
+    assert one.healthy
+    assert sorted(row[1] for row in rows(two)) == ["1", "a", "b", "c", "little"]
+    ahead = limits.CLOCK_AHEAD_S + 60.0
+    one.close()
+    with pytest.raises(ConfigurationError, match="ahead of the database's"):
+        cluster.node("one")
+    two.close()
+
+
+class SlowObjects(FolderObjects):
+    """An object store that does not do some puts, and does others when nobody waits for them any more."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.plan: list[str] = []
+        self._late: list[tuple[str, bytes]] = []
+
+    def put_new(self, name: str, pieces: Sequence[Piece]) -> None:
+        what = self.plan.pop(0) if self.plan else ""
+        if what == "late":
+            self._late.append((name, b"".join(pieces)))
+        if what == "unheard":
+            super().put_new(name, pieces)
+        if what:
+            raise OutOfResources("no answer")
+        super().put_new(name, pieces)
+
+    def land(self) -> None:
+        """What was on its way arrives."""
+        for name, content in self._late:
+            with contextlib.suppress(Conflict):
+                super().put_new(name, [content])
+        self._late.clear()
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        ["lost", "late"],
+        ["late", "late"],
+        ["unheard", "late"],
+        ["late", "unheard"],
+        ["lost", "unheard", "late", "lost", "late"],
+        ["unheard", "unheard", "late", "late"],
+    ],
+)
+async def test_what_an_object_store_does_late_never_counts_for_what_another_node_was_acknowledged(
+    cluster: Cluster, plan: list[str]
+) -> None:
+    """A batch that nobody was told of, under a number that the other node has not seen."""
+    slow = SlowObjects(cluster.folder / "objects")
+    one, two = cluster.node("one", slow), cluster.node("two")
+    taken = ["1"]
+    await one.commit(add_message("1"), b"1")
+    for number, what in enumerate(plan):
+        slow.plan = [what]
+        with contextlib.suppress(OutOfResources):  # it may find that the number is taken, and go on behind it
+            await one.commit(add_message(f"of one {number}"), b"one")
+            taken.append(f"of one {number}")
+    await two.commit(add_message("2"), b"2")
+    taken.append("2")
+    slow.land()
+    for name, store in (("3", two), ("4", one), ("5", two)):
+        await store.commit(add_message(name), name.encode())
+        taken.append(name)
+    before = rows(two)
+    assert [row[1] for row in before] == taken
+    tables = all_tables(two)
+    one.close()
+    two.close()
+    cluster.forget_index()
+    again = cluster.node("three")
+    assert rows(again) == before
+    assert all_tables(again) == tables
+    again.close()
+
+
+async def test_a_node_passes_over_any_number_of_segments_that_others_have_left(cluster: Cluster) -> None:
+    """Some in each turn, so that nobody waits for long."""
+    store = cluster.node("one")
+    await store.commit(add_message("1"), b"1")
+    place = store.journal.end.segment
+    objects = SealedObjects(FolderObjects(cluster.folder / "objects"), 0)
+    for number in range(place + 1, place + 30):
+        objects.put_new(name_of(number), [b"left over"])
+    refused = 0
+    while True:
+        try:
+            await store.commit(add_message("2"), b"2")
+            break
+        except OutOfResources:
+            refused += 1
+    assert refused == 3
+    before = rows(store)
+    store.close()
+    cluster.forget_index()
+    again = cluster.node("two")
+    assert rows(again) == before
+    again.close()

@@ -19,7 +19,7 @@ from samsyn.clock import Clock
 from samsyn.errors import OutOfResources, SamsynError
 from samsyn.model.patient import PatientIdentifier
 from samsyn.store.index import audit_rows, patient_rows, review_rows
-from samsyn.store.index.port import IndexConnection
+from samsyn.store.index.port import FAULTS, IndexConnection
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
@@ -66,6 +66,11 @@ class Receiver(Protocol):
     def takes(self, entry: LogEntry) -> bool:
         """Whether the entry is for this receiver."""
 
+    @property
+    def certain(self) -> int | None:
+        """Up to which entry it has them for certain, after a call; what is behind is sent again by whoever goes on
+        after this process. None = whatever was answered."""
+
     async def send(self, entries: Sequence[Outgoing]) -> Answer:
         """One call. OutOfResources: no answer, or one that says nothing; the entries may or may not be there."""
 
@@ -89,6 +94,9 @@ class Outbox:
         self._first_pause_s = first_pause_s
         self._task: asyncio.Task[None] | None = None
         self._place = _Place(0, 0)
+        """What is durable: up to where the receiver has everything for certain, and may have something."""
+        self._sent = 0
+        """Up to where it was sent and answered by this process, or is certain."""
         self._refused_in_row = 0
         self.delivered = 0
         """Entries delivered since the start, for metrics."""
@@ -105,18 +113,21 @@ class Outbox:
     @property
     def waiting(self) -> int:
         """Entries of the journal that have not been looked at yet, for metrics."""
-        return max(0, self._store.peek(audit_rows.last_sequence) - self._place.delivered)
+        return max(0, self._store.peek(audit_rows.last_sequence) - self._sent)
 
     async def start(self) -> None:
         """Finds its place and begins."""
         row = await self._store.read(partial(audit_rows.place_of, receiver=self._receiver.name))
         self._place = _Place(*row) if row else _Place(0, 0)
+        self._sent = self._place.delivered
         self._task = asyncio.create_task(self._run(), name=f"outbox-{self._receiver.name}")
 
     async def stop(self) -> None:
-        """Ends; what was not answered is sent again after the next start."""
+        """Ends; what was not answered, or is not certain, is sent again after the next start."""
         await self.pause()
         await self._receiver.close()
+        with contextlib.suppress(SamsynError, *FAULTS):
+            await self._move(self._sent)
 
     async def pause(self) -> None:
         """Leaves off until the next start; another node may go on."""
@@ -129,13 +140,13 @@ class Outbox:
     async def _run(self) -> None:
         pause = self._first_pause_s
         while True:
-            before = self._place.delivered
+            before = self._sent
             try:
                 more = await self._round()
             except Exception as problem:
                 # Whatever it was, entries must go on being tried: an outbox that has ended tells nobody.
                 self.failures += 1
-                if self._place.delivered > before:
+                if self._sent > before:
                     pause = self._first_pause_s  # who takes some of it is there
                 log.warning(
                     "audit-not-delivered",
@@ -156,7 +167,7 @@ class Outbox:
 
     async def _round(self) -> bool:
         """Takes the next entries; False when there are none."""
-        after = self._place.delivered
+        after = self._sent
         entries = await self._store.read(partial(_after, sequence=after, limit=self._receiver.call_size))
         if not entries:
             return False
@@ -193,8 +204,15 @@ class Outbox:
             await self._deliver(entries[middle:], tried_before)
 
     async def _move(self, sequence: int) -> None:
-        if sequence > self._place.delivered:
-            await self._note(_Place(sequence, max(sequence, self._place.attempted)))
+        """Everything up to here was answered."""
+        certain = self._receiver.certain
+        place = _Place(
+            max(self._place.delivered, sequence if certain is None else min(certain, sequence)),
+            max(self._place.attempted, sequence),
+        )
+        if place != self._place:
+            await self._note(place)
+        self._sent = max(self._sent, sequence)
 
     async def _note(self, place: _Place) -> None:
         def decide(transaction: Transaction) -> None:
@@ -220,6 +238,7 @@ class Outbox:
 
         await self._store.commit(decide)
         self._place = place
+        self._sent = sequence
         self.excepted += 1
         log.warning(
             "audit-entry-set-aside",
@@ -227,6 +246,11 @@ class Outbox:
         )
 
     def _write(self, transaction: Transaction, place: _Place) -> None:
+        known = transaction.one(
+            "SELECT delivered FROM audit_delivery WHERE receiver = ?", self._receiver.name
+        )
+        if known is not None and known[0] > place.delivered:
+            return  # another node has the duty since this one was slow, and has come further
         transaction.replace(
             "audit_delivery",
             receiver=self._receiver.name,

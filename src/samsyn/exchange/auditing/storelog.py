@@ -89,6 +89,11 @@ class StoreLog:
         """See Receiver."""
         return MAX_POSTS
 
+    @property
+    def certain(self) -> None:
+        """See Receiver: its answer is one."""
+        return None
+
     def takes(self, entry: LogEntry) -> bool:
         """Readings and registrations about a patient by staff and systems of a provider."""
         return (

@@ -1,8 +1,16 @@
 """Syslog over TCP or TLS (RFC 5424, RFC 5425, RFC 6587 3.4.1) to an audit record repository.
 
-Syslog has no answer. What the receiver's machine has confirmed at the level of TCP counts as delivered; when a
-connection breaks afterwards, the last messages may have been lost in the receiver, so they are sent again, and
-the entry's number in each lets the receiver see that they are the same.
+Syslog has no answer (RFC 5424, 5425). What TCP lets us know is that the receiver's machine has got bytes, not that its
+program has read them: they are lost with the program or the machine. So a message that was confirmed is sent again
+after a connection, or this process, has ended, until one of these tells that it was read:
+
+* so many bytes were confirmed behind it that it can not wait there any more (limits.SYSLOG_UNREAD_BYTES);
+* the other side closed the connection in an orderly way, which TCP does only when all was read (RFC 1122, 4.2.2.13:
+  else it resets), and had a minute's time to deal with it (limits.SYSLOG_HANDLED_S);
+* we closed it, and the other side has answered that with its own end.
+
+The entry's number in each message lets the receiver see what comes twice. What a program has read and loses by itself,
+or what a relay in between has read, nobody can tell.
 """
 
 import asyncio
@@ -12,8 +20,10 @@ import socket
 import ssl
 import struct
 import termios
+import time
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from samsyn import limits
@@ -38,6 +48,19 @@ class Repository:
     tls: ssl.SSLContext | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """Messages that were confirmed together."""
+
+    first: int
+    last: int
+    """Numbers of the entries."""
+    messages: list[bytes]
+    size: int
+    confirmed: float
+    """When, on the monotonic clock."""
+
+
 class SyslogReceiver:
     """A Receiver (outbox) with one connection that stays open."""
 
@@ -47,7 +70,10 @@ class SyslogReceiver:
         self._process = process
         self._writer: asyncio.StreamWriter | None = None
         self._reader: asyncio.StreamReader | None = None
-        self._unproved: list[bytes] = []
+        self._unread: deque[_Call] = deque()
+        """What may have to be sent again, in order."""
+        self._unread_bytes = 0
+        self._last = 0
 
     @property
     def name(self) -> str:
@@ -59,45 +85,93 @@ class SyslogReceiver:
         """See Receiver."""
         return _CALL
 
+    @property
+    def certain(self) -> int:
+        """See Receiver."""
+        return self._unread[0].first - 1 if self._unread else self._last
+
     def takes(self, entry: LogEntry) -> bool:
         """Everything: a repository follows the whole system."""
         return True
 
     async def send(self, entries: Sequence[Outgoing]) -> Answer:
-        """See Receiver."""
+        """See Receiver. What an earlier connection may have lost goes first."""
         messages = [self._framed(each) for each in entries]
         try:
-            async with asyncio.timeout(limits.SYSLOG_TIMEOUT_S):
-                writer = await self._connected()
-                writer.writelines(messages)
-                await writer.drain()
-                await self._confirmed(writer)
+            if not self._is_open():
+                await self._connect()
+                for place, call in enumerate(self._unread):
+                    await self._put(call.messages)
+                    self._unread[place] = replace(call, confirmed=time.monotonic())
+            await self._put(messages)
         except (OSError, TimeoutError, asyncio.IncompleteReadError) as problem:
             await self._drop()
             raise unusable(f"syslog: {type(problem).__name__}: {problem}") from problem
-        self._unproved = messages
+        first, self._last = entries[0].entry.sequence, entries[-1].entry.sequence
+        size = sum(map(len, messages))
+        self._unread.append(_Call(first, self._last, messages, size, time.monotonic()))
+        self._unread_bytes += size
+        while self._unread_bytes - self._unread[0].size >= limits.SYSLOG_UNREAD_BYTES:
+            self._was_read()
         return Answer()
 
     async def close(self) -> None:
-        """See Receiver."""
-        await self._drop()
-
-    async def _connected(self) -> asyncio.StreamWriter:
-        """The open connection; a new one first repeats what the last one may have lost."""
-        if self._writer is not None and self._reader is not None:
-            # A repository never sends anything: an end of its stream means that it has gone.
-            if not self._reader.at_eof() and not self._writer.is_closing():
-                return self._writer
+        """See Receiver. When the other side ends it too, it has read everything."""
+        reader, writer = self._reader, self._writer
+        if reader is None or writer is None:
+            return
+        if not self._is_open():
             await self._drop()
+            return
+        try:
+            async with asyncio.timeout(limits.ANCHOR_WAIT_S):
+                if writer.can_write_eof():
+                    writer.write_eof()
+                    while await reader.read(limits.KIB):
+                        pass
+                writer.close()
+                await writer.wait_closed()  # by TLS this waits for the other side's own end
+        except (OSError, TimeoutError):
+            await self._drop()
+            return
+        self._reader = self._writer = None
+        while self._unread:
+            self._was_read()
+
+    def _was_read(self) -> None:
+        self._unread_bytes -= self._unread.popleft().size
+
+    def _is_open(self) -> bool:
+        """Whether the connection can be used; one that the other side has ended in an orderly way was read."""
+        reader, writer = self._reader, self._writer
+        if reader is None or writer is None:
+            return False
+        if reader.at_eof() and reader.exception() is None:  # a repository never sends anything
+            while len(self._unread) > 1 and (
+                self._unread[0].confirmed < self._unread[-1].confirmed - limits.SYSLOG_HANDLED_S
+            ):
+                self._was_read()
+            return False
+        return not writer.is_closing()
+
+    async def _connect(self) -> None:
+        await self._drop()
         repository = self._repository
-        self._reader, self._writer = await asyncio.open_connection(
-            repository.host,
-            repository.port,
-            ssl=repository.tls,
-            server_hostname=repository.host if repository.tls is not None else None,
-        )
-        self._writer.writelines(self._unproved)
-        return self._writer
+        async with asyncio.timeout(limits.SYSLOG_TIMEOUT_S):
+            self._reader, self._writer = await asyncio.open_connection(
+                repository.host,
+                repository.port,
+                ssl=repository.tls,
+                server_hostname=repository.host if repository.tls is not None else None,
+            )
+
+    async def _put(self, messages: list[bytes]) -> None:
+        """Returns when the other machine has them."""
+        assert self._writer is not None
+        async with asyncio.timeout(limits.SYSLOG_TIMEOUT_S):
+            self._writer.writelines(messages)
+            await self._writer.drain()
+            await self._confirmed(self._writer)
 
     async def _confirmed(self, writer: asyncio.StreamWriter) -> None:
         """Waits until the other machine has acknowledged every byte; OSError when the connection broke."""

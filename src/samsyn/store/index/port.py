@@ -142,6 +142,10 @@ class Index(Protocol):
         """Whether it could not be reached when it was last asked."""
 
     @property
+    def complaint(self) -> str:
+        """Why it can not be written just now, and what to do; "" when it can."""
+
+    @property
     def is_shared(self) -> bool:
         """Whether anybody beside this process's writer changes it."""
 
@@ -165,7 +169,7 @@ class Index(Protocol):
 
     def begin(self, connection: IndexConnection, known: Reached) -> Reached:
         """Opens a transaction beside which no other changes anything, on any node; `known` is what this process noted
-        last, the answer what is true now."""
+        last, the answer what is true now. IndexAway: not now."""
 
     def tidy_as_writer(self, connection: IndexConnection) -> None:
         """What has to be done now and then by the writer itself between two transactions; may take a while."""

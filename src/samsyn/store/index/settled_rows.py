@@ -1,16 +1,25 @@
 """Reads of settled series: which they are by SQL, what is in them from their manifests."""
 
 from collections.abc import Callable, Collection, Iterable
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from samsyn import limits
-from samsyn.errors import LimitExceeded
+from samsyn.errors import Conflict, LimitExceeded
 from samsyn.model.imaging import StoredInstance
 from samsyn.store.index import settled_uids, tables
 from samsyn.store.index.port import IndexConnection
+from samsyn.store.objects.manifest import Manifest
 from samsyn.store.objects.series_objects import SettledSeries
+
+_IN_OBJECTS: Final = ("instance", "original_body", "held")
+"""Tables whose rows may have their bytes in a series object."""
+NAMING: Final = (
+    "SELECT 1 FROM series_object WHERE object_key = ?1"
+    " UNION ALL SELECT 1 FROM former_object WHERE object_key = ?1"
+)
+"""Has a row when one names the object, as the present one of its series or a former one."""
 
 
 def settled_of(connection: IndexConnection, series_key: int) -> SettledSeries | None:
@@ -142,11 +151,13 @@ def rows_to_settle(connection: IndexConnection, series_key: int) -> list[dict[st
 
 
 def uids_of_series(connection: IndexConnection, series_key: int) -> tuple[str, str]:
-    """(Series Instance UID, Study Instance UID)."""
+    """(Series Instance UID, Study Instance UID). Conflict: the series has had another key since."""
     row = connection.execute(
         "SELECT series_uid, study_uid FROM series JOIN study USING(study_key) WHERE series_key = ?",
         (series_key,),
     ).fetchone()
+    if row is None:
+        raise Conflict("a series was moved while it was looked at")
     return row[0], row[1]
 
 
@@ -194,11 +205,34 @@ def object_keys(connection: IndexConnection) -> set[int]:
 
 def names_object(connection: IndexConnection, object_key: int) -> bool:
     """Whether a row names the object, as the present one of its series or a former one."""
-    row = connection.execute(
-        "SELECT 1 FROM series_object WHERE object_key = ?1 UNION ALL SELECT 1 FROM former_object WHERE object_key = ?1",
-        (object_key,),
+    return connection.execute(NAMING, (object_key,)).fetchone() is not None
+
+
+def is_of(connection: IndexConnection, manifest: Manifest, count: int) -> bool:
+    """Whether a manifest can be that of the object which the index knows under its key, with so many settled
+    instances: it is of the same series, these are settled there, and whatever else lies in it lies in its place."""
+    key = manifest.object_key
+    rows = [manifest.row(number) for number in range(len(manifest.rows))]
+    if len(rows) < count:
+        return False
+    settled = connection.execute(
+        "SELECT series_key, series_uid FROM series_object JOIN series USING(series_key) WHERE object_key = ?",
+        (key,),
     ).fetchone()
-    return row is not None
+    if settled is not None:
+        if settled[1] != manifest.series_uid:
+            return False
+        for row in rows[:count]:
+            if settled[0] not in settled_uids.candidates(connection, row["sop_uid"]):
+                return False
+    told = {(row["sop_uid"], row["body_offset"], row["length"], row["sha256"]) for row in rows}
+    return all(
+        tuple(row) in told
+        for table in _IN_OBJECTS
+        for row in connection.execute(
+            f"SELECT sop_uid, body_offset, length, sha256 FROM {table} WHERE segment = ?", (-key,)
+        ).fetchall()
+    )
 
 
 def empty_former_objects(connection: IndexConnection) -> list[int]:
@@ -215,5 +249,5 @@ def is_named_by_rows(one: Callable[..., Any], object_key: int) -> bool:
     """Whether a row has its bytes in the object. `one` asks for the first row of an SQL question."""
     return any(
         one(f"SELECT 1 FROM {table} WHERE segment = ? LIMIT 1", -object_key) is not None
-        for table in ("instance", "original_body", "held")
+        for table in _IN_OBJECTS
     )

@@ -67,6 +67,7 @@ class SqliteIndex:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._log = path.with_name(path.name + "-wal")
+        self._fresh = path.with_name(path.name + ".new")
 
     @property
     def is_shared(self) -> bool:
@@ -91,6 +92,7 @@ class SqliteIndex:
 
     def open_writer(self, objects: SeriesObjects) -> SqliteConnection:
         """The one connection that changes the index; makes the tables when the file is new."""
+        remove(self._fresh)  # a process that was killed may have left a part of one
         return open_writer(self._path, objects)
 
     def open_reader(self, objects: SeriesObjects) -> SqliteConnection:
@@ -101,6 +103,11 @@ class SqliteIndex:
     def is_away(self) -> bool:
         """A file is always there."""
         return False
+
+    @property
+    def complaint(self) -> str:
+        """Nothing."""
+        return ""
 
     def reached(self, connection: IndexConnection) -> Reached:
         """How far it has come."""
@@ -147,23 +154,30 @@ class SqliteIndex:
 
     def make_anew(self, objects: SeriesObjects, fill: Callable[[IndexConnection], T]) -> T:
         """A fresh index, filled by the function; the old one stays until the new one is whole and on disk."""
-        fresh = self._path.with_name(self._path.name + ".new")
-        remove(fresh)
-        connection = open_writer(fresh, objects)
+        fresh = self._fresh
+        try:
+            found = self._filled(objects, fill)
+        except BaseException:
+            remove(fresh)
+            raise
+        _sync(fresh)
+        remove(self._path)
+        fresh.replace(self._path)
+        _sync(self._path.parent)
+        return found
+
+    def _filled(self, objects: SeriesObjects, fill: Callable[[IndexConnection], T]) -> T:
+        remove(self._fresh)
+        connection = open_writer(self._fresh, objects)
         try:
             # Nobody reads a half-made index, and a crash throws it away: it needs no log, which would hold each page
             # as often as it was changed and grow to many times the index.
             connection.execute("PRAGMA journal_mode=OFF")
             connection.execute("PRAGMA synchronous=OFF")
             connection.execute(f"PRAGMA cache_size=-{limits.REBUILD_CACHE_BYTES // limits.KIB}")
-            found = fill(connection)
+            return fill(connection)
         finally:
             connection.close()
-        _sync(fresh)
-        remove(self._path)
-        fresh.replace(self._path)
-        _sync(self._path.parent)
-        return found
 
     def close(self) -> None:
         """Nothing is held beside the connections."""

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Final
 
-from samsyn.errors import DamagedData
+from samsyn.errors import Conflict, DamagedData
 from samsyn.store.objects.port import Objects, Piece
 from samsyn.store.records import FRAME, decode_frame
 
@@ -66,7 +66,13 @@ class LinkedSegments:
     def put(self, segment: int, body: str, frame: bytes, header: bytes) -> None:
         """Makes the segment of a body that was put. Conflict: the number is taken."""
         link = b"".join((frame, header, body.encode()))
-        self._objects.put_new(_link_name(segment), [link])
+        try:
+            self._objects.put_new(_link_name(segment), [link])
+        except Conflict:
+            # Of an attempt that was lost in between, so that the number itself may be free: whoever passes over it has
+            # to take it, see `object_journal`. An empty segment holds no record.
+            self._objects.put_new(self._name_of(segment), [])
+            raise
         self._objects.put_new(self._name_of(segment), [_pointer(link)])
 
     def knows(self, segment: int) -> bool:

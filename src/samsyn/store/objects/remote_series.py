@@ -117,9 +117,9 @@ class RemoteSeries(SeriesObjects):
         with self._lock:
             self._tables.pop(object_key, None)
 
-    def adopt(self, object_key: int, second_copy: Path, count: int) -> bool:
-        """False: an object store keeps its copies itself."""
-        return False
+    def in_copy(self, object_key: int, second_copy: Path) -> Manifest | None:
+        """None: an object store keeps its copies itself."""
+        return None
 
     def new_version(self, object_key: int) -> NewVersion:
         """An object in the making."""

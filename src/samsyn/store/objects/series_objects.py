@@ -143,11 +143,21 @@ class SeriesObjects:
             if path.stem.isdigit():
                 yield int(path.stem)
 
-    def adopt(self, object_key: int, second_copy: Path, count: int) -> bool:
-        """Replaces a damaged object by that of another data folder, when it is whole there; whether it was."""
+    def in_copy(self, object_key: int, second_copy: Path) -> Manifest | None:
+        """The manifest that another data folder has under the key, None when it has none that is whole."""
+        with contextlib.suppress(DamagedData):
+            return load(self._source(object_key, second_copy))
+        return None
+
+    def _source(self, object_key: int, second_copy: Path) -> Path:
         path = self.path(object_key)
-        source = second_copy / "objects" / path.parent.name / path.name
-        if not adopt(path, source, count, self.coding):
+        return second_copy / "objects" / path.parent.name / path.name
+
+    def adopt(self, object_key: int, second_copy: Path, manifest: Manifest) -> bool:
+        """Replaces a damaged object by that of another data folder, when it is whole there and has that manifest;
+        whether it was. The caller has seen that it is the manifest of what the index knows under the key: a copy that
+        was made between an attempt and the next has another series' object there."""
+        if not adopt(self.path(object_key), self._source(object_key, second_copy), manifest, self.coding):
             return False
         self.forget(object_key)
         return True
@@ -246,19 +256,19 @@ def damaged_rows(
     return damaged
 
 
-def adopt(path: Path, source: Path, count: int, decoder: Decoder) -> bool:
-    """Replaces a damaged object by its second copy, when that is whole; whether it was.
+def adopt(path: Path, source: Path, manifest: Manifest, decoder: Decoder) -> bool:
+    """Replaces a damaged object by its second copy, when that is whole and has this manifest; whether it was.
 
-    The copy must be of the same series, with as many instances as are settled (`count`) and, where the present
-    manifest can still be read, as many as that.
+    Where the present manifest can still be read, the copy must begin with the same instances.
     """
     part = path.with_suffix(".mending")
     try:
-        with contextlib.suppress(DamagedData):
-            count = max(count, len(load(path).rows))
-        manifest = load(source)
-        if str(manifest.object_key) != path.stem or len(manifest.rows) < count:
+        if str(manifest.object_key) != path.stem:
             return False
+        with contextlib.suppress(DamagedData):
+            present = _told(load(path))
+            if _told(manifest)[: len(present)] != present:
+                return False
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         shutil.copyfile(source, part)
         with part.open("rb") as file:
@@ -272,6 +282,12 @@ def adopt(path: Path, source: Path, count: int, decoder: Decoder) -> bool:
     finally:
         part.unlink(missing_ok=True)
     return True
+
+
+def _told(manifest: Manifest) -> list[tuple[str, int, int, str]]:
+    """Which instances lie where."""
+    rows = map(manifest.row, range(len(manifest.rows)))
+    return [(row["sop_uid"], row["body_offset"], row["length"], row["sha256"]) for row in rows]
 
 
 class NewVersion:

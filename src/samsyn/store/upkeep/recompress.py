@@ -16,6 +16,7 @@ from samsyn import limits
 from samsyn.clock import STOCKHOLM, Clock
 from samsyn.dicom.frames import frame_bits
 from samsyn.dicom.transfer_syntaxes import EXPLICIT_BIG
+from samsyn.errors import Conflict
 from samsyn.model.imaging import PixelLayout
 from samsyn.settings.recompression import UNCOMPRESSED, RecompressSettings
 from samsyn.store.index.port import IndexConnection
@@ -83,12 +84,14 @@ class Recompression:
 
 
 def facts_of(connection: IndexConnection, series_key: int) -> SeriesFacts:
-    """The facts of a series."""
+    """The facts of a series. Conflict: it has had another key since."""
     row = connection.execute(
         "SELECT series.modality, study.provider, study.study_date FROM series JOIN study USING(study_key)"
         " WHERE series_key = ?",
         (series_key,),
     ).fetchone()
+    if row is None:
+        raise Conflict("a series was moved while it was looked at")
     return SeriesFacts(row[0], row[1], row[2])
 
 

@@ -37,4 +37,7 @@ class Rounds:
                 await self._look()
             except (SamsynError, OSError, *FAULTS) as problem:
                 log.warning("upkeep-failed", extra={"kind": self._name, "error": type(problem).__name__})
+            except Exception as problem:
+                # Upkeep that has ended tells nobody, and is missed when a disk is full or has rotted.
+                log.exception("upkeep-failed", extra={"kind": self._name, "error": type(problem).__name__})
             await asyncio.sleep(self._every_s)

@@ -173,9 +173,10 @@ class Scrub:
 
     async def _object(self, key: int, count: int, seen: Scrubbed) -> int:
         """Looks at one series object, mends it, or marks what is damaged in it; bytes read."""
-        objects, copy = self._store.objects, self._store.second_copy
-        damaged, size = await asyncio.to_thread(_look_at_object, objects, key, count)
-        if damaged and copy is not None and await asyncio.to_thread(objects.adopt, key, copy, count):
+        damaged, size = await asyncio.to_thread(_look_at_object, self._store.objects, key, count)
+        if damaged and not await self._store.read(partial(settled_rows.names_object, object_key=key)):
+            return size  # swept away since it was named
+        if damaged and await self._adopted(key, count):
             damaged = []
             seen.mended += 1
             self.mended += 1
@@ -187,6 +188,16 @@ class Scrub:
         for row in damaged:
             seen.damaged.append(await self._set(row | {"segment": -key}))
         return size
+
+    async def _adopted(self, key: int, count: int) -> bool:
+        """Whether the object of the second copy has taken the place of a damaged one."""
+        objects, copy = self._store.objects, self._store.second_copy
+        manifest = await asyncio.to_thread(objects.in_copy, key, copy) if copy is not None else None
+        if copy is None or manifest is None or manifest.object_key != key:
+            return False
+        if not await self._store.read(partial(settled_rows.is_of, manifest=manifest, count=count)):
+            return False
+        return await asyncio.to_thread(objects.adopt, key, copy, manifest)
 
     def _steps(self, segment: int) -> Iterator[_Step]:
         journal = self._store.journal

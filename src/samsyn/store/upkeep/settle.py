@@ -91,9 +91,11 @@ class Settling:
             began = self._clock.monotonic()
             try:
                 await self.settle(series_key)
-            except (SamsynError, OSError, *FAULTS) as problem:
+            except Exception as problem:
+                # Whatever it was, the others behind this series are to be settled.
                 self._put_off[series_key] = self._clock.monotonic() + limits.SETTLE_AGAIN_S
-                log.warning("settling-failed", extra={"error": type(problem).__name__})
+                expected = isinstance(problem, (SamsynError, OSError, *FAULTS))
+                log.warning("settling-failed", extra={"error": type(problem).__name__}, exc_info=not expected)
             else:
                 self._put_off.pop(series_key, None)
                 settled += 1
@@ -132,13 +134,14 @@ class Settling:
             written = await asyncio.to_thread(self._write, object_key, present, rows, uids, None)
         object_key, coded_from, coded_to = written
         objects.forget(object_key)
-        count = len(present.instances) if present is not None else 0
+        named = (replaced, len(present.instances)) if present is not None else None
         for first in range(0, len(rows), limits.SETTLE_ROWS):
             part = rows[first : first + limits.SETTLE_ROWS]
-            count += len(part)
+            names = (object_key, (named[1] if named is not None else 0) + len(part))
             await self._store.commit(
-                partial(_record, series_key=series_key, object_key=object_key, count=count, rows=part)
+                partial(_record, series_key=series_key, uids=uids, before=named, after=names, rows=part)
             )
+            named = names
         if self._recompression is not None:
             self._recompression.note(coded_from, coded_to)
         self.series += 1
@@ -230,18 +233,40 @@ def _plan(
 
 
 def _record(
-    transaction: Transaction, series_key: int, object_key: int, count: int, rows: list[dict[str, Any]]
+    transaction: Transaction,
+    series_key: int,
+    uids: tuple[str, str],
+    before: tuple[int | None, int] | None,
+    after: tuple[int, int],
+    rows: list[dict[str, Any]],
 ) -> None:
-    """Says that these instances are settled, if their rows are still those that were written into the object."""
+    """Says that these instances are settled, if all that was written into the object is still as it was: the rows, the
+    series' place, and what was settled of it, `before` and `after` this being (object key, instances).
+
+    Conflict: a steward has taken the series up meanwhile, or another node has settled it.
+    """
+    object_key, count = after
+    settled = transaction.one(
+        "SELECT object_key, instances FROM series_object WHERE series_key = ?", series_key
+    )
+    place = transaction.one(
+        "SELECT series_uid, study_uid FROM series JOIN study USING(study_key) WHERE series_key = ?",
+        series_key,
+    )
+    if (settled and tuple(settled)) != before or (place and tuple(place)) != uids:
+        raise Conflict("a series was changed while it was being settled")
+    if before is None or before[0] != object_key:
+        # A key up to the last one that a record tells of may have been taken from an attempt as slow as this one, its
+        # object swept away and the key used for another series.
+        (last,) = transaction.one("SELECT last_object FROM settled_size")
+        if object_key <= last:
+            raise Conflict("other series were settled under later keys meanwhile")
     for row in rows:
         found = transaction.one(
             "SELECT sha256, segment, body_offset, series_key FROM instance WHERE sop_uid = ?", row["sop_uid"]
         )
         if found != (row["sha256"], row["segment"], row["body_offset"], series_key):
             raise Conflict("a row was changed while its series was being settled")
-    before = transaction.one(
-        "SELECT object_key, instances FROM series_object WHERE series_key = ?", series_key
-    )
     if before is not None and before[0] != object_key:
         transaction.insert("former_object", object_key=before[0], instances=before[1])
     transaction.settle(series_key, object_key, count, [row["sop_uid"] for row in rows])

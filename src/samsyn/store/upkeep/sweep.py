@@ -3,7 +3,8 @@ put ahead of a record that did not come, and what attempts left.
 
 An object goes when no row has named it for limits.RETIRED_S, as this process has seen it: readings that began before
 are through by then, and an attempt that is under way is recorded or given up. A former version keeps its row until no
-instance lies in it; the row goes first, by a record, and the object an hour later.
+instance lies in it; the row goes first, by a record, and the object an hour later. An attempt of a node that stood
+still for longer than that is given up for it: a record says so (`_give_up`) before its object goes.
 """
 
 import asyncio
@@ -90,13 +91,28 @@ class Sweeping:
         named = await self._store.read(settled_rows.object_keys)
         count = 0
         for key in self._series.due(there - named):
-            await asyncio.to_thread(series.delete, key)
-            count += 1
+            if await self._give_up(key):
+                await asyncio.to_thread(series.delete, key)
+                count += 1
         if isinstance(journal, ObjectJournal):
             for name in self._bodies.due(await asyncio.to_thread(journal.unnamed_objects)):
                 await asyncio.to_thread(journal.sweep, name)
                 count += 1
         return count
+
+    async def _give_up(self, key: int) -> bool:
+        """Makes sure that no record can name the object any more; False: one does. Settling names only keys behind the
+        last one that a record tells of."""
+
+        def decide(transaction: Transaction) -> bool:
+            if transaction.one(settled_rows.NAMING, key) is not None:
+                return False
+            (last,) = transaction.one("SELECT last_object FROM settled_size")
+            if last < key:
+                transaction.update("settled_size", {"one": 1}, last_object=key)
+            return True
+
+        return (await self._store.commit(decide)).value
 
     async def _forget(self, key: int) -> None:
         def decide(transaction: Transaction) -> None:

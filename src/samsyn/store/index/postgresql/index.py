@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import hashlib
+import logging
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
@@ -12,13 +14,15 @@ import orjson
 
 from samsyn import limits
 from samsyn.errors import ConfigurationError
-from samsyn.store.index.port import IndexConnection, IndexFault, Reached
+from samsyn.store.index.port import IndexAway, IndexConnection, IndexFault, Reached
 from samsyn.store.index.postgresql import ddl
 from samsyn.store.index.postgresql.connection import PostgresConnection, faults_told
 from samsyn.store.index.postgresql.ddl import AUDIT_PARTITION_ENTRIES
 from samsyn.store.index.schema import KEYED_TABLES, SCHEMA_VERSION
 from samsyn.store.journal import Position
 from samsyn.store.objects.series_objects import SeriesObjects
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -50,6 +54,7 @@ class PostgresIndex:
         self._schema = schema
         self._helper = ThreadPoolExecutor(1, thread_name_prefix="index-helper")
         self._is_away = False
+        self._complaint = ""
         self._audit_partition = 0
         self._noted: tuple[Reached, str] | None = None
         """What this process noted last, and how the row says it; it is true until another node notes something."""
@@ -172,22 +177,56 @@ class PostgresIndex:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
 
     def begin(self, connection: IndexConnection, known: Reached) -> Reached:
-        """Opens a transaction; until its end every other node waits at this place.
+        """Opens a transaction; until its end every other node waits at this place. IndexAway also when this node's
+        clock is not to be believed (limits.CLOCK_AHEAD_S).
 
         As long as no other node has written, whether the row is as this one left it is asked in the same message.
         """
-        noted = self._noted
+        noted, now = self._noted, _now()
         if noted is not None and isinstance(connection, PostgresConnection):
-            is_known = connection.begin_with(f"SELECT 1 FROM cluster_state WHERE {noted[1]} FOR UPDATE") == 1
+            is_right = f"clock_timestamp() >= to_timestamp({now - limits.CLOCK_AHEAD_S:.3f})"
+            asked = f"SELECT 1 FROM cluster_state WHERE {noted[1]} AND {is_right} FOR UPDATE"
+            is_known = connection.begin_with(asked) == 1
             found = noted[0] if is_known else self._reached(connection, " FOR UPDATE")
         else:
             connection.execute("BEGIN")
-            found = self._reached(connection, " FOR UPDATE")
+            is_known, found = False, self._reached(connection, " FOR UPDATE")
+        if not is_known:
+            self._check_clock(connection, now)
         wanted = found.keys.get("audit", 0) // AUDIT_PARTITION_ENTRIES + 1
         while self._audit_partition < wanted:
             connection.execute(ddl.audit_partition(self._audit_partition + 1))
             self._audit_partition += 1
         return found
+
+    def _look_at_clock(self) -> None:
+        async def ask(connection: asyncpg.Connection) -> float:
+            return float(await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8"))
+
+        with contextlib.suppress(IndexFault):
+            if _now() - self._do(self._schema, ask) <= limits.CLOCK_AHEAD_S:
+                self._complaint = ""
+
+    def _check_clock(self, connection: IndexConnection, now: float) -> None:
+        theirs = connection.execute(
+            "SELECT CAST(extract(epoch FROM clock_timestamp()) AS float8)"
+        ).fetchone()[0]
+        ahead = now - theirs
+        self._complaint = ""
+        if ahead > limits.CLOCK_AHEAD_S:
+            self._complaint = (
+                f"this node's clock is {ahead:.0f} s ahead of the database's: nothing is written with a time that is"
+                " not; set both right"
+            )
+            connection.execute("ROLLBACK")
+            log.warning("clock-ahead", extra={"seconds": round(ahead), "limit": "CLOCK_AHEAD_S"})
+            raise IndexAway(self._complaint)
+
+    @property
+    def complaint(self) -> str:
+        """See Index."""
+        away = "the index's database can not be reached: this goes on by itself when it is back"
+        return away if self._is_away else self._complaint
 
     def _reached(self, connection: IndexConnection, way: str) -> Reached:
         row = connection.execute(f"SELECT sequence, keys, time, places FROM cluster_state{way}").fetchone()
@@ -213,7 +252,9 @@ class PostgresIndex:
         self._noted, self._places = (reached, " AND ".join(row)), places
 
     def tidy(self) -> None:
-        """Looks whether the database is back; the rest it does by itself."""
+        """Looks whether the database is back, or our clock is right again; the rest it does by itself."""
+        if self._complaint:
+            self._look_at_clock()
         if not self._is_away:
             return
 
@@ -274,6 +315,10 @@ class PostgresIndex:
     def close(self) -> None:
         """Ends the helper thread."""
         self._helper.shutdown(wait=True)
+
+
+def _now() -> float:
+    return time.time()
 
 
 def _literal(text: str) -> str:

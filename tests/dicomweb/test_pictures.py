@@ -306,6 +306,29 @@ def test_rendering_parameters_are_read_by_their_form() -> None:
 
 
 @pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("image/*;q=0.9, image/jpeg;q=0.1", "image/png"),
+        ("image/jpeg;q=0.1, image/*", "image/png"),
+        ("*/*;q=0.5, image/png;q=0.6", "image/png"),
+        ("*/*;q=0.5, image/jpeg;q=0.1", "image/png"),
+        ("image/*", "image/jpeg"),
+        ("image/png, image/jpeg", "image/png"),
+        ('text/html, multipart/related; type="image/png"', "multipart/related"),
+        ('image/jpeg;q=0.1, multipart/related; type="image/jpeg"', "multipart/related"),
+        ('multipart/related; type="image/jpeg";q=0.5, */*', "image/jpeg"),
+    ],
+)
+async def test_the_narrowest_range_tells_how_much_a_form_is_liked(
+    gallery: House, accept: str, kind: str
+) -> None:
+    async with gallery.client() as client:
+        assert (await store(client, [image_file(NumberOfFrames=1)])).status_code == 200
+    answer = await get(gallery, f"{INSTANCE}/rendered", accept)
+    assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, kind)
+
+
+@pytest.mark.parametrize(
     "query",
     [
         *("window=40", "window=40,400,cubic", "window=nan,1", "window=1,inf", "window=1,0.5,linear"),

@@ -13,9 +13,11 @@ from samsyn.endpoints.dicomweb.negotiation import Acceptable, acceptable
 from samsyn.render.words import PictureOptions
 
 _TAGS = re.compile(rb'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
+_STRONG_TAGS = re.compile(rb'(?<!W/)"[\x21\x23-\x7e\x80-\xff]*"')
 _SPACE_IN_TOKEN = re.compile(r"(?<=\w) (?=\w)", re.ASCII)
 _TAG_BYTES = 16
 _FIELDS = (b"accept", b"if-none-match", b"if-range", b"range", b"accept-encoding")
+_RANGE = _FIELDS.index(b"range")
 _REMEMBERED_BYTES = 1_024
 """Longer requests are read anew each time, so that what is remembered is bounded."""
 
@@ -50,11 +52,20 @@ class Asked:
         return self.range.decode("latin-1")
 
 
+def is_other(if_match: bytes, tag: bytes) -> bool:
+    """Whether an If-Match names other states than the one with this tag (RFC 9110 13.1.1: strong comparison): who goes
+    on with a download then gets nothing of another one."""
+    return if_match.strip() != b"*" and (tag.startswith(b"W/") or tag not in _STRONG_TAGS.findall(if_match))
+
+
 def asked(scope: Mapping[str, object], headers: Mapping[bytes, bytes], base: str) -> Asked:
-    """What a request asks for: the `accept` parameter goes before the header (PS3.18 8.3.3.1)."""
+    """What a request asks for: the `accept` parameter goes before the header (PS3.18 8.3.3.1). Only GET has ranges (RFC
+    9110 14.2)."""
     query_string = scope["query_string"]
     assert isinstance(query_string, bytes)
     fields = [headers.get(name, b"") for name in _FIELDS]
+    if scope["method"] != "GET":
+        fields[_RANGE] = b""
     if len(query_string) + sum(map(len, fields)) > _REMEMBERED_BYTES:
         return _parsed.__wrapped__(query_string, base, *fields)
     return _parsed(query_string, base, *fields)

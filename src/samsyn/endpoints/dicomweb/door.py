@@ -18,7 +18,7 @@ from samsyn.access.view import Gatekeeper
 from samsyn.endpoints.dicomweb.answers import DICOM_JSON, Answer, plain_refusal, ready, refusal, send_answer
 from samsyn.endpoints.dicomweb.archive import Archives
 from samsyn.endpoints.dicomweb.archive import is_wanted as is_zip
-from samsyn.endpoints.dicomweb.asked import Asked, asked
+from samsyn.endpoints.dicomweb.asked import Asked, asked, is_other
 from samsyn.endpoints.dicomweb.datasets import form_of, json_kind
 from samsyn.endpoints.dicomweb.deletion import Deletion
 from samsyn.endpoints.dicomweb.errors_table import status_of
@@ -60,13 +60,14 @@ REJECTED = "/rejected"
 Headers = dict[bytes, bytes]
 """Header fields by lower-case name; a field in several lines is one list (RFC 9110 5.3)."""
 
-_HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9._\-]{1,253}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?", re.ASCII)
 _SEARCHES = MappingProxyType(
     {key: level_of(resource) for key, resource in RESOURCES.items() if resource.parameters == "search"}
 )
-_SENT = b"Accept, Authorization, Content-Type, If-None-Match, If-Range, Range"
+_SENT = b"Accept, Authorization, Content-Type, If-Match, If-None-Match, If-Range, Range"
 _SHOWN = (
-    b"Accept-Ranges, Content-Disposition, Content-Range, ETag, Location, Retry-After, Warning, X-Total-Count"
+    b"Accept-Ranges, Content-Disposition, Content-Location, Content-Range, ETag, Location, Retry-After, Warning,"
+    b" X-Total-Count"
 )
 _REPRESENTATIONS = frozenset({"metadata", "rendered", "thumbnail", "bulkdata"})
 
@@ -115,6 +116,8 @@ class DicomwebDoor:
         if with_rejected or "/frames/" not in path:
             return None
         headers = _fields(scope)
+        if b"if-match" in headers:
+            return None
         try:
             answer = self._frame_at_once(scope, headers, target_of(path))
         except SamsynError:
@@ -173,6 +176,8 @@ class DicomwebDoor:
             answer = await self._answer(scope, receive, headers, method)
             if answer.content_type == DICOM_JSON and method != "POST":
                 answer = replace(answer, content_type=json_kind(asked(scope, headers, "").accepted))
+            if b"if-match" in headers and answer.tag and is_other(headers[b"if-match"], answer.tag):
+                answer = plain_refusal(412, "What is here is not what was asked for any more.")
         except SamsynError as error:
             await self._note(error, scope)
             answer = refusal(error, status_of(error))
@@ -282,9 +287,12 @@ class DicomwebDoor:
                 )
                 return await self._frames.retrieve(view, instance, target.frames, wanted)
             case "":
-                if is_zip(wanted.accepted):
+                if is_zip(wanted.accepted, rather=True):
                     return await self._archives.retrieve(view, target, wanted)
-                return await self._objects.retrieve(view, target, wanted)
+                answer = await self._objects.retrieve(view, target, wanted)
+                if answer.status == 406 and is_zip(wanted.accepted, rather=False):
+                    return await self._archives.retrieve(view, target, wanted)
+                return answer
             case "metadata":
                 return await self._objects.metadata(view, target, wanted)
             case "bulkdata":

@@ -85,12 +85,13 @@ class Rendered:
             return await self._as_it_is(view, shown, own, asked, wish)
         if choose_plain(asked.accepted, _CLIP_KINDS) == PictureFormat.GIF.value:
             return await self._clip(view, shown, numbers, asked, wish)
-        chosen = choose(asked.accepted, _RENDERED_OFFERS, single=len(numbers) < 2)
+        is_one = len(numbers) < 2
+        chosen = choose(asked.accepted, _RENDERED_OFFERS, single=is_one, parts_by_default=not is_one)
         if chosen is None:
             return plain_refusal(406, _ONLY_PICTURES)
         kind = PictureFormat(chosen[0].kind)
         options = wish.in_format(kind)
-        if chosen[1] and (len(numbers) > 1 or asked.accepted[0].multipart):
+        if chosen[1]:
             return await self._every(view, instances, numbers, options, wish)
         number = _number(shown, numbers) or 1
         tag = entity_tag(view, "rendered", shown.sha256, number, options)

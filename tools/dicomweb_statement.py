@@ -38,6 +38,12 @@ match). Each opening is in the audit journal before the first byte, also when th
 `private, max-age=0, must-revalidate`: what a browser keeps is asked for again before each use, and that question is
 decided like the first one. Everything else is `no-store`.
 
+**Negotiation.** Of several media ranges the narrowest that a form lies in tells how much it is liked; malformed ones
+are ignored. The `accept` parameter replaces the Accept header; without both anything is acceptable. Objects whose
+transfer syntax is not named, and files in a ZIP file, come as they were received. If-None-Match, If-Match, If-Range and
+Range are heeded wherever there is an entity tag. A query parameter that is not known and begins with a small letter or
+an underscore is ignored, with a Warning.
+
 **Byte ranges** are given of every answer that is a single part: instances, frames, bulk data, videos, PDF documents.
 
 **Compression.** Metadata of one series as JSON come in gzip (`Content-Encoding`) where `Accept-Encoding` takes it; they
@@ -119,7 +125,9 @@ def statement() -> str:
             (*SYNTAX_OF_KIND.items(), ("image/jpeg", "by its first frame marker")),
         ),
         "## Refusals\n\n"
-        + _table(("Reason", "Status", "Failure Reason of one instance (STOW-RS)"), _refusals()),
+        + _table(("Reason", "Status", "Failure Reason of one instance (STOW-RS)"), _refusals())
+        + "\nAn address that is too long is 414, and a state that If-Match does not name 412. Parts of a STOW-RS request"
+        " that are not binary (Content-Transfer-Encoding, Content-Encoding) are refused as not supported.\n",
     ]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
 
@@ -140,10 +148,11 @@ def _addresses() -> Iterator[tuple[str, ...]]:
 
 def _paging() -> str:
     return (
-        f"One answer holds at most {limits.MAX_SEARCH_ROWS} matches; a Warning 299 tells when that cut it. Studies come"
-        " newest first, series by number, instances by number, always in the same order. X-Total-Count stands on the"
-        " page with the last match and counts what this reader may see. An unknown parameter, a key that is not matched"
-        " and a malformed value are refused (400), never ignored.\n"
+        f"One answer holds at most {limits.MAX_SEARCH_ROWS} matches; a Warning 299 tells when there are more, also"
+        " when the client's own limit cut it. Studies come newest first, series by number, instances by number, always"
+        " in the same order. X-Total-Count stands on the page with the last match and counts what this reader may see."
+        " An unknown attribute, a key that is not matched and a malformed value are refused (400), never ignored:"
+        " without its key a search would find everybody's studies.\n"
     )
 
 

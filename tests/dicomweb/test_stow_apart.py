@@ -56,6 +56,18 @@ async def stored_object(house: House, path: str = INSTANCE) -> pydicom.Dataset:
     return pydicom.dcmread(io.BytesIO(response.content))
 
 
+@pytest.mark.parametrize("coding", ["Content-Transfer-Encoding: base64", "Content-Encoding: gzip"])
+@pytest.mark.parametrize("part", [0, 1])
+async def test_the_text_of_a_coding_is_not_stored_as_pixels(house: House, coding: str, part: int) -> None:
+    whole = body_of([metadata()], [("application/octet-stream", "bulk/1", PIXELS)])
+    pieces = whole.split(b"\r\n\r\n")
+    pieces[part] += f"\r\n{coding}".encode()
+    refused = await send(house, b"\r\n\r\n".join(pieces))
+    assert (refused.status_code, refused.json()["code"]) == (400, "not-supported")
+    assert house.rows("SELECT count(*) FROM study") == [(0,)]
+    assert (await send(house, whole)).status_code == 200
+
+
 @pytest.mark.parametrize("kind", ["application/dicom+json", "application/dicom+xml"])
 async def test_metadata_and_pixels_become_an_object(house: House, kind: str) -> None:
     octets = "application/octet-stream"

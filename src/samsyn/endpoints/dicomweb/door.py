@@ -18,7 +18,7 @@ from samsyn.access.view import Gatekeeper
 from samsyn.endpoints.dicomweb.answers import DICOM_JSON, Answer, plain_refusal, ready, refusal, send_answer
 from samsyn.endpoints.dicomweb.archive import Archives
 from samsyn.endpoints.dicomweb.archive import is_wanted as is_zip
-from samsyn.endpoints.dicomweb.asked import Asked, asked, is_other
+from samsyn.endpoints.dicomweb.asked import Asked, asked, ignored, is_other
 from samsyn.endpoints.dicomweb.datasets import form_of, json_kind
 from samsyn.endpoints.dicomweb.deletion import Deletion
 from samsyn.endpoints.dicomweb.errors_table import status_of
@@ -301,8 +301,10 @@ class DicomwebDoor:
                 instances = await self._retriever.instances(
                     view, target.study_uid, target.series_uid, target.sop_instance_uid
                 )
-                make = self._rendered.picture if representation == "rendered" else self._rendered.thumbnail
-                return await make(view, instances, target.frames, wanted, wish_of(wanted.query_string))
+                is_thumbnail = representation == "thumbnail"
+                make = self._rendered.thumbnail if is_thumbnail else self._rendered.picture
+                wish = wish_of(wanted.query_string, is_thumbnail=is_thumbnail)
+                return await make(view, instances, target.frames, wanted, wish)
 
     async def _retrieve_by_uri(self, scope: Scope, headers: Headers, reader: Reader) -> Answer:
         wanted = asked(scope, headers, "")
@@ -316,7 +318,8 @@ class DicomwebDoor:
         )
         wanted = request.accepted_for(instance, wanted)
         if request.is_for_object(instance):
-            return await self._objects.retrieve(view, target, wanted)
+            answer = await self._objects.retrieve(view, target, wanted)
+            return replace(answer, headers=(*answer.headers, *ignored(request.foreign)))
         return await self._rendered.picture(view, [instance], target.frames, wanted, request.wish(instance))
 
 

@@ -47,7 +47,7 @@ class Resource:
     is_deleted: bool = False
     """Whether DELETE takes back what the address names."""
     parameters: str = ""
-    """Which table of query parameters holds: search, picture, uri, feed, work or "" for none but accept."""
+    """Which table of query parameters holds: search, picture, thumbnail, uri, feed, work or "" for none but accept."""
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -122,7 +122,7 @@ def _table() -> tuple[Resource, ...]:
         found.append(Resource(f"{form}/rendered", depth, f"a picture of {name}", shown, parameters="picture"))
         found.append(
             Resource(
-                f"{form}/thumbnail", depth, f"a small picture of {name}", _PICTURES, parameters="picture"
+                f"{form}/thumbnail", depth, f"a small picture of {name}", _PICTURES, parameters="thumbnail"
             )
         )
     return tuple(found)

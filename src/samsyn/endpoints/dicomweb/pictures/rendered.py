@@ -16,7 +16,7 @@ from samsyn.limits import MAX_CLIP_FRAMES, THUMBNAIL_SIDE
 from samsyn.model.imaging import StoredInstance
 from samsyn.render import clip
 from samsyn.render.pictures import best_of
-from samsyn.render.words import Picture, PictureFormat, PictureOptions
+from samsyn.render.words import Picture, PictureFormat, PictureOptions, Viewport
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.wire.multipart import closing, part_head
 
@@ -231,8 +231,9 @@ class Rendered:
             await self._gatekeeper.record_opening(view, instance.study_uid, "list")
             return not_modified(tag)
         if options.viewport is not None and instance.pixels is not None:
-            side = min(options.viewport.width, options.viewport.height, 4 * THUMBNAIL_SIDE)
-            options = PictureOptions(options.format, longest_side=side)
+            sides = options.viewport.width, options.viewport.height
+            viewport = Viewport(*(min(side, 4 * THUMBNAIL_SIDE) for side in sides))
+            options = PictureOptions(options.format, viewport=viewport)
             picture = await self._pictures.rendered(view, instance, number or 1, options)
         else:
             picture = await self._pictures.thumbnail(view, instance, number)

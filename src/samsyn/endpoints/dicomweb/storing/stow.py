@@ -10,7 +10,7 @@ from samsyn.endpoints.dicomweb.storing.part import PartContent
 from samsyn.endpoints.dicomweb.storing.request import StoreRequest
 from samsyn.endpoints.dicomweb.storing.results import response
 from samsyn.endpoints.dicomweb.storing.run import Run
-from samsyn.endpoints.dicomweb.storing.taking import DICOM, Taking, refused_kind
+from samsyn.endpoints.dicomweb.storing.taking import DICOM, Taking, as_it_is, refused_part
 from samsyn.errors import BadInput, LimitExceeded, SamsynError
 from samsyn.ingest.receive import Intake
 from samsyn.limits import MAX_STOW_IN_PLACE_BYTES, MAX_STOW_IN_PLACE_TOGETHER_BYTES
@@ -135,7 +135,7 @@ class _Coming:
                     match event:
                         case PartBegin(headers):
                             content = PartContent(self._intake)
-                            refused = refused_kind(headers.get("content-type", DICOM))
+                            refused = refused_part(headers)
                         case PartData(data):
                             refused = refused or await _added(content, data)
                         case PartEnd():
@@ -157,6 +157,7 @@ class _Coming:
             for event in reader.feed(chunk):
                 match event:
                     case PartBegin(headers):
+                        as_it_is(headers)
                         content = bytearray()
                     case PartData(data):
                         assembly.room_for(len(content) + len(data))

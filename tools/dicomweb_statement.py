@@ -67,9 +67,9 @@ reads and cancels his own. Work that ended with a part refused is COMPLETED and 
 given up is CANCELED. Subscriptions, templates and the global worklist of others are not offered.
 
 **Not offered:** clips of multi-frame pictures but as image/gif, or as the video that was stored (406), annotations and
-colour profiles in pictures (left out with a Warning), presentation states (400 by WADO-URI, 406 as rendered), all bulk
-data or all pixel data of an instance, a series or a study at once (404; each value has its address), de-identification
-on the way out (400), compression on the way out, request bodies with a Content-Encoding (415).
+colour profiles in pictures (left out with a Warning), presentation states (400 by WADO-URI, 406 as rendered), reports
+as text (406 as rendered), de-identification on the way out (400), compression on the way out, request bodies with a
+Content-Encoding (415).
 """
 
 _PICTURES: Final = """
@@ -126,8 +126,8 @@ def statement() -> str:
         ),
         "## Refusals\n\n"
         + _table(("Reason", "Status", "Failure Reason of one instance (STOW-RS)"), _refusals())
-        + "\nAn address that is too long is 414, and a state that If-Match does not name 412. Parts of a STOW-RS request"
-        " that are not binary (Content-Transfer-Encoding, Content-Encoding) are refused as not supported.\n",
+        + "\nAn address that is too long is 414, and a state that If-Match does not name 412. Parts of a STOW-RS"
+        " request that are not binary (Content-Transfer-Encoding, Content-Encoding) are refused as not supported.\n",
     ]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
 

@@ -30,7 +30,11 @@ async def stored(house: House, *files: bytes) -> None:
     [
         (STUDY, "text/html, application/zip;q=0.5", "application/zip"),
         (STUDY, 'multipart/related;type="application/dicom";q=0.4, application/zip;q=0.5', "application/zip"),
-        (STUDY, 'multipart/related;type="application/dicom";q=0.6, application/zip;q=0.5', "multipart/related"),
+        (
+            STUDY,
+            'multipart/related;type="application/dicom";q=0.6, application/zip;q=0.5',
+            "multipart/related",
+        ),
         (STUDY, "application/zip;q=0.5, */*;q=0.6", "multipart/related"),
         (STUDY, "application/*", "application/zip"),
         (INSTANCE, "application/*", "application/dicom"),

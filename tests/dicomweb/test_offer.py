@@ -44,7 +44,7 @@ async def test_every_address_of_the_table_is_there_and_takes_its_methods(house: 
             assert head.headers.get("content-type", "")[:20] == got.headers.get("content-type", "")[:20]
 
 
-@pytest.mark.parametrize("path", ["/nonsense", "/studies/2.25.10/bulkdata", "/patients"])
+@pytest.mark.parametrize("path", ["/nonsense", "/studies/2.25.10/bulk", "/patients"])
 async def test_no_other_address_is_answered(house: House, path: str) -> None:
     for method in ("GET", "OPTIONS", "POST", "PUT"):
         assert (await ask(house, method, path)).status_code == 404

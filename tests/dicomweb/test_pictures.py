@@ -362,7 +362,14 @@ async def test_a_thumbnail_fills_its_viewport_and_has_no_other_parameters(galler
     "query",
     [
         *("window=40", "window=40,400,cubic", "window=nan,1", "window=1,inf", "window=1,0.5,linear"),
-        *("viewport=1", "viewport=1,2,3,4,5,6,7", "viewport=1,2,x", "viewport=-5,5", "viewport=5,5,-1,0,1,1", "viewport=5,5,0,0,0,1"),
+        *(
+            "viewport=1",
+            "viewport=1,2,3,4,5,6,7",
+            "viewport=1,2,x",
+            "viewport=-5,5",
+            "viewport=5,5,-1,0,1,1",
+            "viewport=5,5,0,0,0,1",
+        ),
         *(
             "quality=0",
             "quality=x",

@@ -58,7 +58,7 @@ async def sent_until_closed(port: int, begin: bytes, more: bytes) -> tuple[int, 
             sent += len(more)
         said = await asyncio.wait_for(reader.read(), PATIENCE_S)
     except ConnectionError:
-        said = bytes(reader._buffer)  # type: ignore[attr-defined]  # noqa: SLF001 # read() raises before it gives them
+        said = bytes(reader._buffer)  # type: ignore[attr-defined]  # read() raises before it gives them
     writer.close()
     return sent, said
 
@@ -70,7 +70,10 @@ async def sent_until_closed(port: int, begin: bytes, more: bytes) -> tuple[int, 
         (b"GET / HTTP/1.1\r\nHost: a\r\nX: ", b"a" * 32_768),
         (b"GET / HTTP/1.1\r\nHost: a\r\n", b"X: a\r\n" * 5_000),
         (b"POST / HTTP/1.1\r\nHost: a\r\nX: ", b"a" * 32_768),
-        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n", b"X: a\r\n" * 5_000),
+        (
+            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n",
+            b"X: a\r\n" * 5_000,
+        ),
         (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"a" * 32_768),
     ],
     ids=["address", "field", "fields", "field of POST", "behind a body", "chunk extension"],

@@ -65,7 +65,9 @@ def is_foreign(name: str) -> bool:
 def ignored(names: Iterable[str]) -> tuple[tuple[bytes, bytes], ...]:
     """The Warning that tells which foreign parameters were ignored; none for none."""
     told = ", ".join(tuple(dict.fromkeys(names))[:_MAX_TOLD])
-    return ((b"warning", f'299 Samsyn "These parameters are not supported: {told}"'.encode()),) if told else ()
+    return (
+        ((b"warning", f'299 Samsyn "These parameters are not supported: {told}"'.encode()),) if told else ()
+    )
 
 
 def is_other(if_match: bytes, tag: bytes) -> bool:

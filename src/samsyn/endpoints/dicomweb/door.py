@@ -14,17 +14,18 @@ from types import MappingProxyType
 from starlette.types import Receive, Scope, Send
 
 from samsyn.access.opened import OpenedPatients
-from samsyn.access.view import Gatekeeper
+from samsyn.access.view import Gatekeeper, View
 from samsyn.endpoints.dicomweb.answers import DICOM_JSON, Answer, plain_refusal, ready, refusal, send_answer
 from samsyn.endpoints.dicomweb.archive import Archives
 from samsyn.endpoints.dicomweb.archive import is_wanted as is_zip
 from samsyn.endpoints.dicomweb.asked import Asked, asked, ignored, is_other
+from samsyn.endpoints.dicomweb.bulk import BulkData
 from samsyn.endpoints.dicomweb.datasets import form_of, json_kind
 from samsyn.endpoints.dicomweb.deletion import Deletion
 from samsyn.endpoints.dicomweb.errors_table import status_of
 from samsyn.endpoints.dicomweb.feed import Feed
 from samsyn.endpoints.dicomweb.frames import Frames
-from samsyn.endpoints.dicomweb.negotiation import choose_plain
+from samsyn.endpoints.dicomweb.negotiation import ANY, choose_plain
 from samsyn.endpoints.dicomweb.objects import Objects
 from samsyn.endpoints.dicomweb.offer.capabilities import JSON, WADL, as_json, as_wadl, level_of
 from samsyn.endpoints.dicomweb.offer.resources import RESOURCES, Resource
@@ -69,7 +70,9 @@ _SHOWN = (
     b"Accept-Ranges, Content-Disposition, Content-Location, Content-Range, ETag, Location, Retry-After, Warning,"
     b" X-Total-Count"
 )
-_REPRESENTATIONS = frozenset({"metadata", "rendered", "thumbnail", "bulkdata"})
+_ADDRESSING = frozenset({"metadata", "bulkdata", "pixeldata"})
+"""Representations that hold addresses."""
+_REPRESENTATIONS = _ADDRESSING | {"rendered", "thumbnail"}
 
 
 class DicomwebDoor:
@@ -99,7 +102,8 @@ class DicomwebDoor:
         self._refusals = gatekeeper.refusals
         self._retriever = retriever
         self._frames = Frames(gatekeeper, retriever, pictures)
-        self._objects = Objects(gatekeeper, retriever, self._frames, transcoder)
+        self._objects = Objects(gatekeeper, retriever, transcoder)
+        self._bulk = BulkData(gatekeeper, retriever, self._frames)
         self._archives = Archives(gatekeeper, retriever)
         self._rendered = Rendered(gatekeeper, pictures, retriever, self._frames)
         self._searches = Searches(self._readers, gatekeeper, finder)
@@ -277,7 +281,7 @@ class DicomwebDoor:
         form, representation = _representation(target)
         if reader.system is not None and not reader.system.may_retrieve:
             raise NotAllowed
-        base = _base(scope, headers) if representation == "metadata" else ""
+        base = _base(scope, headers) if representation in _ADDRESSING else ""
         wanted = asked(scope, headers, base)
         view = await self._readers.view_of_study(reader, target.study_uid)
         match representation:
@@ -290,13 +294,17 @@ class DicomwebDoor:
                 if is_zip(wanted.accepted, rather=True):
                     return await self._archives.retrieve(view, target, wanted)
                 answer = await self._objects.retrieve(view, target, wanted)
-                if answer.status == 406 and is_zip(wanted.accepted, rather=False):
-                    return await self._archives.retrieve(view, target, wanted)
+                if answer.status == 406:
+                    return await self._otherwise(scope, headers, view, target, wanted) or answer
                 return answer
             case "metadata":
                 return await self._objects.metadata(view, target, wanted)
             case "bulkdata":
-                return await self._objects.bulk_data(view, target, wanted)
+                if target.bulk_path:
+                    return await self._bulk.one(view, target, wanted)
+                return await self._bulk.every(view, target, wanted, pixels=False)
+            case "pixeldata":
+                return await self._bulk.every(view, target, wanted, pixels=True)
             case _:
                 instances = await self._retriever.instances(
                     view, target.study_uid, target.series_uid, target.sop_instance_uid
@@ -305,6 +313,21 @@ class DicomwebDoor:
                 make = self._rendered.thumbnail if is_thumbnail else self._rendered.picture
                 wish = wish_of(wanted.query_string, is_thumbnail=is_thumbnail)
                 return await make(view, instances, target.frames, wanted, wish)
+
+    async def _otherwise(
+        self, scope: Scope, headers: Headers, view: View, target: Target, wanted: Asked
+    ) -> Answer | None:
+        """What an object, series or study is sent as to who takes no DICOM files: a ZIP file, else its bulk data
+        (PS3.18 B.10); None = it is not."""
+        if is_zip(wanted.accepted, rather=False):
+            return await self._archives.retrieve(view, target, wanted)
+        # Anything means the form that the resource has without being asked.
+        named = tuple(each for each in wanted.accepted if each.multipart or each.kind != ANY)
+        wanted = replace(wanted, accepted=named, base=_base(scope, headers))
+        with contextlib.suppress(NotFound):
+            answer = await self._bulk.every(view, target, wanted, pixels=False)
+            return answer if answer.status != 406 else None
+        return None
 
     async def _retrieve_by_uri(self, scope: Scope, headers: Headers, reader: Reader) -> Answer:
         wanted = asked(scope, headers, "")

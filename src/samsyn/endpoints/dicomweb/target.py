@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from samsyn.dicom.uids import is_uid
 from samsyn.endpoints.dicomweb.errors_table import AddressTooLong
-from samsyn.errors import BadInput
+from samsyn.errors import BadInput, NotFound
 
 _MAX_FRAMES_IN_LIST = 10_000
 _MAX_PATH_CHARACTERS = 64 * 1024
@@ -31,7 +31,7 @@ def target_of(path: str) -> Target:
     """The target of a path relative to the service, such as `/studies/1.2/series`.
 
     BadInput when a value in it is no UID or no list of frame numbers; unknown forms are for the door to refuse.
-    AddressTooLong: more characters or frame numbers than are read.
+    NotFound: a bulk value without a path. AddressTooLong: more characters or frame numbers than are read.
     """
     if len(path) > _MAX_PATH_CHARACTERS:
         raise AddressTooLong("path")
@@ -39,6 +39,8 @@ def target_of(path: str) -> Target:
     bulk_path = ""
     if len(segments) > 6 and segments[6] == "bulkdata":
         bulk_path = "/".join(segments[7:])
+        if segments[7:] and not bulk_path:
+            raise NotFound
         segments = segments[:7]
     words, values = segments[0::2], segments[1::2]
     uids = values[:3]

@@ -24,6 +24,7 @@ _DATA_SETS: Final = (
     "application/json",
     'multipart/related; type="application/dicom+xml"',
 )
+_BULK: Final = ("application/octet-stream", "image/* as stored", "video/* as stored")
 _PICTURES: Final = ("image/jpeg", "image/png")
 _MODEL: Final = ("application/dicom+json",)
 _STORED: Final = tuple(
@@ -66,7 +67,7 @@ class Resource:
             path += f"/{word}"
             if number < self.depth:
                 path += f"/{_NAMES[word]}"
-        return (path if not self.form.endswith("bulkdata") else f"{path}/{{path}}") or "/"
+        return (path if self.form != f"{INSTANCE}/bulkdata" else f"{path}/{{path}}") or "/"
 
 
 def _search(form: str, depth: int, what: str, storing: tuple[str, ...] = ()) -> Resource:
@@ -103,8 +104,8 @@ def _table() -> tuple[Resource, ...]:
         Resource(
             f"{INSTANCE}/bulkdata",
             3,
-            "one bulk value, as metadata address it",
-            ("application/octet-stream", "application/pdf", "image/* as stored", "video/* as stored"),
+            "one bulk value, as metadata address it; without a path all of them, in multipart",
+            (*_BULK, "application/pdf"),
         ),
     ]
     roots = (
@@ -116,6 +117,11 @@ def _table() -> tuple[Resource, ...]:
     for form, depth, name in roots:
         if form != FRAMES:
             found.append(Resource(f"{form}/metadata", depth, f"metadata of {name}", _DATA_SETS))
+            if form != INSTANCE:
+                found.append(
+                    Resource(f"{form}/bulkdata", depth, f"all bulk values of {name}, in multipart", _BULK)
+                )
+            found.append(Resource(f"{form}/pixeldata", depth, f"pixel data of {name}, in multipart", _BULK))
         shown: tuple[str, ...] = (*_PICTURES, "image/gif")
         if form != FRAMES:
             shown = (*shown, "application/pdf", "video/* as stored")

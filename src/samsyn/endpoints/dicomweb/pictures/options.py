@@ -20,8 +20,8 @@ PARAMETERS = MappingProxyType(
         "charset": "read and of no effect: pictures hold no text",
         "annotation": "ignored with a Warning: no text is burnt into pictures",
         "quality": "1 to 100, of JPEG",
-        "viewport": "width,height or width,height,x,y,width,height; what is left out at the end or between commas is the"
-        " whole; a negative width or height mirrors",
+        "viewport": "width,height or width,height,x,y,width,height; what is left out at the end or between commas"
+        " is the whole; a negative width or height mirrors",
         "window": "centre,width,function; without function linear",
         "iccprofile": "ignored with a Warning: colours are sent as sRGB without a profile",
     }
@@ -137,7 +137,8 @@ def _viewport(text: str) -> Viewport:
     if len(parts) == 2:
         return Viewport(int(width), int(height))
     given = [finite(part) if part else None for part in parts[2:]]
-    left, top, part_width, part_height = (*given, *[None] * (4 - len(given)))
+    given += [None] * (4 - len(given))
+    left, top, part_width, part_height = given
     if part_width == 0 or part_height == 0 or (left or 0) < 0 or (top or 0) < 0:
         raise BadInput("the viewport shows no part of the picture")
     return Viewport(int(width), int(height), left or 0.0, top or 0.0, part_width, part_height)

@@ -43,8 +43,8 @@ class Searches:
         """200 with the matches, 204 when there are none (PS3.18 table 10.6.3-1).
 
         Warning headers tell that there are more matches than these (PS3.18 8.3.4.4.1, without counting them), which
-        fields no match has and which parameters were ignored. X-Total-Count tells how many matches there are in all that this reader may see,
-        on the page that shows the last of them: then it is known without counting.
+        fields no match has and which parameters were ignored. X-Total-Count tells how many matches there are in all
+        that this reader may see, on the page that shows the last of them: then it is known without counting.
         """
         if reader.system is not None and not reader.system.may_query:
             raise NotAllowed

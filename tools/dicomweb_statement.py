@@ -16,6 +16,7 @@ from samsyn.endpoints.dicomweb.pictures.options import PARAMETERS as PICTURE_PAR
 from samsyn.endpoints.dicomweb.searching.query import DEFAULTS
 from samsyn.endpoints.dicomweb.storing.assembly import SYNTAX_OF_KIND
 from samsyn.endpoints.dicomweb.wado_uri import PARAMETERS as URI_PARAMETERS
+from samsyn.endpoints.dicomweb.workitems.question import PARAMETERS as WORK_PARAMETERS
 from samsyn.model.amendment import AMENDABLE
 from samsyn.model.rejection import REJECTION_CODES
 from samsyn.search.keys import ITEM_KEYS, KEYS, is_matched
@@ -115,6 +116,7 @@ def statement() -> str:
         " names it or `all`.\n\n"
         + _table(("Attribute", "Keyword", *map(str.capitalize, _LEVELS), "Matching"), _keys()),
         "Keys inside sequences, written as paths:\n\n" + _table(("Path", "Levels"), _paths()),
+        "## Workitems\n\n" + _table(("Parameter", "Meaning"), WORK_PARAMETERS.items()),
         "## Pictures\n\n" + _table(("Parameter", "Meaning"), PICTURE_PARAMETERS.items()) + _PICTURES,
         "## Change feed\n\n" + _table(("Parameter", "Meaning"), FEED_PARAMETERS.items()) + _FEED,
         "## WADO-URI\n\n" + _table(("Parameter", "Meaning"), URI_PARAMETERS.items()),

@@ -16,6 +16,7 @@ _TAGS = re.compile(rb'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 _STRONG_TAGS = re.compile(rb'(?<!W/)"[\x21\x23-\x7e\x80-\xff]*"')
 _SPACE_IN_TOKEN = re.compile(r"(?<=\w) (?=\w)", re.ASCII)
 _FOREIGN = re.compile(r"[a-z_][A-Za-z0-9_]{0,63}", re.ASCII)
+MORE = b'299 Samsyn "There are additional results that can be requested."'
 _MAX_TOLD = 8
 """Names in one Warning."""
 _TAG_BYTES = 16

@@ -13,7 +13,7 @@ from samsyn.endpoints.dicomweb.offer.resources import RESOURCES, Resource
 from samsyn.endpoints.dicomweb.pictures.options import PARAMETERS as PICTURE_PARAMETERS
 from samsyn.endpoints.dicomweb.pictures.options import THUMBNAIL_PARAMETERS
 from samsyn.endpoints.dicomweb.wado_uri import PARAMETERS as URI_PARAMETERS
-from samsyn.endpoints.dicomweb.workitems.worklist import PARAMETERS as WORK_PARAMETERS
+from samsyn.endpoints.dicomweb.workitems.question import PARAMETERS as WORK_PARAMETERS
 from samsyn.model.rejection import REJECTION_CODES
 from samsyn.search.keys import KEYS, is_matched
 from samsyn.search.query import Level

@@ -27,6 +27,7 @@ _DATA_SETS: Final = (
 _BULK: Final = ("application/octet-stream", "image/* as stored", "video/* as stored")
 _PICTURES: Final = ("image/jpeg", "image/png")
 _MODEL: Final = ("application/dicom+json",)
+_MODELS: Final = (*_MODEL, "application/dicom+xml")
 _STORED: Final = tuple(
     f'multipart/related; type="application/{kind}"' for kind in ("dicom", "dicom+json", "dicom+xml")
 )
@@ -82,7 +83,7 @@ def _table() -> tuple[Resource, ...]:
             "wado", 0, "one instance by parameters (WADO-URI)", single[:1] + _PICTURES, parameters="uri"
         ),
         Resource("changes", 0, "what happened, in order", ("application/json",), parameters="feed"),
-        Resource("workitems", 0, "work: search, or ask for some", _DATA_SETS, _MODEL, parameters="work"),
+        Resource("workitems", 0, "work: search, or ask for some", _DATA_SETS, _MODELS, parameters="work"),
         Resource("workitems", 1, "one workitem", _DATA_SETS),
         Resource("workitems/cancelrequest", 1, "ends the work on a workitem", (), _MODEL),
         _search("studies", 0, "studies", _STORED),

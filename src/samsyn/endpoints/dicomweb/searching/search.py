@@ -7,7 +7,7 @@ import orjson
 from samsyn.access.view import Gatekeeper
 from samsyn.dicom.json import attributes_to_json
 from samsyn.endpoints.dicomweb.answers import Answer, not_modified
-from samsyn.endpoints.dicomweb.asked import Asked, entity_tag, ignored
+from samsyn.endpoints.dicomweb.asked import MORE, Asked, entity_tag, ignored
 from samsyn.endpoints.dicomweb.datasets import as_json, as_xml, form_of, not_acceptable
 from samsyn.endpoints.dicomweb.reader import Reader, Readers
 from samsyn.endpoints.dicomweb.searching.query import (
@@ -28,7 +28,6 @@ _CHARSET = 0x00080005
 _RETRIEVE_URL = 0x00081190
 _TIMEZONE = 0x00080201
 _AVAILABILITY = 0x00080056
-_MORE = b'299 Samsyn "There are additional results that can be requested."'
 
 
 class Searches:
@@ -85,7 +84,7 @@ class Searches:
 def _headers(search: Search, found: int) -> tuple[tuple[bytes, bytes], ...]:
     headers = list(ignored(search.foreign))
     if found > search.wanted:
-        headers.append((b"warning", _MORE))
+        headers.append((b"warning", MORE))
     if search.unknown:
         names = ", ".join(f"{tag:08X}" for tag in search.unknown)
         headers.append((b"warning", f'299 Samsyn "These fields are not answered: {names}"'.encode()))

@@ -28,8 +28,11 @@ _BULK: Final = ("application/octet-stream", "image/* as stored", "video/* as sto
 _PICTURES: Final = ("image/jpeg", "image/png")
 _MODEL: Final = ("application/dicom+json",)
 _MODELS: Final = (*_MODEL, "application/dicom+xml")
+_KINDS: Final = ("dicom", "dicom+json", "dicom+xml")
 _STORED: Final = tuple(
-    f'multipart/related; type="application/{kind}"' for kind in ("dicom", "dicom+json", "dicom+xml")
+    form.format(kind)
+    for form in ('multipart/related; type="application/{}"', "application/{}")
+    for kind in _KINDS
 )
 
 

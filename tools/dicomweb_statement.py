@@ -40,10 +40,10 @@ match). Each opening is in the audit journal before the first byte, also when th
 decided like the first one. Everything else is `no-store`.
 
 **Negotiation.** Of several media ranges the narrowest that a form lies in tells how much it is liked; malformed ones
-are ignored. The `accept` parameter replaces the Accept header; without both anything is acceptable. Objects whose
-transfer syntax is not named, and files in a ZIP file, come as they were received. If-None-Match, If-Match, If-Range and
-Range are heeded wherever there is an entity tag. A query parameter that is not known and begins with a small letter or
-an underscore is ignored, with a Warning.
+are ignored. What the `accept` parameter names goes before the Accept header; without both anything is acceptable.
+Objects whose transfer syntax is not named, and files in a ZIP file, come as they were received. If-None-Match,
+If-Match, If-Range and Range are heeded wherever there is an entity tag. A query parameter that is not known and begins
+with a small letter or an underscore is ignored, with a Warning.
 
 **Byte ranges** are given of every answer that is a single part: instances, frames, bulk data, videos, PDF documents.
 

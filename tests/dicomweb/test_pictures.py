@@ -336,6 +336,29 @@ async def test_the_narrowest_range_tells_how_much_a_form_is_liked(
     assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, kind)
 
 
+@pytest.mark.parametrize(
+    ("parameter", "header", "kind"),
+    [
+        ("image/png;q=0.1", "image/jpeg", "image/png"),
+        ("image/png", "*/*", "image/png"),
+        ("image/jp2", "*/*", "image/jpeg"),
+        ("image/jp2", "text/html, image/png;q=0.1", "image/png"),
+        ("image/jp2, image/png;q=0", "image/*", "image/jpeg"),
+        ("nonsense", "image/png", "image/png"),
+        ("image/jp2", "text/html", "application/json"),
+        ("image/jp2", "", "application/json"),
+    ],
+)
+async def test_the_header_counts_where_nothing_of_the_parameter_can_be_had(
+    gallery: House, parameter: str, header: str, kind: str
+) -> None:
+    async with gallery.client() as client:
+        assert (await store(client, [image_file(NumberOfFrames=1)])).status_code == 200
+    answer = await get(gallery, f"{INSTANCE}/rendered?accept={parameter}", header)
+    assert answer.headers["content-type"] == kind
+    assert answer.status_code == (406 if kind == "application/json" else 200)
+
+
 async def test_a_parameter_that_is_not_known_is_ignored_and_told(gallery: House) -> None:
     async with gallery.client() as client:
         assert (await store(client, [image_file()])).status_code == 200

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 from samsyn import __version__
 from samsyn.access.view import View
-from samsyn.endpoints.dicomweb.negotiation import Acceptable, acceptable
+from samsyn.endpoints.dicomweb.negotiation import Acceptable, acceptable, before
 from samsyn.render.words import PictureOptions
 
 _TAGS = re.compile(rb'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
@@ -78,7 +78,8 @@ def is_other(if_match: bytes, tag: bytes) -> bool:
 
 
 def asked(scope: Mapping[str, object], headers: Mapping[bytes, bytes], base: str) -> Asked:
-    """What a request asks for: the `accept` parameter goes before the header (PS3.18 8.3.3.1). Only GET has ranges (RFC
+    """What a request asks for: the `accept` parameter goes before the header, which counts where nothing of the
+    parameter can be had (PS3.18 8.7.8.1). Only GET has ranges (RFC
     9110 14.2)."""
     query_string = scope["query_string"]
     assert isinstance(query_string, bytes)
@@ -101,13 +102,15 @@ def _parsed(
     accept_encoding: bytes,
 ) -> Asked:
     """A client asks for hundreds of things with the same fields; the result depends on nothing else."""
-    accept = accept_field.decode("latin-1")
+    accepted = acceptable(accept_field.decode("latin-1"))
     if b"accept=" in query_string:
         values = parse_qs(query_string.decode("latin-1")).get("accept")
-        # A plus sign is itself in an address (RFC 3986); only forms mean a space, which no media type has.
-        accept = _SPACE_IN_TOKEN.sub("+", ",".join(values)) if values else accept
+        if values:
+            # A plus sign is itself in an address (RFC 3986); only forms mean a space, which no media type has.
+            named = acceptable(_SPACE_IN_TOKEN.sub("+", ",".join(values)))
+            accepted = before(named, accepted if accept_field.strip() else ())
     return Asked(
-        acceptable(accept),
+        accepted,
         query_string,
         base,
         if_none_match,

@@ -1,6 +1,6 @@
 """Which of the acceptable media types is sent (PS3.18 8.7.8, RFC 9110 12.5.1): parsing Accept and choosing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from samsyn.errors import BadInput, SamsynError
@@ -54,6 +54,15 @@ def acceptable(accept: str) -> tuple[Acceptable, ...]:
         raise BadInput("too many media ranges")
     found = [each for each in map(_range, parts) if each is not None] or [_NOTHING]
     return tuple(sorted(found, key=lambda each: -each.quality))
+
+
+def before(first: tuple[Acceptable, ...], others: tuple[Acceptable, ...]) -> tuple[Acceptable, ...]:
+    """Ranges of which the first are all liked more than the others."""
+    ranges = (
+        *(replace(each, quality=(1 + each.quality) / 2 if each.quality else 0.0) for each in first),
+        *(replace(each, quality=each.quality / 2) for each in others),
+    )
+    return tuple(sorted(ranges, key=lambda each: -each.quality))
 
 
 def _split(accept: str) -> list[str]:

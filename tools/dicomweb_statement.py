@@ -16,6 +16,7 @@ from samsyn.endpoints.dicomweb.pictures.options import PARAMETERS as PICTURE_PAR
 from samsyn.endpoints.dicomweb.searching.query import DEFAULTS
 from samsyn.endpoints.dicomweb.storing.assembly import SYNTAX_OF_KIND
 from samsyn.endpoints.dicomweb.wado_uri import PARAMETERS as URI_PARAMETERS
+from samsyn.endpoints.dicomweb.workitems.question import PARAMETERS as WORK_PARAMETERS
 from samsyn.model.amendment import AMENDABLE
 from samsyn.model.rejection import REJECTION_CODES
 from samsyn.search.keys import ITEM_KEYS, KEYS, is_matched
@@ -37,6 +38,12 @@ match). Each opening is in the audit journal before the first byte, also when th
 **Keeping.** Answers with personal data carry an entity tag that is bound to the reader and his session, and
 `private, max-age=0, must-revalidate`: what a browser keeps is asked for again before each use, and that question is
 decided like the first one. Everything else is `no-store`.
+
+**Negotiation.** Of several media ranges the narrowest that a form lies in tells how much it is liked; malformed ones
+are ignored. What the `accept` parameter names goes before the Accept header; without both anything is acceptable.
+Objects whose transfer syntax is not named, and files in a ZIP file, come as they were received. If-None-Match,
+If-Match, If-Range and Range are heeded wherever there is an entity tag. A query parameter that is not known and begins
+with a small letter or an underscore is ignored, with a Warning.
 
 **Byte ranges** are given of every answer that is a single part: instances, frames, bulk data, videos, PDF documents.
 
@@ -61,9 +68,9 @@ reads and cancels his own. Work that ended with a part refused is COMPLETED and 
 given up is CANCELED. Subscriptions, templates and the global worklist of others are not offered.
 
 **Not offered:** clips of multi-frame pictures but as image/gif, or as the video that was stored (406), annotations and
-colour profiles in pictures (left out with a Warning), presentation states (400 by WADO-URI, 406 as rendered), all bulk
-data or all pixel data of an instance, a series or a study at once (404; each value has its address), de-identification
-on the way out (400), compression on the way out, request bodies with a Content-Encoding (415).
+colour profiles in pictures (left out with a Warning), presentation states (400 by WADO-URI, 406 as rendered), reports
+as text (406 as rendered), de-identification on the way out (400), compression on the way out, request bodies with a
+Content-Encoding (415).
 """
 
 _PICTURES: Final = """
@@ -109,6 +116,7 @@ def statement() -> str:
         " names it or `all`.\n\n"
         + _table(("Attribute", "Keyword", *map(str.capitalize, _LEVELS), "Matching"), _keys()),
         "Keys inside sequences, written as paths:\n\n" + _table(("Path", "Levels"), _paths()),
+        "## Workitems\n\n" + _table(("Parameter", "Meaning"), WORK_PARAMETERS.items()),
         "## Pictures\n\n" + _table(("Parameter", "Meaning"), PICTURE_PARAMETERS.items()) + _PICTURES,
         "## Change feed\n\n" + _table(("Parameter", "Meaning"), FEED_PARAMETERS.items()) + _FEED,
         "## WADO-URI\n\n" + _table(("Parameter", "Meaning"), URI_PARAMETERS.items()),
@@ -119,7 +127,9 @@ def statement() -> str:
             (*SYNTAX_OF_KIND.items(), ("image/jpeg", "by its first frame marker")),
         ),
         "## Refusals\n\n"
-        + _table(("Reason", "Status", "Failure Reason of one instance (STOW-RS)"), _refusals()),
+        + _table(("Reason", "Status", "Failure Reason of one instance (STOW-RS)"), _refusals())
+        + "\nAn address that is too long is 414, and a state that If-Match does not name 412. Parts of a STOW-RS"
+        " request that are not binary (Content-Transfer-Encoding, Content-Encoding) are refused as not supported.\n",
     ]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
 
@@ -140,10 +150,11 @@ def _addresses() -> Iterator[tuple[str, ...]]:
 
 def _paging() -> str:
     return (
-        f"One answer holds at most {limits.MAX_SEARCH_ROWS} matches; a Warning 299 tells when that cut it. Studies come"
-        " newest first, series by number, instances by number, always in the same order. X-Total-Count stands on the"
-        " page with the last match and counts what this reader may see. An unknown parameter, a key that is not matched"
-        " and a malformed value are refused (400), never ignored.\n"
+        f"One answer holds at most {limits.MAX_SEARCH_ROWS} matches; a Warning 299 tells when there are more, also"
+        " when the client's own limit cut it. Studies come newest first, series by number, instances by number, always"
+        " in the same order. X-Total-Count stands on the page with the last match and counts what this reader may see."
+        " An unknown attribute, a key that is not matched and a malformed value are refused (400), never ignored:"
+        " without its key a search would find everybody's studies.\n"
     )
 
 

@@ -127,6 +127,12 @@ HTTP2_IDLE_S: Final = 30.0
 """An HTTP/2 connection without a request is closed after this."""
 MAX_HTTP_HEADER_BYTES: Final = 64 * KIB
 """All header fields of one HTTP/2 request, as RFC 9113 6.5.2 counts them."""
+MAX_HTTP_HEAD_BYTES: Final = 2 * MAX_HTTP_HEADER_BYTES
+"""The head of one HTTP/1.1 request, with an address of thousands of frame numbers; and what may stand behind a body in
+chunks. What was read together with the end of what came before is not counted."""
+HTTP_HEAD_S: Final = 30.0
+"""A connection that begins no request, or has begun one and not said which, is closed after this: it costs a file
+handle of those that readers need. Browsers keep connections ahead of their use for less than that."""
 MAX_STOW_BYTES: Final = 8 * GIB
 """One STOW-RS request body: two of the largest objects with what goes around them. It is never held as a whole."""
 MAX_STOW_PARTS: Final = 10_000

@@ -25,6 +25,33 @@ async def stored(house: House, *files: bytes) -> None:
         assert (await store(client, list(files))).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "accept", "kind"),
+    [
+        (STUDY, "text/html, application/zip;q=0.5", "application/zip"),
+        (STUDY, 'multipart/related;type="application/dicom";q=0.4, application/zip;q=0.5', "application/zip"),
+        (
+            STUDY,
+            'multipart/related;type="application/dicom";q=0.6, application/zip;q=0.5',
+            "multipart/related",
+        ),
+        (STUDY, "application/zip;q=0.5, */*;q=0.6", "multipart/related"),
+        (STUDY, "application/*", "application/zip"),
+        (INSTANCE, "application/*", "application/dicom"),
+        (INSTANCE, "application/zip;q=0, application/dicom", "application/dicom"),
+        (INSTANCE, "application/zip; transfer-syntax=*", "application/zip"),
+        (INSTANCE, "application/zip; transfer-syntax=1.2.840.10008.1.2.1", "application/zip"),
+        (STUDY, "application/zip; transfer-syntax=1.2.840.10008.1.2", "application/json"),
+        (STUDY, "application/zip;q=0", "application/json"),
+    ],
+)
+async def test_a_zip_file_is_one_form_among_others(house: House, path: str, accept: str, kind: str) -> None:
+    await stored(house, image_file(1), image_file(2))
+    response = await get(house, path, accept)
+    assert response.headers["content-type"].partition(";")[0] == kind
+    assert response.status_code == (406 if kind == "application/json" else 200)
+
+
 @pytest.mark.parametrize(("path", "count"), [(STUDY, 3), (SERIES, 3), (INSTANCE, 1)])
 async def test_a_zip_file_holds_every_object_as_it_was_sent(house: House, path: str, count: int) -> None:
     large = image(3, Rows=1024, Columns=1024, PixelData=bytes(range(256)) * 16_384)

@@ -240,14 +240,51 @@ async def test_native_objects_are_written_in_the_syntax_that_is_asked_for(house:
         (f'multipart/related;type="application/dicom";transfer-syntax={EXPLICIT}, */*;q=0', 200),
         ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", 200),
         ("*;q=0", 406),
-        ("application/dicom;q=2", 400),
-        ("application/dicom;q=x", 400),
-        ("application/dicom;q=nan", 400),
+        ("application/dicom;q=2", 406),
+        ("application/dicom;q=x", 406),
+        ("application/dicom;q=nan", 406),
+        ("garbage", 406),
+        ("garbage, application/dicom", 200),
+        ("application/dicom, application/dicom; transfer-syntax=,; =", 200),
+        ("application/dicom;q=high, application/dicom;q=0.1", 200),
     ],
 )
 async def test_what_is_refused_by_quality_is_not_sent(house: House, accept: str, status: int) -> None:
     await stored(house, image_file())
     assert (await get(house, INSTANCE, accept)).status_code == status
+
+
+async def test_only_get_has_ranges(house: House) -> None:
+    await stored(house, image_file())
+    async with house.client() as client:
+        headers = {"Accept": "application/octet-stream", "Range": "bytes=0-1"}
+        part = await client.get(f"{INSTANCE}/frames/1", headers=headers)
+        head = await client.head(f"{INSTANCE}/frames/1", headers=headers)
+    assert (part.status_code, part.headers["content-length"]) == (206, "2")
+    assert (head.status_code, head.headers["content-length"]) == (200, "8")
+    assert "content-range" not in head.headers
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_who_goes_on_with_another_state_is_told(house: House, method: str) -> None:
+    await stored(house, image_file())
+    path, accept = f"{INSTANCE}/frames/1", {"Accept": "application/octet-stream"}
+    async with house.client() as client:
+        tag = (await client.get(path, headers=accept)).headers["etag"]
+        for if_match, status in (
+            ('"other"', 412),
+            (f"W/{tag}", 412),
+            (f'"other", {tag}', 200),
+            ("*", 200),
+        ):
+            answer = await client.request(method, path, headers={**accept, "If-Match": if_match})
+            assert answer.status_code == status, if_match
+            assert ("etag" in answer.headers) is (status == 200)
+        both = {**accept, "If-Match": '"other"', "If-None-Match": tag, "Range": "bytes=0-1"}
+        assert (await client.get(path, headers=both)).status_code == 412
+        # A multipart answer is never the same bytes.
+        weak = (await client.get(path)).headers["etag"]
+        assert (await client.get(path, headers={"If-Match": weak})).status_code == 412
 
 
 async def test_a_refusal_tells_what_could_be_sent(house: House) -> None:

@@ -36,7 +36,7 @@ async def test_every_address_of_the_table_is_there_and_takes_its_methods(house: 
         assert described.status_code == 200
         assert described.headers["allow"] == ", ".join(resource.methods)
         assert (await ask(house, "PATCH", path)).status_code == 405
-        if resource.reading and resource.parameters not in ("picture", "uri"):
+        if resource.reading and resource.parameters not in ("picture", "thumbnail", "uri"):
             got = await ask(house, "GET", path)
             assert got.status_code in (200, 204), (path, got.content)
             head = await ask(house, "HEAD", path)
@@ -44,7 +44,7 @@ async def test_every_address_of_the_table_is_there_and_takes_its_methods(house: 
             assert head.headers.get("content-type", "")[:20] == got.headers.get("content-type", "")[:20]
 
 
-@pytest.mark.parametrize("path", ["/nonsense", "/studies/2.25.10/bulkdata", "/patients"])
+@pytest.mark.parametrize("path", ["/nonsense", "/studies/2.25.10/bulk", "/patients"])
 async def test_no_other_address_is_answered(house: House, path: str) -> None:
     for method in ("GET", "OPTIONS", "POST", "PUT"):
         assert (await ask(house, method, path)).status_code == 404
@@ -68,6 +68,12 @@ async def test_the_description_is_wadl_or_json_and_names_every_address(house: Ho
     assert (await ask(house, "GET", "/", Accept="text/html")).status_code == 406
 
 
+@pytest.mark.parametrize("host", ["samsyn_web:8080", "samsyn.test", "[::1]:8080", "a" * 253])
+async def test_a_host_may_have_any_name_that_addresses_have(house: House, host: str) -> None:
+    told = (await ask(house, "GET", "/", Accept="application/json", Host=host)).json()
+    assert told["base"] == f"http://{host}/dicomweb"
+
+
 async def test_the_description_needs_no_login_and_names_nobody(house: House) -> None:
     anonymous = await ask(house, "OPTIONS", "/studies", token="")
     assert anonymous.status_code == 200
@@ -85,6 +91,8 @@ async def test_pages_of_other_origins_are_let_in_by_setting_only(house: House) -
     assert answered.status_code == 204
     assert answered.headers["access-control-allow-origin"] == VIEWER
     assert "Authorization" in answered.headers["access-control-allow-headers"]
+    used = {method for each in RESOURCES.values() for method in each.methods}
+    assert used == set(answered.headers["access-control-allow-methods"].split(", "))
     for path, token, status in (
         ("/studies", "NORDWEB", 200),
         ("/studies", "", 401),

@@ -194,7 +194,7 @@ async def test_an_ecg_is_drawn_and_a_report_has_a_sign(gallery: House) -> None:
         (f"{INSTANCE}/frames/3/rendered", 404),
         (f"{INSTANCE}/frames/1,3/rendered", 404),
         (f"{INSTANCE}/frames/3/thumbnail", 404),
-        (f"{INSTANCE}/rendered?nonsense=1", 400),
+        (f"{INSTANCE}/rendered?Nonsense=1", 400),
         (f"{INSTANCE}/rendered?window=0,0", 400),
         (f"{INSTANCE}/rendered?viewport=0,0", 400),
         (f"{INSTANCE}/rendered?viewport=100000,100000", 400),
@@ -330,13 +330,96 @@ def test_rendering_parameters_are_read_by_their_form() -> None:
     partial = wish_of(b"viewport=64,32,,,,10").options.viewport
     assert partial is not None
     assert (partial.left, partial.part_width, partial.part_height) == (0, None, 10)
+    for query, place in (
+        (b"viewport=64,32,5", (5, 0, None, None)),
+        (b"viewport=64,32,5,6", (5, 6, None, None)),
+        (b"viewport=64,32,,,7", (0, 0, 7, None)),
+    ):
+        short = wish_of(query).options.viewport
+        assert short is not None
+        assert (short.left, short.top, short.part_width, short.part_height) == place
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("image/*;q=0.9, image/jpeg;q=0.1", "image/png"),
+        ("image/jpeg;q=0.1, image/*", "image/png"),
+        ("*/*;q=0.5, image/png;q=0.6", "image/png"),
+        ("*/*;q=0.5, image/jpeg;q=0.1", "image/png"),
+        ("image/*", "image/jpeg"),
+        ("image/png, image/jpeg", "image/png"),
+        ('text/html, multipart/related; type="image/png"', "multipart/related"),
+        ('image/jpeg;q=0.1, multipart/related; type="image/jpeg"', "multipart/related"),
+        ('multipart/related; type="image/jpeg";q=0.5, */*', "image/jpeg"),
+    ],
+)
+async def test_the_narrowest_range_tells_how_much_a_form_is_liked(
+    gallery: House, accept: str, kind: str
+) -> None:
+    async with gallery.client() as client:
+        assert (await store(client, [image_file(NumberOfFrames=1)])).status_code == 200
+    answer = await get(gallery, f"{INSTANCE}/rendered", accept)
+    assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, kind)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "header", "kind"),
+    [
+        ("image/png;q=0.1", "image/jpeg", "image/png"),
+        ("image/png", "*/*", "image/png"),
+        ("image/jp2", "*/*", "image/jpeg"),
+        ("image/jp2", "text/html, image/png;q=0.1", "image/png"),
+        ("image/jp2, image/png;q=0", "image/*", "image/jpeg"),
+        ("nonsense", "image/png", "image/png"),
+        ("image/jp2", "text/html", "application/json"),
+        ("image/jp2", "", "application/json"),
+    ],
+)
+async def test_the_header_counts_where_nothing_of_the_parameter_can_be_had(
+    gallery: House, parameter: str, header: str, kind: str
+) -> None:
+    async with gallery.client() as client:
+        assert (await store(client, [image_file(NumberOfFrames=1)])).status_code == 200
+    answer = await get(gallery, f"{INSTANCE}/rendered?accept={parameter}", header)
+    assert answer.headers["content-type"] == kind
+    assert answer.status_code == (406 if kind == "application/json" else 200)
+
+
+async def test_a_parameter_that_is_not_known_is_ignored_and_told(gallery: House) -> None:
+    async with gallery.client() as client:
+        assert (await store(client, [image_file()])).status_code == 200
+    for path in ("rendered", "thumbnail"):
+        plain = await get(gallery, f"{INSTANCE}/{path}")
+        answer = await get(gallery, f"{INSTANCE}/{path}?_=17")
+        assert (answer.status_code, answer.content) == (200, plain.content)
+        assert answer.headers["warning"] == '299 Samsyn "These parameters are not supported: _"'
+
+
+async def test_a_thumbnail_fills_its_viewport_and_has_no_other_parameters(gallery: House) -> None:
+    wide = image(Rows=20, Columns=80, NumberOfFrames=1, PixelData=bytes(3_200))
+    async with gallery.client() as client:
+        assert (await store(client, [file_of(data_set(wide))])).status_code == 200
+    for viewport, size in (("200,100", (200, 50)), ("100,200", (100, 25)), ("200,10", (40, 10))):
+        answer = await get(gallery, f"{INSTANCE}/thumbnail?viewport={viewport}")
+        assert Image.open(io.BytesIO(answer.content)).size == size
+    assert (await get(gallery, f"{INSTANCE}/thumbnail?viewport=50,50,0,0")).status_code == 400
+    windowed = await get(gallery, f"{INSTANCE}/thumbnail?window=1,2,linear")
+    assert "window" in windowed.headers["warning"]
 
 
 @pytest.mark.parametrize(
     "query",
     [
         *("window=40", "window=40,400,cubic", "window=nan,1", "window=1,inf", "window=1,0.5,linear"),
-        *("viewport=1", "viewport=1,2,3", "viewport=-5,5", "viewport=5,5,-1,0,1,1", "viewport=5,5,0,0,0,1"),
+        *(
+            "viewport=1",
+            "viewport=1,2,3,4,5,6,7",
+            "viewport=1,2,x",
+            "viewport=-5,5",
+            "viewport=5,5,-1,0,1,1",
+            "viewport=5,5,0,0,0,1",
+        ),
         *(
             "quality=0",
             "quality=x",

@@ -336,7 +336,7 @@ async def test_frames_in_an_impossible_form_are_refused(house: House, accept: st
         (f"{INSTANCE}/frames/1,,2", 400),
         (f"{INSTANCE}/frames/", 400),
         (f"{INSTANCE}/frames/99999999999999999999", 400),
-        (f"{INSTANCE}/frames/" + ",".join(["1"] * 10_001), 413),
+        (f"{INSTANCE}/frames/" + ",".join(["1"] * 10_001), 414),
         (f"{STUDY}/series/2.25.99/instances/2.25.1001", 404),
         ("/studies/2.25.99", 404),
         ("/studies/..%2f..%2fetc%2fpasswd", 400),

@@ -223,8 +223,9 @@ async def test_pages_put_together_are_the_whole(house: House) -> None:
     "query",
     [
         *(
-            "nonsense=1",
+            "PatientId=191212121212",
             "NoSuchKeyword=",
+            "nonsense.PatientID=1",
             "limit=-1",
             "limit=x",
             "limit=99999999999",
@@ -244,7 +245,7 @@ async def test_pages_put_together_are_the_whole(house: House) -> None:
             "00400275.00400007=x",
             "includefield=nonsense",
         ),
-        *("PatientBirthTime=1200", "PatientName=%ff%fe", "&&&", "=", "Rows=2"),
+        *("PatientBirthTime=1200", "PatientName=%ff%fe", "=", "Rows=2"),
         *("limit=٣", "StudyDate=-", "a" * 300 + "=1", "&".join(f"x{n}=1" for n in range(300))),
     ],
 )
@@ -258,7 +259,28 @@ async def test_what_is_not_understood_is_refused_and_never_dropped(house: House,
 async def test_a_too_long_query_is_refused(house: House) -> None:
     async with house.client() as client:
         response = await client.get("/studies?PatientName=" + "a" * 40_000)
-    assert response.status_code == 413
+    assert response.status_code == 414
+
+
+async def test_parameters_that_are_no_attributes_are_ignored_and_told(house: House) -> None:
+    await filled(house)
+    async with house.client() as client:
+        plain = await client.get("/studies")
+        foreign = await client.get("/studies?_=1&orderby=-StudyDate&orderby=PatientName&x=%0d%0a&limit=1000")
+        many = await client.get("/studies?" + "&".join(f"x{n}{'y' * 60}=1" for n in range(200)))
+    assert foreign.json() == plain.json()
+    assert foreign.headers["warning"] == '299 Samsyn "These parameters are not supported: _, orderby, x"'
+    assert "warning" not in plain.headers
+    assert many.status_code == 200
+    assert len(many.headers["warning"]) < 1_000
+
+
+@pytest.mark.parametrize("query", ["&", "&&limit=1000", "limit=1000&", "PatientName", "includefield="])
+async def test_what_says_nothing_asks_for_nothing(house: House, query: str) -> None:
+    await filled(house)
+    async with house.client() as client:
+        plain = await client.get("/studies")
+        assert (await client.get(f"/studies?{query}")).json() == plain.json()
 
 
 async def test_a_key_of_the_path_can_not_stand_in_the_query_too(house: House) -> None:
@@ -267,14 +289,24 @@ async def test_a_key_of_the_path_can_not_stand_in_the_query_too(house: House) ->
     assert response.status_code == 400
 
 
-async def test_our_own_limit_is_told_by_a_warning_and_the_clients_is_not(house: House) -> None:
+async def test_that_there_is_more_is_told_by_a_warning(house: House) -> None:
     await filled(house)
+    told = '299 Samsyn "There are additional results that can be requested."'
     async with house.client() as client:
-        assert "warning" not in (await client.get("/instances?limit=2")).headers
-        assert "warning" not in (await client.get("/instances?limit=5000")).headers
+        count = len((await client.get("/instances")).json())
+        for query, is_more in (
+            ("limit=2", True),
+            (f"limit={count - 1}", True),
+            (f"limit={count}", False),
+            (f"limit=1&offset={count - 2}", True),
+            (f"limit=1&offset={count - 1}", False),
+            (f"limit=1&offset={count}", False),
+            ("limit=0", True),
+            ("limit=5000", False),
+        ):
+            answer = await client.get(f"/instances?{query}")
+            assert answer.headers.get("warning") == (told if is_more else None), query
     assert parse_search(Level.STUDY, b"limit=5000", {}).query.limit == MAX_SEARCH_ROWS + 1
-    assert parse_search(Level.STUDY, b"limit=5000", {}).capped
-    assert not parse_search(Level.STUDY, b"limit=5", {}).capped
 
 
 async def test_another_providers_studies_are_not_found_by_a_system(house: House) -> None:

@@ -236,6 +236,26 @@ async def test_too_large_a_body_is_refused_before_it_is_read(house: House) -> No
     assert packed.status_code == 415
 
 
+@pytest.mark.parametrize(
+    ("field", "taken"),
+    [
+        ("Content-Transfer-Encoding: binary", True),
+        ("Content-Transfer-Encoding: 8BIT", True),
+        ("Content-Encoding: identity", True),
+        ("Content-Transfer-Encoding: base64", False),
+        ("Content-Transfer-Encoding: quoted-printable", False),
+        ("Content-Encoding: gzip", False),
+    ],
+)
+async def test_a_part_in_a_coding_is_refused_and_named_as_that(house: House, field: str, taken: bool) -> None:
+    plain = body_of([image_file()])
+    coded = plain.replace(b"\r\n\r\n", f"\r\n{field}\r\n\r\n".encode(), 1)
+    async with house.client() as client:
+        response = await client.post("/studies", content=coded, headers={"Content-Type": STOW_TYPE})
+    assert response.status_code == (200 if taken else 409)
+    assert reasons(response.json(), OTHER) == ([] if taken else [0x0122])
+
+
 async def test_fifty_requests_with_the_same_instance_at_once_store_one(house: House) -> None:
     async with house.client() as client:
         responses = await asyncio.gather(*(store(client, [image_file()]) for _ in range(50)))

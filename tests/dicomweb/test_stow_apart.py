@@ -1,5 +1,6 @@
 """STOW-RS with metadata and bulk data apart from each other, in JSON and XML."""
 
+import base64
 import io
 from typing import Any
 
@@ -54,6 +55,36 @@ async def stored_object(house: House, path: str = INSTANCE) -> pydicom.Dataset:
     async with house.client() as client:
         response = await client.get(path, headers={"Accept": "application/dicom"})
     return pydicom.dcmread(io.BytesIO(response.content))
+
+
+@pytest.mark.parametrize("kind", ["application/dicom+json", "application/dicom+xml"])
+async def test_metadata_with_all_values_inside_need_no_multipart(house: House, kind: str) -> None:
+    model = metadata()
+    model["7FE00010"] = {"vr": "OW", "InlineBinary": base64.b64encode(PIXELS).decode()}
+    body = orjson.dumps([model]) if kind.endswith("json") else model_to_xml(model)
+    async with house.client() as client:
+        for study, status in (("/2.25.99", 409), ("/2.25.10", 200), ("", 200)):
+            headers = {"Content-Type": kind}
+            response = await client.post(f"/studies{study}", content=body, headers=headers)
+            assert response.status_code == status, response.content
+        for broken in (body[:-3], b"", b"\xff"):
+            assert (await client.post("/studies", content=broken, headers=headers)).status_code == 400
+        addressed = orjson.dumps([metadata(2)])
+        headers = {"Content-Type": "application/dicom+json"}
+        assert (await client.post("/studies", content=addressed, headers=headers)).status_code == 409
+    assert (await stored_object(house)).PixelData == PIXELS
+
+
+@pytest.mark.parametrize("coding", ["Content-Transfer-Encoding: base64", "Content-Encoding: gzip"])
+@pytest.mark.parametrize("part", [0, 1])
+async def test_the_text_of_a_coding_is_not_stored_as_pixels(house: House, coding: str, part: int) -> None:
+    whole = body_of([metadata()], [("application/octet-stream", "bulk/1", PIXELS)])
+    pieces = whole.split(b"\r\n\r\n")
+    pieces[part] += f"\r\n{coding}".encode()
+    refused = await send(house, b"\r\n\r\n".join(pieces))
+    assert (refused.status_code, refused.json()["code"]) == (400, "not-supported")
+    assert house.rows("SELECT count(*) FROM study") == [(0,)]
+    assert (await send(house, whole)).status_code == 200
 
 
 @pytest.mark.parametrize("kind", ["application/dicom+json", "application/dicom+xml"])

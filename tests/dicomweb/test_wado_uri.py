@@ -93,7 +93,7 @@ async def test_a_picture_has_the_size_part_and_window_that_are_asked_for(gallery
         (NAMED.replace("2.25.10&", "2.25.99&"), 404),
         (NAMED.replace("2.25.1001", "2.25.99"), 404),
         (f"{NAMED}&studyUID=2.25.10", 400),
-        (f"{NAMED}&nonsense=1", 400),
+        (f"{NAMED}&Nonsense=1", 400),
         (f"{NAMED}&contentType=text/html", 406),
         (f"{NAMED}&contentType=application/dicom&transferSyntax=1.2.840.10008.1.2.4.90", 406),
         (f"{NAMED}&contentType=image/png&transferSyntax={IMPLICIT}", 400),
@@ -110,6 +110,14 @@ async def test_a_picture_has_the_size_part_and_window_that_are_asked_for(gallery
 )
 async def test_what_can_not_be_sent_as_asked_is_refused(gallery: House, query: str, status: int) -> None:
     assert (await get(gallery, query)).status_code == status
+
+
+@pytest.mark.parametrize("kind", ["image/png", "application/dicom"])
+async def test_a_parameter_that_is_not_known_is_ignored_and_told(gallery: House, kind: str) -> None:
+    plain = await get(gallery, f"{NAMED}&contentType={kind}")
+    response = await get(gallery, f"{NAMED}&contentType={kind}&sessionKey=1")
+    assert (response.status_code, response.content) == (200, plain.content)
+    assert response.headers["warning"] == '299 Samsyn "These parameters are not supported: sessionKey"'
 
 
 async def test_an_annotation_that_is_left_out_is_told(gallery: House) -> None:

@@ -1,12 +1,15 @@
 """UPS-RS: sending that is asked for, followed and cancelled by workitems."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
 from samsyn.clock import SystemClock
+from samsyn.dicom.native_xml import model_to_xml
+from samsyn.endpoints.dicomweb.workitems.question import parse_question
 from samsyn.exchange.sending import SEND_JOB
 from samsyn.jobs.queue import Worker
 from tests.dicomweb.house import CT, House, image_file, store
@@ -118,6 +121,100 @@ async def test_workitems_are_found_by_their_state_and_cancelled(full: House) -> 
         assert xml.headers["content-type"].startswith('multipart/related; type="application/dicom+xml"')
 
 
+async def test_a_workitem_of_one_series_names_it_and_is_found_by_it(full: House) -> None:
+    async with full.client() as client:
+        xml = model_to_xml(workitem(series="2.25.11"))
+        kind = {"Content-Type": "application/dicom+xml"}
+        assert (await client.post("/workitems?2.25.71", content=xml, headers=kind)).status_code == 201
+        assert (await create(client, workitem(), "2.25.72")).status_code == 201
+        named = {}
+        for model in (await client.get("/workitems")).json():
+            [told] = model["00404021"]["Value"]
+            assert list(told) == sorted(told)
+            named[model["00080018"]["Value"][0]] = told.get("0020000E", {}).get("Value")
+        assert named == {"2.25.71": ["2.25.11"], "2.25.72": None}
+        found = await client.get("/workitems?InputInformationSequence.SeriesInstanceUID=2.25.11")
+        assert [each["00080018"]["Value"] for each in found.json()] == [["2.25.71"]]
+
+
+NOW = datetime.now(UTC)
+DAY, LATER = (each.strftime("%Y%m%d") for each in (NOW, NOW + timedelta(days=2)))
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("", 2),
+        ("SOPInstanceUID=2.25.71", 1),
+        ("SOPInstanceUID=2.25.71,2.25.72,2.25.73", 2),
+        ("00080018=2.25.73", 0),
+        ("00404021.0020000D=2.25.10", 2),
+        ("InputInformationSequence.StudyInstanceUID=2.25.11", 0),
+        ("ScheduledProcedureStepPriority=MEDIUM", 2),
+        ("ScheduledProcedureStepPriority=HIGH", 0),
+        ("ProcedureStepLabel=Send%20to%20S*", 2),
+        ("ProcedureStepLabel=send*", 0),
+        ("ProcedureStepLabel=Send%20to%20SIN?", 2),
+        ("ProcedureStepLabel=*", 2),
+        ("WorklistLabel=Samsyn&InputReadinessState=READY&ProcedureStepState=", 2),
+        (f"ScheduledProcedureStepStartDateTime={NOW.year - 1}-{NOW.year + 1}", 2),
+        (f"ScheduledProcedureStepStartDateTime={LATER}-", 0),
+        (f"ScheduledProcedureStepStartDateTime=-{LATER}000000%2B0100", 2),
+        (f"ScheduledProcedureStepStartDateTime={NOW.year - 1}", 0),
+        ("includefield=all&fuzzymatching=true&limit=10&_=1", 2),
+        ("limit=1", 1),
+    ],
+)
+async def test_workitems_are_found_by_what_they_say(full: House, query: str, count: int) -> None:
+    async with full.client() as client:
+        for uid in ("2.25.71", "2.25.72"):
+            await create(client, workitem(), uid)
+        answer = await client.get(f"/workitems?{query}")
+    assert answer.status_code == (200 if count else 204), answer.content
+    assert len(answer.json() if count else []) == count
+    told = {"limit=1": "There are additional results that can be requested.", "_=1": "not supported: _"}
+    warning = next((words for end, words in told.items() if query.endswith(end)), "")
+    assert warning in answer.headers.get("warning", "")
+    assert bool(warning) is ("warning" in answer.headers)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("PatientName=x", "Nonsense=1", "limit=-1", "limit=1&limit=2", "fuzzymatching=1"),
+        *("SOPInstanceUID=..", "SOPInstanceUID=2.25.1&00080018=2.25.1", "ProcedureStepState=DONE"),
+        *(
+            f"ScheduledProcedureStepStartDateTime={each}"
+            for each in ("-", "2026x", "20261301", "20260230-", "2026.5-")
+        ),
+        *("ProcedureStepLabel=" + "a" * 2_000, "%ff=1", "&".join(f"x{n}=1" for n in range(65))),
+    ],
+)
+async def test_a_question_that_is_not_understood_is_refused(full: House, query: str) -> None:
+    async with full.client() as client:
+        assert (await client.get(f"/workitems?{query}")).status_code == 400
+        assert (await client.get(f"/workitems?x={'a' * 40_000}")).status_code == 414
+
+
+@pytest.mark.parametrize(
+    ("asked", "moment", "is_found"),
+    [
+        ("20261127200000+0100", "20261127190000+0000", True),
+        ("20261127200000-0100", "20261127210000+0000", True),
+        ("202611272000", "20261127190059+0000", True),
+        ("202611272000", "20261127190100+0000", False),
+        ("2026-2027", "20261231225959+0000", True),
+        ("2026-2027", "20271231230000+0000", False),
+        ("20261127-0500", "20261128045959+0000", True),
+        ("20261127-0200-20261127-0200", "20261128020000+0000", False),
+        ("-20240229", "20240229225959+0000", True),
+    ],
+)
+def test_moments_are_compared_in_their_zones(asked: str, moment: str, is_found: bool) -> None:
+    query = f"ScheduledProcedureStepStartDateTime={asked.replace('+', '%2B')}".encode()
+    assert parse_question(query).finds({"00404005": element("DT", moment)}) is is_found
+
+
 async def test_nobody_else_sees_or_ends_a_workitem(full: House) -> None:
     async with full.client() as client:
         await create(client, workitem(), "2.25.71")
@@ -157,5 +254,6 @@ async def test_what_can_not_be_done_is_refused_and_leaves_no_work(
         assert (refused.status_code, refused.headers["content-type"]) == (status, "application/json")
         assert (await client.get("/workitems")).status_code == 204
         assert (await client.post("/workitems", content=b"[]", headers=MODEL)).status_code == 400
-        other = {"Content-Type": "application/dicom+xml"}
-        assert (await client.post("/workitems", content=b"<x/>", headers=other)).status_code == 415
+        for kind, refusal in (("application/dicom+xml", 400), ("text/xml", 415)):
+            other = {"Content-Type": kind}
+            assert (await client.post("/workitems", content=b"<x/>", headers=other)).status_code == refusal

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 
 import pytest
 from h2.config import H2Configuration
@@ -225,6 +226,15 @@ async def test_a_request_is_answered_with_its_head_and_body(door: Door, connect:
     assert headers[b"host"] == b"region.test"
     assert headers[b"x-own"] == b"2"
     assert headers[b"cookie"] == b"a=1; b=2"
+
+
+async def test_every_answer_has_a_date_also_that_of_a_fault(connect: Connect) -> None:
+    client = await connect()
+    answers = [await client.answer(await client.ask("GET", path)) for path in ("/echo", "/broken")]
+    assert [parsedate_to_datetime(each.headers[b"date"].decode()).tzinfo is not None for each in answers] == [
+        True,
+        True,
+    ]
 
 
 async def test_the_same_port_still_speaks_http_1_also_when_the_first_bytes_drip(port: int) -> None:

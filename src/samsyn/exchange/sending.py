@@ -73,6 +73,8 @@ class Transfer:
     patient_key: int
     destination: str
     study_uid: str
+    series_uid: str
+    """"" = the whole study."""
     state: TransferState
     total: int
     sent: int
@@ -170,6 +172,7 @@ class Sending:
                 patient_key=item.patient_key,
                 destination=destination,
                 study_uid=study_uid,
+                series_uid=series_uid,
                 state=TransferState.WAITING.value,
                 total=len(instances),
                 done=0,
@@ -228,6 +231,7 @@ class Sending:
             row["patient_key"],
             row["destination"],
             row["study_uid"],
+            row["series_uid"],
             state,
             row["total"],
             sent,

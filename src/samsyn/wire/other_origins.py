@@ -9,7 +9,7 @@ from typing import Final
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
-_METHODS: Final = b"GET, HEAD, POST, OPTIONS"
+_METHODS: Final = b"GET, HEAD, POST, DELETE, OPTIONS"
 _AGE_S: Final = b"600"
 
 

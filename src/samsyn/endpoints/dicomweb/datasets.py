@@ -9,7 +9,7 @@ import orjson
 
 from samsyn.dicom.native_xml import model_to_xml
 from samsyn.endpoints.dicomweb.answers import DICOM_JSON, Answer, new_boundary, plain_refusal
-from samsyn.endpoints.dicomweb.negotiation import ANY, Acceptable, Offer, refused
+from samsyn.endpoints.dicomweb.negotiation import Acceptable, Offer, weight
 from samsyn.wire.multipart import closing, part_head
 
 Form = Literal["json", "xml"]
@@ -21,30 +21,30 @@ _XML = "application/dicom+xml"
 
 def form_of(accepted: tuple[Acceptable, ...]) -> Form | None:
     """JSON (one document) or XML (multipart, one document for each data set); None = 406."""
-    for wanted in accepted:
-        if wanted.quality <= 0:
-            continue
-        xml = wanted.kind == _XML or (wanted.multipart and wanted.kind in (ANY, "application/*"))
-        if xml and not refused(accepted, wanted, Offer(_XML, ""), True):
-            return "xml"
-        if not wanted.multipart and any(
-            wanted.matches(kind) and not refused(accepted, wanted, Offer(kind, ""), False)
-            for kind in _JSON_KINDS
-        ):
-            return "json"
-    return None
+    json = _best(accepted, _JSON_KINDS)
+    xml = min(
+        (
+            found
+            for multipart in (True, False)
+            if (found := weight(accepted, Offer(_XML, ""), multipart=multipart, default=False)) is not None
+        ),
+        default=None,
+    )
+    if json is not None and (xml is None or json <= xml):
+        return "json"
+    return "xml" if xml is not None else None
 
 
 def json_kind(accepted: tuple[Acceptable, ...]) -> bytes:
     """The media type of a JSON answer: application/json to who takes that and not the model's own name, or likes it
     more."""
-    for wanted in accepted:
-        if wanted.quality > 0 and not wanted.multipart:
-            if wanted.matches(DICOM_JSON.decode()):
-                break
-            if wanted.kind == _PLAIN_JSON:
-                return _PLAIN_JSON.encode()
-    return DICOM_JSON
+    own, plain = (_best(accepted, (kind,)) for kind in _JSON_KINDS)
+    return _PLAIN_JSON.encode() if plain is not None and (own is None or plain < own) else DICOM_JSON
+
+
+def _best(accepted: tuple[Acceptable, ...], kinds: tuple[str, ...]) -> tuple[float, int] | None:
+    weighed = (weight(accepted, Offer(kind, ""), multipart=False, default=True) for kind in kinds)
+    return min((each for each in weighed if each is not None), default=None)
 
 
 def not_acceptable(what: str) -> Answer:

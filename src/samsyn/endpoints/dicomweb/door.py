@@ -14,17 +14,18 @@ from types import MappingProxyType
 from starlette.types import Receive, Scope, Send
 
 from samsyn.access.opened import OpenedPatients
-from samsyn.access.view import Gatekeeper
+from samsyn.access.view import Gatekeeper, View
 from samsyn.endpoints.dicomweb.answers import DICOM_JSON, Answer, plain_refusal, ready, refusal, send_answer
 from samsyn.endpoints.dicomweb.archive import Archives
 from samsyn.endpoints.dicomweb.archive import is_wanted as is_zip
-from samsyn.endpoints.dicomweb.asked import Asked, asked
+from samsyn.endpoints.dicomweb.asked import Asked, asked, ignored, is_other
+from samsyn.endpoints.dicomweb.bulk import BulkData
 from samsyn.endpoints.dicomweb.datasets import form_of, json_kind
 from samsyn.endpoints.dicomweb.deletion import Deletion
 from samsyn.endpoints.dicomweb.errors_table import status_of
 from samsyn.endpoints.dicomweb.feed import Feed
 from samsyn.endpoints.dicomweb.frames import Frames
-from samsyn.endpoints.dicomweb.negotiation import choose_plain
+from samsyn.endpoints.dicomweb.negotiation import ANY, choose_plain
 from samsyn.endpoints.dicomweb.objects import Objects
 from samsyn.endpoints.dicomweb.offer.capabilities import JSON, WADL, as_json, as_wadl, level_of
 from samsyn.endpoints.dicomweb.offer.resources import RESOURCES, Resource
@@ -60,15 +61,18 @@ REJECTED = "/rejected"
 Headers = dict[bytes, bytes]
 """Header fields by lower-case name; a field in several lines is one list (RFC 9110 5.3)."""
 
-_HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9._\-]{1,253}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?", re.ASCII)
 _SEARCHES = MappingProxyType(
     {key: level_of(resource) for key, resource in RESOURCES.items() if resource.parameters == "search"}
 )
-_SENT = b"Accept, Authorization, Content-Type, If-None-Match, If-Range, Range"
+_SENT = b"Accept, Authorization, Content-Type, If-Match, If-None-Match, If-Range, Range"
 _SHOWN = (
-    b"Accept-Ranges, Content-Disposition, Content-Range, ETag, Location, Retry-After, Warning, X-Total-Count"
+    b"Accept-Ranges, Content-Disposition, Content-Location, Content-Range, ETag, Location, Retry-After, Warning,"
+    b" X-Total-Count"
 )
-_REPRESENTATIONS = frozenset({"metadata", "rendered", "thumbnail", "bulkdata"})
+_ADDRESSING = frozenset({"metadata", "bulkdata", "pixeldata"})
+"""Representations that hold addresses."""
+_REPRESENTATIONS = _ADDRESSING | {"rendered", "thumbnail"}
 
 
 class DicomwebDoor:
@@ -98,7 +102,8 @@ class DicomwebDoor:
         self._refusals = gatekeeper.refusals
         self._retriever = retriever
         self._frames = Frames(gatekeeper, retriever, pictures)
-        self._objects = Objects(gatekeeper, retriever, self._frames, transcoder)
+        self._objects = Objects(gatekeeper, retriever, transcoder)
+        self._bulk = BulkData(gatekeeper, retriever, self._frames)
         self._archives = Archives(gatekeeper, retriever)
         self._rendered = Rendered(gatekeeper, pictures, retriever, self._frames)
         self._searches = Searches(self._readers, gatekeeper, finder)
@@ -115,6 +120,8 @@ class DicomwebDoor:
         if with_rejected or "/frames/" not in path:
             return None
         headers = _fields(scope)
+        if b"if-match" in headers:
+            return None
         try:
             answer = self._frame_at_once(scope, headers, target_of(path))
         except SamsynError:
@@ -173,6 +180,8 @@ class DicomwebDoor:
             answer = await self._answer(scope, receive, headers, method)
             if answer.content_type == DICOM_JSON and method != "POST":
                 answer = replace(answer, content_type=json_kind(asked(scope, headers, "").accepted))
+            if b"if-match" in headers and answer.tag and is_other(headers[b"if-match"], answer.tag):
+                answer = plain_refusal(412, "What is here is not what was asked for any more.")
         except SamsynError as error:
             await self._note(error, scope)
             answer = refusal(error, status_of(error))
@@ -272,7 +281,7 @@ class DicomwebDoor:
         form, representation = _representation(target)
         if reader.system is not None and not reader.system.may_retrieve:
             raise NotAllowed
-        base = _base(scope, headers) if representation == "metadata" else ""
+        base = _base(scope, headers) if representation in _ADDRESSING else ""
         wanted = asked(scope, headers, base)
         view = await self._readers.view_of_study(reader, target.study_uid)
         match representation:
@@ -282,19 +291,43 @@ class DicomwebDoor:
                 )
                 return await self._frames.retrieve(view, instance, target.frames, wanted)
             case "":
-                if is_zip(wanted.accepted):
+                if is_zip(wanted.accepted, rather=True):
                     return await self._archives.retrieve(view, target, wanted)
-                return await self._objects.retrieve(view, target, wanted)
+                answer = await self._objects.retrieve(view, target, wanted)
+                if answer.status == 406:
+                    return await self._otherwise(scope, headers, view, target, wanted) or answer
+                return answer
             case "metadata":
                 return await self._objects.metadata(view, target, wanted)
             case "bulkdata":
-                return await self._objects.bulk_data(view, target, wanted)
+                if target.bulk_path:
+                    return await self._bulk.one(view, target, wanted)
+                return await self._bulk.every(view, target, wanted, pixels=False)
+            case "pixeldata":
+                return await self._bulk.every(view, target, wanted, pixels=True)
             case _:
                 instances = await self._retriever.instances(
                     view, target.study_uid, target.series_uid, target.sop_instance_uid
                 )
-                make = self._rendered.picture if representation == "rendered" else self._rendered.thumbnail
-                return await make(view, instances, target.frames, wanted, wish_of(wanted.query_string))
+                is_thumbnail = representation == "thumbnail"
+                make = self._rendered.thumbnail if is_thumbnail else self._rendered.picture
+                wish = wish_of(wanted.query_string, is_thumbnail=is_thumbnail)
+                return await make(view, instances, target.frames, wanted, wish)
+
+    async def _otherwise(
+        self, scope: Scope, headers: Headers, view: View, target: Target, wanted: Asked
+    ) -> Answer | None:
+        """What an object, series or study is sent as to who takes no DICOM files: a ZIP file, else its bulk data
+        (PS3.18 B.10); None = it is not."""
+        if is_zip(wanted.accepted, rather=False):
+            return await self._archives.retrieve(view, target, wanted)
+        # Anything means the form that the resource has without being asked.
+        named = tuple(each for each in wanted.accepted if each.multipart or each.kind != ANY)
+        wanted = replace(wanted, accepted=named, base=_base(scope, headers))
+        with contextlib.suppress(NotFound):
+            answer = await self._bulk.every(view, target, wanted, pixels=False)
+            return answer if answer.status != 406 else None
+        return None
 
     async def _retrieve_by_uri(self, scope: Scope, headers: Headers, reader: Reader) -> Answer:
         wanted = asked(scope, headers, "")
@@ -308,7 +341,8 @@ class DicomwebDoor:
         )
         wanted = request.accepted_for(instance, wanted)
         if request.is_for_object(instance):
-            return await self._objects.retrieve(view, target, wanted)
+            answer = await self._objects.retrieve(view, target, wanted)
+            return replace(answer, headers=(*answer.headers, *ignored(request.foreign)))
         return await self._rendered.picture(view, [instance], target.frames, wanted, request.wish(instance))
 
 

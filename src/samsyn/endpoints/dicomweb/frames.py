@@ -58,9 +58,10 @@ class Frames:
         return _one_part(frame, offer, kind, tag) if multipart else whole_part((frame,), kind.encode(), tag)
 
     async def retrieve(
-        self, view: View, instance: StoredInstance, numbers: tuple[int, ...], asked: Asked
+        self, view: View, instance: StoredInstance, numbers: tuple[int, ...], asked: Asked, location: str = ""
     ) -> Answer:
-        """The frames in the order asked for; no numbers = all of them.
+        """The frames in the order asked for; no numbers = all of them. `location`: the address of the value that they
+        are, told in each part.
 
         Native pixels are little endian octet streams; each frame of 1-bit pixels begins with a byte. Compressed
         ones go out as stored to who accepts that, and are decompressed for who accepts only octet streams without
@@ -83,16 +84,16 @@ class Frames:
             await self._gatekeeper.record_opening(view, instance.study_uid, "images")
             return not_modified(tag)
         if not multipart:
-            content = await self._content(view, instance, numbers[0], offer)
+            content = await self.content(view, instance, numbers[0], offer)
             await self._gatekeeper.record_opening(view, instance.study_uid, "images")
             return await single_part(asked, content, kind.encode(), tag)
         first = await self._frame(view, instance, numbers[0], offer)
         await self._gatekeeper.record_opening(view, instance.study_uid, "images")
         if len(numbers) == 1:
-            return _one_part(first, offer, kind, tag)
+            return _one_part(first, offer, kind, tag, location)
         boundary = new_boundary()
         content_type = f'multipart/related; type="{offer.kind}"; boundary={boundary}'.encode()
-        body = self._parts(view, instance, numbers, offer, first, boundary, kind)
+        body = self._parts(view, instance, numbers, offer, first, boundary, kind, location)
         return Answer(200, body, content_type, tag=tag)
 
     async def _parts(
@@ -104,15 +105,16 @@ class Frames:
         first: bytes,
         boundary: str,
         kind: str,
+        location: str,
     ) -> AsyncIterator[bytes]:
-        yield part_head(boundary, kind, first=True) + first
-        head = part_head(boundary, kind)
+        yield part_head(boundary, kind, location, first=True) + first
+        head = part_head(boundary, kind, location)
         for number in numbers[1:]:
             yield head + await self._frame(view, instance, number, offer)
         yield closing(boundary)
 
-    async def _content(self, view: View, instance: StoredInstance, number: int, offer: Offer) -> Content:
-        """One frame to be sent as a single part; a video is read as it is sent."""
+    async def content(self, view: View, instance: StoredInstance, number: int, offer: Offer) -> Content:
+        """One frame, from 1, in one of `offers_of`; a video is read as it is sent."""
         syntax = find(instance.transfer_syntax_uid)
         if syntax is None or not syntax.video:
             return content_of(await self._frame(view, instance, number, offer))
@@ -158,9 +160,9 @@ def frame_count(instance: StoredInstance) -> int:
     return max(instance.pixels.frames, 1)
 
 
-def _one_part(frame: bytes | memoryview, offer: Offer, kind: str, tag: bytes) -> Answer:
+def _one_part(frame: bytes | memoryview, offer: Offer, kind: str, tag: bytes, location: str = "") -> Answer:
     boundary = new_boundary()
-    parts = (part_head(boundary, kind, first=True), frame, closing(boundary))
+    parts = (part_head(boundary, kind, location, first=True), frame, closing(boundary))
     return Answer(
         200, parts, f'multipart/related; type="{offer.kind}"; boundary={boundary}'.encode(), tag=tag
     )

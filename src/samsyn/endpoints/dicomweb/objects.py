@@ -1,25 +1,22 @@
-"""WADO-RS for whole objects, their metadata and bulk data (PS3.18 10.4)."""
+"""WADO-RS for whole objects and their metadata (PS3.18 10.4)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from samsyn.access.view import Gatekeeper, View
 from samsyn.dicom.json_array import each_in
 from samsyn.dicom.part10 import file_preamble_and_meta
 from samsyn.dicom.recoding import RECODABLE, RECODED
-from samsyn.dicom.transfer_syntaxes import EXPLICIT_LITTLE, find
 from samsyn.endpoints.dicomweb.answers import DICOM_JSON, Answer, new_boundary, not_modified, plain_refusal
 from samsyn.endpoints.dicomweb.asked import Asked, entity_tag
 from samsyn.endpoints.dicomweb.datasets import as_xml, form_of, not_acceptable
-from samsyn.endpoints.dicomweb.frames import Frames
 from samsyn.endpoints.dicomweb.negotiation import Offer, choose
 from samsyn.endpoints.dicomweb.parts import Content, content_of, single_part
 from samsyn.endpoints.dicomweb.target import Target
-from samsyn.errors import NotFound
 from samsyn.exchange.forms import in_form
 from samsyn.exchange.gathering import Pieces
 from samsyn.model.amendment import Amendment
@@ -32,25 +29,17 @@ from samsyn.retrieve.retrieve import BASE_MARK, Retriever, identity_of
 from samsyn.wire.multipart import closing, part_head
 
 _DICOM = "application/dicom"
-_OCTETS = "application/octet-stream"
-_PIXEL_DATA = "7FE00010"
-_ENCAPSULATED_DOCUMENT: Final = "00420011"
-_PDF: Final = "application/pdf"
-_PDF_CLASS: Final = "1.2.840.10008.5.1.4.1.1.104.1"
 _Stored: TypeAlias = tuple[str, bool]
 """A transfer syntax, and whether objects in it can be written in an uncompressed one: not every one can."""
 
 
 class Objects:
-    """Answers retrievals of studies, series, instances, metadata and bulk data."""
+    """Answers retrievals of studies, series, instances and metadata."""
 
-    def __init__(
-        self, gatekeeper: Gatekeeper, retriever: Retriever, frames: Frames, transcoder: Transcoder
-    ) -> None:
+    def __init__(self, gatekeeper: Gatekeeper, retriever: Retriever, transcoder: Transcoder) -> None:
         self._transcoder = transcoder
         self._gatekeeper = gatekeeper
         self._retriever = retriever
-        self._frames = frames
 
     async def retrieve(self, view: View, target: Target, asked: Asked) -> Answer:
         """Part 10 files of everything under the target, each data set byte for byte as it was received.
@@ -218,53 +207,6 @@ class Objects:
             if packed is not None:
                 return Answer(200, packed, DICOM_JSON, ((b"content-encoding", b"gzip"),), tag=tag)
         return await _from_kept(kept, tag)
-
-    async def bulk_data(self, view: View, target: Target, asked: Asked) -> Answer:
-        """One bulk value as metadata address it; compressed pixel data come as their frames."""
-        instance = (await self._instances(view, target))[0]
-        path = target.bulk_path.upper()
-        syntax = find(instance.transfer_syntax_uid)
-        if path == _PIXEL_DATA and syntax is not None and syntax.encapsulated:
-            if instance.pixels is None:
-                raise NotFound
-            return await self._frames.retrieve(view, instance, (), asked)
-        offers = [Offer(_OCTETS, EXPLICIT_LITTLE)]
-        if path == _ENCAPSULATED_DOCUMENT and instance.sop_class_uid == _PDF_CLASS:
-            offers.append(Offer(_PDF, ""))
-        chosen = choose(asked.accepted, tuple(offers), single=True)
-        if chosen is None:
-            kinds = " or ".join(offer.kind for offer in offers)
-            return plain_refusal(406, f"This value is sent as {kinds}.")
-        offer, multipart = chosen
-        tag = entity_tag(view, "bulk", instance.sha256, path, offer.kind, multipart, weak=multipart)
-        await self._gatekeeper.record_opening(view, target.study_uid, "images")
-        if asked.has(tag):
-            return not_modified(tag)
-        span = await self._retriever.bulk_span(view, instance, path)
-        if span is not None:
-            content = self._in_place(view, instance, *span)
-        else:
-            content = content_of(await self._retriever.bulk(view, instance, target.bulk_path))
-        if not multipart:
-            return await single_part(asked, content, offer.kind.encode(), tag)
-        boundary = new_boundary()
-
-        async def body() -> AsyncIterator[bytes]:
-            yield part_head(boundary, offer.kind, first=True)
-            async for piece in content.whole():
-                yield piece
-            yield closing(boundary)
-
-        kind = f'multipart/related; type="{offer.kind}"; boundary={boundary}'.encode()
-        return Answer(200, body(), kind, tag=tag)
-
-    def _in_place(self, view: View, instance: StoredInstance, offset: int, length: int) -> Content:
-        """A value as it lies in a large object."""
-
-        def part(first: int, size: int) -> AsyncIterator[bytes]:
-            return self._retriever.stored_part(view, instance, offset + first, size)
-
-        return Content(length, lambda: part(0, length), part)
 
 
 async def _from_kept(kept: MetadataInPieces, tag: bytes) -> Answer:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from samsyn.dicom.uids import is_uid
-from samsyn.errors import BadInput, LimitExceeded
+from samsyn.endpoints.dicomweb.errors_table import AddressTooLong
+from samsyn.errors import BadInput, NotFound
 
 _MAX_FRAMES_IN_LIST = 10_000
 _MAX_PATH_CHARACTERS = 64 * 1024
@@ -30,13 +31,16 @@ def target_of(path: str) -> Target:
     """The target of a path relative to the service, such as `/studies/1.2/series`.
 
     BadInput when a value in it is no UID or no list of frame numbers; unknown forms are for the door to refuse.
+    NotFound: a bulk value without a path. AddressTooLong: more characters or frame numbers than are read.
     """
     if len(path) > _MAX_PATH_CHARACTERS:
-        raise LimitExceeded("path")
+        raise AddressTooLong("path")
     segments = path.split("/")[1:]
     bulk_path = ""
     if len(segments) > 6 and segments[6] == "bulkdata":
         bulk_path = "/".join(segments[7:])
+        if segments[7:] and not bulk_path:
+            raise NotFound
         segments = segments[:7]
     words, values = segments[0::2], segments[1::2]
     uids = values[:3]
@@ -52,7 +56,7 @@ def _frames(text: str) -> tuple[int, ...]:
     """A list of frame numbers from 1, parted by commas."""
     parts = text.split(",")
     if len(parts) > _MAX_FRAMES_IN_LIST:
-        raise LimitExceeded("frames in one request")
+        raise AddressTooLong("frames in one request")
     numbers = []
     for part in parts:
         if not (part.isascii() and part.isdigit() and len(part) <= 9) or int(part) < 1:

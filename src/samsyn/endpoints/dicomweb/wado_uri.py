@@ -7,7 +7,8 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from samsyn.dicom.uids import is_uid
-from samsyn.endpoints.dicomweb.asked import Asked
+from samsyn.endpoints.dicomweb.asked import Asked, is_foreign
+from samsyn.endpoints.dicomweb.errors_table import AddressTooLong
 from samsyn.endpoints.dicomweb.negotiation import Acceptable, acceptable
 from samsyn.endpoints.dicomweb.pictures.options import PictureWish, finite, quality_of
 from samsyn.endpoints.dicomweb.target import Target
@@ -55,6 +56,8 @@ class UriRequest:
     accepted: tuple[Acceptable, ...]
     """What contentType names, else what the Accept header names among it; () = nothing."""
     parameters: Mapping[str, str]
+    foreign: tuple[str, ...] = ()
+    """Parameters that are ignored, since they are none of ours."""
 
     def is_for_object(self, instance: StoredInstance) -> bool:
         """Whether the DICOM object itself is wanted: named, or the default for what is no single picture
@@ -79,14 +82,14 @@ class UriRequest:
             window=_window(given),
             viewport=_viewport(given, instance),
         )
-        return PictureWish(options, warnings)
+        return PictureWish(options, warnings, self.foreign)
 
 
 def parse_uri_request(query_string: bytes, header: tuple[Acceptable, ...] = ()) -> UriRequest:
     """`header`: the ranges of the Accept header, which count without contentType when they name a type; wild cards mean
-    the default (PS3.18 8.7.8). BadInput: a parameter is missing, unknown, malformed or stands twice. NotSupported: one
+    the default (PS3.18 8.7.8). BadInput: a parameter is missing, malformed or stands twice. NotSupported: one
     that would have to change what is sent and does not."""
-    given = _parameters(query_string)
+    given, foreign = _parameters(query_string)
     if given.get("requestType") != "WADO":
         raise BadInput("requestType is WADO")
     if not all(is_uid(given.get(name, "")) for name in _REQUIRED):
@@ -101,12 +104,14 @@ def parse_uri_request(query_string: bytes, header: tuple[Acceptable, ...] = ()) 
         accepted = tuple(each for each in header if each.kind in _KINDS and each.quality > 0)
     frames = (_positive(given["frameNumber"]),) if "frameNumber" in given else ()
     uids = [given[name] for name in _REQUIRED]
-    return UriRequest(Target("wado", 0, uids[0], uids[1], uids[2], frames), accepted, given)
+    return UriRequest(Target("wado", 0, uids[0], uids[1], uids[2], frames), accepted, given, foreign)
 
 
-def _parameters(query_string: bytes) -> dict[str, str]:
+def _parameters(query_string: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Those that are ours, and the names of others."""
     if len(query_string) > MAX_QUERY_CHARACTERS:
-        raise BadInput("the query string is too long")
+        raise AddressTooLong("MAX_QUERY_CHARACTERS")
+    foreign: list[str] = []
     found: dict[str, str] = {}
     try:
         pairs = parse_qsl(
@@ -115,10 +120,13 @@ def _parameters(query_string: bytes) -> dict[str, str]:
     except (ValueError, UnicodeDecodeError):
         raise BadInput("the query string is malformed") from None
     for name, value in pairs:
-        if name not in PARAMETERS or name in found:
-            raise BadInput("a parameter is unknown or stands twice")
-        found[name] = value
-    return found
+        if name in PARAMETERS and name not in found:
+            found[name] = value
+        elif name not in PARAMETERS and is_foreign(name):
+            foreign.append(name)
+        else:
+            raise BadInput("a parameter is malformed or stands twice")
+    return found, tuple(foreign)
 
 
 def _window(given: Mapping[str, str]) -> Window | None:

@@ -42,6 +42,7 @@ _OF_THE_CONNECTION: Final = frozenset(
 )
 """Header fields that have no meaning in HTTP/2 (RFC 9113 8.2.2)."""
 _WITHOUT_BODY: Final = frozenset({204, 304})
+_INVITES: Final = (b":status", b"100")
 
 
 class Http2Protocol(asyncio.Protocol):
@@ -240,6 +241,8 @@ class Http2Protocol(asyncio.Protocol):
 
     def head(self, stream_id: int, headers: list[tuple[bytes, bytes]], ends: bool) -> None:
         """Sends a head, also an interim one. H2Error: the stream is over."""
+        if headers[0] != _INVITES:
+            headers = [headers[0], *self._state.default_headers, *headers[1:]]  # Date, which uvicorn keeps
         self._machine.send_headers(stream_id, headers, end_stream=ends)
         self._flush()
 
@@ -346,7 +349,7 @@ class _Request:
     async def _receive(self) -> Message:
         if self._must_invite and not self._pieces and not self._is_whole and not self._started:
             self._must_invite = False
-            self._connection.head(self.stream_id, [(b":status", b"100")], False)
+            self._connection.head(self.stream_id, [_INVITES], False)
         while not self.is_gone and not self._finished:
             if self._pieces or (self._is_whole and not self._is_told):
                 return self._next_piece()

@@ -8,6 +8,7 @@ import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from samsyn import limits
 from samsyn.endpoints.http_listener.http2 import PREFACE, Http2Protocol
 from samsyn.endpoints.http_listener.whole import WholeAnswer
 from samsyn.exchange.gathering import PIECES, Gathering, Pieces
@@ -22,6 +23,11 @@ ALPN = ("h2", "http/1.1")
 _READ_BYTES: Final = 256 * 1024
 """Of what is not a body that somebody takes: as much as asyncio reads for a protocol without a buffer of its own."""
 _HEAD_ENDS: Final = b"\r\n\r\n"
+_CHUNKED: Final = b"transfer-encoding: chunked\r\n"
+_TOO_LARGE: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+)
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class ListenerConfig(Config):
@@ -50,6 +56,25 @@ class _Writing:
         return self._transport.is_closing()
 
 
+class _WritingToTheEnd(_Writing):
+    """The same for HTTP/1.0, which knows no chunks: a body whose length is not told ends with the connection (RFC 9112
+    6.3). uvicorn chunks it all the same, one message in each write."""
+
+    _is_chunked: bool | None = None
+
+    def write(self, data: bytes | Pieces) -> None:
+        """Takes the chunks' frames off."""
+        told = data.joined() if isinstance(data, Pieces) else data
+        if self._is_chunked is None:
+            self._is_chunked = _CHUNKED in told
+            told = told.replace(_CHUNKED, b"", 1)
+        elif self._is_chunked:
+            size, _, rest = told.partition(b"\r\n")
+            told = rest[: int(size, 16)]
+        if told:
+            super().write(told)
+
+
 class PreferredProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
     """Begins as HTTP/1.1 and hands the connection to HTTP/2 when the peer speaks that."""
 
@@ -64,6 +89,13 @@ class PreferredProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
     _same: tuple[bytes, Any] | None = None
     """The head whose body was taken, and its scope, as long as the parser has seen nothing else: it stands between two
     requests then."""
+    _held = 0
+    """Bytes that have come since a head, a piece of a body or a request was whole: the parser keeps them."""
+    _is_in_head = False
+    _is_framing = False
+    """While the parser is told again how long the body is; see `_decline`."""
+    _deadline: asyncio.TimerHandle | None = None
+    """When the connection is closed unless the head of a request has come whole."""
 
     def told(self) -> dict[str, Any]:
         """More keys for the scope of every request of this connection."""
@@ -77,6 +109,7 @@ class PreferredProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._app_take_body = getattr(self.config.app, "take_body", None)
         self._kept: dict[str, Any] = {}
         """What the application keeps of the connection."""
+        self._wait_for_head()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Where uvicorn begins a request: the door is told that it may answer in one piece, but for HEAD, and in
@@ -90,7 +123,8 @@ class PreferredProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
                 return
             extensions[whole_answer.EXTENSION] = whole
         cycle.scope["extensions"] = extensions
-        cycle.transport = cast(asyncio.Transport, _Writing(self.transport, self._gathering))
+        writing = _WritingToTheEnd if cycle.scope["http_version"] == "1.0" else _Writing
+        cycle.transport = cast(asyncio.Transport, writing(self.transport, self._gathering))
         super()._start_asgi_task(cycle, app)
 
     def _answered_at_once(self, cycle: RequestResponseCycle, whole: WholeAnswer) -> bool:
@@ -147,12 +181,16 @@ class PreferredProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         if not self._left:
             # The parser still waits for this body: the next request is for another one.
             self._taker = None
-            self.parser = httptools.HttpRequestParser(self)
-            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            self._renew_parser()
         taker.filled(count)
+
+    def _renew_parser(self) -> None:
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
+        self._stop_waiting()
         super().connection_lost(exc)
         taker, self._taker = self._taker, None
         if taker is not None:
@@ -174,7 +212,7 @@ class PreferredProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         ends = come.find(_HEAD_ENDS, 0, count) if come.startswith(b"POST ") else -1
         if ends < 0:
             self._same = None
-            super().data_received(bytes(memoryview(come)[:count]))
+            self._feed(bytes(memoryview(come)[:count]))
             return
         rest = memoryview(come)[ends + len(_HEAD_ENDS) : count]
         head = bytes(memoryview(come)[: ends + len(_HEAD_ENDS)])
@@ -182,7 +220,7 @@ class PreferredProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
             self._same = None
             self._behind_head = len(rest)
             try:
-                super().data_received(head)
+                self._feed(head)
             finally:
                 self._behind_head = None
             if self._taker is not None and self.cycle.keep_alive:
@@ -194,7 +232,99 @@ class PreferredProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
             self._filled(self._taker, len(room))
         if rest and not self.transport.is_closing():
             self._same = None
-            super().data_received(bytes(rest))
+            self._feed(bytes(rest))
+
+    def _feed(self, data: bytes) -> None:
+        """Has the parser take bytes. It keeps heads and trailers of any length, and waits for them for ever: both are
+        bounded here, since a peer who has not said who he is can send them."""
+        self._held += len(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            self._decline(data[offer.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse()
+        if self.transport.is_closing():
+            return
+        if self._held > limits.MAX_HTTP_HEAD_BYTES:
+            if self.cycle is None or self.cycle.response_complete:
+                self.transport.write(_TOO_LARGE)
+            self.transport.close()
+        elif self._is_in_head and self._deadline is None:
+            self._wait_for_head()
+
+    def _decline(self, rest: bytes) -> None:
+        """Goes on in HTTP/1.1 with who offers another protocol (Java's client and curl do, with any request; RFC 9110
+        7.8). The parser takes what comes behind the head for that protocol's: another one is told how long the body
+        is, which then comes as every other."""
+        lines = [b"%s: %s\r\n" % field for field in self.headers if field[0] in _FRAMING]
+        self._renew_parser()
+        self._is_framing = True
+        try:
+            self.parser.feed_data(b"".join((b"POST / HTTP/1.1\r\n", *lines, b"\r\n")))
+        except httptools.HttpParserError:
+            self._refuse()
+            return
+        finally:
+            self._is_framing = False
+        if rest:
+            self._feed(rest)
+
+    def _refuse(self) -> None:
+        words = "Invalid HTTP request received."
+        self.logger.warning(words)
+        self.send_400_response(words)
+
+    def _wait_for_head(self) -> None:
+        self._deadline = self.loop.call_later(limits.HTTP_HEAD_S, self._is_late)
+
+    def _is_late(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+        else:
+            self._wait_for_head()  # not before the answer to the request ahead of it has gone
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def on_message_begin(self) -> None:
+        """See httptools."""
+        if not self._is_framing:
+            self._is_in_head = True
+            super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """See httptools."""
+        if not self._is_framing:
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """See httptools. What stands behind a body is heeded by nobody (RFC 9110 6.5.1)."""
+        if self._is_in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """See httptools."""
+        self._held = 0
+        if self._is_framing:
+            return
+        self._is_in_head = False
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """See httptools."""
+        self._held = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """See httptools."""
+        self._held = 0
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
     def _is_again(self, head: bytes, behind: int) -> bool:
         """Whether the head is that of the last body that was taken, and this one is taken too: then the parser need not
@@ -222,6 +352,7 @@ class PreferredProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
 
     def _hand_over(self) -> None:
         transport: asyncio.Transport = self.transport
+        self._stop_waiting()
         self.connections.discard(self)
         self._unset_keepalive_if_required()
         successor = Http2Protocol(self.config, self.server_state, self.app_state, self.told())

@@ -49,7 +49,8 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        if scope["type"] == "http" and scope["path"].startswith(self._beginning):
+        # The service's own address may be written without the slash that its resources begin with (PS3.18 8.2).
+        if scope["type"] == "http" and f"{scope['path']}/".startswith(self._beginning):
             await self._dicomweb(scope, receive, send)
         else:
             await self._everything_else(scope, receive, send)

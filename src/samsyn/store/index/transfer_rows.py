@@ -6,7 +6,7 @@ from samsyn.store.index.port import IndexConnection, Row
 
 _COLUMNS: Final = (
     "transfer_id, transfer.patient_key, destination, study_uid, transfer.state, total, sent, failed, why,"
-    " requested, changed, job.state AS job_state, job.error"
+    " requested, changed, series_uid, job.state AS job_state, job.error"
 )
 _FROM: Final = "transfer LEFT JOIN job ON job.kind = ? AND job.name = transfer.transfer_id"
 

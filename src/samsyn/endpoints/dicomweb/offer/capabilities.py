@@ -11,8 +11,9 @@ from samsyn.dicom.dictionary import keyword_of
 from samsyn.endpoints.dicomweb.feed import PARAMETERS as FEED_PARAMETERS
 from samsyn.endpoints.dicomweb.offer.resources import RESOURCES, Resource
 from samsyn.endpoints.dicomweb.pictures.options import PARAMETERS as PICTURE_PARAMETERS
+from samsyn.endpoints.dicomweb.pictures.options import THUMBNAIL_PARAMETERS
 from samsyn.endpoints.dicomweb.wado_uri import PARAMETERS as URI_PARAMETERS
-from samsyn.endpoints.dicomweb.workitems.worklist import PARAMETERS as WORK_PARAMETERS
+from samsyn.endpoints.dicomweb.workitems.question import PARAMETERS as WORK_PARAMETERS
 from samsyn.model.rejection import REJECTION_CODES
 from samsyn.search.keys import KEYS, is_matched
 from samsyn.search.query import Level
@@ -56,6 +57,8 @@ def parameters_of(resource: Resource) -> Mapping[str, str]:
             return {**_ACCEPT, **SEARCH_PARAMETERS, **keys}
         case "picture":
             return PICTURE_PARAMETERS
+        case "thumbnail":
+            return THUMBNAIL_PARAMETERS
         case "feed":
             return {**_ACCEPT, **FEED_PARAMETERS}
         case "work":

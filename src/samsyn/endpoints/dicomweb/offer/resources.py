@@ -24,10 +24,15 @@ _DATA_SETS: Final = (
     "application/json",
     'multipart/related; type="application/dicom+xml"',
 )
+_BULK: Final = ("application/octet-stream", "image/* as stored", "video/* as stored")
 _PICTURES: Final = ("image/jpeg", "image/png")
 _MODEL: Final = ("application/dicom+json",)
+_MODELS: Final = (*_MODEL, "application/dicom+xml")
+_KINDS: Final = ("dicom", "dicom+json", "dicom+xml")
 _STORED: Final = tuple(
-    f'multipart/related; type="application/{kind}"' for kind in ("dicom", "dicom+json", "dicom+xml")
+    form.format(kind)
+    for form in ('multipart/related; type="application/{}"', "application/{}")
+    for kind in _KINDS
 )
 
 
@@ -47,7 +52,7 @@ class Resource:
     is_deleted: bool = False
     """Whether DELETE takes back what the address names."""
     parameters: str = ""
-    """Which table of query parameters holds: search, picture, uri, feed, work or "" for none but accept."""
+    """Which table of query parameters holds: search, picture, thumbnail, uri, feed, work or "" for none but accept."""
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -66,7 +71,7 @@ class Resource:
             path += f"/{word}"
             if number < self.depth:
                 path += f"/{_NAMES[word]}"
-        return (path if not self.form.endswith("bulkdata") else f"{path}/{{path}}") or "/"
+        return (path if self.form != f"{INSTANCE}/bulkdata" else f"{path}/{{path}}") or "/"
 
 
 def _search(form: str, depth: int, what: str, storing: tuple[str, ...] = ()) -> Resource:
@@ -81,7 +86,7 @@ def _table() -> tuple[Resource, ...]:
             "wado", 0, "one instance by parameters (WADO-URI)", single[:1] + _PICTURES, parameters="uri"
         ),
         Resource("changes", 0, "what happened, in order", ("application/json",), parameters="feed"),
-        Resource("workitems", 0, "work: search, or ask for some", _DATA_SETS, _MODEL, parameters="work"),
+        Resource("workitems", 0, "work: search, or ask for some", _DATA_SETS, _MODELS, parameters="work"),
         Resource("workitems", 1, "one workitem", _DATA_SETS),
         Resource("workitems/cancelrequest", 1, "ends the work on a workitem", (), _MODEL),
         _search("studies", 0, "studies", _STORED),
@@ -103,8 +108,8 @@ def _table() -> tuple[Resource, ...]:
         Resource(
             f"{INSTANCE}/bulkdata",
             3,
-            "one bulk value, as metadata address it",
-            ("application/octet-stream", "application/pdf", "image/* as stored", "video/* as stored"),
+            "one bulk value, as metadata address it; without a path all of them, in multipart",
+            (*_BULK, "application/pdf"),
         ),
     ]
     roots = (
@@ -116,13 +121,18 @@ def _table() -> tuple[Resource, ...]:
     for form, depth, name in roots:
         if form != FRAMES:
             found.append(Resource(f"{form}/metadata", depth, f"metadata of {name}", _DATA_SETS))
+            if form != INSTANCE:
+                found.append(
+                    Resource(f"{form}/bulkdata", depth, f"all bulk values of {name}, in multipart", _BULK)
+                )
+            found.append(Resource(f"{form}/pixeldata", depth, f"pixel data of {name}, in multipart", _BULK))
         shown: tuple[str, ...] = (*_PICTURES, "image/gif")
         if form != FRAMES:
             shown = (*shown, "application/pdf", "video/* as stored")
         found.append(Resource(f"{form}/rendered", depth, f"a picture of {name}", shown, parameters="picture"))
         found.append(
             Resource(
-                f"{form}/thumbnail", depth, f"a small picture of {name}", _PICTURES, parameters="picture"
+                f"{form}/thumbnail", depth, f"a small picture of {name}", _PICTURES, parameters="thumbnail"
             )
         )
     return tuple(found)

@@ -6,6 +6,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from urllib.parse import parse_qsl
 
+from samsyn.endpoints.dicomweb.asked import ignored, is_foreign
 from samsyn.errors import BadInput
 from samsyn.limits import MAX_RENDERED_SIDE
 from samsyn.render.words import PictureFormat, PictureOptions, Viewport, Voi, Window
@@ -19,12 +20,20 @@ PARAMETERS = MappingProxyType(
         "charset": "read and of no effect: pictures hold no text",
         "annotation": "ignored with a Warning: no text is burnt into pictures",
         "quality": "1 to 100, of JPEG",
-        "viewport": "width,height or width,height,x,y,width,height; a negative width or height mirrors",
-        "window": "centre,width,function",
+        "viewport": "width,height or width,height,x,y,width,height; what is left out at the end or between commas"
+        " is the whole; a negative width or height mirrors",
+        "window": "centre,width,function; without function linear",
         "iccprofile": "ignored with a Warning: colours are sent as sRGB without a profile",
     }
 )
 """Every rendering parameter and what is done with it."""
+THUMBNAIL_PARAMETERS = MappingProxyType(
+    {
+        "accept": PARAMETERS["accept"],
+        "charset": PARAMETERS["charset"],
+        "viewport": "width,height: the largest picture in it that keeps its proportions",
+    }
+)
 
 _REMEMBERED_BYTES = 256
 """A page of thumbnails or a stack has one query string; longer ones are read anew each time."""
@@ -38,6 +47,8 @@ class PictureWish:
 
     options: PictureOptions
     warnings: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
+    """Parameters that were ignored."""
 
     def in_format(self, picture_format: PictureFormat) -> PictureOptions:
         """The wish in a format that was agreed on."""
@@ -47,25 +58,32 @@ class PictureWish:
 
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
         """A Warning for each part of the wish that is left out (PS3.18 8.3.5: 299)."""
-        return tuple((b"warning", f'299 Samsyn "{text}"'.encode("ascii")) for text in self.warnings)
+        told = tuple((b"warning", f'299 Samsyn "{text}"'.encode("ascii")) for text in self.warnings)
+        return (*told, *ignored(self.foreign))
 
 
-def wish_of(query_string: bytes) -> PictureWish:
-    """The rendering parameters. Unknown or malformed ones are BadInput: a picture that is shown otherwise than
-    was asked for misleads. Of a legal one that is not followed the answer warns."""
+def wish_of(query_string: bytes, *, is_thumbnail: bool = False) -> PictureWish:
+    """The rendering parameters; of a thumbnail its size alone (PS3.18 table 8.3.5-2). Malformed ones are BadInput: a
+    picture that is shown otherwise than was asked for misleads. Of a legal one that is not followed, and of those that
+    are none of ours, the answer warns."""
     if len(query_string) > _REMEMBERED_BYTES:
-        return _wish.__wrapped__(query_string)
-    return _wish(query_string)
+        return _wish.__wrapped__(query_string, is_thumbnail)
+    return _wish(query_string, is_thumbnail)
 
 
 @lru_cache(maxsize=256)
-def _wish(query_string: bytes) -> PictureWish:
+def _wish(query_string: bytes, is_thumbnail: bool) -> PictureWish:
+    known = THUMBNAIL_PARAMETERS if is_thumbnail else PARAMETERS
     parameters: dict[str, str] = {}
+    foreign: list[str] = []
     try:
         for name, value in parse_qsl(query_string.decode("ascii"), keep_blank_values=True, max_num_fields=32):
-            if name not in PARAMETERS or name in parameters:
+            if name in known and name not in parameters:
+                parameters[name] = value
+            elif name not in known and is_foreign(name):
+                foreign.append(name)
+            else:
                 raise BadInput("a rendering parameter is unknown or stands twice")
-            parameters[name] = value
     except (ValueError, UnicodeDecodeError):
         raise BadInput("the query string is malformed") from None
     warnings: list[str] = []
@@ -83,7 +101,9 @@ def _wish(query_string: bytes) -> PictureWish:
         window=_window(parameters["window"]) if "window" in parameters else None,
         viewport=_viewport(parameters["viewport"]) if "viewport" in parameters else None,
     )
-    return PictureWish(options, tuple(warnings))
+    if is_thumbnail and options.viewport is not None and "," in parameters["viewport"].partition(",")[2]:
+        raise BadInput("the viewport of a thumbnail is width,height")
+    return PictureWish(options, tuple(warnings), tuple(foreign))
 
 
 def quality_of(text: str) -> int:
@@ -106,16 +126,19 @@ def _window(text: str) -> Window:
 
 
 def _viewport(text: str) -> Viewport:
-    """vw,vh,sx,sy,sw,sh (PS3.18 8.3.5.1.3); the source part may be left out, wholly or value by value."""
+    """vw,vh,sx,sy,sw,sh (PS3.18 8.3.5.1.3); the source part may be left out, wholly or value by value, and at its end
+    without commas."""
     parts = text.split(",")
-    if len(parts) not in (2, 6):
+    if not 2 <= len(parts) <= 6:
         raise BadInput("viewport is width,height or width,height,x,y,width,height")
     width, height = (finite(part) for part in parts[:2])
     if not (1 <= width <= MAX_RENDERED_SIDE and 1 <= height <= MAX_RENDERED_SIDE):
         raise BadInput("the viewport is too large or too small")
     if len(parts) == 2:
         return Viewport(int(width), int(height))
-    left, top, part_width, part_height = (finite(part) if part else None for part in parts[2:])
+    given = [finite(part) if part else None for part in parts[2:]]
+    given += [None] * (4 - len(given))
+    left, top, part_width, part_height = given
     if part_width == 0 or part_height == 0 or (left or 0) < 0 or (top or 0) < 0:
         raise BadInput("the viewport shows no part of the picture")
     return Viewport(int(width), int(height), left or 0.0, top or 0.0, part_width, part_height)

@@ -16,7 +16,7 @@ from samsyn.limits import MAX_CLIP_FRAMES, THUMBNAIL_SIDE
 from samsyn.model.imaging import StoredInstance
 from samsyn.render import clip
 from samsyn.render.pictures import best_of
-from samsyn.render.words import Picture, PictureFormat, PictureOptions
+from samsyn.render.words import Picture, PictureFormat, PictureOptions, Viewport
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.wire.multipart import closing, part_head
 
@@ -85,12 +85,13 @@ class Rendered:
             return await self._as_it_is(view, shown, own, asked, wish)
         if choose_plain(asked.accepted, _CLIP_KINDS) == PictureFormat.GIF.value:
             return await self._clip(view, shown, numbers, asked, wish)
-        chosen = choose(asked.accepted, _RENDERED_OFFERS, single=len(numbers) < 2)
+        is_one = len(numbers) < 2
+        chosen = choose(asked.accepted, _RENDERED_OFFERS, single=is_one, parts_by_default=not is_one)
         if chosen is None:
             return plain_refusal(406, _ONLY_PICTURES)
         kind = PictureFormat(chosen[0].kind)
         options = wish.in_format(kind)
-        if chosen[1] and (len(numbers) > 1 or asked.accepted[0].multipart):
+        if chosen[1]:
             return await self._every(view, instances, numbers, options, wish)
         number = _number(shown, numbers) or 1
         tag = entity_tag(view, "rendered", shown.sha256, number, options)
@@ -230,8 +231,9 @@ class Rendered:
             await self._gatekeeper.record_opening(view, instance.study_uid, "list")
             return not_modified(tag)
         if options.viewport is not None and instance.pixels is not None:
-            side = min(options.viewport.width, options.viewport.height, 4 * THUMBNAIL_SIDE)
-            options = PictureOptions(options.format, longest_side=side)
+            sides = options.viewport.width, options.viewport.height
+            viewport = Viewport(*(min(side, 4 * THUMBNAIL_SIDE) for side in sides))
+            options = PictureOptions(options.format, viewport=viewport)
             picture = await self._pictures.rendered(view, instance, number or 1, options)
         else:
             picture = await self._pictures.thumbnail(view, instance, number)

@@ -7,7 +7,9 @@ from urllib.parse import parse_qsl
 
 from samsyn.dicom.dictionary import tag_of, vr_of
 from samsyn.dicom.uids import is_uid
-from samsyn.errors import BadInput, LimitExceeded, NotSupported
+from samsyn.endpoints.dicomweb.asked import is_foreign
+from samsyn.endpoints.dicomweb.errors_table import AddressTooLong
+from samsyn.errors import BadInput, NotSupported
 from samsyn.limits import MAX_QUERY_CHARACTERS, MAX_SEARCH_ROWS
 from samsyn.search.keys import is_returned
 from samsyn.search.moments import offset_minutes
@@ -45,6 +47,13 @@ DEFAULTS: MappingProxyType[Level, frozenset[int]] = MappingProxyType(
 _TAG = re.compile(r"[0-9A-Fa-f]{8}", re.ASCII)
 _MAX_PARAMETERS = 256
 _MAX_STEPS = 8
+_OWN = frozenset(
+    {
+        *("limit", "offset", "fuzzymatching", "emptyvaluematching", "multiplevaluematching", "includefield"),
+        *("accept", "charset"),
+    }
+)
+"""Parameters that are no attributes."""
 _TIMEZONE = 0x00080201
 _OURS = frozenset({0x00080005, 0x00080056, _TIMEZONE, 0x00081190})
 """Attributes that this door adds to every match."""
@@ -57,12 +66,12 @@ class Search:
     query: Query
     """Asks for one row more than `wanted`, which tells whether there is more."""
     wanted: int
-    capped: bool
-    """Whether our own limit cut what the client asked for, or he named none."""
     included: frozenset[int] | None
     """Attributes to answer; None = all."""
     unknown: tuple[int, ...]
     """Attributes that were asked for by includefield and that no match has."""
+    foreign: tuple[str, ...]
+    """Parameters that are ignored, since they are none of ours."""
     timezone: str
     """Timezone Offset From UTC in which dates and times are asked and told, "" = as the objects have them."""
 
@@ -71,17 +80,21 @@ def parse_search(level: Level, query_string: bytes, known: dict[int, str]) -> Se
     """A search at a level; `known` are the UIDs that the path already names.
 
     A key inside a sequence is written as a path of tags or keywords parted by dots (PS3.18 8.3.4.1).
-    Nothing is dropped silently: an unknown parameter, a key that stands twice or a malformed number is
-    BadInput, a key that the index does not match is NotSupported (by search). LimitExceeded:
+    Nothing is dropped silently: an unknown attribute, a key that stands twice or a malformed number is
+    BadInput, a key that the index does not match is NotSupported (by search). AddressTooLong:
     MAX_QUERY_CHARACTERS. The page is cut to MAX_SEARCH_ROWS.
     """
     if len(query_string) > MAX_QUERY_CHARACTERS:
-        raise LimitExceeded("MAX_QUERY_CHARACTERS")
+        raise AddressTooLong("MAX_QUERY_CHARACTERS")
     keys, items = dict(known), dict[tuple[int, int], str]()
     fields, everything = set[int](), False
     limit, offset, fuzzy, empty, timezone = -1, 0, False, False, ""
     seen: set[str] = set()
+    foreign: list[str] = []
     for name, value in _parameters(query_string):
+        if is_foreign(name) and name not in _OWN:
+            foreign.append(name)
+            continue
         if name != "includefield" and name in seen:
             raise BadInput("a parameter stands twice")
         seen.add(name)
@@ -98,7 +111,7 @@ def parse_search(level: Level, query_string: bytes, known: dict[int, str]) -> Se
                 _truth(name, value)
             case "includefield":
                 everything = everything or value == "all"
-                fields |= {_path(part)[0] for part in value.split(",")} if value != "all" else set()
+                fields |= {_path(part)[0] for part in value.split(",") if part} if value != "all" else set()
             case "accept" | "charset":
                 continue
             case _:
@@ -121,9 +134,9 @@ def parse_search(level: Level, query_string: bytes, known: dict[int, str]) -> Se
     return Search(
         query,
         wanted,
-        limit < 0 or limit > wanted,
         None if everything else frozenset(included),
         tuple(sorted(tag for tag in fields if not (is_returned(tag, level) or tag in _OURS or tag in keys))),
+        tuple(foreign),
         timezone,
     )
 
@@ -150,12 +163,11 @@ def _context(level: Level, known: dict[int, str]) -> set[int]:
 
 
 def _parameters(query_string: bytes) -> list[tuple[str, str]]:
+    """Names and values; a name alone has the value "" (PS3.18 8.3.1)."""
     try:
-        text = query_string.decode("ascii")
         return parse_qsl(
-            text,
+            query_string.decode("ascii"),
             keep_blank_values=True,
-            strict_parsing=bool(text),
             errors="strict",
             max_num_fields=_MAX_PARAMETERS,
         )

@@ -7,7 +7,7 @@ import orjson
 from samsyn.access.view import Gatekeeper
 from samsyn.dicom.json import attributes_to_json
 from samsyn.endpoints.dicomweb.answers import Answer, not_modified
-from samsyn.endpoints.dicomweb.asked import Asked, entity_tag
+from samsyn.endpoints.dicomweb.asked import MORE, Asked, entity_tag, ignored
 from samsyn.endpoints.dicomweb.datasets import as_json, as_xml, form_of, not_acceptable
 from samsyn.endpoints.dicomweb.reader import Reader, Readers
 from samsyn.endpoints.dicomweb.searching.query import (
@@ -28,7 +28,6 @@ _CHARSET = 0x00080005
 _RETRIEVE_URL = 0x00081190
 _TIMEZONE = 0x00080201
 _AVAILABILITY = 0x00080056
-_MORE = b'299 Samsyn "The number of results exceeded the maximum; additional results can be requested."'
 
 
 class Searches:
@@ -42,9 +41,9 @@ class Searches:
     async def search(self, level: Level, target: Target, asked: Asked, reader: Reader) -> Answer:
         """200 with the matches, 204 when there are none (PS3.18 table 10.6.3-1).
 
-        A Warning header tells that our own limit cut the answer (what the client's limit cut is no warning) and
-        which fields no match has. X-Total-Count tells how many matches there are in all that this reader may see,
-        on the page that shows the last of them: then it is known without counting.
+        Warning headers tell that there are more matches than these (PS3.18 8.3.4.4.1, without counting them), which
+        fields no match has and which parameters were ignored. X-Total-Count tells how many matches there are in all
+        that this reader may see, on the page that shows the last of them: then it is known without counting.
         """
         if reader.system is not None and not reader.system.may_query:
             raise NotAllowed
@@ -83,9 +82,9 @@ class Searches:
 
 
 def _headers(search: Search, found: int) -> tuple[tuple[bytes, bytes], ...]:
-    headers: list[tuple[bytes, bytes]] = []
-    if search.capped and found > search.wanted:
-        headers.append((b"warning", _MORE))
+    headers = list(ignored(search.foreign))
+    if found > search.wanted:
+        headers.append((b"warning", MORE))
     if search.unknown:
         names = ", ".join(f"{tag:08X}" for tag in search.unknown)
         headers.append((b"warning", f'299 Samsyn "These fields are not answered: {names}"'.encode()))

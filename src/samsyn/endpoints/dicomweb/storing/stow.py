@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 from samsyn.endpoints.dicomweb.answers import Answer, plain_refusal
 from samsyn.endpoints.dicomweb.errors_table import FAILURE_REASON
-from samsyn.endpoints.dicomweb.storing.assembly import METADATA_KINDS, Assembled, Assembly
+from samsyn.endpoints.dicomweb.storing.assembly import JSON, METADATA_KINDS, XML, Assembled, Assembly
 from samsyn.endpoints.dicomweb.storing.part import PartContent
 from samsyn.endpoints.dicomweb.storing.request import StoreRequest
 from samsyn.endpoints.dicomweb.storing.results import response
 from samsyn.endpoints.dicomweb.storing.run import Run
-from samsyn.endpoints.dicomweb.storing.taking import DICOM, Taking, refused_kind
+from samsyn.endpoints.dicomweb.storing.taking import DICOM, Taking, as_it_is, refused_part
 from samsyn.errors import BadInput, LimitExceeded, SamsynError
 from samsyn.ingest.receive import Intake
 from samsyn.limits import MAX_STOW_IN_PLACE_BYTES, MAX_STOW_IN_PLACE_TOGETHER_BYTES
@@ -25,8 +25,8 @@ from samsyn.wire.multipart import (
 )
 
 _TAKEN = (
-    "Instances are taken as application/dicom, application/dicom+json or application/dicom+xml"
-    " in multipart/related."
+    "Instances are taken as application/dicom, application/dicom+json or application/dicom+xml, several and those with"
+    " bulk data in multipart/related."
 )
 
 
@@ -94,6 +94,8 @@ class Stow:
                 await coming.take_parts(MultipartReader(boundary_of(media_type)), chunks)
             elif media_type.kind == "multipart/related" and root in METADATA_KINDS:
                 await coming.take_apart(MultipartReader(boundary_of(media_type)), chunks)
+            elif media_type.kind in (JSON, XML):
+                await coming.take_metadata(media_type.kind, chunks)
             else:
                 return plain_refusal(415, _TAKEN)
         except (BadInput, LimitExceeded) as error:
@@ -135,7 +137,7 @@ class _Coming:
                     match event:
                         case PartBegin(headers):
                             content = PartContent(self._intake)
-                            refused = refused_kind(headers.get("content-type", DICOM))
+                            refused = refused_part(headers)
                         case PartData(data):
                             refused = refused or await _added(content, data)
                         case PartEnd():
@@ -157,6 +159,7 @@ class _Coming:
             for event in reader.feed(chunk):
                 match event:
                     case PartBegin(headers):
+                        as_it_is(headers)
                         content = bytearray()
                     case PartData(data):
                         assembly.room_for(len(content) + len(data))
@@ -164,6 +167,19 @@ class _Coming:
                     case PartEnd():
                         await asyncio.to_thread(assembly.take, headers, bytes(content))
         reader.finish()
+        await self._begin_each(assembly)
+
+    async def take_metadata(self, kind: str, chunks: AsyncIterator[bytes]) -> None:
+        """A body that is metadata alone (PS3.18 table 10.5.4-1): instances whose values are all inside them."""
+        assembly = Assembly()
+        content = bytearray()
+        async for chunk in chunks:
+            assembly.room_for(len(content) + len(chunk))
+            content += chunk
+        await asyncio.to_thread(assembly.take, {"content-type": kind}, bytes(content))
+        await self._begin_each(assembly)
+
+    async def _begin_each(self, assembly: Assembly) -> None:
         instances = assembly.instances()
         while (made := await asyncio.to_thread(next, instances, None)) is not None:
             await self._begin(made)

@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from samsyn.endpoints.dicomweb.answers import Answer, refusal
@@ -15,6 +15,7 @@ from samsyn.wire.multipart import PartBegin, PartPlace, PartsInPlace, parse_medi
 log = logging.getLogger(__name__)
 
 DICOM: Final = "application/dicom"
+_UNCODED: Final = frozenset({"binary", "8bit", "7bit", ""})
 _READ_AT_ONCE_BYTES: Final = 512 * 1024
 """As much as is read and hashed before the loop turns to others: half a millisecond."""
 
@@ -69,7 +70,7 @@ class Taking:
     def _split(self, count: int) -> None:
         for event in self._parts.filled(count):
             if isinstance(event, PartBegin):
-                self._refused = refused_kind(event.headers.get("content-type", DICOM))
+                self._refused = refused_part(event.headers)
             elif isinstance(event, PartPlace):
                 self._whole.append(self._refused or self._parts.buffer[event.begin : event.end])
         if not self._left:
@@ -111,10 +112,19 @@ class Taking:
             return Answer(500, b"Internal Server Error", b"text/plain; charset=utf-8")
 
 
-def refused_kind(content_type: str) -> SamsynError | None:
-    """Why a part of this type is not taken among files."""
+def refused_part(headers: Mapping[str, str]) -> SamsynError | None:
+    """Why a part with these headers is not taken among files."""
     try:
-        kind = parse_media_type(content_type).kind
+        as_it_is(headers)
+        kind = parse_media_type(headers.get("content-type", DICOM)).kind
     except SamsynError as error:
         return error
     return None if kind == DICOM else NotSupported("only application/dicom parts are taken")
+
+
+def as_it_is(headers: Mapping[str, str]) -> None:
+    """NotSupported: the bytes of a part are not what it is, but some coding of it. Taken for it, they would be stored
+    as pixels."""
+    transfer = headers.get("content-transfer-encoding", "binary").lower()
+    if transfer not in _UNCODED or headers.get("content-encoding", "identity").lower() != "identity":
+        raise NotSupported("parts are taken as they are: binary")

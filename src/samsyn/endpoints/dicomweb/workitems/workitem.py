@@ -71,7 +71,9 @@ def model_of(transfer: Transfer) -> Told:
         "00741004": _element("DS", f"{100 if transfer.state is TransferState.DONE else done}"),
         "00741006": _element("ST", f"{told}{f': {transfer.why}' if transfer.why else ''}"[:1024]),
     }
-    study = {_key(_STUDY): _element("UI", transfer.study_uid)}
+    named = {_key(_STUDY): _element("UI", transfer.study_uid)}
+    if transfer.series_uid:
+        named[_key(_SERIES)] = _element("UI", transfer.series_uid)
     return {
         "00080005": _element("CS", "ISO_IR 192"),
         "00080016": _element("UI", UPS_PUSH),
@@ -79,7 +81,7 @@ def model_of(transfer: Transfer) -> Told:
         "00404005": _element("DT", _moment(transfer.requested)),
         "00404010": _element("DT", _moment(transfer.changed)),
         "00404018": {"vr": "SQ"},
-        _key(_INPUT): _element("SQ", {**study, "0040E020": _element("CS", "DICOM")}),
+        _key(_INPUT): _element("SQ", {**named, "0040E020": _element("CS", "DICOM")}),
         "00404041": _element("CS", "READY"),
         _key(_OUTPUT): _element(
             "SQ",

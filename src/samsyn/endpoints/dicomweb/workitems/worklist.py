@@ -1,18 +1,20 @@
 """Workitems over HTTP: create, search, retrieve, request cancellation (PS3.18 11.4, 11.5, 11.8, 11.9)."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
-from urllib.parse import parse_qsl
 
 import orjson
 
 from samsyn.dicom.json_model import Model, read_models
+from samsyn.dicom.native_xml import xml_to_model
 from samsyn.dicom.uids import is_uid
 from samsyn.endpoints.dicomweb.answers import Answer, plain_refusal
-from samsyn.endpoints.dicomweb.asked import Asked
+from samsyn.endpoints.dicomweb.asked import MORE, Asked, ignored
 from samsyn.endpoints.dicomweb.datasets import as_json, as_xml, form_of, not_acceptable
 from samsyn.endpoints.dicomweb.reader import Reader, Readers
+from samsyn.endpoints.dicomweb.workitems.question import parse_question
 from samsyn.endpoints.dicomweb.workitems.workitem import (
     CANCELED,
     COMPLETED,
@@ -27,14 +29,8 @@ from samsyn.exchange.sending import Sending, Transfer
 from samsyn.limits import MAX_FORM_BYTES, MAX_SEARCH_ROWS
 from samsyn.wire.multipart import parse_media_type
 
-TAKEN: Final = ("application/dicom+json",)
-PARAMETERS: Final = MappingProxyType(
-    {
-        "ProcedureStepState": "SCHEDULED, IN PROGRESS, COMPLETED or CANCELED",
-        "limit": "most results of one answer",
-        "offset": "results to leave out at the beginning",
-    }
-)
+_XML: Final = "application/dicom+xml"
+TAKEN: Final = ("application/dicom+json", _XML)
 _ENDED: Final = MappingProxyType(
     {
         COMPLETED: '299 Samsyn "The UPS is already COMPLETED."',
@@ -64,9 +60,10 @@ class Worklist:
         uid = query_string.decode("latin-1").removeprefix("workitem=")
         if uid and not is_uid(uid):
             raise BadInput("what stands behind ? is the workitem's UID")
-        if parse_media_type(content_type).kind not in TAKEN:
-            return plain_refusal(415, "Workitems are taken as application/dicom+json.")
-        wish = wish_of(await _one_model(chunks))
+        kind = parse_media_type(content_type).kind
+        if kind not in TAKEN:
+            return plain_refusal(415, f"Workitems are taken as {' or '.join(TAKEN)}.")
+        wish = wish_of(await _one_model(chunks, kind))
         view = await self._readers.view_of_study(reader, wish.study_uid)
         transfer_id = await self._sending.request(
             view, wish.study_uid, wish.destination, wish.series_uid, transfer_id=uid
@@ -75,18 +72,23 @@ class Worklist:
         return Answer(201, headers=((b"location", address), (b"content-location", address)))
 
     async def search(self, reader: Reader, asked: Asked) -> Answer:
-        """200 with the reader's workitems, the newest first; 204 when there are none."""
+        """200 with the reader's workitems, the newest first; 204 when there are none. A Warning tells that there are
+        more, and which parameters were ignored."""
         _check(reader)
         form = form_of(asked.accepted)
         if form is None:
             return not_acceptable("Workitems")
-        state, limit, offset = _parameters(asked.query_string)
-        every = await self._sending.mine(reader.subject, MAX_SEARCH_ROWS)
-        found = [each for each in every if state in ("", STATES[each.state])][offset : offset + limit]
-        if not found:
-            return Answer(204)
-        models = [model_of(each) for each in found]
-        return as_json(orjson.dumps(models)) if form == "json" else as_xml(models)
+        question = parse_question(asked.query_string)
+        every = map(model_of, await self._sending.mine(reader.subject, MAX_SEARCH_ROWS))
+        found = [each for each in every if question.finds(each)][question.offset :]
+        headers = ignored(question.foreign)
+        if len(found) > question.limit:
+            headers = (*headers, (b"warning", MORE))
+        models = found[: question.limit]
+        if not models:
+            return Answer(204, headers=headers)
+        answer = as_json(orjson.dumps(models)) if form == "json" else as_xml(models)
+        return replace(answer, headers=headers)
 
     async def retrieve(self, reader: Reader, uid: str, asked: Asked) -> Answer:
         """One workitem as it stands."""
@@ -122,30 +124,13 @@ def _check(reader: Reader) -> None:
         raise NotAllowed
 
 
-async def _one_model(chunks: AsyncIterator[bytes]) -> Model:
+async def _one_model(chunks: AsyncIterator[bytes], kind: str) -> Model:
     body = bytearray()
     async for chunk in chunks:
         if len(body) + len(chunk) > MAX_FORM_BYTES:
             raise LimitExceeded("MAX_FORM_BYTES")
         body += chunk
-    models = read_models(bytes(body))
+    models = [xml_to_model(bytes(body))] if kind == _XML else read_models(bytes(body))
     if len(models) != 1:
         raise BadInput("a workitem is one data set")
     return models[0]
-
-
-def _parameters(query_string: bytes) -> tuple[str, int, int]:
-    try:
-        pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, max_num_fields=8)
-    except (ValueError, UnicodeDecodeError):
-        raise BadInput("the query string is malformed") from None
-    found = {name: value for name, value in pairs if name != "accept"}
-    state = found.pop("ProcedureStepState", "") or found.pop("00741000", "")
-    numbers = {"limit": MAX_SEARCH_ROWS, "offset": 0}
-    for name, value in found.items():
-        if name not in numbers or not (value.isascii() and value.isdigit() and len(value) <= 9):
-            raise BadInput("workitems are searched by ProcedureStepState, limit and offset")
-        numbers[name] = int(value)
-    if state not in ("", *STATES.values()):
-        raise BadInput("ProcedureStepState is SCHEDULED, IN PROGRESS, COMPLETED or CANCELED")
-    return state, numbers["limit"], numbers["offset"]

@@ -18,6 +18,7 @@ from samsyn.settings import AuditSettings
 from samsyn.store.index import audit_rows
 from samsyn.store.index.port import FAULTS
 from samsyn.store.store import Store
+from samsyn.tasks import ended
 
 log = logging.getLogger(__name__)
 
@@ -74,9 +75,7 @@ class Anchoring:
         """Takes the last anchor, after the doors have closed."""
         if self._task is None or self._file is None:
             return
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await ended(self._task)
         self._task = None
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._try(self._file), limits.ANCHOR_WAIT_S)

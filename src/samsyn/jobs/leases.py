@@ -16,6 +16,7 @@ from samsyn.clock import Clock
 from samsyn.errors import OutOfResources, SamsynError
 from samsyn.store.index.port import FAULTS
 from samsyn.store.shared.port import SharedState
+from samsyn.tasks import ended
 
 log = logging.getLogger(__name__)
 
@@ -107,9 +108,7 @@ class Duties:
 
     async def stop(self) -> None:
         """Stops all that runs here and gives the leases back, so that another node goes on at once."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await ended(self._task)
         names = set(self._running)
         for name in names:
             await self._end(name)

@@ -6,6 +6,7 @@ import contextlib
 from samsyn.errors import OutOfResources
 from samsyn.store.peers import PRESENT
 from samsyn.store.shared.port import SharedState
+from samsyn.tasks import ended
 
 
 class Presence:
@@ -24,8 +25,7 @@ class Presence:
     async def stop(self) -> None:
         """Says good-bye."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await ended(self._task)
             with contextlib.suppress(OutOfResources):
                 await asyncio.to_thread(self._shared.take, PRESENT, str(self._number))
 

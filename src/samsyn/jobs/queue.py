@@ -19,6 +19,7 @@ from samsyn.store.index import job_rows
 from samsyn.store.index.port import FAULTS
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
+from samsyn.tasks import ended
 
 log = logging.getLogger(__name__)
 
@@ -129,9 +130,7 @@ class Worker:
         held = {str(key) for key in (*self._under_way, *self._unripe)}
         tasks = [*self._under_way.values()]
         tasks += [task for task in (self._task, self._renewing) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(*tasks)
         if self._leases is not None:
             await self._leases.release(JOB, held)
 

@@ -6,7 +6,6 @@ understood changes nothing.
 """
 
 import asyncio
-import contextlib
 import csv
 import logging
 from datetime import date
@@ -22,6 +21,7 @@ from samsyn.model.patient import Demographics, DemographicsOrigin, PatientIdenti
 from samsyn.patients import registry
 from samsyn.patients.identifiers import recognise
 from samsyn.store.transaction import Transaction
+from samsyn.tasks import ended
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +46,7 @@ class GuardianFile:
 
     async def stop(self) -> None:
         """Ends the reading."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await ended(self._task)
 
     async def read(self) -> int:
         """Takes the file over; how many rows of the register changed. BadInput names the line, LimitExceeded the

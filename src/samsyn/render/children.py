@@ -55,6 +55,7 @@ from samsyn.render.words import (
     Waveform,
     Window,
 )
+from samsyn.tasks import ended
 
 _MAX_REFUSAL_BYTES: Final = 4_096
 _START_TIMEOUT_S: Final = 20.0
@@ -95,9 +96,7 @@ class DecodingChildren:
 
     async def stop(self) -> None:
         """Kills the children; waiting pictures end with OutOfResources."""
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        await ended(*self._workers)
         self._workers = []
         while not self._queue.empty():
             job = self._queue.get_nowait()

@@ -15,6 +15,7 @@ from samsyn.model.streamed import StreamedData
 from samsyn.retrieve.look import Look
 from samsyn.retrieve.retrieve import AT_ONCE_BYTES, Given, Retriever
 from samsyn.store.large import is_large
+from samsyn.tasks import ended
 
 GROUP_BYTES: Final = AT_ONCE_BYTES
 """Work that is worth its turn, and not more than a slow reader may leave in memory."""
@@ -56,8 +57,7 @@ class ReadAhead:
         """Drops what was read for nobody."""
         self._read.clear()
         if self._reading is not None:
-            self._reading[1].cancel()
-            await asyncio.gather(self._reading[1], return_exceptions=True)
+            await ended(self._reading[1])
             self._reading = None
 
     async def data_of(self, instance: StoredInstance) -> memoryview:

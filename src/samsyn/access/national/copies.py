@@ -7,7 +7,6 @@ has been withdrawn.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from samsyn.model.national import NationalGrant, Register
 from samsyn.store.index import grant_rows, register_rows
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
+from samsyn.tasks import ended
 
 log = logging.getLogger(__name__)
 
@@ -100,9 +100,7 @@ class GrantCopy:
     async def stop(self) -> None:
         """Ends the reading, until the next start."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await ended(self._task)
             self._task = None
 
     async def read(self, provider: str) -> GrantReading:

@@ -5,7 +5,6 @@ blocked, and everything but the own unit's information is closed until it answer
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from samsyn.model.national import NationalBlock
 from samsyn.store.index import national_rows, register_rows
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
+from samsyn.tasks import ended
 
 log = logging.getLogger(__name__)
 
@@ -85,9 +85,7 @@ class BlockReplica:
     async def pause(self) -> None:
         """Ends the reading until the next start."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await ended(self._task)
             self._task = None
 
     async def stop(self) -> None:

@@ -30,6 +30,7 @@ from samsyn.render.transcoding import Transcoder
 from samsyn.retrieve.retrieve import Retriever
 from samsyn.search.find import Finder
 from samsyn.settings import DicomSettings, DicomTlsSettings
+from samsyn.tasks import ended
 from samsyn.wire import dimse, pdu
 from samsyn.wire.assembly import Message
 from samsyn.wire.association_table import State
@@ -132,9 +133,7 @@ class DicomDoor:
             connection.abort("the service is stopping")
             connection.drop()
         await asyncio.gather(*self._calls, return_exceptions=True)
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            await asyncio.gather(self._sweeper, return_exceptions=True)
+        await ended(self._sweeper)
 
     # -- what connections ask
 

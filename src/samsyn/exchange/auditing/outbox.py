@@ -22,6 +22,7 @@ from samsyn.store.index import audit_rows, patient_rows, review_rows
 from samsyn.store.index.port import FAULTS, IndexConnection
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
+from samsyn.tasks import ended
 
 log = logging.getLogger(__name__)
 
@@ -132,9 +133,7 @@ class Outbox:
     async def pause(self) -> None:
         """Leaves off until the next start; another node may go on."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await ended(self._task)
             self._task = None
 
     async def _run(self) -> None:

@@ -7,7 +7,6 @@ others go on.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +35,7 @@ from samsyn.store.index import engagement_rows, patient_rows
 from samsyn.store.index.port import IndexConnection
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
+from samsyn.tasks import ended
 
 log = logging.getLogger(__name__)
 
@@ -113,9 +113,7 @@ class EngagementIndex:
     async def stop(self) -> None:
         """Ends; what was not answered is told after the next start, here or on another node."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await ended(self._task)
             self._task = None
 
     async def close(self) -> None:

@@ -25,6 +25,7 @@ from samsyn.providers.connections import Connections
 from samsyn.store.index import subscription_rows
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
+from samsyn.tasks import ended
 
 log = logging.getLogger(__name__)
 
@@ -94,9 +95,7 @@ class Notifier:
     async def stop(self) -> None:
         """Ends; what was not confirmed is told again after the next start."""
         tasks = [*self._under_way.values(), *([self._task] if self._task else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(*tasks)
         self._task = None
         self._under_way.clear()
         self._states.clear()

@@ -1,12 +1,12 @@
 """Upkeep that is looked at again and again, in the background of one event loop."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
 from samsyn.errors import SamsynError
 from samsyn.store.index.port import FAULTS
+from samsyn.tasks import ended
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +26,7 @@ class Rounds:
 
     async def stop(self) -> None:
         """Stops between two steps; does nothing when it was never started."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await ended(self._task)
 
     async def _run(self) -> None:
         while True:

@@ -8,7 +8,6 @@ still for longer than that is given up for it: a record says so (`_give_up`) bef
 """
 
 import asyncio
-import contextlib
 import logging
 from typing import Final, Generic, TypeVar
 
@@ -21,6 +20,7 @@ from samsyn.store.object_journal import ObjectJournal
 from samsyn.store.objects.remote_series import RemoteSeries
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
+from samsyn.tasks import ended
 
 log = logging.getLogger(__name__)
 
@@ -65,10 +65,7 @@ class Sweeping:
 
     async def stop(self) -> None:
         """Stops between two objects."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await ended(self._task)
         self._series.clear()
         self._bodies.clear()
 

@@ -45,7 +45,7 @@ test: setup-test ## everything: checks, unit tests, foreign programs, browser, P
 	@.venv/bin/mypy --no-error-summary
 	@.venv/bin/lint-imports --no-logo
 	@$(python) -m tools.licences
-	@$(pytest) -q -n 2 --dist loadfile $(ARGS)
+	@$(pytest) -q -n 2 --dist loadfile --max-worker-restart=1 $(ARGS)
 
 bench: setup-test ## measure against Orthanc and DCMTK on this machine, and print a table
 	@$(python) -m bench $(ARGS)

@@ -1,8 +1,9 @@
 """What every test shares: a throw-away server, how long property tests look, and the figures that tests print."""
 
+import faulthandler
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,28 @@ LONGEST_FIRST = (
     "doors/test_registers.py",
 )
 """Files of half a minute and more, longest first."""
+
+
+HUNG_S = 900.0
+"""A test that lasts so long hangs: the process that runs it is ended, which fails the test, and the run goes on. The
+longest takes five minutes on two cores, but for those that are asked for at length."""
+AT_LENGTH = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" or "SAMSYN_KILL_CYCLES" in os.environ
+_HUNG = ROOT / "build" / "hung.txt"
+"""Where every thread of that process stood."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """Ends what hangs; else whoever waits for the run would wait for ever."""
+    if AT_LENGTH:
+        return (yield)
+    _HUNG.parent.mkdir(exist_ok=True)
+    with _HUNG.open("a") as told:
+        faulthandler.dump_traceback_later(HUNG_S, exit=True, file=told)
+        try:
+            return (yield)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 def pytest_configure(config: pytest.Config) -> None:

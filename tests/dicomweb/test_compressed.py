@@ -108,7 +108,7 @@ async def test_nothing_that_is_kept_leaves_before_its_opening_is_written(
     house.use(None)
     async with house.client(**{"Accept-Encoding": coding}) as client:
         await client.get("/studies")  # opens the View
-        monkeypatch.setattr(house.gatekeeper, "_write_opening", AsyncMock(side_effect=OutOfResources))
+        monkeypatch.setattr(house.gatekeeper, "_write_about", AsyncMock(side_effect=OutOfResources))
         refused = await client.get(f"{SERIES}/metadata")
         assert refused.status_code == 503
         assert b"2.25.1001" not in refused.content

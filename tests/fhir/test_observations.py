@@ -1,6 +1,7 @@
 """Observation: measurements and dose from structured reports, under the same View as their study."""
 
 import io
+import time
 from typing import Any
 
 import pydicom
@@ -13,6 +14,7 @@ from tests.fhir.house import TOLVAN, Reader
 from tests.indexes import sqlite_only
 from tests.reports.documents_made import COMPREHENSIVE, report
 from tests.scratch import Running
+from tests.waiting import PATIENCE_S
 
 pynetdicom = pytest.importorskip("pynetdicom")
 
@@ -46,15 +48,19 @@ def report_tag(radiologist: Reader, whose: str) -> str:
 @pytest.fixture(scope="module")
 def told(house: Running, radiologist: Reader) -> tuple[str, str, str]:
     """Tolvan's id, with a measurement report and a dose report in the study at Nordsjukhuset; and the entity tag of its
-    report before and after they came."""
+    report before and after the latter came. The former becomes one of the report's versions, soon after it has come.
+    """
     found = radiologist.handle(TOLVAN)
-    before = report_tag(radiologist, found)
     (study,) = [
         each["identifier"][0]["value"].removeprefix("urn:oid:")
         for each in radiologist.found("/ImagingStudy", patient=found, identifier="NORD1")
     ]
     measures = part(("126010", "DCM", "Imaging Measurements"), lesion())
     sent(house, study, "NORD1", report(measures, sop_class=COMPREHENSIVE))
+    end = time.monotonic() + PATIENCE_S
+    while not (before := report_tag(radiologist, found)).startswith('W/"2-'):
+        assert time.monotonic() < end, before
+        time.sleep(0.05)
     sent(house, study, "NORD1", dose_report())
     return found, before, report_tag(radiologist, found)
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import parse_qs
@@ -15,10 +15,7 @@ from samsyn.render.words import PictureOptions
 _TAGS = re.compile(rb'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 _STRONG_TAGS = re.compile(rb'(?<!W/)"[\x21\x23-\x7e\x80-\xff]*"')
 _SPACE_IN_TOKEN = re.compile(r"(?<=\w) (?=\w)", re.ASCII)
-_FOREIGN = re.compile(r"[a-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 MORE = b'299 Samsyn "There are additional results that can be requested."'
-_MAX_TOLD = 8
-"""Names in one Warning."""
 _TAG_BYTES = 16
 _FIELDS = (b"accept", b"if-none-match", b"if-range", b"range", b"accept-encoding")
 _RANGE = _FIELDS.index(b"range")
@@ -56,21 +53,6 @@ class Asked:
         return self.range.decode("latin-1")
 
 
-def is_foreign(name: str) -> bool:
-    """Whether a query parameter that is not known here is to be ignored (PS3.18 8.3): `orderby`, or the number that
-    keeps an address out of caches. Names of attributes begin with a capital letter: a search that left one out would
-    find what was not asked for, such as everybody's studies, so they are never ignored."""
-    return _FOREIGN.fullmatch(name) is not None
-
-
-def ignored(names: Iterable[str]) -> tuple[tuple[bytes, bytes], ...]:
-    """The Warning that tells which foreign parameters were ignored; none for none."""
-    told = ", ".join(tuple(dict.fromkeys(names))[:_MAX_TOLD])
-    return (
-        ((b"warning", f'299 Samsyn "These parameters are not supported: {told}"'.encode()),) if told else ()
-    )
-
-
 def is_other(if_match: bytes, tag: bytes) -> bool:
     """Whether an If-Match names other states than the one with this tag (RFC 9110 13.1.1: strong comparison): who goes
     on with a download then gets nothing of another one."""
@@ -79,8 +61,7 @@ def is_other(if_match: bytes, tag: bytes) -> bool:
 
 def asked(scope: Mapping[str, object], headers: Mapping[bytes, bytes], base: str) -> Asked:
     """What a request asks for: the `accept` parameter goes before the header, which counts where nothing of the
-    parameter can be had (PS3.18 8.7.8.1). Only GET has ranges (RFC
-    9110 14.2)."""
+    parameter can be had (PS3.18 8.7.8.1). Only GET has ranges (RFC 9110 14.2)."""
     query_string = scope["query_string"]
     assert isinstance(query_string, bytes)
     fields = [headers.get(name, b"") for name in _FIELDS]

@@ -18,7 +18,7 @@ from samsyn.access.view import Gatekeeper, View
 from samsyn.endpoints.dicomweb.answers import DICOM_JSON, Answer, plain_refusal, ready, refusal, send_answer
 from samsyn.endpoints.dicomweb.archive import Archives
 from samsyn.endpoints.dicomweb.archive import is_wanted as is_zip
-from samsyn.endpoints.dicomweb.asked import Asked, asked, ignored, is_other
+from samsyn.endpoints.dicomweb.asked import Asked, asked, is_other
 from samsyn.endpoints.dicomweb.bulk import BulkData
 from samsyn.endpoints.dicomweb.datasets import form_of, json_kind
 from samsyn.endpoints.dicomweb.deletion import Deletion
@@ -29,6 +29,7 @@ from samsyn.endpoints.dicomweb.negotiation import ANY, choose_plain
 from samsyn.endpoints.dicomweb.objects import Objects
 from samsyn.endpoints.dicomweb.offer.capabilities import JSON, WADL, as_json, as_wadl, level_of
 from samsyn.endpoints.dicomweb.offer.resources import RESOURCES, Resource
+from samsyn.endpoints.dicomweb.parameters import ignored
 from samsyn.endpoints.dicomweb.pictures.options import wish_of
 from samsyn.endpoints.dicomweb.pictures.rendered import Pictures, Rendered
 from samsyn.endpoints.dicomweb.reader import Identify, Reader, Readers

@@ -5,6 +5,11 @@ from types import MappingProxyType
 from samsyn import errors
 from samsyn.errors import LimitExceeded, SamsynError
 
+
+class AddressTooLong(LimitExceeded):
+    """What is too long is the address, not what comes with it."""
+
+
 STATUS: MappingProxyType[type[SamsynError], int] = MappingProxyType(
     {
         errors.SamsynError: 500,
@@ -26,6 +31,7 @@ STATUS: MappingProxyType[type[SamsynError], int] = MappingProxyType(
     }
 )
 """HTTP status of a whole request that was refused."""
+_STATUS = MappingProxyType({**STATUS, AddressTooLong: 414})
 
 FAILURE_REASON: MappingProxyType[str, int] = MappingProxyType(
     {
@@ -50,15 +56,9 @@ FAILURE_REASON: MappingProxyType[str, int] = MappingProxyType(
 """Failure Reason (0008,1197) of one instance by the error's code (PS3.4 table B.2-1, PS3.7 annex C)."""
 
 
-class AddressTooLong(LimitExceeded):
-    """What is too long is the address, not what comes with it (PS3.18 8.5: 414)."""
-
-
 def status_of(error: SamsynError) -> int:
     """The HTTP status for an error, also for a type derived from one in the table."""
-    if isinstance(error, AddressTooLong):
-        return 414
     for kind in type(error).__mro__:
-        if kind in STATUS:
-            return STATUS[kind]
+        if kind in _STATUS:
+            return _STATUS[kind]
     return 500

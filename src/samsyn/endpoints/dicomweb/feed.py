@@ -1,7 +1,6 @@
 """GET /changes: the change feed for systems that follow the record."""
 
 from types import MappingProxyType
-from urllib.parse import parse_qsl
 
 import orjson
 
@@ -9,6 +8,7 @@ from samsyn.access.view import Gatekeeper
 from samsyn.endpoints.dicomweb.answers import Answer, plain_refusal
 from samsyn.endpoints.dicomweb.asked import Asked
 from samsyn.endpoints.dicomweb.negotiation import choose_plain
+from samsyn.endpoints.dicomweb.parameters import pairs_of
 from samsyn.endpoints.dicomweb.reader import Reader, Readers
 from samsyn.errors import BadInput, NotAllowed
 from samsyn.limits import MAX_CHANGES
@@ -22,6 +22,7 @@ PARAMETERS = MappingProxyType(
     }
 )
 _JSON = "application/json"
+_MAX_PARAMETERS = 8
 
 
 class Feed:
@@ -72,13 +73,9 @@ def _told(change: Change) -> dict[str, object]:
 
 
 def _parameters(query_string: bytes) -> tuple[int, int]:
-    try:
-        pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, max_num_fields=8)
-    except (ValueError, UnicodeDecodeError):
-        raise BadInput("the query string is malformed") from None
     found: dict[str, int] = {"since": 0, "limit": MAX_CHANGES}
     seen: set[str] = set()
-    for name, value in pairs:
+    for name, value in pairs_of(query_string, _MAX_PARAMETERS):
         if name == "accept":
             continue
         if (

@@ -4,20 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
-from urllib.parse import parse_qsl
 
 from samsyn.dicom.uids import is_uid
-from samsyn.endpoints.dicomweb.asked import Asked, is_foreign
-from samsyn.endpoints.dicomweb.errors_table import AddressTooLong
+from samsyn.endpoints.dicomweb.asked import Asked
 from samsyn.endpoints.dicomweb.negotiation import Acceptable, acceptable
+from samsyn.endpoints.dicomweb.parameters import own_and_foreign
 from samsyn.endpoints.dicomweb.pictures.options import PictureWish, finite, quality_of
 from samsyn.endpoints.dicomweb.target import Target
 from samsyn.errors import BadInput, NotSupported
-from samsyn.limits import MAX_QUERY_CHARACTERS, MAX_RENDERED_SIDE
+from samsyn.limits import MAX_RENDERED_SIDE
 from samsyn.model.imaging import StoredInstance
 from samsyn.render.words import PictureOptions, Viewport, Window
 
 _KINDS: Final = ("application/dicom", "image/jpeg", "image/png", "video/mp4", "video/mpeg", "application/pdf")
+_MAX_PARAMETERS: Final = 64
 PARAMETERS: Final = MappingProxyType(
     {
         "requestType": "WADO",
@@ -89,7 +89,7 @@ def parse_uri_request(query_string: bytes, header: tuple[Acceptable, ...] = ()) 
     """`header`: the ranges of the Accept header, which count without contentType when they name a type; wild cards mean
     the default (PS3.18 8.7.8). BadInput: a parameter is missing, malformed or stands twice. NotSupported: one
     that would have to change what is sent and does not."""
-    given, foreign = _parameters(query_string)
+    given, foreign = own_and_foreign(query_string, PARAMETERS, _MAX_PARAMETERS)
     if given.get("requestType") != "WADO":
         raise BadInput("requestType is WADO")
     if not all(is_uid(given.get(name, "")) for name in _REQUIRED):
@@ -105,28 +105,6 @@ def parse_uri_request(query_string: bytes, header: tuple[Acceptable, ...] = ()) 
     frames = (_positive(given["frameNumber"]),) if "frameNumber" in given else ()
     uids = [given[name] for name in _REQUIRED]
     return UriRequest(Target("wado", 0, uids[0], uids[1], uids[2], frames), accepted, given, foreign)
-
-
-def _parameters(query_string: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Those that are ours, and the names of others."""
-    if len(query_string) > MAX_QUERY_CHARACTERS:
-        raise AddressTooLong("MAX_QUERY_CHARACTERS")
-    foreign: list[str] = []
-    found: dict[str, str] = {}
-    try:
-        pairs = parse_qsl(
-            query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=64
-        )
-    except (ValueError, UnicodeDecodeError):
-        raise BadInput("the query string is malformed") from None
-    for name, value in pairs:
-        if name in PARAMETERS and name not in found:
-            found[name] = value
-        elif name not in PARAMETERS and is_foreign(name):
-            foreign.append(name)
-        else:
-            raise BadInput("a parameter is malformed or stands twice")
-    return found, tuple(foreign)
 
 
 def _window(given: Mapping[str, str]) -> Window | None:

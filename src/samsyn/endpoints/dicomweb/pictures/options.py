@@ -4,9 +4,8 @@ import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
-from urllib.parse import parse_qsl
 
-from samsyn.endpoints.dicomweb.asked import ignored, is_foreign
+from samsyn.endpoints.dicomweb.parameters import ignored, own_and_foreign
 from samsyn.errors import BadInput
 from samsyn.limits import MAX_RENDERED_SIDE
 from samsyn.render.words import PictureFormat, PictureOptions, Viewport, Voi, Window
@@ -35,6 +34,7 @@ THUMBNAIL_PARAMETERS = MappingProxyType(
     }
 )
 
+_MAX_PARAMETERS = 32
 _REMEMBERED_BYTES = 256
 """A page of thumbnails or a stack has one query string; longer ones are read anew each time."""
 _ANNOTATIONS = frozenset({"patient", "technique"})
@@ -74,18 +74,7 @@ def wish_of(query_string: bytes, *, is_thumbnail: bool = False) -> PictureWish:
 @lru_cache(maxsize=256)
 def _wish(query_string: bytes, is_thumbnail: bool) -> PictureWish:
     known = THUMBNAIL_PARAMETERS if is_thumbnail else PARAMETERS
-    parameters: dict[str, str] = {}
-    foreign: list[str] = []
-    try:
-        for name, value in parse_qsl(query_string.decode("ascii"), keep_blank_values=True, max_num_fields=32):
-            if name in known and name not in parameters:
-                parameters[name] = value
-            elif name not in known and is_foreign(name):
-                foreign.append(name)
-            else:
-                raise BadInput("a rendering parameter is unknown or stands twice")
-    except (ValueError, UnicodeDecodeError):
-        raise BadInput("the query string is malformed") from None
+    parameters, foreign = own_and_foreign(query_string, known, _MAX_PARAMETERS)
     warnings: list[str] = []
     if "annotation" in parameters:
         if not set(parameters["annotation"].split(",")) <= _ANNOTATIONS:
@@ -103,7 +92,7 @@ def _wish(query_string: bytes, is_thumbnail: bool) -> PictureWish:
     )
     if is_thumbnail and options.viewport is not None and "," in parameters["viewport"].partition(",")[2]:
         raise BadInput("the viewport of a thumbnail is width,height")
-    return PictureWish(options, tuple(warnings), tuple(foreign))
+    return PictureWish(options, tuple(warnings), foreign)
 
 
 def quality_of(text: str) -> int:

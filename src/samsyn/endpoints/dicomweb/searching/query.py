@@ -3,14 +3,12 @@
 import re
 from dataclasses import dataclass
 from types import MappingProxyType
-from urllib.parse import parse_qsl
 
 from samsyn.dicom.dictionary import tag_of, vr_of
 from samsyn.dicom.uids import is_uid
-from samsyn.endpoints.dicomweb.asked import is_foreign
-from samsyn.endpoints.dicomweb.errors_table import AddressTooLong
+from samsyn.endpoints.dicomweb.parameters import is_foreign, pairs_of, truth, whole_number
 from samsyn.errors import BadInput, NotSupported
-from samsyn.limits import MAX_QUERY_CHARACTERS, MAX_SEARCH_ROWS
+from samsyn.limits import MAX_SEARCH_ROWS
 from samsyn.search.keys import is_returned
 from samsyn.search.moments import offset_minutes
 from samsyn.search.query import Level, Matching, Query
@@ -84,14 +82,12 @@ def parse_search(level: Level, query_string: bytes, known: dict[int, str]) -> Se
     BadInput, a key that the index does not match is NotSupported (by search). AddressTooLong:
     MAX_QUERY_CHARACTERS. The page is cut to MAX_SEARCH_ROWS.
     """
-    if len(query_string) > MAX_QUERY_CHARACTERS:
-        raise AddressTooLong("MAX_QUERY_CHARACTERS")
     keys, items = dict(known), dict[tuple[int, int], str]()
     fields, everything = set[int](), False
     limit, offset, fuzzy, empty, timezone = -1, 0, False, False, ""
     seen: set[str] = set()
     foreign: list[str] = []
-    for name, value in _parameters(query_string):
+    for name, value in pairs_of(query_string, _MAX_PARAMETERS):
         if is_foreign(name) and name not in _OWN:
             foreign.append(name)
             continue
@@ -100,15 +96,15 @@ def parse_search(level: Level, query_string: bytes, known: dict[int, str]) -> Se
         seen.add(name)
         match name:
             case "limit":
-                limit = _number(value)
+                limit = whole_number(value)
             case "offset":
-                offset = _number(value)
+                offset = whole_number(value)
             case "fuzzymatching":
-                fuzzy = _truth(name, value)
+                fuzzy = truth(name, value)
             case "emptyvaluematching":
-                empty = _truth(name, value)
+                empty = truth(name, value)
             case "multiplevaluematching":
-                _truth(name, value)
+                truth(name, value)
             case "includefield":
                 everything = everything or value == "all"
                 fields |= {_path(part)[0] for part in value.split(",") if part} if value != "all" else set()
@@ -162,19 +158,6 @@ def _context(level: Level, known: dict[int, str]) -> set[int]:
     return context
 
 
-def _parameters(query_string: bytes) -> list[tuple[str, str]]:
-    """Names and values; a name alone has the value "" (PS3.18 8.3.1)."""
-    try:
-        return parse_qsl(
-            query_string.decode("ascii"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=_MAX_PARAMETERS,
-        )
-    except (ValueError, UnicodeDecodeError):
-        raise BadInput("the query string is malformed") from None
-
-
 def _path(name: str) -> tuple[int, ...]:
     """Tags of an attribute path: keywords or eight hexadecimal digits, parted by dots."""
     steps = name.split(".")
@@ -204,15 +187,3 @@ def _key_value(tag: int, value: str) -> str:
     if not all(is_uid(uid) for uid in uids if uid):
         raise BadInput("a UID is malformed")
     return "\\".join(uids)
-
-
-def _number(value: str) -> int:
-    if not (value.isascii() and value.isdigit() and len(value) <= 9):
-        raise BadInput("limit and offset are whole numbers from 0")
-    return int(value)
-
-
-def _truth(name: str, value: str) -> bool:
-    if value not in ("true", "false"):
-        raise BadInput(f"{name} is true or false")
-    return value == "true"

@@ -7,8 +7,9 @@ import orjson
 from samsyn.access.view import Gatekeeper
 from samsyn.dicom.json import attributes_to_json
 from samsyn.endpoints.dicomweb.answers import Answer, not_modified
-from samsyn.endpoints.dicomweb.asked import MORE, Asked, entity_tag, ignored
+from samsyn.endpoints.dicomweb.asked import MORE, Asked, entity_tag
 from samsyn.endpoints.dicomweb.datasets import as_json, as_xml, form_of, not_acceptable
+from samsyn.endpoints.dicomweb.parameters import ignored
 from samsyn.endpoints.dicomweb.reader import Reader, Readers
 from samsyn.endpoints.dicomweb.searching.query import (
     PATIENT_ID,

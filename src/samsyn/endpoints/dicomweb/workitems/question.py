@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
-from urllib.parse import parse_qsl
 
 from samsyn.clock import STOCKHOLM
 from samsyn.dicom.dictionary import keyword_of, tag_of, vr_of
 from samsyn.dicom.uids import is_uid
-from samsyn.endpoints.dicomweb.asked import is_foreign
-from samsyn.endpoints.dicomweb.errors_table import AddressTooLong
+from samsyn.endpoints.dicomweb.parameters import is_foreign, pairs_of, truth, whole_number
 from samsyn.endpoints.dicomweb.workitems.workitem import STATES
 from samsyn.errors import BadInput, NotSupported
-from samsyn.limits import MAX_KEY_CHARACTERS, MAX_QUERY_CHARACTERS, MAX_SEARCH_ROWS
+from samsyn.limits import MAX_KEY_CHARACTERS, MAX_SEARCH_ROWS
 
 Told = Mapping[str, Mapping[str, object]]
 _Path = tuple[int, ...]
@@ -41,6 +39,7 @@ _ZONE: Final = r"[+-](?:0[0-9]|1[0-4])[0-5][0-9]"
 _MOMENT: Final = re.compile(rf"([0-9]{{4}})((?:[0-9]{{2}}){{0,5}})(?:\.([0-9]{{1,6}}))?({_ZONE})?", re.ASCII)
 _RANGE: Final = re.compile(rf"([0-9.]*(?:{_ZONE})?)-([0-9.]*(?:{_ZONE})?)", re.ASCII)
 _TRUTHS: Final = frozenset({"fuzzymatching", "emptyvaluematching", "multiplevaluematching"})
+_MAX_PARAMETERS: Final = 64
 PARAMETERS: Final = MappingProxyType(
     {
         "limit": "most results of one answer",
@@ -69,19 +68,11 @@ class Question:
 
 def parse_question(query_string: bytes) -> Question:
     """BadInput: a parameter stands twice or is malformed. NotSupported: an attribute that is not matched."""
-    if len(query_string) > MAX_QUERY_CHARACTERS:
-        raise AddressTooLong("MAX_QUERY_CHARACTERS")
-    try:
-        pairs = parse_qsl(
-            query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=64
-        )
-    except (ValueError, UnicodeDecodeError):
-        raise BadInput("the query string is malformed") from None
     numbers = {"limit": MAX_SEARCH_ROWS, "offset": 0}
     keys: dict[_Path, str] = {}
     foreign: list[str] = []
     seen: set[str | _Path] = set()
-    for name, value in pairs:
+    for name, value in pairs_of(query_string, _MAX_PARAMETERS):
         if name in ("accept", "charset", "includefield"):
             continue
         is_own = name in numbers or name in _TRUTHS
@@ -93,11 +84,11 @@ def parse_question(query_string: bytes) -> Question:
             raise BadInput("a parameter stands twice")
         seen.add(key)
         if name in numbers:
-            numbers[name] = _number(value)
+            numbers[name] = whole_number(value)
         elif isinstance(key, tuple) and value not in ("", "*"):
             keys[key] = _checked(key, value)
-        elif name in _TRUTHS and value not in ("true", "false"):
-            raise BadInput(f"{name} is true or false")
+        elif name in _TRUTHS:
+            truth(name, value)
     return Question(keys, min(numbers["limit"], MAX_SEARCH_ROWS), numbers["offset"], tuple(foreign))
 
 
@@ -111,12 +102,6 @@ def _path(name: str) -> _Path:
     if path not in _KEYS:
         raise NotSupported(f"{name} of workitems is not matched")
     return path
-
-
-def _number(value: str) -> int:
-    if not (value.isascii() and value.isdigit() and len(value) <= 9):
-        raise BadInput("limit and offset are whole numbers from 0")
-    return int(value)
 
 
 def _checked(path: _Path, value: str) -> str:

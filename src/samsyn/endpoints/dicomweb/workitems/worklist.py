@@ -11,8 +11,9 @@ from samsyn.dicom.json_model import Model, read_models
 from samsyn.dicom.native_xml import xml_to_model
 from samsyn.dicom.uids import is_uid
 from samsyn.endpoints.dicomweb.answers import Answer, plain_refusal
-from samsyn.endpoints.dicomweb.asked import MORE, Asked, ignored
+from samsyn.endpoints.dicomweb.asked import MORE, Asked
 from samsyn.endpoints.dicomweb.datasets import as_json, as_xml, form_of, not_acceptable
+from samsyn.endpoints.dicomweb.parameters import ignored
 from samsyn.endpoints.dicomweb.reader import Reader, Readers
 from samsyn.endpoints.dicomweb.workitems.question import parse_question
 from samsyn.endpoints.dicomweb.workitems.workitem import (

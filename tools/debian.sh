@@ -12,7 +12,7 @@ command -v npm >/dev/null || build+=(npm)
 case "${1:?build, demo or test}" in
     build) ;;
     demo) wanted=(orthanc orthanc-dicomweb) ;;
-    test) wanted=(chromium libatomic1 dcmtk orthanc orthanc-dicomweb git curl strace fonts-dejavu-core) ;;
+    test) wanted=(chromium libatomic1 dcmtk orthanc orthanc-dicomweb git curl strace logrotate fonts-dejavu-core) ;;
     *) echo "debian.sh: unknown step $1" >&2; exit 2 ;;
 esac
 

@@ -453,6 +453,8 @@ MAX_SOAP_ANSWER_BYTES: Final = 1 * MIB
 """One SOAP answer of a national service that says whether it took something: some hundred bytes."""
 SYSLOG_TIMEOUT_S: Final = 20.0
 """Until an audit record repository's machine must have confirmed a call of messages."""
+SYSLOG_CLOSE_S: Final = 5.0
+"""How long a stop waits for a repository to end its side, which tells that it has read everything."""
 SYSLOG_UNREAD_BYTES: Final = 8 * MIB
 """What a repository's machine may have confirmed while its program has not read it: Linux lets a connection have 6 MiB
 by itself, 32 MiB of late, and calls of some 70 KiB, each confirmed before the next, never make it give so much."""

@@ -218,9 +218,13 @@ def packed(frame: np.ndarray) -> bytes:
     return made + b"\0" * (len(made) % 2)
 
 
-def deflated(frame: np.ndarray) -> bytes:
+def deflated_octets(frame: np.ndarray) -> bytes:
     machine = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    made = machine.compress(np.packbits(frame, bitorder="little").tobytes()) + machine.flush()
+    return machine.compress(frame.tobytes()) + machine.flush()
+
+
+def deflated(frame: np.ndarray) -> bytes:
+    made = deflated_octets(np.packbits(frame, bitorder="little"))
     return made + b"\0" * (len(made) % 2)
 
 
@@ -257,11 +261,6 @@ async def test_pixels_of_one_bit_come_out_packed_without_a_gap_between_frames(
         message = await plain_peer.next()
     assert message.data is not None
     assert parsed(bytes(message.data)).PixelData == np.packbits(bits, bitorder="little").tobytes() + b"\0"
-
-
-def deflated_octets(frame: np.ndarray) -> bytes:
-    machine = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    return machine.compress(frame.tobytes()) + machine.flush()
 
 
 @pytest.mark.parametrize("photometric", ["MONOCHROME2", "RGB", "YBR_FULL", "YBR_FULL_422"])

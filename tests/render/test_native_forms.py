@@ -2,7 +2,6 @@
 
 import subprocess
 import zlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +22,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.peer]
 
 ROWS, COLUMNS = 31, 28
 RANDOM = np.random.default_rng(28)
-
-
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    built = House(tmp_path / "house")
-    await built.start()
-    yield built
-    await built.stop()
 
 
 def picture(kind: str) -> Dataset:

@@ -3,7 +3,6 @@
 import copy
 import subprocess
 import zlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import imagecodecs
@@ -23,14 +22,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.peer]
 
 PNG = PictureOptions(PictureFormat.PNG)
 RANDOM = np.random.default_rng(422)
-
-
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    built = House(tmp_path / "house")
-    await built.start()
-    yield built
-    await built.stop()
 
 
 def native_of(made: Dataset, data: bytes) -> Dataset:

@@ -1,7 +1,5 @@
 """Pictures of what is stored, under a View, from intake to the encoded picture."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import imagecodecs
@@ -24,14 +22,6 @@ from tests.render.house import SERIES, STUDY, House, compressed, image, thing
 
 PNG = PictureOptions(PictureFormat.PNG)
 RAMP = np.arange(64, dtype="<u2").reshape(8, 8) * 10
-
-
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    built = House(tmp_path)
-    await built.start()
-    yield built
-    await built.stop()
 
 
 async def seen(house: House, number: int = 1, options: PictureOptions = PNG, which: int = 0) -> np.ndarray:

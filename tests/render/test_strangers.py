@@ -3,7 +3,7 @@
 import copy
 import io
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,14 +28,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.peer]
 PNG = PictureOptions(PictureFormat.PNG)
 ROWS, COLUMNS = 7, 9
 SECONDARY = "1.2.840.10008.5.1.4.1.1.7"
-
-
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    built = House(tmp_path / "house")
-    await built.start()
-    yield built
-    await built.stop()
 
 
 async def stored(house: House, made: Dataset) -> StoredInstance:

@@ -19,6 +19,7 @@ from samsyn.store.store import Store
 from samsyn.store.submitted import Submitted, fulfil
 from samsyn.store.transaction import Transaction
 from tests.indexes import forget_index, sqlite_only
+from tests.store.refusing import refusing
 from tests.store.test_store import add_message, opened, rows
 from tests.waiting import until
 
@@ -228,26 +229,12 @@ async def test_an_index_that_can_not_take_it_is_brought_up_before_the_next_decis
 ) -> None:
     store = opened(tmp_path)
     await alone(store)
-    refuses = [True]
-    execute = store._index.execute
-
-    class Refusing:
-        """The index's connection, whose COMMIT fails while `refuses` says so."""
-
-        def execute(self, sql: str, parameters: Any = ()) -> Any:
-            if sql == "COMMIT" and refuses[0]:
-                raise fault
-            return execute(sql, parameters)
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(store._index, name)
-
-    monkeypatch.setattr(store._writer, "_index", Refusing())
+    index = refusing(store, monkeypatch, fault, "COMMIT")
     first = store.commit_at_once(add_message("now"), b"body")
     assert first is not None, "it is durable, so it is acknowledged"
     store._writer.settle()
     assert "now" not in on_disk(tmp_path)
-    refuses[0] = False
+    index.refused.clear()
     second = store.commit_at_once(add_message("next"), b"other")
     assert second is not None
     assert (second.receipt.sequence, second.value) == (first.receipt.sequence + 1, first.value + 1)
@@ -265,27 +252,14 @@ async def test_while_the_index_stays_full_nothing_more_is_taken_and_nothing_is_l
 ) -> None:
     store = opened(tmp_path)
     await alone(store)
-    execute, refuses = store._index.execute, [True]
-
-    class Full:
-        """The index's connection on a full disk."""
-
-        def execute(self, sql: str, parameters: Any = ()) -> Any:
-            if sql == "COMMIT" and refuses[0]:
-                raise NoRoom("full")
-            return execute(sql, parameters)
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(store._index, name)
-
-    monkeypatch.setattr(store._writer, "_index", Full())
+    index = refusing(store, monkeypatch, NoRoom("full"), "COMMIT")
     store.commit_at_once(add_message("now"), b"body")
     store._writer.settle()
     with pytest.raises(OutOfResources):
         store.commit_at_once(add_message("refused"), b"other")
     with pytest.raises(OutOfResources):
         await store.commit(add_message("refused too"), b"other")
-    refuses[0] = False
+    index.refused.clear()
     await store.commit(add_message("later"), b"later")
     assert [row[1] for row in rows(store)][-2:] == ["now", "later"]
     store.close()

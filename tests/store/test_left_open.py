@@ -17,6 +17,7 @@ from samsyn.store.index.port import IndexConnection, IndexFault, NoRoom
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 from tests.indexes import forget_index, sqlite_only
+from tests.store.refusing import refusing
 from tests.store.test_at_once import on_disk, refuse
 from tests.store.test_store import add_message, opened, rows
 from tests.waiting import until
@@ -236,21 +237,7 @@ async def test_an_index_that_can_not_take_it_is_brought_up_before_the_next_decis
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: IndexFault, by: str
 ) -> None:
     store = opened(tmp_path)
-    refuses = [True]
-    execute = store._index.execute
-
-    class Refusing:
-        """The index's connection, whose COMMIT fails while `refuses` says so."""
-
-        def execute(self, sql: str, parameters: Any = ()) -> Any:
-            if sql == "COMMIT" and refuses[0]:
-                raise fault
-            return execute(sql, parameters)
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(store._index, name)
-
-    monkeypatch.setattr(store._writer, "_index", Refusing())
+    index = refusing(store, monkeypatch, fault, "COMMIT")
     first = (await several(store, add_message("acknowledged")))[0]
     assert first.receipt.outcome == "stored", "it is durable, so it is acknowledged"
     if by == "asking":
@@ -261,7 +248,7 @@ async def test_an_index_that_can_not_take_it_is_brought_up_before_the_next_decis
         assert isinstance(told[0], OutOfResources if isinstance(fault, NoRoom) else Exception)
         if not isinstance(fault, NoRoom):
             assert not store.healthy, "what the index has is not known any more: a restart makes it anew"
-    refuses[0] = False
+    index.refused.clear()
     if store.healthy:
         second = (await several(store, add_message("next")))[0]
         assert second.receipt.sequence == first.receipt.sequence + 1

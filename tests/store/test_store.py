@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,6 +17,7 @@ from samsyn.store.replay import rebuild
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 from tests.indexes import forget_index, make_store, sqlite_only
+from tests.store.refusing import refusing
 
 
 def opened(folder: Path) -> Store:
@@ -295,20 +295,7 @@ async def test_an_index_that_can_not_even_undo_answers_everybody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = opened(tmp_path)
-    execute = store._index.execute
-
-    class Failing:
-        """The index's connection on a disk that is gone."""
-
-        def execute(self, sql: str, parameters: Any = ()) -> Any:
-            if sql in ("COMMIT", "ROLLBACK"):
-                raise IndexFault("disk I/O error")
-            return execute(sql, parameters)
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(store._index, name)
-
-    monkeypatch.setattr(store._writer, "_index", Failing())
+    refusing(store, monkeypatch, IndexFault("disk I/O error"), "COMMIT", "ROLLBACK")
     async with asyncio.timeout(20):
         for control_id in ("1", "2"):
             with pytest.raises(StoreFailed):

@@ -175,7 +175,12 @@ def stewarding(subject: Subject, now: datetime) -> Assignment:
     return own
 
 
+def sees_rejected(subject: Subject) -> bool:
+    """Whether the subject sees what rejection notes hide: a steward with an assignment."""
+    return Role.STEWARD in subject.roles and subject.assignment is not None
+
+
 def check_sees_rejected(subject: Subject) -> None:
-    """Seeing what rejection notes hide: a steward with an assignment; NotAllowed for everybody else."""
-    if Role.STEWARD not in subject.roles or subject.assignment is None:
+    """NotAllowed for who does not see it."""
+    if not sees_rejected(subject):
         raise NotAllowed("only stewards see what was rejected")

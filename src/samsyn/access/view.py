@@ -48,7 +48,7 @@ from samsyn.model.national import Register
 from samsyn.model.patient import Patient
 from samsyn.model.predicate import NO_ITEM, AnyOf, Item, Nothing, Predicate, holds
 from samsyn.model.registers import Ground
-from samsyn.model.subject import Purpose, Role, Subject, SubjectKind
+from samsyn.model.subject import Purpose, Subject, SubjectKind
 from samsyn.store.index import (
     identity_rows,
     instance_rows,
@@ -245,7 +245,9 @@ class Gatekeeper:
         return view
 
     async def safekeeping(self, subject: Subject) -> View:
-        """By it a system hears whether what it sent is kept, rejected or not. Nothing else may leave by it."""
+        """By it a system hears whether what it sent is kept, rejected or not. Nothing else may leave by it. In the
+        audit journal it is the View by which the system reads; errors as there."""
+        await self.open_view(subject)
         return await self._make(subject, subject.usual_purpose, None, True)
 
     def _keep(
@@ -317,7 +319,7 @@ class Gatekeeper:
         if is_true or (self._clock.now() - view.opened).total_seconds() < _SURELY_TRUE_S:
             return view
         subject, with_rejected = view.subject, bool(view.rejected_of)
-        if with_rejected and Role.STEWARD not in subject.roles:
+        if with_rejected and not duties.sees_rejected(subject):
             return await self.safekeeping(subject)
         return await self.open_view(subject, view.asked, view.purpose, with_rejected=with_rejected)
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from samsyn import operations_log, settings
-from samsyn.cli.serve import stop_signals, until_told
+from samsyn.cli.serve import until_told
+from samsyn.cli.stopping import StopSignals
 from samsyn.clock import SystemClock
 from samsyn.errors import ConfigurationError
 from samsyn.server import Server
@@ -74,7 +75,7 @@ class _Demo:
         guardians.write_text(guardians_csv(), encoding="utf-8")
         text = settings_toml(str(self._folder / "data"), ports, tokens | consumers, str(guardians))
         file.write_text(text, encoding="utf-8")
-        told = stop_signals()
+        signals = StopSignals()
         server = Server(settings.load(file), SystemClock())
         await server.start()
         base = f"http://127.0.0.1:{server.http_port}"
@@ -82,7 +83,7 @@ class _Demo:
         loaded = asyncio.Event()
         loading = asyncio.create_task(loaded.wait())
         region = asyncio.create_task(self._play(server, ports, tokens, loaded))
-        stop = asyncio.create_task(until_told(server, told))
+        stop = asyncio.create_task(until_told(server, signals.told))
         await asyncio.wait({region, loading, stop}, return_when=asyncio.FIRST_COMPLETED)
         if not stop.done():
             whole = loaded.is_set()

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from samsyn.cli.demo import empty
-from samsyn.cli.serve import stop_signals
+from samsyn.cli.stopping import StopSignals
 from samsyn.errors import ConfigurationError
 
 
@@ -20,6 +20,6 @@ async def _run(folder: Path, stays: bool) -> int:
     from samsyn_demo.cluster import demo
 
     try:
-        return 0 if await demo.run(folder, stop_signals(), stays=stays) else 1
+        return 0 if await demo.run(folder, StopSignals().told, stays=stays) else 1
     except RuntimeError as problem:
         raise ConfigurationError(str(problem)) from problem

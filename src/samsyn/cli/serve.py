@@ -14,7 +14,7 @@ from pathlib import Path
 from samsyn import limits, operations_log, settings
 from samsyn.cli import scratch as scratch_instance
 from samsyn.cli.memory import LOOK_S, FreePages, bound_what_is_kept, keep_what_has_started
-from samsyn.cli.stopping import SIGNALS, Stopped, StopSignals
+from samsyn.cli.stopping import Stopped, StopSignals
 from samsyn.clock import SystemClock
 from samsyn.errors import ConfigurationError
 from samsyn.operations_log import LogFile
@@ -102,12 +102,12 @@ async def _serve(values: Settings) -> None:
 
 async def _serve_scratch(folder: Path, index: str) -> None:
     instance = scratch_instance.make(folder, index)
-    told = stop_signals()
+    signals = StopSignals()
     server = Server(instance.settings, SystemClock())
     await _start(server)
     await server.add_test_persons(scratch_instance.TEST_PERSONS, scratch_instance.BOOKED_PERSONS)
     print(json.dumps(_description(server, instance, folder), ensure_ascii=False), flush=True)
-    await until_told(server, told)
+    await until_told(server, signals.told)
     if index:
         await asyncio.to_thread(drop_index, instance.settings)
 
@@ -154,17 +154,8 @@ async def _start(server: Server) -> None:
     keep_what_has_started()
 
 
-def stop_signals() -> asyncio.Event:
-    """From now on SIGTERM and SIGINT set the event instead of ending the process, also while it starts."""
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in SIGNALS:
-        loop.add_signal_handler(name, told.set)
-    return told
-
-
 async def until_told(server: Server, told: asyncio.Event) -> None:
-    """Waits for the event of `stop_signals`, then stops the server cleanly."""
+    """Waits for the event of StopSignals, then stops the server cleanly."""
     free_pages = Rounds("free-pages", FreePages().look, LOOK_S)
     free_pages.start()
     await told.wait()

@@ -6,12 +6,12 @@ done when it is left off at any place, as a crash does; so it need not ask all t
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
-SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stopped(BaseException):
@@ -32,7 +32,7 @@ class StopSignals:
         self._number = 0
         self._raises = False
         loop = asyncio.get_running_loop()
-        for name in SIGNALS:
+        for name in _SIGNALS:
             loop.add_signal_handler(name, self.told.set)  # which also wakes the loop
             signal.signal(name, self._note)
 
@@ -53,19 +53,18 @@ class StopSignals:
             raise Stopped(number)
 
 
-def until_stopped(act: Callable[[], int], left: str) -> tuple[int, str]:
-    """Does it on the main thread without a loop: (its exit code, ""), or (that of a signal, `left`) when a signal has
-    ended it anywhere."""
+@contextmanager
+def stopped_anywhere() -> Iterator[None]:
+    """For a verb without a loop, on the main thread: a signal raises Stopped wherever it is. Behind it the verb ends by
+    itself, and no signal is heeded any more."""
 
     def leave(number: int, _frame: FrameType | None) -> None:
         raise Stopped(number)
 
-    for name in SIGNALS:
+    for name in _SIGNALS:
         signal.signal(name, leave)
     try:
-        return act(), ""
-    except Stopped as stopped:
-        return stopped.exit_code, left
+        yield
     finally:
-        for name in SIGNALS:
-            signal.signal(name, signal.SIG_IGN)  # it ends by itself from here on
+        for name in _SIGNALS:
+            signal.signal(name, signal.SIG_IGN)

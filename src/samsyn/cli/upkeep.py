@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from samsyn import limits, settings
-from samsyn.cli.stopping import until_stopped
+from samsyn.cli.stopping import Stopped, stopped_anywhere
 from samsyn.clock import SystemClock
 from samsyn.errors import ConfigurationError
 from samsyn.settings import Settings
@@ -20,13 +20,12 @@ from samsyn.store.upkeep.scrub import Scrub, Scrubbed
 
 def rebuild(config: Path | None, data: Path | None) -> int:
     """Makes the index anew; 0 = all bodies are good, 1 = some are damaged, 130 or 143 = a signal has ended it."""
-    code, left = until_stopped(
-        lambda: _rebuild(config, data),
-        "Stopped: the index is what it was before, and can be made anew at any time.",
-    )
-    if left:
-        print(left, file=sys.stderr)
-    return code
+    try:
+        with stopped_anywhere():
+            return _rebuild(config, data)
+    except Stopped as stopped:
+        print("Stopped: the index is what it was before, and can be made anew at any time.", file=sys.stderr)
+        return stopped.exit_code
 
 
 def _rebuild(config: Path | None, data: Path | None) -> int:

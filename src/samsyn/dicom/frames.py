@@ -6,10 +6,9 @@ from typing import TypeAlias
 
 from samsyn.dicom.structure import EXPLICIT_LITTLE_ENCODING
 from samsyn.dicom.transfer_syntaxes import (
-    DEFLATED_FRAME,
-    ENCAPSULATED_UNCOMPRESSED,
     EXPLICIT_BIG,
     RLE_LOSSLESS,
+    WRAPPED,
     TransferSyntax,
     find,
 )
@@ -26,7 +25,7 @@ _WINDOW_BYTES = 4_096
 """One read of this size serves many small fragments, and costs no more than eight bytes."""
 _CODESTREAM_STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51", b"\xff\x0a", b"\0\0\0\x0cJXL ", b"\0\0\0\x0cjP  ")
 """SOI of the JPEG family, SOC+SIZ of JPEG 2000, JPEG XL bare and boxed, JP2 box."""
-_WITHOUT_MARKS = frozenset({RLE_LOSSLESS, DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED})
+_WITHOUT_MARKS = WRAPPED | {RLE_LOSSLESS}
 """Frames that begin with nothing of their own. Each is one fragment (PS3.5 A.4.2, A.4.11, A.4.13)."""
 _SUBSAMPLED_BITS = {"YBR_FULL_422": 16, "YBR_PARTIAL_422": 16, "YBR_PARTIAL_420": 12}
 """Bits per pixel of 8-bit native colour with shared chroma (PS3.3 C.7.6.3.1.2)."""

@@ -47,6 +47,10 @@ HTJ2K = "1.2.840.10008.1.2.4.203"
 RLE_LOSSLESS = "1.2.840.10008.1.2.5"
 DEFLATED_FRAME = "1.2.840.10008.1.2.8.1"
 
+EVERY_JPEG_XL = frozenset({JPEG_XL_LOSSLESS, JPEG_XL_RECOMPRESSION, JPEG_XL})
+WRAPPED = frozenset({DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED})
+"""Their fragments hold each frame as native pixels have it, whatever its attributes are (PS3.5 8.2.16, A.4.11)."""
+
 _JPEG = "1.2.840.10008.1.2.4."
 
 

@@ -189,7 +189,6 @@ class Commitments:
         What the peer may not see is told like what does not exist; but what a rejection note hides, the note too, is
         kept as safely as all else, and who sent it need not keep it.
         """
-        await self._gatekeeper.open_view(system.subject)
         view = await self._gatekeeper.safekeeping(system.subject)
         uids = list(dict.fromkeys(each.sop_instance_uid for each in references))
         stored = {each.sop_instance_uid: each for each in await self._retriever.by_instance_uids(view, uids)}

@@ -128,9 +128,7 @@ class Worker:
     async def stop(self) -> None:
         """Stops after what can be interrupted; unfinished jobs are done after the next start."""
         held = {str(key) for key in (*self._under_way, *self._unripe)}
-        tasks = [*self._under_way.values()]
-        tasks += [task for task in (self._task, self._renewing) if task is not None]
-        await ended(*tasks)
+        await ended(*self._under_way.values(), self._task, self._renewing)
         if self._leases is not None:
             await self._leases.release(JOB, held)
 

@@ -14,10 +14,11 @@ import imagecodecs
 import numpy as np
 from PIL import Image
 
+from samsyn.dicom.transfer_syntaxes import WRAPPED
 from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotSupported
 from samsyn.limits import DECODE_MEMORY_BYTES, DECODE_TIMEOUT_S
 from samsyn.render.colour import rgb_to_ycbcr
-from samsyn.render.decoding import WRAPPED, check_layout, decode_frame, packed, unwrapped
+from samsyn.render.decoding import check_layout, decode_frame, packed, unwrapped
 from samsyn.render.display import fitting_window, picture_of
 from samsyn.render.icons import icon
 from samsyn.render.messages import (

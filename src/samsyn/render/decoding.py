@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from samsyn.dicom.transfer_syntaxes import (
     DEFLATED_FRAME,
     DEFLATED_LITTLE,
-    ENCAPSULATED_UNCOMPRESSED,
+    EVERY_JPEG_XL,
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     HTJ2K,
@@ -35,10 +35,8 @@ from samsyn.dicom.transfer_syntaxes import (
     JPEG_LOSSLESS_SV1,
     JPEG_LS_LOSSLESS,
     JPEG_LS_NEAR,
-    JPEG_XL,
-    JPEG_XL_LOSSLESS,
-    JPEG_XL_RECOMPRESSION,
     RLE_LOSSLESS,
+    WRAPPED,
 )
 from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotSupported
 from samsyn.limits import MAX_FRAME_PIXELS
@@ -50,14 +48,10 @@ from samsyn.render.words import EncodedFrame
 Pixels: TypeAlias = NDArray[Any]
 
 _NATIVE: Final = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED_LITTLE, EXPLICIT_BIG})
-WRAPPED: Final = frozenset({DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED})
-"""Transfer syntaxes whose fragments hold each frame as native pixels have it, whatever its attributes are (PS3.5
-8.2.16, A.4.11)."""
 _JPEG: Final = frozenset({JPEG_BASELINE, JPEG_EXTENDED, JPEG_LOSSLESS, JPEG_LOSSLESS_SV1})
 _JPEG_LS: Final = frozenset({JPEG_LS_LOSSLESS, JPEG_LS_NEAR})
 _JPEG_2000: Final = frozenset({JPEG_2000_LOSSLESS, JPEG_2000, JPEG_2000_MULTI_LOSSLESS, JPEG_2000_MULTI})
 _HTJ2K: Final = frozenset({HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K})
-_JPEG_XL: Final = frozenset({JPEG_XL_LOSSLESS, JPEG_XL_RECOMPRESSION, JPEG_XL})
 _PHOTOMETRIC: Final = frozenset(
     {"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB"}
     | {"YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "XYB"}
@@ -103,7 +97,7 @@ def decode_frame(frame: EncodedFrame) -> Pixels:
             # The codec for high throughput alone is the quicker one, but puts what loss leads beyond the scale at its
             # other end.
             return _jpeg_2000(frame, high_throughput=syntax in _HTJ2K - {HTJ2K})
-        if syntax in _JPEG_XL:
+        if syntax in EVERY_JPEG_XL:
             return _jpeg_xl(frame)
     except BadInput as error:
         raise DamagedData(error.detail) from error

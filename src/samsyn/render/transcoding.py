@@ -14,8 +14,7 @@ import numpy as np
 from samsyn.access.view import View
 from samsyn.dicom.decompression import native_data_set
 from samsyn.dicom.transfer_syntaxes import (
-    DEFLATED_FRAME,
-    ENCAPSULATED_UNCOMPRESSED,
+    EVERY_JPEG_XL,
     HTJ2K,
     HTJ2K_LOSSLESS,
     HTJ2K_LOSSLESS_RPCL,
@@ -27,10 +26,8 @@ from samsyn.dicom.transfer_syntaxes import (
     JPEG_LOSSLESS_SV1,
     JPEG_LS_LOSSLESS,
     JPEG_LS_NEAR,
-    JPEG_XL,
-    JPEG_XL_LOSSLESS,
-    JPEG_XL_RECOMPRESSION,
     RLE_LOSSLESS,
+    WRAPPED,
 )
 from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotSupported, OutOfResources
 from samsyn.limits import MAX_TRANSCODED_BYTES
@@ -42,9 +39,8 @@ from samsyn.retrieve.retrieve import Retriever
 
 DECOMPRESSED: Final = frozenset(
     {JPEG_BASELINE, JPEG_EXTENDED, JPEG_LOSSLESS, JPEG_LOSSLESS_SV1, JPEG_LS_LOSSLESS, JPEG_LS_NEAR}
-    | {JPEG_XL_LOSSLESS, JPEG_XL_RECOMPRESSION, JPEG_XL}
     | {JPEG_2000_LOSSLESS, JPEG_2000, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K}
-    | {RLE_LOSSLESS, DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED}
+    | {RLE_LOSSLESS, *EVERY_JPEG_XL, *WRAPPED}
 )
 """Transfer syntaxes that `Transcoder` reads."""
 
@@ -52,9 +48,6 @@ _PART_2: Final = ("1.2.840.10008.1.2.4.92", "1.2.840.10008.1.2.4.93")
 _JPEG_2000: Final = frozenset(
     {JPEG_2000_LOSSLESS, JPEG_2000, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K, *_PART_2}
 )
-_WRAPPED: Final = frozenset({DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED})
-"""Native frames in fragments, which stay what they are, attributes and all."""
-_JPEG_XL: Final = frozenset({JPEG_XL_LOSSLESS, JPEG_XL_RECOMPRESSION, JPEG_XL})
 _LOSSY_JPEG: Final = frozenset({JPEG_BASELINE, JPEG_EXTENDED})
 _SUBSAMPLED: Final = ("YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420")
 _NO_SUBSAMPLING: Final = "subsampled colour in a codec that keeps every sample"
@@ -90,8 +83,8 @@ def _reason_against(instance: StoredInstance) -> str:
 
 def _reason_against_colour(layout: PixelLayout, syntax: str) -> str:
     """As far as the header tells."""
-    if layout.samples == 3 and syntax not in _LOSSY_JPEG | _JPEG_2000 | _WRAPPED:
-        if layout.photometric in _SUBSAMPLED and syntax not in _JPEG_XL:
+    if layout.samples == 3 and syntax not in _LOSSY_JPEG | _JPEG_2000 | WRAPPED:
+        if layout.photometric in _SUBSAMPLED and syntax not in EVERY_JPEG_XL:
             return _NO_SUBSAMPLING
         if layout.photometric in ("YBR_RCT", "YBR_ICT"):
             return "a colour transform of JPEG 2000 in another codec"
@@ -152,11 +145,11 @@ def as_samples(layout: PixelLayout, syntax: str, frame: bytes) -> tuple[PixelLay
     plain = replace(layout, bits_stored=layout.bits_allocated)
     if layout.samples == 1:
         return plain, False
-    if syntax in _WRAPPED:
+    if syntax in WRAPPED:
         return layout, False
     if syntax in _LOSSY_JPEG:
         return layout, True
-    if syntax in _JPEG_XL:
+    if syntax in EVERY_JPEG_XL:
         is_rgb = jpeg_xl_gives_rgb(_head(jpeg_xl_head, frame), syntax, layout.photometric)
     else:
         is_rgb = syntax in _JPEG_2000 and _head(jpeg2000_head, frame).is_transformed
@@ -169,7 +162,7 @@ def _as_object(layout: PixelLayout, syntax: str, first_frame: bytes) -> tuple[Pi
     plain, is_rgb = as_samples(layout, syntax, first_frame)
     if is_rgb:
         return plain, "RGB"
-    if syntax in _WRAPPED:
+    if syntax in WRAPPED:
         return plain, ""
     if layout.photometric in _SUBSAMPLED:
         raise NotSupported(_NO_SUBSAMPLING)
@@ -183,7 +176,7 @@ def _attributes(layout: PixelLayout, syntax: str, photometric: str) -> dict[int,
     if photometric:
         value = photometric.encode("ascii")
         changed[_PHOTOMETRIC] = b"CS", value + b" " * (len(value) % 2)
-    if layout.samples == 3 and syntax not in _WRAPPED:
+    if layout.samples == 3 and syntax not in WRAPPED:
         changed[_PLANAR] = b"US", b"\0\0"
     if syntax in _LOSSY_JPEG:
         changed[_LOSSY] = b"CS", b"01"

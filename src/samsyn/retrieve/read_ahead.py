@@ -77,6 +77,7 @@ class ReadAhead:
             return await self._retriever.streamed(self._view, instance)
         at = self._place[instance.sop_instance_uid]
         if at != self._current and self._reading is None:
+            # The group is begun without reading it: each of it may lie in memory when it is its turn.
             self._read.clear()
             self._current = at
             await self._retriever.look(self._view, self.groups[at], self._looked)
@@ -84,7 +85,7 @@ class ReadAhead:
             data = await self._retriever.at_hand(self._view, instance, self._looked)
             if data is not None:
                 return data
-            self._current = -1
+            self._current = -1  # from here on by groups
         return await self.data_of(instance)
 
     async def _turn_to(self, at: int) -> None:

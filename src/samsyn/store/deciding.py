@@ -1,5 +1,7 @@
 """What a turn of the writer decides: every item in order, each as if it were alone. Nothing is durable yet."""
 
+from typing import TypeAlias
+
 from samsyn import limits
 from samsyn.errors import Conflict, LimitExceeded
 from samsyn.model.sender import Receipt
@@ -11,7 +13,7 @@ from samsyn.store.spool import SpooledBody
 from samsyn.store.submitted import Body, Committed, Submitted
 from samsyn.store.transaction import Transaction
 
-Parts = list[Body | SpooledBody]
+Parts: TypeAlias = list[Body | SpooledBody]
 
 
 def decide_all(

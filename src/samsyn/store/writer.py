@@ -21,7 +21,7 @@ from samsyn.clock import Clock
 from samsyn.errors import OutOfResources, SamsynError, StoreFailed
 from samsyn.store import replay
 from samsyn.store.batch import Ahead, Batch, DecideAnew
-from samsyn.store.deciding import decide_all
+from samsyn.store.deciding import Parts, decide_all
 from samsyn.store.digests import digests, digests_of
 from samsyn.store.handed import Handed
 from samsyn.store.index.port import (
@@ -288,10 +288,11 @@ class Writer:
             finally:
                 self._is_deciding = False
             self._is_open = True
+            if not goes_on:
+                self._opened = time.monotonic()
         finally:
             self._ending.release()
         if not goes_on:
-            self._opened = time.monotonic()
             loop.call_later(_LEFT_OPEN_S, self.settle)
         return True
 
@@ -481,7 +482,7 @@ class Writer:
         finally:
             self.turns += 1
 
-    def _write(self, parts: list[Body | SpooledBody], end: int) -> Position:
+    def _write(self, parts: Parts, end: int) -> Position:
         """Makes the batch durable; where the journal ends then."""
         small = [part for part in parts if not isinstance(part, SpooledBody)]
         if len(small) == len(parts):

@@ -99,9 +99,8 @@ class GrantCopy:
 
     async def stop(self) -> None:
         """Ends the reading, until the next start."""
-        if self._task is not None:
-            await ended(self._task)
-            self._task = None
+        await ended(self._task)
+        self._task = None
 
     async def read(self, provider: str) -> GrantReading:
         """Reads one provider's grants. OutOfResources, LimitExceeded: the copy stays as it was and grows older."""

@@ -84,9 +84,8 @@ class BlockReplica:
 
     async def pause(self) -> None:
         """Ends the reading until the next start."""
-        if self._task is not None:
-            await ended(self._task)
-            self._task = None
+        await ended(self._task)
+        self._task = None
 
     async def stop(self) -> None:
         """Ends the reading."""

@@ -132,9 +132,8 @@ class Outbox:
 
     async def pause(self) -> None:
         """Leaves off until the next start; another node may go on."""
-        if self._task is not None:
-            await ended(self._task)
-            self._task = None
+        await ended(self._task)
+        self._task = None
 
     async def _run(self) -> None:
         pause = self._first_pause_s

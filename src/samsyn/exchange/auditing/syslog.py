@@ -124,7 +124,7 @@ class SyslogReceiver:
             await self._drop()
             return
         try:
-            async with asyncio.timeout(limits.ANCHOR_WAIT_S):
+            async with asyncio.timeout(limits.SYSLOG_CLOSE_S):
                 if writer.can_write_eof():
                     writer.write_eof()
                     while await reader.read(limits.KIB):
@@ -189,7 +189,7 @@ class SyslogReceiver:
         if writer is not None:
             writer.close()
             with contextlib.suppress(OSError, TimeoutError):
-                async with asyncio.timeout(limits.ANCHOR_WAIT_S):
+                async with asyncio.timeout(limits.SYSLOG_CLOSE_S):
                     await writer.wait_closed()
 
     def _framed(self, each: Outgoing) -> bytes:

@@ -112,9 +112,8 @@ class EngagementIndex:
 
     async def stop(self) -> None:
         """Ends; what was not answered is told after the next start, here or on another node."""
-        if self._task is not None:
-            await ended(self._task)
-            self._task = None
+        await ended(self._task)
+        self._task = None
 
     async def close(self) -> None:
         """Lets go of the connections, for good."""

@@ -94,8 +94,7 @@ class Notifier:
 
     async def stop(self) -> None:
         """Ends; what was not confirmed is told again after the next start."""
-        tasks = [*self._under_way.values(), *([self._task] if self._task else [])]
-        await ended(*tasks)
+        await ended(*self._under_way.values(), self._task)
         self._task = None
         self._under_way.clear()
         self._states.clear()

@@ -138,10 +138,6 @@ class Index(Protocol):
     index has committed it."""
 
     @property
-    def is_away(self) -> bool:
-        """Whether it could not be reached when it was last asked."""
-
-    @property
     def complaint(self) -> str:
         """Why it can not be written just now, and what to do; "" when it can."""
 

@@ -100,11 +100,6 @@ class SqliteIndex:
         return open_reader(self._path, objects)
 
     @property
-    def is_away(self) -> bool:
-        """A file is always there."""
-        return False
-
-    @property
     def complaint(self) -> str:
         """Nothing."""
         return ""

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_CLOCK: Final = "SELECT CAST(extract(epoch FROM clock_timestamp()) AS float8)"
 OLDEST_SERVER: Final = 14
 """Oldest PostgreSQL that the tests were made for in kind (stored generated columns, partitions with keys)."""
 _STATE: Final = """
@@ -106,11 +107,6 @@ class PostgresIndex:
                 await connection.close(timeout=limits.INDEX_CLOSE_S)
 
         return self._helper.submit(faults_told, lambda: asyncio.run(do())).result()
-
-    @property
-    def is_away(self) -> bool:
-        """Whether it could not be reached when it was last asked."""
-        return self._is_away
 
     @property
     def is_shared(self) -> bool:
@@ -201,17 +197,14 @@ class PostgresIndex:
 
     def _look_at_clock(self) -> None:
         async def ask(connection: asyncpg.Connection) -> float:
-            return float(await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8"))
+            return float(await connection.fetchval(_CLOCK))
 
         with contextlib.suppress(IndexFault):
             if _now() - self._do(self._schema, ask) <= limits.CLOCK_AHEAD_S:
                 self._complaint = ""
 
     def _check_clock(self, connection: IndexConnection, now: float) -> None:
-        theirs = connection.execute(
-            "SELECT CAST(extract(epoch FROM clock_timestamp()) AS float8)"
-        ).fetchone()[0]
-        ahead = now - theirs
+        ahead = now - connection.execute(_CLOCK).fetchone()[0]
         self._complaint = ""
         if ahead > limits.CLOCK_AHEAD_S:
             self._complaint = (

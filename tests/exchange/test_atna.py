@@ -81,6 +81,15 @@ def parsed(message: bytes) -> etree._Element:
 
 
 @asynccontextmanager
+async def a_repository() -> AsyncIterator[RecordRepository]:
+    """One that listens, without TLS."""
+    repository = RecordRepository()
+    await repository.start()
+    yield repository
+    await repository.stop()
+
+
+@asynccontextmanager
 async def an_outbox(
     house: House, repository: RecordRepository, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Outbox]:
@@ -108,9 +117,7 @@ async def acts(house: House, count: int, first: int = 0) -> None:
 
 
 async def test_every_kind_of_event_becomes_a_message_with_its_code(tmp_path: Path) -> None:
-    repository = RecordRepository()
-    await repository.start()
-    async with a_house(tmp_path) as house:
+    async with a_repository() as repository, a_house(tmp_path) as house:
         await house.store.commit(give_numbers)
         asa = reader("SE9990000004-77", "Åsa <Öberg> & \x00")
         for event in Event:
@@ -122,7 +129,6 @@ async def test_every_kind_of_event_becomes_a_message_with_its_code(tmp_path: Pat
             )
         async with an_outbox(house, repository):
             await until(lambda: len(repository.messages) == len(Event))
-    await repository.stop()
     for event, message in zip(Event, repository.messages, strict=True):
         root = parsed(message)
         children = [child.tag for child in root]
@@ -152,9 +158,7 @@ async def test_every_kind_of_event_becomes_a_message_with_its_code(tmp_path: Pat
 
 
 async def test_a_repository_that_goes_away_misses_nothing_and_sees_what_came_twice(tmp_path: Path) -> None:
-    repository = RecordRepository()
-    await repository.start()
-    async with a_house(tmp_path) as house:
+    async with a_repository() as repository, a_house(tmp_path) as house:
         await acts(house, 120)
         repository.hang_up_after = 60
         async with an_outbox(house, repository) as outbox:
@@ -168,7 +172,6 @@ async def test_a_repository_that_goes_away_misses_nothing_and_sees_what_came_twi
         seen = list(dict.fromkeys(repository.entries))
         assert seen == sorted(seen)
         assert repository.connections >= 2
-    await repository.stop()
 
 
 class Deaf:
@@ -257,9 +260,7 @@ async def test_a_repository_that_ends_idle_connections_is_not_told_everything_ag
 ) -> None:
     """It has read what it got, or its end would be a reset: only what it may not have dealt with comes again."""
     monkeypatch.setattr(limits, "SYSLOG_HANDLED_S", 0.0)
-    repository = RecordRepository()
-    await repository.start()
-    async with a_house(tmp_path) as house:
+    async with a_repository() as repository, a_house(tmp_path) as house:
         await acts(house, 120)
         repository.hang_up_after = 120
         async with an_outbox(house, repository) as outbox:
@@ -268,16 +269,13 @@ async def test_a_repository_that_ends_idle_connections_is_not_told_everything_ag
             await until(lambda: 121 in repository.entries)
         assert set(repository.entries) == set(range(1, 122))
         assert len(repository.entries) <= 121 + 20
-    await repository.stop()
 
 
 async def test_what_is_kept_to_be_sent_again_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "SYSLOG_UNREAD_BYTES", 200_000)
-    repository = RecordRepository()
-    await repository.start()
-    async with a_house(tmp_path) as house:
+    async with a_repository() as repository, a_house(tmp_path) as house:
         await acts(house, 1_000)
         async with an_outbox(house, repository) as outbox:
             await until(lambda: outbox.waiting == 0)
@@ -288,13 +286,10 @@ async def test_what_is_kept_to_be_sent_again_is_bounded(
             assert 200_000 <= receiver._unread_bytes < 200_000 + 50 * max(map(len, kept))
             certain = await house.store.read(lambda connection: audit_rows.place_of(connection, "atna"))
             assert certain == (1_000 - len(kept), 1_000)
-    await repository.stop()
 
 
 async def test_a_slow_node_does_not_set_the_place_of_another_back(tmp_path: Path) -> None:
-    repository = RecordRepository()
-    await repository.start()
-    async with a_house(tmp_path) as house:
+    async with a_repository() as repository, a_house(tmp_path) as house:
         await acts(house, 10)
         slow = Outbox(
             house.store,
@@ -310,7 +305,6 @@ async def test_a_slow_node_does_not_set_the_place_of_another_back(tmp_path: Path
             await until(lambda: outbox.waiting == 0)
         await slow.stop()
         assert await house.store.read(lambda connection: audit_rows.place_of(connection, "atna")) == (20, 20)
-    await repository.stop()
 
 
 async def test_a_repository_that_was_never_there_gets_everything_when_it_comes(tmp_path: Path) -> None:

@@ -42,6 +42,16 @@ def on_disk(folder: Path) -> list[str]:
     return [row[0] for row in found]
 
 
+def made_anew(store: Store, folder: Path) -> list[str]:
+    """What the journal alone says, in order."""
+    store.close()
+    forget_index(folder)
+    again = opened(folder)
+    found = [row[1] for row in rows(again)]
+    again.close()
+    return found
+
+
 def refuse(transaction: Transaction) -> None:
     """Decides against it when it has changed something already."""
     add_message("refused")(transaction)
@@ -146,11 +156,7 @@ async def test_a_refusal_takes_nothing_of_those_before_with_it(
     monkeypatch.setattr(store.journal, "append", append)
     assert store.commit_at_once(add_message("second"), b"body") is not None
     assert [row[1] for row in rows(store)][-2:] == ["first", "second"]
-    store.close()
-    forget_index(tmp_path)
-    again = opened(tmp_path)
-    assert [row[1] for row in rows(again)][-2:] == ["first", "second"]
-    again.close()
+    assert made_anew(store, tmp_path)[-2:] == ["first", "second"]
 
 
 async def test_who_asks_on_another_thread_waits_for_what_was_acknowledged(
@@ -240,11 +246,7 @@ async def test_an_index_that_can_not_take_it_is_brought_up_before_the_next_decis
     assert (second.receipt.sequence, second.value) == (first.receipt.sequence + 1, first.value + 1)
     assert [row[1:] for row in rows(store)][-2:] == [("now", b"body"), ("next", b"other")]
     assert store.healthy
-    store.close()
-    forget_index(tmp_path)
-    again = opened(tmp_path)
-    assert [row[1] for row in rows(again)][-2:] == ["now", "next"]
-    again.close()
+    assert made_anew(store, tmp_path)[-2:] == ["now", "next"]
 
 
 async def test_while_the_index_stays_full_nothing_more_is_taken_and_nothing_is_lost(
@@ -452,11 +454,7 @@ async def test_a_refusal_in_a_turn_takes_nothing_with_it_of_that_turn_or_those_b
     assert [type(each).__name__ for each in told] == ["Committed", "BadInput", "Conflict", "Committed"]
     expected = ["first", "second", "third", "fourth"]
     assert [row[1] for row in rows(store)][-4:] == expected
-    store.close()
-    forget_index(tmp_path)
-    again = opened(tmp_path)
-    assert [row[1] for row in rows(again)][-4:] == expected
-    again.close()
+    assert made_anew(store, tmp_path)[-4:] == expected
 
 
 async def test_what_the_thread_has_or_the_loop_should_not_wait_for_is_not_decided_by_the_loop(

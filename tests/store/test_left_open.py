@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import sqlite3
 import threading
 import time
 from functools import partial
@@ -16,9 +15,9 @@ from samsyn.store import writer
 from samsyn.store.index.port import IndexConnection, IndexFault, NoRoom
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
-from tests.indexes import forget_index, sqlite_only
+from tests.indexes import sqlite_only
 from tests.store.refusing import refusing
-from tests.store.test_at_once import on_disk, refuse
+from tests.store.test_at_once import made_anew, on_disk, refuse
 from tests.store.test_store import add_message, opened, rows
 from tests.waiting import until
 
@@ -184,11 +183,7 @@ async def test_loop_and_thread_go_on_in_one_transaction(tmp_path: Path) -> None:
     assert last.receipt.sequence == now.receipt.sequence + 1
     assert on_disk(tmp_path) == []
     assert ids(store) == ["by the thread", "on the loop", "by the thread again"]
-    store.close()
-    forget_index(tmp_path)
-    again = opened(tmp_path)
-    assert ids(again) == ["by the thread", "on the loop", "by the thread again"]
-    again.close()
+    assert made_anew(store, tmp_path) == ["by the thread", "on the loop", "by the thread again"]
 
 
 @pytest.mark.usefixtures("burst")
@@ -198,11 +193,7 @@ async def test_a_refusal_takes_nothing_with_it_of_its_turn_or_those_before(tmp_p
     told = await several(store, add_message("third"), refuse, add_message("first"), add_message("fourth"))
     assert [type(each).__name__ for each in told] == ["Committed", "BadInput", "Conflict", "Committed"]
     assert ids(store) == ["first", "second", "third", "fourth"]
-    store.close()
-    forget_index(tmp_path)
-    again = opened(tmp_path)
-    assert ids(again) == ["first", "second", "third", "fourth"]
-    again.close()
+    assert made_anew(store, tmp_path) == ["first", "second", "third", "fourth"]
 
 
 @pytest.mark.usefixtures("burst")
@@ -223,11 +214,7 @@ async def test_a_full_disk_refuses_the_turn_and_those_before_stay(
     assert not isinstance((await several(store, add_message("next")))[0], BaseException)
     assert ids(store) == ["acknowledged", "next"]
     assert store.healthy
-    store.close()
-    forget_index(tmp_path)
-    again = opened(tmp_path)
-    assert ids(again) == ["acknowledged", "next"]
-    again.close()
+    assert made_anew(store, tmp_path) == ["acknowledged", "next"]
 
 
 @pytest.mark.usefixtures("burst")
@@ -310,13 +297,8 @@ async def test_whoever_was_answered_is_found_by_everybody_from_then_on(
     assert opens > 10, "nothing was left open, so nothing was tried"
     assert sorted(ids(store)) == sorted(answered)
     store.close()
-    with sqlite3.connect(tmp_path / "index.sqlite") as connection:
-        assert connection.execute("SELECT COUNT(*) FROM message").fetchone() == (len(answered),)
-    connection.close()
-    forget_index(tmp_path)
-    again = opened(tmp_path)
-    assert sorted(ids(again)) == sorted(answered)
-    again.close()
+    assert sorted(on_disk(tmp_path)) == sorted(answered)
+    assert sorted(made_anew(opened(tmp_path), tmp_path)) == sorted(answered)
 
 
 def _control_ids(connection: IndexConnection) -> list[str]:

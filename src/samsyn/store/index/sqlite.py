@@ -21,6 +21,9 @@ T = TypeVar("T")
 
 _STATEMENTS: Final = 512
 """Prepared statements that each connection keeps."""
+_LOGS: Final = ("-wal", "-shm", "-journal")
+"""How the files beside a SQLite file end. A file is made with a rollback journal before it goes over to a write-ahead
+log, and whoever is killed in between leaves one."""
 
 
 class SqliteConnection(sqlite3.Connection):
@@ -212,7 +215,7 @@ def open_writer(path: Path, objects: SeriesObjects, schema: str = SCHEMA) -> Sql
 
 def remove(path: Path) -> None:
     """Takes the index file away with its logs: a log that is left would be played into the next file."""
-    for name in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
+    for name in (path, *(path.with_name(path.name + end) for end in _LOGS)):
         name.unlink(missing_ok=True)
 
 

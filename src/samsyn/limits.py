@@ -133,6 +133,15 @@ chunks. What was read together with the end of what came before is not counted."
 HTTP_HEAD_S: Final = 30.0
 """A connection that begins no request, or has begun one and not said which, is closed after this: it costs a file
 handle of those that readers need. Browsers keep connections ahead of their use for less than that."""
+HTTP_STALL_S: Final = 120.0
+"""A reader of an answer that takes less than HTTP_LEAST_TAKEN_BYTES of what waits for him in this time is left: his
+answer holds memory, its place and the work behind it. Twice what web servers usually wait, since a program may work on
+one object of a study before it reads the next."""
+HTTP_LEAST_TAKEN_BYTES: Final = 128 * KIB
+"""What the slowest honest reader takes in HTTP_STALL_S: 1 KiB a second, a quarter of what the oldest mobile networks
+carry."""
+HTTP_STALL_CHECKS: Final = 8
+"""How often within HTTP_STALL_S it is looked who takes how much."""
 MAX_STOW_BYTES: Final = 8 * GIB
 """One STOW-RS request body: two of the largest objects with what goes around them. It is never held as a whole."""
 MAX_STOW_PARTS: Final = 10_000

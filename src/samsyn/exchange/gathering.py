@@ -39,6 +39,8 @@ class Gathering:
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
+        self.written = 0
+        """Bytes handed over so far."""
         connection = transport.get_extra_info("socket")
         is_plain = connection is not None and transport.get_extra_info("ssl_object") is None
         self._descriptor = connection.fileno() if is_plain else -1
@@ -52,8 +54,10 @@ class Gathering:
         transport = self._transport
         if transport.is_closing():
             return
+        length = sum(map(len, pieces))
+        self.written += length
         is_free = self._descriptor >= 0 and not transport.get_write_buffer_size()
-        if is_free and sum(map(len, pieces)) > _WORTH_IT_BYTES:
+        if is_free and length > _WORTH_IT_BYTES:
             pieces = self._left(pieces)
             for piece in pieces:
                 transport.write(piece)

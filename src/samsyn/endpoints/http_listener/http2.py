@@ -2,7 +2,7 @@
 
 The `h2` library is the protocol machine; this module moves bytes between it and the transport, and bodies between
 it and the doors. Memory is bounded by flow control both ways: what a peer sends is acknowledged when a door has
-taken it, what a door sends waits for the peer's window.
+taken it, what a door sends waits for the peer's window, and not longer than HTTP_STALL_S for one that stays shut.
 """
 
 import asyncio
@@ -32,6 +32,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from samsyn import limits
+from samsyn.endpoints.http_listener.stalls import Patience, StallWatch
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,11 @@ class Http2Protocol(asyncio.Protocol):
         self._is_closing = False
         self._resets, self._resets_until = 0, 0.0
         self._idle: asyncio.TimerHandle | None = None
+        self._written = 0
+        """Bytes handed to the transport."""
+        self._sent = 0
+        """Bytes of bodies among them."""
+        self._patience = Patience(self._loop.time(), 0)
 
     # -- asyncio
 
@@ -84,6 +90,7 @@ class Http2Protocol(asyncio.Protocol):
             }
         )
         self._machine.increment_flow_control_window(limits.HTTP2_WINDOW_BYTES)
+        self._watch = StallWatch(transport, lambda: self._written, self.look)
         self._flush()
         self._wait_idle()
 
@@ -110,6 +117,7 @@ class Http2Protocol(asyncio.Protocol):
         """See asyncio.BaseProtocol."""
         self._state.connections.discard(self)
         self._is_closing = True
+        self._watch.stop()
         if self._idle is not None:
             self._idle.cancel()
         for request in self._requests.values():
@@ -256,14 +264,42 @@ class Http2Protocol(asyncio.Protocol):
             size = min(len(view), window, self._machine.max_outbound_frame_size)
             if size <= 0 or not self._is_writable:
                 self._room.clear()
+                request.is_waiting = True
                 await self._room.wait()
                 continue
+            request.is_waiting = False
             piece, view = view[:size], view[size:]
             self._machine.send_data(request.stream_id, bytes(piece), end_stream=ends and not view)
             self._flush()
+            self._sent += size
+            request.sent += size
+            request.arrives_with = self._written
         if ends and not data:
             self._machine.end_stream(request.stream_id)
             self._flush()
+
+    def look(self, now: float, arrived: int) -> None:
+        """Ends the requests whose peer keeps his window shut. Not those whose last bytes are still on their way, as on
+        a slow net, nor those that wait while the connection's window lets others of his through."""
+        for request in tuple(self._requests.values()):
+            if not request.is_waiting or request.awaited is None or request.patience.is_earned(request.sent):
+                request.awaited = request.arrives_with if request.is_waiting else None
+                request.patience.renew(now, request.sent)
+            elif arrived < request.awaited:
+                request.patience.renew(now, request.sent)
+            elif request.patience.is_spent(now, request.sent) and not self._serves_others(now):
+                log.warning("http-stalled", extra={"limit": "HTTP_STALL_S"})
+                with contextlib.suppress(H2Error):
+                    self._machine.reset_stream(request.stream_id, ErrorCodes.CANCEL)
+                request.disconnect()
+                self._room.set()
+        self._flush()
+
+    def _serves_others(self, now: float) -> bool:
+        """Whether the connection's window alone is what a request waits for, and it opens often enough."""
+        return self._machine.outbound_flow_control_window <= 0 and not self._patience.is_spent(
+            now, self._sent
+        )
 
     def ended(self, stream_id: int, is_whole: bool) -> None:
         """The door is done with the request; what is not whole is told as broken."""
@@ -294,6 +330,7 @@ class Http2Protocol(asyncio.Protocol):
     def _flush(self) -> None:
         data = self._machine.data_to_send()
         if data and not self._transport.is_closing():
+            self._written += len(data)
             self._transport.write(data)
 
 
@@ -306,6 +343,15 @@ class _Request:
         self.stream_id = stream_id
         self.is_gone = False
         """Whether nobody waits for the answer any more."""
+        self.is_waiting = False
+        """Whether a piece of body waits for the peer."""
+        self.sent = 0
+        """Bytes of body that went out."""
+        self.arrives_with = 0
+        """How much of the connection's bytes will have arrived when all of them have."""
+        self.awaited: int | None = None
+        """The same of those that were sent when it was first seen to wait."""
+        self.patience = Patience(asyncio.get_running_loop().time(), 0)
         self._pieces: deque[tuple[bytes, int]] = deque()
         self._is_whole = self._is_told = False
         self._news = asyncio.Event()

@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from samsyn import limits
 from samsyn.endpoints.http_listener.http2 import PREFACE, Http2Protocol
+from samsyn.endpoints.http_listener.stalls import StallWatch
 from samsyn.endpoints.http_listener.whole import WholeAnswer
 from samsyn.exchange.gathering import PIECES, Gathering, Pieces
 from samsyn.wire import whole_answer
@@ -104,7 +105,8 @@ class PreferredProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
     def connection_made(self, transport: Any) -> None:
         """See asyncio.Protocol."""
         super().connection_made(transport)
-        self._gathering = Gathering(transport)
+        self._gathering = gathering = Gathering(transport)
+        self._watch = StallWatch(transport, lambda: gathering.written)
         self._app_at_once = getattr(self.config.app, "at_once", None)
         self._app_take_body = getattr(self.config.app, "take_body", None)
         self._kept: dict[str, Any] = {}
@@ -191,6 +193,7 @@ class PreferredProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
         self._stop_waiting()
+        self._watch.stop()
         super().connection_lost(exc)
         taker, self._taker = self._taker, None
         if taker is not None:
@@ -353,6 +356,7 @@ class PreferredProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
     def _hand_over(self) -> None:
         transport: asyncio.Transport = self.transport
         self._stop_waiting()
+        self._watch.stop()
         self.connections.discard(self)
         self._unset_keepalive_if_required()
         successor = Http2Protocol(self.config, self.server_state, self.app_state, self.told())

@@ -45,7 +45,17 @@ Objects whose transfer syntax is not named, and files in a ZIP file, come as the
 If-Match, If-Range and Range are heeded wherever there is an entity tag. A query parameter that is not known and begins
 with a small letter or an underscore is ignored, with a Warning.
 
-**Byte ranges** are given of every answer that is a single part: instances, frames, bulk data, videos, PDF documents.
+**Byte ranges** are given of every answer that is a single part: instances, frames, bulk data, videos, documents.
+
+**Reports.** A structured report or key object selection that is asked for as rendered is written out whole, as
+text/html (the default) or text/plain in UTF-8: context, meanings of codes, numbers with units, what was inferred from
+what. Pictures and coordinates are named. The page holds no script and no link, and asks a browser to let none run.
+Encapsulated PDF and CDA documents are sent as they are, as application/pdf and text/xml. Reports of more than
+{sr_items} content items or {sr_characters} characters are refused (413).
+
+**Slow readers.** Of what waits for him a reader takes at least {least} KiB in {stall} s, or the request (HTTP/2) or
+the connection is ended. Who takes that much may take as long as he likes. What is on its way over a slow net is no
+fault of his.
 
 **Compression.** Metadata of one series as JSON come in gzip (`Content-Encoding`) where `Accept-Encoding` takes it; they
 are kept ready in that form. Nothing else is compressed on its way, since pixel data are as small as they get.
@@ -68,9 +78,9 @@ reads and cancels his own. Work that ended with a part refused is COMPLETED and 
 given up is CANCELED. Subscriptions, templates and the global worklist of others are not offered.
 
 **Not offered:** clips of multi-frame pictures but as image/gif, or as the video that was stored (406), annotations and
-colour profiles in pictures (left out with a Warning), presentation states (400 by WADO-URI, 406 as rendered), reports
-as text (406 as rendered), de-identification on the way out (400), compression on the way out, request bodies with a
-Content-Encoding (415).
+colour profiles in pictures (left out with a Warning), presentation states (400 by WADO-URI, 406 as rendered),
+structured reports as text/xml, text/rtf or application/pdf (406), de-identification on the way out (400), compression
+on the way out, request bodies with a Content-Encoding (415).
 """
 
 _PICTURES: Final = """
@@ -108,6 +118,10 @@ def statement() -> str:
         _INTRODUCTION.format(
             codes=", ".join(f"{code} ({what})" for code, what in REJECTION_CODES.items()),
             corrected=", ".join(keyword_of(tag) for tag in AMENDABLE),
+            sr_items=limits.MAX_SR_ITEMS,
+            sr_characters=limits.MAX_REPORT_CHARACTERS,
+            least=limits.HTTP_LEAST_TAKEN_BYTES // limits.KIB,
+            stall=int(limits.HTTP_STALL_S),
         ),
         "## Addresses\n\n" + _table(("Address", "Methods", "What", "Sent as", "Taken as"), _addresses()),
         "## Searching\n\n" + _table(("Parameter", "Meaning"), SEARCH_PARAMETERS.items()),
@@ -153,8 +167,11 @@ def _paging() -> str:
         f"One answer holds at most {limits.MAX_SEARCH_ROWS} matches; a Warning 299 tells when there are more, also"
         " when the client's own limit cut it. Studies come newest first, series by number, instances by number, always"
         " in the same order. X-Total-Count stands on the page with the last match and counts what this reader may see."
-        " An unknown attribute, a key that is not matched and a malformed value are refused (400), never ignored:"
-        " without its key a search would find everybody's studies.\n"
+        " A key with a value that is unknown or not matched at the level is refused (400, with a Warning 299 that names"
+        " it), as are malformed values: PS3.18 8.3 lets a service ignore what it does not support, but without its key a"
+        " search would find more than its reader believes, such as everybody's studies, and programs hardly ever show a"
+        " Warning. What restricts nothing is only told: an unknown field in includefield, a foreign parameter. A key with"
+        " an empty value or `*` restricts nothing.\n"
     )
 
 

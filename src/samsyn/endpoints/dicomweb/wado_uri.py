@@ -16,7 +16,10 @@ from samsyn.limits import MAX_RENDERED_SIDE
 from samsyn.model.imaging import StoredInstance
 from samsyn.render.words import PictureOptions, Viewport, Window
 
-_KINDS: Final = ("application/dicom", "image/jpeg", "image/png", "video/mp4", "video/mpeg", "application/pdf")
+_KINDS: Final = (
+    *("application/dicom", "image/jpeg", "image/png", "video/mp4", "video/mpeg"),
+    *("application/pdf", "text/html", "text/plain", "text/xml"),
+)
 _MAX_PARAMETERS: Final = 64
 PARAMETERS: Final = MappingProxyType(
     {
@@ -25,7 +28,7 @@ PARAMETERS: Final = MappingProxyType(
         "seriesUID": "required",
         "objectUID": "required",
         "contentType": f"{', '.join(_KINDS)}; without it one that the Accept header names, else the default",
-        "charset": "read and of no effect: pictures hold no text",
+        "charset": "read and of no effect: what is written out is in UTF-8",
         "transferSyntax": "of application/dicom: the stored one, or another uncompressed one for native objects",
         "frameNumber": "one frame, from 1",
         "rows": "largest height in pixels",

@@ -128,7 +128,7 @@ def _table() -> tuple[Resource, ...]:
             found.append(Resource(f"{form}/pixeldata", depth, f"pixel data of {name}, in multipart", _BULK))
         shown: tuple[str, ...] = (*_PICTURES, "image/gif")
         if form != FRAMES:
-            shown = (*shown, "application/pdf", "video/* as stored")
+            shown = (*shown, "application/pdf", "video/* as stored", "text/html", "text/plain", "text/xml")
         found.append(Resource(f"{form}/rendered", depth, f"a picture of {name}", shown, parameters="picture"))
         found.append(
             Resource(

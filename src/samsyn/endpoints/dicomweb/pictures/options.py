@@ -16,7 +16,7 @@ WINDOW_FUNCTIONS = MappingProxyType(
 PARAMETERS = MappingProxyType(
     {
         "accept": "media types, before the Accept header",
-        "charset": "read and of no effect: pictures hold no text",
+        "charset": "read and of no effect: reports are written out in UTF-8",
         "annotation": "ignored with a Warning: no text is burnt into pictures",
         "quality": "1 to 100, of JPEG",
         "viewport": "width,height or width,height,x,y,width,height; what is left out at the end or between commas"

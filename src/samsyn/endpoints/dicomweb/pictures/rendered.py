@@ -9,8 +9,9 @@ from samsyn.endpoints.dicomweb.answers import Answer, new_boundary, not_modified
 from samsyn.endpoints.dicomweb.asked import Asked, entity_tag
 from samsyn.endpoints.dicomweb.frames import Decoding, Frames, frame_count
 from samsyn.endpoints.dicomweb.negotiation import Offer, choose, choose_plain
-from samsyn.endpoints.dicomweb.parts import content_of, single_part
+from samsyn.endpoints.dicomweb.parts import single_part
 from samsyn.endpoints.dicomweb.pictures.options import PictureWish
+from samsyn.endpoints.dicomweb.pictures.texts import ENCAPSULATED, Texts, is_text
 from samsyn.errors import LimitExceeded, NotFound, NotSupported
 from samsyn.limits import MAX_CLIP_FRAMES, THUMBNAIL_SIDE
 from samsyn.model.imaging import StoredInstance
@@ -29,9 +30,6 @@ _NO_PICTURE = "The object has no picture."
 _ONLY_PICTURES = (
     "A picture is sent as image/jpeg or image/png, several in multipart/related, a clip as image/gif."
 )
-_PDF = "application/pdf"
-_PDF_CLASS = "1.2.840.10008.5.1.4.1.1.104.1"
-_ENCAPSULATED_DOCUMENT = "00420011"
 
 
 class Pictures(Decoding, Protocol):
@@ -62,6 +60,7 @@ class Rendered:
         self._pictures = pictures
         self._retriever = retriever
         self._frames = frames
+        self._texts = Texts(gatekeeper, retriever)
 
     async def picture(
         self,
@@ -74,15 +73,18 @@ class Rendered:
         """A picture of what the instances show, as JPEG or PNG, or all of them.
 
         One part: the frame that is named, else the first of the instance that shows the study or series best. An
-        ECG is drawn, as PNG. A video and a PDF are their own rendered form (PS3.18 table 8.7.4-1) and go out as
-        they are, by byte ranges too. Multipart, asked for by name or by several frame numbers: every frame, one
-        part each. image/gif: the frames that are named, else all of that instance, as a clip that moves. 406 for
-        what has no picture (other documents). LimitExceeded: MAX_CLIP_FRAMES.
+        ECG is drawn, as PNG. A video, a PDF and a CDA document are their own rendered form (PS3.18 table 8.7.4-1)
+        and go out as they are, by byte ranges too; a structured report is written out, as HTML or plain text.
+        Multipart, asked for by name or by several frame numbers: every frame, one part each. image/gif: the frames
+        that are named, else all of that instance, as a clip that moves. 406 for what has no picture (other
+        documents). LimitExceeded: MAX_CLIP_FRAMES, or a report of too many items.
         """
         shown = best_of(instances)
         own = _own_form(shown)
         if own and not numbers and not asked.accepted[0].multipart:
             return await self._as_it_is(view, shown, own, asked, wish)
+        if is_text(shown) and not numbers:
+            return await self._texts.written_out(view, shown, asked, wish)
         if choose_plain(asked.accepted, _CLIP_KINDS) == PictureFormat.GIF.value:
             return await self._clip(view, shown, numbers, asked, wish)
         is_one = len(numbers) < 2
@@ -205,10 +207,9 @@ class Rendered:
         await self._gatekeeper.record_opening(view, instance.study_uid, "images")
         if asked.has(tag):
             return not_modified(tag)
-        if kind == _PDF:
-            content = content_of(await self._retriever.bulk(view, instance, _ENCAPSULATED_DOCUMENT))
-        else:
-            content = await self._frames.video(view, instance)
+        if instance.sop_class_uid in ENCAPSULATED:
+            return await self._texts.encapsulated(view, instance, asked, wish, tag)
+        content = await self._frames.video(view, instance)
         return await single_part(asked, content, kind.encode(), tag, wish.headers())
 
     async def thumbnail(
@@ -257,8 +258,8 @@ class Rendered:
 
 def _own_form(instance: StoredInstance) -> str:
     """The media type of an object that is shown as it was stored, "" for all others."""
-    if instance.sop_class_uid == _PDF_CLASS:
-        return _PDF
+    if instance.sop_class_uid in ENCAPSULATED:
+        return ENCAPSULATED[instance.sop_class_uid]
     syntax = find(instance.transfer_syntax_uid)
     return syntax.media_type if syntax is not None and syntax.video and instance.pixels is not None else ""
 

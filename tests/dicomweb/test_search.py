@@ -244,6 +244,7 @@ async def test_pages_put_together_are_the_whole(house: House) -> None:
             "StudyInstanceUID=1.2;DROP",
             "00400275.00400007=x",
             "includefield=nonsense",
+            "includefield=Non%22sense",
         ),
         *("PatientBirthTime=1200", "PatientName=%ff%fe", "=", "Rows=2"),
         *("limit=٣", "StudyDate=-", "a" * 300 + "=1", "&".join(f"x{n}=1" for n in range(300))),
@@ -254,6 +255,50 @@ async def test_what_is_not_understood_is_refused_and_never_dropped(house: House,
         response = await client.get(f"/studies?{query}")
     assert response.status_code == 400, response.content
     assert set(response.json()) == {"code", "message"}
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("PatientBirthTime=1200", "PatientBirthTime"),
+        ("Rows=2&PatientName=x*&Modality=CT", "Rows, Modality"),
+        ("PatientId=191212121212", "PatientId"),
+        ("00091001=x", "00091001"),
+        ("RequestAttributesSequence.AccessionNumber=1", "RequestAttributesSequence.AccessionNumber"),
+        ("StudyInstanceUID=2.25.10&Columns=*1", "Columns"),
+    ],
+)
+async def test_an_attribute_that_is_not_matched_is_named_and_nothing_is_answered(
+    house: House, query: str, names: str
+) -> None:
+    """Without its key the search would find more than its reader believes; a Warning alone is seldom shown."""
+    await filled(house)
+    async with house.client() as client:
+        response = await client.get(f"/studies?{query}")
+    told = f"These attributes are not supported as matching keys: {names}"
+    assert (response.status_code, response.headers["warning"]) == (400, f'299 Samsyn "{told}"')
+    assert response.json() == {"code": "not-supported", "message": f"{told}. Nothing was searched."}
+
+
+@pytest.mark.parametrize(
+    "query", ["PatientBirthTime=", "Rows=*", "00091001=", "RequestAttributesSequence.AccessionNumber="]
+)
+async def test_a_key_without_a_value_restricts_nothing_and_is_only_a_wish_to_be_told(
+    house: House, query: str
+) -> None:
+    await filled(house)
+    async with house.client() as client:
+        plain = await client.get("/studies")
+        assert len((await client.get(f"/studies?{query}")).json()) == len(plain.json())
+
+
+async def test_a_field_of_a_newer_dictionary_restricts_nothing_and_is_told(house: House) -> None:
+    await filled(house)
+    async with house.client() as client:
+        plain = await client.get("/studies")
+        asked = await client.get("/studies?includefield=NoSuchKeyword,StudyDescription,00091001")
+    assert len(asked.json()) == len(plain.json())
+    assert asked.headers["warning"] == '299 Samsyn "These fields are not answered: 00091001, NoSuchKeyword"'
 
 
 async def test_a_too_long_query_is_refused(house: House) -> None:

@@ -1,7 +1,9 @@
 """From DICOM matching text to conditions of the index (PS3.4 C.2.2.2). Pure."""
 
 import re
+from collections.abc import Sequence
 
+from samsyn.dicom.dictionary import keyword_of
 from samsyn.dicom.names import folded
 from samsyn.dicom.requested import REQUEST_ATTRIBUTES
 from samsyn.errors import BadInput, LimitExceeded, NotSupported
@@ -28,21 +30,33 @@ _EMPTY = '""'
 _MAX_NAME_GROUPS = 3
 
 
+class NotMatched(NotSupported):
+    """Keys with values that can not restrict the search. It is not made: without them it would find what was not asked
+    for."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        """`names`: keywords or tags, paths of them for keys inside sequences."""
+        super().__init__(f"{', '.join(names)}: not matched at this level")
+        self.names = tuple(names)
+
+
 def conditions_of(query: Query) -> list[Condition]:
     """Every key as conditions, but for the patient's id and its issuer, which need the register.
 
-    BadInput: a date, time or number that is none. NotSupported: a key with a value that is not indexed at the
-    level: dropping it silently would answer another question than was asked. LimitExceeded: MAX_KEY_VALUES.
+    BadInput: a date, time or number that is none. NotMatched: keys with a value that are not indexed at the level;
+    dropping them would answer another question than was asked. LimitExceeded: MAX_KEY_VALUES.
     """
     keys = {tag: text.strip(" \0") for tag, text in query.keys.items()}
     conditions: list[Condition] = []
     together = _combined(keys, query) if _wants_moments(query) else {}
+    unmatched: list[str] = []
     for tag, value in keys.items():
         if tag in _NEVER_MATCHED or not asks(value):
             continue
         key = KEY_OF.get(tag)
         if key is None or not is_matched(key, query.level):
-            raise NotSupported(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) is not matched at this level")
+            unmatched.append(_called(tag))
+            continue
         conditions.extend(together[tag] if tag in together else _conditions(key, value, query))
     requested: list[tuple[str, tuple[tuple[str, bool], ...]]] = []
     for (sequence, tag), text in query.items.items():
@@ -51,15 +65,22 @@ def conditions_of(query: Query) -> list[Condition]:
             continue
         key = ITEM_KEYS.get((sequence, tag))
         if key is None or not is_matched(key, query.level):
-            raise NotSupported(f"({sequence >> 16:04X},{sequence & 0xFFFF:04X}) is not matched by its items")
+            unmatched.append(f"{_called(sequence)}.{_called(tag)}")
+            continue
         if sequence == REQUEST_ATTRIBUTES:
             requested.append((key.column.partition(".")[2], _patterns(_values(value))))
         else:
             conditions.extend(_conditions(key, value, query))
+    if unmatched:
+        raise NotMatched(unmatched)
     if requested:
         # All keys of one item have to match in the same item (C.2.2.2.6).
         conditions.append(Condition("", "request", tuple(requested)))
     return conditions
+
+
+def _called(tag: int) -> str:
+    return keyword_of(tag) or f"{tag:08X}"
 
 
 def asks(value: str) -> bool:

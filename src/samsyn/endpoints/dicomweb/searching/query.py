@@ -10,6 +10,7 @@ from samsyn.endpoints.dicomweb.parameters import is_foreign, pairs_of, truth, wh
 from samsyn.errors import BadInput, NotSupported
 from samsyn.limits import MAX_SEARCH_ROWS
 from samsyn.search.keys import is_returned
+from samsyn.search.matching import NotMatched
 from samsyn.search.moments import offset_minutes
 from samsyn.search.query import Level, Matching, Query
 
@@ -43,6 +44,8 @@ DEFAULTS: MappingProxyType[Level, frozenset[int]] = MappingProxyType(
 """Attributes that are answered without being asked for (PS3.18 tables 10.6.3-3 to 10.6.3-5)."""
 
 _TAG = re.compile(r"[0-9A-Fa-f]{8}", re.ASCII)
+_WORD = re.compile(r"[A-Z][A-Za-z0-9]{0,63}", re.ASCII)
+"""How a keyword is written (PS3.6 6); no more of a name is told back."""
 _MAX_PARAMETERS = 256
 _MAX_STEPS = 8
 _OWN = frozenset(
@@ -66,8 +69,8 @@ class Search:
     wanted: int
     included: frozenset[int] | None
     """Attributes to answer; None = all."""
-    unknown: tuple[int, ...]
-    """Attributes that were asked for by includefield and that no match has."""
+    unknown: tuple[str, ...]
+    """Attributes that were asked for by includefield and that no match has: tags, or words that are none."""
     foreign: tuple[str, ...]
     """Parameters that are ignored, since they are none of ours."""
     timezone: str
@@ -78,15 +81,17 @@ def parse_search(level: Level, query_string: bytes, known: dict[int, str]) -> Se
     """A search at a level; `known` are the UIDs that the path already names.
 
     A key inside a sequence is written as a path of tags or keywords parted by dots (PS3.18 8.3.4.1).
-    Nothing is dropped silently: an unknown attribute, a key that stands twice or a malformed number is
-    BadInput, a key that the index does not match is NotSupported (by search). AddressTooLong:
-    MAX_QUERY_CHARACTERS. The page is cut to MAX_SEARCH_ROWS.
+    No restriction is dropped, since nobody reads a Warning before he acts on a list that is longer than he believes:
+    a key that stands twice or a malformed value is BadInput, an attribute that is unknown or that the index does not
+    match is NotMatched (the latter by search). An unknown word in includefield restricts nothing and is told.
+    AddressTooLong: MAX_QUERY_CHARACTERS. The page is cut to MAX_SEARCH_ROWS.
     """
     keys, items = dict(known), dict[tuple[int, int], str]()
     fields, everything = set[int](), False
     limit, offset, fuzzy, empty, timezone = -1, 0, False, False, ""
     seen: set[str] = set()
     foreign: list[str] = []
+    nowhere: list[str] = []
     for name, value in pairs_of(query_string, _MAX_PARAMETERS):
         if is_foreign(name) and name not in _OWN:
             foreign.append(name)
@@ -107,7 +112,9 @@ def parse_search(level: Level, query_string: bytes, known: dict[int, str]) -> Se
                 truth(name, value)
             case "includefield":
                 everything = everything or value == "all"
-                fields |= {_path(part)[0] for part in value.split(",") if part} if value != "all" else set()
+                named = [part for part in value.split(",") if part and value != "all"]
+                nowhere += [part for part in named if _is_unknown(part)]
+                fields |= {_path(part)[0] for part in named if not _is_unknown(part)}
             case "accept" | "charset":
                 continue
             case _:
@@ -123,6 +130,7 @@ def parse_search(level: Level, query_string: bytes, known: dict[int, str]) -> Se
                 else:
                     items[_item_key(path, items)] = value
                     fields.add(path[0])
+    lacking = {tag for tag in fields if not (is_returned(tag, level) or tag in _OURS or tag in keys)}
     included = DEFAULTS[level] | _context(level, known) | fields
     wanted = min(limit, MAX_SEARCH_ROWS) if limit >= 0 else MAX_SEARCH_ROWS
     matching = Matching(offset_minutes=offset_minutes(timezone), empty=empty)
@@ -131,7 +139,7 @@ def parse_search(level: Level, query_string: bytes, known: dict[int, str]) -> Se
         query,
         wanted,
         None if everything else frozenset(included),
-        tuple(sorted(tag for tag in fields if not (is_returned(tag, level) or tag in _OURS or tag in keys))),
+        (*(f"{tag:08X}" for tag in sorted(lacking)), *dict.fromkeys(nowhere)),
         tuple(foreign),
         timezone,
     )
@@ -171,9 +179,16 @@ def _tag(name: str) -> int:
     if _TAG.fullmatch(name):
         return int(name, 16)
     tag = tag_of(name)
+    if tag is None and _WORD.fullmatch(name):
+        raise NotMatched((name,))
     if tag is None:
-        raise BadInput("an attribute is unknown")
+        raise BadInput("an attribute is malformed")
     return tag
+
+
+def _is_unknown(name: str) -> bool:
+    """Whether it is written like a keyword, and is none that we know: a newer dictionary may have it."""
+    return _WORD.fullmatch(name) is not None and not _TAG.fullmatch(name) and tag_of(name) is None
 
 
 def _key_value(tag: int, value: str) -> str:

@@ -8,7 +8,7 @@ from samsyn.access.view import Gatekeeper
 from samsyn.dicom.json import attributes_to_json
 from samsyn.endpoints.dicomweb.answers import Answer, not_modified
 from samsyn.endpoints.dicomweb.asked import MORE, Asked, entity_tag
-from samsyn.endpoints.dicomweb.datasets import as_json, as_xml, form_of, not_acceptable
+from samsyn.endpoints.dicomweb.datasets import Form, as_json, as_xml, form_of, not_acceptable
 from samsyn.endpoints.dicomweb.parameters import ignored
 from samsyn.endpoints.dicomweb.reader import Reader, Readers
 from samsyn.endpoints.dicomweb.searching.query import (
@@ -23,12 +23,15 @@ from samsyn.endpoints.dicomweb.target import Target
 from samsyn.errors import NotAllowed, NotFound
 from samsyn.model.attributes import Attributes
 from samsyn.search.find import Finder
+from samsyn.search.matching import NotMatched
 from samsyn.search.query import Level
 
 _CHARSET = 0x00080005
 _RETRIEVE_URL = 0x00081190
 _TIMEZONE = 0x00080201
 _AVAILABILITY = 0x00080056
+_MAX_TOLD = 8
+"""Names in one Warning."""
 
 
 class Searches:
@@ -40,7 +43,8 @@ class Searches:
         self._finder = finder
 
     async def search(self, level: Level, target: Target, asked: Asked, reader: Reader) -> Answer:
-        """200 with the matches, 204 when there are none (PS3.18 table 10.6.3-1).
+        """200 with the matches, 204 when there are none (PS3.18 table 10.6.3-1), 400 with their names when keys are not
+        matched here.
 
         Warning headers tell that there are more matches than these (PS3.18 8.3.4.4.1, without counting them), which
         fields no match has and which parameters were ignored. X-Total-Count tells how many matches there are in all
@@ -60,7 +64,14 @@ class Searches:
             )
             if uid
         }
-        search = parse_search(level, asked.query_string, known)
+        try:
+            return await self._found(
+                level, parse_search(level, asked.query_string, known), form, asked, reader
+            )
+        except NotMatched as refused:
+            return _not_matched(refused)
+
+    async def _found(self, level: Level, search: Search, form: Form, asked: Asked, reader: Reader) -> Answer:
         keys = search.query.keys
         try:
             view = await self._readers.view_of_search(
@@ -82,12 +93,21 @@ class Searches:
         return replace(answer, headers=headers, tag=tag)
 
 
+def _not_matched(refused: NotMatched) -> Answer:
+    """Nothing was searched. PS3.18 8.3 lets a service ignore what it does not support; a list that is longer than its
+    reader believes leads to the wrong patient, and programs hardly ever show a Warning."""
+    names = ", ".join(refused.names[:_MAX_TOLD])
+    told = f"These attributes are not supported as matching keys: {names}"
+    body = orjson.dumps({"code": refused.code, "message": f"{told}. Nothing was searched."})
+    return Answer(400, body, b"application/json", ((b"warning", f'299 Samsyn "{told}"'.encode("ascii")),))
+
+
 def _headers(search: Search, found: int) -> tuple[tuple[bytes, bytes], ...]:
     headers = list(ignored(search.foreign))
     if found > search.wanted:
         headers.append((b"warning", MORE))
     if search.unknown:
-        names = ", ".join(f"{tag:08X}" for tag in search.unknown)
+        names = ", ".join(search.unknown[:_MAX_TOLD])
         headers.append((b"warning", f'299 Samsyn "These fields are not answered: {names}"'.encode()))
     if found <= search.wanted and (found or not search.query.offset):
         headers.append((b"x-total-count", b"%d" % (search.query.offset + found)))

@@ -17,6 +17,7 @@ from samsyn.endpoints.dicomweb.searching.query import DEFAULTS
 from samsyn.endpoints.dicomweb.storing.assembly import SYNTAX_OF_KIND
 from samsyn.endpoints.dicomweb.wado_uri import PARAMETERS as URI_PARAMETERS
 from samsyn.endpoints.dicomweb.workitems.question import PARAMETERS as WORK_PARAMETERS
+from samsyn.endpoints.dicomweb.workitems.refused import NOT_OFFERED
 from samsyn.model.amendment import AMENDABLE
 from samsyn.model.rejection import REJECTION_CODES
 from samsyn.search.keys import ITEM_KEYS, KEYS, is_matched
@@ -75,7 +76,8 @@ patient's own attributes from the patient register.
 Input Information Sequence and an archive of the asker's own provider in the Output Destination Sequence (DICOM Storage
 Sequence, Destination AE). Samsyn does the work itself, so nobody else changes a workitem's state; each asker finds,
 reads and cancels his own. Work that ended with a part refused is COMPLETED and says so in its progress; work that was
-given up is CANCELED. Subscriptions, templates and the global worklist of others are not offered.
+given up is CANCELED. Samsyn is an origin server of the SOP classes UPS Push and UPS Query; transactions of UPS Pull,
+Watch and Event are answered as the table below tells, with a Warning 299 that says why.
 
 **Not offered:** clips of multi-frame pictures but as image/gif, or as the video that was stored (406), annotations and
 colour profiles in pictures (left out with a Warning), presentation states (400 by WADO-URI, 406 as rendered),
@@ -131,6 +133,9 @@ def statement() -> str:
         + _table(("Attribute", "Keyword", *map(str.capitalize, _LEVELS), "Matching"), _keys()),
         "Keys inside sequences, written as paths:\n\n" + _table(("Path", "Levels"), _paths()),
         "## Workitems\n\n" + _table(("Parameter", "Meaning"), WORK_PARAMETERS.items()),
+        "A workitem has the UID that stands behind `?` or in the data set, else one is given; what the workitem does"
+        " not keep of the data set is told by a Warning. Workitems come newest first; If-None-Match is heeded.\n\n"
+        + _table(("Not offered", "Method", "Address", "Answer"), _not_offered()),
         "## Pictures\n\n" + _table(("Parameter", "Meaning"), PICTURE_PARAMETERS.items()) + _PICTURES,
         "## Change feed\n\n" + _table(("Parameter", "Meaning"), FEED_PARAMETERS.items()) + _FEED,
         "## WADO-URI\n\n" + _table(("Parameter", "Meaning"), URI_PARAMETERS.items()),
@@ -146,6 +151,11 @@ def statement() -> str:
         " request that are not binary (Content-Transfer-Encoding, Content-Encoding) are refused as not supported.\n",
     ]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
+
+
+def _not_offered() -> Iterator[tuple[str, ...]]:
+    for (_, _, method), each in NOT_OFFERED.items():
+        yield each.name, method, f"`{each.path}`", each.answer
 
 
 def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -168,10 +178,10 @@ def _paging() -> str:
         " when the client's own limit cut it. Studies come newest first, series by number, instances by number, always"
         " in the same order. X-Total-Count stands on the page with the last match and counts what this reader may see."
         " A key with a value that is unknown or not matched at the level is refused (400, with a Warning 299 that names"
-        " it), as are malformed values: PS3.18 8.3 lets a service ignore what it does not support, but without its key a"
-        " search would find more than its reader believes, such as everybody's studies, and programs hardly ever show a"
-        " Warning. What restricts nothing is only told: an unknown field in includefield, a foreign parameter. A key with"
-        " an empty value or `*` restricts nothing.\n"
+        " it), as are malformed values: PS3.18 8.3 lets a service ignore what it does not support, but without its key"
+        " a search would find more than its reader believes, such as everybody's studies, and programs hardly ever show"
+        " a Warning. What restricts nothing is only told: an unknown field in includefield, a foreign parameter. A key"
+        " with an empty value or `*` restricts nothing.\n"
     )
 
 

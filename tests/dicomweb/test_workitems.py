@@ -5,11 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 from samsyn.clock import SystemClock
 from samsyn.dicom.native_xml import model_to_xml
 from samsyn.endpoints.dicomweb.workitems.question import parse_question
+from samsyn.endpoints.dicomweb.workitems.refused import NOT_OFFERED
 from samsyn.exchange.sending import SEND_JOB
 from samsyn.jobs.queue import Worker
 from tests.dicomweb.house import CT, House, image_file, store
@@ -257,3 +259,233 @@ async def test_what_can_not_be_done_is_refused_and_leaves_no_work(
         for kind, refusal in (("application/dicom+xml", 400), ("text/xml", 415)):
             other = {"Content-Type": kind}
             assert (await client.post("/workitems", content=b"<x/>", headers=other)).status_code == refusal
+
+
+IN_PAYLOAD = {"00080018": element("UI", "2.25.91")}
+
+
+@pytest.mark.parametrize(
+    ("query", "more", "named"),
+    [
+        ("", IN_PAYLOAD, "2.25.91"),
+        ("", {"00001000": element("UI", "2.25.91")}, "2.25.91"),
+        ("2.25.91", IN_PAYLOAD, "2.25.91"),
+        ("AffectedSOPInstanceUID=2.25.91", {}, "2.25.91"),
+        ("2.25.92", IN_PAYLOAD, ""),
+        ("", {"00080018": element("UI", "no.uid")}, ""),
+    ],
+)
+async def test_a_workitem_that_names_itself_keeps_its_uid_or_is_refused(
+    full: House, query: str, more: dict[str, Any], named: str
+) -> None:
+    """An asker who named it (PS3.18 11.4.1.1) would else look for work that is called otherwise."""
+    async with full.client() as client:
+        made = await create(client, workitem(**more), query)
+        if not named:
+            assert made.status_code == 400
+            assert (await client.get("/workitems")).status_code == 204
+            return
+        assert (made.status_code, made.headers["location"].rpartition("/")[2]) == (201, named)
+        assert "warning" not in made.headers
+        assert (await client.get(f"/workitems/{named}")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"00741200": element("CS", "HIGH")},
+        {"00741204": element("LO", "My own words")},
+        {
+            "00404070": element(
+                "SQ",
+                {
+                    "00404071": element(
+                        "SQ", {"21000140": element("AE", "SINK"), "00080054": element("AE", "X")}
+                    )
+                },
+            )
+        },
+        {"00100010": {"vr": "PN", "Value": [{"Alphabetic": "Tolvansson^Tolvan"}]}},
+    ],
+)
+async def test_what_a_workitem_does_not_keep_of_what_was_sent_is_told(
+    full: House, more: dict[str, Any]
+) -> None:
+    async with full.client() as client:
+        made = await create(client, workitem(**more))
+        plain = await create(
+            client, workitem(**{"00741200": element("CS", "MEDIUM"), "00741204": {"vr": "LO"}})
+        )
+    assert (made.status_code, plain.status_code) == (201, 201)
+    assert made.headers["warning"] == '299 Samsyn "The Workitem was created with modifications."'
+    assert "warning" not in plain.headers
+
+
+async def test_a_workitem_that_has_not_changed_is_not_sent_again(full: House) -> None:
+    async with full.client() as client:
+        address = (await create(client, workitem(), "2.25.71")).headers["location"]
+        for accept in ("application/dicom+json", 'multipart/related; type="application/dicom+xml"'):
+            first = await client.get(address, headers={"Accept": accept})
+            asked = {"Accept": accept, "If-None-Match": first.headers["etag"]}
+            same = await client.get(address, headers=asked)
+            assert (same.status_code, same.content) == (304, b"")
+        await client.post(f"{address}/cancelrequest")
+        assert (await client.get(address, headers=asked)).status_code == 200
+
+
+CLAIM = {"00741000": element("CS", "IN PROGRESS"), "00081195": element("UI", "2.25.1")}
+MISSING, INCORRECT = "The Transaction UID is missing.", "The Transaction UID is incorrect."
+INCONSISTENT = "The submitted request is inconsistent with the state of the UPS Instance."
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+@pytest.mark.parametrize(
+    ("asked", "status", "warning"),
+    [
+        (CLAIM, 409, INCONSISTENT),
+        ({**CLAIM, "00741000": element("CS", "COMPLETED")}, 400, INCORRECT),
+        ({**CLAIM, "00741000": element("CS", "CANCELED")}, 400, INCORRECT),
+        ({**CLAIM, "00741000": element("CS", "SCHEDULED")}, 400, INCONSISTENT),
+        ({"00741000": element("CS", "IN PROGRESS")}, 400, MISSING),
+        ({"00741000": element("CS", "CANCELED"), "00081195": {"vr": "UI"}}, 400, MISSING),
+    ],
+)
+async def test_nobody_else_changes_a_workitems_state(
+    full: House, is_cancelled: bool, asked: dict[str, Any], status: int, warning: str
+) -> None:
+    """PS3.18 table 11.7.3-1 and its Warnings."""
+    async with full.client() as client:
+        address = (await create(client, workitem(), "2.25.71")).headers["location"]
+        if is_cancelled:
+            await client.post(f"{address}/cancelrequest")
+        before = (await client.get(address)).json()
+        for body, kind in (
+            (orjson.dumps([asked]), MODEL),
+            (model_to_xml(asked), {"Content-Type": "application/dicom+xml"}),
+        ):
+            answer = await client.put(f"{address}/state", content=body, headers=kind)
+            assert (answer.status_code, answer.headers["warning"]) == (status, f'299 Samsyn "{warning}"')
+        assert (await client.get(address)).json() == before
+        assert (await client.put(f"{address}/state", content=b"x", headers=MODEL)).status_code == 400
+        assert (await client.put(f"{address}/state", content=b"x")).status_code in (400, 415)
+
+
+async def test_a_workitem_is_not_changed_after_it_was_asked_for(full: House) -> None:
+    async with full.client() as client:
+        address = (await create(client, workitem(), "2.25.71")).headers["location"]
+        waiting = await client.post(
+            f"{address}?2.25.1", json=[{"00741204": element("LO", "x")}], headers=MODEL
+        )
+        assert (waiting.status_code, waiting.headers["warning"]) == (
+            409,
+            '299 Samsyn "The target URI did not reference a claimed Workitem."',
+        )
+        await client.post(f"{address}/cancelrequest")
+        over = await client.post(address, json=[{}], headers=MODEL)
+        assert over.status_code == 400
+        assert "inconsistent with the current state of the Workitem" in over.headers["warning"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "words"),
+    [
+        ("POST", "/workitems/2.25.71/subscribers/WATCH", 403, "Subscriptions are not supported"),
+        (
+            "POST",
+            "/workitems/1.2.840.10008.5.1.4.34.5/subscribers/WATCH?deletionlock=true",
+            403,
+            "Subscriptions are not",
+        ),
+        (
+            "POST",
+            "/workitems/1.2.840.10008.5.1.4.34.5.1/subscribers/A%20B?filter=x",
+            403,
+            "Filtered Worklist Subscriptions",
+        ),
+        ("DELETE", "/workitems/2.25.71/subscribers/WATCH", 404, "no such Subscription"),
+        (
+            "POST",
+            "/workitems/1.2.840.10008.5.1.4.34.5/subscribers/WATCH/suspend",
+            404,
+            "no such Subscription",
+        ),
+        ("GET", "/subscribers/WATCH", 501, "Notification connections are not supported"),
+    ],
+)
+async def test_who_wants_to_be_notified_is_told_in_the_standards_words_that_nobody_is(
+    full: House, method: str, path: str, status: int, words: str
+) -> None:
+    async with full.client() as client:
+        await create(client, workitem(), "2.25.71")
+        answer = await client.request(method, path)
+        assert answer.status_code == status
+        assert words in answer.headers["warning"]
+    async with full.client("") as nobody:
+        assert (await nobody.request(method, path)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/workitems/no.uid/subscribers/WATCH", 400),
+        ("POST", "/workitems/2.25.71/subscribers/", 400),
+        ("POST", "/workitems/2.25.71/subscribers/SEVENTEEN-LETTERS", 400),
+        ("POST", "/workitems/2.25.71/subscribers/WATCH/other", 404),
+        ("GET", "/workitems/2.25.71/subscribers/WATCH", 404),
+        ("GET", "/subscribers", 400),
+        ("POST", "/rejected/workitems/2.25.71/subscribers/WATCH", 404),
+    ],
+)
+async def test_other_addresses_of_subscriptions_are_none(
+    full: House, method: str, path: str, status: int
+) -> None:
+    async with full.client() as client:
+        await create(client, workitem(), "2.25.71")
+        assert (await client.request(method, path)).status_code == status
+
+
+async def test_what_is_not_offered_tells_nothing_of_the_workitems_of_others(full: House) -> None:
+    async with full.client() as client:
+        await create(client, workitem(), "2.25.71")
+    answers = []
+    async with full.client("KLARAWEB") as other:
+        for uid in ("2.25.71", "2.25.72"):
+            answers.append(
+                [
+                    (each.status_code, each.content)
+                    for each in (
+                        await other.put(f"/workitems/{uid}/state", json=[CLAIM], headers=MODEL),
+                        await other.post(f"/workitems/{uid}", json=[{}], headers=MODEL),
+                        await other.post(f"/workitems/{uid}/subscribers/WATCH"),
+                        await other.delete(f"/workitems/{uid}/subscribers/WATCH"),
+                    )
+                ]
+            )
+    assert answers[0] == answers[1]
+    assert {status for status, _ in answers[0]} == {404}
+
+
+async def test_a_key_that_workitems_do_not_have_is_named_and_more_than_can_be_looked_at_is_told(
+    full: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with full.client() as client:
+        for number in range(3):
+            await create(client, workitem(), f"2.25.7{number}")
+        for query in ("ScheduledStationNameCodeSequence.CodeValue", "NoSuchKeyword"):
+            refused = await client.get(f"/workitems?{query}=x")
+            assert refused.status_code == 400
+            assert refused.headers["warning"].endswith(f'matching keys: {query}"')
+        assert "warning" not in (await client.get("/workitems?ProcedureStepState=SCHEDULED")).headers
+        monkeypatch.setattr("samsyn.endpoints.dicomweb.workitems.worklist.MAX_SEARCH_ROWS", 2)
+        beyond = await client.get("/workitems?ProcedureStepState=COMPLETED")
+        assert (beyond.status_code, "additional results" in beyond.headers["warning"]) == (204, True)
+
+
+async def test_the_description_tells_what_is_not_offered(full: House) -> None:
+    async with full.client() as client:
+        told = (await client.options("/", headers={"Accept": "application/json"})).json()["notOffered"]
+        wadl = (await client.options("/", headers={"Accept": "application/vnd.sun.wadl+xml"})).text
+    assert len(told) == len(NOT_OFFERED) == 6
+    for each in told:
+        assert f"Not offered: {each['transaction']}" in wadl
+        assert f"{each['method']} {each['path']}" in wadl

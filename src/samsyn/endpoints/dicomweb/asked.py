@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 from samsyn import __version__
 from samsyn.access.view import View
 from samsyn.endpoints.dicomweb.negotiation import Acceptable, acceptable, before
+from samsyn.model.subject import Subject
 from samsyn.render.words import PictureOptions
 
 _TAGS = re.compile(rb'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
@@ -115,7 +116,11 @@ def entity_tag(view: View, *identity: object, weak: bool = False) -> bytes:
     It is bound to the reader and the session, so that what one reader kept is nothing to another. `weak`: the same
     information, but not always the same bytes (multipart boundaries).
     """
-    subject = view.subject
+    return tag_for(view.subject, *identity, weak=weak)
+
+
+def tag_for(subject: Subject, *identity: object, weak: bool = False) -> bytes:
+    """The same of what a reader sees without a View, since it is his own."""
     parts = [
         value if isinstance(value, bytes) else _text_of(value)
         for value in (__version__, subject.kind, subject.hsa_id, subject.session_id, *identity)

@@ -39,6 +39,7 @@ from samsyn.endpoints.dicomweb.storing.request import StoreRequest, StoringConne
 from samsyn.endpoints.dicomweb.storing.stow import Stow
 from samsyn.endpoints.dicomweb.target import Target, target_of
 from samsyn.endpoints.dicomweb.wado_uri import parse_uri_request
+from samsyn.endpoints.dicomweb.workitems.refused import NOT_OFFERED
 from samsyn.endpoints.dicomweb.workitems.worklist import Worklist
 from samsyn.errors import BadInput, LimitExceeded, NotAllowed, NotAuthenticated, NotFound, SamsynError
 from samsyn.exchange.sending import Sending
@@ -205,6 +206,8 @@ class DicomwebDoor:
     async def _answer(self, scope: Scope, receive: Receive, headers: Headers, method: str) -> Answer:
         path, with_rejected = _path(scope)
         target = target_of(path)
+        if (target.form, target.depth, method) in NOT_OFFERED and not with_rejected:
+            return await self._not_offered(scope, receive, headers, target, method)
         resource = RESOURCES.get((target.form, target.depth))
         if resource is None or (with_rejected and method == "POST"):
             raise NotFound
@@ -268,6 +271,17 @@ class DicomwebDoor:
         if target.depth:
             return await self._worklist.retrieve(reader, target.study_uid, wanted)
         return await self._worklist.search(reader, wanted)
+
+    async def _not_offered(
+        self, scope: Scope, receive: Receive, headers: Headers, target: Target, method: str
+    ) -> Answer:
+        reader = self._readers.reader_of(scope, headers)
+        if target.form == "workitems/state":
+            kind = headers.get(b"content-type", b"").decode("latin-1")
+            return await self._worklist.change_state(reader, target.study_uid, kind, _body(receive))
+        if target.form == "workitems":
+            return self._worklist.update(reader, target.study_uid, scope["query_string"])
+        return self._worklist.subscription(reader, target.form, method, target.study_uid)
 
     async def _store(self, scope: Scope, receive: Receive, headers: Headers, target: Target) -> Answer:
         system = self._readers.system_of(scope, headers)

@@ -5,12 +5,16 @@ from collections.abc import Container, Iterable
 from typing import Final
 from urllib.parse import parse_qsl
 
+import orjson
+
+from samsyn.endpoints.dicomweb.answers import Answer
 from samsyn.endpoints.dicomweb.errors_table import AddressTooLong
 from samsyn.errors import BadInput
 from samsyn.limits import MAX_QUERY_CHARACTERS
+from samsyn.search.matching import NotMatched
 
 _FOREIGN: Final = re.compile(r"[a-z_][A-Za-z0-9_]{0,63}", re.ASCII)
-_MAX_TOLD: Final = 8
+MAX_TOLD: Final = 8
 """Names in one Warning."""
 
 
@@ -55,10 +59,19 @@ def is_foreign(name: str) -> bool:
 
 def ignored(names: Iterable[str]) -> tuple[tuple[bytes, bytes], ...]:
     """The Warning that tells which foreign parameters were ignored; none for none."""
-    told = ", ".join(tuple(dict.fromkeys(names))[:_MAX_TOLD])
+    told = ", ".join(tuple(dict.fromkeys(names))[:MAX_TOLD])
     return (
         ((b"warning", f'299 Samsyn "These parameters are not supported: {told}"'.encode()),) if told else ()
     )
+
+
+def not_matched(refused: NotMatched) -> Answer:
+    """Nothing was searched. PS3.18 8.3 lets a service ignore what it does not support; a list that is longer than its
+    reader believes leads to the wrong patient, and programs hardly ever show a Warning."""
+    names = ", ".join(refused.names[:MAX_TOLD])
+    told = f"These attributes are not supported as matching keys: {names}"
+    body = orjson.dumps({"code": refused.code, "message": f"{told}. Nothing was searched."})
+    return Answer(400, body, b"application/json", ((b"warning", f'299 Samsyn "{told}"'.encode("ascii")),))
 
 
 def whole_number(value: str) -> int:

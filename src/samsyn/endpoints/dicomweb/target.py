@@ -1,5 +1,6 @@
 """Addresses of DICOMweb resources (PS3.18 10.3): from a path to what it names."""
 
+import re
 from dataclasses import dataclass
 
 from samsyn.dicom.uids import is_uid
@@ -9,6 +10,8 @@ from samsyn.errors import BadInput, NotFound
 _MAX_FRAMES_IN_LIST = 10_000
 _MAX_PATH_CHARACTERS = 64 * 1024
 """A list of thousands of frame numbers is legal."""
+_SUBSCRIBERS = "subscribers"
+_AE_TITLE = re.compile(r"[\x20-\x5b\x5d-\x7e]{1,16}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ def target_of(path: str) -> Target:
     if len(path) > _MAX_PATH_CHARACTERS:
         raise AddressTooLong("path")
     segments = path.split("/")[1:]
+    if _SUBSCRIBERS in (segments[0], *segments[2:3]):
+        return _subscription(segments)
     bulk_path = ""
     if len(segments) > 6 and segments[6] == "bulkdata":
         bulk_path = "/".join(segments[7:])
@@ -50,6 +55,16 @@ def target_of(path: str) -> Target:
     frames = _frames(values[3]) if len(values) > 3 else ()
     uids += [""] * (3 - len(uids))
     return Target("/".join(words), len(values), uids[0], uids[1], uids[2], frames, bulk_path)
+
+
+def _subscription(segments: list[str]) -> Target:
+    """An address with the AE title of a subscriber (PS3.18 table 11.1.1-1, 8.10.4)."""
+    at = segments.index(_SUBSCRIBERS)
+    uids, title, more = segments[1:at], segments[at + 1 : at + 2], segments[at + 2 :]
+    if not (title and _AE_TITLE.fullmatch(title[0])) or not all(map(is_uid, uids)):
+        raise BadInput("the address holds something that is no UID or no AE title")
+    words = [*segments[0:at:2], _SUBSCRIBERS, *more]
+    return Target("/".join(words), len(uids) + 1, uids[0] if uids else "")
 
 
 def _frames(text: str) -> tuple[int, ...]:

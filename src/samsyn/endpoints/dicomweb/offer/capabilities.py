@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape, quoteattr
 
 import orjson
 
@@ -14,6 +14,7 @@ from samsyn.endpoints.dicomweb.pictures.options import PARAMETERS as PICTURE_PAR
 from samsyn.endpoints.dicomweb.pictures.options import THUMBNAIL_PARAMETERS
 from samsyn.endpoints.dicomweb.wado_uri import PARAMETERS as URI_PARAMETERS
 from samsyn.endpoints.dicomweb.workitems.question import PARAMETERS as WORK_PARAMETERS
+from samsyn.endpoints.dicomweb.workitems.refused import NOT_OFFERED
 from samsyn.model.rejection import REJECTION_CODES
 from samsyn.search.keys import KEYS, is_matched
 from samsyn.search.query import Level
@@ -85,16 +86,24 @@ def as_json(base: str) -> bytes:
                 }
                 for each in RESOURCES.values()
             ],
+            "notOffered": [
+                {"path": each.path, "method": method, "transaction": each.name, "answer": each.answer}
+                for (_, _, method), each in NOT_OFFERED.items()
+            ],
         }
     )
 
 
 def as_wadl(base: str) -> bytes:
     """Every address as a WADL application."""
+    not_offered = "".join(
+        f"<doc title={quoteattr(f'Not offered: {each.name}')}>{method} {each.path}: {escape(each.answer)}</doc>"
+        for (_, _, method), each in NOT_OFFERED.items()
+    )
     resources = "".join(_wadl_resource(each) for each in RESOURCES.values())
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f'<application xmlns="{_WADL_NAMESPACE}"><resources base={quoteattr(base)}>{resources}</resources>'
+        f'<application xmlns="{_WADL_NAMESPACE}">{not_offered}<resources base={quoteattr(base)}>{resources}</resources>'
         "</application>\n"
     ).encode()
 

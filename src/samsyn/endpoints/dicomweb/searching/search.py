@@ -9,7 +9,7 @@ from samsyn.dicom.json import attributes_to_json
 from samsyn.endpoints.dicomweb.answers import Answer, not_modified
 from samsyn.endpoints.dicomweb.asked import MORE, Asked, entity_tag
 from samsyn.endpoints.dicomweb.datasets import Form, as_json, as_xml, form_of, not_acceptable
-from samsyn.endpoints.dicomweb.parameters import ignored
+from samsyn.endpoints.dicomweb.parameters import MAX_TOLD, ignored, not_matched
 from samsyn.endpoints.dicomweb.reader import Reader, Readers
 from samsyn.endpoints.dicomweb.searching.query import (
     PATIENT_ID,
@@ -30,8 +30,6 @@ _CHARSET = 0x00080005
 _RETRIEVE_URL = 0x00081190
 _TIMEZONE = 0x00080201
 _AVAILABILITY = 0x00080056
-_MAX_TOLD = 8
-"""Names in one Warning."""
 
 
 class Searches:
@@ -69,7 +67,7 @@ class Searches:
                 level, parse_search(level, asked.query_string, known), form, asked, reader
             )
         except NotMatched as refused:
-            return _not_matched(refused)
+            return not_matched(refused)
 
     async def _found(self, level: Level, search: Search, form: Form, asked: Asked, reader: Reader) -> Answer:
         keys = search.query.keys
@@ -93,21 +91,12 @@ class Searches:
         return replace(answer, headers=headers, tag=tag)
 
 
-def _not_matched(refused: NotMatched) -> Answer:
-    """Nothing was searched. PS3.18 8.3 lets a service ignore what it does not support; a list that is longer than its
-    reader believes leads to the wrong patient, and programs hardly ever show a Warning."""
-    names = ", ".join(refused.names[:_MAX_TOLD])
-    told = f"These attributes are not supported as matching keys: {names}"
-    body = orjson.dumps({"code": refused.code, "message": f"{told}. Nothing was searched."})
-    return Answer(400, body, b"application/json", ((b"warning", f'299 Samsyn "{told}"'.encode("ascii")),))
-
-
 def _headers(search: Search, found: int) -> tuple[tuple[bytes, bytes], ...]:
     headers = list(ignored(search.foreign))
     if found > search.wanted:
         headers.append((b"warning", MORE))
     if search.unknown:
-        names = ", ".join(search.unknown[:_MAX_TOLD])
+        names = ", ".join(search.unknown[:MAX_TOLD])
         headers.append((b"warning", f'299 Samsyn "These fields are not answered: {names}"'.encode()))
     if found <= search.wanted and (found or not search.query.offset):
         headers.append((b"x-total-count", b"%d" % (search.query.offset + found)))

@@ -13,8 +13,9 @@ from samsyn.dicom.dictionary import keyword_of, tag_of, vr_of
 from samsyn.dicom.uids import is_uid
 from samsyn.endpoints.dicomweb.parameters import is_foreign, pairs_of, truth, whole_number
 from samsyn.endpoints.dicomweb.workitems.workitem import STATES
-from samsyn.errors import BadInput, NotSupported
+from samsyn.errors import BadInput
 from samsyn.limits import MAX_KEY_CHARACTERS, MAX_SEARCH_ROWS
+from samsyn.search.matching import NotMatched
 
 Told = Mapping[str, Mapping[str, object]]
 _Path = tuple[int, ...]
@@ -40,6 +41,8 @@ _MOMENT: Final = re.compile(rf"([0-9]{{4}})((?:[0-9]{{2}}){{0,5}})(?:\.([0-9]{{1
 _RANGE: Final = re.compile(rf"([0-9.]*(?:{_ZONE})?)-([0-9.]*(?:{_ZONE})?)", re.ASCII)
 _TRUTHS: Final = frozenset({"fuzzymatching", "emptyvaluematching", "multiplevaluematching"})
 _MAX_PARAMETERS: Final = 64
+_PATH: Final = re.compile(r"[A-Za-z0-9]{1,64}(\.[A-Za-z0-9]{1,64}){0,7}", re.ASCII)
+"""How attributes may be written; no more of a name is told back."""
 PARAMETERS: Final = MappingProxyType(
     {
         "limit": "most results of one answer",
@@ -67,7 +70,7 @@ class Question:
 
 
 def parse_question(query_string: bytes) -> Question:
-    """BadInput: a parameter stands twice or is malformed. NotSupported: an attribute that is not matched."""
+    """BadInput: a parameter stands twice or is malformed. NotMatched: an attribute that is not matched."""
     numbers = {"limit": MAX_SEARCH_ROWS, "offset": 0}
     keys: dict[_Path, str] = {}
     foreign: list[str] = []
@@ -98,9 +101,9 @@ def _path(name: str) -> _Path:
     ]
     path = tuple(tag for tag in tags if tag is not None)
     if len(path) < len(tags):
-        raise BadInput("an attribute is unknown")
+        raise NotMatched((name,)) if _PATH.fullmatch(name) else BadInput("an attribute is malformed")
     if path not in _KEYS:
-        raise NotSupported(f"{name} of workitems is not matched")
+        raise NotMatched((name,))
     return path
 
 

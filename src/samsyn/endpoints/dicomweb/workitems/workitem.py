@@ -1,5 +1,6 @@
 """A transfer as a Unified Procedure Step and the other way round (PS3.3 C.30, PS3.4 CC). Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -30,6 +31,7 @@ _WORDS: Final = MappingProxyType(
         TransferState.GIVEN_UP: "given up: the destination could not be reached",
     }
 )
+_OF_THE_MESSAGE: Final = frozenset({"00080005", "00001000"})
 _UUID_UIDS: Final = "2.25."
 
 _INPUT, _OUTPUT, _STORAGE = 0x00404021, 0x00404070, 0x00404071
@@ -115,6 +117,27 @@ def wish_of(model: Model) -> Wish:
     if len(destinations) != 1 or not next(iter(destinations)):
         raise BadInput("the Output Destination Sequence names one DICOM destination by its AE title")
     return Wish(studies.pop(), series.pop() if series else "", destinations.pop())
+
+
+def keeps(kept: Mapping[str, object], sent: Mapping[str, object]) -> bool:
+    """Whether everything that was sent with a value is in what is kept, which may say more. Character sets are told
+    otherwise without being another thing, and so is the UID of the operation."""
+    for tag, element in sent.items():
+        if tag in _OF_THE_MESSAGE or not isinstance(element, Mapping):
+            continue
+        values, have = element.get("Value"), kept.get(tag)
+        had = have.get("Value") if isinstance(have, Mapping) else None
+        if not values:
+            continue
+        if not (isinstance(values, list) and isinstance(had, list) and len(values) == len(had)):
+            return False
+        for value, one in zip(values, had, strict=True):
+            if isinstance(value, Mapping) and isinstance(one, Mapping):
+                if not keeps(one, value):
+                    return False
+            elif str(value) != str(one):
+                return False
+    return True
 
 
 def _items(model: Model, tag: int) -> list[Model]:

@@ -14,6 +14,8 @@ from samsyn.dicom import report_pages
 from samsyn.dicom.json import to_dicom_json
 from samsyn.dicom.report_pages import as_html, as_text, page_of
 from samsyn.errors import LimitExceeded
+from tests.dicom.corpus import data_sets
+from tests.dicom.test_reading import REFUSED
 from tests.reports.documents_made import code, content, number, report, section, text
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -240,3 +242,30 @@ def test_a_tree_of_too_many_items_or_too_much_text_is_refused(monkeypatch: pytes
     monkeypatch.setattr(report_pages, "MAX_REPORT_CHARACTERS", 100)
     with pytest.raises(LimitExceeded, match="MAX_REPORT_CHARACTERS"):
         page_of(data)
+
+
+def test_every_report_of_other_people_is_told_whole() -> None:
+    """Its texts, names and numbers; whatever the sender's encoding was."""
+    seen = 0
+    for path, syntax, data in data_sets():
+        if path.name in REFUSED:
+            continue
+        root = orjson.loads(to_dicom_json(data, syntax, ""))
+        if not str(root.get("00080016", {}).get("Value", [""])[0]).startswith(
+            report_pages.PAGE_CLASSES_BEGIN
+        ):
+            continue
+        seen += 1
+        page = page_of(root)
+        made, reading = as_text(page).decode(), read(as_html(page))
+        assert {tag for tag, _ in reading.elements} <= OURS
+        waiting = list(root.get("0040A730", {}).get("Value", ()))
+        while waiting:
+            item = waiting.pop()
+            waiting += item.get("0040A730", {}).get("Value", ())
+            for tag in ("0040A160", "0040A124"):
+                for told in item.get(tag, {}).get("Value", ()):
+                    for line in told.splitlines():
+                        assert line.strip() in made
+                        assert line.strip() in reading.said
+    assert seen >= 3

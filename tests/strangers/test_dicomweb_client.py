@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pydicom
 import pytest
+import requests
 from dicomweb_client import DICOMwebClient
 from pydicom import Dataset
 from pydicom.encaps import generate_frames
@@ -201,3 +202,23 @@ def test_pictures_are_rendered_for_the_client(client: DICOMwebClient, stored: li
             assert picture.startswith(b"\x89PNG")
             return
     pytest.fail("no CT in the corpus")
+
+
+def test_reports_are_written_out_for_the_client(client: DICOMwebClient, stored: list[Dataset]) -> None:
+    reports = [made for made in stored if made.SOPClassUID.startswith("1.2.840.10008.5.1.4.1.1.88.")]
+    assert reports
+    for made in reports:
+        uids = (made.StudyInstanceUID, made.SeriesInstanceUID, made.SOPInstanceUID)
+        page = client.retrieve_instance_rendered(*uids, media_types=("text/html",))
+        text = client.retrieve_instance_rendered(*uids, media_types=("text/plain",))
+        title = made.ConceptNameCodeSequence[0].CodeMeaning
+        assert title in (page if isinstance(page, str) else page.decode())
+        assert title in (text if isinstance(text, str) else text.decode())
+
+
+def test_the_client_hears_which_filter_is_none(client: DICOMwebClient, stored: list[Dataset]) -> None:
+    with pytest.raises(requests.HTTPError, match="400") as refused:
+        client.search_for_studies(search_filters={"PatientBirthTime": "1200"})
+    assert "PatientBirthTime" in refused.value.response.json()["message"]
+    every = client.search_for_studies(fields=["StudyDescription", "00091001"])
+    assert every

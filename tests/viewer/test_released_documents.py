@@ -138,6 +138,10 @@ async def seen(house: House, person: httpx.AsyncClient) -> set[str]:
             f"wado?requestType=WADO&studyUID={STUDY}&seriesUID={uid}.1&objectUID={uid}"
             "&contentType=application/dicom": {},
         }
+        if uid in ("2.25.71", "2.25.73", "2.25.74"):
+            for kind in ("text/html", "text/plain"):
+                ways[f"{one}/rendered?accept={kind}"] = {"accept": kind}
+                ways[f"{one}/instances/{uid}/rendered?accept={kind}"] = {"accept": kind}
         if uid == "2.25.72":
             ways[f"{one}/instances/{uid}/rendered"] = {"accept": "application/pdf"}
             ways[f"{one}/instances/{uid}/bulkdata/00420011"] = {"accept": "application/octet-stream"}

@@ -30,6 +30,7 @@ _RELATIONS: Final = {
 _REFERENCES: Final = {"IMAGE": "bild / image", "WAVEFORM": "kurva / waveform", "COMPOSITE": "objekt / object"}
 _COORDINATES: Final = {"SCOORD": "00700023", "SCOORD3D": "00700023", "TCOORD": "0040A130"}
 """Kinds that say where, with the attribute that tells the form."""
+_NO_NAME: Final = "(avsnitt / section)"
 _NO_VALUE: Final = "(inget värde / no value)"
 _UNSEEN: Final = dict.fromkeys(
     (*range(9), *range(10, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
@@ -120,7 +121,8 @@ def _line(item: Mapping[str, Any], depth: int) -> Line:
     relation = _RELATIONS.get(text_of(item, "0040A010").upper(), "")
     is_heading = kind == "CONTAINER"
     value = "" if is_heading else _value(item, kind) or _NO_VALUE
-    return Line(depth, relation, _plain(_coded(first_item(item, "0040A043"))), _plain(value), is_heading)
+    name = _coded(first_item(item, "0040A043")) or (_NO_NAME if is_heading else "")
+    return Line(depth, relation, _plain(name), _plain(value), is_heading)
 
 
 def _value(item: Mapping[str, Any], kind: str) -> str:
@@ -239,8 +241,7 @@ def as_text(page: Page) -> bytes:
     out += _indented("", [f"{label}: {value}" for label, value in page.facts])
     out.append("")
     for line in page.lines:
-        relation = f" [{line.relation}]" if line.relation else ""
-        head = f"{line.name}{relation}"
+        head = " ".join(part for part in (line.name, line.relation and f"[{line.relation}]") if part)
         told = head if line.is_heading else f"{head}: {line.value}" if head else line.value
         out += _indented("  " * line.depth, [told])
     return ("\n".join(out) + "\n").encode()

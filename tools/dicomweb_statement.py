@@ -54,9 +54,9 @@ what. Pictures and coordinates are named. The page holds no script and no link, 
 Encapsulated PDF and CDA documents are sent as they are, as application/pdf and text/xml. Reports of more than
 {sr_items} content items or {sr_characters} characters are refused (413).
 
-**Slow readers.** Of what waits for him a reader takes at least {least} KiB in {stall} s, or the request (HTTP/2) or
-the connection is ended. Who takes that much may take as long as he likes. What is on its way over a slow net is no
-fault of his.
+**Slow readers and senders.** Of what waits for him a reader takes at least {least} KiB in {stall} s, and so much of the
+body that he announced a sender sends, or the request (HTTP/2) or the connection is ended. Who does that much may take
+as long as he likes. What is on its way over a slow net is no fault of his.
 
 **Compression.** Metadata of one series as JSON come in gzip (`Content-Encoding`) where `Accept-Encoding` takes it; they
 are kept ready in that form. Nothing else is compressed on its way, since pixel data are as small as they get.

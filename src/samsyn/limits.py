@@ -136,10 +136,10 @@ handle of those that readers need. Browsers keep connections ahead of their use 
 HTTP_STALL_S: Final = 120.0
 """A reader of an answer that takes less than HTTP_LEAST_TAKEN_BYTES of what waits for him in this time is left: his
 answer holds memory, its place and the work behind it. Twice what web servers usually wait, since a program may work on
-one object of a study before it reads the next."""
+one object of a study before it reads the next. The same holds for who sends so little of a body that he announced."""
 HTTP_LEAST_TAKEN_BYTES: Final = 128 * KIB
-"""What the slowest honest reader takes in HTTP_STALL_S: 1 KiB a second, a quarter of what the oldest mobile networks
-carry."""
+"""What the slowest honest reader takes, or sender sends, in HTTP_STALL_S: 1 KiB a second, a quarter of what the oldest
+mobile networks carry."""
 HTTP_STALL_CHECKS: Final = 8
 """How often within HTTP_STALL_S it is looked who takes how much."""
 MAX_STOW_BYTES: Final = 8 * GIB

@@ -201,3 +201,87 @@ async def test_a_connection_on_which_nothing_waits_is_not_ended_by_this(
     assert not reader.at_eof()
     assert not listener.door.disconnected.is_set()
     writer.close()
+
+
+POST = b"POST /count HTTP/1.1\r\nHost: region.test\r\n"
+
+
+@pytest.mark.parametrize(
+    "begun", [b"Content-Length: 10\r\n\r\n12345", b"Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n"]
+)
+async def test_who_does_not_send_the_body_that_he_announced_loses_the_connection(
+    listener: Listening, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    """Else he holds a file handle and a sender's place for as long as he likes, without saying who he is."""
+    monkeypatch.setattr(limits, "HTTP_STALL_S", SHORT_S)
+    listener.door.go_on.set()
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(POST + begun)
+    with contextlib.suppress(ConnectionError):
+        assert await asyncio.wait_for(reader.read(), PATIENCE_S) == b""
+    state = listener.server.server_state
+    await until(lambda: not state.connections and not state.tasks)
+    writer.close()
+
+
+async def test_who_waits_to_be_asked_for_his_body_or_for_its_answer_is_left_alone(
+    listener: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "HTTP_STALL_S", 0.01)
+    for head in (b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n", b"Content-Length: 5\r\n\r\n12345"):
+        listener.door.go_on.clear()
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        writer.write(POST + head)
+        count = len(listener.door.scopes) + 1
+        await until(lambda count=count: len(listener.door.scopes) == count)  # type: ignore[misc] # mypy knows no types of defaults
+        await asyncio.sleep(0.2)  # many deadlines
+        assert not reader.at_eof()
+        listener.door.go_on.set()
+        writer.close()
+
+
+async def test_who_begins_a_body_over_http_2_and_does_not_go_on_loses_the_request(
+    listener: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "HTTP_STALL_S", SHORT_S)
+    listener.door.go_on.set()
+    client = await listener.client()
+    stream = await _begun(client)
+    assert (await client.answer(stream)).reset
+    await until(lambda: not listener.server.server_state.tasks)
+    client.close()
+
+
+async def _begun(client: Client) -> int:
+    """A request whose body has begun."""
+    stream = client.machine.get_next_available_stream_id()
+    client.answers[stream] = Answer()
+    head = [(":method", "POST"), (":scheme", "http"), (":authority", "x"), (":path", "/count")]
+    client.machine.send_headers(stream, head)
+    client.machine.send_data(stream, b"12345")
+    await client.flush()
+    return stream
+
+
+async def test_a_body_that_waits_behind_others_of_its_connection_is_waited_for(listener: Listening) -> None:
+    """As on a slow net: many bodies are sent at once, and go one after the other."""
+    listener.door.go_on.set()
+    client = await listener.client()
+    waiting, coming = await _begun(client), await _begun(client)
+    await until(lambda: len(listener.door.scopes) == 2 and listener.door.taken == 10)
+    connection, now = listener.http2(), asyncio.get_running_loop().time()
+    for period in range(1, 10):
+        for _ in range(limits.HTTP_LEAST_TAKEN_BYTES // 16_384):
+            await client.until(lambda: client.machine.local_flow_control_window(coming) >= 16_384)
+            client.machine.send_data(coming, bytes(16_384))
+            await client.flush()
+        sent = 10 + period * limits.HTTP_LEAST_TAKEN_BYTES
+        await until(lambda sent=sent: listener.door.taken == sent)  # type: ignore[misc] # mypy knows no types of defaults
+        now += limits.HTTP_STALL_S - 1
+        connection.look(now, 1 << 40)
+    for _ in range(2):
+        now += limits.HTTP_STALL_S
+        connection.look(now, 1 << 40)
+    assert (await client.answer(waiting)).reset
+    assert (await client.answer(coming)).reset
+    client.close()

@@ -73,6 +73,9 @@ class Http2Protocol(asyncio.Protocol):
         self._sent = 0
         """Bytes of bodies among them."""
         self._patience = Patience(self._loop.time(), 0)
+        self._come = 0
+        """Bytes of bodies that have come."""
+        self._sending = Patience(self._loop.time(), 0)
 
     # -- asyncio
 
@@ -90,7 +93,7 @@ class Http2Protocol(asyncio.Protocol):
             }
         )
         self._machine.increment_flow_control_window(limits.HTTP2_WINDOW_BYTES)
-        self._watch = StallWatch(transport, lambda: self._written, self.look)
+        self._watch = StallWatch(transport, lambda: self._written, checked=self.look)
         self._flush()
         self._wait_idle()
 
@@ -151,6 +154,7 @@ class Http2Protocol(asyncio.Protocol):
                 self._begin(event)
             case DataReceived():
                 request = self._requests.get(event.stream_id or 0)
+                self._come += event.flow_controlled_length or 0
                 if request is None:
                     # Answered already, so nobody takes the rest; the connection's window must open all the same.
                     self._machine.acknowledge_received_data(
@@ -279,21 +283,38 @@ class Http2Protocol(asyncio.Protocol):
             self._flush()
 
     def look(self, now: float, arrived: int) -> None:
-        """Ends the requests whose peer keeps his window shut. Not those whose last bytes are still on their way, as on
-        a slow net, nor those that wait while the connection's window lets others of his through."""
+        """Ends the requests whose peer keeps his window shut, or does not send the body that he owes. Not those whose
+        last bytes are still on their way, as on a slow net, nor those that wait while the connection lets others of
+        his through."""
         for request in tuple(self._requests.values()):
+            if not self._owes(request):
+                request.sending.renew(now, request.come)
+            elif request.sending.is_spent(now, request.come) and self._sending.is_spent(now, self._come):
+                self._leave(request)
+                continue
             if not request.is_waiting or request.awaited is None or request.patience.is_earned(request.sent):
                 request.awaited = request.arrives_with if request.is_waiting else None
                 request.patience.renew(now, request.sent)
             elif arrived < request.awaited:
                 request.patience.renew(now, request.sent)
             elif request.patience.is_spent(now, request.sent) and not self._serves_others(now):
-                log.warning("http-stalled", extra={"limit": "HTTP_STALL_S"})
-                with contextlib.suppress(H2Error):
-                    self._machine.reset_stream(request.stream_id, ErrorCodes.CANCEL)
-                request.disconnect()
-                self._room.set()
+                self._leave(request)
         self._flush()
+
+    def _leave(self, request: "_Request") -> None:
+        log.warning("http-stalled", extra={"limit": "HTTP_STALL_S"})
+        with contextlib.suppress(H2Error):
+            self._machine.reset_stream(request.stream_id, ErrorCodes.CANCEL)
+        request.disconnect()
+        self._room.set()
+
+    def _owes(self, request: "_Request") -> bool:
+        """Whether the peer could send more of the request's body."""
+        if not request.lacks_body:
+            return False
+        with contextlib.suppress(H2Error):
+            return self._machine.remote_flow_control_window(request.stream_id) > 0
+        return False
 
     def _serves_others(self, now: float) -> bool:
         """Whether the connection's window alone is what a request waits for, and it opens often enough."""
@@ -351,7 +372,10 @@ class _Request:
         """How much of the connection's bytes will have arrived when all of them have."""
         self.awaited: int | None = None
         """The same of those that were sent when it was first seen to wait."""
-        self.patience = Patience(asyncio.get_running_loop().time(), 0)
+        self.come = 0
+        """Bytes of the request's own body that have come."""
+        now = asyncio.get_running_loop().time()
+        self.patience, self.sending = Patience(now, 0), Patience(now, 0)
         self._pieces: deque[tuple[bytes, int]] = deque()
         self._is_whole = self._is_told = False
         self._news = asyncio.Event()
@@ -365,8 +389,14 @@ class _Request:
         """Bytes of body, as the windows count them, that no door took."""
         return sum(length for _, length in self._pieces)
 
+    @property
+    def lacks_body(self) -> bool:
+        """Whether more of the body is to come, the peer does not wait to be invited and the answer waits for it."""
+        return not (self._is_whole or self._started or self.is_gone or self._must_invite)
+
     def take(self, data: bytes, length: int) -> None:
         """A piece of body came."""
+        self.come += length
         self._pieces.append((data, length))
         self._news.set()
 

@@ -92,6 +92,8 @@ class PreferredProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
     requests then."""
     _held = 0
     """Bytes that have come since a head, a piece of a body or a request was whole: the parser keeps them."""
+    _come = 0
+    """Bytes that have come on the connection."""
     _is_in_head = False
     _is_framing = False
     """While the parser is told again how long the body is; see `_decline`."""
@@ -106,7 +108,7 @@ class PreferredProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         """See asyncio.Protocol."""
         super().connection_made(transport)
         self._gathering = gathering = Gathering(transport)
-        self._watch = StallWatch(transport, lambda: gathering.written)
+        self._watch = StallWatch(transport, lambda: gathering.written, owed=self._owed)
         self._app_at_once = getattr(self.config.app, "at_once", None)
         self._app_take_body = getattr(self.config.app, "take_body", None)
         self._kept: dict[str, Any] = {}
@@ -167,8 +169,20 @@ class PreferredProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
             return self._taker.room()[: self._left]
         return memoryview(cast(ListenerConfig, self.config).read_to)
 
+    def _owed(self) -> int | None:
+        """See StallWatch. Nothing is owed while we do not read, the peer waits to be asked for the body, or the answer
+        has begun without it."""
+        cycle = self.cycle
+        is_owed = self._taker is not None or (
+            cycle is not None
+            and cycle.more_body
+            and not (cycle.response_started or cycle.waiting_for_100_continue or self.flow.read_paused)
+        )
+        return self._come if is_owed else None
+
     def buffer_updated(self, nbytes: int) -> None:
         """See asyncio.BufferedProtocol."""
+        self._come += nbytes
         if self._taker is not None:
             self._filled(self._taker, nbytes)
             return
@@ -183,6 +197,7 @@ class PreferredProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         if not self._left:
             # The parser still waits for this body: the next request is for another one.
             self._taker = None
+            self.cycle.more_body = False
             self._renew_parser()
         taker.filled(count)
 

@@ -1,4 +1,5 @@
-"""Readers who do not read: an answer that nobody takes must not hold memory, a place or a View's work for ever.
+"""Readers who do not read, and senders who do not send: an answer that nobody takes, or a body that does not come, must
+not hold memory, a place or a View's work for ever.
 
 Speed is judged by what has arrived at the peer, so that a slow net, whose bytes wait in the system's own buffers, is
 told from a peer that takes nothing.
@@ -62,22 +63,28 @@ class Arrivals:
 
 
 class StallWatch:
-    """Ends a connection whose peer does not take what was written to it, also while it is closing."""
+    """Ends a connection whose peer does not take what was written to it, also while it is closing, or does not send the
+    body that he owes."""
 
     def __init__(
         self,
         transport: asyncio.Transport,
         written: Callable[[], int],
+        *,
+        owed: Callable[[], int | None] = lambda: None,
         checked: Callable[[float, int], None] = lambda _now, _arrived: None,
     ) -> None:
-        """`written`: bytes handed to the transport so far. `checked`: called at every look with the loop's time and the
-        bytes that have arrived, for what else is judged by them."""
+        """`written`: bytes handed to the transport so far. `owed`: bytes that have come so far while a body is waited
+        for, None while none is. `checked`: called at every look with the loop's time and the bytes that have arrived,
+        for what else is judged by them."""
         self._loop = asyncio.get_running_loop()
         self._transport = transport
         self._written = written
+        self._owed = owed
         self._checked = checked
         self._arrivals = Arrivals(transport)
         self._patience = Patience(self._loop.time(), 0)
+        self._sending = Patience(self._loop.time(), 0)
         self._waited = 0
         """What was written when his time began."""
         self._next = self._again()
@@ -97,7 +104,10 @@ class StallWatch:
             # Also a peer who is sent little, and never all has arrived when it is looked, takes what waits for him.
             self._patience.renew(now, arrived)
             self._waited = written
-        elif self._patience.is_spent(now, arrived):
+        come = self._owed()
+        if come is None:
+            self._sending.renew(now, 0)
+        if self._patience.is_spent(now, arrived) or (come is not None and self._sending.is_spent(now, come)):
             log.warning("http-stalled", extra={"limit": "HTTP_STALL_S"})
             self._transport.abort()
             return

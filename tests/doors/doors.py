@@ -205,7 +205,6 @@ _WADO = (
     ("WADO study thumbnail", "studies/{t.study_uid}/thumbnail", "image/jpeg"),
     ("WADO series thumbnail", _SERIES + "/thumbnail", "image/jpeg"),
     ("WADO study rendered", "studies/{t.study_uid}/rendered", "image/jpeg"),
-    ("WADO rendered as text or picture", _INSTANCE + "/rendered", "text/html, image/jpeg;q=0.5"),
     ("WADO study as ZIP", "studies/{t.study_uid}", "application/zip"),
     ("WADO instance as ZIP", _INSTANCE, "application/zip"),
     (

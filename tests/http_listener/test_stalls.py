@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from h2.exceptions import StreamClosedError
@@ -15,6 +17,7 @@ from samsyn.endpoints.http_listener.http2 import Http2Protocol
 from samsyn.endpoints.http_listener.protocols import PreferredProtocol
 from samsyn.endpoints.http_listener.serving import HttpServer, listening, serve
 from samsyn.endpoints.http_listener.stalls import Patience
+from tests.access.soap_server import Certificates
 from tests.http_listener.test_http2 import Answer, Client, Door
 from tests.waiting import PATIENCE_S, until
 
@@ -285,3 +288,26 @@ async def test_a_body_that_waits_behind_others_of_its_connection_is_waited_for(l
     assert (await client.answer(waiting)).reset
     assert (await client.answer(coming)).reset
     client.close()
+
+
+@pytest.mark.parametrize("more", [b"\r\n", b"Connection: close\r\n\r\n"])
+async def test_a_peer_that_reads_nothing_loses_the_connection_over_tls_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: bytes
+) -> None:
+    monkeypatch.setattr(limits, "HTTP_STALL_S", SHORT_S)
+    certificates = Certificates(tmp_path)
+    own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    own.load_cert_chain(certificates.service, certificates.service_key)
+    bound = listening("127.0.0.1", 0)
+    door = Door()
+    how: dict[str, Any] = {"http": PreferredProtocol, "ssl_context_factory": lambda *_: own}
+    server, task = await serve(door, bound, **how)
+    trusted = ssl.create_default_context(cafile=certificates.ca)
+    _, writer = await asyncio.open_connection("127.0.0.1", bound.getsockname()[1], ssl=trusted)
+    writer.transport.pause_reading()  # type: ignore[attr-defined] # typeshed has the writing half alone
+    writer.write(BEGINNING + more)
+    await until(lambda: door.scopes)
+    await until(lambda: not server.server_state.connections and not server.server_state.tasks)
+    writer.transport.abort()
+    server.should_exit = True
+    await asyncio.wait_for(task, PATIENCE_S)

@@ -351,6 +351,9 @@ async def test_danger_does_not_wait_for_the_register(there: Connected, ground: G
 
 async def test_a_child_who_can_not_consent_needs_no_register(there: Connected) -> None:
     there.consents.answer = fault()
+    await there.gate.registers.change(
+        lambda transaction: transaction.update("patient", {"patient_key": 1}, birth_date="20200101")
+    )
     await there.gate.registers.register_ground(GP, 1, Ground.CHILD, personal=False, ends=None)
     assert await there.chosen() == EVERYTHING
     assert await there.waiting() == 1, "the relation alone waits to be told"

@@ -1,6 +1,7 @@
 """The copy of the national blocks: read over real SOAP and TLS, true after every change, closed when too old."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -250,6 +251,35 @@ async def test_a_refusal_and_a_block_without_patient_change_nothing(copy: Copy) 
     with pytest.raises(OutOfResources):
         await copy.replica.read()
     assert "foreign.1" in await copy.shown()
+
+
+async def test_two_different_blocks_under_one_id_are_not_taken_for_one(copy: Copy) -> None:
+    copy.service.put(Kept("b", NUMBER, FOREIGN))
+    await copy.replica.read()
+    copy.service.put(Kept("first", NUMBER, THIRD))
+    copy.service.blocks["second"] = replace(copy.service.blocks["first"], block_id="first", number=OTHER_NUMBER)
+    with pytest.raises(OutOfResources):
+        await copy.replica.read()
+    assert await copy.shown() == {"own.1", "other.1", "third.1"}
+    copy.service.blocks["second"] = copy.service.blocks["first"]
+    assert (await copy.replica.read()).changed == 1
+    assert await copy.shown() == {"own.1", "other.1"}
+
+
+async def test_a_number_that_stands_in_parts_is_not_read_as_its_first_part(copy: Copy) -> None:
+    copy.service.put(Kept("b", f"{NUMBER[:8]}<?part?>{NUMBER[8:]}", FOREIGN))
+    with pytest.raises(OutOfResources):
+        await copy.replica.read()
+
+
+async def test_a_clock_that_was_set_back_does_not_make_an_old_copy_young(copy: Copy) -> None:
+    copy.house.clock.move(-60)
+    assert copy.replica.is_known()
+    copy.house.clock.move(-STALE.total_seconds())
+    assert not copy.replica.is_known()
+    assert not (await copy.gate.open_view(GP, frozenset({1}))).blocks_known
+    await copy.replica.read()
+    assert copy.replica.is_known()
 
 
 async def test_a_slow_service_is_given_up(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,10 @@ async def get_blocks(client: SoapClient, created_on_or_after: str = "") -> Block
     created_next = _text(header, "nextCreatedOnOrAfter")
     if moment_of(created_next) is None:
         raise OutOfResources("the blocking service does not say how far it has told")
-    blocks = tuple(_block(each) for each in header.findall(f"{{{_CORE}}}blocks"))
+    blocks = tuple(dict.fromkeys(_block(each) for each in header.findall(f"{{{_CORE}}}blocks")))
+    if len({each.block_id for each in blocks}) < len(blocks):
+        # Kept by their ids, one would take the other's place and open what that hides.
+        raise OutOfResources("the blocking service tells two different blocks under one id")
     return BlockHeader(blocks, created_next, _text(header, "latestCancellation"))
 
 

@@ -257,7 +257,9 @@ async def test_two_different_blocks_under_one_id_are_not_taken_for_one(copy: Cop
     copy.service.put(Kept("b", NUMBER, FOREIGN))
     await copy.replica.read()
     copy.service.put(Kept("first", NUMBER, THIRD))
-    copy.service.blocks["second"] = replace(copy.service.blocks["first"], block_id="first", number=OTHER_NUMBER)
+    copy.service.blocks["second"] = replace(
+        copy.service.blocks["first"], block_id="first", number=OTHER_NUMBER
+    )
     with pytest.raises(OutOfResources):
         await copy.replica.read()
     assert await copy.shown() == {"own.1", "other.1", "third.1"}

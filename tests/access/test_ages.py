@@ -9,9 +9,11 @@ import pytest
 import pytest_asyncio
 
 from samsyn.access.facts import ALL
+from samsyn.access.followup.elsewhere import Elsewhere
+from samsyn.access.followup.extract import Extracts
 from samsyn.access.reveal import Step
 from samsyn.clock import STOCKHOLM
-from samsyn.errors import Conflict
+from samsyn.errors import Conflict, NotAllowed
 from samsyn.model.registers import Ground
 from samsyn.model.subject import Serves, Subject, SubjectKind
 from tests.access.house import House, a_house
@@ -97,6 +99,18 @@ async def test_of_births_that_linked_records_tell_differently_the_youngest_count
     assert await shown(house) == WHOLE
     await linked(house, 3)
     assert await shown(house) == set()
+
+
+async def test_a_childs_own_log_in_reads_no_log_either(house: House) -> None:
+    await born(house, "20101123")
+    extracts = Extracts(house.store, house.clock)
+    elsewhere = Elsewhere(house.store, house.clock, None)
+    for ask in (extracts.own, extracts.own_entries, elsewhere.own):
+        with pytest.raises(NotAllowed, match="too-young"):
+            await ask(HIMSELF)
+    assert "READ_AUDIT" not in await house.events()
+    house.clock.move(86_400)
+    assert (await extracts.own(HIMSELF)).lines
 
 
 async def test_a_consumer_that_serves_patients_keeps_the_ages_itself(house: House) -> None:

@@ -53,6 +53,10 @@ async def test_a_guardian_reads_the_childs_answers_and_the_childs_log_says_so(ho
         assert any("Signerat av" in visible(answer) for answer in answers)
         for answer in (page, *answers):
             assert CHILD.number not in str(answer.url)
+    (grown,) = await house.lookup.by_number(CHILD.number)
+    await house.store.commit(
+        lambda transaction: transaction.update("patient", {"patient_key": grown.key}, birth_date="20000101")
+    )
     async with await house.as_patient("ytterberg") as himself:
         assert "En vårdnadshavare" in visible(await himself.get("/mine/log"))
         lines = (await himself.get("/mine/log.json")).json()["lines"]
@@ -170,4 +174,6 @@ async def test_a_childs_own_log_in_shows_no_examination_and_says_from_when(house
         assert page.status_code == 200
         assert "från den dag du fyller 16 år" in visible(page)
         assert not re.findall(r'href="(/mine/record/[^"]+/e/[^"]+)"', page.text)
-        assert (await child.get("/mine/log")).status_code == 200
+        assert (await child.get("/mine/log")).headers["location"] == "/mine/record"
+        for place in ("/mine/log.pdf", "/mine/log.json", "/mine/log.json?elsewhere=1"):
+            assert (await child.get(place)).status_code == 403

@@ -3,6 +3,7 @@
 A birth that several linked records tell differently is judged by each of them, and the closed side counts.
 """
 
+from datetime import datetime
 from typing import Final
 
 from samsyn.access.facts import Facts
@@ -41,7 +42,12 @@ def is_too_young_alone(facts: Facts) -> bool:
         return False
     if subject.patient_key not in facts.patient_keys:
         return False
-    return any(swedish_day(facts.now) < _birthday(born, OWN_FROM_YEARS) for born in facts.births)
+    return is_under_own_age(facts.births, facts.now)
+
+
+def is_under_own_age(births: frozenset[int], now: datetime) -> bool:
+    """Whether by any of the births the person has not yet had the sixteenth birthday."""
+    return any(swedish_day(now) < _birthday(born, OWN_FROM_YEARS) for born in births)
 
 
 def _has_had(facts: Facts, years: int) -> bool:

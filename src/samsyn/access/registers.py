@@ -96,12 +96,10 @@ def consents_of(ask: Ask, masters: Masters, patient_keys: frozenset[int], now: s
 
 
 def _births(ask: Ask, subject: Subject, patient_keys: frozenset[int]) -> frozenset[int]:
-    """What the person's records tell; where none does, the day in a national number, which may be a nearby one
-    (folkbokföringslagen 18 §). For a guardian that is not enough: of a child of unknown birth he reads nothing."""
-    told = patient_rows.births_of(ask, patient_keys)
-    if told or (subject.kind is SubjectKind.PATIENT and subject.patient_key not in patient_keys):
-        return told
-    return patient_rows.births_by_number(ask, patient_keys)
+    """For a guardian a number is not enough: of a child of unknown birth he reads nothing."""
+    if subject.kind is SubjectKind.PATIENT and subject.patient_key not in patient_keys:
+        return patient_rows.births_of(ask, patient_keys)
+    return patient_rows.own_births(ask, patient_keys)
 
 
 class Registers:

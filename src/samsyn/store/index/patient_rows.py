@@ -99,6 +99,12 @@ def births_by_number(ask: Ask, keys: frozenset[int]) -> frozenset[int]:
     )
 
 
+def own_births(ask: Ask, keys: frozenset[int]) -> frozenset[int]:
+    """What the records tell; where none does, the day in a national number, which may be a nearby one
+    (folkbokföringslagen 18 §)."""
+    return births_of(ask, keys) or births_by_number(ask, keys)
+
+
 def patient(connection: IndexConnection, key: int) -> Patient:
     """The survivor `key` with every identifier of the whole closure, own ones first.
 

@@ -123,6 +123,8 @@ async def test_a_wrong_number_and_a_missing_reason_are_said(house: House) -> Non
             answer = await post(steward, page, f"{address}/register", **fields)
             assert answer.status_code == 400, fields
         assert "Ingen vårdnadshavare är registrerad" in visible(await steward.get(address))
+    looked_up = [event for event, _ in await house.audited() if event == "SEARCH_PATIENT"]
+    assert len(looked_up) == 6, "every number that was asked about, whatever came of it"
 
 
 async def test_a_person_sees_the_own_pictures_and_the_log_says_so(house: House) -> None:

@@ -26,6 +26,7 @@ from tests.access.soap_server import Certificates
 from tests.access.test_lift_requests import ADMINISTRATOR
 
 GP = staff()
+SAMORDNINGSNUMMER, COORDINATION = "1.2.752.129.2.1.3.3", "202601612381"
 NUMBER, OTHER_NUMBER = "191212121212", "189001019802"
 STALE = timedelta(minutes=15)
 
@@ -133,7 +134,6 @@ async def test_readings_go_on_where_the_last_one_ended_and_are_whole_only_after_
         (Kept("b", NUMBER, FOREIGN, ends="2020-02-29T23:30:00Z"), {"foreign.1"}),
         (Kept("b", NUMBER, FOREIGN, starts="next year"), {"foreign.1"}),
         (Kept("b", OTHER_NUMBER, FOREIGN), set()),
-        (Kept("b", NUMBER, FOREIGN, issuer="1.2.752.129.2.1.3.3"), set()),
         (Kept("b", NUMBER, FOREIGN, extra='<n:x xmlns:n="urn:newer"><n:y/></n:x>'), {"foreign.1"}),
         (
             Kept(
@@ -250,6 +250,33 @@ async def test_a_refusal_and_a_block_without_patient_change_nothing(copy: Copy) 
     copy.service.put(Kept("b", "", FOREIGN))
     with pytest.raises(OutOfResources):
         await copy.replica.read()
+    assert "foreign.1" in await copy.shown()
+
+
+@pytest.mark.parametrize(
+    ("number", "issuer"),
+    [
+        (COORDINATION, PERSONNUMMER),  # often sent so: the day in the number tells which of the two it is
+        (NUMBER, SAMORDNINGSNUMMER),
+        (NUMBER, ""),
+        (NUMBER, f"urn:oid:{PERSONNUMMER}"),
+        (f"{NUMBER[:8]}-{NUMBER[8:]}", PERSONNUMMER),
+    ],
+)
+async def test_a_block_whose_number_is_told_oddly_still_hides(copy: Copy, number: str, issuer: str) -> None:
+    await copy.house.store.commit(
+        lambda transaction: transaction.insert(
+            "patient_identifier", issuer=SAMORDNINGSNUMMER, value=COORDINATION, patient_key=1
+        )
+    )
+    copy.service.put(Kept("b", number, FOREIGN, issuer=issuer))
+    await copy.replica.read()
+    assert await copy.shown() == {"own.1", "other.1", "third.1"}
+
+
+async def test_a_block_under_a_providers_own_number_hides_nobody_of_another_issuer(copy: Copy) -> None:
+    copy.service.put(Kept("b", NUMBER, FOREIGN, issuer="2.25.9990000001.1"))
+    await copy.replica.read()
     assert "foreign.1" in await copy.shown()
 
 

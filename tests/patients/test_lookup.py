@@ -1,11 +1,15 @@
 """Whom a number means: to somebody who types it, and to an identity provider that vouches for it."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from samsyn.access.authentication.claims import PersonLoggedIn, patient
+from samsyn.patients import links
+from samsyn.patients.links import Word
 from samsyn.patients.lookup import PatientLookup
 from tests.access.house import House, a_house
 
@@ -51,3 +55,19 @@ async def test_an_own_log_in_is_by_a_number_of_the_population_register(
 ) -> None:
     await has(house, 1, issuer, value)
     assert await PatientLookup(house.store, house.clock).by_own_log_in(value) == (1 if is_found else None)
+
+
+async def test_who_has_logged_in_stays_himself_when_a_wrong_merge_is_taken_back(house: House) -> None:
+    await has(house, 2, PERSONNUMMER)
+    await house.store.commit(lambda transaction: links.merge(transaction, 1, 2, Word()))
+    key = await PatientLookup(house.store, house.clock).by_own_log_in(NUMBER)
+    assert key is not None
+    subject = patient(PersonLoggedIn(NUMBER, "Tolvan"), key)
+
+    async def shown() -> set[str]:
+        opened = replace(subject, session_id="one-and-the-same")
+        return await house.shown(await house.gatekeeper.open_view(opened, frozenset({key})))
+
+    assert {"own.1", "own.2"} <= await shown()
+    await house.store.commit(lambda transaction: links.unmerge(transaction, 1, 2, Word()))
+    assert {uid.rpartition(".")[2] for uid in await shown()} == {"2"}

@@ -52,13 +52,15 @@ class PatientLookup:
         """Key of the person who has logged in with this personnummer or samordningsnummer; None: nobody has it here.
 
         Never somebody with the same digits under another issuer: a provider's own number that looks like it is not
-        what the identity provider vouches for.
+        what the identity provider vouches for. It is the key that has the number, not the survivor's of merges: a
+        session or an app goes on with it, and must not stay with a stranger when a wrong merge is taken back.
         """
         identifier = population_number(number, self._clock.now().astimezone(STOCKHOLM).date())
         if identifier is None:
             return None
-        found = await self._store.read(registry.patients_with([identifier]))
-        return found[0].key if len(found) == 1 else None
+        issuer, value = identifier.issuer, identifier.value
+        found = await self._store.read(partial(patient_rows.keys_of, issuer=issuer, value=value))
+        return found[0] if len(found) == 1 else None
 
     async def by_identifier(self, identifier: PatientIdentifier) -> list[Patient]:
         """Whoever has this identifier, whichever way a Swedish number is written; an empty issuer means any."""

@@ -11,13 +11,14 @@ import pytest_asyncio
 from samsyn.access.facts import ALL
 from samsyn.access.followup.elsewhere import Elsewhere
 from samsyn.access.followup.extract import Extracts
+from samsyn.access.registers_shown import registers_shown
 from samsyn.access.reveal import Step
 from samsyn.clock import STOCKHOLM
 from samsyn.errors import Conflict, NotAllowed
-from samsyn.model.registers import Ground
-from samsyn.model.subject import Serves, Subject, SubjectKind
+from samsyn.model.registers import BlockKind, Ground
+from samsyn.model.subject import Role, Serves, Subject, SubjectKind
 from tests.access.house import House, a_house
-from tests.access.people import NOW, staff
+from tests.access.people import NOW, OWN, staff
 
 PERSON = 1
 HIMSELF = Subject(SubjectKind.PATIENT, "patient-1", "Viggo", None, "session-v", patient_key=PERSON)
@@ -111,6 +112,17 @@ async def test_a_childs_own_log_in_reads_no_log_either(house: House) -> None:
     assert "READ_AUDIT" not in await house.events()
     house.clock.move(86_400)
     assert (await extracts.own(HIMSELF)).lines
+
+
+async def test_a_childs_own_log_in_is_not_told_what_the_child_has_blocked(house: House) -> None:
+    await born(house, "20101123")
+    administrator = replace(staff(), roles=frozenset({Role.BLOCK_ADMINISTRATOR}))
+    await house.gatekeeper.registers.register_block(administrator, PERSON, BlockKind.OUTER, OWN)
+    view = await house.gatekeeper.open_view(HIMSELF, frozenset({PERSON}))
+    assert not registers_shown(view.standings)
+    house.clock.move(86_400)
+    view = await house.gatekeeper.open_view(HIMSELF, frozenset({PERSON}))
+    assert len(registers_shown(view.standings).blocks) == 1
 
 
 async def test_a_consumer_that_serves_patients_keeps_the_ages_itself(house: House) -> None:

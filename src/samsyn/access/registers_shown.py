@@ -8,6 +8,7 @@ with a care relation, and a provider's system, the grounds of the own unit.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from samsyn.access.ages import is_too_young_alone
 from samsyn.access.duties import caring_staff, is_administrator_of
 from samsyn.access.facts import Facts
 from samsyn.access.grounds import valid_assignment
@@ -41,7 +42,7 @@ def registers_shown(standings: Iterable[Standing]) -> RegistersShown:
 
 def _of_one(facts: Facts) -> RegistersShown:
     if facts.subject.kind is SubjectKind.PATIENT:
-        is_own = facts.subject.patient_key in facts.patient_keys
+        is_own = facts.subject.patient_key in facts.patient_keys and not is_too_young_alone(facts)
         return RegistersShown(facts.consents, facts.blocks, facts.lifts) if is_own else RegistersShown()
     own = valid_assignment(facts)
     if own is None:

@@ -1,8 +1,9 @@
 """What a reader may see of the access registers themselves: grounds, blocks and lifts of one person. Pure.
 
 A block says that somebody has something to hide, so staff in care are told of it by the staged reveal only and never
-by its row. The person himself sees everything; a block administrator what the own provider has registered; staff
-with a care relation, and a provider's system, the grounds of the own unit.
+by its row. The person himself sees everything from the age at which he reads by his own log-in (access.ages): before
+it, a guardian who holds that log-in would see what the child has blocked. A block administrator sees what the own
+provider has registered; staff with a care relation, and a provider's system, the grounds of the own unit.
 """
 
 from collections.abc import Iterable

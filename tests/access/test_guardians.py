@@ -13,6 +13,7 @@ from samsyn.access.view import Gatekeeper
 from samsyn.clock import STOCKHOLM
 from samsyn.errors import BadInput, NotAllowed
 from samsyn.model.subject import Purpose, Subject, SubjectKind
+from samsyn.store.transaction import Transaction
 from tests.access.house import House, a_house
 from tests.access.people import NOW, staff
 
@@ -100,6 +101,23 @@ async def test_a_child_of_unknown_age_or_with_protected_identity_is_opened_by_no
     assert await family.guardians.children(PARENT) == ()
     await family.born(THIRTEENTH_BIRTHDAY_TOMORROW)
     assert await family.shown() == WHOLE
+
+
+@pytest.mark.parametrize("survivor", [CHILD, 3])
+async def test_a_child_one_of_whose_linked_records_is_protected_is_opened_by_nobody_else(
+    family: Family, survivor: int
+) -> None:
+    await family.guardians.register(STEWARD, CHILD, MOTHER, None, "Personbevis")
+    subsumed = 3 if survivor == CHILD else CHILD
+
+    def merge(transaction: Transaction) -> None:
+        transaction.update("patient", {"patient_key": 3}, protected=1)
+        transaction.update("patient", {"patient_key": subsumed}, merged_into=survivor)
+
+    assert await family.shown() == WHOLE
+    await family.gate.registers.change(merge)
+    assert await family.shown() == set()
+    assert await family.guardians.children(PARENT) == ()
 
 
 async def test_an_end_and_a_taking_back_close_at_once(family: Family) -> None:

@@ -74,6 +74,13 @@ def identifiers_of(connection: IndexConnection, key: int) -> tuple[PatientIdenti
     )
 
 
+def is_protected(ask: Ask, key: int) -> bool:
+    """Whether the person, by any linked record, has protected identity (skyddade personuppgifter)."""
+    keys = sorted(closure(ask, key))
+    marks = ",".join("?" * len(keys))
+    return bool(ask(f"SELECT 1 FROM patient WHERE patient_key IN ({marks}) AND protected = 1", *keys))
+
+
 def births_of(ask: Ask, keys: frozenset[int]) -> frozenset[int]:
     """The days (YYYYMMDD) that these records tell as the birth; what is no such number is none."""
     # Only question marks are put into the statement; the values are bound.

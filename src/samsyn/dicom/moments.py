@@ -19,6 +19,8 @@ _FIRST_YEAR, _LAST_YEAR = 1900, 9998
 """Before, Swedish time was minutes and seconds from UTC, and nobody was examined; behind, there is no next year."""
 _LATEST_MINUTES: Final = 4_096
 """The instances of a series tell few minutes."""
+_LONGEST_OFFSET: Final = 16
+"""SH (PS3.5 6.2); what is longer is none, and not to be kept."""
 
 
 def offset_minutes(text: str) -> int | None:
@@ -46,19 +48,18 @@ def in_sweden(day: str, time: str, offset: str) -> tuple[str, str]:
 
     In the hour that the end of summer time repeats, two moments have one name.
     """
-    return _moved(day, time, zone_of(offset), STOCKHOLM)
+    return _moved(day, time, offset, to_sweden=True)
 
 
 def from_sweden(day: str, time: str, offset: str) -> tuple[str, str]:
     """A DA and its TM in Swedish time as an object with this offset tells them; see `in_sweden`."""
-    return _moved(day, time, STOCKHOLM, zone_of(offset))
+    return _moved(day, time, offset, to_sweden=False)
 
 
-def _moved(day: str, time: str, source: tzinfo, target: tzinfo) -> tuple[str, str]:
+def _moved(day: str, time: str, offset: str, *, to_sweden: bool) -> tuple[str, str]:
     """Seconds and their fraction stay, and the time stays as short as it was where the minutes allow that."""
-    if source is target or not day or not time:
-        return day, time
-    moved = _minute(day, time[:4].ljust(4, "0"), source, target)
+    is_told = day and time and len(offset) <= _LONGEST_OFFSET
+    moved = _minute(day, time[:4], offset, to_sweden) if is_told else None
     if moved is None:
         return day, time
     there, minute = moved
@@ -66,12 +67,15 @@ def _moved(day: str, time: str, source: tzinfo, target: tzinfo) -> tuple[str, st
 
 
 @lru_cache(maxsize=_LATEST_MINUTES)
-def _minute(day: str, minute: str, source: tzinfo, target: tzinfo) -> tuple[str, str] | None:
-    """Day and minute (HHMM) in the other zone; None for what is no minute of these centuries."""
+def _minute(day: str, minute: str, offset: str, to_sweden: bool) -> tuple[str, str] | None:
+    """Day and minute (HHMM) on the other side; None when there is nothing to move, or no minute of these centuries."""
+    zone = zone_of(offset)
+    source, target = (zone, STOCKHOLM) if to_sweden else (STOCKHOLM, zone)
+    if source is target:
+        return None
     try:
-        told = datetime(
-            int(day[:4]), int(day[4:6]), int(day[6:]), int(minute[:2]), int(minute[2:]), tzinfo=source
-        )
+        hours, minutes = int(minute[:2]), int(minute[2:] or "0")
+        told = datetime(int(day[:4]), int(day[4:6]), int(day[6:]), hours, minutes, tzinfo=source)
     except ValueError:
         return None
     if not _FIRST_YEAR <= told.year <= _LAST_YEAR:

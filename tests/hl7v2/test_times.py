@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samsyn.errors import BadInput
-from samsyn.hl7v2.times import PointInTime, Precision, read_time, write_time
+from samsyn.hl7v2.times import Doubt, PointInTime, Precision, read_time, write_time
 
 
 def told(text: str) -> PointInTime:
@@ -67,6 +67,31 @@ def test_the_hour_that_the_autumn_change_repeats_is_the_first_and_says_so() -> N
     point = told("202410270230")
     assert point.begins == datetime(2024, 10, 27, 0, 30, tzinfo=UTC)
     assert point.ambiguous
+
+
+@pytest.mark.parametrize(
+    ("limit", "begins", "doubt"),
+    [
+        ("00:31", "00:30", Doubt.NONE),
+        ("01:24", "00:30", Doubt.NONE),
+        ("01:26", "01:30", Doubt.SMALL),  # the sender's clock may be five minutes ahead
+        ("01:31", "01:30", Doubt.SMALL),
+        ("02:24", "01:30", Doubt.SMALL),
+        ("02:26", "01:30", Doubt.FULL),
+    ],
+)
+def test_which_of_autumns_two_hours_is_meant_follows_from_when_it_was_told(
+    limit: str, begins: str, doubt: Doubt
+) -> None:
+    point = told("202410270230").told_by(datetime.fromisoformat(f"2024-10-27T{limit}Z"))
+    assert point.begins == datetime.fromisoformat(f"2024-10-27T{begins}Z")
+    assert (point.doubt, point.ambiguous) == (doubt, False)
+
+
+@pytest.mark.parametrize("text", ["202410270230+0100", "202410270130", "202410270300", "20241027", "2024"])
+def test_what_is_not_ambiguous_stays_whenever_it_was_told(text: str) -> None:
+    for hour in range(24):
+        assert told(text).told_by(datetime(2024, 10, 27, hour, tzinfo=UTC)) == told(text)
 
 
 def test_a_date_is_told_as_written() -> None:

@@ -36,11 +36,27 @@ class Precision(IntEnum):
     FRACTION = 7
 
 
+class Doubt(IntEnum):
+    """How far a time is in doubt that was told without zone in the hour that the autumn change repeats."""
+
+    NONE = 0
+    SMALL = 1
+    """The later hour, in which it was told too; if the same was told before, it is what was told then."""
+    FULL = 2
+    """Told long after both: either may be meant. The later one stands for it."""
+
+
 _PRECISIONS = (Precision.YEAR, *Precision)
 """By how many parts were told."""
 _FULL_HOURS_FROM = 1900
 """Since then Swedish time has changed at full hours only (time zone database, Europe/Stockholm)."""
 _NOTHING = timedelta()
+REPEATED = timedelta(hours=1)
+"""How long what the autumn change repeats is."""
+_AHEAD_AT_MOST = timedelta(minutes=5)
+"""So far a sender's clock may be ahead of the one that it is held against."""
+_PROMPT = REPEATED - _AHEAD_AT_MOST
+"""What is told within this is told in the second of the two hours if it can be: it would be late for the first."""
 _TO_THE_SECOND = len("YYYYMMDDHHMMSS")
 _FIRST_MOMENT = (FIRST_YEAR, 1, 1, 0, 0, 0)
 """What stands for parts that were not told."""
@@ -55,11 +71,26 @@ class PointInTime:
     written: str
     ambiguous: bool = False
     """Told without zone in the hour that the autumn change repeats: `begins` is the earlier of the two."""
+    doubt: Doubt = Doubt.NONE
 
     @property
     def date(self) -> str:
         """YYYYMMDD as written, or "" when no day was told."""
         return self.written[:8] if self.precision >= Precision.DAY else ""
+
+    def told_by(self, limit: datetime | None, doubt: Doubt = Doubt.NONE) -> "PointInTime":
+        """The point that was meant, where it is ambiguous and was told no later than `limit`; without limit as it is.
+
+        The later of the two unless that is still to come: right whenever it was told within 55 minutes of its
+        moment. `doubt`: that of the limit.
+        """
+        if not self.ambiguous or limit is None:
+            return self
+        late = self.begins + REPEATED
+        if late > limit + _AHEAD_AT_MOST:
+            return PointInTime(self.begins, self.precision, self.written)
+        doubt = max(doubt, Doubt.FULL if limit - late > _PROMPT else Doubt.SMALL)
+        return PointInTime(late, self.precision, self.written, doubt=doubt)
 
 
 def read_time(text: str) -> PointInTime | None:

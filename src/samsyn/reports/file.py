@@ -84,10 +84,16 @@ class Filing:
         return self._profiles[name]
 
     async def file_message(
-        self, sender: Sender, profile: str, raw: bytes, session_id: str = "", header: Header | None = None
+        self,
+        sender: Sender,
+        profile: str,
+        raw: bytes,
+        session_id: str = "",
+        header: Header | None = None,
+        arrived: datetime | None = None,
     ) -> Filed:
         """Takes one message of a known source and returns when its fate is durable. `header` = `peek(raw)`, for who
-        has it already.
+        has it already. `arrived`: when it came, for one that has waited; None = now.
 
         Outcome "stored": every event of it is filed, or "already-stored": the same bytes under the same control
         id came before, nothing is done twice. "held": the bytes are kept aside with the reason (BadInput,
@@ -103,7 +109,7 @@ class Filing:
                 header,
                 raw,
                 session_id,
-                partial(self._read, sender, profile, raw),
+                partial(self._read, sender, profile, raw, arrived or self._clock.now()),
                 in_thread=len(raw) >= _SMALL_BYTES,
             )
         finally:
@@ -134,13 +140,13 @@ class Filing:
         except (BadInput, UnknownIssuer, IdentityConflict, Conflict) as refusal:
             return await self._hold(sender, source, header, raw, session_id, refusal)
 
-    def _read(self, sender: Sender, profile: str, raw: bytes) -> Interpretation:
+    def _read(self, sender: Sender, profile: str, raw: bytes, arrived: datetime) -> Interpretation:
         if len(raw) >= _SMALL_BYTES:  # in a thread
-            return read_message(raw, self.profile(profile), sender)
+            return read_message(raw, self.profile(profile), sender, arrived)
         reader = self._readers.get((profile, sender))
         if reader is None:
             reader = self._readers[profile, sender] = AlikeReports(self.profile(profile), sender)
-        return reader.read(raw)
+        return reader.read(raw, arrived)
 
     def _today(self) -> date:
         """The day in Sweden, which changes at full hours only."""

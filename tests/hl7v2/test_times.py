@@ -99,6 +99,21 @@ def test_a_date_is_told_as_written() -> None:
     assert told("202402").date == ""
 
 
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("20240701233000+0000", "20240702"),
+        ("202406302000-0500", "20240701"),
+        ("20240701003000+0300", "20240630"),
+        ("20240701233000", "20240701"),
+        ("20240701+0000", "20240701"),
+        ("202407", ""),
+    ],
+)
+def test_the_day_of_a_moment_is_the_swedish_one(text: str, day: str) -> None:
+    assert told(text).day == day
+
+
 @given(st.datetimes(datetime(1900, 1, 1), datetime(2150, 1, 1), timezones=st.just(UTC)))
 def test_what_is_written_is_read_back_to_the_second(moment: datetime) -> None:
     text = write_time(moment)

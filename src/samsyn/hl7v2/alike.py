@@ -243,7 +243,7 @@ class AlikeReports:
             status=status,
             fragment=is_fragment,
             result_time=made.begins if made else None,
-            examined=examined.date if examined else "",
+            examined=examined.day if examined else "",
             author=author,
             signer=signer,
             procedure_code=code,

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
 from functools import lru_cache
 
-from samsyn.clock import STOCKHOLM
+from samsyn.clock import STOCKHOLM, swedish_day
 from samsyn.errors import BadInput
 from samsyn.model.value import value
 
@@ -77,6 +77,14 @@ class PointInTime:
     def date(self) -> str:
         """YYYYMMDD as written, or "" when no day was told."""
         return self.written[:8] if self.precision >= Precision.DAY else ""
+
+    @property
+    def day(self) -> str:
+        """YYYYMMDD in Sweden, or "" when no day was told. A birthday is `date`: it is the same wherever it is told."""
+        has_zone = "+" in self.written or "-" in self.written
+        if self.precision < Precision.HOUR or not has_zone:
+            return self.date
+        return f"{swedish_day(self.begins):08d}"
 
     def told_by(self, limit: datetime | None, doubt: Doubt = Doubt.NONE) -> "PointInTime":
         """The point that was meant, where it is ambiguous and was told no later than `limit`; without limit as it is.

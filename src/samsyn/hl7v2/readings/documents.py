@@ -62,7 +62,7 @@ def read_document(
         status=status,
         fragment=is_addendum and profile.report.addendum == "fragment",
         result_time=made.begins if made else None,
-        examined=examined.date if examined else "",
+        examined=examined.day if examined else "",
         author=staff_names(rules.author, segments, everyone=False),
         signer=""
         if status is ReportStatus.PRELIMINARY

@@ -93,7 +93,7 @@ def _report(
         status=status,
         fragment=rules.addendum == "fragment" and _is_addendum(status, own, texts, rules),
         result_time=made.begins if made else None,
-        examined=examined.date if examined else "",
+        examined=examined.day if examined else "",
         author=staff_names(rules.author, own, everyone=False),
         signer=_signer(status, own, rules),
         procedure_code=first_of(rules.code, own),

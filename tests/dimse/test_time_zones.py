@@ -1,12 +1,16 @@
 """Objects that tell their distance from UTC (0008,0201) are dated, ordered, searched and told in Swedish time."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
 
+from samsyn.clock import SystemClock
 from samsyn.model.attributes import Attributes
+from samsyn.search.find import Finder
+from samsyn.search.query import Level, Query
 from samsyn.wire.dimse import FindRequest
 from samsyn.wire.user_information import ExtendedNegotiation
 from tests.dimse.stage import QUERY_CONTEXTS, STUDY_FIND, Stage, ask, identifier, image, store
@@ -128,6 +132,23 @@ async def test_what_one_connection_brings_is_moved_for_each_object_alike(stage: 
     for uid, day, time in rows:
         told = ("20240301", "233000") if str(uid).startswith("2.25.2.") else ("20240302", "003000")
         assert (day, time) == told
+
+
+class Night(SystemClock):
+    """A minute past midnight in Sweden, on 11 December in UTC."""
+
+    def now(self) -> datetime:
+        return datetime(2012, 12, 11, 23, 1, tzinfo=UTC)
+
+
+async def test_ten_digits_ask_for_whom_they_mean_on_the_swedish_day(stage: Stage) -> None:
+    async with await stage.connect() as sender:
+        born = image(SOPInstanceUID="2.25.6.3", StudyInstanceUID="2.25.6", PatientID="20121212-1212")
+        born.SeriesInstanceUID = "2.25.6.2"
+        assert (await store(sender, born)).status == 0
+    view = await stage.gatekeeper.open_view(stage.connections.dicom_peer("BENCH", "127.0.0.1", None).subject)
+    found = await Finder(stage.store, Night()).find(view, Query(Level.STUDY, {0x00100020: "121212-1212"}))
+    assert names_of(found) == "6"
 
 
 async def test_impossible_times_stay_in_the_object_and_out_of_the_index(stage: Stage) -> None:

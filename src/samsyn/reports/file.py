@@ -8,12 +8,12 @@ steward, byte for byte, and refused with a reason, so nothing is lost and nothin
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 from samsyn import limits
 from samsyn.audit import journal as audit
-from samsyn.clock import STOCKHOLM, Clock
+from samsyn.clock import Clock, Today
 from samsyn.errors import BadInput, Conflict, IdentityConflict, SamsynError, UnknownIssuer
 from samsyn.hl7v2.acknowledgement import ACCEPTED, Code, Verdict, verdict_on
 from samsyn.hl7v2.alike import AlikeReports
@@ -33,7 +33,6 @@ from samsyn.reports.profiles import load_profile
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
-_HOUR = timedelta(hours=1)
 _SMALL_BYTES = 256 * limits.KIB
 """Messages below are read on the event loop (under a millisecond); larger ones in a thread."""
 
@@ -69,9 +68,7 @@ class Filing:
         self._readers: dict[tuple[str, Sender], AlikeReports] = {}
         """Of each source, for the event loop alone."""
         self._under_way = 0
-        self._hour = datetime.min.replace(tzinfo=UTC)
-        self._day = date.min
-        """The day in Sweden in that hour."""
+        self._today = Today(clock)
         self.stored = 0
         self.repeated = 0
         self.held = 0
@@ -148,16 +145,8 @@ class Filing:
             reader = self._readers[profile, sender] = AlikeReports(self.profile(profile), sender)
         return reader.read(raw, arrived)
 
-    def _today(self) -> date:
-        """The day in Sweden, which changes at full hours only."""
-        now = self._clock.now()
-        if not self._hour <= now < self._hour + _HOUR:
-            self._hour = now.replace(minute=0, second=0, microsecond=0)
-            self._day = now.astimezone(STOCKHOLM).date()
-        return self._day
-
     def _resolve(self, sender: Sender, interpretation: Interpretation) -> list[Resolved]:
-        today = self._today()
+        today = self._today.date()
 
         def one(identifiers: tuple[SentIdentifier, ...]) -> PatientIdentifier:
             return people.resolve(identifiers, sender, today)

@@ -1,8 +1,13 @@
 """Dates of a search: prefixes, precision and order against moments told in Swedish time and in UTC (R4 3.1.1.4.7)."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from samsyn.endpoints.fhir.search import matches, ordered, understand
+from samsyn.endpoints.fhir.texts import whole_text
+from samsyn.model.texts import ReportStatus, ReportVersion
+from samsyn.reports.order import arrange
 
 STUDY = {"resourceType": "ImagingStudy", "started": "2026-03-02T00:30:00+01:00"}
 """On 1 March in UTC."""
@@ -90,3 +95,15 @@ def test_what_can_not_be_a_moment_is_sorted_all_the_same() -> None:
     asked = understand("DocumentReference", [("_sort", "period")])
     assert "".join(each["id"] for each in ordered(asked, documents)) == "3102"
     assert ordered(understand("ImagingStudy", [("_sort", "started")]), [{**STUDY, "started": "0001-01-01"}])
+
+
+def test_an_addendum_is_of_its_swedish_day() -> None:
+    """At half past midnight the one that came a minute ago was dated yesterday."""
+    made = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)
+
+    def version(key: int, status: ReportStatus, text: str, *, fragment: bool) -> ReportVersion:
+        return ReportVersion(key, "P", "U", "A1", "F1", status, made, "", "", text, made, fragment)
+
+    base = version(1, ReportStatus.FINAL, "Svar.", fragment=False)
+    addendum = version(2, ReportStatus.ADDENDUM, "Tillägg.", fragment=True)
+    assert whole_text(arrange([base, addendum])) == "Tilläggssvar 2026-03-02:\nTillägg.\n\nSvar."

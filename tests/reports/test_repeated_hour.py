@@ -150,3 +150,28 @@ async def test_a_booking_cancelled_in_the_second_hour_is_cancelled(night: Night)
         raw = message(msh(f"SIU^{event}", f"S{number}", sent=f"{NIGHT}{sent}"), sch, pid())
         assert (await night.send(raw, RIS)).verdict.code == "AA"
     assert await night.all("SELECT status FROM booking") == [("cancelled",)]
+
+
+async def test_what_a_clock_told_that_was_ahead_gives_way_to_the_correction(night: Night) -> None:
+    """Its clock stood a year ahead for a while; until then its report would have stood above every correction."""
+    answer = await night.tell("09:00", "F", "Ingen blödning.", "1000", sent="1000")
+    assert "still to come" not in answer
+    night.count += 10
+    night.hand.time = datetime(2024, 10, 27, 10, tzinfo=UTC)
+    wrong = {22: "20251027110000", 25: "F"}
+    header = msh("ORU^R01", "W1", sent="20251027110000")
+    filed = await night.send(message(header, pid(), obr(wrong), obx("Svar med fel klocka.")))
+    assert "OBR-22: a moment that is still to come" in filed.verdict.sentence
+    await night.tell("10:30", "C", "Blödning höger.", "1130")
+    assert (await night.shown())[0] == "Blödning höger."
+    again = msh("ORU^R01", "W2", sent="20251027110000")
+    await night.send(message(again, pid(), obr(wrong), obx("Svar med fel klocka.")))
+    assert (await night.shown())[0] == "Blödning höger."
+    assert set(await night.moments()) == {"09:00", "10:00", "10:30"}
+
+
+@pytest.mark.parametrize(("made", "ahead"), [("1159", False), ("1201", True)])
+async def test_clocks_and_zones_may_differ_by_two_hours(night: Night, made: str, ahead: bool) -> None:
+    answer = await night.tell("09:00", "F", "Ingen blödning.", made)
+    assert ("still to come" in answer) is ahead
+    assert await night.moments() == ["09:00" if ahead else "10:59"]

@@ -183,7 +183,7 @@ class AlikeReports:
     def read(self, raw: bytes, arrived: datetime | None = None) -> Interpretation:
         """As `read_message` with this profile and sender."""
         try:
-            found = self._short(raw)
+            found = self._short(raw, arrived)
         except _TakesLong:
             return self._long(raw, arrived)
         self.read_short += 1
@@ -196,7 +196,7 @@ class AlikeReports:
             self._learn(raw, message, found)
         return found
 
-    def _short(self, raw: bytes) -> Interpretation:
+    def _short(self, raw: bytes, arrived: datetime | None) -> Interpretation:
         text = self._text(raw)
         first, last = text.find(_LINE), text.rfind(_LINE)
         if first < 0:
@@ -227,11 +227,14 @@ class AlikeReports:
         sent = _moment(plan.sent, segments)
         told = _moment(plan.told, segments)
         examined = _moment(plan.examined, segments)
-        if (sent is not None and sent.ambiguous) or (told is not None and told.ambiguous):
-            raise _TakesLong  # which of two hours is meant depends on when the message came
+        # What is meant by such times depends on when the message came.
+        if sent is not None and (sent.ambiguous or sent.is_ahead(arrived)):
+            raise _TakesLong
+        if told is not None and (told.ambiguous or told.is_ahead(arrived)):
+            raise _TakesLong
         accession, issuer = self._accession(plan, segments)
         owner, study_uids, status, is_fragment, author, signer, code, procedure, reason, heading = of_report
-        made = made_at(status, told, sent)
+        made = made_at(status, told, sent, arrived)
         event = ReportEvent(
             patient=self._patient(pid, number, of_patient, plan, segments),
             owner=owner,

@@ -149,7 +149,7 @@ class ReportEvent:
     form: str = "text"
     """How it came: "text" for a message, "fhir" for a resource."""
     doubt: Doubt = Doubt.NONE
-    """Whether `result_time` may be an hour earlier."""
+    """Of `result_time`."""
 
 
 @value

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from samsyn.clock import STOCKHOLM, swedish_day
 from samsyn.errors import BadInput
+from samsyn.limits import HL7_CLOCK_AHEAD_S
 from samsyn.model.value import value
 
 FIRST_YEAR = 1850
@@ -37,13 +38,16 @@ class Precision(IntEnum):
 
 
 class Doubt(IntEnum):
-    """How far a time is in doubt that was told without zone in the hour that the autumn change repeats."""
+    """Whether a time can have been meant: SMALL and FULL of one that was told without zone in the hour that the autumn
+    change repeats."""
 
     NONE = 0
     SMALL = 1
     """The later hour, in which it was told too; if the same was told before, it is what was told then."""
     FULL = 2
     """Told long after both: either may be meant. The later one stands for it."""
+    AHEAD = 3
+    """Told of a moment that was still to come: the clock was wrong. The arrival stands for it."""
 
 
 _PRECISIONS = (Precision.YEAR, *Precision)
@@ -55,6 +59,7 @@ REPEATED = timedelta(hours=1)
 """How long what the autumn change repeats is."""
 _AHEAD_AT_MOST = timedelta(minutes=5)
 """So far a sender's clock may be ahead of the one that it is held against."""
+_CLOCK_AHEAD = timedelta(seconds=HL7_CLOCK_AHEAD_S)
 _PROMPT = REPEATED - _AHEAD_AT_MOST
 """What is told within this is told in the second of the two hours if it can be: it would be late for the first."""
 _TO_THE_SECOND = len("YYYYMMDDHHMMSS")
@@ -97,8 +102,18 @@ class PointInTime:
         late = self.begins + REPEATED
         if late > limit + _AHEAD_AT_MOST:
             return PointInTime(self.begins, self.precision, self.written)
-        doubt = max(doubt, Doubt.FULL if limit - late > _PROMPT else Doubt.SMALL)
+        doubt = max(min(doubt, Doubt.FULL), Doubt.FULL if limit - late > _PROMPT else Doubt.SMALL)
         return PointInTime(late, self.precision, self.written, doubt=doubt)
+
+    def is_ahead(self, arrived: datetime | None) -> bool:
+        """Whether it was still to come, by more than clocks and zones differ, when it was told."""
+        return is_ahead(self.begins, arrived)
+
+    def not_ahead(self, arrived: datetime | None) -> "PointInTime":
+        """The point, or the arrival of a message that tells of a moment which was still to come then."""
+        if arrived is None or not self.is_ahead(arrived):
+            return self
+        return PointInTime(arrived, Precision.FRACTION, self.written, doubt=Doubt.AHEAD)
 
 
 def read_time(text: str) -> PointInTime | None:
@@ -142,6 +157,11 @@ def _quick(text: str) -> PointInTime | None:
         return None
     early, late = _ahead(told.year, told.month, told.day, told.hour)
     return PointInTime(told - early, Precision.SECOND, text) if early == late else None
+
+
+def is_ahead(moment: datetime | None, arrived: datetime | None) -> bool:
+    """Whether a told moment was still to come, by more than HL7_CLOCK_AHEAD_S, when it was told."""
+    return moment is not None and arrived is not None and moment > arrived + _CLOCK_AHEAD
 
 
 def is_day(text: str) -> bool:

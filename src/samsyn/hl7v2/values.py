@@ -8,7 +8,7 @@ from samsyn.hl7v2.faults import BadMessage
 from samsyn.hl7v2.meaning import NOBODY
 from samsyn.hl7v2.parsing import Message, Segment, Segments
 from samsyn.hl7v2.paths import Path, first_of, parse_path
-from samsyn.hl7v2.times import PointInTime, read_time
+from samsyn.hl7v2.times import Doubt, PointInTime, read_time
 from samsyn.limits import MAX_UID_CHARACTERS
 from samsyn.model.organisation import Owner
 
@@ -42,9 +42,9 @@ def moment(
 
 def sent_at(message: Message, paths: Sequence[Path] = _SENT) -> PointInTime | None:
     """When the message was sent (MSH-7) or its event recorded, by the sender's clock; in the autumn's repeated hour as
-    its arrival tells which of the two is meant."""
+    its arrival tells which of the two is meant, and its arrival where the clock is so wrong that this was to come."""
     point = moment(paths, [message.msh] if paths is _SENT else message.segments)
-    return point.told_by(message.arrived) if point is not None else None
+    return point.told_by(message.arrived).not_ahead(message.arrived) if point is not None else None
 
 
 def told_in(
@@ -60,12 +60,13 @@ def told_in(
 def note_doubt(
     made: PointInTime | None, paths: Sequence[Path], segments: Sequence[Segment], notes: list[str]
 ) -> None:
-    """Tells the sender that its versions are in an order that can only be guessed."""
+    """Tells the sender why the order of its versions can only be guessed."""
     if made is not None and made.doubt:
         place = place_of(paths, segments) or "MSH-7"
-        notes.append(
-            f"{place}: an hour that comes twice in that night; only a time zone tells which is meant"
-        )
+        why = "an hour that comes twice in that night; only a time zone tells which is meant"
+        if made.doubt is Doubt.AHEAD:
+            why = "a moment that is still to come; the report is filed as made when it came"
+        notes.append(f"{place}: {why}")
 
 
 def required(paths: Sequence[Path], segments: Sequence[Segment], what: str) -> str:

@@ -116,7 +116,7 @@ class Filing:
         """Takes a FHIR DiagnosticReport, or a transaction Bundle of them as a whole; outcomes as `file_message`."""
         header = Header(code="FHIR", trigger="DiagnosticReport", control_id=message_digest(raw))
 
-        read = partial(read_reports, raw, sender, self._units)
+        read = partial(read_reports, raw, sender, self._units, self._clock.now())
         return await self._take(sender, header, raw, session_id, read, in_thread=True)
 
     async def _take(

@@ -85,26 +85,28 @@ def _placed(
     """When a version was made that may be of either of autumn's two hours: where the very same version stands, if it
     is there already; else in the later hour when it came in that. Of what came long after both, in the first hour,
     unless that were before what has come of the report from these hours: here alone arrival decides, since sources
-    send in order, and what came last must not stand below what it replaced.
+    send in order, and what came last must not stand below what it replaced. So it does for a clock that was ahead.
     """
     early = late - REPEATED
+    own = (event.status.value, event.text, event.author, event.signer)
     rows = transaction.all(
         "SELECT result_time, status, text, author, signer FROM report WHERE patient_key = ? AND accession = ?"
         " AND accession_issuer = ? AND provider = ? AND (accession <> '' OR filler_id = ?)"
-        " AND result_time >= ? AND result_time <= ?",
+        " AND result_time >= ? AND result_time <= ? ORDER BY result_time DESC",
         patient_key,
         event.accession,
         issuer,
         event.owner.provider,
         event.filler_id,
-        early.isoformat(),
+        "" if event.doubt is Doubt.AHEAD else early.isoformat(),
         (late + REPEATED).isoformat(),
     )
-    own = (event.status.value, event.text, event.author, event.signer)
     for when, *said in rows:
-        if tuple(said) == own and when in (early.isoformat(), late.isoformat()):
+        if tuple(said) == own and (
+            event.doubt is Doubt.AHEAD or when in (early.isoformat(), late.isoformat())
+        ):
             return str(when)
-    is_late = event.doubt is Doubt.SMALL or any(row[0] > early.isoformat() for row in rows)
+    is_late = event.doubt is not Doubt.FULL or any(row[0] > early.isoformat() for row in rows)
     return (late if is_late else early).isoformat()
 
 

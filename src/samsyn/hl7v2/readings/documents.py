@@ -43,7 +43,7 @@ def read_document(
     if not text and status is not ReportStatus.ANNULLED:
         raise BadMessage("OBX", 1, 5, "a document without text", REQUIRED_FIELD_MISSING)
     sent, examined = sent_at(message), moment(rules.examined, segments)
-    made = made_at(status, told_in(rules.result_time, segments, None, sent), sent)
+    made = made_at(status, told_in(rules.result_time, segments, None, sent), sent, message.arrived)
     note_doubt(made, rules.result_time, segments, notes)
     required(rules.accession, segments, "the accession number")
     accession, accession_issuer = accession_number(rules.accession, segments, profile.accession_issuers)

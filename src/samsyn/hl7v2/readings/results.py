@@ -1,6 +1,7 @@
 """ORU (R01, and R30 to R32 of point-of-care devices) by a source's rules: versions of reports."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 
 from samsyn.errors import LimitExceeded
@@ -75,7 +76,7 @@ def _report(
     if not text and status is not ReportStatus.ANNULLED:
         raise BadMessage("OBX", 1, 5, "a report without text", REQUIRED_FIELD_MISSING)
     sent = sent_at(message)
-    made = made_at(status, told_in(rules.result_time, own, message.msh, sent), sent)
+    made = made_at(status, told_in(rules.result_time, own, message.msh, sent), sent, message.arrived)
     note_doubt(made, rules.result_time, own, notes)
     examined = moment(rules.examined, own)
     accession, accession_issuer = accession_number(rules.accession, own, profile.accession_issuers)
@@ -268,8 +269,11 @@ def _line_statuses(texts: TextLines, rules: ReportRules) -> list[ReportStatus]:
     return [ReportStatus(rules.statuses[word]) for word in words]
 
 
-def made_at(status: ReportStatus, told: PointInTime | None, sent: PointInTime | None) -> PointInTime | None:
+def made_at(
+    status: ReportStatus, told: PointInTime | None, sent: PointInTime | None, arrived: datetime | None
+) -> PointInTime | None:
     """When the version came to be. An annulment often repeats the time of what it annuls: the later counts."""
+    told = told.not_ahead(arrived) if told is not None else None
     if status is ReportStatus.ANNULLED and told is not None and sent is not None:
         return told if told.begins >= sent.begins else sent
     return told or sent

@@ -175,3 +175,17 @@ async def test_clocks_and_zones_may_differ_by_two_hours(night: Night, made: str,
     answer = await night.tell("09:00", "F", "Ingen blödning.", made)
     assert ("still to come" in answer) is ahead
     assert await night.moments() == ["09:00" if ahead else "10:59"]
+
+
+async def test_a_report_of_a_clock_that_is_put_forward_late_is_not_lost(tmp_path: Path) -> None:
+    """It was refused, whenever it was sent again: its moment stayed that of the night."""
+    night = Night(tmp_path / "data")
+    night.hand.time = datetime(2024, 3, 31, 1, 31, tzinfo=UTC)
+    header = msh("ORU^R01", "V1", sent="20240331023100")
+    filed = await night.send(
+        message(header, pid(), obr({22: "20240331023000", 25: "F"}), obx("Ingen blödning."))
+    )
+    assert (filed.verdict.code, filed.receipt.outcome) == ("AA", "stored")
+    assert "OBR-22: an hour that the change to summer time skips" in filed.verdict.sentence
+    assert await night.moments() == ["01:30"]
+    night.close()

@@ -228,9 +228,9 @@ class AlikeReports:
         told = _moment(plan.told, segments)
         examined = _moment(plan.examined, segments)
         # What is meant by such times depends on when the message came.
-        if sent is not None and (sent.ambiguous or sent.is_ahead(arrived)):
+        if sent is not None and (sent.ambiguous or sent.doubt or sent.is_ahead(arrived)):
             raise _TakesLong
-        if told is not None and (told.ambiguous or told.is_ahead(arrived)):
+        if told is not None and (told.ambiguous or told.doubt or told.is_ahead(arrived)):
             raise _TakesLong
         accession, issuer = self._accession(plan, segments)
         owner, study_uids, status, is_fragment, author, signer, code, procedure, reason, heading = of_report

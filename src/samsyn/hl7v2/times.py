@@ -46,7 +46,9 @@ class Doubt(IntEnum):
     """The later hour, in which it was told too; if the same was told before, it is what was told then."""
     FULL = 2
     """Told long after both: either may be meant. The later one stands for it."""
-    AHEAD = 3
+    SKIPPED = 3
+    """Told without zone in the hour that the spring change skips: of a clock that has not been put forward yet."""
+    AHEAD = 4
     """Told of a moment that was still to come: the clock was wrong. The arrival stands for it."""
 
 
@@ -117,10 +119,12 @@ class PointInTime:
 
 
 def read_time(text: str) -> PointInTime | None:
-    """A TS value; None when it is empty. Without zone it is Swedish local time (Europe/Stockholm).
+    """A TS value; None when it is empty. Without zone it is Swedish local time (Europe/Stockholm), and what it tells in
+    the hour that the spring change skips is winter time still: a clock that was put forward late tells such times, and
+    its reports must not be lost for it.
 
-    Raises BadInput for what is no time: other signs, 29 February of a common year, the hour that the spring
-    change skips, a zone beyond -1200 and +1400, a year outside 1850 to 2199.
+    Raises BadInput for what is no time: other signs, 29 February of a common year, a zone beyond -1200 and +1400, a
+    year outside 1850 to 2199.
     """
     text = text.strip()
     if not text:
@@ -223,5 +227,5 @@ def _in_stockholm(local: datetime, precision: Precision, text: str) -> PointInTi
         return PointInTime(begins, precision, text)
     skipped = begins.astimezone(STOCKHOLM).replace(tzinfo=None) != local
     if skipped:
-        raise BadInput("a local time in the hour that the change to summer time skips; send a time zone")
+        return PointInTime(begins, precision, text, doubt=Doubt.SKIPPED)
     return PointInTime(begins, precision, text, ambiguous=True)

@@ -66,6 +66,8 @@ def note_doubt(
         why = "an hour that comes twice in that night; only a time zone tells which is meant"
         if made.doubt is Doubt.AHEAD:
             why = "a moment that is still to come; the report is filed as made when it came"
+        elif made.doubt is Doubt.SKIPPED:
+            why = "an hour that the change to summer time skips, taken as winter time; send a time zone"
         notes.append(f"{place}: {why}")
 
 

@@ -25,7 +25,7 @@ def add(
     """
     issuer = event.accession_issuer or sender.accession_issuer
     result_time = event.result_time.isoformat() if event.result_time else None
-    if event.doubt and event.result_time is not None:
+    if event.doubt and event.doubt is not Doubt.SKIPPED and event.result_time is not None:
         result_time = _placed(transaction, event, event.result_time, issuer, patient_key)
     told = event.when.isoformat() if event.when else ""
     same = not transaction.is_bare(patient_key, "report") and transaction.one(

@@ -189,6 +189,15 @@ async def test_days_bound_a_guardianship_from_midnight_to_midnight(family: Famil
     assert await family.shown() == set()
 
 
+@pytest.mark.parametrize("last", ["20260328", "20260329", "20261024", "20261025", "20261231"])
+def test_a_day_ends_at_midnight_on_days_of_23_and_25_hours_too(last: str) -> None:
+    begins, ends = between(last, last)
+    assert ends is not None
+    local = [each.astimezone(STOCKHOLM) for each in (begins, ends)]
+    assert [each.strftime("%H:%M") for each in local] == ["00:00", "00:00"]
+    assert (local[1].date() - local[0].date()).days == 1
+
+
 async def test_a_whole_extract_ends_what_it_does_not_name(family: Family) -> None:
     told = {CHILD: (Told(MOTHER, *between("", "")),)}
     for wanted, changed in ((told, 1), (told, 0), ({}, 1)):

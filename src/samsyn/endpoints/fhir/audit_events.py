@@ -126,7 +126,7 @@ def _period(texts: list[str], today: date) -> tuple[date, date]:
                 first = day
             case "le":
                 last = day
-            case "":
+            case "" | "eq":
                 first = last = day
             case _:
                 raise BadInput("date takes the prefixes ge and le")

@@ -108,6 +108,16 @@ def decode_frame(frame: EncodedFrame) -> Pixels:
     raise NotSupported(f"no decoder for transfer syntax {syntax}")
 
 
+def decode_cells(frame: EncodedFrame) -> Pixels | None:
+    """Whole cells of a frame of one sample, shape (rows, columns), with whatever stands around the stored values.
+    Errors as decode_frame. None: its transfer syntax keeps only the values."""
+    layout, syntax = frame.layout, frame.transfer_syntax_uid
+    if syntax not in _NATIVE | WRAPPED | _KEEPS_CELLS | {RLE_LOSSLESS}:
+        return None
+    whole = replace(layout, bits_stored=layout.bits_allocated, signed=False)
+    return decode_frame(replace(frame, layout=whole, high_bit=-1))
+
+
 def check_layout(layout: PixelLayout) -> None:
     """Refuses a header that no frame can follow, before anything is allocated for it."""
     if layout.rows < 1 or layout.columns < 1:

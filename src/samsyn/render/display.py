@@ -5,6 +5,7 @@ Stored values of at most 16 bits go through one table that composes all steps, s
 
 import io
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -15,9 +16,11 @@ from numpy.typing import NDArray
 from samsyn.errors import BadInput, DamagedData, NotSupported
 from samsyn.model.imaging import PixelLayout
 from samsyn.render.colour import palette_to_rgb, table_values
+from samsyn.render.graphics import with_graphics
 from samsyn.render.scaling import Bytes, framed
 from samsyn.render.words import (
     DisplayValues,
+    Graphic,
     LookupTable,
     Picture,
     PictureFormat,
@@ -43,17 +46,25 @@ _MAX_ASPECT: Final = 20.0
 
 
 def picture_of(
-    pixels: NDArray[Any], layout: PixelLayout, values: DisplayValues, options: PictureOptions
+    pixels: NDArray[Any],
+    layout: PixelLayout,
+    values: DisplayValues,
+    options: PictureOptions,
+    graphics: Sequence[Graphic] = (),
+    cells: NDArray[Any] | None = None,
 ) -> Picture:
     """The decoded frame as the header says and the options ask, encoded.
 
-    `pixels` as decoding.decode_frame returns them. Raises DamagedData for LUTs that cannot be followed and
-    BadInput for options that make no sense. A window of the header that cannot be followed (width 0, NaN) is
-    replaced by a guessed one; one of the options is refused.
+    `pixels` as decoding.decode_frame returns them; `graphics` and `cells` as for graphics.with_graphics. Raises
+    DamagedData for LUTs that cannot be followed and BadInput for options that make no sense. A window of the
+    header that cannot be followed (width 0, NaN) is replaced by a guessed one; one of the options is refused.
     """
     eight = eight_bits(pixels, layout, values, options.window)
     aspect = values.aspect if 1 / _MAX_ASPECT <= values.aspect <= _MAX_ASPECT else 1.0
-    return encoded(framed(eight, aspect, options), options)
+    picture = framed(eight, aspect, options)
+    if graphics:
+        picture = with_graphics(picture, graphics, (eight.shape[0], eight.shape[1]), options, cells)
+    return encoded(picture, options)
 
 
 def encoded(picture: Bytes, options: PictureOptions) -> Picture:

@@ -15,6 +15,7 @@ from samsyn.dicom.json import ALWAYS_WANTED
 from samsyn.errors import DamagedData
 from samsyn.limits import MAX_FRAME_GROUPS
 from samsyn.render.orientation import UNTOLD, Sides, sides_of
+from samsyn.render.overlays import OVERLAY_TAGS, Plane, planes_of
 from samsyn.render.words import DisplayValues, LookupTable, Voi, Waveform, WaveformChannel, Window
 
 Document: TypeAlias = dict[str, dict[str, Any]]
@@ -22,18 +23,22 @@ Document: TypeAlias = dict[str, dict[str, Any]]
 Bulk: TypeAlias = Callable[[str], bytes]
 """Gives the bytes of a BulkDataURI's path below the instance, such as 54000100/0/54001010."""
 
-PICTURE_TAGS: Final = ALWAYS_WANTED | {
-    *(0x00080016, 0x00080060, 0x0008103E, 0x00082144, 0x00089205),
-    *(0x00180040, 0x00181063, 0x00181065, 0x00181164, 0x00182010),
-    *(0x00200020, 0x00200037),
-    *(0x00280004, 0x00280030, 0x00280034, 0x00280102, 0x00280120, 0x00280121),
-    *(0x00281040, 0x00281050, 0x00281051, 0x00281052, 0x00281053, 0x00281055, 0x00281056),
-    *(0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202, 0x00281203),
-    *(0x00281221, 0x00281222, 0x00281223),
-    *(0x00283000, 0x00283010),
-    0x20500020,
-    *(0x52009229, 0x52009230, 0x7FE00008, 0x7FE00009, 0x7FE00010),
-}
+PICTURE_TAGS: Final = (
+    ALWAYS_WANTED
+    | OVERLAY_TAGS
+    | {
+        *(0x00080016, 0x00080060, 0x0008103E, 0x00082144, 0x00089205),
+        *(0x00180040, 0x00181063, 0x00181065, 0x00181164, 0x00182010),
+        *(0x00200020, 0x00200037),
+        *(0x00280004, 0x00280030, 0x00280034, 0x00280102, 0x00280120, 0x00280121),
+        *(0x00281040, 0x00281050, 0x00281051, 0x00281052, 0x00281053, 0x00281055, 0x00281056),
+        *(0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202, 0x00281203),
+        *(0x00281221, 0x00281222, 0x00281223),
+        *(0x00283000, 0x00283010),
+        0x20500020,
+        *(0x52009229, 0x52009230, 0x7FE00008, 0x7FE00009, 0x7FE00010),
+    }
+)
 """What `picture_header` and `bulk_paths` look at, at the top level: none that can be corrected or names the person."""
 _WINDOW_CENTER: Final = "00281050"
 _WINDOW_WIDTH: Final = "00281051"
@@ -70,6 +75,8 @@ class PictureHeader:
     """(0028,0102); -1 = not told."""
     has_floats: bool
     """Whether the pixels are floating point numbers."""
+    planes: tuple[Plane, ...] = ()
+    """What is drawn on the pictures."""
     sides: Sides = UNTOLD
     """Which side of the patient lies at which edge, of every frame."""
 
@@ -101,6 +108,7 @@ def picture_header(document: Document, bulk: Bulk) -> PictureHeader:
         pixel_words=document.get("7FE00010", {}).get("vr") == "OW",
         high_bit=_whole(document, "00280102"),
         has_floats="7FE00008" in document or "7FE00009" in document,
+        planes=planes_of(document),
         sides=sides_of(document),
     )
 

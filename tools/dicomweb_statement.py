@@ -87,8 +87,11 @@ frames lies on all of them. Where a plane's data are too short or its size is no
 picture says GRAFIK SAKNAS, GRAPHICS MISSING. Planes of more than MAX_OVERLAY_PIXELS for one frame are refused with the
 picture.
 
-Refused instead of guessed at (406): floats as pixels, YBR_ICT and YBR_RCT outside JPEG 2000, colours with shared
-samples in codecs that keep every sample.
+Float and Double Float Pixel Data are shown in the same way, in their own precision; what is no number (NaN) is black,
+and a linear window narrower than 1, which whole numbers can not have, is taken as linear exact.
+
+Refused instead of guessed at (406): YBR_ICT and YBR_RCT outside JPEG 2000, colours with shared samples in codecs that
+keep every sample.
 """
 
 _FRAMES: Final = """\

@@ -2,8 +2,8 @@
 
 What every path promises: the result has shape (rows, columns) for one sample and (rows, columns, 3) for three,
 is C-contiguous in native byte order, holds the stored values (bits above Bits Stored removed, signed values
-sign-extended), and colour is RGB whatever the stream was (PALETTE COLOR stays indices: display has the LUT).
-The size is checked against the header and the limits before any codec runs.
+sign-extended; floating point numbers as they are), and colour is RGB whatever the stream was (PALETTE COLOR stays
+indices: display has the LUT). The size is checked against the header and the limits before any codec runs.
 """
 
 import zlib
@@ -78,10 +78,12 @@ def decode_frame(frame: EncodedFrame) -> Pixels:
     NotSupported (a transfer syntax or pixel format without decoder). MemoryError is left to the caller.
     """
     layout = frame.layout
-    check_layout(layout)
+    check_layout(layout, frame.float_bits)
     syntax = frame.transfer_syntax_uid
     if not frame.data:
         raise DamagedData("the frame is empty")
+    if frame.float_bits:
+        return _floats(frame)
     if syntax in _NATIVE:
         return native(frame)
     if syntax in WRAPPED:
@@ -118,7 +120,7 @@ def decode_cells(frame: EncodedFrame) -> Pixels | None:
     return decode_frame(replace(frame, layout=whole, high_bit=-1))
 
 
-def check_layout(layout: PixelLayout) -> None:
+def check_layout(layout: PixelLayout, float_bits: int = 0) -> None:
     """Refuses a header that no frame can follow, before anything is allocated for it."""
     if layout.rows < 1 or layout.columns < 1:
         raise DamagedData("the header tells no rows or columns")
@@ -126,7 +128,12 @@ def check_layout(layout: PixelLayout) -> None:
         raise LimitExceeded("MAX_FRAME_PIXELS")
     if layout.samples not in (1, 3):
         raise NotSupported(f"{layout.samples} samples per pixel")
-    if layout.bits_allocated not in (1, 8, 16, 32):
+    if float_bits:
+        if layout.bits_allocated != float_bits:
+            raise DamagedData(f"floating point numbers of {layout.bits_allocated} bits")
+        if layout.photometric not in ("MONOCHROME1", "MONOCHROME2"):
+            raise NotSupported("floating point numbers that are no grey levels")
+    elif layout.bits_allocated not in (1, 8, 16, 32):
         raise NotSupported(f"{layout.bits_allocated} bits allocated")
     if not 1 <= layout.bits_stored <= layout.bits_allocated:
         raise DamagedData("more bits stored than allocated")
@@ -189,6 +196,17 @@ def native(frame: EncodedFrame) -> Pixels:
         photometric = "RGB" if _is_rgb(stored.reshape(_shape(layout)), layout.bits_stored) else "YBR_FULL"
         frame = replace(frame, layout=replace(layout, photometric=photometric))
     return _finished(stored, frame)
+
+
+def _floats(frame: EncodedFrame) -> Pixels:
+    """Float Pixel Data and Double Float Pixel Data (PS3.3 C.7.6.24, C.7.6.25), which are native in every transfer
+    syntax (PS3.5 A.4)."""
+    layout, data = frame.layout, frame.data
+    if len(data) < frame_bytes(layout):
+        raise DamagedData(f"the frame has {len(data)} bytes, the header needs {frame_bytes(layout)}")
+    kind = f"<f{layout.bits_allocated // 8}"
+    stored = np.frombuffer(data, kind, layout.rows * layout.columns).reshape(_shape(layout))
+    return stored.astype(stored.dtype.newbyteorder("="), copy=False)
 
 
 def _is_rgb(samples: Pixels, bits: int) -> bool:

@@ -29,7 +29,8 @@ from samsyn.render.words import (
     Window,
 )
 
-Reals: TypeAlias = NDArray[np.float32]
+Reals: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
+"""Double where the pixels are."""
 
 _DARK_SHARE: Final = 0.01
 _BRIGHT_SHARE: Final = 0.995
@@ -213,7 +214,7 @@ class _Table:
 
 
 class _Every:
-    """32-bit samples (dose grids): every pixel is computed."""
+    """32-bit samples (dose grids) and floating point ones: every pixel is computed."""
 
     def __init__(self, pixels: NDArray[Any], form: _Form, values: DisplayValues) -> None:
         self.padding = _padding_mask(pixels, values, form)
@@ -222,6 +223,7 @@ class _Every:
     def counted(self) -> tuple[Reals, NDArray[np.float64]]:
         """As _Table.counted."""
         tissue = self.reals if self.padding is None else self.reals[~self.padding]
+        tissue = tissue[np.isfinite(tissue)]
         return tissue.reshape(-1), np.ones(tissue.size, np.float64)
 
 
@@ -232,19 +234,23 @@ def _levels(pixels: NDArray[Any], layout: PixelLayout, values: DisplayValues) ->
 
 def _padding_mask(stored: NDArray[Any], values: DisplayValues, form: _Form) -> NDArray[np.bool_] | None:
     """Where stored values mean "nothing was measured here": shown black and left out of guessed windows."""
+    is_float = stored.dtype.kind == "f"
+    nowhere = np.isnan(stored) if is_float else None
     if values.padding is None:
-        return None
-    low, high = sorted(_as_stored(value, form) for value in values.padding)
+        return nowhere
+    low, high = sorted(values.padding if is_float else (_as_stored(value, form) for value in values.padding))
     mask = (stored >= low) & (stored <= high)
     # A padding range that is everything hides the picture: a typing error in the header, not followed.
-    return None if mask.all() else mask
+    if mask.all():
+        return nowhere
+    return mask if nowhere is None else mask | nowhere
 
 
-def _as_stored(value: int, form: _Form) -> int:
+def _as_stored(value: float, form: _Form) -> int:
     """The padding value in the pixels' own signedness: its VR is often that of the other one."""
     span = 1 << form.bits_allocated
-    value %= span
-    return value - span if form.signed and value >= span // 2 else value
+    whole = int(value) % span
+    return whole - span if form.signed and whole >= span // 2 else whole
 
 
 def _modality(stored: NDArray[Any], values: DisplayValues) -> Reals:
@@ -253,12 +259,13 @@ def _modality(stored: NDArray[Any], values: DisplayValues) -> Reals:
         table = table_values(values.modality_lut).astype(np.float32)
         position = np.clip(stored.astype(np.int64) - values.modality_lut.first, 0, table.size - 1)
         return table[position]
-    reals: Reals = stored.astype(np.float32)
+    reals: Reals = stored if stored.dtype == np.float64 else stored.astype(np.float32)
     slope, intercept = values.slope, values.intercept
     if not (math.isfinite(slope) and math.isfinite(intercept)) or slope == 0.0 or abs(slope) > 1e12:
         return reals
     if (slope, intercept) != (1.0, 0.0):
-        reals = reals * np.float32(slope) + np.float32(intercept)
+        # Python's numbers take the precision of the array.
+        reals = reals * slope + intercept
     return reals
 
 
@@ -275,9 +282,9 @@ def _shown(levels: _Table | _Every, form: _Form, values: DisplayValues, window: 
         unit = _windowed(reals, guessed_window(*levels.counted()))
     if form.is_inverted:
         unit = np.float32(1.0) - unit
-    eight: Bytes = np.rint(unit * np.float32(255.0)).astype(np.uint8)
     if levels.padding is not None:
-        eight[levels.padding] = 0
+        unit = np.where(levels.padding, 0.0, unit)  # among them what is no number, and has no grey
+    eight: Bytes = np.rint(unit * np.float32(255.0)).astype(np.uint8)
     return eight
 
 
@@ -297,7 +304,7 @@ def _by_voi_lut(reals: Reals, lut: LookupTable) -> Reals:
 def _windowed(reals: Reals, window: Window) -> Reals:
     """0 to 1 by PS3.3 C.11.2.1.2.1 (LINEAR), C.11.2.1.3.2 (LINEAR_EXACT), C.11.2.1.3.1 (SIGMOID)."""
     if window.voi is Voi.SIGMOID:
-        power = np.clip(-4.0 * (reals - np.float32(window.center)) / np.float32(window.width), -80.0, 80.0)
+        power = np.clip(-4.0 * (reals - window.center) / window.width, -80.0, 80.0)
         curve: Reals = (1.0 / (1.0 + np.exp(power))).astype(np.float32)
         return curve
     center, width = window.center, window.width
@@ -306,7 +313,7 @@ def _windowed(reals: Reals, window: Window) -> Reals:
         if width == 0.0:
             step: Reals = (reals > center).astype(np.float32)
             return step
-    unit = (reals - np.float32(center)) / np.float32(width) + np.float32(0.5)
+    unit = (reals - center) / width + 0.5
     clipped: Reals = np.clip(unit, 0.0, 1.0)
     return clipped
 

@@ -163,11 +163,11 @@ class Pictures:
         if kind_of(instance) == "video":
             raise NotSupported("video is not decoded")
         header = await self._header(view, instance)
-        if header.has_floats:
-            raise NotSupported("pixels that are floating point numbers")
         values = await self._windowed(view, instance, header, header.of_frame(number))
         graphics = await self._graphics(view, instance, number, header) if header.planes else ()
-        if not graphics and is_light(instance.pixels, instance.transfer_syntax_uid, values.aspect, options):
+        if not (graphics or header.float_bits) and is_light(
+            instance.pixels, instance.transfer_syntax_uid, values.aspect, options
+        ):
             source = await self._source(view, instance, number, header)
             return await self._threads.picture(source, values, options, urgent)
         frame = replace(await self._frame(view, instance, number, header), graphics=graphics)
@@ -359,6 +359,7 @@ class Pictures:
             syntax,
             first_bit=(number - 1) * frame_bits(pixels) % 8 if is_packed else 0,
             high_bit=header.high_bit if header else -1,
+            float_bits=header.float_bits if header else 0,
         )
 
     async def _windowed(

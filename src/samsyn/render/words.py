@@ -59,8 +59,9 @@ class DisplayValues:
     voi_lut: LookupTable | None = None
     palette: tuple[LookupTable, LookupTable, LookupTable] | None = None
     """Red, green, blue for PALETTE COLOR, and for the values of a grey picture from `first` on."""
-    padding: tuple[int, int] | None = None
-    """Stored values from first to last, inclusive, are no tissue (PS3.3 C.7.5.1.1.2)."""
+    padding: tuple[float, float] | None = None
+    """Stored values from first to last, inclusive, are no tissue (PS3.3 C.7.5.1.1.2); whole unless the pixels are
+    floating point numbers."""
     aspect: float = 1.0
     """Height of a pixel divided by its width; 1.0 = square."""
     inverse: bool | None = None
@@ -156,6 +157,8 @@ class EncodedFrame:
     high_bit: int = -1
     """Bit of its cell in which a stored value ends (0028,0102), counted from 0; -1 = the one that follows from Bits
     Stored. Other than that in objects from before the standard of 1998, whose overlays may lie below the value."""
+    float_bits: int = 0
+    """Bits of a cell that is a floating point number, 32 (7FE0,0008) or 64 (7FE0,0009); 0 = they are whole numbers."""
     graphics: tuple[Graphic, ...] = ()
     """What is drawn on the frame's picture."""
 

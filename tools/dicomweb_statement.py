@@ -97,8 +97,8 @@ keep every sample.
 _FRAMES: Final = """\
 Every one is stored and sent back byte for byte, or uncompressed to who accepts only that. Frames that are decoded are
 as the metadata tell: every bit of the cells, by plane where they say so, YBR_FULL as that; other YBR is RGB where the
-codec makes it that. Each frame of one bit a pixel begins with its first bit, eight pixels to a byte. Frames can be sent
-as:
+codec makes it that. Each frame of one bit a pixel begins with its first bit, eight pixels to a byte. Big endian pixels
+of VR OW are turned round by words of 16 bits (PS3.5 7.3), also in cells of 32. Frames can be sent as:
 
 """
 

@@ -58,7 +58,9 @@ def native(pixels: np.ndarray, stored: int = 0, photometric: str = "", order: st
         pixels.dtype.kind == "i",
         photometric,
     )
-    data = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+    data = pixels.astype(pixels.dtype.newbyteorder("<")).tobytes()
+    if order == ">" and pixels.dtype.itemsize > 1:
+        data = np.frombuffer(data, "<u2").byteswap().tobytes()  # words, as of OW
     return EncodedFrame(data, kind, LITTLE if order == "<" else BIG)
 
 

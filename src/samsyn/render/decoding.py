@@ -15,6 +15,7 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
+from samsyn.dicom.frames import swapped_words
 from samsyn.dicom.transfer_syntaxes import (
     DEFLATED_FRAME,
     DEFLATED_LITTLE,
@@ -182,9 +183,10 @@ def native(frame: EncodedFrame) -> Pixels:
         needed = needed // 3 * 2
     if len(data) < needed:
         raise DamagedData(f"the frame has {len(data)} bytes, the header needs {needed}")
-    order = ">" if frame.transfer_syntax_uid == EXPLICIT_BIG else "<"
+    if frame.transfer_syntax_uid == EXPLICIT_BIG and layout.bits_allocated > 8:
+        data = swapped_words(data, 16)
     stored = np.frombuffer(
-        data, np.dtype(f"{order}u{layout.bits_allocated // 8}"), needed * 8 // layout.bits_allocated
+        data, np.dtype(f"<u{layout.bits_allocated // 8}"), needed * 8 // layout.bits_allocated
     )
     stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)
     if shares:

@@ -351,7 +351,8 @@ class Pictures:
         pixels, syntax = instance.pixels, instance.transfer_syntax_uid
         assert pixels is not None
         if syntax == EXPLICIT_BIG and header is not None:
-            data, syntax = octets(data, pixels, number, header.pixel_words), EXPLICIT_LITTLE
+            word_bits = header.float_bits or (16 if header.pixel_words else 8)
+            data, syntax = octets(data, pixels, number, word_bits), EXPLICIT_LITTLE
         is_packed = pixels.bits_allocated == 1 and pixels.length >= 0
         return EncodedFrame(
             data,

@@ -91,7 +91,7 @@ Float and Double Float Pixel Data are shown in the same way, in their own precis
 and a linear window narrower than 1, which whole numbers can not have, is taken as linear exact.
 
 Refused instead of guessed at (406): YBR_ICT and YBR_RCT outside JPEG 2000, colours with shared samples in codecs that
-keep every sample.
+keep every sample, JPEG 2000 with subsampled components (PS3.5 8.2.4 knows none).
 """
 
 _FRAMES: Final = """\

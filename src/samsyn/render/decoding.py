@@ -400,6 +400,9 @@ def _jpeg_2000(frame: EncodedFrame, high_throughput: bool) -> Pixels:
     data = frame.data
     head = jpeg2000_head(data)
     _agrees(head, frame.layout)
+    if head.is_uneven:
+        # The codec makes RGB of some of these, whatever the header calls the colours, and of others nothing.
+        raise NotSupported("JPEG 2000 with subsampled components")
     # The codec for high throughput alone shows what is left of a stream that was cut off; the other one refuses it.
     if high_throughput and data.rstrip(b"\0").endswith(_JPEG_END):
         pixels = imagecodecs.htj2k_decode(data[head.start :])

@@ -85,7 +85,8 @@ among them, whatever `annotation` asks for: a mark of the side may be nowhere el
 than dark grey beside them is darkened, and a region of interest (type R) is shown by its edge. A plane that tells of no
 frames lies on all of them. Where a plane's data are too short or its size is not told, what is there is drawn and the
 picture says GRAFIK SAKNAS, GRAPHICS MISSING. Planes of more than MAX_OVERLAY_PIXELS for one frame are refused with the
-picture.
+picture. Curves (50xx, retired) are not drawn; of those that lie on the picture (POLY, ROI) it says the same. Display
+shutters are not applied, what they would cover is shown; frames are shown without subtracting masks.
 
 Float and Double Float Pixel Data are shown in the same way, in their own precision; what is no number (NaN) is black,
 and a linear window narrower than 1, which whole numbers can not have, is taken as linear exact.

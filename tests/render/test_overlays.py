@@ -247,3 +247,33 @@ def test_retired_overlay_data_in_whole_cells_is_drawn_by_its_bit() -> None:
     graphic = Graphic(ROWS, COLUMNS, 0, 0, False, cells.tobytes(), cell_bits=8, position=3)
     picture = with_graphics(np.zeros_like(LEVELS), [graphic], LEVELS.shape, PNG, None)
     assert np.array_equal(picture == 255, MARK)
+
+
+@pytest.mark.parametrize(("kind", "told"), [("POLY", True), ("ROI", True), ("ECG", False), ("TAC", False)])
+async def test_a_retired_curve_that_lies_on_the_picture_is_told_to_be_missing(
+    house: House, kind: str, told: bool
+) -> None:
+    made = image(np.full((40, 120), 30, "u1"))
+    made.add_new((0x5002, 0x0020), "CS", kind)
+    made.add_new((0x5002, 0x3000), "OW", np.arange(20, dtype="<u2").tobytes())
+    await house.take(made)
+    assert says_so(await seen(house)) == told
+
+
+async def test_a_picture_of_one_bit_a_pixel_has_its_graphics(house: House) -> None:
+    bits = RANDOM.integers(0, 2, (2 * 7, 9)).astype("u1")
+    made = image(bits, frames=2, BitsAllocated=1, BitsStored=1, HighBit=0, WindowCenter=1, WindowWidth=2)
+    made.PixelData = np.packbits(bits, bitorder="little").tobytes()
+    mask = RANDOM.random((7, 9)) < 0.3
+    await house.take(with_overlay(made, mask))
+    for number in (1, 2):
+        plain = bits[7 * (number - 1) : 7 * number] * 255
+        assert np.array_equal(await seen(house, number=number), drawn(plain.astype("u1"), mask))
+
+
+async def test_graphics_grow_with_pixels_that_are_not_square(house: House) -> None:
+    await house.take(with_overlay(image(np.full((20, 30), 30, "u1"), PixelAspectRatio=["2", "1"]), MARK))
+    picture = await seen(house)
+    assert picture.shape == (40, 30)
+    assert np.array_equal(np.flatnonzero((picture > 150).any(axis=0)), np.flatnonzero(MARK.any(axis=0)))
+    assert np.flatnonzero((picture > 150).any(axis=1)).tolist() == list(range(6, 20))

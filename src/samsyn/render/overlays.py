@@ -15,18 +15,23 @@ from samsyn.render.words import Graphic
 
 Document: TypeAlias = dict[str, dict[str, Any]]
 
-_GROUPS: Final = range(0x6000, 0x6020, 2)
-"""Of the repeating groups (PS3.5 7.6)."""
+_GROUPS: Final = tuple((group, f"{group:04X}3000", f"{group:04X}0100") for group in range(0x6000, 0x6020, 2))
+"""Repeating groups of overlays (PS3.5 7.6), each with its Overlay Data and Overlay Bits Allocated, of which one that draws
+something has either."""
+_CURVES: Final = tuple((f"{group:04X}3000", f"{group:04X}0020") for group in range(0x5000, 0x5020, 2))
+"""Curve Data and Type of Data of the groups of curves, retired in 2004."""
+_DRAWN_CURVES: Final = frozenset({"POLY", "ROI"})
+"""Curves that lie on the picture; others are measured along an axis of their own."""
 _ROWS, _COLUMNS, _FRAMES, _TYPE, _ORIGIN, _FRAME_ORIGIN = 0x10, 0x11, 0x15, 0x40, 0x50, 0x51
 _BITS_ALLOCATED, _BIT_POSITION, _DATA = 0x100, 0x102, 0x3000
 OVERLAY_TAGS: Final = frozenset(
     group << 16 | element
-    for group in _GROUPS
+    for group, _, _ in _GROUPS
     for element in (
         *(_ROWS, _COLUMNS, _FRAMES, _TYPE, _ORIGIN, _FRAME_ORIGIN),
         *(_BITS_ALLOCATED, _BIT_POSITION, _DATA),
     )
-)
+) | {int(tag, 16) for tags in _CURVES for tag in tags}
 """What `planes_of` looks at."""
 
 
@@ -47,6 +52,8 @@ class Plane:
     """Image Frame Origin (60xx,0051), from 1."""
     bits_allocated: int
     position: int
+    is_curve: bool = False
+    """It stands for all curves that should be drawn, and are not."""
 
     def at(self, number: int) -> int | None:
         """Which of its own frames, from 0, lies on frame `number` (from 1) of the image; None = none.
@@ -62,20 +69,21 @@ class Plane:
 def planes_of(document: Document) -> tuple[Plane, ...]:
     """The planes that hold something, in the order of their groups."""
     found = []
-    for group in _GROUPS:
+    for group, data, bits in _GROUPS:
+        if data not in document and bits not in document:
+            continue
 
-        def told(element: int, place: int = 0, group: int = group) -> int:
-            return _whole(document, group << 16 | element, place)
+        def told(element: int, group: int = group) -> int:
+            return _whole(document, group << 16 | element, 0)
 
-        data = document.get(f"{group << 16 | _DATA:08X}", {})
-        has_data = bool(data.keys() & {"BulkDataURI", "InlineBinary"})
+        has_data = _has_bytes(document, data)
         if not has_data and told(_BITS_ALLOCATED) <= 1:
             continue
         kind = document.get(f"{group << 16 | _TYPE:08X}", {}).get("Value") or [""]
         top, left = (_whole(document, group << 16 | _ORIGIN, place, 1) - 1 for place in (0, 1))
         found.append(
             Plane(
-                f"{group << 16 | _DATA:08X}" if has_data else "",
+                data if has_data else "",
                 told(_ROWS),
                 told(_COLUMNS),
                 top,
@@ -87,7 +95,18 @@ def planes_of(document: Document) -> tuple[Plane, ...]:
                 position=told(_BIT_POSITION),
             )
         )
+    for data, kind_of_data in _CURVES:
+        if data not in document or not _has_bytes(document, data):
+            continue
+        kind = document.get(kind_of_data, {}).get("Value") or [""]
+        if str(kind[0]).strip() in _DRAWN_CURVES:
+            found.append(Plane("", 0, 0, 0, 0, False, -1, -1, 0, 0, is_curve=True))
+            break
     return tuple(found)
+
+
+def _has_bytes(document: Document, tag: str) -> bool:
+    return bool(document.get(tag, {}).keys() & {"BulkDataURI", "InlineBinary"})
 
 
 def _whole(document: Document, tag: int, place: int, otherwise: int = -1) -> int:
@@ -112,8 +131,11 @@ def graphics_of(
         own = plane.at(number)
         if own is None:
             continue
-        if plane.path:
-            graphic: Graphic | None = _of_data(plane, own, data.get(plane.path, b""))
+        graphic: Graphic | None
+        if plane.is_curve:
+            graphic = Graphic(0, 0, 0, 0, False, is_torn=True)
+        elif plane.path:
+            graphic = _of_data(plane, own, data.get(plane.path, b""))
         else:
             graphic = _of_cells(plane, pixels, high_bit)
         if graphic is not None:

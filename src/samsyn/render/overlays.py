@@ -16,7 +16,7 @@ from samsyn.render.words import Graphic
 Document: TypeAlias = dict[str, dict[str, Any]]
 
 _GROUPS: Final = tuple((group, f"{group:04X}3000", f"{group:04X}0100") for group in range(0x6000, 0x6020, 2))
-"""Repeating groups of overlays (PS3.5 7.6), each with its Overlay Data and Overlay Bits Allocated, of which one that draws
+"""Repeating groups of overlays (PS3.5 7.6), each with its Overlay Data and Overlay Bits Allocated: one that draws
 something has either."""
 _CURVES: Final = tuple((f"{group:04X}3000", f"{group:04X}0020") for group in range(0x5000, 0x5020, 2))
 """Curve Data and Type of Data of the groups of curves, retired in 2004."""

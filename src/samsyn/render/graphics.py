@@ -39,15 +39,28 @@ def with_graphics(
     part = ink if options.viewport is None else part_of(ink, options.viewport)
     shown = resized(part, *picture.shape[:2])
     shrunk = max(part.shape[0] / shown.shape[0], part.shape[1] / shown.shape[1], 1.0)
-    strength = np.minimum(shown * np.float32(shrunk / 255.0), np.float32(1.0))
     if any(graphic.is_torn for graphic in graphics):
-        _say(strength)
+        _say(shown)
+    drawn = picture.copy()
+    box = _box(shown)
+    if box is None:
+        return drawn
+    ground = drawn[box]
+    strength = np.minimum(shown[box] * np.float32(shrunk / 255.0), np.float32(1.0))
     shade = np.float32(255.0) - np.float32(255.0 - _SHADE) * _spread(strength)
     if picture.ndim == 3:
         strength, shade = strength[..., None], shade[..., None]
-    ground = np.minimum(picture, shade)
-    drawn: Bytes = np.rint(ground + (np.float32(255.0) - ground) * strength).astype(np.uint8)
+    shaded = np.minimum(ground, shade)
+    ground[:] = np.rint(shaded + (np.float32(255.0) - shaded) * strength).astype(np.uint8)
     return drawn
+
+
+def _box(shown: Bytes) -> tuple[slice, slice] | None:
+    """The part that has ink, and a pixel around it; None = there is none."""
+    rows, columns = (np.flatnonzero(shown.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return None
+    return slice(max(rows[0] - 1, 0), rows[-1] + 2), slice(max(columns[0] - 1, 0), columns[-1] + 2)
 
 
 def _ink(graphics: Sequence[Graphic], size: tuple[int, int], cells: NDArray[Any] | None) -> Bytes:
@@ -109,11 +122,11 @@ def _spread(strength: NDArray[np.float32]) -> NDArray[np.float32]:
     return strength
 
 
-def _say(strength: NDArray[np.float32]) -> None:
+def _say(shown: Bytes) -> None:
     """Writes MISSING at the upper left, cut at the edges."""
-    scale = max(1, strength.shape[1] // _WIDTH_BY_SCALE)
+    scale = max(1, shown.shape[1] // _WIDTH_BY_SCALE)
     for line, text in enumerate(MISSING):
         letters = lettering(text, scale)
         top = _MARGIN + line * (ROWS + 2) * scale
-        part = strength[top : top + letters.shape[0], _MARGIN : _MARGIN + letters.shape[1]]
-        part[letters[: part.shape[0], : part.shape[1]]] = 1.0
+        part = shown[top : top + letters.shape[0], _MARGIN : _MARGIN + letters.shape[1]]
+        part[letters[: part.shape[0], : part.shape[1]]] = 255

@@ -3,10 +3,16 @@
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
 
+from samsyn.dicom.json import to_dicom_json
+from samsyn.dicom.reading import summarize
 from samsyn.errors import DamagedData, NotSupported
+from samsyn.render.header import PICTURE_TAGS, picture_header
 from samsyn.render.words import PictureFormat, PictureOptions, Voi, Window
 from tests.dicom.test_reading import DEFLATED
 from tests.render import frames
@@ -17,7 +23,7 @@ from tests.render.test_overlays import seen
 PNG = PictureOptions(PictureFormat.PNG)
 ROWS, COLUMNS = 9, 14
 RANDOM = np.random.default_rng(5)
-KINDS = {"f4": ("FloatPixelData", "OF"), "f8": ("DoubleFloatPixelData", "OD")}
+KINDS = {"f4": "FloatPixelData", "f8": "DoubleFloatPixelData"}
 
 
 def floats(
@@ -28,7 +34,7 @@ def floats(
     for unknown in ("PixelData", "BitsStored", "HighBit", "PixelRepresentation"):
         delattr(made, unknown)
     made.BitsAllocated = 8 * pixels.dtype.itemsize
-    setattr(made, KINDS[pixels.dtype.str[1:]][0], pixels.astype(pixels.dtype.newbyteorder(order)).tobytes())
+    setattr(made, KINDS[pixels.dtype.str[1:]], pixels.astype(pixels.dtype.newbyteorder(order)).tobytes())
     return made
 
 
@@ -126,3 +132,19 @@ async def test_what_contradicts_itself_is_refused(house: House) -> None:
         await house.take(made)
         with pytest.raises(refusal):
             await seen(house, made)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("syntax", [frames.IMPLICIT, frames.LITTLE, frames.BIG])
+def test_what_stands_before_the_numbers_is_enough_to_read_the_header(kind: str, syntax: str) -> None:
+    made = floats(np.ones((ROWS, COLUMNS), kind))
+    stream = DicomBytesIO()
+    stream.is_little_endian, stream.is_implicit_VR = syntax != frames.BIG, syntax == frames.IMPLICIT
+    write_dataset(stream, made)
+    data = bytes(stream.getvalue())
+    pixels = summarize(data, syntax).pixels
+    assert pixels is not None
+    found = orjson.loads(to_dicom_json(data[: pixels.offset], syntax, "", PICTURE_TAGS))
+    tag, vr = ("7FE00008", "OF") if kind == "f4" else ("7FE00009", "OD")
+    assert found[tag] == {"vr": vr}
+    assert picture_header(found, dict[str, bytes]().__getitem__).float_bits == 8 * int(kind[1])

@@ -136,8 +136,10 @@ async def test_cells_of_two_big_endian_words_are_what_another_program_sees_and_w
     house: House, tmp_path: Path, signed: bool
 ) -> None:
     """A dose grid. What is turned round are words (PS3.5 7.3), not cells; pydicom turns cells."""
-    doses = RANDOM.integers(-(1 << 30) if signed else 0, 1 << 30, (2 * 9, 11)).astype(
-        "<i4" if signed else "<u4"
+    doses = (
+        np.random.default_rng(32)
+        .integers(-(1 << 30) if signed else 0, 1 << 30, (2 * 9, 11))
+        .astype("<i4" if signed else "<u4")
     )
     made = numbered(image(doses, frames=2, WindowCenter=1 << 29, WindowWidth=1 << 30), 1)
     made["PixelData"].VR = "OW"

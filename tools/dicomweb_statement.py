@@ -89,16 +89,29 @@ _PICTURES: Final = """
 Grey goes through the modality LUT or rescale (not the LUT to X-ray intensity of XA and RF), then the window that was
 asked for, else the VOI LUT, else the first window of the frame, the shared groups or the data set. Where there is none,
 eight bits are shown as they are, and others from the dark to the bright percentile of the pixels in the middle of the
-series (slices) or of the object. MONOCHROME1 is inverted; Presentation LUT Shape, which is often wrong, is not read.
-Pixel padding is black, overlays are not drawn, pixels become square. Refused instead of guessed at (406): floats as
-pixels, YBR_ICT and YBR_RCT outside JPEG 2000, colours with shared samples in codecs that keep every sample.
+series (slices) or of the object. MONOCHROME1 is inverted, unless Presentation LUT Shape says otherwise. Pixel padding
+is black, pixels become square.
+
+Overlay planes (60xx; also the retired ones in free bits of the pixels) are drawn on every picture, thumbnails and clips
+among them, whatever `annotation` asks for: a mark of the side may be nowhere else. They are white, what is brighter
+than dark grey beside them is darkened, and a region of interest (type R) is shown by its edge. A plane that tells of no
+frames lies on all of them. Where a plane's data are too short or its size is not told, what is there is drawn and the
+picture says GRAFIK SAKNAS, GRAPHICS MISSING. Planes of more than MAX_OVERLAY_PIXELS for one frame are refused with the
+picture. Curves (50xx, retired) are not drawn; of those that lie on the picture (POLY, ROI) it says the same. Display
+shutters are not applied, what they would cover is shown; frames are shown without subtracting masks.
+
+Float and Double Float Pixel Data are shown in the same way, in their own precision; what is no number (NaN) is black,
+and a linear window narrower than 1, which whole numbers can not have, is taken as linear exact.
+
+Refused instead of guessed at (406): YBR_ICT and YBR_RCT outside JPEG 2000, colours with shared samples in codecs that
+keep every sample, JPEG 2000 with subsampled components (PS3.5 8.2.4 knows none).
 """
 
 _FRAMES: Final = """\
 Every one is stored and sent back byte for byte, or uncompressed to who accepts only that. Frames that are decoded are
 as the metadata tell: every bit of the cells, by plane where they say so, YBR_FULL as that; other YBR is RGB where the
-codec makes it that. Each frame of one bit a pixel begins with its first bit, eight pixels to a byte. Frames can be sent
-as:
+codec makes it that. Each frame of one bit a pixel begins with its first bit, eight pixels to a byte. Big endian pixels
+of VR OW are turned round by words of 16 bits (PS3.5 7.3), also in cells of 32. Frames can be sent as:
 
 """
 

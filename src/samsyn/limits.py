@@ -345,6 +345,12 @@ THUMBNAIL_SIDE: Final = 128
 """Longest side of a thumbnail in pixels."""
 MAX_THUMBNAIL_SIDE: Final = 512
 """Largest side that a kept thumbnail may be asked for: sharp on a dense screen, still a few kB."""
+MAX_OVERLAY_PIXELS: Final = 64 * MIB
+"""Pixels of all overlay planes of one frame (PS3.3 C.9.2): four of the largest mammograms. Each takes a bit on its way
+to the child, 8 MiB in all, and a byte there, one plane at a time."""
+KEPT_OVERLAY_BYTES: Final = 16 * MIB
+"""Overlay Data kept for the other frames of the object, whose planes may stand in one value: a plane of 512 x 512 for
+each of 500 frames."""
 RENDER_CHILDREN: Final = 2
 """Decoding child processes: one bad frame that uses its whole time leaves the other one for everybody else."""
 RENDER_CHILD_IDLE_S: Final = 60.0

@@ -1,11 +1,13 @@
 """WADO-URI: one instance by query parameters."""
 
+import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import imagecodecs
 import numpy as np
+import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from samsyn.errors import SamsynError
 from samsyn.render.children import DecodingChildren
 from samsyn.render.pictures import Pictures
 from tests.dicomweb.house import House, image_file, store
+from tests.render.overlay_objects import with_overlay
 
 NAMED = "requestType=WADO&studyUID=2.25.10&seriesUID=2.25.11&objectUID=2.25.1001"
 IMPLICIT = "1.2.840.10008.1.2"
@@ -123,6 +126,36 @@ async def test_a_parameter_that_is_not_known_is_ignored_and_told(gallery: House,
 async def test_an_annotation_that_is_left_out_is_told(gallery: House) -> None:
     response = await get(gallery, f"{NAMED}&contentType=image/png&annotation=patient")
     assert response.headers["warning"].startswith("299 ")
+
+
+async def test_graphics_are_on_every_picture_whatever_annotation_is_asked_for(gallery: House) -> None:
+    size = {"Rows": 32, "Columns": 48, "NumberOfFrames": 1, "WindowCenter": 10_000, "WindowWidth": 20_000}
+    marked = image_file(3, PixelData=PIXELS[0].tobytes(), **size)
+    mask = np.zeros((32, 48), bool)
+    mask[4:20, 30] = True
+    made = pydicom.dcmread(io.BytesIO(marked))
+    made = with_overlay(made, mask)
+    written = io.BytesIO()
+    made.save_as(written)
+    async with gallery.client() as client:
+        assert (await store(client, [written.getvalue()])).status_code == 200
+    path = "/studies/2.25.10/series/2.25.11/instances/2.25.1003"
+    pictures = [
+        (await get(gallery, f"{NAMED.replace('1001', '1003')}&contentType=image/png{more}")).content
+        for more in ("", "&annotation=patient", "&rows=32&columns=48")
+    ]
+    async with gallery.client() as client:
+        for address in (
+            "/rendered",
+            "/frames/1/rendered",
+            "/rendered?annotation=technique",
+            "/thumbnail?viewport=48,32",
+        ):
+            answer = await client.get(f"{path}{address}", headers={"Accept": "image/png"})
+            assert answer.status_code == 200
+            pictures.append(answer.content)
+    for picture in pictures:
+        assert np.array_equal(np.asarray(imagecodecs.png_decode(picture)) == 255, mask)
 
 
 async def test_a_hidden_object_is_as_absent(gallery: House) -> None:

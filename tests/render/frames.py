@@ -58,7 +58,9 @@ def native(pixels: np.ndarray, stored: int = 0, photometric: str = "", order: st
         pixels.dtype.kind == "i",
         photometric,
     )
-    data = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+    data = pixels.astype(pixels.dtype.newbyteorder("<")).tobytes()
+    if order == ">" and pixels.dtype.itemsize > 1:
+        data = np.frombuffer(data, "<u2").byteswap().tobytes()  # words, as of OW
     return EncodedFrame(data, kind, LITTLE if order == "<" else BIG)
 
 
@@ -78,6 +80,31 @@ def jpeg_2000_that_claims(rows: int, columns: int, tile: int | None = None) -> b
     if tile is not None:
         data[position + 16 : position + 24] = struct.pack(">II", tile, tile)
     return bytes(data)
+
+
+def jpeg_2000_of(planes: list[np.ndarray], steps: list[tuple[int, int]]) -> bytes:
+    """A JPEG 2000 codestream of these components of 8 bits, each with its steps across and down (T.800 A.5.1): without
+    wavelet levels the packets of one component after those of the other make up its tile."""
+    every = [
+        bytes(
+            imagecodecs.jpeg2k_encode(
+                np.ascontiguousarray(plane),
+                level=0,
+                codecformat="j2k",
+                resolutions=1,
+                mct=False,
+                reversible=True,
+            )
+        )
+        for plane in planes
+    ]
+    siz = every[0].index(b"\xff\x51")
+    coding = every[0][every[0].index(b"\xff\x52") : every[0].index(b"\xff\x90")]
+    told = struct.pack(">H", len(planes)) + b"".join(bytes((7, across, down)) for across, down in steps)
+    size = b"\xff\x51" + struct.pack(">H", 38 + 3 * len(planes)) + every[0][siz + 4 : siz + 38] + told
+    packets = b"".join(stream[stream.index(b"\xff\x93") + 2 : -2] for stream in every)
+    tile = b"\xff\x90" + struct.pack(">HHIBB", 10, 0, len(packets) + 14, 0, 1) + b"\xff\x93"
+    return b"\xff\x4f" + size + coding + tile + packets + b"\xff\xd9"
 
 
 def jpeg_xl_that_claims(rows: int, columns: int) -> bytes:

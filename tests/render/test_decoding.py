@@ -568,3 +568,23 @@ def test_random_bytes_are_refused_with_our_own_errors(syntax: str, data: bytes) 
     except SamsynError:
         return
     assert decoded.shape == (16, 8)
+
+
+@pytest.mark.parametrize("photometric", ["YBR_FULL", "RGB", "YBR_ICT"])
+def test_jpeg_2000_with_subsampled_components_is_refused_and_not_turned_into_other_colours(
+    photometric: str,
+) -> None:
+    kind = layout(32, 48, 3, 8, photometric=photometric)
+    planes = [np.full((32, 48), level, np.uint8) for level in (90, 100, 200)]
+    whole = frames.jpeg_2000_of(planes, [(1, 1)] * 3)
+    decoded = decode_frame(EncodedFrame(whole, kind, frames.JPEG_2000_LOSSY))
+    expected = planes if photometric != "YBR_FULL" else [[191], [48], [40]]
+    assert [
+        abs(int(decoded[0, 0, n]) - int(np.ravel(plane)[0])) <= 1 for n, plane in enumerate(expected)
+    ] == [True] * 3
+    for across, down in ((2, 2), (2, 1), (1, 2), (4, 1)):
+        uneven = [planes[0], *(plane[::down, ::across] for plane in planes[1:])]
+        data = frames.jpeg_2000_of(uneven, [(1, 1), (across, down), (across, down)])
+        for syntax in (frames.JPEG_2000, frames.JPEG_2000_LOSSY):
+            with pytest.raises(NotSupported, match="subsampled"):
+                decode_frame(EncodedFrame(data, kind, syntax))

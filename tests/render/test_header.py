@@ -58,6 +58,20 @@ def test_every_attribute_that_is_looked_at_is_among_those_that_are_read() -> Non
         | _asked({"00283000": {"vr": "SQ", "Value": [table]}, "00283010": {"vr": "SQ", "Value": [table]}})
         | _asked({"52009229": {"vr": "SQ", "Value": [{}]}, "52009230": {"vr": "SQ", "Value": [{}, {}]}})
         | _asked({"00281050": {"vr": "DS", "Value": [40]}, "00281051": {"vr": "DS", "Value": [400]}})
+        | _asked(
+            {
+                f"{tag:08X}": {"vr": "OW", "InlineBinary": "AAA="}
+                for tag in range(0x60003000, 0x60203000, 0x20000)
+            }
+        )
+        | _asked({"7FE00008": {"vr": "OF"}})
+        | _asked({"7FE00009": {"vr": "OD"}})
+        | _asked(
+            {
+                f"{tag:08X}": {"vr": "OW", "InlineBinary": "AAA="}
+                for tag in range(0x50003000, 0x50203000, 0x20000)
+            }
+        )
         | _asked({"00080016": {"vr": "UI", "Value": ["1.2.840.10008.5.1.4.1.1.12.1"]}})
     )
     # Tags of what stands in items of sequences are asked of the data set as well.

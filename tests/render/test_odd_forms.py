@@ -11,6 +11,7 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels import apply_color_lut, get_decoder
 
+from samsyn.dicom.frames import octets
 from samsyn.model.imaging import StoredInstance
 from samsyn.render.words import PictureFormat, PictureOptions
 from tests.render import frames
@@ -128,6 +129,34 @@ async def test_bits_of_either_byte_order_are_what_another_program_sees(
         if number == 1:  # it lets every frame begin with a byte
             assert theirs is not None
             assert difference(255 * bits[0], theirs) == 0
+
+
+@pytest.mark.parametrize("signed", [False, True])
+async def test_cells_of_two_big_endian_words_are_what_another_program_sees_and_writes(
+    house: House, tmp_path: Path, signed: bool
+) -> None:
+    """A dose grid. What is turned round are words (PS3.5 7.3), not cells; pydicom turns cells."""
+    doses = (
+        np.random.default_rng(32)
+        .integers(-(1 << 30) if signed else 0, 1 << 30, (2 * 9, 11))
+        .astype("<i4" if signed else "<u4")
+    )
+    made = numbered(image(doses, frames=2, WindowCenter=1 << 29, WindowWidth=1 << 30), 1)
+    made["PixelData"].VR = "OW"
+    path, turned = saved(made, tmp_path / "in.dcm"), tmp_path / "big.dcm"
+    subprocess.run(["dcmconv", "+tb", str(path), str(turned)], check=True)
+    theirs = [by_dcmtk(turned, tmp_path / "out.pnm", "+F", str(number), "+Wi", "1") for number in (1, 2)]
+    made["PixelData"].value = turned.read_bytes()[-doses.nbytes :]
+    await house.take(made, frames.BIG)
+    instance = await stored(house, made)
+    assert instance.pixels is not None
+    assert await house.retriever.bulk(await house.view(), instance, "7FE00010") == doses.tobytes()
+    for number, other in enumerate(theirs, 1):
+        part = doses[9 * (number - 1) : 9 * number]
+        frame = await house.retriever.frame(await house.view(), instance, number)
+        assert octets(frame, instance.pixels, number, 16) == part.tobytes()
+        assert other is not None
+        assert difference(await shown(house, instance, number), other) <= 1
 
 
 def deflated(data: bytes) -> bytes:

@@ -282,18 +282,19 @@ async def test_a_table_to_x_ray_intensity_is_for_measuring_and_not_for_looking(
 
 
 @pytest.mark.parametrize(("name", "kind"), [("FloatPixelData", "<f4"), ("DoubleFloatPixelData", "<f8")])
-async def test_floating_point_pixels_are_refused_and_never_shown_as_whole_numbers(
+async def test_floating_point_pixels_are_shown_as_the_same_whole_numbers_are(
     house: House, name: str, kind: str
 ) -> None:
-    made = image(RAMP, WindowCenter="315", WindowWidth="631", BitsAllocated=int(kind[2]) * 8)
+    window = {"WindowCenter": "315", "WindowWidth": "631"}
+    made = image(RAMP, 1, BitsAllocated=int(kind[2]) * 8, **window)
     del made.PixelData, made.BitsStored, made.HighBit, made.PixelRepresentation
     setattr(made, name, RAMP.astype(kind).tobytes())
     await house.take(made)
-    with pytest.raises(NotSupported):
-        await seen(house)
+    await house.take(image(RAMP, 2, **window))
+    assert np.array_equal(await seen(house), await seen(house, which=1))
     view = await house.view()
     instance = (await house.retriever.instances(view, STUDY, SERIES))[0]
-    assert (await house.pictures.thumbnail(view, instance)).media_type == "image/png"
+    assert (await house.pictures.thumbnail(view, instance)).media_type == "image/jpeg"
 
 
 async def test_a_palette_in_bulk_data_gives_its_colours(house: House) -> None:

@@ -52,8 +52,8 @@ def frame_ranges(
 
     `total_bytes` is the size of the data set; no range ends behind it.
     Native: one range each. With bits allocated 1 a frame may begin inside a byte; its range then covers every
-    byte that it touches and begins at bit `n * frame_bits % 8` of it (n from 0). Big endian cells of at most eight bits
-    may have been written as words, so there it covers every word that it touches: see `octets`.
+    byte that it touches and begins at bit `n * frame_bits % 8` of it (n from 0). Big endian cells may have been
+    written as words, so there it covers every word that it touches: see `octets`.
     Encapsulated: the fragments of the frame; a video is one "frame". An Extended Offset Table is not needed:
     it demands one fragment per frame (PS3.3 C.7.6.3.1.8), which the fragments themselves show.
     In a deflated transfer syntax `source` is the inflated data set.
@@ -102,7 +102,7 @@ def _native(layout: PixelLayout, syntax: str) -> list[list[Range]]:
 
 def _lies(layout: PixelLayout, bits: int, number: int, syntax: str) -> Range:
     begin, end = bits * (number - 1) // 8, (bits * number + 7) // 8
-    if syntax == EXPLICIT_BIG and layout.bits_allocated <= 8:
+    if syntax == EXPLICIT_BIG:
         begin, end = begin - begin % 2, min(end + end % 2, layout.length)
     return layout.offset + begin, end - begin
 
@@ -201,18 +201,18 @@ def swapped_words(value: bytes | memoryview, word_bits: int) -> bytes:
     return bytes(swapped)
 
 
-def octets(frame: bytes | memoryview, layout: PixelLayout, number: int, in_words: bool) -> bytes:
+def octets(frame: bytes | memoryview, layout: PixelLayout, number: int, word_bits: int) -> bytes:
     """Native frame `number` (from 1) of big endian explicit VR, as `frame_ranges` finds it, as it would lie in little
     endian.
 
-    `in_words`: its VR is OW. Cells of at most eight bits are then two or more to a word, the first one in its low bits
-    (PS3.5 8.1.1, A.3), and a frame of an odd number of bytes has a half of one word.
+    `word_bits`: of the VR of its pixels (PS3.5 7.3), which is all that is turned round: OW 16, OF 32, OD 64, OB 8. In
+    OW cells of at most eight bits are two or more to a word, the first one in its low bits (PS3.5 8.1.1, A.3), and a
+    frame of an odd number of bytes has a half of one word; cells of 32 bits are two words, the lower one first. Larger
+    cells than eight bits are never OB; what says so nevertheless is taken for OW.
     """
-    if layout.bits_allocated > 8:
-        return swapped_words(frame, layout.bits_allocated)
     bits = frame_bits(layout)
     begin, end = bits * (number - 1) // 8, (bits * number + 7) // 8
-    value = swapped_words(frame, 16) if in_words else bytes(frame)
+    value = swapped_words(frame, max(word_bits, 16) if layout.bits_allocated > 8 else word_bits)
     return value[begin % 2 :][: end - begin]
 
 

@@ -42,8 +42,8 @@ from samsyn.model.attributes import Attributes
 BULK_BYTES = 1_024
 """Longest binary value that stands in the JSON itself."""
 
-_PIXEL_ELEMENT = (PIXEL_DATA >> 16, PIXEL_DATA & 0xFFFF)
 _PIXEL_TAGS = frozenset({PIXEL_DATA, 0x7FE00008, 0x7FE00009})
+_PIXEL_ELEMENTS = frozenset((tag >> 16, tag & 0xFFFF) for tag in _PIXEL_TAGS)
 _CHARSET = 0x00080005
 _PIXEL_REPRESENTATION = 0x00280103
 _LUT_DESCRIPTOR = 0x00283002
@@ -142,8 +142,8 @@ class _Writer:
         while position < end:
             if wanted is not None:
                 position = self._past_unwanted(position, end, encoding, wanted)
-                if self._is_at_pixel_data(position, end, encoding):
-                    made[f"{PIXEL_DATA:08X}"] = {"vr": self._pixel_vr(position, scope)}
+                if tag := self._pixels_at(position, end, encoding):
+                    made[f"{tag:08X}"] = {"vr": self._pixel_vr(tag, position, scope)}
                     break
                 if position >= end:
                     break
@@ -199,14 +199,15 @@ class _Writer:
         self.left = left
         return position
 
-    def _is_at_pixel_data(self, position: int, end: int, encoding: Encoding) -> bool:
-        place = encoding.item.unpack_from(self.data, position) if position + 8 <= end else ()
-        return place[:2] == _PIXEL_ELEMENT
+    def _pixels_at(self, position: int, end: int, encoding: Encoding) -> int:
+        """The tag of the pixels that stand here, whole numbers or floats; 0 = something else does."""
+        place = encoding.item.unpack_from(self.data, position)[:2] if position + 8 <= end else ()
+        return place[0] << 16 | place[1] if place in _PIXEL_ELEMENTS else 0
 
-    def _pixel_vr(self, position: int, scope: _Scope) -> str:
+    def _pixel_vr(self, tag: int, position: int, scope: _Scope) -> str:
         encoding = scope.encoding
         if not encoding.explicit:
-            return scope.vr_of(PIXEL_DATA)
+            return scope.vr_of(tag)
         return _VR_NAMES.get(encoding.element.unpack_from(self.data, position)[2], "UN")
 
     @staticmethod

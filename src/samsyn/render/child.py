@@ -18,7 +18,7 @@ from samsyn.dicom.transfer_syntaxes import WRAPPED
 from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotSupported
 from samsyn.limits import DECODE_MEMORY_BYTES, DECODE_TIMEOUT_S
 from samsyn.render.colour import rgb_to_ycbcr
-from samsyn.render.decoding import check_layout, decode_frame, packed, unwrapped
+from samsyn.render.decoding import check_layout, decode_cells, decode_frame, packed, unwrapped
 from samsyn.render.display import fitting_window, picture_of
 from samsyn.render.icons import icon
 from samsyn.render.messages import (
@@ -146,7 +146,12 @@ def _answered(question: Question) -> tuple[bytes, bytes, bool]:
             return answer_head(Outcome.DONE, len(body)), body, False
         if isinstance(question, Show):
             pixels = decode_frame(question.frame)
-            picture = picture_of(pixels, question.frame.layout, question.values, question.options)
+            graphics = question.frame.graphics
+            is_embedded = any(graphic.is_embedded for graphic in graphics)
+            cells = decode_cells(question.frame) if is_embedded else None
+            picture = picture_of(
+                pixels, question.frame.layout, question.values, question.options, graphics, cells
+            )
         elif isinstance(question, Trace):
             picture = traced(question.waveform, question.longest_side)
         elif isinstance(question, Icon):

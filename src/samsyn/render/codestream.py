@@ -53,6 +53,9 @@ class CodestreamHead:
     is_transformed: bool = False
     """Whether the codestream has a colour transform of its own (JPEG 2000: RCT or ICT, JPEG XL: XYB), which the codec
     undoes."""
+    is_uneven: bool = False
+    """Whether JPEG 2000 components are subsampled, or not all of one kind, of which DICOM knows nothing (PS3.5
+    8.2.4)."""
     start: int = 0
     """Where the bare JPEG 2000 or JPEG XL codestream begins (files in JP2 boxes are met in practice)."""
 
@@ -136,6 +139,10 @@ def jpeg2000_head(data: bytes) -> CodestreamHead:
         signed=bool(depth & 0x80),
         process=0,
         is_transformed=_has_colour_transform(data, marker_end),
+        is_uneven=any(
+            siz[place : place + 3] != bytes((depth, 1, 1))
+            for place in range(38, 38 + 3 * min(components, 4), 3)
+        ),
         start=start,
     )
 

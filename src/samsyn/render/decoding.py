@@ -2,8 +2,8 @@
 
 What every path promises: the result has shape (rows, columns) for one sample and (rows, columns, 3) for three,
 is C-contiguous in native byte order, holds the stored values (bits above Bits Stored removed, signed values
-sign-extended), and colour is RGB whatever the stream was (PALETTE COLOR stays indices: display has the LUT).
-The size is checked against the header and the limits before any codec runs.
+sign-extended; floating point numbers as they are), and colour is RGB whatever the stream was (PALETTE COLOR stays
+indices: display has the LUT). The size is checked against the header and the limits before any codec runs.
 """
 
 import zlib
@@ -15,6 +15,7 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
+from samsyn.dicom.frames import swapped_words
 from samsyn.dicom.transfer_syntaxes import (
     DEFLATED_FRAME,
     DEFLATED_LITTLE,
@@ -78,10 +79,12 @@ def decode_frame(frame: EncodedFrame) -> Pixels:
     NotSupported (a transfer syntax or pixel format without decoder). MemoryError is left to the caller.
     """
     layout = frame.layout
-    check_layout(layout)
+    check_layout(layout, frame.float_bits)
     syntax = frame.transfer_syntax_uid
     if not frame.data:
         raise DamagedData("the frame is empty")
+    if frame.float_bits:
+        return _floats(frame)
     if syntax in _NATIVE:
         return native(frame)
     if syntax in WRAPPED:
@@ -108,7 +111,17 @@ def decode_frame(frame: EncodedFrame) -> Pixels:
     raise NotSupported(f"no decoder for transfer syntax {syntax}")
 
 
-def check_layout(layout: PixelLayout) -> None:
+def decode_cells(frame: EncodedFrame) -> Pixels | None:
+    """Whole cells of a frame of one sample, shape (rows, columns), with whatever stands around the stored values.
+    Errors as decode_frame. None: its transfer syntax keeps only the values."""
+    layout, syntax = frame.layout, frame.transfer_syntax_uid
+    if syntax not in _NATIVE | WRAPPED | _KEEPS_CELLS | {RLE_LOSSLESS}:
+        return None
+    whole = replace(layout, bits_stored=layout.bits_allocated, signed=False)
+    return decode_frame(replace(frame, layout=whole, high_bit=-1))
+
+
+def check_layout(layout: PixelLayout, float_bits: int = 0) -> None:
     """Refuses a header that no frame can follow, before anything is allocated for it."""
     if layout.rows < 1 or layout.columns < 1:
         raise DamagedData("the header tells no rows or columns")
@@ -116,7 +129,12 @@ def check_layout(layout: PixelLayout) -> None:
         raise LimitExceeded("MAX_FRAME_PIXELS")
     if layout.samples not in (1, 3):
         raise NotSupported(f"{layout.samples} samples per pixel")
-    if layout.bits_allocated not in (1, 8, 16, 32):
+    if float_bits:
+        if layout.bits_allocated != float_bits:
+            raise DamagedData(f"floating point numbers of {layout.bits_allocated} bits")
+        if layout.photometric not in ("MONOCHROME1", "MONOCHROME2"):
+            raise NotSupported("floating point numbers that are no grey levels")
+    elif layout.bits_allocated not in (1, 8, 16, 32):
         raise NotSupported(f"{layout.bits_allocated} bits allocated")
     if not 1 <= layout.bits_stored <= layout.bits_allocated:
         raise DamagedData("more bits stored than allocated")
@@ -165,9 +183,10 @@ def native(frame: EncodedFrame) -> Pixels:
         needed = needed // 3 * 2
     if len(data) < needed:
         raise DamagedData(f"the frame has {len(data)} bytes, the header needs {needed}")
-    order = ">" if frame.transfer_syntax_uid == EXPLICIT_BIG else "<"
+    if frame.transfer_syntax_uid == EXPLICIT_BIG and layout.bits_allocated > 8:
+        data = swapped_words(data, 16)
     stored = np.frombuffer(
-        data, np.dtype(f"{order}u{layout.bits_allocated // 8}"), needed * 8 // layout.bits_allocated
+        data, np.dtype(f"<u{layout.bits_allocated // 8}"), needed * 8 // layout.bits_allocated
     )
     stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)
     if shares:
@@ -179,6 +198,17 @@ def native(frame: EncodedFrame) -> Pixels:
         photometric = "RGB" if _is_rgb(stored.reshape(_shape(layout)), layout.bits_stored) else "YBR_FULL"
         frame = replace(frame, layout=replace(layout, photometric=photometric))
     return _finished(stored, frame)
+
+
+def _floats(frame: EncodedFrame) -> Pixels:
+    """Float Pixel Data and Double Float Pixel Data (PS3.3 C.7.6.24, C.7.6.25), which are native in every transfer
+    syntax (PS3.5 A.4)."""
+    layout, data = frame.layout, frame.data
+    if len(data) < frame_bytes(layout):
+        raise DamagedData(f"the frame has {len(data)} bytes, the header needs {frame_bytes(layout)}")
+    kind = f"<f{layout.bits_allocated // 8}"
+    stored = np.frombuffer(data, kind, layout.rows * layout.columns).reshape(_shape(layout))
+    return stored.astype(stored.dtype.newbyteorder("="), copy=False)
 
 
 def _is_rgb(samples: Pixels, bits: int) -> bool:
@@ -370,6 +400,9 @@ def _jpeg_2000(frame: EncodedFrame, high_throughput: bool) -> Pixels:
     data = frame.data
     head = jpeg2000_head(data)
     _agrees(head, frame.layout)
+    if head.is_uneven:
+        # The codec makes RGB of some of these, whatever the header calls the colours, and of others nothing.
+        raise NotSupported("JPEG 2000 with subsampled components")
     # The codec for high throughput alone shows what is left of a stream that was cut off; the other one refuses it.
     if high_throughput and data.rstrip(b"\0").endswith(_JPEG_END):
         pixels = imagecodecs.htj2k_decode(data[head.start :])

@@ -5,6 +5,7 @@ Stored values of at most 16 bits go through one table that composes all steps, s
 
 import io
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -15,9 +16,11 @@ from numpy.typing import NDArray
 from samsyn.errors import BadInput, DamagedData, NotSupported
 from samsyn.model.imaging import PixelLayout
 from samsyn.render.colour import palette_to_rgb, table_values
+from samsyn.render.graphics import with_graphics
 from samsyn.render.scaling import Bytes, framed
 from samsyn.render.words import (
     DisplayValues,
+    Graphic,
     LookupTable,
     Picture,
     PictureFormat,
@@ -26,7 +29,8 @@ from samsyn.render.words import (
     Window,
 )
 
-Reals: TypeAlias = NDArray[np.float32]
+Reals: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
+"""Double where the pixels are."""
 
 _DARK_SHARE: Final = 0.01
 _BRIGHT_SHARE: Final = 0.995
@@ -43,17 +47,25 @@ _MAX_ASPECT: Final = 20.0
 
 
 def picture_of(
-    pixels: NDArray[Any], layout: PixelLayout, values: DisplayValues, options: PictureOptions
+    pixels: NDArray[Any],
+    layout: PixelLayout,
+    values: DisplayValues,
+    options: PictureOptions,
+    graphics: Sequence[Graphic] = (),
+    cells: NDArray[Any] | None = None,
 ) -> Picture:
     """The decoded frame as the header says and the options ask, encoded.
 
-    `pixels` as decoding.decode_frame returns them. Raises DamagedData for LUTs that cannot be followed and
-    BadInput for options that make no sense. A window of the header that cannot be followed (width 0, NaN) is
-    replaced by a guessed one; one of the options is refused.
+    `pixels` as decoding.decode_frame returns them; `graphics` and `cells` as for graphics.with_graphics. Raises
+    DamagedData for LUTs that cannot be followed and BadInput for options that make no sense. A window of the
+    header that cannot be followed (width 0, NaN) is replaced by a guessed one; one of the options is refused.
     """
     eight = eight_bits(pixels, layout, values, options.window)
     aspect = values.aspect if 1 / _MAX_ASPECT <= values.aspect <= _MAX_ASPECT else 1.0
-    return encoded(framed(eight, aspect, options), options)
+    picture = framed(eight, aspect, options)
+    if graphics:
+        picture = with_graphics(picture, graphics, (eight.shape[0], eight.shape[1]), options, cells)
+    return encoded(picture, options)
 
 
 def encoded(picture: Bytes, options: PictureOptions) -> Picture:
@@ -202,7 +214,7 @@ class _Table:
 
 
 class _Every:
-    """32-bit samples (dose grids): every pixel is computed."""
+    """32-bit samples (dose grids) and floating point ones: every pixel is computed."""
 
     def __init__(self, pixels: NDArray[Any], form: _Form, values: DisplayValues) -> None:
         self.padding = _padding_mask(pixels, values, form)
@@ -211,6 +223,7 @@ class _Every:
     def counted(self) -> tuple[Reals, NDArray[np.float64]]:
         """As _Table.counted."""
         tissue = self.reals if self.padding is None else self.reals[~self.padding]
+        tissue = tissue[np.isfinite(tissue)]
         return tissue.reshape(-1), np.ones(tissue.size, np.float64)
 
 
@@ -221,19 +234,23 @@ def _levels(pixels: NDArray[Any], layout: PixelLayout, values: DisplayValues) ->
 
 def _padding_mask(stored: NDArray[Any], values: DisplayValues, form: _Form) -> NDArray[np.bool_] | None:
     """Where stored values mean "nothing was measured here": shown black and left out of guessed windows."""
+    is_float = stored.dtype.kind == "f"
+    nowhere = np.isnan(stored) if is_float else None
     if values.padding is None:
-        return None
-    low, high = sorted(_as_stored(value, form) for value in values.padding)
+        return nowhere
+    low, high = sorted(values.padding if is_float else (_as_stored(value, form) for value in values.padding))
     mask = (stored >= low) & (stored <= high)
     # A padding range that is everything hides the picture: a typing error in the header, not followed.
-    return None if mask.all() else mask
+    if mask.all():
+        return nowhere
+    return mask if nowhere is None else mask | nowhere
 
 
-def _as_stored(value: int, form: _Form) -> int:
+def _as_stored(value: float, form: _Form) -> int:
     """The padding value in the pixels' own signedness: its VR is often that of the other one."""
     span = 1 << form.bits_allocated
-    value %= span
-    return value - span if form.signed and value >= span // 2 else value
+    whole = int(value) % span
+    return whole - span if form.signed and whole >= span // 2 else whole
 
 
 def _modality(stored: NDArray[Any], values: DisplayValues) -> Reals:
@@ -242,12 +259,13 @@ def _modality(stored: NDArray[Any], values: DisplayValues) -> Reals:
         table = table_values(values.modality_lut).astype(np.float32)
         position = np.clip(stored.astype(np.int64) - values.modality_lut.first, 0, table.size - 1)
         return table[position]
-    reals: Reals = stored.astype(np.float32)
+    reals: Reals = stored if stored.dtype == np.float64 else stored.astype(np.float32)
     slope, intercept = values.slope, values.intercept
     if not (math.isfinite(slope) and math.isfinite(intercept)) or slope == 0.0 or abs(slope) > 1e12:
         return reals
     if (slope, intercept) != (1.0, 0.0):
-        reals = reals * np.float32(slope) + np.float32(intercept)
+        # Python's numbers take the precision of the array.
+        reals = reals * slope + intercept
     return reals
 
 
@@ -264,9 +282,9 @@ def _shown(levels: _Table | _Every, form: _Form, values: DisplayValues, window: 
         unit = _windowed(reals, guessed_window(*levels.counted()))
     if form.is_inverted:
         unit = np.float32(1.0) - unit
-    eight: Bytes = np.rint(unit * np.float32(255.0)).astype(np.uint8)
     if levels.padding is not None:
-        eight[levels.padding] = 0
+        unit = np.where(levels.padding, 0.0, unit)  # among them what is no number, and has no grey
+    eight: Bytes = np.rint(unit * np.float32(255.0)).astype(np.uint8)
     return eight
 
 
@@ -286,7 +304,7 @@ def _by_voi_lut(reals: Reals, lut: LookupTable) -> Reals:
 def _windowed(reals: Reals, window: Window) -> Reals:
     """0 to 1 by PS3.3 C.11.2.1.2.1 (LINEAR), C.11.2.1.3.2 (LINEAR_EXACT), C.11.2.1.3.1 (SIGMOID)."""
     if window.voi is Voi.SIGMOID:
-        power = np.clip(-4.0 * (reals - np.float32(window.center)) / np.float32(window.width), -80.0, 80.0)
+        power = np.clip(-4.0 * (reals - window.center) / window.width, -80.0, 80.0)
         curve: Reals = (1.0 / (1.0 + np.exp(power))).astype(np.float32)
         return curve
     center, width = window.center, window.width
@@ -295,7 +313,7 @@ def _windowed(reals: Reals, window: Window) -> Reals:
         if width == 0.0:
             step: Reals = (reals > center).astype(np.float32)
             return step
-    unit = (reals - np.float32(center)) / np.float32(width) + np.float32(0.5)
+    unit = (reals - center) / width + 0.5
     clipped: Reals = np.clip(unit, 0.0, 1.0)
     return clipped
 

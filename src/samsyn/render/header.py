@@ -15,6 +15,7 @@ from samsyn.dicom.json import ALWAYS_WANTED
 from samsyn.errors import DamagedData
 from samsyn.limits import MAX_FRAME_GROUPS
 from samsyn.render.orientation import UNTOLD, Sides, sides_of
+from samsyn.render.overlays import OVERLAY_TAGS, Plane, planes_of
 from samsyn.render.words import DisplayValues, LookupTable, Voi, Waveform, WaveformChannel, Window
 
 Document: TypeAlias = dict[str, dict[str, Any]]
@@ -22,18 +23,23 @@ Document: TypeAlias = dict[str, dict[str, Any]]
 Bulk: TypeAlias = Callable[[str], bytes]
 """Gives the bytes of a BulkDataURI's path below the instance, such as 54000100/0/54001010."""
 
-PICTURE_TAGS: Final = ALWAYS_WANTED | {
-    *(0x00080016, 0x00080060, 0x0008103E, 0x00082144, 0x00089205),
-    *(0x00180040, 0x00181063, 0x00181065, 0x00181164, 0x00182010),
-    *(0x00200020, 0x00200037),
-    *(0x00280004, 0x00280030, 0x00280034, 0x00280102, 0x00280120, 0x00280121),
-    *(0x00281040, 0x00281050, 0x00281051, 0x00281052, 0x00281053, 0x00281055, 0x00281056),
-    *(0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202, 0x00281203),
-    *(0x00281221, 0x00281222, 0x00281223),
-    *(0x00283000, 0x00283010),
-    0x20500020,
-    *(0x52009229, 0x52009230, 0x7FE00008, 0x7FE00009, 0x7FE00010),
-}
+PICTURE_TAGS: Final = (
+    ALWAYS_WANTED
+    | OVERLAY_TAGS
+    | {
+        *(0x00080016, 0x00080060, 0x0008103E, 0x00082144, 0x00089205),
+        *(0x00180040, 0x00181063, 0x00181065, 0x00181164, 0x00182010),
+        *(0x00200020, 0x00200037),
+        *(0x00280004, 0x00280030, 0x00280034, 0x00280102, 0x00280120, 0x00280121),
+        *(0x00280122, 0x00280123, 0x00280124, 0x00280125),
+        *(0x00281040, 0x00281050, 0x00281051, 0x00281052, 0x00281053, 0x00281055, 0x00281056),
+        *(0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202, 0x00281203),
+        *(0x00281221, 0x00281222, 0x00281223),
+        *(0x00283000, 0x00283010),
+        0x20500020,
+        *(0x52009229, 0x52009230, 0x7FE00008, 0x7FE00009, 0x7FE00010),
+    }
+)
 """What `picture_header` and `bulk_paths` look at, at the top level: none that can be corrected or names the person."""
 _WINDOW_CENTER: Final = "00281050"
 _WINDOW_WIDTH: Final = "00281051"
@@ -68,8 +74,10 @@ class PictureHeader:
     """Whether Pixel Data has VR OW."""
     high_bit: int
     """(0028,0102); -1 = not told."""
-    has_floats: bool
-    """Whether the pixels are floating point numbers."""
+    float_bits: int
+    """32 or 64 where the pixels are floating point numbers, else 0."""
+    planes: tuple[Plane, ...] = ()
+    """What is drawn on the pictures."""
     sides: Sides = UNTOLD
     """Which side of the patient lies at which edge, of every frame."""
 
@@ -100,7 +108,8 @@ def picture_header(document: Document, bulk: Bulk) -> PictureHeader:
         frame_time_ms=_frame_time_ms(document),
         pixel_words=document.get("7FE00010", {}).get("vr") == "OW",
         high_bit=_whole(document, "00280102"),
-        has_floats="7FE00008" in document or "7FE00009" in document,
+        float_bits=_float_bits(document),
+        planes=planes_of(document),
         sides=sides_of(document),
     )
 
@@ -119,6 +128,10 @@ def bulk_paths(document: Document) -> list[str]:
 def bulk_path(uri: str) -> str:
     """The path below the instance that a BulkDataURI of our documents ends with."""
     return uri.rpartition("/bulkdata/")[2]
+
+
+def _float_bits(document: Document) -> int:
+    return 32 if "7FE00008" in document else 64 if "7FE00009" in document else 0
 
 
 def _with_groups(
@@ -164,14 +177,14 @@ def _values_of(document: Document, places: list[Document]) -> DisplayValues:
     return DisplayValues(
         slope=1.0 if slope is None else slope,
         intercept=0.0 if intercept is None else intercept,
-        windows=_windows(first(_WINDOW_CENTER)),
+        windows=_windows(first(_WINDOW_CENTER), _float_bits(document) > 0),
         padding=_padding(document),
         aspect=_aspect(document, first("00280030")),
         inverse=_SHAPES.get(_text(document, "20500020")),
     )
 
 
-def _windows(place: Document) -> tuple[Window, ...]:
+def _windows(place: Document, has_floats: bool) -> tuple[Window, ...]:
     centers, widths = _numbers(place, _WINDOW_CENTER), _numbers(place, _WINDOW_WIDTH)
     names = place.get("00281055", {}).get("Value") or []
     function = _text(place, "00281056")
@@ -180,15 +193,20 @@ def _windows(place: Document) -> tuple[Window, ...]:
     for number, (center, width) in enumerate(zip(centers, widths, strict=False)):
         if center is not None and width is not None and number < _MAX_WINDOWS:
             name = names[number] if number < len(names) and isinstance(names[number], str) else ""
-            found.append(Window(center, width, voi, name))
+            # Narrower than one is no window of this function, but for measures of which all lie between 0 and 1.
+            is_exact = has_floats and voi is Voi.LINEAR and width < 1.0
+            found.append(Window(center, width, Voi.LINEAR_EXACT if is_exact else voi, name))
     return tuple(found)
 
 
-def _padding(document: Document) -> tuple[int, int] | None:
-    value, limit = _number(document, "00280120"), _number(document, "00280121")
+def _padding(document: Document) -> tuple[float, float] | None:
+    """Of the kind that the pixels are: an attribute of floats says nothing of whole numbers."""
+    kinds = (("7FE00008", "00280122", "00280124"), ("7FE00009", "00280123", "00280125"))
+    tags = next((tags for pixels, *tags in kinds if pixels in document), ["00280120", "00280121"])
+    value, limit = (_number(document, tag) for tag in tags)
     if value is None:
         return None
-    return int(value), int(value if limit is None else limit)
+    return value, value if limit is None else limit
 
 
 def _aspect(document: Document, spaced: Document) -> float:

@@ -16,7 +16,7 @@ from samsyn.render.words import Picture, PictureFormat, PictureOptions
 LASTING_REFUSALS: Final = (DamagedData, LimitExceeded, NotSupported)
 """Refusals that the same bytes will meet again."""
 
-_FORM: Final = b"samsyn thumbnail 3"
+_FORM: Final = b"samsyn thumbnail 4"
 """Changed when thumbnails are made in another way, so that old files are not found any more."""
 _SUFFIXES: Final = {PictureFormat.JPEG.value: ".jpg", PictureFormat.PNG.value: ".png"}
 

@@ -16,7 +16,7 @@ from samsyn.dicom.frames import frame_bits, octets
 from samsyn.dicom.json_array import each_in
 from samsyn.dicom.transfer_syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE, find
 from samsyn.errors import BadInput, DamagedData, NotFound, NotSupported, SamsynError
-from samsyn.limits import MAX_KEPT_HEADERS, MAX_THUMBNAIL_SIDE, THUMBNAIL_SIDE
+from samsyn.limits import KEPT_OVERLAY_BYTES, MAX_KEPT_HEADERS, MAX_THUMBNAIL_SIDE, THUMBNAIL_SIDE
 from samsyn.model.imaging import PixelLayout, StoredInstance
 from samsyn.render.children import DecodingChildren
 from samsyn.render.header import (
@@ -30,11 +30,13 @@ from samsyn.render.header import (
 from samsyn.render.here import PictureThreads, is_light
 from samsyn.render.kept import LASTING_REFUSALS, RenderedPictures, ThumbnailFolder
 from samsyn.render.orientation import UNTOLD, Sides
+from samsyn.render.overlays import graphics_of, paths_of
 from samsyn.render.transcoding import as_samples
 from samsyn.render.words import (
     DecodedFrame,
     DisplayValues,
     EncodedFrame,
+    Graphic,
     Picture,
     PictureFormat,
     PictureOptions,
@@ -124,6 +126,8 @@ class Pictures:
         self._rendered = RenderedPictures(clock)
         self._thumbnails = ThumbnailFolder(derived / "thumbnails")
         self._series: OrderedDict[str, _Series] = OrderedDict()
+        self._overlays: OrderedDict[tuple[bytes, str, str], bytes] = OrderedDict()
+        """Overlay Data by instance and path, those asked for last."""
 
     async def rendered(
         self, view: View, instance: StoredInstance, number: int, options: PictureOptions
@@ -159,14 +163,40 @@ class Pictures:
         if kind_of(instance) == "video":
             raise NotSupported("video is not decoded")
         header = await self._header(view, instance)
-        if header.has_floats:
-            raise NotSupported("pixels that are floating point numbers")
         values = await self._windowed(view, instance, header, header.of_frame(number))
-        if is_light(instance.pixels, instance.transfer_syntax_uid, values.aspect, options):
+        graphics = await self._graphics(view, instance, number, header) if header.planes else ()
+        if not (graphics or header.float_bits) and is_light(
+            instance.pixels, instance.transfer_syntax_uid, values.aspect, options
+        ):
             source = await self._source(view, instance, number, header)
             return await self._threads.picture(source, values, options, urgent)
-        frame = await self._frame(view, instance, number, header)
+        frame = replace(await self._frame(view, instance, number, header), graphics=graphics)
         return await self._children.picture(frame, values, options, urgent)
+
+    async def _graphics(
+        self, view: View, instance: StoredInstance, number: int, header: PictureHeader
+    ) -> tuple[Graphic, ...]:
+        """What is drawn on frame `number`. LimitExceeded: MAX_OVERLAY_PIXELS."""
+        assert instance.pixels is not None
+        data: dict[str, bytes] = {}
+        for path in paths_of(header.planes, number):
+            # What can not be read is told in the picture.
+            with contextlib.suppress(NotFound, NotSupported, BadInput):
+                data[path] = await self._overlay_data(view, instance, path)
+        return graphics_of(header.planes, number, instance.pixels, header.high_bit, data)
+
+    async def _overlay_data(self, view: View, instance: StoredInstance, path: str) -> bytes:
+        key = instance.sha256, instance.sop_instance_uid, path
+        known = self._overlays.get(key)
+        if known is None:
+            known = self._overlays[key] = await self._retriever.bulk(view, instance, path)
+            kept = sum(len(value) for value in self._overlays.values())
+            while kept > KEPT_OVERLAY_BYTES:
+                _, oldest = self._overlays.popitem(last=False)
+                kept -= len(oldest)
+        else:
+            self._overlays.move_to_end(key)
+        return known
 
     async def _source(
         self, view: View, instance: StoredInstance, number: int, header: PictureHeader
@@ -321,7 +351,8 @@ class Pictures:
         pixels, syntax = instance.pixels, instance.transfer_syntax_uid
         assert pixels is not None
         if syntax == EXPLICIT_BIG and header is not None:
-            data, syntax = octets(data, pixels, number, header.pixel_words), EXPLICIT_LITTLE
+            word_bits = header.float_bits or (16 if header.pixel_words else 8)
+            data, syntax = octets(data, pixels, number, word_bits), EXPLICIT_LITTLE
         is_packed = pixels.bits_allocated == 1 and pixels.length >= 0
         return EncodedFrame(
             data,
@@ -329,6 +360,7 @@ class Pictures:
             syntax,
             first_bit=(number - 1) * frame_bits(pixels) % 8 if is_packed else 0,
             high_bit=header.high_bit if header else -1,
+            float_bits=header.float_bits if header else 0,
         )
 
     async def _windowed(

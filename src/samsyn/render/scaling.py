@@ -80,7 +80,8 @@ def _square_size(rows: int, columns: int, aspect: float) -> tuple[float, float]:
     return (rows * aspect, float(columns)) if aspect >= 1.0 else (float(rows), columns / aspect)
 
 
-def _in_viewport(picture: Bytes, aspect: float, view: Viewport) -> Bytes:
+def part_of(picture: Bytes, view: Viewport) -> Bytes:
+    """What the viewport shows of the picture, mirrored where it says so; BadInput as `framed`."""
     if not (1 <= view.width <= MAX_RENDERED_SIDE and 1 <= view.height <= MAX_RENDERED_SIDE):
         raise BadInput(f"viewport sides must be 1 to {MAX_RENDERED_SIDE}")
     rows, columns = picture.shape[:2]
@@ -93,6 +94,11 @@ def _in_viewport(picture: Bytes, aspect: float, view: Viewport) -> Bytes:
         part = part[:, ::-1]
     if part_height < 0:
         part = part[::-1]
+    return part
+
+
+def _in_viewport(picture: Bytes, aspect: float, view: Viewport) -> Bytes:
+    part = part_of(picture, view)
     height, width = _square_size(part.shape[0], part.shape[1], aspect)
     scale = min(view.width / width, view.height / height)
     return resized(part, max(1, round(height * scale)), max(1, round(width * scale)))

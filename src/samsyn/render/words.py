@@ -59,8 +59,9 @@ class DisplayValues:
     voi_lut: LookupTable | None = None
     palette: tuple[LookupTable, LookupTable, LookupTable] | None = None
     """Red, green, blue for PALETTE COLOR, and for the values of a grey picture from `first` on."""
-    padding: tuple[int, int] | None = None
-    """Stored values from first to last, inclusive, are no tissue (PS3.3 C.7.5.1.1.2)."""
+    padding: tuple[float, float] | None = None
+    """Stored values from first to last, inclusive, are no tissue (PS3.3 C.7.5.1.1.2); whole unless the pixels are
+    floating point numbers."""
     aspect: float = 1.0
     """Height of a pixel divided by its width; 1.0 = square."""
     inverse: bool | None = None
@@ -118,6 +119,31 @@ class PictureOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Graphic:
+    """What one overlay plane (*överlagrad grafik*) draws on one frame (PS3.3 C.9.2)."""
+
+    rows: int
+    columns: int
+    top: int
+    """Row of the picture, from 0, that its first row lies on; may be negative."""
+    left: int
+    """The same for its first column."""
+    is_region: bool
+    """A region of interest, which is shown by its edge so that the picture inside can be seen."""
+    data: bytes = b""
+    """The bits of all rows without gaps, the first in the lowest bit, beginning at `first_bit` of data[0]; or one cell
+    for each pixel, where `cell_bits` is more than 1."""
+    first_bit: int = 0
+    cell_bits: int = 1
+    position: int = 0
+    """The bit of a cell that is drawn."""
+    is_embedded: bool = False
+    """Retired: the cells are those of the frame itself, and `data` are empty."""
+    is_torn: bool = False
+    """Whether something of it can not be drawn: the picture then says so."""
+
+
+@dataclass(frozen=True, slots=True)
 class EncodedFrame:
     """One frame as it lies in the store."""
 
@@ -131,6 +157,10 @@ class EncodedFrame:
     high_bit: int = -1
     """Bit of its cell in which a stored value ends (0028,0102), counted from 0; -1 = the one that follows from Bits
     Stored. Other than that in objects from before the standard of 1998, whose overlays may lie below the value."""
+    float_bits: int = 0
+    """Bits of a cell that is a floating point number, 32 (7FE0,0008) or 64 (7FE0,0009); 0 = they are whole numbers."""
+    graphics: tuple[Graphic, ...] = ()
+    """What is drawn on the frame's picture."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """WADO-RS frames (PS3.18 10.4.1.1.6): the stored bytes of single frames, or their decoded pixels."""
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import Final, Protocol
 
 import orjson
 
@@ -19,6 +19,9 @@ from samsyn.retrieve.retrieve import Retriever
 from samsyn.wire.multipart import closing, part_head
 
 OCTETS = "application/octet-stream"
+
+_WORDS: Final = (("7FE00010", "OW", 16), ("7FE00008", "OF", 32), ("7FE00009", "OD", 64))
+"""Bits of the words that pixels are written in, by tag and VR (PS3.5 7.3); OB knows none."""
 
 
 class Decoding(Protocol):
@@ -135,21 +138,21 @@ class Frames:
         assert instance.pixels is not None
         data = await self._retriever.frame(view, instance, number)
         if instance.transfer_syntax_uid == EXPLICIT_BIG:
-            data = octets(data, instance.pixels, number, await self._is_in_words(view, instance))
+            data = octets(data, instance.pixels, number, await self._word_bits(view, instance))
         if offer.transfer_syntax == EXPLICIT_LITTLE:
             return bytes(aligned(data, instance.pixels, number))
         return data
 
-    async def _is_in_words(self, view: View, instance: StoredInstance) -> bool:
-        """Whether cells of at most eight bits were written as words, which big endian order turns round."""
+    async def _word_bits(self, view: View, instance: StoredInstance) -> int:
+        """Of the words that the pixels were written in, which big endian order turns round."""
         assert instance.pixels is not None
-        if instance.pixels.bits_allocated > 8:
-            return True
+        if instance.pixels.bits_allocated == 16:
+            return 16
         document = await self._retriever.metadata(
             view, instance.study_uid, instance.series_uid, instance.sop_instance_uid
         )
         [found] = orjson.loads(document)
-        return bool(found.get("7FE00010", {}).get("vr") == "OW")
+        return next((bits for tag, vr, bits in _WORDS if found.get(tag, {}).get("vr") == vr), 8)
 
 
 def frame_count(instance: StoredInstance) -> int:

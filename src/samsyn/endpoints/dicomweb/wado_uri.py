@@ -37,7 +37,7 @@ PARAMETERS: Final = MappingProxyType(
         "windowCenter": "with windowWidth",
         "windowWidth": "with windowCenter",
         "imageQuality": "1 to 100, of JPEG",
-        "annotation": "ignored with a Warning: no text is burnt into pictures",
+        "annotation": "ignored with a Warning: no text about patient or technique is burnt in",
         "anonymize": "refused: objects are never de-identified on the way out",
         "presentationUID": "refused: presentation states are not applied",
         "presentationSeriesUID": "refused: presentation states are not applied",
@@ -48,7 +48,9 @@ PARAMETERS: Final = MappingProxyType(
 _REQUIRED: Final = ("studyUID", "seriesUID", "objectUID")
 _REFUSED: Final = frozenset({"anonymize", "presentationUID", "presentationSeriesUID"})
 _DICOM: Final = "application/dicom"
-_NOTHING_BURNT_IN: Final = "The annotation parameter is not supported: no text is burnt into pictures."
+_NOTHING_BURNT_IN: Final = (
+    "The annotation parameter is not supported: no text about patient or technique is burnt in."
+)
 
 
 @dataclass(frozen=True, slots=True)

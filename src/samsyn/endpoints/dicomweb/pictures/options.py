@@ -17,7 +17,7 @@ PARAMETERS = MappingProxyType(
     {
         "accept": "media types, before the Accept header",
         "charset": "read and of no effect: reports are written out in UTF-8",
-        "annotation": "ignored with a Warning: no text is burnt into pictures",
+        "annotation": "ignored with a Warning: no text about patient or technique is burnt in",
         "quality": "1 to 100, of JPEG",
         "viewport": "width,height or width,height,x,y,width,height; what is left out at the end or between commas"
         " is the whole; a negative width or height mirrors",
@@ -79,7 +79,9 @@ def _wish(query_string: bytes, is_thumbnail: bool) -> PictureWish:
     if "annotation" in parameters:
         if not set(parameters["annotation"].split(",")) <= _ANNOTATIONS:
             raise BadInput("annotation is a list of patient and technique")
-        warnings.append("The annotation parameter is not supported: no text is burnt into pictures.")
+        warnings.append(
+            "The annotation parameter is not supported: no text about patient or technique is burnt in."
+        )
     profile = parameters.get("iccprofile", "no")
     if profile not in _PROFILES:
         raise BadInput("iccprofile is no, yes or the name of a colour space")

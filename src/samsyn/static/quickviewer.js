@@ -550,8 +550,10 @@ class Quickviewer {
   caption(index) {
     const { caption, frames } = this.series;
     const word = this.text("picture");
-    this.who.textContent = `${caption.patient}  ${caption.number}`;
-    this.what.textContent = [caption.date, caption.study, caption.series].filter(Boolean).join(" · ");
+    // Each isolated: after a name of another direction the halves of a number would change places.
+    this.who.replaceChildren(isolated(caption.patient), "  ", isolated(caption.number));
+    this.what.replaceChildren(...[caption.date, caption.study, caption.series].filter(Boolean)
+      .flatMap((part, place) => [place ? " · " : "", isolated(part)]));
     const label = frames[index].label ? ` · ${frames[index].label}` : "";
     this.where.textContent = `${word} ${index + 1} ${this.text("of")} ${frames.length}${label}`;
     const sides = frames[index].sides ?? this.series.sides ?? [];
@@ -939,6 +941,7 @@ function ends({ center, width, function: by = "LINEAR" }) {
   return [middle - span / 2, middle + span / 2];
 }
 
+const isolated = (text) => element("bdi", { textContent: text });
 const round = (value) => Math.round(value * 100) / 100;
 const decimal = (value, maximumFractionDigits = 1) =>
   value.toLocaleString(document.documentElement.lang || "sv", { maximumFractionDigits });

@@ -1,7 +1,7 @@
 /* The quick picture viewer: <div class="quickviewer" data-series-url="…"></div> becomes a stack of pictures.
  *
  * The address gives JSON:
- *   {"caption": {"patient", "number", "date", "study", "series", "note"},     patient and number are required
+ *   {"caption": {"patient", "number", "date", "study", "series", "note", "left_out"},  patient and number are required
  *    "frames": [{"url", "label", "window": {"center", "width", "function"}, "inverted"}],  all but url may be missing
  *    "modality": "CT", "window": {"center", "width"} or null (colour: no window tools), "inverted": false,
  *    "sides": ["R", "L", "A", "P"] (left, right, upper, lower edge; "" = not told; a frame may have its own),
@@ -187,6 +187,7 @@ class Quickviewer {
     this.filter = this.previewFilter();
     this.who = element("p", { className: "quickviewer-who" });
     this.what = element("p", { className: "quickviewer-what" });
+    this.leftOut = element("p", { className: "quickviewer-left-out" });
     this.where = element("p", { className: "quickviewer-where" });
     this.seen = element("p", { className: "quickviewer-seen" });
     this.waiting = element("p", { className: "quickviewer-waiting", hidden: true });
@@ -197,7 +198,7 @@ class Quickviewer {
     this.edges = EDGES.map((edge) => element("p", { className: `quickviewer-edge quickviewer-${edge}` }));
     // One below the other: however long the names are, none stands on another or on the side of the picture.
     const upper = this.edges[EDGES.indexOf("upper")];
-    this.head = element("div", { className: "quickviewer-head" }, this.who, this.what, upper);
+    this.head = element("div", { className: "quickviewer-head" }, this.who, this.what, this.leftOut, upper);
     const around = this.edges.filter((edge) => edge !== upper);
     this.help = this.keyBox();
     this.stage = element("div", {
@@ -348,7 +349,8 @@ class Quickviewer {
   take(series) {
     const caption = series.caption ?? {};
     if (!caption.patient || !caption.number) return this.refuse(this.text("no_patient"));
-    if (!Array.isArray(series.frames) || !series.frames.length) return this.refuse(this.text("empty"));
+    if (!Array.isArray(series.frames) || !series.frames.length)
+      return this.refuse([this.text("empty"), caption.left_out].filter(Boolean).join(". "));
     this.series = series;
     const count = series.frames.length;
     const canWindow = Boolean(series.window);
@@ -554,6 +556,7 @@ class Quickviewer {
     this.who.replaceChildren(isolated(caption.patient), "  ", isolated(caption.number));
     this.what.replaceChildren(...[caption.date, caption.study, caption.series].filter(Boolean)
       .flatMap((part, place) => [place ? " · " : "", isolated(part)]));
+    this.leftOut.textContent = caption.left_out ?? "";
     const label = frames[index].label ? ` · ${frames[index].label}` : "";
     this.where.textContent = `${word} ${index + 1} ${this.text("of")} ${frames.length}${label}`;
     const sides = frames[index].sides ?? this.series.sides ?? [];
@@ -610,13 +613,14 @@ class Quickviewer {
     clearTimeout(this.announcing);
     this.live.textContent = "";
     this.canvas.getContext("2d").clearRect(0, 0, this.canvas.width, this.canvas.height);
-    for (const line of [this.who, this.what, this.where, this.seen, ...this.edges]) line.textContent = "";
+    for (const line of [this.who, this.what, this.leftOut, this.where, this.seen, ...this.edges]) line.textContent = "";
     this.host.dataset.shown = "";
   }
 
   /** As low as the names reach, which take more lines when they are long; at most to the middle. */
   captionTop() {
-    const lines = this.head.offsetTop + this.what.offsetTop + this.what.offsetHeight;
+    const last = this.leftOut.textContent ? this.leftOut : this.what;
+    const lines = this.head.offsetTop + last.offsetTop + last.offsetHeight;
     return Math.min(Math.max(CAPTION_TOP, lines), this.stage.clientHeight / 2);
   }
 

@@ -538,3 +538,44 @@ async def test_what_the_series_has_besides_its_pictures_is_told_on_the_picture_a
     async with opened(Region(count=0, series=left_out)) as page:
         told = "Serien har inga bilder att visa. Visas inte här: 3 filmer"
         await page.wait_for_selector(f".quickviewer-problem-text:has-text('{told}')")
+
+
+async def test_a_picture_that_was_lost_on_its_way_comes_by_itself_when_there_is_contact_again() -> None:
+    async with served(application(Region(), "sv")) as address, browsed() as (page, _):
+        lost: list[Route] = []
+        is_lost = True
+
+        async def fail(route: Route) -> None:
+            if not is_lost:
+                await route.continue_()
+            else:
+                lost.append(route)
+                await route.abort()
+
+        await page.route("**/series.json", fail)
+        await page.goto(address)
+        await page.wait_for_selector(".quickviewer-problem-text:has-text('Ingen kontakt just nu')")
+        await until(lambda: len(lost) > 1)
+        is_lost = False
+        assert (await shown(page, 1))["problem"] == ""
+
+
+async def test_an_overburdened_servers_refusal_of_one_picture_passes_by_itself() -> None:
+    async with served(application(Region(), "sv")) as address, browsed() as (page, _):
+        asked: list[str] = []
+
+        async def refuse(route: Route) -> None:
+            asked.append(route.request.url)
+            if len(asked) < 3:
+                await route.fulfill(status=503)
+            else:
+                await route.continue_()
+
+        await page.route("**/picture/3", refuse)
+        await page.goto(address)
+        await shown(page, 1)
+        await page.focus(".quickviewer-stage")
+        for _ in range(3):
+            await page.keyboard.press("ArrowDown")
+        assert (await shown(page, 4))["who"].startswith("Tolvan")
+        assert len(asked) == 3

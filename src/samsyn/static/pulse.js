@@ -5,6 +5,7 @@ const every = Number(page.dataset.pulseMs);
 const FAILURES_BEFORE_COVER = 2;
 const title = document.title;
 const USE_TOLD_EACH_MS = 60_000;
+let state = page.dataset.state; // of what is shown, as it was heard of last
 let failures = 0;
 let isUsed = false; // since use was told last
 let isEnding = false;
@@ -66,6 +67,10 @@ async function ask() {
     if ([...told].some((mark) => !shown.has(mark))) return close("changed");
     const isMore = [...shown].some((mark) => !told.has(mark));
     const isNews = Boolean(page.dataset.state) && now.state !== page.dataset.state;
+    if (now.state !== state) {
+      state = now.state;
+      document.dispatchEvent(new Event("samsyn:changed"));
+    }
     note("more", isMore);
     note("news", isNews && !isMore);
     document.title = (isMore || isNews ? "● " : "") + title;

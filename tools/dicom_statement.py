@@ -68,8 +68,10 @@ system's care unit and is in the audit journal; what is hidden is answered like 
 _FIND: Final = """\
 Keys are matched as PS3.4 C.2.2.2 says. Text is compared with case, but person names with case and accents folded, each
 component group by itself; a key with several groups matches when each finds a group. Patient ID takes any written form
-of a national number and finds everybody who is linked by merges. Dates and times stand as the objects have them, in
-Swedish time; with the timezone option agreed on, question and answer are at the offset of the question. A search that
+of a national number and finds everybody who is linked by merges. Dates and times are matched and told in Swedish time,
+to which those of an object that tells its own offset (Timezone Offset From UTC, 0008,0201) are moved when it is filed;
+the object keeps them as they were sent. Without an offset they are taken as Swedish time, and a date without time stays
+its day. With the timezone option agreed on, question and answer are at the offset of the question. A search that
 leaves out unique keys of the levels above is answered as if relational queries had been agreed on. C-CANCEL is obeyed
 between answers (FE00). Optional keys that are not matched, or not known to exist, make the answers FF01; they come back
 empty. Identifiers may use any character set that is listed in PS3.3 C.12.1.1.2. An answer that is not plain ASCII is

@@ -1,12 +1,13 @@
 """The one place that asks what time it is, so that tests can hold the clock; and which day a moment is in Sweden."""
 
 import time
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
 """Local times of Swedish clinical messages without zone are read in this zone."""
+_HOUR = timedelta(hours=1)
 
 
 def day_number(day: date) -> int:
@@ -39,3 +40,21 @@ class SystemClock:
     def monotonic(self) -> float:
         """Seconds that never go backwards, for deadlines."""
         return time.monotonic()
+
+
+class Today:
+    """Which day it is in Sweden, for who asks for every object: it changes at full hours only. For any thread."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._known = datetime.min.replace(tzinfo=UTC), date.min
+        """An hour and its day."""
+
+    def date(self) -> date:
+        """Today."""
+        now = self._clock.now()
+        hour, day = self._known
+        if not hour <= now < hour + _HOUR:
+            hour, day = now.replace(minute=0, second=0, microsecond=0), now.astimezone(STOCKHOLM).date()
+            self._known = hour, day
+        return day

@@ -184,6 +184,9 @@ MAX_HL7_MESSAGE_BYTES: Final = 10 * MIB
 """One MLLP block: a report with an embedded PDF fits; 100 MB does not."""
 MAX_MLLP_CONNECTIONS: Final = 256
 """Open MLLP connections in all."""
+HL7_CLOCK_AHEAD_S: Final = 2 * 3600
+"""A message that tells of a later moment comes from a clock that is wrong: no zone of Europe is further ahead than that
+of ours, and what seems to come from next year would stand above every correction until then."""
 HL7_MESSAGE_TIMEOUT_S: Final = 30.0
 """Time for one whole message from its first byte."""
 IDLE_MLLP_TIMEOUT_S: Final = 4 * 3600.0

@@ -292,7 +292,7 @@ class Server:
         elsewhere = self._directory is not None
         party = sign_on(login, self._address, demo, self._outbound, clock, self._rooms, elsewhere)
         self._desk = LoginDesk(
-            party, self._sessions, self._gatekeeper, self._patient_by_number, self._directory
+            party, self._sessions, self._gatekeeper, self._lookup.by_own_log_in, self._directory
         )
         self._identification = Identification(
             self._sessions, self._tokens, self._system_subject, self._certified_subject
@@ -453,10 +453,6 @@ class Server:
     def _system_subject(self, token: str) -> Subject | None:
         system = self._connections.token(token)
         return system.subject if system is not None and system.may_query else None
-
-    async def _patient_by_number(self, number: str) -> int | None:
-        people = await self._lookup.by_number(number)
-        return people[0].key if len(people) == 1 else None
 
     def _certified_subject(self, hsa_id: str) -> Subject | None:
         system = self._connections.certificate(hsa_id)

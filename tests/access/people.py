@@ -122,5 +122,5 @@ def facts(
         choices,
         policy,
         blocks_known,
-        born,
+        frozenset({int(born)}) if born else frozenset(),
     )

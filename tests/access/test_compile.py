@@ -157,7 +157,7 @@ def facts(draw: st.DrawFn) -> Facts:
         draw(choices),
         draw(policies),
         draw(st.sampled_from([True, True, True, False])),
-        draw(st.sampled_from(["", "20131122", "20131123", "20200101"])),
+        draw(st.frozensets(st.sampled_from([19500101, 20081122, 20101123, 20131122, 20131123]), max_size=2)),
     )
 
 

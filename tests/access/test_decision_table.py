@@ -13,7 +13,7 @@ from samsyn.access.facts import ALL, Choices, Facts, Policy, Release
 from samsyn.access.rules import PARAGRAPHS, Indicators, Level, Reason, decide, indicators, names
 from samsyn.model.predicate import Item
 from samsyn.model.registers import BlockKind, Ground
-from samsyn.model.subject import Assignment, Purpose, Right, Scope
+from samsyn.model.subject import Assignment, Purpose, Right, Scope, Serves
 from tests.access.people import (
     COLLEAGUE,
     CONSUMER,
@@ -160,6 +160,20 @@ TABLE: list[tuple[str, Facts, Item, Level, Reason]] = [
     (
         "17 consent for a colleague",
         facts(SJF, consents=(consent(employee=COLLEAGUE),), choices=PROVIDERS),
+        X,
+        BIT,
+        Reason.NO_GROUND,
+    ),
+    (
+        "18 somebody of seventeen",
+        facts(SJF, consents=(consent(Ground.CHILD),), choices=PROVIDERS, born="20081123"),
+        X,
+        CONTENT,
+        Reason.CHILD,
+    ),
+    (
+        "18 somebody who is eighteen is no child",
+        facts(SJF, consents=(consent(Ground.CHILD),), choices=PROVIDERS, born="20081122"),
         X,
         BIT,
         Reason.NO_GROUND,
@@ -429,6 +443,31 @@ TABLE: list[tuple[str, Facts, Item, Level, Reason]] = [
         X,
         NOTHING,
         Reason.OTHER_PATIENT,
+    ),
+    (
+        "28 a child of 15 who logs in himself",
+        facts(HIMSELF, purpose=Purpose.OWN_RECORD, born="20101123"),
+        X,
+        NOTHING,
+        Reason.TOO_YOUNG,
+    ),
+    (
+        "28 from the sixteenth birthday",
+        facts(HIMSELF, purpose=Purpose.OWN_RECORD, born="20101122"),
+        X,
+        CONTENT,
+        Reason.OWN_RECORD,
+    ),
+    (
+        "28 a national consumer knows itself who of child and guardian has logged in",
+        facts(
+            replace(HIMSELF, roles=frozenset({Serves.PATIENTS.value})),
+            purpose=Purpose.OWN_RECORD,
+            born="20200101",
+        ),
+        X,
+        CONTENT,
+        Reason.OWN_RECORD,
     ),
     (
         "29 guardian of a child of 12",

@@ -13,6 +13,7 @@ from samsyn.access.view import Gatekeeper
 from samsyn.clock import STOCKHOLM
 from samsyn.errors import BadInput, NotAllowed
 from samsyn.model.subject import Purpose, Subject, SubjectKind
+from samsyn.store.transaction import Transaction
 from tests.access.house import House, a_house
 from tests.access.people import NOW, staff
 
@@ -102,6 +103,23 @@ async def test_a_child_of_unknown_age_or_with_protected_identity_is_opened_by_no
     assert await family.shown() == WHOLE
 
 
+@pytest.mark.parametrize("survivor", [CHILD, 3])
+async def test_a_child_one_of_whose_linked_records_is_protected_is_opened_by_nobody_else(
+    family: Family, survivor: int
+) -> None:
+    await family.guardians.register(STEWARD, CHILD, MOTHER, None, "Personbevis")
+    subsumed = 3 if survivor == CHILD else CHILD
+
+    def merge(transaction: Transaction) -> None:
+        transaction.update("patient", {"patient_key": 3}, protected=1)
+        transaction.update("patient", {"patient_key": subsumed}, merged_into=survivor)
+
+    assert await family.shown() == WHOLE
+    await family.gate.registers.change(merge)
+    assert await family.shown() == set()
+    assert await family.guardians.children(PARENT) == ()
+
+
 async def test_an_end_and_a_taking_back_close_at_once(family: Family) -> None:
     row = await family.guardians.register(STEWARD, CHILD, MOTHER, NOW + timedelta(hours=1), "Dom")
     assert await family.shown() == WHOLE
@@ -169,6 +187,15 @@ async def test_days_bound_a_guardianship_from_midnight_to_midnight(family: Famil
     assert await family.shown() == WHOLE
     family.house.clock.move(48 * 3600)
     assert await family.shown() == set()
+
+
+@pytest.mark.parametrize("last", ["20260328", "20260329", "20261024", "20261025", "20261231"])
+def test_a_day_ends_at_midnight_on_days_of_23_and_25_hours_too(last: str) -> None:
+    begins, ends = between(last, last)
+    assert ends is not None
+    local = [each.astimezone(STOCKHOLM) for each in (begins, ends)]
+    assert [each.strftime("%H:%M") for each in local] == ["00:00", "00:00"]
+    assert (local[1].date() - local[0].date()).days == 1
 
 
 async def test_a_whole_extract_ends_what_it_does_not_name(family: Family) -> None:

@@ -1,6 +1,7 @@
 """The copy of the national blocks: read over real SOAP and TLS, true after every change, closed when too old."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from tests.access.soap_server import Certificates
 from tests.access.test_lift_requests import ADMINISTRATOR
 
 GP = staff()
+SAMORDNINGSNUMMER, COORDINATION = "1.2.752.129.2.1.3.3", "202601612381"
 NUMBER, OTHER_NUMBER = "191212121212", "189001019802"
 STALE = timedelta(minutes=15)
 
@@ -132,7 +134,6 @@ async def test_readings_go_on_where_the_last_one_ended_and_are_whole_only_after_
         (Kept("b", NUMBER, FOREIGN, ends="2020-02-29T23:30:00Z"), {"foreign.1"}),
         (Kept("b", NUMBER, FOREIGN, starts="next year"), {"foreign.1"}),
         (Kept("b", OTHER_NUMBER, FOREIGN), set()),
-        (Kept("b", NUMBER, FOREIGN, issuer="1.2.752.129.2.1.3.3"), set()),
         (Kept("b", NUMBER, FOREIGN, extra='<n:x xmlns:n="urn:newer"><n:y/></n:x>'), {"foreign.1"}),
         (
             Kept(
@@ -250,6 +251,64 @@ async def test_a_refusal_and_a_block_without_patient_change_nothing(copy: Copy) 
     with pytest.raises(OutOfResources):
         await copy.replica.read()
     assert "foreign.1" in await copy.shown()
+
+
+@pytest.mark.parametrize(
+    ("number", "issuer"),
+    [
+        (COORDINATION, PERSONNUMMER),  # often sent so: the day in the number tells which of the two it is
+        (NUMBER, SAMORDNINGSNUMMER),
+        (NUMBER, ""),
+        (NUMBER, f"urn:oid:{PERSONNUMMER}"),
+        (f"{NUMBER[:8]}-{NUMBER[8:]}", PERSONNUMMER),
+    ],
+)
+async def test_a_block_whose_number_is_told_oddly_still_hides(copy: Copy, number: str, issuer: str) -> None:
+    await copy.house.store.commit(
+        lambda transaction: transaction.insert(
+            "patient_identifier", issuer=SAMORDNINGSNUMMER, value=COORDINATION, patient_key=1
+        )
+    )
+    copy.service.put(Kept("b", number, FOREIGN, issuer=issuer))
+    await copy.replica.read()
+    assert await copy.shown() == {"own.1", "other.1", "third.1"}
+
+
+async def test_a_block_under_a_providers_own_number_hides_nobody_of_another_issuer(copy: Copy) -> None:
+    copy.service.put(Kept("b", NUMBER, FOREIGN, issuer="2.25.9990000001.1"))
+    await copy.replica.read()
+    assert "foreign.1" in await copy.shown()
+
+
+async def test_two_different_blocks_under_one_id_are_not_taken_for_one(copy: Copy) -> None:
+    copy.service.put(Kept("b", NUMBER, FOREIGN))
+    await copy.replica.read()
+    copy.service.put(Kept("first", NUMBER, THIRD))
+    copy.service.blocks["second"] = replace(
+        copy.service.blocks["first"], block_id="first", number=OTHER_NUMBER
+    )
+    with pytest.raises(OutOfResources):
+        await copy.replica.read()
+    assert await copy.shown() == {"own.1", "other.1", "third.1"}
+    copy.service.blocks["second"] = copy.service.blocks["first"]
+    assert (await copy.replica.read()).changed == 1
+    assert await copy.shown() == {"own.1", "other.1"}
+
+
+async def test_a_number_that_stands_in_parts_is_not_read_as_its_first_part(copy: Copy) -> None:
+    copy.service.put(Kept("b", f"{NUMBER[:8]}<?part?>{NUMBER[8:]}", FOREIGN))
+    with pytest.raises(OutOfResources):
+        await copy.replica.read()
+
+
+async def test_a_clock_that_was_set_back_does_not_make_an_old_copy_young(copy: Copy) -> None:
+    copy.house.clock.move(-60)
+    assert copy.replica.is_known()
+    copy.house.clock.move(-STALE.total_seconds())
+    assert not copy.replica.is_known()
+    assert not (await copy.gate.open_view(GP, frozenset({1}))).blocks_known
+    await copy.replica.read()
+    assert copy.replica.is_known()
 
 
 async def test_a_slow_service_is_given_up(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -351,9 +351,20 @@ async def test_danger_does_not_wait_for_the_register(there: Connected, ground: G
 
 async def test_a_child_who_can_not_consent_needs_no_register(there: Connected) -> None:
     there.consents.answer = fault()
+    await there.gate.registers.change(
+        lambda transaction: transaction.update("patient", {"patient_key": 1}, birth_date="20200101")
+    )
     await there.gate.registers.register_ground(GP, 1, Ground.CHILD, personal=False, ends=None)
     assert await there.chosen() == EVERYTHING
     assert await there.waiting() == 1, "the relation alone waits to be told"
+
+
+async def test_a_clock_that_was_set_back_does_not_make_an_old_copy_young(there: Connected) -> None:
+    await there.consent()
+    assert await there.chosen() == EVERYTHING
+    there.house.clock.move(-STALE.total_seconds() - 1)
+    view = await there.gate.open_view(GP, frozenset({1}))
+    assert Register.CONSENT in view.unreachable
 
 
 async def test_a_copy_that_is_too_old_opens_nothing_and_says_so(there: Connected) -> None:

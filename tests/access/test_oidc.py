@@ -362,3 +362,15 @@ async def test_an_id_token_and_a_token_of_others_are_no_logout_tokens(provider: 
     ):
         with pytest.raises(NotAuthenticated):
             await party.told_to_end(token)
+
+
+@pytest.mark.parametrize(
+    "header", [{"crit": 1}, {"crit": ["b64"], "b64": False}, {"kid": []}, {"alg": []}, []]
+)
+async def test_a_logout_token_with_an_odd_header_is_refused_like_any_other(
+    provider: LyingProvider, header: Any
+) -> None:
+    told = {"alg": "ES256", "kid": provider.key.kid, **header} if header else header
+    parts = [base64.urlsafe_b64encode(json.dumps(each).encode()).rstrip(b"=") for each in (told, {})]
+    with pytest.raises(NotAuthenticated):
+        await party_of(provider).told_to_end(b".".join([*parts, b"c2ln"]).decode())

@@ -51,6 +51,26 @@ def test_log_out_at_one_node_ends_the_session_at_all() -> None:
     assert len(one) == 0
 
 
+def test_a_session_that_ends_while_another_node_notes_its_use_stays_ended() -> None:
+    clock = HeldClock()
+    shared = MemoryState(clock)
+    one, two = SharedSessions(shared, clock), SharedSessions(shared, clock)
+    secret, _ = one.open(GP)
+    clock.move(60)
+    read = shared.get
+
+    def overtaken(kind: str, key: str) -> str | None:
+        found = read(kind, key)
+        assert two.close(secret) is not None
+        return found
+
+    shared.get = overtaken  # type: ignore[method-assign] # log-out comes between reading and noting
+    assert one.find(secret) is None
+    shared.get = read  # type: ignore[method-assign] # and every later request
+    assert one.find(secret) is None
+    assert len(one) == 0
+
+
 def test_use_at_any_node_keeps_a_session_and_looking_does_not() -> None:
     clock = HeldClock()
     shared = MemoryState(clock)

@@ -131,6 +131,17 @@ def test_a_local_coding_scheme_keeps_the_uid_that_the_object_tells() -> None:
     assert observed.concept == Concept("K7", "99NORD", "Knävinkel", "1.2.3.4")
 
 
+@pytest.mark.parametrize(
+    ("offset", "moment"),
+    [("+0100", ("20240315", "101500")), ("-1100", ("20240315", "221500")), ("+1400", ("20240314", "211500"))],
+)
+def test_a_document_is_of_its_swedish_moment(offset: str, moment: tuple[str, str]) -> None:
+    data = header(COMPREHENSIVE, "2.25.5", "A1", TimezoneOffsetFromUTC=offset)
+    data.ContentSequence = Sequence([measured(("K7", "99NORD", "Knävinkel"), "4", "deg")])
+    document = read(written(data))
+    assert (document.date, document.time) == moment
+
+
 def dose_report() -> bytes:
     data = header(DOSE, "2.25.6", "A1", CompletionFlag="COMPLETE", VerificationFlag="UNVERIFIED")
     data.ContentSequence = Sequence(

@@ -89,6 +89,34 @@ async def test_every_answer_shows_the_right_value(house: House) -> None:
     assert (part.status_code, part.content) == (206, bytes(range(16)))
 
 
+@pytest.mark.parametrize(
+    ("corrected", "row", "told"),
+    [
+        # Corrected in Swedish time, told by each object at the offset that it has.
+        ({"00080020": "20240310", "00080030": "001500"}, ("20240310", "001500"), ("20240309", "231500")),
+        ({"00080020": "20240310"}, ("20240310", "003000"), ("20240309", "233000")),
+        ({"00080030": "101500"}, ("20240302", "101500"), ("20240302", "091500")),
+        ({"00080030": ""}, ("20240302", ""), ("20240302", "")),  # a day alone is not moved
+    ],
+)
+async def test_a_corrected_moment_is_told_at_the_offset_of_each_object(
+    house: House, corrected: dict[str, str], row: tuple[str, str], told: tuple[str, str]
+) -> None:
+    sent = {"StudyDate": "20240301", "StudyTime": "233000", "TimezoneOffsetFromUTC": "+0000"}
+    await put(house, image_file(1, **sent))
+    model = {tag: text("DA" if tag == "00080020" else "TM", value) for tag, value in corrected.items()}
+    assert (await correct(house, model)).status_code == 204
+    assert house.rows("SELECT study_date, study_time FROM study") == [row]
+    [model] = (await get(house, f"{STUDY}/metadata")).json()
+    assert tuple(model[tag].get("Value", [""])[0] for tag in ("00080020", "00080030")) == told
+    [item] = model["04000561"]["Value"]
+    for tag, before in (("00080020", "20240301"), ("00080030", "233000")):
+        changed = item["04000550"]["Value"][0].get(tag)
+        assert (changed["Value"][0] == before) if changed else model[tag]["Value"] == [before]
+    read = pydicom.dcmread(io.BytesIO((await get(house, INSTANCE, "application/dicom")).content))
+    assert (read.StudyDate, read.StudyTime, read.TimezoneOffsetFromUTC) == (*told, "+0000")
+
+
 async def test_what_was_sent_stays_and_may_be_sent_again(house: House) -> None:
     await put(house, image_file(1))
     await correct(house, {"00081030": text("LO", "Hjärta")})

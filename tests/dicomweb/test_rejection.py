@@ -1,6 +1,7 @@
 """Instances are taken back by rejection notes: hidden from everybody, kept, and shown to stewards who ask."""
 
 import io
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import orjson
 import pydicom
 import pytest
 
-from samsyn.clock import SystemClock
+from samsyn.clock import STOCKHOLM, SystemClock
 from samsyn.dicom.rejection import KEY_OBJECT_SELECTION, NoteFrame, read_rejection, write_rejection
 from samsyn.errors import NotFound
 from samsyn.model.predicate import Everything, Nothing, Predicate
@@ -376,6 +377,29 @@ async def test_deleting_is_rejecting(house: House, path: str, left: list[str]) -
     assert str(read.PatientName) == "Tolvansson^Tolvån"
     assert read.StudyDate == "20240301"
     assert (await ask(house, path, "NORDSTEWARD", "DELETE")).status_code == 404
+
+
+async def test_a_note_tells_its_moment_in_the_zone_of_what_it_takes_back(house: House) -> None:
+    """PS3.3 C.12.1.1.8: the offset that the study's date is told at holds for the note's own moment too."""
+    moment = {"StudyTime": "233000", "TimezoneOffsetFromUTC": "-1100"}
+    async with house.client() as client:
+        assert (await store(client, [image_file(1, **moment)])).status_code == 200
+    began = datetime.now(UTC)
+    response = await ask(house, STUDY, "NORDSTEWARD", "DELETE")
+    address = response.headers["content-location"].removeprefix("http://samsyn.test/dicomweb")
+    note = await ask(house, address, "NORDSTEWARD", accept="application/dicom")
+    read = pydicom.dcmread(io.BytesIO(note.content))
+    assert (read.StudyDate, read.StudyTime, read.get("TimezoneOffsetFromUTC")) == (
+        "20240301",
+        "233000",
+        "-1100",
+    )
+    [(day, time)] = house.rows(
+        f"SELECT content_date, content_time FROM instance WHERE sop_class = '{KEY_OBJECT_SELECTION}'"
+    )
+    made = datetime.strptime(f"{day}{time}", "%Y%m%d%H%M%S").replace(tzinfo=STOCKHOLM)
+    assert began - timedelta(seconds=1) <= made <= datetime.now(UTC)
+    assert house.rows("SELECT study_date, study_time FROM study") == [("20240302", "113000")]
 
 
 async def test_what_was_deleted_is_brought_back_by_deleting_the_note(house: House) -> None:

@@ -404,6 +404,17 @@ def _rejection_note(planted: Planted, uid: str) -> bytes:
     return bytes(stream.getvalue())
 
 
+_BIRTHDAYS = {
+    "twelve": (13, True),
+    "thirteen": (13, False),
+    "fifteen": (16, True),
+    "sixteen": (16, False),
+    "seventeen": (18, True),
+    "eighteen": (18, False),
+}
+"""The birthday that each age is near, and whether it is tomorrow."""
+
+
 def _born(state: State, now: datetime) -> str:
     """YYYYMMDD in Sweden; whose age is of no account keeps the day that his images tell."""
     if not state.guardian and not state.age:
@@ -411,8 +422,9 @@ def _born(state: State, now: datetime) -> str:
     if not state.age:
         return ""
     today = now.astimezone(STOCKHOLM).date()
-    day = today + timedelta(days=1) if state.age == "twelve" else today
-    return f"{day.year - 13:04d}{day.month:02d}{day.day:02d}"
+    years, is_tomorrow = _BIRTHDAYS[state.age]
+    day = today + timedelta(days=1) if is_tomorrow else today
+    return f"{day.year - years:04d}{day.month:02d}{day.day:02d}"
 
 
 def _guardianship(transaction: Transaction, key: int, state: State) -> None:

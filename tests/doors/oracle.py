@@ -82,7 +82,7 @@ def _across(reader: Reader, state: State) -> Seen:
         return Seen.NOTHING
     if not state.owner.provider or not state.owner.unit:
         return Seen.EXISTENCE  # row 30
-    grounds = {ground.kind for ground in state.grounds if _is_valid(ground, reader)}
+    grounds = {ground.kind for ground in state.grounds if _is_valid(ground, reader, state)}
     if _is_blocked_outward(reader, state):
         # SVOD 3:7: no ground opens a block. 3:5: in danger the blocking provider's name.
         return Seen.OWNER if "emergency" in grounds and reader.blockers_named else Seen.EXISTENCE
@@ -93,7 +93,10 @@ def _across(reader: Reader, state: State) -> Seen:
     return Seen.OWNER if reader.providers else Seen.EXISTENCE
 
 
-def _is_valid(ground: Ground, reader: Reader) -> bool:
+def _is_valid(ground: Ground, reader: Reader, state: State) -> bool:
+    """In force for the reader; and who is eighteen is no child that could lack the ability (SVOD 3:1 st. 2)."""
+    if ground.kind == "child" and state.age in ("", "eighteen"):
+        return False
     return (
         ground.place == reader.place
         and ground.employee in ("", reader.employee)
@@ -152,7 +155,7 @@ def _system(reader: Reader, state: State) -> Seen:
         for relation in state.relations
     )
     consented = any(
-        ground.kind in ("consent", "child") and not ground.employee and _is_valid(ground, reader)
+        ground.kind in ("consent", "child") and not ground.employee and _is_valid(ground, reader, state)
         for ground in state.grounds
     )
     may = related and consented and not _is_blocked_outward(reader, state)
@@ -168,6 +171,8 @@ def _direct_access(reader: Reader, state: State, part: str) -> Seen:
         return Seen.NOTHING
     if not state.owner.unit:
         return Seen.NOTHING
+    if reader.is_himself and reader.kind == "patient" and state.age in ("twelve", "thirteen", "fifteen"):
+        return Seen.NOTHING  # row 28: a child reads alone from sixteen; until thirteen the guardian does
     if state.last_day is None or state.last_day > PATIENT_DELAY_DAY:
         return Seen.NOTHING
     if part in ("report", "measurement") and state.report == "preliminary":

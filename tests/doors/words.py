@@ -124,6 +124,7 @@ class State:
     guardian: str = ""
     """What the register says of the reader who is a guardian: "" nothing, "now", "later", "over", "taken back"."""
     age: str = ""
-    """The day before the thirteenth birthday ("twelve"), the birthday itself ("thirteen"), "" = not known."""
+    """The day before the thirteenth birthday ("twelve"), the birthday itself ("thirteen"); so too "fifteen", "sixteen",
+    "seventeen" and "eighteen". "" = an adult, or not known where a guardian is registered."""
     is_merged: bool = False
     """The documents came under a number that has been merged into the person's; the registers know the new one."""

@@ -54,6 +54,8 @@ CHILDREN: tuple[State, ...] = (
     replace(_CHILD, name="child of twelve, no guardian", guardian=""),
     replace(_CHILD, name="thirteen today, guardian", age="thirteen"),
     replace(_CHILD, name="age unknown, guardian", age=""),
+    replace(_FAR, name="fifteen, own log-in", age="fifteen"),
+    replace(_FAR, name="sixteen today, own log-in", age="sixteen"),
 )
 
 STATES: tuple[State, ...] = (
@@ -113,7 +115,10 @@ STATES: tuple[State, ...] = (
     replace(_FAR, name="other provider, consent begins later", grounds=_for_all("consent", starts=1)),
     replace(_FAR, name="other provider, consent withdrawn", grounds=_for_all("consent", ended=-0.1)),
     replace(_FAR, name="other provider, consent without relation", grounds=_CONSENT, relations=()),
-    replace(_FAR, name="other provider, child", grounds=_for_all("child")),
+    replace(_FAR, name="other provider, child", grounds=_for_all("child"), age="seventeen"),
+    replace(
+        _FAR, name="other provider, child that is eighteen today", grounds=_for_all("child"), age="eighteen"
+    ),
     replace(_FAR, name="other provider, incapacity", grounds=_for_all("incapacity")),
     replace(
         _FAR,

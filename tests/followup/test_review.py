@@ -9,6 +9,7 @@ import pytest
 
 from samsyn import limits
 from samsyn.access.events import Event, entry
+from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import READINGS, LogQuestion, LogReview
 from samsyn.access.followup.targets import Access, CheckKind, PatientName, picks
 from samsyn.audit import journal
@@ -114,6 +115,41 @@ async def test_long_answers_come_in_pages_without_gap_or_double(
                 break
         assert seen == sorted(set(seen), reverse=True)
         assert len(seen) == 20
+
+
+async def test_each_page_of_the_log_that_a_reviewer_reads_is_in_the_journal_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "LOG_PAGE", 7)
+    async with a_house(tmp_path) as house:
+        review = LogReview(house.store, house.clock)
+        await did(house, reader("SE9990000001-1"), *[(Event.OPEN_IMAGES, 1)] * 20)
+        # A later page can be asked for without the first: its number is anybody's to write.
+        page = await review.search(reviewer(), question(before=10**9))
+        assert len(page.entries) == 7
+        assert (await house.audited())[-1][:3] == ("READ_AUDIT", "Läsa", 0)
+        await review.search(reviewer(), question(before=page.before, patient_keys=frozenset({1})))
+        assert (await house.audited())[-1][:3] == ("READ_AUDIT", "Läsa", 1)
+
+
+async def test_whom_the_own_providers_log_is_not_about_is_as_nobody_to_its_reviewer(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        review = LogReview(house.store, house.clock)
+        foreign = reader("SE9990000002-1", provider=FOREIGN, unit=FOREIGN_UNIT)
+        await did(house, foreign, (Event.OPEN_IMAGES, 1))
+        one, nobody = [frozenset({1})], frozenset[int]()
+        for _ in range(2):  # nor does the asking make him known
+            assert await review.persons(reviewer(), one) == ()
+            assert (await house.audited())[-1][:3] == ("READ_AUDIT", "Läsa", 1)
+        await Extracts(house.store, house.clock).on_request(reviewer(), 1)
+        assert await review.persons(reviewer(), one) == ()
+        assert await review.persons(reviewer(), []) == ()
+        assert (await house.audited())[-1][:3] == ("READ_AUDIT", "Läsa", 0)
+        assert (await review.search(reviewer(), question(patient_keys=nobody))).entries == ()
+        await did(house, reader("SE9990000001-1"), (Event.SEARCH_PATIENT, 1))
+        assert await review.persons(reviewer(), [frozenset({1, 3}), frozenset({2})]) == (frozenset({1, 3}),)
+        with pytest.raises(NotAllowed):
+            await review.persons(staff(), one)
 
 
 async def test_a_check_is_drawn_kept_and_signed_and_each_step_is_in_the_journal(tmp_path: Path) -> None:

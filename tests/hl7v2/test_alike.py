@@ -2,15 +2,18 @@
 
 import random
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from samsyn.clock import STOCKHOLM
 from samsyn.errors import SamsynError
 from samsyn.hl7v2.alike import AlikeReports
 from samsyn.hl7v2.faults import BadMessage
 from samsyn.hl7v2.interpret import read_message
 from samsyn.hl7v2.meaning import Interpretation
 from samsyn.hl7v2.profile import Profile
+from samsyn.hl7v2.times import Doubt
 from samsyn.reports.profiles import load_profile, shipped_profiles
 from tests.fuzz.messages import mutated
 from tests.hl7v2.messages import SENDER, TOLVAN, message, msh, obr, obx, pid, segment
@@ -150,6 +153,26 @@ def test_comments_behind_a_line_and_words_on_protection_are_never_passed_over() 
     for word in ("", "N", "N", "Y", '""', "", "N"):
         raw = message(msh("ORU^R01"), pid(), "PD1" + "|" * 12 + word, obr({}), obx("Text"))
         assert alike.read(raw) == read_message(raw, profile, SENDER)
+
+
+def test_both_ways_tell_the_same_of_the_hour_that_comes_twice() -> None:
+    profile = Profile("test")
+    alike = AlikeReports(profile, SENDER)
+    doubts = []
+    for minute in range(0, 240, 7):
+        arrived = datetime(2024, 10, 26, 23, 30, tzinfo=UTC) + timedelta(minutes=minute)
+        local = arrived.astimezone(STOCKHOLM)
+        for sent in (local.strftime("%Y%m%d%H%M%S"), local.strftime("%Y%m%d%H%M%S%z"), "20241027030500"):
+            raw = message(
+                msh("ORU^R01", sent=sent), pid(), obr({22: local.strftime("%Y%m%d%H%M%S")}), obx("T")
+            )
+            found = alike.read(raw, arrived)
+            assert found == read_message(raw, profile, SENDER, arrived)
+            doubts.append(found.events[0].doubt)  # type: ignore[union-attr]  # a report
+            if sent[:12] == local.strftime("%Y%m%d%H%M"):
+                assert found.events[0].result_time == arrived  # type: ignore[union-attr]  # a report
+    assert set(doubts) == {Doubt.NONE, Doubt.SMALL, Doubt.FULL}
+    assert alike.read_short > 0
 
 
 def test_memory_of_a_source_is_bounded() -> None:

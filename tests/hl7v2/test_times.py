@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samsyn.errors import BadInput
-from samsyn.hl7v2.times import PointInTime, Precision, read_time, write_time
+from samsyn.hl7v2.times import Doubt, PointInTime, Precision, read_time, write_time
 
 
 def told(text: str) -> PointInTime:
@@ -57,9 +57,11 @@ def test_an_impossible_time_is_refused(text: str) -> None:
         read_time(text)
 
 
-def test_the_hour_that_the_spring_change_skips_is_refused_without_zone() -> None:
-    with pytest.raises(BadInput, match="summer time"):
-        read_time("202403310230")
+def test_the_hour_that_the_spring_change_skips_is_winter_time_still() -> None:
+    """Of a clock that is put forward late: between what it told before and what it tells after."""
+    times = [told(text) for text in ("20240331015959", "20240331020000", "202403310230", "202403310330")]
+    assert [point.begins.hour * 60 + point.begins.minute for point in times] == [59, 60, 90, 90]
+    assert [point.doubt for point in times] == [Doubt.NONE, Doubt.SKIPPED, Doubt.SKIPPED, Doubt.NONE]
     assert told("202403310230+0100").begins == datetime(2024, 3, 31, 1, 30, tzinfo=UTC)
 
 
@@ -69,9 +71,49 @@ def test_the_hour_that_the_autumn_change_repeats_is_the_first_and_says_so() -> N
     assert point.ambiguous
 
 
+@pytest.mark.parametrize(
+    ("limit", "begins", "doubt"),
+    [
+        ("00:31", "00:30", Doubt.NONE),
+        ("01:24", "00:30", Doubt.NONE),
+        ("01:26", "01:30", Doubt.SMALL),  # the sender's clock may be five minutes ahead
+        ("01:31", "01:30", Doubt.SMALL),
+        ("02:24", "01:30", Doubt.SMALL),
+        ("02:26", "01:30", Doubt.FULL),
+    ],
+)
+def test_which_of_autumns_two_hours_is_meant_follows_from_when_it_was_told(
+    limit: str, begins: str, doubt: Doubt
+) -> None:
+    point = told("202410270230").told_by(datetime.fromisoformat(f"2024-10-27T{limit}Z"))
+    assert point.begins == datetime.fromisoformat(f"2024-10-27T{begins}Z")
+    assert (point.doubt, point.ambiguous) == (doubt, False)
+
+
+@pytest.mark.parametrize("text", ["202410270230+0100", "202410270130", "202410270300", "20241027", "2024"])
+def test_what_is_not_ambiguous_stays_whenever_it_was_told(text: str) -> None:
+    for hour in range(24):
+        assert told(text).told_by(datetime(2024, 10, 27, hour, tzinfo=UTC)) == told(text)
+
+
 def test_a_date_is_told_as_written() -> None:
     assert told("202402290030").date == "20240229"
     assert told("202402").date == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("20240701233000+0000", "20240702"),
+        ("202406302000-0500", "20240701"),
+        ("20240701003000+0300", "20240630"),
+        ("20240701233000", "20240701"),
+        ("20240701+0000", "20240701"),
+        ("202407", ""),
+    ],
+)
+def test_the_day_of_a_moment_is_the_swedish_one(text: str, day: str) -> None:
+    assert told(text).day == day
 
 
 @given(st.datetimes(datetime(1900, 1, 1), datetime(2150, 1, 1), timezones=st.just(UTC)))

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,16 @@ def data_set(**changes: object) -> bytes:
     stream.is_little_endian, stream.is_implicit_VR = True, False
     write_dataset(stream, image)
     return bytes(stream.getvalue())
+
+
+class Held(SystemClock):
+    """A clock that stands at one moment."""
+
+    def __init__(self, moment: str) -> None:
+        self.moment = datetime.fromisoformat(moment)
+
+    def now(self) -> datetime:
+        return self.moment
 
 
 class House:
@@ -297,3 +308,22 @@ async def test_what_differs_between_connections_is_compared_on_each_of_them(hous
     for source in ("1", "2", "3"):
         fixed = {tag: raw for run in known[source].runs.values() for tag, raw in run.fixed.items()}
         assert bytes(fixed[0x0020000D]).startswith(f"2.25.{source * 9}".encode())
+
+
+@pytest.mark.parametrize(
+    ("now", "number"),
+    [
+        ("2012-12-11T22:59:00Z", "191212121212"),
+        ("2012-12-11T23:01:00Z", "201212121212"),  # a minute past midnight in Sweden, the child's first day
+        ("2012-12-12T22:59:00Z", "201212121212"),
+    ],
+)
+async def test_ten_digits_are_of_whom_they_are_on_the_swedish_day(
+    tmp_path: Path, now: str, number: str
+) -> None:
+    """By the day in UTC the pictures of a child born in the night were those of somebody a hundred years older."""
+    house = House(tmp_path / "data")
+    arrival = Arrival(HOSPITAL, str(ExplicitVRLittleEndian), "association-1")
+    await Intake(house.store, Held(now)).receive(arrival, data_set(PatientID="121212-1212"))
+    assert house.rows("SELECT value FROM patient_identifier") == [(number,)]
+    house.store.close()

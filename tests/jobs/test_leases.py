@@ -64,6 +64,16 @@ def test_of_many_who_take_a_value_one_gets_it(shared: SharedState) -> None:
     assert sorted(got, key=str) == [*[None] * 7, "secret"]
 
 
+def test_what_is_gone_is_not_renewed(shared: SharedState) -> None:
+    assert not shared.renew("session", "gone", "a", 60)
+    assert shared.get("session", "gone") is None
+    shared.put("session", "short", "a", 0)
+    assert not shared.renew("session", "short", "b", 60)
+    shared.put("session", "there", "a", 60)
+    assert shared.renew("session", "there", "b", 60)
+    assert shared.get("session", "there") == "b"
+
+
 def test_what_may_be_used_once_is_noted_once(shared: SharedState) -> None:
     assert shared.put_once("assertion", "id", 60)
     assert not shared.put_once("assertion", "id", 60)

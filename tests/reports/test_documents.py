@@ -139,6 +139,32 @@ async def test_a_document_that_has_rotted_becomes_no_report(house: Received) -> 
     assert await house.arranged() == ()
 
 
+@pytest.mark.parametrize(
+    ("verified", "moment"),
+    [
+        ("20240315101500", "2024-03-15T09:15:00+00:00"),  # at the data set's offset, +0100
+        ("20240315101500+0000", "2024-03-15T10:15:00+00:00"),
+        ("20240315101500-0500", "2024-03-15T15:15:00+00:00"),
+        ("20240315101500.25+0000", "2024-03-15T10:15:00+00:00"),
+        ("20240315101500.123456+0000", "2024-03-15T10:15:00+00:00"),
+        ("20240315101500.123456", "2024-03-15T09:15:00+00:00"),
+        ("202403151015", "2024-03-15T09:15:00+00:00"),
+    ],
+)
+async def test_an_sr_was_signed_when_its_own_zone_says(house: Received, verified: str, moment: str) -> None:
+    await house.receive(report(section("Findings", text(TEXT)), verified=verified))
+    assert await house.all("SELECT result_time FROM report") == [(moment,)]
+
+
+@pytest.mark.parametrize(
+    "told", ["20240315101500.1234567", "20240315101500.1234+0000", "20240315101500+0000"]
+)
+async def test_a_cda_with_fractions_of_seconds_keeps_its_moment(house: Received, told: str) -> None:
+    await house.receive(encapsulated(cda(TEXT, signed=told)))
+    hour = "10" if told.endswith("+0000") else "09"
+    assert await house.all("SELECT result_time FROM report") == [(f"2024-03-15T{hour}:15:00+00:00",)]
+
+
 async def test_an_unverified_sr_is_preliminary_and_signed_by_nobody(house: Received) -> None:
     await house.receive(report(section("Findings", text("Lungorna är klara.")), verified=""))
     (page,) = await house.arranged()

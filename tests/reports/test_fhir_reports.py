@@ -5,6 +5,7 @@ import contextlib
 import copy
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,30 @@ async def test_a_resource_is_a_report_and_the_same_bytes_again_have_one_effect(h
     version = page.shown[0].version
     assert (version.text, version.signer, version.form) == (TEXT, "Anna Berg", "fhir")
     assert await house.all("SELECT name, birth_date FROM patient") == [("", "")]
+
+
+@pytest.mark.parametrize(
+    ("effective", "day"),
+    [
+        ("2024-03-15T23:30:00Z", 20240316),
+        ("2024-03-16T00:30:00+03:00", 20240315),
+        ("2024-03-15T23:30:00+01:00", 20240315),
+        ("2024-03-15", 20240315),
+        ("2024-03", None),
+    ],
+)
+async def test_the_examined_day_is_the_swedish_one(house: House, effective: str, day: int | None) -> None:
+    await filed(house, body(effectiveDateTime=effective, issued="2024-03-17T12:00:00+01:00"))
+    assert await house.all("SELECT begins, ends FROM report") == [(day, 20240317)]
+
+
+async def test_what_was_issued_in_the_future_was_made_when_it_came(house: House) -> None:
+    issued = datetime.now(UTC) + timedelta(days=400)
+    outcome, sentence = await filed(house, body(issued=issued.isoformat(timespec="seconds")))
+    assert outcome == "stored"
+    assert "issued: a moment that is still to come" in sentence
+    [(made,)] = await house.all("SELECT result_time FROM report")
+    assert datetime.fromisoformat(made) <= datetime.now(UTC)
 
 
 @pytest.mark.parametrize("fhir_first", [True, False])

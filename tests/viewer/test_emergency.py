@@ -94,3 +94,14 @@ async def test_that_there_are_no_pictures_is_told_once(house: House) -> None:
         told = [each for each in entries if "Inga bilder" in each]
         assert told
         assert not [each for each in told if "Endast text" in each]
+
+
+async def test_an_adult_can_not_be_opened_as_a_child_that_needs_no_consent(house: House) -> None:
+    async with house.logged_in("gp") as client:
+        base = await related(client)
+        form = await client.get(f"{base}ground/child")
+        fields = {"scope": "unit", "channel": "visit", "starts": "", "ends": "", "attest": "yes"}
+        answer = await post(client, form, f"{base}ground/child", **fields)
+        assert answer.status_code == 409
+        assert "Patienten har fyllt 18 år" in visible(answer)
+        assert ways(await client.get(base)) != [], "nothing has been opened"

@@ -7,9 +7,10 @@ from pathlib import Path
 import httpx
 import pytest_asyncio
 
-from samsyn.access.events import Event
+from samsyn.access.events import Event, entry
 from samsyn.access.followup.extract import DONE
 from samsyn.access.followup.review import READINGS
+from samsyn.endpoints.demo_idp.personas import PERSONAS
 from samsyn.endpoints.viewer import language
 from samsyn.endpoints.viewer.language import Languages
 from samsyn.model.patient import Demographics, DemographicsOrigin, PatientIdentifier
@@ -65,7 +66,7 @@ async def test_the_reviewer_searches_checks_and_signs(house: House) -> None:
         assert "Nödöppnade" in visible(found)
         assert "Tolvan Tolvansson" in visible(found)
         nobody = await post(client, page, "/log/search", number="199001012385", **days)
-        assert (nobody.status_code, "Ingen patient" in visible(nobody)) == (404, True)
+        assert (nobody.status_code, "Ingenting i er vårdgivares logg" in visible(nobody)) == (404, True)
         wrong = await post(client, page, "/log/search", **{"from": "i går", "to": "i dag"})
         assert (wrong.status_code, "Perioden går inte att läsa" in visible(wrong)) == (400, True)
 
@@ -107,7 +108,10 @@ async def test_no_extract_is_handed_out_for_a_number_that_is_missing_or_means_tw
                 DemographicsOrigin.IMAGE,
             )
         )
-    assert len(await house.lookup.by_number("4711")) == 2
+    both = await house.lookup.by_number("4711")
+    assert len(both) == 2
+    who = next(each for each in PERSONAS if each.key == "gp").subject(0)
+    await house.gatekeeper.record(*(entry(who, Event.SEARCH_PATIENT, each.key) for each in both))
     async with house.logged_in("log-reviewer") as client:
         page = await client.get("/log")
         missing = await post(client, page, "/log/extract", number="")
@@ -117,6 +121,31 @@ async def test_no_extract_is_handed_out_for_a_number_that_is_missing_or_means_tw
         assert two.status_code == 400
         assert "Flera patienter har det numret" in visible(two)
         assert 'value="SE1"' in two.text, "what was written stays"
+
+
+async def test_a_person_of_other_providers_alone_is_to_a_reviewer_as_a_number_that_nobody_has(
+    house: House,
+) -> None:
+    elsewhere = PEOPLE["strom"]
+    issuer = "1.2.752.129.2.1.3.1"
+    await house.store.commit(
+        lambda transaction: find_or_make(
+            transaction,
+            PatientIdentifier(issuer, elsewhere.number),
+            Demographics(f"{elsewhere.family}^{elsewhere.given}"),
+            DemographicsOrigin.IMAGE,
+        )
+    )
+    assert len(await house.lookup.by_number(elsewhere.number)) == 1
+    async with house.logged_in("log-reviewer") as client:
+        page = await client.get("/log")
+        days = dict(re.findall(r'id="log-(from|to)"[^>]*value="([^"]*)"', page.text))
+        for address in ("/log/search", "/log/extract"):
+            told = await post(client, page, address, number=elsewhere.number, **days)
+            absent = await post(client, page, address, number="199001012385", **days)
+            assert (told.status_code, absent.status_code) == (404, 404)
+            assert told.text.replace(elsewhere.number, "199001012385") == absent.text
+            assert elsewhere.family not in told.text
 
 
 async def test_the_patient_sees_who_has_read_as_page_pdf_and_data(house: House) -> None:

@@ -19,7 +19,7 @@ CHILD, MOTHER = BY_KEY["ytterberg"], BY_KEY["soderberg"]
 @pytest_asyncio.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     async with a_house(tmp_path) as opened:
-        await opened.fill(["ytterberg", "soderberg"], frozenset({"chest"}))
+        await opened.fill(["ytterberg", "soderberg", "byter"], frozenset({"chest"}))
         yield opened
 
 
@@ -53,6 +53,10 @@ async def test_a_guardian_reads_the_childs_answers_and_the_childs_log_says_so(ho
         assert any("Signerat av" in visible(answer) for answer in answers)
         for answer in (page, *answers):
             assert CHILD.number not in str(answer.url)
+    (grown,) = await house.lookup.by_number(CHILD.number)
+    await house.store.commit(
+        lambda transaction: transaction.update("patient", {"patient_key": grown.key}, birth_date="20000101")
+    )
     async with await house.as_patient("ytterberg") as himself:
         assert "En vårdnadshavare" in visible(await himself.get("/mine/log"))
         lines = (await himself.get("/mine/log.json")).json()["lines"]
@@ -119,10 +123,12 @@ async def test_a_wrong_number_and_a_missing_reason_are_said(house: House) -> Non
             answer = await post(steward, page, f"{address}/register", **fields)
             assert answer.status_code == 400, fields
         assert "Ingen vårdnadshavare är registrerad" in visible(await steward.get(address))
+    looked_up = [event for event, _ in await house.audited() if event == "SEARCH_PATIENT"]
+    assert len(looked_up) == 6, "every number that was asked about, whatever came of it"
 
 
 async def test_a_person_sees_the_own_pictures_and_the_log_says_so(house: House) -> None:
-    async with await house.as_patient("ytterberg") as person:
+    async with await house.as_patient("byter") as person:
         page = await person.get("/mine/record")
         entries = re.findall(r'href="(/mine/record/[^"]+/e/[^"]+)"', page.text)
         pages = [await person.get(entry) for entry in entries]
@@ -154,7 +160,7 @@ async def test_a_person_sees_the_own_pictures_and_the_log_says_so(house: House) 
 
 
 async def test_a_stranger_with_the_address_gets_nothing(house: House) -> None:
-    async with await house.as_patient("ytterberg") as person:
+    async with await house.as_patient("byter") as person:
         page = await person.get("/mine/record")
         entries = re.findall(r'href="(/mine/record/[^"]+/e/[^"]+)"', page.text)
         series = [each for entry in entries for each in series_of(await person.get(entry))]
@@ -162,3 +168,14 @@ async def test_a_stranger_with_the_address_gets_nothing(house: House) -> None:
     async with await house.as_patient("soderberg") as other:
         assert (await other.get(entries[0])).status_code == 404
         assert (await other.get(f"{series[0]}/stack")).status_code == 404
+
+
+async def test_a_childs_own_log_in_shows_no_examination_and_says_from_when(house: House) -> None:
+    async with await house.as_patient("ytterberg") as child:
+        page = await child.get("/mine/record")
+        assert page.status_code == 200
+        assert "från den dag du fyller 16 år" in visible(page)
+        assert not re.findall(r'href="(/mine/record/[^"]+/e/[^"]+)"', page.text)
+        assert (await child.get("/mine/log")).headers["location"] == "/mine/record"
+        for place in ("/mine/log.pdf", "/mine/log.json", "/mine/log.json?elsewhere=1"):
+            assert (await child.get(place)).status_code == 403

@@ -234,6 +234,18 @@ async def test_a_protected_name_is_masked_on_the_console_too(house: House) -> No
             assert "Skyddad identitet" in text
 
 
+async def test_a_second_number_that_nobody_has_is_looked_up_in_the_journal_too(house: House) -> None:
+    await register(house, "1", "191212121212^^^PNR", "Tolvansson^Tolvan", "19121212", "M")
+    async with house.logged_in("steward") as client:
+        page = await client.get("/steward")
+        found = await post(client, page, "/steward/person", number="19121212-1212")
+        address = found.headers["location"]
+        before = [event for event, _ in await house.audited()].count("SEARCH_PATIENT")
+        page = await post(client, await client.get(address), address, number="19900101-2385")
+        assert "Ingen patient med det numret" in visible(page)
+    assert [event for event, _ in await house.audited()].count("SEARCH_PATIENT") == before + 1
+
+
 async def test_a_study_is_moved_after_all_consequences_were_shown_and_taken_back(house: House) -> None:
     await register(house, "1", "191212121212^^^PNR", "Tolvansson^Tolvan", "19121212", "M")
     await register(house, "2", "199001012385^^^PNR", "Ekström^Åsa", "19900101", "F")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from samsyn.endpoints import viewer
 from samsyn.endpoints.viewer.language import Languages
-from samsyn.endpoints.viewer.wording import age, changes, day, short_moment
+from samsyn.endpoints.viewer.wording import age, changes, day, moment, short_moment
 from samsyn.model.person_name import PersonName
 
 LOCALE = Path(viewer.__file__).with_name("locale")
@@ -96,3 +96,20 @@ def test_a_replaced_phrase_is_one_piece_and_lines_stay_apart() -> None:
         ("gone", "sedan."),
         ("new", "nu."),
     ]
+
+
+@pytest.mark.parametrize(
+    ("hour", "told"),
+    [
+        ("2024-10-26T23:50", "2024-10-27 01:50"),
+        ("2024-10-27T00:50", "2024-10-27 02:50 (UTC+02)"),
+        ("2024-10-27T01:10", "2024-10-27 02:10 (UTC+01)"),
+        ("2024-10-27T02:00", "2024-10-27 03:00"),
+        ("2024-03-31T01:10", "2024-03-31 03:10"),
+    ],
+)
+def test_of_the_hour_that_comes_twice_a_page_tells_which(hour: str, told: str) -> None:
+    time = datetime.fromisoformat(f"{hour}Z")
+    assert moment(time) == told
+    assert short_moment(time, NOW) == told
+    assert short_moment(time, time) == told[11:]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 from typing import Final
 
+from samsyn.access.ages import is_too_young_alone
 from samsyn.access.facts import ALL, Facts, Release
 from samsyn.access.grounds import ONE_STEP
 from samsyn.access.rules import OWN_WORK, best_ground, is_same_region, last_day_for_patient, stands_for
@@ -148,7 +149,7 @@ def _consumer(reader: Standing) -> Predicate:
 
 def _patient(reader: Standing) -> Predicate:
     facts = reader.facts
-    if facts.purpose is not Purpose.OWN_RECORD or not stands_for(facts):
+    if facts.purpose is not Purpose.OWN_RECORD or not stands_for(facts) or is_too_young_alone(facts):
         return Nothing()
     released = [_released(facts, each) for each in facts.policy.releases if each.provider]
     return AllOf((Without(IsPreliminary()), _any(released))) if released else Nothing()

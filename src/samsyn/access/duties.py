@@ -4,9 +4,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from samsyn import limits
+from samsyn.access.ages import is_adult
 from samsyn.access.facts import Facts
 from samsyn.access.grounds import TWO_STEP, has_relation, valid_assignment
-from samsyn.errors import BadInput, NotAllowed, NotFound
+from samsyn.errors import BadInput, Conflict, NotAllowed, NotFound
 from samsyn.model.registers import Block, BlockKind, Consent, Ground
 from samsyn.model.subject import Assignment, Purpose, Role, Scope, Subject, SubjectKind
 
@@ -46,13 +47,16 @@ def check_ground(
 ) -> Assignment:
     """Registering a ground: in a care relation, for the own unit (SVOD 3:1).
 
-    Emergency and incapacity are attested by the person who is to read; an emergency is personal and short.
+    Emergency and incapacity are attested by the person who is to read; an emergency is personal and short. Conflict:
+    an adult is said to be a child.
     """
     assignment = caring_staff(facts)
     if ground in TWO_STEP and assignment.reading_scope() is not Scope.CROSS_PROVIDER:
         raise NotAllowed("scope")
     if channel not in CHANNELS:
         raise BadInput("consent channel")
+    if ground is Ground.CHILD and is_adult(facts):
+        raise Conflict("the person is no child")
     if ends is not None and ends <= max(starts, facts.now):
         raise BadInput("a ground must end after it begins")
     if ground is Ground.EMERGENCY:

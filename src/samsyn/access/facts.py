@@ -87,5 +87,6 @@ class Facts:
     policy: Policy = Policy()
     blocks_known: bool = True
     """False when the block register can not be read or its copy is too old (fail closed)."""
-    born: str = ""
-    """YYYYMMDD of the person's birth, "" = unknown; asked for guardians alone."""
+    births: frozenset[int] = frozenset()
+    """Days (YYYYMMDD) that the records of the person tell as his birth; empty = unknown, or not asked: only where an
+    age decides (access.ages)."""

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from samsyn import limits
+from samsyn.access.ages import is_adult
 from samsyn.access.facts import Facts
 from samsyn.model.registers import Block, BlockKind, CareRelation, Consent, Ground, Lift
 from samsyn.model.subject import Assignment, SubjectKind
@@ -59,13 +60,15 @@ def relation_counts(facts: Facts, relation: CareRelation, assignment: Assignment
 def consent_counts(facts: Facts, consent: Consent, assignment: Assignment) -> bool:
     """Whether this registered ground is valid for the reader now (SVOD 3:1, 3:3, 3:6).
 
-    Systems stand only on grounds that need no attestation at the screen.
+    Systems stand only on grounds that need no attestation at the screen. That a child need not consent ends with the
+    eighteenth birthday, however long it was registered for (SVOD 3:1 second paragraph).
     """
     return (
         consent.patient_key in facts.patient_keys
         and (consent.provider, consent.unit) == (assignment.provider_hsa_id, assignment.unit_hsa_id)
         and _names(facts, consent.employee)
         and (facts.subject.kind is SubjectKind.STAFF or consent.ground in ONE_STEP)
+        and not (consent.ground is Ground.CHILD and is_adult(facts))
         and _in_force(consent.starts, consent.ends, consent.ended, facts.now)
     )
 

@@ -147,13 +147,15 @@ def tell_everything(transaction: Transaction, source: str, told: Mapping[int, tu
 def between(first: str, last: str) -> tuple[datetime, datetime | None]:
     """From the first to the end of the last day (YYYYMMDD, Swedish; "" = not bounded). BadInput: no such day."""
     starts = _midnight(first) if first else datetime(1900, 1, 1, tzinfo=UTC)
-    return starts, _midnight(last) + timedelta(days=1) if last else None
+    return starts, _midnight(last, behind=1) if last else None
 
 
-def _midnight(day: str) -> datetime:
+def _midnight(day: str, behind: int = 0) -> datetime:
+    """Of a day so many days later: days are not always 24 hours."""
     try:
-        return datetime.strptime(day, "%Y%m%d").replace(tzinfo=STOCKHOLM).astimezone(UTC)
-    except ValueError:
+        local = datetime.strptime(day, "%Y%m%d") + timedelta(days=behind)  # noqa: DTZ007 - the zone is put to it below
+        return local.replace(tzinfo=STOCKHOLM).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise BadInput("a day is YYYYMMDD") from None
 
 

@@ -48,12 +48,20 @@ def read_facts(
     policy: Policy,
     blocks_known: bool,
     masters: Masters = NO_MASTERS,
+    with_age: bool = False,
 ) -> Facts:
     """The rows about one person (all keys of a closure) that count now or later, as the rules want them.
 
     `masters`: rows of registers elsewhere count beside the own ones as long as their copies are young enough.
+    `with_age`: the birth is told although nothing that is registered asks for it.
     """
     text = now.isoformat()
+    consents = consents_of(ask, masters, patient_keys, text)
+    age_decides = (
+        with_age
+        or subject.kind is SubjectKind.PATIENT
+        or any(each.ground is Ground.CHILD for each in consents)
+    )
     if subject.kind is SubjectKind.PATIENT and subject.patient_key is not None:
         own_keys = patient_rows.closure(ask, subject.patient_key)
         children = guardian_rows.children_of(ask, own_keys, text)
@@ -68,13 +76,13 @@ def read_facts(
         patient_keys,
         now,
         relations,
-        consents_of(ask, masters, patient_keys, text),
+        consents,
         register_rows.blocks_of(ask, patient_keys, text),
         register_rows.lifts_of(ask, patient_keys, text),
         choices,
         policy,
         blocks_known,
-        _born(ask, subject, patient_keys),
+        _births(ask, subject, patient_keys) if age_decides else frozenset(),
     )
 
 
@@ -87,17 +95,11 @@ def consents_of(ask: Ask, masters: Masters, patient_keys: frozenset[int], now: s
     return own + tuple(each for each in copied if masters.counts(Register.CONSENT, each.provider))
 
 
-def _born(ask: Ask, subject: Subject, patient_keys: frozenset[int]) -> str:
-    """The person's birth date, where the reader is a guardian; different ones of linked persons are none."""
-    if subject.guardian_of.isdisjoint(patient_keys):
-        return ""
-    # Only question marks are put into the statement; the values are bound.
-    marks = ",".join("?" * len(patient_keys))
-    rows = ask(
-        f"SELECT DISTINCT birth_date FROM patient WHERE patient_key IN ({marks}) AND birth_date <> ''",  # noqa: S608
-        *sorted(patient_keys),
-    )
-    return str(rows[0][0]) if len(rows) == 1 else ""
+def _births(ask: Ask, subject: Subject, patient_keys: frozenset[int]) -> frozenset[int]:
+    """For a guardian a number is not enough: of a child of unknown birth he reads nothing."""
+    if subject.kind is SubjectKind.PATIENT and subject.patient_key not in patient_keys:
+        return patient_rows.births_of(ask, patient_keys)
+    return patient_rows.own_births(ask, patient_keys)
 
 
 class Registers:
@@ -459,7 +461,8 @@ class Registers:
         purpose = Purpose.OWN_RECORD if subject.kind is SubjectKind.PATIENT else Purpose.CARE
         now = datetime.fromisoformat(transaction.time)
         return read_facts(
-            transaction.all, subject, purpose, keys, now, Choices(), self.policy, True, self.masters
+            *(transaction.all, subject, purpose, keys, now, Choices(), self.policy, True, self.masters),
+            with_age=True,
         )
 
 

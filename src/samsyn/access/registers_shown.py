@@ -1,13 +1,15 @@
 """What a reader may see of the access registers themselves: grounds, blocks and lifts of one person. Pure.
 
 A block says that somebody has something to hide, so staff in care are told of it by the staged reveal only and never
-by its row. The person himself sees everything; a block administrator what the own provider has registered; staff
-with a care relation, and a provider's system, the grounds of the own unit.
+by its row. The person himself sees everything from the age at which he reads by his own log-in (access.ages): before
+it, a guardian who holds that log-in would see what the child has blocked. A block administrator sees what the own
+provider has registered; staff with a care relation, and a provider's system, the grounds of the own unit.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from samsyn.access.ages import is_too_young_alone
 from samsyn.access.duties import caring_staff, is_administrator_of
 from samsyn.access.facts import Facts
 from samsyn.access.grounds import valid_assignment
@@ -41,7 +43,7 @@ def registers_shown(standings: Iterable[Standing]) -> RegistersShown:
 
 def _of_one(facts: Facts) -> RegistersShown:
     if facts.subject.kind is SubjectKind.PATIENT:
-        is_own = facts.subject.patient_key in facts.patient_keys
+        is_own = facts.subject.patient_key in facts.patient_keys and not is_too_young_alone(facts)
         return RegistersShown(facts.consents, facts.blocks, facts.lifts) if is_own else RegistersShown()
     own = valid_assignment(facts)
     if own is None:

@@ -12,20 +12,17 @@ from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
+from samsyn.access.ages import is_too_young_alone, is_young_child
 from samsyn.access.facts import Facts, Release
 from samsyn.access.grounds import ONE_STEP
 from samsyn.access.standing import Standing, chosen, standing
-from samsyn.clock import day_number, swedish_day
+from samsyn.clock import day_number
 from samsyn.model.predicate import Item
 from samsyn.model.registers import Ground
 from samsyn.model.subject import Assignment, Purpose, Scope, Serves, SubjectKind
 
 OWN_WORK: Final = frozenset({Purpose.QUALITY, Purpose.LEGAL, Purpose.STATISTICS, Purpose.ADMINISTRATION})
 """Purposes for which a provider uses its own information beside care (PDL 2:4 p. 3-6)."""
-
-
-GUARDIAN_UNTIL_YEARS: Final = 13
-"""Guardians read until this birthday; from then to sixteen nobody but the child's carers does (regional rule)."""
 
 
 class Level(IntEnum):
@@ -73,6 +70,7 @@ class Reason(StrEnum):
     NOT_RELEASED = "not-released"
     NOT_SIGNED = "not-signed"
     CHILD_TOO_OLD = "child-too-old"
+    TOO_YOUNG = "too-young"
     CHILDS_RECORD = "childs-record"
 
 
@@ -109,6 +107,7 @@ PARAGRAPHS: Final = MappingProxyType(
         Reason.NOT_RELEASED: "PDL 5:5",
         Reason.NOT_SIGNED: "PDL 3:10, 5:5",
         Reason.CHILD_TOO_OLD: "PDL 5:5",
+        Reason.TOO_YOUNG: "PDL 5:5",
         Reason.CHILDS_RECORD: "PDL 5:5",
     }
 )
@@ -333,6 +332,12 @@ def guardian(reader: Standing, item: Item) -> Verdict | None:
     return None if is_young_child(facts) else Verdict(Level.NOTHING, Reason.CHILD_TOO_OLD)
 
 
+def too_young(reader: Standing, item: Item) -> Verdict | None:
+    """A child's own log-in reads nothing before the sixteenth birthday (PDL 5:5 gives direct access no further than
+    the provider wants; the rule is the regions')."""
+    return Verdict(Level.NOTHING, Reason.TOO_YOUNG) if is_too_young_alone(reader.facts) else None
+
+
 def own_record(reader: Standing, item: Item) -> Verdict | None:
     """A person reads the own record directly (PDL 5:5, SVOD 4:2); blocks are against staff, not against him.
 
@@ -381,7 +386,7 @@ SYSTEM_RULES: Final[tuple[Rule, ...]] = (
     own_system,
     foreign_for_system,
 )
-PATIENT_RULES: Final[tuple[Rule, ...]] = (other_patient, guardian, own_record)
+PATIENT_RULES: Final[tuple[Rule, ...]] = (other_patient, guardian, too_young, own_record)
 CONSUMER_RULES: Final[tuple[Rule, ...]] = (other_patient, care_only, made_available)
 
 _RULES: Final = MappingProxyType(
@@ -520,13 +525,6 @@ def stands_for(facts: Facts) -> bool:
     if facts.subject.patient_key in facts.patient_keys:
         return True
     return not facts.subject.guardian_of.isdisjoint(facts.patient_keys) and is_young_child(facts)
-
-
-def is_young_child(facts: Facts) -> bool:
-    """Whether the person has not yet had the thirteenth birthday, in Sweden; False when the birth is unknown."""
-    if len(facts.born) != 8 or not facts.born.isdigit():
-        return False
-    return swedish_day(facts.now) < int(facts.born) + GUARDIAN_UNTIL_YEARS * 10_000
 
 
 def last_day_for_patient(facts: Facts, release: Release) -> int:

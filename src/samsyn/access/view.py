@@ -491,7 +491,8 @@ class Gatekeeper:
 
     async def _write_opened(self, view: View) -> None:
         event = PERSON_OPENED[view.subject.kind] if view.patient_keys is not None else Event.SYSTEM_VIEW
-        persons = [min(reader.facts.patient_keys) for reader in view.standings] if view.patient_keys else [0]
+        # Every number of a merged person: should it prove to be two, the log of each tells who had both open.
+        persons = sorted(view.patient_keys) if view.patient_keys else [0]
         allowed = not isinstance(view.predicate, Nothing)
         await self._write(
             *(

@@ -15,6 +15,7 @@ import orjson
 
 from samsyn.dicom.content_items import first_item, items, text_of
 from samsyn.dicom.json import to_dicom_json
+from samsyn.dicom.moments import in_sweden
 from samsyn.errors import LimitExceeded
 from samsyn.limits import MAX_OBSERVATIONS, MAX_SR_ITEMS
 from samsyn.model.measurements import Concept, MeasurementDocument, Observed, Quantity
@@ -56,10 +57,11 @@ def read_measurements(
     tree = _Tree(root)
     is_dose = sop_class_uid in DOSE_CLASSES
     complete = text_of(root, "0040A491").upper() == "COMPLETE"
+    date, time = in_sweden(text_of(root, "00080023"), text_of(root, "00080033"), text_of(root, "00080201"))
     return MeasurementDocument(
         sop_instance_uid=text_of(root, "00080018"),
-        date=text_of(root, "00080023"),
-        time=text_of(root, "00080033"),
+        date=date,
+        time=time,
         is_final=complete and (is_dose or text_of(root, "0040A493").upper() == "VERIFIED"),
         observed=tuple(tree.doses() if is_dose else tree.measurements()),
     )

@@ -5,6 +5,7 @@
 import unicodedata
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from samsyn.dicom.charsets import codec_of, read_charsets
 from samsyn.dicom.dictionary import vr_of
 from samsyn.dicom.encoding import LATIN_1, UNICODE
 from samsyn.dicom.json import attributes_to_json
+from samsyn.dicom.moments import TIMEZONE_OFFSET, from_sweden, in_sweden
 from samsyn.dicom.structure import Encoding, encoding_of, inflate, is_long, read_header, skip_value
 from samsyn.dicom.values import CHARSET_VRS, write_values
 from samsyn.limits import MAX_ELEMENTS
@@ -22,6 +24,7 @@ ORIGINAL_ATTRIBUTES: Final = 0x04000561
 """Corrections change nothing behind this sequence."""
 _MODIFIED: Final = 0x04000550
 _DELIMITER_BYTES: Final = 8
+_DATE, _TIME = 0x00080020, 0x00080030
 
 
 def overlaid(data: bytes | memoryview, transfer_syntax_uid: str, corrections: Sequence[Amendment]) -> bytes:
@@ -80,7 +83,8 @@ class _Overlay:
     def apply(self, corrections: Sequence[Amendment]) -> None:
         """Lays the corrections over the elements; those of one moment are one item of the sequence."""
         items = b""
-        for (time, source), group in groupby(corrections, lambda each: (each.time, each.source)):
+        moment = self._text(_DATE), self._text(_TIME), self._text(TIMEZONE_OFFSET)
+        for (time, source), group in groupby(_as_told(corrections, *moment), _said_by):
             before: dict[int, bytes] = {}
             for correction in group:
                 tag = correction.tag
@@ -90,6 +94,11 @@ class _Overlay:
         self._elements[ORIGINAL_ATTRIBUTES] = self._element(
             ORIGINAL_ATTRIBUTES, "SQ", self._items_before() + items
         )
+
+    def _text(self, tag: int) -> str:
+        element = self._elements.get(tag, b"")
+        begin = read_header(element, 0, len(element), self._encoding)[2] if element else 0
+        return element[begin:].decode("ascii", "replace").strip(" \0")
 
     def _items_before(self) -> bytes:
         element = self._elements.get(ORIGINAL_ATTRIBUTES)
@@ -154,6 +163,33 @@ class _Overlay:
         return LATIN_1
 
 
+def _said_by(correction: Amendment) -> tuple[str, str]:
+    return correction.time, correction.source
+
+
+def _as_told(corrections: Sequence[Amendment], day: str, time: str, offset: str) -> Iterator[Amendment]:
+    """The corrections as this object tells its moments: a study's date and time are corrected in Swedish time, and an
+    object with an offset from UTC has them at that, so that one of them may move the other."""
+    here_day, here_time = in_sweden(day, time, offset)
+    for _, group in groupby(corrections, _said_by):
+        said = {each.tag: each for each in group}
+        any_of_both = said.get(_DATE) or said.get(_TIME)
+        if any_of_both is not None:
+            here_day = said[_DATE].value if _DATE in said else here_day
+            here_time = said[_TIME].value if _TIME in said else here_time
+            for tag, vr, before, value in zip(
+                (_DATE, _TIME),
+                ("DA", "TM"),
+                (day, time),
+                from_sweden(here_day, here_time, offset),
+                strict=True,
+            ):
+                if tag in said or value != before:
+                    said[tag] = replace(any_of_both, tag=tag, vr=vr, value=value)
+            day, time = from_sweden(here_day, here_time, offset)
+        yield from said.values()
+
+
 def _sorted(elements: dict[int, bytes]) -> bytes:
     return b"".join(elements[tag] for tag in sorted(elements))
 
@@ -189,7 +225,8 @@ def overlay_model(model: dict[str, Any], corrections: Sequence[Amendment]) -> No
 
 
 def _model_items(model: dict[str, Any], corrections: Sequence[Amendment]) -> Iterator[dict[str, Any]]:
-    for (time, source), group in groupby(corrections, lambda each: (each.time, each.source)):
+    moment = (_told(model, _DATE), _told(model, _TIME), _told(model, TIMEZONE_OFFSET))
+    for (time, source), group in groupby(_as_told(corrections, *moment), _said_by):
         before: dict[str, Any] = {}
         for correction in group:
             key = f"{correction.tag:08X}"
@@ -205,3 +242,8 @@ def _model_items(model: dict[str, Any], corrections: Sequence[Amendment]) -> Ite
             }
         )
         yield {f"{_MODIFIED:08X}": {"vr": "SQ", "Value": [dict(sorted(before.items()))]}, **told}
+
+
+def _told(model: dict[str, Any], tag: int) -> str:
+    values = model.get(f"{tag:08X}", {}).get("Value") or ("",)
+    return str(values[0] or "")

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from samsyn.dicom.alike import MAX_ALIKE_BYTES, Alike, Element, Found, Run
 from samsyn.dicom.charsets import DEFAULT_CHARSETS, decode_text, read_charsets
+from samsyn.dicom.moments import TIMEZONE_OFFSET
 from samsyn.dicom.requested import REQUEST_ATTRIBUTES, RequestElement
 from samsyn.dicom.structure import (
     EXPLICIT_LITTLE_ENCODING,
@@ -42,6 +43,7 @@ INDEXED_TAGS = frozenset(
         SPECIFIC_CHARACTER_SET,
         *(0x00080020, 0x00080021, 0x00080023),  # study, series and content date
         *(0x00080030, 0x00080031, 0x00080033),  # and time
+        TIMEZONE_OFFSET,
         0x00080050,  # accession number
         0x00080060,  # modality
         *(0x00080070, 0x00080080, 0x00080090),  # maker, institution, referrer

@@ -58,9 +58,9 @@ class ReportDocument:
     author: str
     signer: str
     verified_at: str
-    """YYYYMMDDHHMMSS with zone when told; "" = not verified."""
+    """DT with its zone, or the data set's, when one is told (PS3.5 6.2, PS3.3 C.12.1.1.8); "" = not verified."""
     content_at: str
-    """YYYYMMDDHHMMSS of the content, local to the sender."""
+    """DT of the content, with the data set's zone when it is told."""
     replaces: bool
     """It names a document that it replaces or amends (Predecessor Documents Sequence)."""
     measurements: tuple[Measurement, ...] = ()
@@ -112,7 +112,7 @@ def _document(
     observer = first_item(root, "0040A073")
     verified = text_of(root, "0040A493").upper() == "VERIFIED"
     zone = text_of(root, "00080201")
-    at = text_of(observer, "0040A030").partition(".")[0]
+    at = text_of(observer, "0040A030")
     date, time = text_of(root, "00080023"), text_of(root, "00080033").partition(".")[0]
     return ReportDocument(
         form=form,

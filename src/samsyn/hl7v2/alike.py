@@ -12,6 +12,7 @@ Whatever else comes is read in the long way, which alone tells faults and notes.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ from samsyn.hl7v2.parsing import Message, column, kind_field, parse
 from samsyn.hl7v2.paths import Path
 from samsyn.hl7v2.profile import Profile
 from samsyn.hl7v2.readings.identity import LONGEST_NAME
-from samsyn.hl7v2.readings.results import result_time_of
+from samsyn.hl7v2.readings.results import made_at
 from samsyn.hl7v2.times import PointInTime, is_day, read_time
 from samsyn.hl7v2.values import is_one_order, issuer_of
 from samsyn.limits import (
@@ -179,23 +180,23 @@ class AlikeReports:
         self.read_short = 0
         """How many were read in the short way."""
 
-    def read(self, raw: bytes) -> Interpretation:
+    def read(self, raw: bytes, arrived: datetime | None = None) -> Interpretation:
         """As `read_message` with this profile and sender."""
         try:
-            found = self._short(raw)
+            found = self._short(raw, arrived)
         except _TakesLong:
-            return self._long(raw)
+            return self._long(raw, arrived)
         self.read_short += 1
         return found
 
-    def _long(self, raw: bytes) -> Interpretation:
-        message = parse(raw, self._profile.charset, self._profile.forced_charset)
+    def _long(self, raw: bytes, arrived: datetime | None) -> Interpretation:
+        message = parse(raw, self._profile.charset, self._profile.forced_charset, arrived)
         found = interpret(message, self._profile, self._sender)
         if raw.startswith(_BEGINNING):
             self._learn(raw, message, found)
         return found
 
-    def _short(self, raw: bytes) -> Interpretation:
+    def _short(self, raw: bytes, arrived: datetime | None) -> Interpretation:
         text = self._text(raw)
         first, last = text.find(_LINE), text.rfind(_LINE)
         if first < 0:
@@ -226,9 +227,14 @@ class AlikeReports:
         sent = _moment(plan.sent, segments)
         told = _moment(plan.told, segments)
         examined = _moment(plan.examined, segments)
+        # What is meant by such times depends on when the message came.
+        if sent is not None and (sent.ambiguous or sent.doubt or sent.is_ahead(arrived)):
+            raise _TakesLong
+        if told is not None and (told.ambiguous or told.doubt or told.is_ahead(arrived)):
+            raise _TakesLong
         accession, issuer = self._accession(plan, segments)
         owner, study_uids, status, is_fragment, author, signer, code, procedure, reason, heading = of_report
-        when = sent.begins if sent else None
+        made = made_at(status, told, sent, arrived)
         event = ReportEvent(
             patient=self._patient(pid, number, of_patient, plan, segments),
             owner=owner,
@@ -239,15 +245,15 @@ class AlikeReports:
             study_uids=study_uids,
             status=status,
             fragment=is_fragment,
-            result_time=result_time_of(status, told.begins if told else None, when),
-            examined=examined.date if examined else "",
+            result_time=made.begins if made else None,
+            examined=examined.day if examined else "",
             author=author,
             signer=signer,
             procedure_code=code,
             procedure_text=procedure,
             text=_joined([heading, *texts] if heading else texts),
             reason=reason,
-            when=when,
+            when=sent.begins if sent else None,
         )
         return Interpretation((event,))
 

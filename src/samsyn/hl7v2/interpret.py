@@ -1,5 +1,7 @@
 """From a parsed message to what it means, by the profile of its source. Pure: the same input, the same meaning."""
 
+from datetime import datetime
+
 from samsyn.errors import NotSupported
 from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING
 from samsyn.hl7v2.meaning import Event, Interpretation, PatientUpdate
@@ -12,7 +14,7 @@ from samsyn.hl7v2.readings.identity import read_guardians, read_patient
 from samsyn.hl7v2.readings.moves import LINKS, MERGES, MOVES, read_identity_event
 from samsyn.hl7v2.readings.referrals import read_referrals
 from samsyn.hl7v2.readings.results import read_reports
-from samsyn.hl7v2.values import moment
+from samsyn.hl7v2.values import sent_at
 from samsyn.model.sender import Sender
 
 UPDATES = frozenset(("A01", "A02", "A03", "A04", "A05", "A08", "A28", "A31"))
@@ -34,9 +36,11 @@ _VERSIONS = ("2.1", "2.2", "2.3", "2.4", "2.5", "2.6", "2.7", "2.8", "2.9")
 _EVENT_TIME = (parse_path("EVN-6.1"), parse_path("EVN-2.1"), parse_path("MSH-7.1"))
 
 
-def read_message(raw: bytes, profile: Profile, sender: Sender) -> Interpretation:
+def read_message(
+    raw: bytes, profile: Profile, sender: Sender, arrived: datetime | None = None
+) -> Interpretation:
     """Parse and interpret in one step, with the profile's character sets; errors as in both."""
-    return interpret(parse(raw, profile.charset, profile.forced_charset), profile, sender)
+    return interpret(parse(raw, profile.charset, profile.forced_charset, arrived), profile, sender)
 
 
 def interpret(message: Message, profile: Profile, sender: Sender) -> Interpretation:
@@ -90,7 +94,7 @@ def _check_envelope(message: Message, profile: Profile) -> None:
 
 
 def _update(message: Message, profile: Profile, notes: list[str]) -> PatientUpdate:
-    when = moment(_EVENT_TIME, message.segments)
+    when = sent_at(message, _EVENT_TIME)
     patient = read_patient(message.segments, profile.patient, notes)
     if message.first("PID") is not None and any(segment.is_null(5) for segment in message.all("PID")):
         notes.append("PID-5: asks to delete the name, which is not done")

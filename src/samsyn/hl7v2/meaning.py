@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
+from samsyn.hl7v2.times import Doubt
 from samsyn.model.organisation import Owner
 from samsyn.model.patient import Demographics
 from samsyn.model.texts import BookingStatus, Referral, ReportStatus
@@ -147,6 +148,8 @@ class ReportEvent:
     when: datetime | None
     form: str = "text"
     """How it came: "text" for a message, "fhir" for a resource."""
+    doubt: Doubt = Doubt.NONE
+    """Of `result_time`."""
 
 
 @value

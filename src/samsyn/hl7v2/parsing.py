@@ -8,6 +8,7 @@ a small multiple of the message. Field numbers are the standard's: MSH-1 is the 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from itertools import pairwise
 
@@ -274,6 +275,8 @@ class Message:
     segments: Segments
     delimiters: Delimiters
     charset: Charset
+    arrived: datetime | None = None
+    """When it came, where the reader is to know; decides nothing but which of autumn's two hours was meant."""
 
     @property
     def msh(self) -> Segment:
@@ -289,7 +292,12 @@ class Message:
         return iter(self.segments.named(name))
 
 
-def parse(raw: bytes, default: Charset = Charset.LATIN_1, forced: Charset | None = None) -> Message:
+def parse(
+    raw: bytes,
+    default: Charset = Charset.LATIN_1,
+    forced: Charset | None = None,
+    arrived: datetime | None = None,
+) -> Message:
     """Read one message as it stood in its MLLP block or file.
 
     Segments end with CR; CR LF and, in files, LF alone are tolerated. `default` is the source's character set
@@ -305,7 +313,7 @@ def parse(raw: bytes, default: Charset = Charset.LATIN_1, forced: Charset | None
     charset = charset_for(_declared_charset(raw, delimiters), default, forced)
     lines = _lines(decode(raw, charset))
     segments = _segments(lines, delimiters, charset)
-    return Message(segments, delimiters, charset)
+    return Message(segments, delimiters, charset, arrived)
 
 
 def read_delimiters(raw: bytes) -> Delimiters:

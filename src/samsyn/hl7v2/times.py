@@ -9,8 +9,9 @@ from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
 from functools import lru_cache
 
-from samsyn.clock import STOCKHOLM
+from samsyn.clock import STOCKHOLM, swedish_day
 from samsyn.errors import BadInput
+from samsyn.limits import HL7_CLOCK_AHEAD_S
 from samsyn.model.value import value
 
 FIRST_YEAR = 1850
@@ -36,11 +37,33 @@ class Precision(IntEnum):
     FRACTION = 7
 
 
+class Doubt(IntEnum):
+    """Whether a time can have been meant: SMALL and FULL of one that was told without zone in the hour that the autumn
+    change repeats."""
+
+    NONE = 0
+    SMALL = 1
+    """The later hour, in which it was told too; if the same was told before, it is what was told then."""
+    FULL = 2
+    """Told long after both: either may be meant. The later one stands for it."""
+    SKIPPED = 3
+    """Told without zone in the hour that the spring change skips: of a clock that has not been put forward yet."""
+    AHEAD = 4
+    """Told of a moment that was still to come: the clock was wrong. The arrival stands for it."""
+
+
 _PRECISIONS = (Precision.YEAR, *Precision)
 """By how many parts were told."""
 _FULL_HOURS_FROM = 1900
 """Since then Swedish time has changed at full hours only (time zone database, Europe/Stockholm)."""
 _NOTHING = timedelta()
+REPEATED = timedelta(hours=1)
+"""How long what the autumn change repeats is."""
+_AHEAD_AT_MOST = timedelta(minutes=5)
+"""So far a sender's clock may be ahead of the one that it is held against."""
+_CLOCK_AHEAD = timedelta(seconds=HL7_CLOCK_AHEAD_S)
+_PROMPT = REPEATED - _AHEAD_AT_MOST
+"""What is told within this is told in the second of the two hours if it can be: it would be late for the first."""
 _TO_THE_SECOND = len("YYYYMMDDHHMMSS")
 _FIRST_MOMENT = (FIRST_YEAR, 1, 1, 0, 0, 0)
 """What stands for parts that were not told."""
@@ -55,18 +78,53 @@ class PointInTime:
     written: str
     ambiguous: bool = False
     """Told without zone in the hour that the autumn change repeats: `begins` is the earlier of the two."""
+    doubt: Doubt = Doubt.NONE
 
     @property
     def date(self) -> str:
         """YYYYMMDD as written, or "" when no day was told."""
         return self.written[:8] if self.precision >= Precision.DAY else ""
 
+    @property
+    def day(self) -> str:
+        """YYYYMMDD in Sweden, or "" when no day was told. A birthday is `date`: it is the same wherever it is told."""
+        has_zone = "+" in self.written or "-" in self.written
+        if self.precision < Precision.HOUR or not has_zone:
+            return self.date
+        return f"{swedish_day(self.begins):08d}"
+
+    def told_by(self, limit: datetime | None, doubt: Doubt = Doubt.NONE) -> "PointInTime":
+        """The point that was meant, where it is ambiguous and was told no later than `limit`; without limit as it is.
+
+        The later of the two unless that is still to come: right whenever it was told within 55 minutes of its
+        moment. `doubt`: that of the limit.
+        """
+        if not self.ambiguous or limit is None:
+            return self
+        late = self.begins + REPEATED
+        if late > limit + _AHEAD_AT_MOST:
+            return PointInTime(self.begins, self.precision, self.written)
+        doubt = max(min(doubt, Doubt.FULL), Doubt.FULL if limit - late > _PROMPT else Doubt.SMALL)
+        return PointInTime(late, self.precision, self.written, doubt=doubt)
+
+    def is_ahead(self, arrived: datetime | None) -> bool:
+        """Whether it was still to come, by more than clocks and zones differ, when it was told."""
+        return is_ahead(self.begins, arrived)
+
+    def not_ahead(self, arrived: datetime | None) -> "PointInTime":
+        """The point, or the arrival of a message that tells of a moment which was still to come then."""
+        if arrived is None or not self.is_ahead(arrived):
+            return self
+        return PointInTime(arrived, Precision.FRACTION, self.written, doubt=Doubt.AHEAD)
+
 
 def read_time(text: str) -> PointInTime | None:
-    """A TS value; None when it is empty. Without zone it is Swedish local time (Europe/Stockholm).
+    """A TS value; None when it is empty. Without zone it is Swedish local time (Europe/Stockholm), and what it tells in
+    the hour that the spring change skips is winter time still: a clock that was put forward late tells such times, and
+    its reports must not be lost for it.
 
-    Raises BadInput for what is no time: other signs, 29 February of a common year, the hour that the spring
-    change skips, a zone beyond -1200 and +1400, a year outside 1850 to 2199.
+    Raises BadInput for what is no time: other signs, 29 February of a common year, a zone beyond -1200 and +1400, a
+    year outside 1850 to 2199.
     """
     text = text.strip()
     if not text:
@@ -103,6 +161,11 @@ def _quick(text: str) -> PointInTime | None:
         return None
     early, late = _ahead(told.year, told.month, told.day, told.hour)
     return PointInTime(told - early, Precision.SECOND, text) if early == late else None
+
+
+def is_ahead(moment: datetime | None, arrived: datetime | None) -> bool:
+    """Whether a told moment was still to come, by more than HL7_CLOCK_AHEAD_S, when it was told."""
+    return moment is not None and arrived is not None and moment > arrived + _CLOCK_AHEAD
 
 
 def is_day(text: str) -> bool:
@@ -164,5 +227,5 @@ def _in_stockholm(local: datetime, precision: Precision, text: str) -> PointInTi
         return PointInTime(begins, precision, text)
     skipped = begins.astimezone(STOCKHOLM).replace(tzinfo=None) != local
     if skipped:
-        raise BadInput("a local time in the hour that the change to summer time skips; send a time zone")
+        return PointInTime(begins, precision, text, doubt=Doubt.SKIPPED)
     return PointInTime(begins, precision, text, ambiguous=True)

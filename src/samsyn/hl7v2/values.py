@@ -7,11 +7,12 @@ from samsyn.errors import BadInput
 from samsyn.hl7v2.faults import BadMessage
 from samsyn.hl7v2.meaning import NOBODY
 from samsyn.hl7v2.parsing import Message, Segment, Segments
-from samsyn.hl7v2.paths import Path, first_of
-from samsyn.hl7v2.times import PointInTime, read_time
+from samsyn.hl7v2.paths import Path, first_of, parse_path
+from samsyn.hl7v2.times import Doubt, PointInTime, read_time
 from samsyn.limits import MAX_UID_CHARACTERS
 from samsyn.model.organisation import Owner
 
+_SENT = (parse_path("MSH-7.1"),)
 _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*)){2,}")
 _IN_SEQUENCE = ("PID", "ORC", "OBR")
 _LONGEST_HEAD = 16
@@ -37,6 +38,37 @@ def moment(
             sequence = next((segment.sequence for segment in segments if path.matches(segment)), 1)
             raise BadMessage(path.segment, sequence, path.field, error.detail) from None
     return None
+
+
+def sent_at(message: Message, paths: Sequence[Path] = _SENT) -> PointInTime | None:
+    """When the message was sent (MSH-7) or its event recorded, by the sender's clock; in the autumn's repeated hour as
+    its arrival tells which of the two is meant, and its arrival where the clock is so wrong that this was to come."""
+    point = moment(paths, [message.msh] if paths is _SENT else message.segments)
+    return point.told_by(message.arrived).not_ahead(message.arrived) if point is not None else None
+
+
+def told_in(
+    paths: Sequence[Path], segments: Sequence[Segment], header: Segment | None, sent: PointInTime | None
+) -> PointInTime | None:
+    """`moment` of something that was over when the message was sent, as that tells which of two hours is meant."""
+    point = moment(paths, segments, header)
+    if point is None or sent is None:
+        return point
+    return point.told_by(sent.begins, sent.doubt)
+
+
+def note_doubt(
+    made: PointInTime | None, paths: Sequence[Path], segments: Sequence[Segment], notes: list[str]
+) -> None:
+    """Tells the sender why the order of its versions can only be guessed."""
+    if made is not None and made.doubt:
+        place = place_of(paths, segments) or "MSH-7"
+        why = "an hour that comes twice in that night; only a time zone tells which is meant"
+        if made.doubt is Doubt.AHEAD:
+            why = "a moment that is still to come; the report is filed as made when it came"
+        elif made.doubt is Doubt.SKIPPED:
+            why = "an hour that the change to summer time skips, taken as winter time; send a time zone"
+        notes.append(f"{place}: {why}")
 
 
 def required(paths: Sequence[Path], segments: Sequence[Segment], what: str) -> str:

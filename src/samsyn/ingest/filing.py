@@ -1,10 +1,12 @@
 """Which rows follow from one accepted instance. Runs inside the writer's serial section."""
 
 import re
+from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
 from types import MappingProxyType
 
+from samsyn.dicom.moments import TIMEZONE_OFFSET, in_sweden
 from samsyn.dicom.reading import Summary
 from samsyn.dicom.report_documents import REPORT_CLASSES
 from samsyn.dicom.requested import read_requested
@@ -27,8 +29,8 @@ _LATEST_PEOPLE = 256
 _STUDY_COLUMNS = MappingProxyType({tag: column for tag, (_, column) in AMENDABLE.items() if column})
 """Tag -> column of a study's row of what its objects say about the study."""
 _NUMBER = re.compile(r"^\s*([+-]?\d{1,12})")
-_DATE = re.compile(r"^\d{8}$")
-_TIME = re.compile(r"^\d{2,6}(\.\d{1,6})?$")
+_DATE = re.compile(r"\d{8}", re.ASCII)
+_TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d(([0-5]\d|60)(\.\d{1,6})?)?)?", re.ASCII)
 
 
 def demographics_of(summary: Summary) -> Demographics:
@@ -49,7 +51,7 @@ def _demographics(name: str, birth_date: str, sex: str) -> Demographics:
 def add_study(transaction: Transaction, sender: Sender, summary: Summary, patient_key: int) -> int:
     """Makes the study's row, owned by the sender's provider and unit; its key."""
     values = summary.values
-    study_date = _date(values.get(0x00080020, ""))
+    study_date, study_time = _moment(values, 0x00080020, 0x00080030)
     day = int(study_date) if study_date else None
     key = transaction.next_key("study")
     transaction.insert(
@@ -62,7 +64,7 @@ def add_study(transaction: Transaction, sender: Sender, summary: Summary, patien
         begins=day,
         ends=day,
         study_date=study_date,
-        study_time=_time(values.get(0x00080030, "")),
+        study_time=study_time,
         study_id=values.get(0x00200010, "").strip(),
         description=values.get(0x00081030, "").strip(),
         accession=values.get(0x00080050, "").strip(),
@@ -92,7 +94,7 @@ def complete_study(transaction: Transaction, sender: Sender, summary: Summary, s
         return
     values = summary.values
     told = {column: values.get(tag, "").strip() for tag, column in _STUDY_COLUMNS.items()}
-    told |= {"study_date": _date(told["study_date"]), "study_time": _time(told["study_time"])}
+    told["study_date"], told["study_time"] = _moment(values, 0x00080020, 0x00080030)
     if kept["study_date"] not in ("", told["study_date"]):
         told["study_time"] = ""  # of another day
     found: dict[str, object] = {column: value for column, value in told.items() if value and not kept[column]}
@@ -115,6 +117,8 @@ def add_series(transaction: Transaction, summary: Summary, study_key: int) -> in
     values = summary.values
     key = transaction.next_key("series")
     modality = values.get(0x00080060, "").strip()
+    series_date, series_time = _moment(values, 0x00080021, 0x00080031)
+    started_date, started_time = _moment(values, 0x00400244, 0x00400245)
     transaction.insert(
         "series",
         series_key=key,
@@ -129,10 +133,10 @@ def add_series(transaction: Transaction, summary: Summary, study_key: int) -> in
         manufacturer=values.get(0x00080070, "").strip(),
         institution=values.get(0x00080080, "").strip(),
         protocol=values.get(0x00181030, "").strip(),
-        series_date=_date(values.get(0x00080021, "")),
-        series_time=_time(values.get(0x00080031, "")),
-        started_date=_date(values.get(0x00400244, "")),
-        started_time=_time(values.get(0x00400245, "")),
+        series_date=series_date,
+        series_time=series_time,
+        started_date=started_date,
+        started_time=started_time,
         instance_count=0,
     )
     for place, requested in enumerate(read_requested(summary.request)):
@@ -167,6 +171,7 @@ def add_instance(
 ) -> None:
     """Makes the instance's row beside its bytes; the index counts it in series and study by itself."""
     values, pixels = summary.values, summary.pixels
+    content_date, content_time = _moment(values, 0x00080023, 0x00080033)
     transaction.insert_with_body(
         "instance",
         sop_uid=summary.sop_instance_uid,
@@ -174,8 +179,8 @@ def add_instance(
         sop_class=summary.sop_class_uid,
         transfer_syntax=transfer_syntax_uid,
         number=_number(values.get(0x00200013, "")),
-        content_date=_date(values.get(0x00080023, "")),
-        content_time=_time(values.get(0x00080033, "")),
+        content_date=content_date,
+        content_time=content_time,
         sha256=transaction.body_sha256,
         checksum=transaction.body_checksum,
         pixel_offset=pixels.offset if pixels else -1,
@@ -201,10 +206,17 @@ def _number(text: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
+def _moment(values: Mapping[int, str], date_tag: int, time_tag: int) -> tuple[str, str]:
+    """A date and its time as the index has them, in Swedish time: moved when the object tells its offset from UTC."""
+    day, time = _date(values.get(date_tag, "")), _time(values.get(time_tag, ""))
+    offset = values.get(TIMEZONE_OFFSET)
+    return in_sweden(day, time, offset) if offset else (day, time)
+
+
 def _date(text: str) -> str:
     """A real date as YYYYMMDD, or empty: impossible ones stay in the object and out of the index."""
     plain = text.strip().replace(".", "")
-    if not _DATE.match(plain):
+    if not _DATE.fullmatch(plain):
         return ""
     try:
         date(int(plain[:4]), int(plain[4:6]), int(plain[6:]))
@@ -214,5 +226,6 @@ def _date(text: str) -> str:
 
 
 def _time(text: str) -> str:
+    """A time of day (PS3.5 6.2: TM) without colons, or empty, as for dates."""
     plain = text.strip().replace(":", "")
-    return plain if _TIME.match(plain) else ""
+    return plain if _TIME.fullmatch(plain) else ""

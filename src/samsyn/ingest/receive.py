@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeAlias
 from samsyn import limits
 from samsyn.access.events import Event, filed
 from samsyn.audit import journal as audit
-from samsyn.clock import Clock
+from samsyn.clock import Clock, Today
 from samsyn.dicom.alike import Alike, Habits
 from samsyn.dicom.outline import Outline
 from samsyn.dicom.reading import Summary, summarize
@@ -92,6 +92,7 @@ class Intake:
         self._largest_bytes = min(largest_bytes, limits.MAX_INSTANCE_BYTES)
         self._store = store
         self._clock = clock
+        self._today = Today(clock)
         self._noted: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._noting: OrderedDict[tuple[str, str], int] = OrderedDict()
         """The entry that the last decision about session and study made; whether it stands, the journal knows."""
@@ -246,7 +247,7 @@ class Intake:
                 values.get(0x00100020, ""),
                 values.get(0x00100021, "").strip(),
                 sender.default_issuer,
-                self._clock.now().date(),
+                self._today.date(),
             )
         except UnknownIssuer:
             return None, UnknownIssuer

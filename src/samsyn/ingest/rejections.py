@@ -6,8 +6,9 @@ from uuid import uuid4
 import orjson
 
 from samsyn.access.view import View
-from samsyn.clock import STOCKHOLM, Clock
+from samsyn.clock import Clock
 from samsyn.dicom.json_model import attributes_of
+from samsyn.dicom.moments import TIMEZONE_OFFSET, zone_of
 from samsyn.dicom.rejection import KEY_OBJECT_SELECTION, NoteFrame, write_rejection
 from samsyn.dicom.transfer_syntaxes import EXPLICIT_LITTLE
 from samsyn.errors import BadInput, Conflict, LimitExceeded
@@ -25,6 +26,7 @@ _COPIED: Final = (
         0x00080051,
         0x00080090,
     ),  # date, time, accession, its issuer, referrer
+    TIMEZONE_OFFSET,  # of all dates and times, the note's own too
     *(0x00100010, 0x00100020, 0x00100021, 0x00100024, 0x00100030, 0x00100040),  # the patient
     0x00200010,  # study id
 )
@@ -67,9 +69,12 @@ class Rejections:
         [model] = orjson.loads(
             await self._retriever.metadata(view, study_uid, first.series_uid, first.sop_instance_uid)
         )
-        now = self._clock.now().astimezone(STOCKHOLM)
+        copied = attributes_of(model, _COPIED)
+        now = self._clock.now().astimezone(
+            zone_of("".join(map(str, copied.get(TIMEZONE_OFFSET, ("", ()))[1])))
+        )
         frame = NoteFrame(
-            patient=attributes_of(model, _COPIED),
+            patient=copied,
             study_uid=study_uid,
             series_uid=_new_uid(),
             sop_instance_uid=_new_uid(),

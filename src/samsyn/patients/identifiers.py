@@ -254,6 +254,14 @@ def recognise(text: str, today: date) -> Recognised | None:
     return None
 
 
+def population_number(text: str, today: date) -> PatientIdentifier | None:
+    """The personnummer or samordningsnummer that the text is; None: neither."""
+    recognised = recognise(text, today)
+    if recognised is None or recognised.kind not in _POPULATION_REGISTER:
+        return None
+    return recognised.identifier
+
+
 def mistyped(text: str, today: date) -> tuple[Recognised, ...]:
     """The numbers that somebody may have meant who wrote one character wrongly or exchanged two.
 

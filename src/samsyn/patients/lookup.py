@@ -18,7 +18,7 @@ from samsyn.clock import STOCKHOLM, Clock
 from samsyn.errors import NotFound
 from samsyn.model.patient import Patient, PatientIdentifier
 from samsyn.patients import registry
-from samsyn.patients.identifiers import mistyped, recognise
+from samsyn.patients.identifiers import mistyped, population_number, recognise
 from samsyn.patients.names import sought_words
 from samsyn.store.index import identity_rows, instance_rows, patient_rows
 from samsyn.store.index.port import IndexConnection
@@ -47,6 +47,20 @@ class PatientLookup:
         return await self._store.read(
             registry.patients_with(_meanings(text, self._clock.now().astimezone(STOCKHOLM).date()))
         )
+
+    async def by_own_log_in(self, number: str) -> int | None:
+        """Key of the person who has logged in with this personnummer or samordningsnummer; None: nobody has it here.
+
+        Never somebody with the same digits under another issuer: a provider's own number that looks like it is not
+        what the identity provider vouches for. It is the key that has the number, not the survivor's of merges: a
+        session or an app goes on with it, and must not stay with a stranger when a wrong merge is taken back.
+        """
+        identifier = population_number(number, self._clock.now().astimezone(STOCKHOLM).date())
+        if identifier is None:
+            return None
+        issuer, value = identifier.issuer, identifier.value
+        found = await self._store.read(partial(patient_rows.keys_of, issuer=issuer, value=value))
+        return found[0] if len(found) == 1 else None
 
     async def by_identifier(self, identifier: PatientIdentifier) -> list[Patient]:
         """Whoever has this identifier, whichever way a Swedish number is written; an empty issuer means any."""

@@ -8,12 +8,12 @@ steward, byte for byte, and refused with a reason, so nothing is lost and nothin
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 from samsyn import limits
 from samsyn.audit import journal as audit
-from samsyn.clock import STOCKHOLM, Clock
+from samsyn.clock import Clock, Today
 from samsyn.errors import BadInput, Conflict, IdentityConflict, SamsynError, UnknownIssuer
 from samsyn.hl7v2.acknowledgement import ACCEPTED, Code, Verdict, verdict_on
 from samsyn.hl7v2.alike import AlikeReports
@@ -33,7 +33,6 @@ from samsyn.reports.profiles import load_profile
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
 
-_HOUR = timedelta(hours=1)
 _SMALL_BYTES = 256 * limits.KIB
 """Messages below are read on the event loop (under a millisecond); larger ones in a thread."""
 
@@ -69,9 +68,7 @@ class Filing:
         self._readers: dict[tuple[str, Sender], AlikeReports] = {}
         """Of each source, for the event loop alone."""
         self._under_way = 0
-        self._hour = datetime.min.replace(tzinfo=UTC)
-        self._day = date.min
-        """The day in Sweden in that hour."""
+        self._today = Today(clock)
         self.stored = 0
         self.repeated = 0
         self.held = 0
@@ -84,10 +81,16 @@ class Filing:
         return self._profiles[name]
 
     async def file_message(
-        self, sender: Sender, profile: str, raw: bytes, session_id: str = "", header: Header | None = None
+        self,
+        sender: Sender,
+        profile: str,
+        raw: bytes,
+        session_id: str = "",
+        header: Header | None = None,
+        arrived: datetime | None = None,
     ) -> Filed:
         """Takes one message of a known source and returns when its fate is durable. `header` = `peek(raw)`, for who
-        has it already.
+        has it already. `arrived`: when it came, for one that has waited; None = now.
 
         Outcome "stored": every event of it is filed, or "already-stored": the same bytes under the same control
         id came before, nothing is done twice. "held": the bytes are kept aside with the reason (BadInput,
@@ -103,7 +106,7 @@ class Filing:
                 header,
                 raw,
                 session_id,
-                partial(self._read, sender, profile, raw),
+                partial(self._read, sender, profile, raw, arrived or self._clock.now()),
                 in_thread=len(raw) >= _SMALL_BYTES,
             )
         finally:
@@ -113,7 +116,7 @@ class Filing:
         """Takes a FHIR DiagnosticReport, or a transaction Bundle of them as a whole; outcomes as `file_message`."""
         header = Header(code="FHIR", trigger="DiagnosticReport", control_id=message_digest(raw))
 
-        read = partial(read_reports, raw, sender, self._units)
+        read = partial(read_reports, raw, sender, self._units, self._clock.now())
         return await self._take(sender, header, raw, session_id, read, in_thread=True)
 
     async def _take(
@@ -134,24 +137,16 @@ class Filing:
         except (BadInput, UnknownIssuer, IdentityConflict, Conflict) as refusal:
             return await self._hold(sender, source, header, raw, session_id, refusal)
 
-    def _read(self, sender: Sender, profile: str, raw: bytes) -> Interpretation:
+    def _read(self, sender: Sender, profile: str, raw: bytes, arrived: datetime) -> Interpretation:
         if len(raw) >= _SMALL_BYTES:  # in a thread
-            return read_message(raw, self.profile(profile), sender)
+            return read_message(raw, self.profile(profile), sender, arrived)
         reader = self._readers.get((profile, sender))
         if reader is None:
             reader = self._readers[profile, sender] = AlikeReports(self.profile(profile), sender)
-        return reader.read(raw)
-
-    def _today(self) -> date:
-        """The day in Sweden, which changes at full hours only."""
-        now = self._clock.now()
-        if not self._hour <= now < self._hour + _HOUR:
-            self._hour = now.replace(minute=0, second=0, microsecond=0)
-            self._day = now.astimezone(STOCKHOLM).date()
-        return self._day
+        return reader.read(raw, arrived)
 
     def _resolve(self, sender: Sender, interpretation: Interpretation) -> list[Resolved]:
-        today = self._today()
+        today = self._today.date()
 
         def one(identifiers: tuple[SentIdentifier, ...]) -> PatientIdentifier:
             return people.resolve(identifiers, sender, today)

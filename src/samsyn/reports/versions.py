@@ -4,6 +4,7 @@ from datetime import datetime
 
 from samsyn.clock import swedish_day
 from samsyn.hl7v2.meaning import ReportEvent
+from samsyn.hl7v2.times import REPEATED, Doubt
 from samsyn.model.sender import Sender
 from samsyn.reports.visits import Visit
 from samsyn.store.transaction import Transaction
@@ -24,6 +25,8 @@ def add(
     """
     issuer = event.accession_issuer or sender.accession_issuer
     result_time = event.result_time.isoformat() if event.result_time else None
+    if event.doubt and event.doubt is not Doubt.SKIPPED and event.result_time is not None:
+        result_time = _placed(transaction, event, event.result_time, issuer, patient_key)
     told = event.when.isoformat() if event.when else ""
     same = not transaction.is_bare(patient_key, "report") and transaction.one(
         "SELECT report_key, COALESCE(told, '') FROM report WHERE patient_key = ? AND accession = ?"
@@ -43,7 +46,7 @@ def add(
     )
     if same and not _is_said_anew(transaction, event, issuer, patient_key, same, told):
         return False
-    begins, ends = _days(event.examined, event.result_time)
+    begins, ends = _days(event.examined, event.result_time)  # both hours are of one day
     transaction.insert(
         "report",
         report_key=transaction.next_key("report"),
@@ -74,6 +77,37 @@ def add(
         told=told,
     )
     return True
+
+
+def _placed(
+    transaction: Transaction, event: ReportEvent, late: datetime, issuer: str, patient_key: int
+) -> str:
+    """When a version was made that may be of either of autumn's two hours: where the very same version stands, if it
+    is there already; else in the later hour when it came in that. Of what came long after both, in the first hour,
+    unless that were before what has come of the report from these hours: here alone arrival decides, since sources
+    send in order, and what came last must not stand below what it replaced. So it does for a clock that was ahead.
+    """
+    early = late - REPEATED
+    own = (event.status.value, event.text, event.author, event.signer)
+    rows = transaction.all(
+        "SELECT result_time, status, text, author, signer FROM report WHERE patient_key = ? AND accession = ?"
+        " AND accession_issuer = ? AND provider = ? AND (accession <> '' OR filler_id = ?)"
+        " AND result_time >= ? AND result_time <= ? ORDER BY result_time DESC",
+        patient_key,
+        event.accession,
+        issuer,
+        event.owner.provider,
+        event.filler_id,
+        "" if event.doubt is Doubt.AHEAD else early.isoformat(),
+        (late + REPEATED).isoformat(),
+    )
+    for when, *said in rows:
+        if tuple(said) == own and (
+            event.doubt is Doubt.AHEAD or when in (early.isoformat(), late.isoformat())
+        ):
+            return str(when)
+    is_late = event.doubt is not Doubt.FULL or any(row[0] > early.isoformat() for row in rows)
+    return (late if is_late else early).isoformat()
 
 
 def _is_said_anew(

@@ -8,7 +8,7 @@ from functools import partial
 from samsyn import limits
 from samsyn.access.duties import sees_protected
 from samsyn.access.view import View
-from samsyn.clock import Clock
+from samsyn.clock import Clock, Today
 from samsyn.errors import LimitExceeded
 from samsyn.model.attributes import Attributes
 from samsyn.patients.identifiers import recognise
@@ -39,7 +39,7 @@ class Finder:
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
-        self._clock = clock
+        self._today = Today(clock)
         self._windows = Windows(clock)
 
     async def find(self, view: View, query: Query) -> list[Attributes]:
@@ -67,7 +67,7 @@ class Finder:
         """The same behind a place of an earlier page, so that nothing that is stored between two pages makes a match
         come twice or be left out. () = from the beginning."""
         conditions = matching.conditions_of(query)
-        today = self._clock.now().date()
+        today = self._today.date()
         return await self._store.read(
             partial(_answer, view=view, query=query, conditions=conditions, today=today, after=after)
         )

@@ -1,7 +1,7 @@
 """Dates and times of a search: ranges, both as one moment, and time zones (PS3.4 C.2.2.2.5). Pure.
 
-The index holds DA and TM text as the objects say it, which is Swedish time. A TM column may tell less than
-seconds; comparisons fill it up with zeros.
+The index holds DA and TM in Swedish time: filing moves those of an object that tells its offset from UTC
+(`dicom.moments`). A TM column may tell less than seconds; comparisons fill it up with zeros.
 """
 
 import re
@@ -14,9 +14,7 @@ from samsyn.search.keys import DATE_AND_TIME
 
 _DATE = re.compile(r"\d{8}", re.ASCII)
 _TIME = re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?", re.ASCII)
-_OFFSET = re.compile(r"([+-])(\d{2})(\d{2})", re.ASCII)
 _FIRST, _LAST = "000000", "235959.999999"
-_MAX_OFFSET_MINUTES = 14 * 60
 
 
 def date_range(value: str) -> tuple[str, str]:
@@ -28,17 +26,6 @@ def time_range(value: str) -> tuple[str, str]:
     """First and last moment of a TM range; both filled up so that 10 takes in 100000 and 105959."""
     first, last = _range(value.strip().replace(":", ""), _TIME, "time")
     return first and _shortest(first + _FIRST[len(first) :]), last and last + _LAST[len(last) :]
-
-
-def offset_minutes(text: str) -> int | None:
-    """Timezone Offset From UTC (0008,0201) in minutes; None when empty. BadInput when it is none."""
-    if not text:
-        return None
-    form = _OFFSET.fullmatch(text)
-    minutes = int(form[2]) * 60 + int(form[3]) if form else _MAX_OFFSET_MINUTES + 1
-    if form is None or minutes > _MAX_OFFSET_MINUTES or int(form[3]) > 59:
-        raise BadInput("not an offset from UTC")
-    return -minutes if form[1] == "-" else minutes
 
 
 def moment_range(dates: str, times: str, offset: int | None) -> tuple[str, str]:

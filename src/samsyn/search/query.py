@@ -20,7 +20,7 @@ class Matching:
     combined: bool = False
     """A date and its time are one range, not two (C.2.2.2.5)."""
     offset_minutes: int | None = None
-    """Dates and times are told and wanted at this distance from UTC; None = as they stand in the objects."""
+    """Dates and times are told and wanted at this distance from UTC; None = in Swedish time."""
     empty: bool = False
     """The value `""` finds what has no value (C.2.2.2.7)."""
 

@@ -33,7 +33,7 @@ from samsyn.settings.places import explain
 from samsyn.settings.prefetch import PrefetchSettings
 from samsyn.settings.receivers import Hl7ReceiverSettings
 from samsyn.settings.recompression import RecompressSettings
-from samsyn.settings.section import Origins, Section, is_loopback
+from samsyn.settings.section import Origins, OwnerHsaId, Section, is_loopback, outgoing_address
 from samsyn.settings.smart import AppSettings, BackendSettings, NotifyAddresses, SmartSettings
 
 __all__ = ["AtnaSettings", "AuditSettings", "Section", "StoreLogSettings", "is_loopback"]
@@ -194,11 +194,15 @@ class LoginSettings(Section):
         default="",
         description="Address that browsers use, before the TLS proxy; empty = the listener's own.",
     )
-    issuer: str = Field(default="", description="Issuer address of the OpenID provider.")
+    issuer: Annotated[str, AfterValidator(outgoing_address)] = Field(
+        default="", description="Issuer address of the OpenID provider."
+    )
     client_id: str = Field(default="samsyn", description="Our client id at the OpenID provider.")
     client_secret_file: Path | None = Field(default=None, description="File that holds the client secret.")
     assurance: str = Field(
-        default="http://id.sambi.se/loa/loa3", description="Level of assurance (acr) that a login must have."
+        default="http://id.sambi.se/loa/loa3",
+        pattern=r"\S",
+        description="Level of assurance (acr) that a login must have.",
     )
 
     metadata_file: Path | None = Field(
@@ -229,7 +233,7 @@ class LoginSettings(Section):
 class UnitSettings(Section):
     """A care unit (vårdenhet)."""
 
-    hsa_id: str
+    hsa_id: OwnerHsaId
     name: str
 
 
@@ -309,7 +313,7 @@ class CertificateSettings(Section):
 class ProviderSettings(Section):
     """A connected care provider (vårdgivare) with its systems."""
 
-    hsa_id: str
+    hsa_id: OwnerHsaId
     name: str
     phone: str = Field(default="", description="Whom to ring about blocked information.")
     local_issuer: str = Field(

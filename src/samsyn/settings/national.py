@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from samsyn.settings.section import Section
 
@@ -50,3 +50,13 @@ class NationalSettings(Section):
     grants_stale_after_s: int = Field(
         default=120, ge=10, le=3600, description="Age above which no consent or relation read there counts."
     )
+
+    @model_validator(mode="after")
+    def _is_read_before_it_is_stale(self) -> "NationalSettings":
+        for every, stale in (("every_s", "stale_after_s"), ("grants_every_s", "grants_stale_after_s")):
+            if getattr(self, stale) < 2 * getattr(self, every):
+                raise ValueError(
+                    f"{stale} is less than twice {every}: the copy would be too old between two readings, and what"
+                    " rests on it would close again and again"
+                )
+        return self

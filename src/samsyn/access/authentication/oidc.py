@@ -243,16 +243,18 @@ class RelyingParty:
         return claims
 
     async def _signed_claims(self, id_token: str) -> Mapping[str, Any]:
+        """The claims of a token that bears the provider's signature. TypeError: what the library says of some odd
+        headers (`crit` that is no list); a logout token comes from anybody."""
         provider = await self._known_provider()
         try:
             return jwt.decode(id_token, provider.keys, algorithms=ALGORITHMS).claims
-        except (JoseError, ValueError):
+        except (JoseError, ValueError, TypeError):
             if self._clock.monotonic() - provider.read < _KEYS_PAUSE_S:
                 raise NotAuthenticated("the id token's signature") from None
         provider = await self._known_provider(anew=True)  # the provider may have changed its keys
         try:
             return jwt.decode(id_token, provider.keys, algorithms=ALGORITHMS).claims
-        except (JoseError, ValueError):
+        except (JoseError, ValueError, TypeError):
             raise NotAuthenticated("the id token's signature") from None
 
     async def _known_provider(self, anew: bool = False) -> _Provider:

@@ -40,7 +40,10 @@ class SharedSessions(Sessions):
         if found is None:
             return None
         if self._wall() - found.used > _NOTED_EACH_S:
-            self._keep(secret, found.session)
+            # Another node may have ended it since it was read: what has ended must not come back.
+            key = digest(secret).hex()
+            if not self._shared.renew(_KIND, key, self._written(found.session), self._left(found.session)):
+                return None
         return found.session
 
     def look(self, secret: str) -> Session | None:
@@ -82,9 +85,14 @@ class SharedSessions(Sessions):
         return len(self._shared.find(_KIND))
 
     def _keep(self, secret: str, session: Session) -> None:
+        self._shared.put(_KIND, digest(secret).hex(), self._written(session), self._left(session))
+
+    def _written(self, session: Session) -> str:
+        return self._form.dump_json(_Shared(session, self._wall())).decode()
+
+    def _left(self, session: Session) -> float:
         left = session.opened.timestamp() + limits.SESSION_LIFETIME_S - self._wall()
-        text = self._form.dump_json(_Shared(session, self._wall())).decode()
-        self._shared.put(_KIND, digest(secret).hex(), text, min(limits.SESSION_IDLE_S, left))
+        return min(limits.SESSION_IDLE_S, left)
 
     def _read(self, text: str | None) -> _Shared | None:
         found: _Shared | None = self._form.validate_json(text) if text is not None else None

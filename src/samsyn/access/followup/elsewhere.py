@@ -14,15 +14,16 @@ from typing import Protocol
 
 from samsyn import limits
 from samsyn.access.events import Event, entry
+from samsyn.access.followup.extract import own_key
 from samsyn.access.followup.review import read_entries, reviewed_provider
 from samsyn.access.masters import national_number
 from samsyn.audit import journal as audit
 from samsyn.clock import Clock
-from samsyn.errors import NotAllowed, OutOfResources
+from samsyn.errors import OutOfResources
 from samsyn.model.audit import AuditEntry
 from samsyn.model.national import AccessElsewhere, AccessReport
 from samsyn.model.patient import PatientIdentifier
-from samsyn.model.subject import Purpose, Subject, SubjectKind
+from samsyn.model.subject import Purpose, Subject
 from samsyn.store.index import patient_rows, review_rows
 from samsyn.store.index.port import IndexConnection
 from samsyn.store.store import Store
@@ -95,14 +96,11 @@ class Elsewhere:
             await self._source.close()
 
     async def own(self, patient: Subject) -> ToldElsewhere:
-        """The patient's own question; NotAllowed for anybody but a patient. It is in the audit journal first."""
-        if patient.kind is not SubjectKind.PATIENT or patient.patient_key is None:
-            raise NotAllowed("only the patient")
+        """The patient's own question; NotAllowed as for the own log. It is in the audit journal first."""
+        key = await own_key(self._store, self._clock, patient)
         details = {"of": "national-log"}
-        asked = entry(
-            patient, Event.READ_AUDIT, patient.patient_key, purpose=Purpose.OWN_RECORD, details=details
-        )
-        return await self._told(asked, patient.patient_key, "")
+        asked = entry(patient, Event.READ_AUDIT, key, purpose=Purpose.OWN_RECORD, details=details)
+        return await self._told(asked, key, "")
 
     async def on_request(self, reviewer: Subject, patient_key: int) -> ToldElsewhere:
         """What a provider hands out: accesses of its own staff; NotAllowed for who is no log reviewer."""

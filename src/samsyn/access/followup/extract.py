@@ -12,16 +12,19 @@ from types import MappingProxyType
 from typing import Final
 
 from samsyn import limits
+from samsyn.access.ages import is_under_own_age
 from samsyn.access.events import Activity, Event, entry
 from samsyn.access.followup.review import LogEntry, read_entries, reviewed_provider
 from samsyn.audit import journal as audit
 from samsyn.clock import STOCKHOLM, Clock
 from samsyn.errors import NotAllowed
 from samsyn.model.subject import Purpose, Subject, SubjectKind
-from samsyn.store.index import patient_rows, review_rows
+from samsyn.store.index import patient_rows, register_rows, review_rows
 from samsyn.store.index.port import IndexConnection
 from samsyn.store.store import Store
 
+TOO_YOUNG: Final = "too-young"
+"""Detail of the NotAllowed that a child's own log-in gets."""
 DONE: Final = MappingProxyType(
     {
         Event.SEARCH_PATIENT.value: "search",
@@ -104,20 +107,18 @@ class Extracts:
         self._names_given_by = names_given_by
 
     async def own(self, patient: Subject) -> Extract:
-        """The patient's own extract of everybody's readings; NotAllowed for anybody but a patient."""
-        if patient.kind is not SubjectKind.PATIENT or patient.patient_key is None:
-            raise NotAllowed("only the patient")
-        made = entry(patient, Event.READ_AUDIT, patient.patient_key, purpose=Purpose.OWN_RECORD)
+        """The patient's own extract of everybody's readings; NotAllowed for anybody but a patient of sixteen."""
+        key = await own_key(self._store, self._clock, patient)
+        made = entry(patient, Event.READ_AUDIT, key, purpose=Purpose.OWN_RECORD)
         await audit.write(self._store, made)
-        return await self._extract(patient.patient_key, "")
+        return await self._extract(key, "")
 
     async def own_entries(self, patient: Subject) -> tuple[LogEntry, ...]:
         """The same as single entries, newest first, at most limits.MAX_EXTRACT_ROWS; for programs."""
-        if patient.kind is not SubjectKind.PATIENT or patient.patient_key is None:
-            raise NotAllowed("only the patient")
-        made = entry(patient, Event.READ_AUDIT, patient.patient_key, purpose=Purpose.OWN_RECORD)
+        key = await own_key(self._store, self._clock, patient)
+        made = entry(patient, Event.READ_AUDIT, key, purpose=Purpose.OWN_RECORD)
         await audit.write(self._store, made)
-        question = partial(_entries, patient_key=patient.patient_key, provider="")
+        question = partial(_entries, patient_key=key, provider="")
         found = await self._store.read(question)
         return tuple(
             each if each.provider in self._names_given_by else replace(each, actor="", actor_name="")
@@ -164,6 +165,22 @@ class Extracts:
                 staff=entries[0].actor_name if named else "",
                 consumer=entries[0].details.get("consumer", ""),
             )
+
+
+async def own_key(store: Store, clock: Clock, patient: Subject) -> int:
+    """The key of a private person who may read his own log. NotAllowed: anybody else, or too young for direct access
+    (access.ages): the log tells where a child is in care. The provider hands it out on request (PDL 8:5)."""
+    key = patient.patient_key
+    if patient.kind is not SubjectKind.PATIENT or key is None:
+        raise NotAllowed("only the patient")
+
+    def ask(connection: IndexConnection) -> frozenset[int]:
+        keys = patient_rows.closure_of(connection, key)
+        return patient_rows.own_births(register_rows.asking(connection), keys)
+
+    if is_under_own_age(await store.read(ask), clock.now()):
+        raise NotAllowed(TOO_YOUNG)
+    return key
 
 
 def _entries(connection: IndexConnection, patient_key: int, provider: str) -> list[LogEntry]:

@@ -6,7 +6,7 @@ What a reviewer does is in the journal as well. Nobody reviews himself.
 
 import random
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
@@ -127,8 +127,28 @@ class LogReview:
         self._store = store
         self._clock = clock
 
+    async def persons(self, reviewer: Subject, meant: Sequence[frozenset[int]]) -> tuple[frozenset[int], ...]:
+        """Those of the persons (all keys of each) whom a number may mean that the own provider's log is about.
+
+        Of nobody else may a reviewer learn that the region knows the number, or whose it is (PDL 4:2, SVOD 2:4):
+        they are as nobody, and asking about either is in the journal.
+        """
+        provider = reviewed_provider(reviewer, self._clock.now())
+
+        def ask(connection: IndexConnection) -> tuple[frozenset[int], ...]:
+            return tuple(keys for keys in meant if review_rows.knows(connection, provider, keys))
+
+        found = await self._store.read(ask)
+        if not found:
+            asked = sorted(frozenset().union(*meant)) or [0]
+            await audit.write(
+                self._store, *(entry(reviewer, Event.READ_AUDIT, key, allowed=False) for key in asked)
+            )
+        return found
+
     async def search(self, reviewer: Subject, question: LogQuestion) -> LogPage:
-        """The own provider's entries; the question itself is in the journal before the answer."""
+        """The own provider's entries; the question itself, each further page too, is in the journal before the
+        answer."""
         provider = reviewed_provider(reviewer, self._clock.now())
         first, last = _period(question.first_day, question.last_day)
         about = sorted(question.patient_keys or ())
@@ -137,11 +157,14 @@ class LogReview:
             details["actor"] = question.actor
         if question.unit:
             details["unit"] = question.unit
-        if not question.before:
-            await audit.write(
-                self._store,
-                *(entry(reviewer, Event.READ_AUDIT, key, details=details) for key in (about or [0])),
-            )
+        if question.before:
+            details["before"] = str(question.before)
+        await audit.write(
+            self._store,
+            *(entry(reviewer, Event.READ_AUDIT, key, details=details) for key in (about or [0])),
+        )
+        if question.patient_keys is not None and not about:
+            return LogPage((), 0)
 
         def ask(connection: IndexConnection) -> list[LogEntry]:
             begin = review_rows.first_at(connection, first)

@@ -3,6 +3,7 @@
 What can not be understood of a block makes it cover more, never less; elements that are new to us are passed over.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,8 @@ from samsyn.model.registers import BlockKind
 
 _CORE: Final = "urn:riv:informationsecurity:authorization:blocking:4"
 _GET: Final = "urn:riv:informationsecurity:authorization:blocking:GetBlocksResponder:4"
+_HYPHENED: Final = re.compile("([0-9]{8})[-+]([0-9A-Z]{4})", re.ASCII)
+"""A person number as people write it; the contract's has twelve characters and no separator."""
 ACTION: Final = f"{_GET}:GetBlocks"
 """SOAPAction of GetBlocks."""
 
@@ -44,13 +47,19 @@ async def get_blocks(client: SoapClient, created_on_or_after: str = "") -> Block
     created_next = _text(header, "nextCreatedOnOrAfter")
     if moment_of(created_next) is None:
         raise OutOfResources("the blocking service does not say how far it has told")
-    blocks = tuple(_block(each) for each in header.findall(f"{{{_CORE}}}blocks"))
+    blocks = tuple(dict.fromkeys(_block(each) for each in header.findall(f"{{{_CORE}}}blocks")))
+    if len({each.block_id for each in blocks}) < len(blocks):
+        # Kept by their ids, one would take the other's place and open what that hides.
+        raise OutOfResources("the blocking service tells two different blocks under one id")
     return BlockHeader(blocks, created_next, _text(header, "latestCancellation"))
 
 
 def _block(element: Element) -> NationalBlock:
     block_id, provider = _text(element, "blockId"), _text(element, "informationCareProviderId").upper()
-    issuer, number = _text(element, "patientId", "root"), _text(element, "patientId", "extension").upper()
+    issuer = _text(element, "patientId", "root").removeprefix("urn:oid:")
+    number = _text(element, "patientId", "extension").upper()
+    if (written := _HYPHENED.fullmatch(number)) is not None:
+        number = "".join(written.groups())
     if not block_id or not provider or not number:
         raise OutOfResources("the blocking service tells a block without id, provider or patient")
     # An unknown kind, and an inner block that names no unit, hide the whole provider.

@@ -75,9 +75,9 @@ class GrantCopy:
         return self._contract.register
 
     def is_known(self, provider: str) -> bool:
-        """Whether the copy of the provider's grants is young enough to stand on."""
+        """Whether the copy of the provider's grants is young enough to stand on; read in the future, it is as old."""
         read_at = self._read_at.get(provider)
-        return read_at is not None and self._clock.now() - read_at <= self._pace.stale_after
+        return read_at is not None and abs(self._clock.now() - read_at) <= self._pace.stale_after
 
     def age_s(self) -> float:
         """Seconds since the last good reading of the provider that was read longest ago; -1 before the first."""

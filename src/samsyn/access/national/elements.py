@@ -43,10 +43,13 @@ def actor_of(subject: Subject) -> Actor:
 
 
 def text_of(parent: Element, space: str, *names: str, longest: int = LONGEST) -> str:
-    """The text of an element below `parent`, "" when there is none. OutOfResources: longer than anything sensible."""
+    """The text of an element below `parent`, "" when there is none. OutOfResources: longer than anything sensible, or
+    in parts, of which the first would be read as another number."""
     found = parent
     for name in names:
         found = found.find(f"{{{space}}}{name}") if found is not None else None
+    if found is not None and len(found):
+        raise OutOfResources("the national service tells a name in parts")
     text = (found.text or "").strip() if found is not None else ""
     if len(text) > longest:
         raise OutOfResources("the national service tells a name that is too long")

@@ -60,10 +60,11 @@ class BlockReplica:
         self._task: asyncio.Task[None] | None = None
 
     def is_known(self) -> bool:
-        """Whether the copy is young enough to be trusted."""
+        """Whether the copy is young enough to be trusted. One that was read in what is now the future is as old: a
+        clock that was set back must not keep it young through an outage."""
         if self._client is None:
             return True
-        return self._read_at is not None and self._clock.now() - self._read_at <= self._stale_after
+        return self._read_at is not None and abs(self._clock.now() - self._read_at) <= self._stale_after
 
     def age_s(self) -> float:
         """Seconds since the last good reading; -1 before the first."""

@@ -151,7 +151,7 @@ def _is_sequence(tag: int) -> bool:
 def answered(found: Attributes, question: Asked, retrieve_ae: str, timezone: str = "") -> Attributes:
     """The identifier of one match: every attribute that was asked for, empty when there is no value.
 
-    `timezone`: the offset at which the answer's dates and times are told, "" = as the objects have them.
+    `timezone`: the offset at which the answer's dates and times are told, "" = in Swedish time.
     """
     answer: Attributes = {tag: found.get(tag, (vr, ())) for tag, vr in question.wanted.items()}
     for sequence, wanted in question.wanted_items.items():

@@ -3,12 +3,12 @@
 from samsyn import limits
 from samsyn.access.view import Gatekeeper
 from samsyn.dicom.encoding import encode
+from samsyn.dicom.moments import offset_minutes
 from samsyn.endpoints.dimse import identifiers
 from samsyn.endpoints.dimse.contexts import matching_of
 from samsyn.endpoints.dimse.link import Link
 from samsyn.errors import LimitExceeded, Mismatch, NotAllowed
 from samsyn.search.find import Finder
-from samsyn.search.moments import offset_minutes
 from samsyn.search.query import Matching, Query
 from samsyn.wire.assembly import Message
 from samsyn.wire.dimse import FindRequest, FindResponse

@@ -83,13 +83,13 @@ def audit_event_search(needs: AuditEventDependencies) -> Callable[[Request], Awa
         if subject.kind is SubjectKind.PATIENT:
             page = LogPage(await needs.extracts.own_entries(subject), 0)
         else:
-            page = await needs.review.search(subject, await _question(needs, request))
+            page = await needs.review.search(subject, await _question(needs, request, subject))
         return _bundle(needs, request, page)
 
     return search
 
 
-async def _question(needs: AuditEventDependencies, request: Request) -> LogQuestion:
+async def _question(needs: AuditEventDependencies, request: Request, subject: Subject) -> LogQuestion:
     asked = request.query_params
     first, last = _period(asked.getlist("date"), needs.clock.now().astimezone(STOCKHOLM).date())
     keys: frozenset[int] | None = None
@@ -101,9 +101,10 @@ async def _question(needs: AuditEventDependencies, request: Request) -> LogQuest
             raise BadInput("patient.identifier is a number, or system|value with a known system")
         named = PatientIdentifier(issuer, value)
         found = await (needs.lookup.by_identifier(named) if bar else needs.lookup.by_number(system))
-        if not found:
+        linked = [await needs.lookup.linked(person.key) for person in found]
+        keys = frozenset().union(*await needs.review.persons(subject, linked))
+        if not keys:
             raise NotFound
-        keys = frozenset().union(*[await needs.lookup.linked(person.key) for person in found])
     elif "patient" in asked:
         keys = await needs.lookup.linked(needs.lookup.key_of(asked["patient"].removeprefix("Patient/")))
     before = asked.get("_before", "0")
@@ -125,7 +126,7 @@ def _period(texts: list[str], today: date) -> tuple[date, date]:
                 first = day
             case "le":
                 last = day
-            case "":
+            case "" | "eq":
                 first = last = day
             case _:
                 raise BadInput("date takes the prefixes ge and le")

@@ -352,6 +352,9 @@ def _string(value: Any, asked: str, modifier: str) -> bool:
 _PREFIX: Final = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb)?([0-9].*)", re.DOTALL)
 
 
+_CLOCK: Final = re.compile(r"T[0-9]{2}:[0-9]{2}(:[0-9]{2}(?:\.([0-9]+))?)?")
+
+
 def _date(value: Any, asked: str, modifier: str) -> bool:
     found = _PREFIX.fullmatch(asked)
     if found is None:
@@ -396,10 +399,18 @@ def _interval(text: str) -> tuple[datetime, datetime]:
             return _midnight(first), _midnight(first + timedelta(days=1))
         # A plus sign that was not escaped in an address arrives as a space.
         exact = datetime.fromisoformat(text.replace(" ", "+"))
+        exact = (exact if exact.tzinfo else exact.replace(tzinfo=STOCKHOLM)).astimezone(UTC)
+        return exact, exact + _width(text)
     except (ValueError, OverflowError):
         raise BadInput("a date is YYYY, YYYY-MM, YYYY-MM-DD or a time with zone") from None
-    exact = exact if exact.tzinfo else exact.replace(tzinfo=STOCKHOLM)
-    return exact, exact + timedelta(seconds=1)
+
+
+def _width(text: str) -> timedelta:
+    """How long what a time tells is: a minute, a second, or less where a fraction is told (R4 2.24.0.1)."""
+    clock = _CLOCK.search(text)
+    if clock is None or clock.group(1) is None:
+        return timedelta(minutes=1)
+    return timedelta(microseconds=10 ** max(0, 6 - len(clock.group(2) or "")))
 
 
 def _midnight(day: date) -> datetime:
@@ -460,7 +471,16 @@ def sort_values(asked: Asked, resource: Resource) -> tuple[str, ...]:
 
 
 def _first(parameter: Parameter, resource: Resource) -> str:
-    return next((str(v) for path in parameter.paths for v in _at(resource, path.split("."))), "")
+    told = next((v for path in parameter.paths for v in _at(resource, path.split("."))), "")
+    return _beginning(told) if told and parameter.type == "date" else str(told)
+
+
+def _beginning(value: Any) -> str:
+    """The first moment that a date or period can mean, as text that is in the order of time whatever its zone."""
+    try:
+        return _interval_of(value)[0].astimezone(UTC).isoformat(timespec="microseconds")
+    except (BadInput, OverflowError):
+        return str(value)
 
 
 def references_of(resource: Resource, name: str) -> set[str]:

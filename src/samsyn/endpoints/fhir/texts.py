@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 
+from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.fhir.common import (
     ACCESSION,
     IMAGING_STUDY_REPORT,
@@ -164,7 +165,7 @@ def whole_text(arrangement: Arrangement) -> str:
         text = each.version.text
         if each.role is Role.ADDENDUM:
             when = each.version.result_time or each.version.received
-            text = f"Tilläggssvar {instant(when)[:10]}:\n{text}"
+            text = f"Tilläggssvar {when.astimezone(STOCKHOLM):%Y-%m-%d}:\n{text}"
         parts.append(text)
     return "\n\n".join(parts)
 

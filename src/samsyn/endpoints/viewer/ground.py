@@ -15,7 +15,7 @@ from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.typed import moment_typed, typed_moment
 from samsyn.endpoints.viewer.visits import PatientVisit, Visits
-from samsyn.errors import BadInput, NotAllowed, NotFound, NotSupported, OutOfResources
+from samsyn.errors import BadInput, Conflict, NotAllowed, NotFound, NotSupported, OutOfResources
 from samsyn.model.registers import Ground
 from samsyn.model.subject import Scope
 
@@ -85,6 +85,8 @@ class Grounds:
             )
         except BadInput:
             return self._page(there, ground, asked, words("ground.bad_time"), 400)
+        except Conflict:
+            return self._page(there, ground, asked, words("ground.no_child"), 409)
         except OutOfResources:
             return self._page(there, ground, asked, words("ground.register_away"), 503)
         except NotSupported:

@@ -94,7 +94,7 @@ class LogReviewPages:
             return await self._page(visit, {"asked": asked, "trouble": "bad_day"}, 400)
         keys: frozenset[int] | None = None
         if asked["number"]:
-            keys = await self._persons(asked["number"])
+            keys = frozenset().union(*(await self._persons(visit, asked["number"])).values())
             if not keys:
                 return await self._page(visit, {"asked": asked, "trouble": "no_patient"}, 404)
         page = await self._deps.review.search(
@@ -122,12 +122,12 @@ class LogReviewPages:
         asked = {name: visit.form.text(name) for name in _ASKED}
         if not asked["number"]:
             return await self._page(visit, {"asked": asked, "trouble": "no_number"}, 400)
-        found = await self._deps.lookup.by_number(asked["number"][:MAX_CHARACTERS])
+        found = list(await self._persons(visit, asked["number"]))
         if len(found) != 1:
             # Somebody's extract is handed out: a number that may mean two persons names none.
             trouble, status = ("several", 400) if found else ("no_patient", 404)
             return await self._page(visit, {"asked": asked, "trouble": trouble}, status)
-        (patient,) = found
+        patient = await self._deps.lookup.patient(found[0])
         extract = await self._deps.extracts.on_request(visit.subject, patient.key)
         shown = patient_shown(patient, visit.words, self._deps.clock.now())
         own = visit.subject.assignment
@@ -241,12 +241,14 @@ class LogReviewPages:
         }
         return self._visits.show(visit, "log.html", "log", defaults, status)
 
-    async def _persons(self, number: str) -> frozenset[int]:
-        """Keys of everybody whom the number may mean, with those linked to them."""
-        found: frozenset[int] = frozenset()
-        for person in await self._deps.lookup.by_number(number[:MAX_CHARACTERS]):
-            found |= await self._deps.lookup.linked(person.key)
-        return found
+    async def _persons(self, visit: Visit, number: str) -> dict[int, frozenset[int]]:
+        """Every key of each person whom the number may mean and the own provider's log is about, by his key."""
+        meant = {
+            person.key: await self._deps.lookup.linked(person.key)
+            for person in await self._deps.lookup.by_number(number[:MAX_CHARACTERS])
+        }
+        known = await self._deps.review.persons(visit.subject, list(meant.values()))
+        return {key: keys for key, keys in meant.items() if keys in known}
 
     async def _shown(self, visit: Visit, entries: Iterable[LogEntry]) -> list[EntryShown]:
         patients: dict[int, PatientShown | None] = {0: None}

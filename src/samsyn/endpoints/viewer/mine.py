@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from samsyn.access.ages import is_too_young_alone
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.history import by_year, mark_of
 from samsyn.endpoints.viewer.pulse import NOT_KEPT, Marks, alive
@@ -111,6 +112,7 @@ class MyRecord:
             "is_own": there.patient_key == there.visit.subject.patient_key,
             "years": by_year(presentation.entry(each, there.handle) for each in examinations),
             "count": len(examinations),
+            "too_young": any(is_too_young_alone(reader.facts) for reader in there.view.standings),
             "children": await self._children(there.visit),
         }
         return self._visits.show(there.visit, "my_record.html", _PAGE, values)

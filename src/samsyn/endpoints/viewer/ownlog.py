@@ -7,12 +7,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from samsyn.access.followup.elsewhere import ToldElsewhere
-from samsyn.access.followup.extract import Extract, ExtractLine
+from samsyn.access.followup.extract import TOO_YOUNG, Extract, ExtractLine
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.extract_file import in_pdf
 from samsyn.endpoints.viewer.extract_words import elsewhere_in_words, lines_in_words
+from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.secure import PAGE_HEADERS
-from samsyn.endpoints.viewer.visits import Visit, Visits
+from samsyn.endpoints.viewer.visits import OWN_RECORD, Visit, Visits
 from samsyn.endpoints.viewer.wording import PatientShown, patient_shown
 from samsyn.errors import NotAllowed
 
@@ -37,8 +38,14 @@ class OwnLog:
         ]
 
     async def page(self, visit: Visit) -> Response:
-        """The lines, newest first, by day."""
-        extract, patient = await self._own(visit)
+        """The lines, newest first, by day. Who is too young is sent to the own record, which says from when."""
+        try:
+            extract, patient = await self._own(visit)
+        except NotAllowed as refusal:
+            if refusal.detail != TOO_YOUNG:
+                raise
+            await self._deps.gatekeeper.refusals.record("viewer", refusal, subject=visit.subject)
+            return go_to(OWN_RECORD)
         lines = lines_in_words(extract, visit.words, self._deps.connections)
         told = await self._elsewhere(visit)
         names = self._deps.connections

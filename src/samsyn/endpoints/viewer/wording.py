@@ -30,8 +30,8 @@ def day(text: str) -> str:
 
 
 def moment(time: datetime | None) -> str:
-    """YYYY-MM-DD HH:MM in Sweden; "" for an unknown time."""
-    return time.astimezone(STOCKHOLM).strftime("%Y-%m-%d %H:%M") if time else ""
+    """YYYY-MM-DD HH:MM in Sweden, with its offset in the hour that the autumn repeats; "" for an unknown time."""
+    return _told(time.astimezone(STOCKHOLM), "%Y-%m-%d %H:%M") if time else ""
 
 
 def short_moment(time: datetime, now: datetime) -> str:
@@ -39,7 +39,14 @@ def short_moment(time: datetime, now: datetime) -> str:
     local, today = time.astimezone(STOCKHOLM), now.astimezone(STOCKHOLM).date()
     if (local.hour, local.minute) == (0, 0) and (local.date() - today).days == 1:
         return "24:00"
-    return local.strftime("%H:%M") if local.date() == today else local.strftime("%Y-%m-%d %H:%M")
+    return _told(local, "%H:%M" if local.date() == today else "%Y-%m-%d %H:%M")
+
+
+def _told(local: datetime, form: str) -> str:
+    """02:50 before 02:10 would read like the wrong order where both are told of the night that summer time ends."""
+    ahead = local.utcoffset()
+    is_repeated = ahead != local.replace(fold=1 - local.fold).utcoffset()
+    return local.strftime(form) + (f" ({local:UTC%z})"[:-3] + ")" if is_repeated else "")
 
 
 def age(birth: str, on: date, words: Words) -> str:

@@ -6,15 +6,13 @@ from datetime import datetime
 from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, BadMessage
 from samsyn.hl7v2.meaning import BookingEvent
 from samsyn.hl7v2.parsing import Message, Segment
-from samsyn.hl7v2.paths import Path, first_of, parse_path
+from samsyn.hl7v2.paths import Path, first_of
 from samsyn.hl7v2.profile import Profile
 from samsyn.hl7v2.readings.identity import read_patient
-from samsyn.hl7v2.values import accession_number, identifier_word, moment, owner_of, required
+from samsyn.hl7v2.values import accession_number, identifier_word, moment, owner_of, required, sent_at
 from samsyn.model.organisation import Owner
 from samsyn.model.sender import Sender
 from samsyn.model.texts import BookingStatus
-
-_SENT = (parse_path("MSH-7.1"),)
 
 
 def read_bookings(
@@ -25,7 +23,8 @@ def read_bookings(
     if message.first("SCH") is None:
         raise BadMessage("SCH", 1, 0, "the message holds no booking", SEGMENT_SEQUENCE)
     status = _status(event, segments, profile, notes)
-    starts, ends, sent = (_begins(paths, segments) for paths in (rules.starts, rules.ends, _SENT))
+    starts, ends = (_begins(paths, segments) for paths in (rules.starts, rules.ends))
+    sent = sent_at(message)
     if starts is None and status is BookingStatus.BOOKED:
         raise BadMessage(
             rules.starts[0].segment,
@@ -52,7 +51,7 @@ def read_bookings(
             accession_issuer=accession_issuer,
             procedure_code=first_of(rules.code, segments),
             procedure_text=first_of(rules.procedure, segments),
-            when=sent,
+            when=sent.begins if sent else None,
         )
         for group in _patients(message)
     ]

@@ -8,24 +8,26 @@ from collections.abc import Sequence
 from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, TABLE_VALUE_NOT_FOUND, BadMessage
 from samsyn.hl7v2.meaning import ReportEvent
 from samsyn.hl7v2.parsing import Message, Segment
-from samsyn.hl7v2.paths import first_of, parse_path
+from samsyn.hl7v2.paths import first_of
 from samsyn.hl7v2.profile import BY_STATUS, DocumentRules, Profile
 from samsyn.hl7v2.readings.identity import holds, read_patient
-from samsyn.hl7v2.readings.results import report_text, result_time_of, text_lines
+from samsyn.hl7v2.readings.results import made_at, report_text, text_lines
+from samsyn.hl7v2.times import Doubt
 from samsyn.hl7v2.values import (
     accession_number,
     identifier_word,
     moment,
+    note_doubt,
     owner_of,
     required,
+    sent_at,
     staff_names,
     study_uids,
+    told_in,
 )
 from samsyn.model.organisation import Owner
 from samsyn.model.sender import Sender
 from samsyn.model.texts import ReportStatus
-
-_SENT = (parse_path("MSH-7.1"),)
 
 
 def read_document(
@@ -40,7 +42,9 @@ def read_document(
     status = _status(told_by_event, segments, rules)
     if not text and status is not ReportStatus.ANNULLED:
         raise BadMessage("OBX", 1, 5, "a document without text", REQUIRED_FIELD_MISSING)
-    sent, told, examined = (moment(paths, segments) for paths in (_SENT, rules.result_time, rules.examined))
+    sent, examined = sent_at(message), moment(rules.examined, segments)
+    made = made_at(status, told_in(rules.result_time, segments, None, sent), sent, message.arrived)
+    note_doubt(made, rules.result_time, segments, notes)
     required(rules.accession, segments, "the accession number")
     accession, accession_issuer = accession_number(rules.accession, segments, profile.accession_issuers)
     home = Owner(sender.provider, sender.unit)
@@ -57,8 +61,8 @@ def read_document(
         study_uids=study_uids(rules.study_uid, segments, notes),
         status=status,
         fragment=is_addendum and profile.report.addendum == "fragment",
-        result_time=result_time_of(status, told.begins if told else None, sent.begins if sent else None),
-        examined=examined.date if examined else "",
+        result_time=made.begins if made else None,
+        examined=examined.day if examined else "",
         author=staff_names(rules.author, segments, everyone=False),
         signer=""
         if status is ReportStatus.PRELIMINARY
@@ -68,6 +72,7 @@ def read_document(
         text=text,
         reason=first_of(rules.reason, segments),
         when=sent.begins if sent else None,
+        doubt=made.doubt if made else Doubt.NONE,
     )
 
 

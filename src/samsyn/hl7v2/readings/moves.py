@@ -18,7 +18,7 @@ from samsyn.hl7v2.parsing import Message, Segment
 from samsyn.hl7v2.paths import first_of, parse_path
 from samsyn.hl7v2.profile import Profile
 from samsyn.hl7v2.readings.identity import read_identifiers, read_patient
-from samsyn.hl7v2.values import moment
+from samsyn.hl7v2.values import sent_at
 
 MERGES = frozenset(("A40", "A47"))
 """Merge of patient identifier lists, and change of an identifier (reserve number to personnummer)."""
@@ -38,7 +38,7 @@ def read_identity_event(message: Message, event: str, profile: Profile, notes: l
     """
     if event not in ("A44", "A45") and profile.patient.identity_events == "held":
         raise IdentityConflict(f"ADT^{event}: this source keeps no patient register, so a steward decides")
-    point = moment(_TIME, message.segments)
+    point = sent_at(message, _TIME)
     when = point.begins if point is not None else None
     if event in LINKS:
         return [_link(message, event == "A24", profile, when, notes)]

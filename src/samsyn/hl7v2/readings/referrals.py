@@ -5,25 +5,24 @@ from collections.abc import Sequence
 from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, TABLE_VALUE_NOT_FOUND, BadMessage
 from samsyn.hl7v2.meaning import NOBODY, ReferralEvent
 from samsyn.hl7v2.parsing import Message, Segment, Segments
-from samsyn.hl7v2.paths import first_of, parse_path
+from samsyn.hl7v2.paths import first_of
 from samsyn.hl7v2.profile import BY_STATUS, NOTHING, Profile
 from samsyn.hl7v2.readings.identity import read_patient
 from samsyn.hl7v2.values import (
     accession_number,
     identifier_word,
-    moment,
     order_groups,
     own_segments,
     owner_of,
     place_of,
+    sent_at,
     staff_names,
     study_uids,
+    told_in,
 )
 from samsyn.model.organisation import Owner
 from samsyn.model.sender import Sender
 from samsyn.model.texts import Referral, ReferralStatus
-
-_SENT = (parse_path("MSH-7.1"),)
 
 
 def read_referrals(
@@ -54,8 +53,8 @@ def _referral(
     # Without a code the sender examines only if somebody else was named as the one who refers.
     silent = home if referrer_code else NOBODY
     performer = owner_of(rules.performer_unit, own, profile.units, silent, rules.unknown_unit, notes)
-    ordered = moment(rules.ordered, own)
-    sent = moment(_SENT, [message.msh])
+    sent = sent_at(message)
+    ordered = told_in(rules.ordered, own, None, sent)
     referral = Referral(
         provider=owner.provider,
         unit=owner.unit,

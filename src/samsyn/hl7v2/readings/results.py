@@ -8,19 +8,23 @@ from samsyn.errors import LimitExceeded
 from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, TABLE_VALUE_NOT_FOUND, BadMessage
 from samsyn.hl7v2.meaning import ReportEvent
 from samsyn.hl7v2.parsing import Message, Segment, Segments, column
-from samsyn.hl7v2.paths import first_of, parse_path
+from samsyn.hl7v2.paths import first_of
 from samsyn.hl7v2.profile import Profile, ReportRules
 from samsyn.hl7v2.readings.identity import read_patient
+from samsyn.hl7v2.times import Doubt, PointInTime
 from samsyn.hl7v2.values import (
     accession_number,
     identifier_word,
     moment,
+    note_doubt,
     order_groups,
     own_segments,
     owner_of,
     required,
+    sent_at,
     staff_names,
     study_uids,
+    told_in,
 )
 from samsyn.limits import MAX_REPORT_CHARACTERS
 from samsyn.model.organisation import Owner
@@ -28,7 +32,6 @@ from samsyn.model.sender import Sender
 from samsyn.model.texts import ReportStatus
 from samsyn.model.value import value
 
-_SENT = (parse_path("MSH-7.1"),)
 _TEXT_TYPES = frozenset(("TX", "FT", "ST", ""))
 _DELETED = frozenset("DWX")
 _EMPTY_LINE = ("",)
@@ -72,8 +75,9 @@ def _report(
     status = _status(own, texts, rules, text)
     if not text and status is not ReportStatus.ANNULLED:
         raise BadMessage("OBX", 1, 5, "a report without text", REQUIRED_FIELD_MISSING)
-    sent = moment(_SENT, [message.msh])
-    told = moment(rules.result_time, own, message.msh)
+    sent = sent_at(message)
+    made = made_at(status, told_in(rules.result_time, own, message.msh, sent), sent, message.arrived)
+    note_doubt(made, rules.result_time, own, notes)
     examined = moment(rules.examined, own)
     accession, accession_issuer = accession_number(rules.accession, own, profile.accession_issuers)
     if not accession:
@@ -89,8 +93,8 @@ def _report(
         study_uids=study_uids(rules.study_uid, own, notes),
         status=status,
         fragment=rules.addendum == "fragment" and _is_addendum(status, own, texts, rules),
-        result_time=result_time_of(status, told.begins if told else None, sent.begins if sent else None),
-        examined=examined.date if examined else "",
+        result_time=made.begins if made else None,
+        examined=examined.day if examined else "",
         author=staff_names(rules.author, own, everyone=False),
         signer=_signer(status, own, rules),
         procedure_code=first_of(rules.code, own),
@@ -98,6 +102,7 @@ def _report(
         text=text,
         reason=first_of(rules.reason, own),
         when=sent.begins if sent else None,
+        doubt=made.doubt if made else Doubt.NONE,
     )
 
 
@@ -264,8 +269,11 @@ def _line_statuses(texts: TextLines, rules: ReportRules) -> list[ReportStatus]:
     return [ReportStatus(rules.statuses[word]) for word in words]
 
 
-def result_time_of(status: ReportStatus, told: datetime | None, sent: datetime | None) -> datetime | None:
+def made_at(
+    status: ReportStatus, told: PointInTime | None, sent: PointInTime | None, arrived: datetime | None
+) -> PointInTime | None:
     """When the version came to be. An annulment often repeats the time of what it annuls: the later counts."""
+    told = told.not_ahead(arrived) if told is not None else None
     if status is ReportStatus.ANNULLED and told is not None and sent is not None:
-        return max(told, sent)
+        return told if told.begins >= sent.begins else sent
     return told or sent

@@ -5,6 +5,7 @@ Reading it again changes nothing: a version is known by the object's UID.
 """
 
 import asyncio
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -30,6 +31,7 @@ _PLACE: Final = (
     " patient_key, provider, unit, accession, accession_issuer, study_date, study.description"
     " FROM {} JOIN series USING(series_key) JOIN study USING(study_key) WHERE sop_uid = ?"
 )
+_FRACTION: Final = re.compile(r"\.[0-9]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +137,9 @@ def _said_by_cda(document: ReportDocument) -> _Said:
 
 
 def _moment(text: str) -> datetime | None:
-    """A time as documents write it; one that is none is not told, for the object is there already."""
+    """A time as documents write it, to the second; one that is none is not told, for the object is there already."""
     try:
-        point = read_time(text[:14] + text[-5:] if len(text) > 19 else text)
+        point = read_time(_FRACTION.sub("", text))
     except BadInput:
         return None
     return point.begins if point is not None else None

@@ -8,6 +8,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from html import unescape
 from types import MappingProxyType
@@ -15,8 +16,10 @@ from typing import Any, Final
 
 import orjson
 
+from samsyn.clock import swedish_day
 from samsyn.errors import BadInput, LimitExceeded, NotSupported
 from samsyn.hl7v2.meaning import Interpretation, PatientClaim, ReportEvent, SentIdentifier
+from samsyn.hl7v2.times import Doubt, is_ahead
 from samsyn.limits import MAX_FHIR_ITEMS, MAX_REPORT_CHARACTERS
 from samsyn.model.organisation import Owner
 from samsyn.model.patient import Demographics
@@ -47,7 +50,9 @@ _UID: Final = re.compile(r"urn:oid:([0-2](?:\.(?:0|[1-9][0-9]*))+)")
 Json = Mapping[str, Any]
 
 
-def read_reports(raw: bytes, sender: Sender, units: Mapping[str, Owner]) -> Interpretation:
+def read_reports(
+    raw: bytes, sender: Sender, units: Mapping[str, Owner], arrived: datetime | None = None
+) -> Interpretation:
     """Every DiagnosticReport of the bytes: one resource, or a Bundle of type transaction that is filed as a whole.
 
     Raises BadInput (the element is named) and NotSupported (another resource or kind of Bundle).
@@ -63,9 +68,22 @@ def read_reports(raw: bytes, sender: Sender, units: Mapping[str, Owner]) -> Inte
     if not reports:
         raise NotSupported("only DiagnosticReport is taken, alone or in a transaction Bundle")
     notes: list[str] = []
-    return Interpretation(
-        tuple(_report(each, entries, sender, units, notes) for each in reports), tuple(dict.fromkeys(notes))
+    events = tuple(
+        _not_ahead(_report(each, entries, sender, units, notes), arrived, notes) for each in reports
     )
+    return Interpretation(events, tuple(dict.fromkeys(notes)))
+
+
+def _not_ahead(event: ReportEvent, arrived: datetime | None, notes: list[str]) -> ReportEvent:
+    """What was issued at a moment that is still to come was made when it came, as of messages (hl7v2.times)."""
+    if is_ahead(event.when, arrived):
+        event = replace(event, when=arrived)
+    if not is_ahead(event.result_time, arrived):
+        return event
+    notes.append(
+        "DiagnosticReport.issued: a moment that is still to come; the report is filed as made when it came"
+    )
+    return replace(event, result_time=arrived, doubt=Doubt.AHEAD)
 
 
 def _entries(root: Json) -> dict[str, Json]:
@@ -112,7 +130,9 @@ def _report(
         status=status,
         fragment=False,
         result_time=issued,
-        examined=_day(resource.get("effectiveDateTime") or _dict(resource, "effectivePeriod").get("start")),
+        examined=_examined(
+            resource.get("effectiveDateTime") or _dict(resource, "effectivePeriod").get("start")
+        ),
         author=_names(resource, "performer"),
         signer="" if status is ReportStatus.PRELIMINARY else interpreters,
         procedure_code=_code(resource),
@@ -285,6 +305,14 @@ def _instant(value: Any, field: str) -> datetime | None:
         return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise BadInput(f"DiagnosticReport.{field}: a time that does not exist") from None
+
+
+def _examined(value: Any) -> str:
+    """The Swedish day (YYYYMMDD) of a FHIR dateTime, which tells its zone where it tells a time; "" as `_day`."""
+    if isinstance(value, str) and _INSTANT.fullmatch(value):
+        moment = _instant(value, "effective")
+        return f"{swedish_day(moment):08d}" if moment is not None else ""
+    return _day(value)
 
 
 def _day(value: Any) -> str:

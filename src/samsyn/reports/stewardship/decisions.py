@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -82,7 +83,13 @@ class Decisions:
             place = BodyLocation(row["segment"], row["body_offset"], row["length"])
             if row["kind"] == "message":
                 body = await self._store.proved(place.segment, place.offset, place.length, row["sha256"])
-                done = await self._filing.file_message(source[0], source[1], body, subject.session_id)
+                done = await self._filing.file_message(
+                    source[0],
+                    source[1],
+                    body,
+                    subject.session_id,
+                    arrived=datetime.fromisoformat(row["received"]),
+                )
                 outcome = done.receipt.outcome
                 if outcome == "stored":
                     await self._note_released(subject, own, row["held_key"], reason)

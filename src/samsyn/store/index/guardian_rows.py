@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 from samsyn.model.registers import Guardianship
+from samsyn.store.index import patient_rows
 
 Ask: TypeAlias = Callable[..., list[Any]]
 
@@ -15,18 +16,18 @@ _IN_FORCE: Final = "starts <= ? AND (ends IS NULL OR ends > ?) AND (ended IS NUL
 
 
 def children_of(ask: Ask, guardian_keys: Collection[int], now: str) -> tuple[Guardianship, ...]:
-    """Guardianships of this person (all keys) that are in force, but for children with protected identity."""
+    """Guardianships of this person (all keys) that are in force, but for children with protected identity: one of a
+    child's linked records that is protected makes the child so."""
     marks = ",".join("?" * len(guardian_keys))
     rows = ask(
-        f"{_GUARDIANSHIP} WHERE guardian_key IN ({marks}) AND {_IN_FORCE}"
-        " AND NOT EXISTS (SELECT 1 FROM patient WHERE patient_key = child_key AND protected = 1)"
-        " ORDER BY guardianship_id",
+        f"{_GUARDIANSHIP} WHERE guardian_key IN ({marks}) AND {_IN_FORCE} ORDER BY guardianship_id",
         *sorted(guardian_keys),
         now,
         now,
         now,
     )
-    return tuple(_guardianship(row) for row in rows)
+    found = [_guardianship(row) for row in rows]
+    return tuple(each for each in found if not patient_rows.is_protected(ask, each.child_key))
 
 
 def guardians_of(ask: Ask, child_keys: Collection[int], now: str) -> tuple[Guardianship, ...]:

@@ -12,9 +12,13 @@ from samsyn.model.registers import Block, BlockKind, Lift
 Ask: TypeAlias = Callable[..., list[Any]]
 
 _LIFT_DAYS = 7
+_PERSON_NUMBERS = "1.2.752.%"
+"""The issuers of Swedish person numbers. Which of them a number is of is often told wrong (a samordningsnummer as
+personnummer), and a block that is not understood hides more, never less."""
 _OF = (
-    "FROM patient_identifier AS known JOIN national_block AS copy"
-    " ON copy.number = known.value AND copy.issuer = known.issuer"
+    "FROM patient_identifier AS known JOIN national_block AS copy ON copy.number = known.value"
+    f" AND (copy.issuer IN (known.issuer, '')"
+    f" OR (copy.issuer LIKE '{_PERSON_NUMBERS}' AND known.issuer LIKE '{_PERSON_NUMBERS}'))"
 )
 
 

@@ -1,11 +1,19 @@
 """Reads of persons and their identifiers."""
 
 from collections.abc import Callable
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
 
 from samsyn.errors import NotFound
 from samsyn.model.patient import Demographics, Patient, PatientIdentifier
 from samsyn.store.index.port import IndexConnection
+
+Ask: TypeAlias = Callable[..., list[Any]]
+"""As register_rows.Ask."""
+_DAY: Final = 8
+"""Characters of a day, YYYYMMDD."""
+_ADDED: Final = MappingProxyType({"1.2.752.129.2.1.3.1": 0, "1.2.752.129.2.1.3.3": 60})
+"""What personnummer and samordningsnummer add to the day of the birth (lag 2022:1697)."""
 
 
 def keys_of(connection: IndexConnection, issuer: str, value: str) -> list[int]:
@@ -31,7 +39,7 @@ def root(connection: IndexConnection, key: int) -> int:
         seen.add(key)
 
 
-def closure(ask: Callable[..., list[Any]], key: int) -> frozenset[int]:
+def closure(ask: Ask, key: int) -> frozenset[int]:
     """The person with everybody linked by merges, over any number of steps. `ask(sql, *values) -> rows`."""
     found, waiting = {key}, [key]
     while waiting:
@@ -64,6 +72,44 @@ def identifiers_of(connection: IndexConnection, key: int) -> tuple[PatientIdenti
             "SELECT issuer, value FROM patient_identifier WHERE patient_key = ? ORDER BY value", (person,)
         )
     )
+
+
+def is_protected(ask: Ask, key: int) -> bool:
+    """Whether the person, by any linked record, has protected identity (skyddade personuppgifter)."""
+    keys = sorted(closure(ask, key))
+    marks = ",".join("?" * len(keys))
+    return bool(ask(f"SELECT 1 FROM patient WHERE patient_key IN ({marks}) AND protected = 1", *keys))
+
+
+def births_of(ask: Ask, keys: frozenset[int]) -> frozenset[int]:
+    """The days (YYYYMMDD) that these records tell as the birth; what is no such number is none."""
+    # Only question marks are put into the statement; the values are bound.
+    marks = ",".join("?" * len(keys))
+    rows = ask(
+        f"SELECT DISTINCT birth_date FROM patient WHERE patient_key IN ({marks}) AND birth_date <> ''",
+        *sorted(keys),
+    )
+    return frozenset(int(day) for (day,) in rows if len(day) == _DAY and day.isascii() and day.isdigit())
+
+
+def births_by_number(ask: Ask, keys: frozenset[int]) -> frozenset[int]:
+    """The same by personnummer and samordningsnummer, whose day has sixty added."""
+    marks = ",".join("?" * len(keys))
+    rows = ask(
+        f"SELECT issuer, value FROM patient_identifier WHERE patient_key IN ({marks})",
+        *sorted(keys),
+    )
+    return frozenset(
+        int(value[:_DAY]) - _ADDED[issuer]
+        for issuer, value in rows
+        if issuer in _ADDED and value[:_DAY].isascii() and value[:_DAY].isdigit()
+    )
+
+
+def own_births(ask: Ask, keys: frozenset[int]) -> frozenset[int]:
+    """What the records tell; where none does, the day in a national number, which may be a nearby one
+    (folkbokföringslagen 18 §)."""
+    return births_of(ask, keys) or births_by_number(ask, keys)
 
 
 def patient(connection: IndexConnection, key: int) -> Patient:

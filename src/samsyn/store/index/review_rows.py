@@ -145,6 +145,17 @@ def of_patient(
     return _entries(rows)
 
 
+def knows(connection: IndexConnection, provider: str, patient_keys: Collection[int]) -> bool:
+    """Whether the provider has entries about the person beside what its log reviewers themselves have asked."""
+    marks = ", ".join("?" * len(patient_keys))
+    row = connection.execute(
+        f"SELECT 1 FROM audit WHERE patient_key IN ({marks}) AND +actor_provider = ? AND event <> 'READ_AUDIT'"
+        " AND NOT (event = 'EXPORT' AND owner_provider = '') LIMIT 1",
+        (*sorted(patient_keys), provider),
+    ).fetchone()
+    return row is not None
+
+
 def told_at_login(connection: IndexConnection, provider: str, actor: str) -> str:
     """Details (JSON) of the person's newest log-in for the provider, "" when there was none."""
     row = connection.execute(

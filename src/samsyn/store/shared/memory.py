@@ -28,6 +28,14 @@ class MemoryState:
         with self._lock:
             self._values[kind, key] = (value, self._clock.monotonic() + seconds)
 
+    def renew(self, kind: str, key: str, value: str, seconds: float) -> bool:
+        """See the port."""
+        with self._lock:
+            if self._present(kind, key) is None:
+                return False
+            self._values[kind, key] = (value, self._clock.monotonic() + seconds)
+            return True
+
     def take(self, kind: str, key: str) -> str | None:
         """See the port."""
         with self._lock:

@@ -18,6 +18,9 @@ class SharedState(Protocol):
     def put(self, kind: str, key: str, value: str, seconds: float) -> None:
         """Sets the value for so long."""
 
+    def renew(self, kind: str, key: str, value: str, seconds: float) -> bool:
+        """Sets another value and end for what is there still; False: it is gone, and stays gone."""
+
     def take(self, kind: str, key: str) -> str | None:
         """The value, which nobody else gets any more: one of any number of callers has it."""
 

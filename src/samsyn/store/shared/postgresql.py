@@ -28,6 +28,10 @@ _PUT: Final = (
     f"INSERT INTO shared_state VALUES($1, $2, $3, {_SOON % 4}) ON CONFLICT (kind, key)"
     " DO UPDATE SET value = EXCLUDED.value, until = EXCLUDED.until"
 )
+_RENEW: Final = (
+    "UPDATE shared_state SET value = $3, until = clock_timestamp() + $4 * interval '1 second'"
+    " WHERE kind = $1 AND key = $2 AND until > clock_timestamp() RETURNING 1"
+)
 _TAKE: Final = (
     "DELETE FROM shared_state WHERE kind = $1 AND key = $2 RETURNING value, until > clock_timestamp()"
 )
@@ -71,6 +75,12 @@ class PostgresState:
     def put(self, kind: str, key: str, value: str, seconds: float) -> None:
         """See the port."""
         self._ask(lambda connection: connection.execute(_PUT, kind, key, value, seconds))
+
+    def renew(self, kind: str, key: str, value: str, seconds: float) -> bool:
+        """See the port."""
+        return (
+            self._ask(lambda connection: connection.fetchval(_RENEW, kind, key, value, seconds)) is not None
+        )
 
     def take(self, kind: str, key: str) -> str | None:
         """See the port."""

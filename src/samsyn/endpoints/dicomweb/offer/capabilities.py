@@ -30,7 +30,7 @@ SEARCH_PARAMETERS: Final = MappingProxyType(
         "emptyvaluematching": 'true: the value "" finds what has no value',
         "multiplevaluematching": "read and of no effect: values parted by a backslash, UIDs and code strings by a comma"
         " too, always match as a list",
-        "TimezoneOffsetFromUTC": "dates and times are asked and told at this distance from UTC",
+        "TimezoneOffsetFromUTC": "dates and times are asked and told at this distance from UTC; none: Swedish time",
         "includefield": "further attributes to answer, or all",
     }
 )

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from samsyn.dicom.dictionary import tag_of, vr_of
+from samsyn.dicom.moments import offset_minutes
 from samsyn.dicom.uids import is_uid
 from samsyn.endpoints.dicomweb.parameters import is_foreign, pairs_of, truth, whole_number
 from samsyn.errors import BadInput, NotSupported
 from samsyn.limits import MAX_SEARCH_ROWS
 from samsyn.search.keys import is_returned
-from samsyn.search.moments import offset_minutes
 from samsyn.search.query import Level, Matching, Query
 
 STUDY_INSTANCE_UID = 0x0020000D
@@ -71,7 +71,7 @@ class Search:
     foreign: tuple[str, ...]
     """Parameters that are ignored, since they are none of ours."""
     timezone: str
-    """Timezone Offset From UTC in which dates and times are asked and told, "" = as the objects have them."""
+    """Timezone Offset From UTC in which dates and times are asked and told, "" = in Swedish time."""
 
 
 def parse_search(level: Level, query_string: bytes, known: dict[int, str]) -> Search:

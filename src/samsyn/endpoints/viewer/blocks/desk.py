@@ -12,6 +12,7 @@ from samsyn.access.duties import LIFT_REASONS
 from samsyn.access.events import Event, entry
 from samsyn.access.lift_requests import is_waiting
 from samsyn.access.registers import end_of_day
+from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.pages import go_to
 from samsyn.endpoints.viewer.pulse import NOT_KEPT, Marks
@@ -98,7 +99,7 @@ class LiftDesk:
             )
         )
         found = [each for each in found if await self._deps.administration.knows(visit.subject, each.key)]
-        recognised = recognise(sought, self._deps.clock.now().date())
+        recognised = recognise(sought, self._deps.clock.now().astimezone(STOCKHOLM).date())
         value = recognised.identifier.value if recognised else sought
         people = [
             Person(

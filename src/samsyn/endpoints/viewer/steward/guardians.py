@@ -46,6 +46,7 @@ class Guardians:
         """The child of the number; the number stays in the form and never in an address."""
         stewarding(visit.subject, self._deps.clock.now())
         found = await self._deps.lookup.by_number(visit.form.text("number"))
+        await self._console.record_search(visit, found)
         if len(found) != 1:
             return self._start(visit, "guardians.nobody")
         handle = self._deps.opened.open(visit.subject.session_id, found[0].key)
@@ -57,8 +58,10 @@ class Guardians:
 
     async def register(self, visit: Visit) -> Response:
         """A steward's word that somebody is the guardian, with what proves it."""
+        stewarding(visit.subject, self._deps.clock.now())
         form = visit.form
         found = await self._deps.lookup.by_number(form.text("number"))
+        await self._console.record_search(visit, found)
         if len(found) != 1:
             return await self._page(visit, "guardians.nobody")
         try:

@@ -108,9 +108,9 @@ class PersonNumbers:
     async def _second(self, visit: Visit, number: str, keys: list[int]) -> tuple[dict[str, Any] | None, str]:
         """Who has the second number, to be linked or parted; or the text that tells why nobody is shown."""
         found = [each for each in await self._deps.lookup.by_number(number) if each.key not in keys]
+        await self._console.record_search(visit, found)
         if len(found) != 1:
             return None, "steward.several" if found else "steward.nobody"
-        await self._console.record_search(visit, found)
         shown = self._console.person(visit, found[0])
         return {"shown": shown, "handle": self._deps.lookup.handle(found[0].key)}, ""
 

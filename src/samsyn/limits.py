@@ -393,6 +393,8 @@ MAX_RENDERED_CACHE_BYTES: Final = 16 * MIB
 # -- sessions and access ----------------------------------------------------------------------------------
 SESSION_IDLE_S: Final = 20 * 60
 """A viewer session without requests ends: a left workstation must not stay open."""
+SESSION_WARNED_S: Final = 2 * 60.0
+"""So long before a session ends its pages say so: time to come back to the chair and press a key (WCAG 2.1, 2.2.1)."""
 SESSION_LIFETIME_S: Final = 12 * 3600
 """A viewer session ends after a working day whatever happens."""
 REFUSAL_STEP_S: Final = 0.005

@@ -8,6 +8,7 @@ import pytest
 from samsyn import limits
 from samsyn.access.authentication.claims import PersonLoggedIn
 from samsyn.access.authentication.oidc import LoggedIn
+from samsyn.access.authentication.sessions import Ending
 from samsyn.access.authentication.shared_sessions import SharedSessions
 from samsyn.access.facts import Choices
 from samsyn.access.launches import Launch, Launches
@@ -94,6 +95,23 @@ def test_a_session_ends_after_its_longest_time_wherever_it_is_used() -> None:
         assert sessions.find(secret) is not None
     clock.move(601)
     assert sessions.find(secret) is None
+
+
+def test_every_node_knows_when_a_session_ends_and_whether_use_puts_it_off() -> None:
+    clock = HeldClock()
+    shared = MemoryState(clock)
+    one, two = SharedSessions(shared, clock), SharedSessions(shared, clock)
+    secret, _ = one.open(GP)
+    clock.move(limits.SESSION_IDLE_S - 60)
+    assert two.ending(secret) == Ending(60, True)
+    assert two.find(secret) is not None
+    assert one.ending(secret) == Ending(limits.SESSION_IDLE_S, True)
+    while limits.SESSION_LIFETIME_S - (clock.now() - NOW).total_seconds() > 600:
+        clock.move(600)
+        assert one.find(secret) is not None
+    ending = two.ending(secret)
+    assert ending is not None and ending.seconds <= 600 and not ending.can_go_on
+    assert two.ending(secret + "x") is None
 
 
 def test_a_changed_assignment_is_a_new_session_for_all_nodes() -> None:

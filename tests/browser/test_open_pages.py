@@ -100,6 +100,44 @@ async def test_a_log_out_in_another_window_empties_this_one(house: House) -> Non
         assert "Tolvan" not in await seen.page.content()
 
 
+async def test_a_page_says_that_its_session_ends_soon_and_whoever_answers_stays(house: House) -> None:
+    almost = timedelta(seconds=limits.SESSION_IDLE_S - limits.SESSION_WARNED_S + 30)
+    async with a_browser(house.base) as seen:
+        page = seen.page
+        await seen.log_in("Eva Lindgren")
+        await seen.open_patient("191212121212")
+        house.clock.advance_to(house.clock.now() + almost)
+        ending = "[data-note='ending']:visible"
+        await page.wait_for_selector(ending)
+        await seen.check("ending")
+        await seen.picture("session-ending.png")
+        await page.click(f"{ending} button")
+        await page.wait_for_selector(ending, state="detached")
+        house.clock.advance_to(house.clock.now() + almost)
+        await page.wait_for_selector(ending)
+        await page.focus("#filter-text")
+        await page.keyboard.type("thorax")
+        await page.wait_for_selector(ending, state="detached")
+        assert await page.input_value("#filter-text") == "thorax"
+        assert await page.locator("h1:has-text('Undersökningar')").count() == 1
+
+
+async def test_whoever_only_scrolls_and_writes_on_a_page_is_not_logged_out(house: House) -> None:
+    async with a_browser(house.base) as seen:
+        page = seen.page
+        await page.clock.install()
+        await seen.log_in("Eva Lindgren")
+        await seen.open_patient("191212121212")
+        base = page.url.partition("#")[0]
+        await page.goto(f"{base}ground/consent")
+        for _ in range(3):
+            house.clock.advance_to(house.clock.now() + timedelta(seconds=limits.SESSION_IDLE_S / 2))
+            await page.keyboard.press("ArrowDown")
+            async with page.expect_event("requestfinished", lambda one: "samsyn-used" in one.headers):
+                await page.clock.fast_forward(61_000)
+        assert await page.locator("form.card").count() == 1
+
+
 async def test_a_broken_connection_covers_the_page_until_it_is_back(house: House) -> None:
     async with a_browser(house.base) as seen:
         await _reading(seen)

@@ -19,6 +19,7 @@ from samsyn.render.display import eight_bits
 from samsyn.render.words import DisplayValues, Voi, Window
 from tests.chromium import CHROMIUM
 from tests.quickviewer.stage import (
+    CAPTION,
     INKED,
     LEVEL_STEP,
     SEEN,
@@ -523,3 +524,58 @@ async def test_a_series_that_is_larger_than_what_is_kept_is_not_fetched_again_an
             assert (await shown(page, number))["level"] == (number - 1) * LEVEL_STEP
         await until(lambda: len(set(region.asked)) == region.count)
         assert len(region.asked) == region.count
+
+
+async def test_what_the_series_has_besides_its_pictures_is_told_on_the_picture_and_where_there_is_none() -> (
+    None
+):
+    left_out = {"caption": {**CAPTION, "left_out": "Visas inte här: 3 filmer"}}
+    async with opened(Region(series=left_out)) as page:
+        await shown(page, 1)
+        assert await page.locator(".quickviewer-left-out:visible").inner_text() == "Visas inte här: 3 filmer"
+        head = await page.locator(".quickviewer-left-out").bounding_box()
+        assert head is not None and head["height"] < 40
+    async with opened(Region(count=0, series=left_out)) as page:
+        told = "Serien har inga bilder att visa. Visas inte här: 3 filmer"
+        await page.wait_for_selector(f".quickviewer-problem-text:has-text('{told}')")
+
+
+async def test_a_picture_that_was_lost_on_its_way_comes_by_itself_when_there_is_contact_again() -> None:
+    async with served(application(Region(), "sv")) as address, browsed() as (page, _):
+        lost: list[Route] = []
+        is_lost = True
+
+        async def fail(route: Route) -> None:
+            if not is_lost:
+                await route.continue_()
+            else:
+                lost.append(route)
+                await route.abort()
+
+        await page.route("**/series.json", fail)
+        await page.goto(address)
+        await page.wait_for_selector(".quickviewer-problem-text:has-text('Ingen kontakt just nu')")
+        await until(lambda: len(lost) > 1)
+        is_lost = False
+        assert (await shown(page, 1))["problem"] == ""
+
+
+async def test_an_overburdened_servers_refusal_of_one_picture_passes_by_itself() -> None:
+    async with served(application(Region(), "sv")) as address, browsed() as (page, _):
+        asked: list[str] = []
+
+        async def refuse(route: Route) -> None:
+            asked.append(route.request.url)
+            if len(asked) < 3:
+                await route.fulfill(status=503)
+            else:
+                await route.continue_()
+
+        await page.route("**/picture/3", refuse)
+        await page.goto(address)
+        await shown(page, 1)
+        await page.focus(".quickviewer-stage")
+        for _ in range(3):
+            await page.keyboard.press("ArrowDown")
+        assert (await shown(page, 4))["who"].startswith("Tolvan")
+        assert len(asked) == 3

@@ -75,6 +75,22 @@ async def test_nobody_else_reaches_the_administrators_pages(house: House, person
             assert (await client.get(address)).status_code == 403
 
 
+async def test_a_form_with_a_fault_comes_back_with_the_kind_of_block_that_was_chosen(house: House) -> None:
+    async with house.logged_in("block-administrator") as admin:
+        base = await opened(admin)
+        form = await admin.get(base)
+        assert 'value="inner" checked' in form.text
+        fields = {"kind": "outer", "unit": "", "first": "20260131", "last": "2026-02-28", "attest": "yes"}
+        again = await post(admin, form, f"{base}register", **fields)
+        assert again.status_code == 400
+        assert 'value="outer" checked' in again.text and 'value="inner" checked' not in again.text
+        assert 'value="20260131"' in again.text and 'value="2026-02-28"' in again.text
+        assert 'name="attest" value="yes" autocomplete="off" required' in again.text
+        fields = {**fields, "kind": "inner", "unit": "SE9990000001-1001"}
+        again = await post(admin, form, f"{base}register", **fields)
+        assert 'value="SE9990000001-1001" selected' in again.text
+
+
 async def test_a_block_is_registered_on_the_patients_word_works_at_once_and_is_ended(house: House) -> None:
     async with house.logged_in("block-administrator") as admin, house.logged_in("physician") as reader:
         page = await reader.get(await related(reader))

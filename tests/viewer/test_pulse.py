@@ -134,6 +134,37 @@ async def test_asking_is_no_use_of_the_session_and_leaves_no_entry(
         assert (await client.get(base)).headers["location"] == "/login?because=expired"
 
 
+async def test_a_page_is_told_two_minutes_before_the_end_and_its_readers_use_puts_it_off(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house.logged_in("gp") as client:
+        base, _ = await reading(client)
+        began = house.clock.monotonic()
+
+        def at(minutes: float) -> None:
+            monkeypatch.setattr(house.clock, "monotonic", lambda: began + minutes * 60)
+
+        async def told(**headers: str) -> list[str | None]:
+            answers = [await client.get(address, headers=headers) for address in (f"{base}pulse", "/pulse")]
+            assert [each.status_code for each in answers] == [200, 204]
+            return [each.headers.get("samsyn-ends") for each in answers]
+
+        at(17.5)
+        assert await told() == [None, None]
+        at(18.5)
+        assert await told() == ["unused", "unused"]
+        assert await told(**{"samsyn-used": "yes"}) == [None, None]
+        at(37)
+        assert await told() == ["unused", "unused"]
+        for turn in range(36):
+            at(37 + turn * 19)
+            await told(**{"samsyn-used": "yes"})
+        at(limits.SESSION_LIFETIME_S / 60 - 1)
+        assert await told(**{"samsyn-used": "yes"}) == ["anyhow", "anyhow"]
+        at(limits.SESSION_LIFETIME_S / 60 + 1)
+        assert (await client.get("/pulse", headers={"samsyn-used": "yes"})).status_code == 401
+
+
 async def test_asking_does_not_make_a_patient_the_current_one(house: House) -> None:
     await house.fill(["dahl"])
     async with house.logged_in("gp") as client:

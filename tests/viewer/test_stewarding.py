@@ -56,7 +56,8 @@ async def image(house: House, number: int, **changes: object) -> str:
 
 
 async def register(house: House, control: str, number: str, name: str, birth: str, sex: str) -> None:
-    raw = message(msh("ADT^A08", control, sent=f"202403{control:0>2}120000"), pid(number, name, birth, sex))
+    header = msh("ADT^A08", control, "UNICODE UTF-8", f"202403{control:0>2}120000")
+    raw = message(header, pid(number, name, birth, sex), charset="utf-8")
     unit = NORD.units[0].hsa_id
     filed = await house.filing.file_message(sender_of(NORD, unit), "standard", raw, "test")
     assert filed.receipt.outcome == "stored", filed

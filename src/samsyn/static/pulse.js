@@ -4,7 +4,12 @@ const page = document.body;
 const every = Number(page.dataset.pulseMs);
 const FAILURES_BEFORE_COVER = 2;
 const title = document.title;
+const USE_TOLD_EACH_MS = 60_000;
+let state = page.dataset.state; // of what is shown, as it was heard of last
 let failures = 0;
+let isUsed = false; // since use was told last
+let isEnding = false;
+let useTold = performance.now();
 let left = null; // what the reader was at when the page was covered
 let isOver = false;
 
@@ -40,10 +45,18 @@ function toldNow() {
   return new Set(marks.join(" ").split(" ").filter(Boolean));
 }
 
+// Whoever reads what has been fetched already, or writes in a field, uses the session without asking the server.
+function heed(target) {
+  for (const each of ["keydown", "pointerdown", "click", "wheel", "touchmove"])
+    target?.addEventListener(each, () => { isUsed = true; }, { capture: true, passive: true });
+}
+
 async function ask() {
   const told = toldNow();
+  const tellsUse = isUsed && (isEnding || performance.now() - useTold >= USE_TOLD_EACH_MS);
+  const headers = { accept: "application/json", ...(tellsUse && { "samsyn-used": "yes" }) };
   const answer = await fetch(page.dataset.pulse, {
-    cache: "no-store", headers: { accept: "application/json" }, redirect: "error", signal: AbortSignal.timeout(2 * every),
+    cache: "no-store", headers, redirect: "error", signal: AbortSignal.timeout(2 * every),
   });
   if (answer.status === 401) return close("out");
   if (answer.status === 403 || answer.status === 404) return close("gone");
@@ -54,10 +67,22 @@ async function ask() {
     if ([...told].some((mark) => !shown.has(mark))) return close("changed");
     const isMore = [...shown].some((mark) => !told.has(mark));
     const isNews = Boolean(page.dataset.state) && now.state !== page.dataset.state;
+    if (now.state !== state) {
+      state = now.state;
+      document.dispatchEvent(new Event("samsyn:changed"));
+    }
     note("more", isMore);
     note("news", isNews && !isMore);
     document.title = (isMore || isNews ? "● " : "") + title;
   }
+  if (tellsUse) {
+    isUsed = false;
+    useTold = performance.now();
+  }
+  const ends = answer.headers.get("samsyn-ends");
+  isEnding = ends === "unused";
+  note("ending", isEnding);
+  note("over", ends === "anyhow");
   failures = 0;
   cover(false);
 }
@@ -80,6 +105,11 @@ async function beatForEver() {
   }
 }
 
+heed(document);
+for (const frame of document.querySelectorAll("iframe")) {
+  heed(frame.contentDocument);
+  frame.addEventListener("load", () => heed(frame.contentDocument));
+}
 document.addEventListener("visibilitychange", () => { if (document.visibilityState === "visible") beat(); });
 window.addEventListener("pageshow", (event) => { if (event.persisted) beat(); });
 beatForEver();

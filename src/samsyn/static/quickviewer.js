@@ -1,7 +1,7 @@
 /* The quick picture viewer: <div class="quickviewer" data-series-url="…"></div> becomes a stack of pictures.
  *
  * The address gives JSON:
- *   {"caption": {"patient", "number", "date", "study", "series", "note"},     patient and number are required
+ *   {"caption": {"patient", "number", "date", "study", "series", "note", "left_out"},  patient and number are required
  *    "frames": [{"url", "label", "window": {"center", "width", "function"}, "inverted"}],  all but url may be missing
  *    "modality": "CT", "window": {"center", "width"} or null (colour: no window tools), "inverted": false,
  *    "sides": ["R", "L", "A", "P"] (left, right, upper, lower edge; "" = not told; a frame may have its own),
@@ -17,6 +17,8 @@ const TEXTS = {
   sv: {
     viewer: "Bildvisare", picture: "Bild", of: "av", loading: "Hämtar", retry: "Försök igen",
     failed: "Bilden kunde inte visas", series_failed: "Bilderna kunde inte hämtas",
+    lost: "Ingen kontakt just nu. Bilden hämtas när den är tillbaka.",
+    withdrawn: "Bilder har dragits tillbaka eller flyttats sedan de hämtades. De visas inte längre.",
     logged_out: "Du är utloggad. Logga in igen för att se bilden.", empty: "Serien har inga bilder att visa",
     no_patient: "Bilden visas inte: uppgift om patient saknas", window: "Fönster",
     preset_own: "Bildens eget", preset_custom: "Eget", preset_lung: "Lunga", preset_soft: "Mjukdel",
@@ -33,6 +35,8 @@ const TEXTS = {
   en: {
     viewer: "Picture viewer", picture: "Picture", of: "of", loading: "Loading", retry: "Try again",
     failed: "The picture could not be shown", series_failed: "The pictures could not be fetched",
+    lost: "No contact just now. The picture is fetched when it is back.",
+    withdrawn: "Pictures have been withdrawn or moved since they were fetched. They are not shown any more.",
     logged_out: "You are logged out. Log in again to see the picture.", empty: "The series has no pictures to show",
     no_patient: "The picture is not shown: the patient's details are missing", window: "Window",
     preset_own: "As recorded", preset_custom: "Custom", preset_lung: "Lung", preset_soft: "Soft tissue",
@@ -73,6 +77,8 @@ const DEFAULT_FRAME_MS = 100;
 const MAX_ZOOM = 16;
 const FINE = 20; // a window narrower than this is told and moved by parts of a unit
 const NARROWEST = 0.05;
+const AGAIN_AFTER_MS = 2000;
+const PASSING = new Set([502, 503, 504]); // what an overburdened or restarted server answers, or the proxy before it
 const CAPTION_TOP = 62; // CSS pixels that a fitted picture leaves to the captions, so that they hide nothing of it
 const CAPTION_BOTTOM = 38;
 const CAPTION_BOTTOM_NARROW = 64; // of two lines
@@ -187,6 +193,7 @@ class Quickviewer {
     this.filter = this.previewFilter();
     this.who = element("p", { className: "quickviewer-who" });
     this.what = element("p", { className: "quickviewer-what" });
+    this.leftOut = element("p", { className: "quickviewer-left-out" });
     this.where = element("p", { className: "quickviewer-where" });
     this.seen = element("p", { className: "quickviewer-seen" });
     this.waiting = element("p", { className: "quickviewer-waiting", hidden: true });
@@ -197,7 +204,7 @@ class Quickviewer {
     this.edges = EDGES.map((edge) => element("p", { className: `quickviewer-edge quickviewer-${edge}` }));
     // One below the other: however long the names are, none stands on another or on the side of the picture.
     const upper = this.edges[EDGES.indexOf("upper")];
-    this.head = element("div", { className: "quickviewer-head" }, this.who, this.what, upper);
+    this.head = element("div", { className: "quickviewer-head" }, this.who, this.what, this.leftOut, upper);
     const around = this.edges.filter((edge) => edge !== upper);
     this.help = this.keyBox();
     this.stage = element("div", {
@@ -309,20 +316,22 @@ class Quickviewer {
 
   // -- the series ----------------------------------------------------------------------------------------
 
-  async open() {
+  async open(isAgain = false) {
     this.opening?.abort();
     const opening = (this.opening = new AbortController());
     this.opened = this.host.dataset.seriesUrl;
     this.forget();
+    if (!isAgain) this.problem.hidden = true;
     this.wait(true);
     try {
       const answer = await fetch(this.opened, { signal: opening.signal, headers: { Accept: "application/json" } });
       const series = answer.ok ? await answer.json() : null;
       if (this.opening !== opening) return;
       if (series) this.take(series);
+      else if (PASSING.has(answer.status)) this.waitForContact();
       else this.refuse(this.reason(answer.status, "series_failed"));
     } catch {
-      if (this.opening === opening) this.refuse(this.text("series_failed"));
+      if (this.opening === opening) this.waitForContact();
     }
   }
 
@@ -332,7 +341,8 @@ class Quickviewer {
     this.stopPlaying();
     for (const load of this.loads.values()) load.abort();
     this.loads = new Map(); // key -> AbortController
-    this.failures = new Map(); // key -> text
+    this.failures = new Map(); // key -> text, "" = no contact
+    clearTimeout(this.again);
     this.shelf = new Shelf();
     this.series = null;
     this.dragged = false;
@@ -342,13 +352,13 @@ class Quickviewer {
     this.zoom = 1;
     this.panX = this.panY = 0;
     this.clear();
-    this.problem.hidden = true;
   }
 
   take(series) {
     const caption = series.caption ?? {};
     if (!caption.patient || !caption.number) return this.refuse(this.text("no_patient"));
-    if (!Array.isArray(series.frames) || !series.frames.length) return this.refuse(this.text("empty"));
+    if (!Array.isArray(series.frames) || !series.frames.length)
+      return this.refuse([this.text("empty"), caption.left_out].filter(Boolean).join(". "));
     this.series = series;
     const count = series.frames.length;
     const canWindow = Boolean(series.window);
@@ -381,15 +391,41 @@ class Quickviewer {
   refuse(message) {
     this.wait(false);
     this.clear();
-    this.problemText.textContent = message;
+    if (this.problem.hidden || this.problemText.textContent !== message) this.problemText.textContent = message;
     this.problem.hidden = false;
   }
 
-  tryAgain() {
+  /** What failed for want of contact is asked for again by itself: its reader may be looking at something else. */
+  waitForContact() {
+    this.refuse(this.text("lost"));
+    this.again = setTimeout(() => this.tryAgain(true), AGAIN_AFTER_MS);
+  }
+
+  /** `isAgain`: by itself; what is said stays until it is true no more, so that it is not read aloud each time. */
+  tryAgain(isAgain = false) {
+    clearTimeout(this.again);
     this.failures.clear();
-    this.problem.hidden = true;
+    if (!isAgain) this.problem.hidden = true;
     if (this.series) this.go(this.target);
-    else this.open();
+    else this.open(isAgain);
+  }
+
+  /** Something of the person has come, changed or gone: pictures that are not this person's any more, or are rejected,
+   * do not stay under the name. */
+  async check() {
+    const { series } = this;
+    if (!series) return;
+    let left = null;
+    try {
+      const answer = await fetch(this.opened, { headers: { Accept: "application/json" } });
+      if (answer.ok) left = new Set((await answer.json()).frames.map((frame) => frame.url));
+      else if (answer.status === 404) left = new Set();
+    } catch {
+      return; // the page asks again, and is covered meanwhile
+    }
+    if (series !== this.series || !left || series.frames.every((frame) => left.has(frame.url))) return;
+    this.forget();
+    this.refuse(this.text("withdrawn"));
   }
 
   // -- which picture -------------------------------------------------------------------------------------
@@ -422,6 +458,7 @@ class Quickviewer {
     const target = clamp(index, 0, this.series.frames.length - 1);
     if (target !== this.target) this.direction = target > this.target ? 1 : -1;
     this.target = target;
+    if (this.failures.get(this.keyOf(target)) === "") this.failures.delete(this.keyOf(target));
     this.slider.value = target + 1;
     this.slider.setAttribute("aria-valuetext",
       `${this.text("picture")} ${target + 1} ${this.text("of")} ${this.series.frames.length}`);
@@ -492,10 +529,10 @@ class Quickviewer {
       const answer = await fetch(this.urlOf(index), { signal: load.signal });
       const type = answer.headers.get("content-type") ?? "";
       if (answer.ok && type.startsWith("image/")) shelf.put(key, await answer.blob());
-      else failures.set(key, this.reason(answer.status, "failed"));
+      else failures.set(key, PASSING.has(answer.status) ? "" : this.reason(answer.status, "failed"));
     } catch (error) {
       if (error.name === "AbortError") return;
-      failures.set(key, this.text("failed"));
+      failures.set(key, "");
     } finally {
       if (loads.get(key) === load) loads.delete(key);
     }
@@ -550,8 +587,11 @@ class Quickviewer {
   caption(index) {
     const { caption, frames } = this.series;
     const word = this.text("picture");
-    this.who.textContent = `${caption.patient}  ${caption.number}`;
-    this.what.textContent = [caption.date, caption.study, caption.series].filter(Boolean).join(" · ");
+    // Each isolated: after a name of another direction the halves of a number would change places.
+    this.who.replaceChildren(isolated(caption.patient), "  ", isolated(caption.number));
+    this.what.replaceChildren(...[caption.date, caption.study, caption.series].filter(Boolean)
+      .flatMap((part, place) => [place ? " · " : "", isolated(part)]));
+    this.leftOut.textContent = caption.left_out ?? "";
     const label = frames[index].label ? ` · ${frames[index].label}` : "";
     this.where.textContent = `${word} ${index + 1} ${this.text("of")} ${frames.length}${label}`;
     const sides = frames[index].sides ?? this.series.sides ?? [];
@@ -583,7 +623,9 @@ class Quickviewer {
   fail(key) {
     const message = this.failures.get(key);
     this.stopPlaying();
-    this.refuse(message);
+    clearTimeout(this.again);
+    if (message) this.refuse(message);
+    else this.waitForContact();
     this.caption(this.target);
     this.host.dataset.shown = "";
   }
@@ -608,13 +650,14 @@ class Quickviewer {
     clearTimeout(this.announcing);
     this.live.textContent = "";
     this.canvas.getContext("2d").clearRect(0, 0, this.canvas.width, this.canvas.height);
-    for (const line of [this.who, this.what, this.where, this.seen, ...this.edges]) line.textContent = "";
+    for (const line of [this.who, this.what, this.leftOut, this.where, this.seen, ...this.edges]) line.textContent = "";
     this.host.dataset.shown = "";
   }
 
   /** As low as the names reach, which take more lines when they are long; at most to the middle. */
   captionTop() {
-    const lines = this.head.offsetTop + this.what.offsetTop + this.what.offsetHeight;
+    const last = this.leftOut.textContent ? this.leftOut : this.what;
+    const lines = this.head.offsetTop + last.offsetTop + last.offsetHeight;
     return Math.min(Math.max(CAPTION_TOP, lines), this.stage.clientHeight / 2);
   }
 
@@ -930,6 +973,7 @@ class Quickviewer {
     this.sizes.disconnect();
     clearTimeout(this.patience);
     clearTimeout(this.announcing);
+    clearTimeout(this.again);
   }
 }
 
@@ -939,6 +983,7 @@ function ends({ center, width, function: by = "LINEAR" }) {
   return [middle - span / 2, middle + span / 2];
 }
 
+const isolated = (text) => element("bdi", { textContent: text });
 const round = (value) => Math.round(value * 100) / 100;
 const decimal = (value, maximumFractionDigits = 1) =>
   value.toLocaleString(document.documentElement.lang || "sv", { maximumFractionDigits });
@@ -959,6 +1004,7 @@ export function refresh() {
   }
 }
 
+document.addEventListener("samsyn:changed", () => { for (const viewer of viewers.values()) viewer.check(); });
 new MutationObserver(refresh).observe(document.documentElement, {
   attributeFilter: ["data-series-url"], attributes: true, childList: true, subtree: true,
 });

@@ -22,6 +22,8 @@ function series(by) {
 }
 
 document.addEventListener("keydown", (event) => {
+  // Whoever speaks to the computer has words taken for keys, and can switch them off (WCAG 2.1.4).
+  if (document.body.dataset.keys === "off") return;
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
   // While the page is covered, a field is not left by its reader: what is typed on is no wish.
   if (document.querySelector("main")?.inert) return;
@@ -34,7 +36,11 @@ document.addEventListener("keydown", (event) => {
     n: () => series(1),
     p: () => series(-1),
     u: () => click("a[data-key='u']"),
-    s: () => document.querySelector("#number")?.focus() ?? click("a[data-key='s']"),
+    s: () => {
+      const field = document.querySelector("#number");
+      if (field) field.focus();
+      else click("a[data-key='s']");
+    },
     j: () => step(1),
     k: () => step(-1),
     b: () => click("a[data-whole]") ?? click("a[data-pictures]"),
@@ -121,6 +127,13 @@ document.addEventListener("htmx:before:swap", (event) => {
 // Until its answer is here, a part is not what was asked for.
 document.addEventListener("htmx:before:request", (event) => {
   event.detail.ctx.target?.setAttribute("aria-busy", "true");
+});
+
+// A part that was put anew is not read aloud as a whole: what it says of itself is, in an element that stays.
+document.addEventListener("htmx:after:swap", () => {
+  const said = document.querySelector("#said");
+  const says = document.querySelector("[data-says]");
+  if (said && says && said.textContent !== says.textContent) said.textContent = says.textContent;
 });
 
 // A part that is refused is asked for as a page, which says what is the matter.

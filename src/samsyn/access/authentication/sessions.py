@@ -33,6 +33,21 @@ class Session:
             raise NotAllowed("the form does not belong to this session")
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """When a session ends if nobody uses it."""
+
+    seconds: float
+    can_go_on: bool
+    """Whether use puts the end off; it does not where the session is as old as it may get."""
+
+
+def ending_of(idle_s: float, age_s: float) -> Ending:
+    """Of a session that has been unused and is there for so many seconds."""
+    idle_left, left = limits.SESSION_IDLE_S - idle_s, limits.SESSION_LIFETIME_S - age_s
+    return Ending(min(idle_left, left), idle_left < left)
+
+
 def session_mark(secret: str) -> str:
     """What names a session where its secret must not be kept."""
     return digest(secret).hex()
@@ -95,6 +110,14 @@ class Sessions:
             self._end(digest(secret))
             return None
         return kept.session
+
+    def ending(self, secret: str) -> Ending | None:
+        """When the session ends without use; None when it is over or unknown. Asking is no use of it."""
+        kept = self._kept.get(digest(secret))
+        if kept is None:
+            return None
+        now = self._clock.monotonic()
+        return ending_of(now - kept.used, now - kept.began)
 
     def goes_on(self, mark: str) -> bool:
         """Whether the session with this mark is alive; no use of it."""

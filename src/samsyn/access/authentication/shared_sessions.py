@@ -7,7 +7,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from samsyn import limits
-from samsyn.access.authentication.sessions import Session, Sessions
+from samsyn.access.authentication.sessions import Ending, Session, Sessions, ending_of
 from samsyn.access.authentication.tokens import digest
 from samsyn.clock import Clock
 from samsyn.store.shared.port import SharedState
@@ -50,6 +50,14 @@ class SharedSessions(Sessions):
         """See Sessions."""
         found = self._read(self._shared.get(_KIND, digest(secret).hex()))
         return found.session if found is not None else None
+
+    def ending(self, secret: str) -> Ending | None:
+        """See Sessions."""
+        found = self._read(self._shared.get(_KIND, digest(secret).hex()))
+        if found is None:
+            return None
+        now = self._wall()
+        return ending_of(now - found.used, now - found.session.opened.timestamp())
 
     def goes_on(self, mark: str) -> bool:
         """See Sessions."""

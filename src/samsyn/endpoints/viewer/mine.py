@@ -13,10 +13,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from samsyn.access.ages import is_too_young_alone
-from samsyn.access.authentication.identification import session_secret
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.history import by_year, mark_of
-from samsyn.endpoints.viewer.pulse import NOT_KEPT, Marks
+from samsyn.endpoints.viewer.pulse import NOT_KEPT, Marks, alive
 from samsyn.endpoints.viewer.series import SeriesLists
 from samsyn.endpoints.viewer.visits import OWN_RECORD, PatientVisit, Visit, Visits
 from samsyn.endpoints.viewer.wording import PatientShown, patient_shown
@@ -64,7 +63,7 @@ class MyRecord:
 
     async def pulse(self, request: Request) -> Response:
         """The mark of the state of what the open page may go on showing; 404 closes it, 401: the session is over."""
-        session = self._deps.sessions.look(session_secret(request.scope))
+        session, headers = alive(self._deps.sessions, request)
         if session is None:
             return Response(status_code=401, headers=NOT_KEPT)
         subject = session.subject
@@ -76,7 +75,7 @@ class MyRecord:
             return Response(status_code=404, headers=NOT_KEPT)
         view = await self._deps.gatekeeper.watching(subject, frozenset({key}), Purpose.OWN_RECORD)
         state = self._marks.of_state(subject.session_id, await self._deps.history.state(view))
-        return JSONResponse({"shown": [], "state": state}, headers=NOT_KEPT)
+        return JSONResponse({"shown": [], "state": state}, headers=headers)
 
     async def examination(self, there: PatientVisit) -> Response:
         """One examination with its answers and its pictures."""

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from samsyn import limits
 from samsyn.endpoints.viewer.assets import Assets
+from samsyn.endpoints.viewer.keys import has_keys
 from samsyn.endpoints.viewer.language import Languages, Words, chosen
 from samsyn.endpoints.viewer.secure import FORM_FIELD, PAGE_HEADERS, PAGE_POLICY
 
@@ -82,7 +83,8 @@ class Pages:
             "state": "",
             "shown": [],
             "more_note": "",
-            "here": request.url.path,
+            "here": place(request),
+            "has_keys": has_keys(request),
             "posted": request.method == "POST",
             "page": "message",
             **values,
@@ -96,6 +98,11 @@ def _form_targets(issuer: str) -> tuple[str, str]:
     place = urlsplit(issuer)
     mine = "form-action 'self'"
     return mine, f"{mine} {place.scheme}://{place.netloc}" if place.netloc else mine
+
+
+def place(request: Request) -> str:
+    """Where the page stands, with what it was asked for: another language, or a new log-in, leads back to the same."""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 def go_to(address: str) -> Response:

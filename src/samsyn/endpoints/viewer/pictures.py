@@ -7,7 +7,7 @@ picture. Everything is read through the View of the moment; an opening is writte
 
 import json
 import math
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -21,7 +21,7 @@ from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.history import mark_of
 from samsyn.endpoints.viewer.reading import Beside
 from samsyn.endpoints.viewer.secure import PAGE_HEADERS, PAGE_POLICY
-from samsyn.endpoints.viewer.series import SeriesLists, SeriesShown, diagnostic_address
+from samsyn.endpoints.viewer.series import SeriesLists, SeriesShown, diagnostic_address, left_out
 from samsyn.endpoints.viewer.visits import OWN_RECORD, Endpoint, PatientAnswer, PatientVisit, Visits
 from samsyn.endpoints.viewer.wording import day
 from samsyn.errors import BadInput, DamagedData, LimitExceeded, NotFound, NotSupported
@@ -86,6 +86,7 @@ class PicturePages:
             Route(f"{place}/thumbnail", opened(self.thumbnail), methods=["GET"]),
             Route(f"{place}/stack", opened(self.stack), methods=["GET"]),
             Route(f"{place}/document", opened(self.document), methods=["GET"]),
+            Route(f"{place}/document/{{document}}", opened(self.document), methods=["GET"]),
             Route(f"{place}/{{picture}}", opened(self.frame), methods=["GET"]),
         ]
 
@@ -155,6 +156,7 @@ class PicturePages:
                 "study": found.title or words("timeline.untitled"),
                 "series": found.series.title,
                 "note": words("pictures.not_diagnostic"),
+                "left_out": left_out(Counter(kind for _, kind in stack.other), words),
             },
             "frames": [
                 {"url": f"{base}/{name}"}
@@ -187,9 +189,14 @@ class PicturePages:
         return _picture(await self._deps.pictures.rendered(there.view, frame.instance, frame.number, options))
 
     async def document(self, there: PatientVisit) -> Response:
-        """A PDF as it was sent, in a reader without rights to our pages; anything else only as a file."""
-        found = await self._found(there)
-        instance = next((each for each, kind in found.stack.other if kind == "pdf"), None)
+        """A PDF as it was sent, the first of the series unless one is named, in a reader without rights to our pages;
+        anything else only as a file."""
+        name = there.visit.request.path_params.get("document", "")
+        instance, found = None, await self._found(there)
+        for each, kind in found.stack.other:
+            if kind == "pdf" and name in ("", mark_of(there.handle, each.sop_instance_uid)):
+                instance = each
+                break
         if instance is None:
             raise NotFound
         await self._write(there, found.series)

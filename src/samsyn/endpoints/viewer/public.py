@@ -8,6 +8,9 @@ from starlette.routing import BaseRoute, Route
 
 from samsyn.endpoints.viewer.assets import Assets
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
+from samsyn.endpoints.viewer.keys import choose_keys
+from samsyn.endpoints.viewer.pages import go_to
+from samsyn.endpoints.viewer.secure import check_origin, read_form
 from samsyn.endpoints.viewer.visits import Visits
 
 
@@ -22,7 +25,7 @@ class ConnectedProvider:
 
 
 class PublicPages:
-    """The addresses /status, /help and /static."""
+    """The addresses /status, /help, /keys and /static."""
 
     def __init__(self, deps: ViewerDependencies, visits: Visits, assets: Assets) -> None:
         self._deps = deps
@@ -35,6 +38,7 @@ class PublicPages:
         return [
             Route("/status", anybody(self.status), methods=["GET"]),
             Route("/help", anybody(self.help), methods=["GET"]),
+            Route("/keys", anybody(self.keys), methods=["POST"]),
             Route("/static/{name:path}", anybody(self.static), methods=["GET", "HEAD"]),
         ]
 
@@ -49,6 +53,14 @@ class PublicPages:
     async def help(self, request: Request) -> Response:
         """Keyboard shortcuts and what the marks mean."""
         return self._show(request, "help.html", {"page": "help"})
+
+    async def keys(self, request: Request) -> Response:
+        """Switches the shortcuts of one letter off or on in this browser."""
+        check_origin(request)
+        form = await read_form(request)
+        answer = go_to("/help")
+        choose_keys(answer, form.text("keys"))
+        return answer
 
     async def static(self, request: Request) -> Response:
         """A file that came with the program."""

@@ -16,11 +16,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from samsyn import limits
 from samsyn.access.authentication.identification import session_secret
+from samsyn.access.authentication.sessions import Session, Sessions
 from samsyn.access.rules import Told
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.errors import NotFound
 
+USED: Final = "samsyn-used"
+"""With it an open page tells that its reader has used it since: a header that no other site can send. What a page asks
+without it is no use of the session."""
+ENDS: Final = "Samsyn-Ends"
+"""Tells an open page that the session ends soon: "unused", unless somebody uses it, or "anyhow"."""
 NOT_KEPT: Final = MappingProxyType({"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})
 """Answers to a pulse are for the moment."""
 
@@ -45,8 +52,18 @@ class Marks:
         return hmac.new(self._key, "\n".join(names).encode(), hashlib.sha256).hexdigest()[:16]
 
 
+def alive(sessions: Sessions, request: Request) -> tuple[Session | None, dict[str, str]]:
+    """The session of a page that asks, None when it is over, and the headers of the answer."""
+    secret, headers = session_secret(request.scope), dict(NOT_KEPT)
+    found = sessions.find(secret) if USED in request.headers else sessions.look(secret)
+    ending = sessions.ending(secret) if found is not None else None
+    if ending is not None and ending.seconds <= limits.SESSION_WARNED_S:
+        headers[ENDS] = "unused" if ending.can_go_on else "anyhow"
+    return found, headers
+
+
 class Pulse:
-    """The addresses /pulse and /p/{handle}/pulse; asking them is no use of the session."""
+    """The addresses /pulse and /p/{handle}/pulse."""
 
     def __init__(self, deps: ViewerDependencies, marks: Marks) -> None:
         self._deps = deps
@@ -61,13 +78,13 @@ class Pulse:
 
     async def session(self, request: Request) -> Response:
         """204 while the session lasts, 401 when it is over."""
-        found = self._deps.sessions.look(session_secret(request.scope))
-        return Response(status_code=204 if found else 401, headers=NOT_KEPT)
+        found, headers = alive(self._deps.sessions, request)
+        return Response(status_code=204 if found else 401, headers=headers)
 
     async def patient(self, request: Request) -> Response:
         """The marks of what may be told of the opened person now, and of its state; 401 without session, 404 when he
         was closed."""
-        session = self._deps.sessions.look(session_secret(request.scope))
+        session, headers = alive(self._deps.sessions, request)
         if session is None:
             return Response(status_code=401, headers=NOT_KEPT)
         subject = session.subject
@@ -83,4 +100,4 @@ class Pulse:
             "shown": self._marks.of(subject.session_id, view.told),
             "state": self._marks.of_state(subject.session_id, state),
         }
-        return JSONResponse(answer, headers=NOT_KEPT)
+        return JSONResponse(answer, headers=headers)

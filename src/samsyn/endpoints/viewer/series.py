@@ -1,11 +1,13 @@
 """The series of an examination, as the examination's page lists them."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.history import mark_of
-from samsyn.endpoints.viewer.language import Languages
+from samsyn.endpoints.viewer.language import Languages, Words
 from samsyn.endpoints.viewer.visits import PatientVisit
 from samsyn.endpoints.viewer.wording import kinds
 from samsyn.model.attributes import Attributes
@@ -19,6 +21,8 @@ _STUDY_UID, _SERIES_UID, _MODALITY = 0x0020000D, 0x0020000E, 0x00080060
 _DESCRIPTION, _PROTOCOL, _NUMBER, _COUNT = 0x0008103E, 0x00181030, 0x00200011, 0x00201209
 _WITHOUT_PICTURES = frozenset({"PR", "KO", "SR", "REG", "SEG", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD"})
 """Modalities whose objects go with pictures; they are listed last and not opened in the quick viewer."""
+_SHOWN: Final = ("image", "ecg")
+"""What becomes a picture, of what an object can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,11 @@ class SeriesShown:
     kind: str
     title: str
     pictures: int
-    """Frames of all instances."""
+    """Those that can be looked at: frames of all images, and tracings."""
+    documents: tuple[str, ...]
+    """The names in addresses of all its PDFs."""
+    left_out: str
+    """What else it has that is not shown, in words; "" when everything is."""
     is_document: bool
     is_viewable: bool
 
@@ -83,7 +91,8 @@ class SeriesLists:
     ) -> SeriesShown:
         words, modality = there.visit.words, _text(series, _MODALITY)
         stored = list(instances)
-        is_document = bool(stored) and all(kind_of(each) == "pdf" for each in stored)
+        has = Counter(kind_of(each) for each in stored)
+        is_document = bool(stored) and has["pdf"] == len(stored)
         title = _text(series, _DESCRIPTION) or _text(series, _PROTOCOL)
         return SeriesShown(
             mark=mark_of(there.handle, _text(series, _SERIES_UID)),
@@ -92,10 +101,30 @@ class SeriesLists:
             modality=modality,
             kind=", ".join(kinds([modality], self._languages, words)) if modality else "",
             title=title or f"{words('pictures.series')} {_text(series, _NUMBER) or place}",
-            pictures=sum(max(each.pixels.frames, 1) if each.pixels else 1 for each in stored),
+            pictures=has["ecg"]
+            + sum(max(each.pixels.frames, 1) for each in stored if each.pixels and kind_of(each) == "image"),
+            documents=tuple(
+                mark_of(there.handle, each.sop_instance_uid) for each in stored if kind_of(each) == "pdf"
+            ),
+            left_out="" if is_document else left_out(has, words),
             is_document=is_document,
             is_viewable=modality not in _WITHOUT_PICTURES and not is_document,
         )
+
+
+def left_out(has: Mapping[str, int], words: Words) -> str:
+    """What of a series can not be shown among its pictures, in words; "" = nothing.
+
+    `has`: how many objects of each kind (render.pictures.kind_of).
+    """
+    counts = {"documents": has.get("pdf", 0), "films": has.get("video", 0)}
+    counts["things"] = sum(count for kind, count in has.items() if kind not in (*_SHOWN, "pdf", "video"))
+    told = [
+        words(f"pictures.{name}_one") if count == 1 else words(f"pictures.{name}", count=count)
+        for name, count in counts.items()
+        if count
+    ]
+    return words("pictures.left_out", what=", ".join(told)) if told else ""
 
 
 def diagnostic_address(examination: Examination) -> str:

@@ -20,7 +20,7 @@ from samsyn.endpoints.viewer.afterwards import came_for, handle_in, remember
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.history import Presentation
 from samsyn.endpoints.viewer.language import Words
-from samsyn.endpoints.viewer.pages import Pages, go_to
+from samsyn.endpoints.viewer.pages import Pages, go_to, place
 from samsyn.endpoints.viewer.pulse import Marks
 from samsyn.endpoints.viewer.secure import FORM_FIELD, Form, check_origin, read_form
 from samsyn.endpoints.viewer.wording import PatientShown, moment, patient_shown
@@ -231,7 +231,7 @@ class Visits:
         banner["base"] = there.base
         banner |= self.watched(there)
         if there.visit.request.method == "GET":
-            banner["here"] = there.visit.request.url.path
+            banner["here"] = place(there.visit.request)
         return self.show(there.visit, template, page, {**banner, **values}, status)
 
     def session(self, request: Request, *, by_itself: bool = False) -> Session | None:

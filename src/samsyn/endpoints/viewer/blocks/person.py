@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -13,6 +13,7 @@ from samsyn.access.duties import LIFT_REASONS
 from samsyn.access.registers import end_of_day
 from samsyn.endpoints.viewer.dependencies import ViewerDependencies
 from samsyn.endpoints.viewer.pages import go_to
+from samsyn.endpoints.viewer.secure import Form
 from samsyn.endpoints.viewer.typed import day_typed, moment_typed, typed_day, typed_moment
 from samsyn.endpoints.viewer.visits import Endpoint, Visit, Visits
 from samsyn.endpoints.viewer.wording import PatientShown, moment, patient_shown
@@ -59,6 +60,10 @@ class RowShown:
     ends: str
 
 
+_TYPED: Final = ("kind", "unit", "first", "last")
+"""What a new block is made of: a form that comes back with a fault comes back as it was filled in, so that nobody
+registers another kind of block than the patient asked for."""
+_NOTHING: Final = Form([])
 PersonAnswer: TypeAlias = Callable[[Opened], Awaitable[Response]]
 
 
@@ -96,9 +101,9 @@ class PersonRegister:
         unit = form.text("unit")
         kind = BlockKind.INNER if form.text("kind") == BlockKind.INNER.value else BlockKind.OUTER
         if form.text("attest") != "yes":
-            return await self._page(there, words("ground.attest_first"), 400)
+            return await self._page(there, words("ground.attest_first"), 400, form)
         if kind is BlockKind.INNER and unit not in self._units(there.provider):
-            return await self._page(there, words("blocks.choose_unit"), 400)
+            return await self._page(there, words("blocks.choose_unit"), 400, form)
         try:
             await self._deps.gatekeeper.registers.register_block(
                 there.visit.subject,
@@ -111,7 +116,7 @@ class PersonRegister:
                 wording=f"{words('blocks.kind_' + kind.value)}. {words('blocks.register_wording')}",
             )
         except BadInput:
-            return await self._page(there, words("blocks.bad_days"), 400)
+            return await self._page(there, words("blocks.bad_days"), 400, form)
         return go_to(there.base)
 
     async def end(self, there: Opened) -> Response:
@@ -195,7 +200,9 @@ class PersonRegister:
     async def _overview(self, there: Opened) -> Overview:
         return await self._deps.administration.overview(there.visit.subject, there.patient_key)
 
-    async def _page(self, there: Opened, trouble: str = "", status: int = 200) -> Response:
+    async def _page(
+        self, there: Opened, trouble: str = "", status: int = 200, typed: Form = _NOTHING
+    ) -> Response:
         overview = await self._overview(there)
         own = {each.block_id: each for each in overview.blocks}
         units = self._units(there.provider)
@@ -213,6 +220,7 @@ class PersonRegister:
             "provider": self._deps.connections.provider_name(there.provider),
             "ends": typed_moment(last),
             "trouble": trouble,
+            "typed": {name: typed.text(name) for name in _TYPED},
             "here": "/blocks",
         }
         return self._visits.show(there.visit, "block_person.html", "blocks", values, status)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from samsyn.model.predicate import Everything
 from samsyn.model.texts import ReportStatus, ReportVersion
-from samsyn.reports.examination import versions_of
+from samsyn.reports.examination import _joined, versions_of
 from samsyn.reports.order import by_report
 from samsyn.reports.parts import with_parts
 from samsyn.store.index import examination_rows
@@ -162,3 +162,21 @@ def test_what_is_one_report_does_not_depend_on_the_order_of_arrival(
     mixed = list(drawn)
     chance.shuffle(mixed)
     assert partition(mixed) == partition(drawn)
+
+
+async def test_a_tombstone_is_titled_by_the_report_that_it_stands_for(house: House) -> None:
+    """An annulment seldom repeats what was examined; with another report's title it would be taken for that one."""
+    await house.send(answer("M1", BELLY, CHEST))
+    gone = obr({3: CHEST[0], 4: "", 22: "20240315120000", 25: "X"})
+    await house.send(message(msh("ORU^R01", "M2", sent="20240315120000"), pid(), gone))
+
+    def ask(connection: Any) -> list[tuple[str, str]]:
+        keys = frozenset(row[0] for row in connection.execute("SELECT patient_key FROM patient"))
+        reports = examination_rows.reports(connection, Everything(), keys)
+        (found,) = _joined(
+            [], [], reports, parts={each.version_key: each.part for each in versions_of(reports)}
+        )
+        pages = by_report(found.reports)
+        return sorted((str(page.standing), found.title_of(page.shown[0].version)) for page in pages)
+
+    assert await house.store.read(ask) == [("annulled", "DT thorax"), ("final", "DT buk")]

@@ -4,7 +4,7 @@ from samsyn import __version__
 from samsyn.endpoints.fhir.common import Resource
 from samsyn.endpoints.fhir.compartment import KINDS
 from samsyn.endpoints.fhir.people import PRACTITIONER
-from samsyn.endpoints.fhir.search import EVERY, PARAMETERS
+from samsyn.endpoints.fhir.search import PARAMETERS, known_for
 
 GLOBAL_KINDS = ("Organization", "Endpoint")
 """Kinds that are of no patient."""
@@ -87,10 +87,7 @@ def capability(base: str, *, is_for_browsers: bool) -> Resource:
 
 
 def _searched(kind: str) -> Resource:
-    parameters = {**EVERY, **PARAMETERS[kind]}
-    if kind == "Patient":
-        # One person at a time: whoever could list people could look for somebody.
-        del parameters["_lastUpdated"]
+    parameters = known_for(kind)
     references = sorted(name for name, each in parameters.items() if each.type == "reference")
     resource: Resource = {
         "type": kind,

@@ -45,8 +45,11 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 def service_request_id(handle: str, examination: str, referral: Referral) -> str:
-    """The id of a referral's resource."""
-    return identity(handle, "referral", examination, referral.provider, referral.placer_id)
+    """The id of a referral's resource. One order of the EHR (placer) often asks for several examinations, each with an
+    accession number and a question of its own: both numbers name it."""
+    return identity(
+        handle, "referral", examination, referral.provider, referral.placer_id, referral.accession
+    )
 
 
 def service_request(handle: str, examination: str, referral: Referral, name: UnitName) -> Resource:
@@ -182,6 +185,7 @@ def _provenance(handle: str, number: int, version: ReportVersion, name: UnitName
     resource: Resource = {
         "resourceType": "Provenance",
         "id": identity(handle, "provenance", report, str(number)),
+        "meta": {"lastUpdated": instant(version.received)},
         "target": [reference("DiagnosticReport", f"{report}/_history/{number}")],
         "recorded": instant(version.received),
         "reason": [{"text": version.reason}],

@@ -1,6 +1,7 @@
 """ORM^O01, OMI^O23 and OMG^O19 by a source's rules: referrals, their news and their cancellation."""
 
 from collections.abc import Sequence
+from types import MappingProxyType
 
 from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, TABLE_VALUE_NOT_FOUND, BadMessage
 from samsyn.hl7v2.meaning import NOBODY, ReferralEvent
@@ -24,6 +25,16 @@ from samsyn.model.sender import Sender
 from samsyn.model.texts import Referral, ReferralStatus
 
 _SENT = (parse_path("MSH-7.1"),)
+_WITHOUT_STATUS = MappingProxyType(
+    {
+        "XO": ReferralStatus.ORDERED,
+        "RO": ReferralStatus.ORDERED,
+        "RP": ReferralStatus.CANCELLED,
+        "RU": ReferralStatus.CANCELLED,
+    }
+)
+"""What an order control means where no status stands beside it: changed, the replacement of others, and those that are
+replaced, which count as cancelled (HL7 4.5.1.1)."""
 
 
 def read_referrals(
@@ -78,6 +89,20 @@ def _referral(
         performer=performer,
         study_uids=study_uids(rules.study_uid, own, notes),
         when=sent.begins if sent else None,
+        deleted=_deleted(own, profile),
+    )
+
+
+def _deleted(own: Sequence[Segment], profile: Profile) -> tuple[str, ...]:
+    """Names of what the message asks to delete: HL7's null (2.5.3) at one of its places and a value at none. Texts
+    only, which may have been written about the wrong person."""
+    rules = profile.referral
+    places = {"question": rules.question, "history": rules.history}
+    return tuple(
+        name
+        for name, paths in places.items()
+        if not first_of(paths, own)
+        and any(segment.is_null(path.field) for path in paths for segment in own if path.matches(segment))
     )
 
 
@@ -98,8 +123,8 @@ def _status(own: Sequence[Segment], profile: Profile, notes: list[str]) -> Refer
     if meaning != BY_STATUS:
         return ReferralStatus(meaning)
     if not word:
-        if control == "XO":
-            return ReferralStatus.ORDERED
+        if control in _WITHOUT_STATUS:
+            return _WITHOUT_STATUS[control]
         raise BadMessage("ORC", 1, 5, "the order status is missing", REQUIRED_FIELD_MISSING)
     if word not in rules.statuses:
         raise BadMessage("ORC", 1, 5, "this status is not in the profile's table", TABLE_VALUE_NOT_FOUND)

@@ -32,6 +32,7 @@ _SENT = (parse_path("MSH-7.1"),)
 _TEXT_TYPES = frozenset(("TX", "FT", "ST", ""))
 _DELETED = frozenset("DWX")
 _EMPTY_LINE = ("",)
+_RTF = "{\\rtf"
 
 _FINALITY = {
     ReportStatus.PRELIMINARY: 0,
@@ -43,8 +44,11 @@ _FINALITY = {
 
 
 def read_reports(message: Message, profile: Profile, sender: Sender, notes: list[str]) -> list[ReportEvent]:
-    """One event for each OBR of the message."""
-    groups = [group for group in order_groups(message) if group.named("OBR")]
+    """One event for each OBR of the message. BadMessage: an order has lines of text and no OBR to answer."""
+    every = order_groups(message)
+    groups = [group for group in every if group.named("OBR")]
+    if len(groups) < len(every):
+        _refuse_stray_lines(every)
     if not groups:
         raise BadMessage("OBR", 1, 0, "the message holds no report", SEGMENT_SEQUENCE)
     first: Segments | None = None
@@ -55,6 +59,14 @@ def read_reports(message: Message, profile: Profile, sender: Sender, notes: list
         content = first if profile.report.text_in == "first" else own
         events.append(_report(message, group, own, content, profile, sender, notes))
     return events
+
+
+def _refuse_stray_lines(groups: Sequence[Segments]) -> None:
+    """An order that tells no report is passed over, but not what is answered in it."""
+    for group in groups:
+        own = own_segments(group)
+        if own.named("OBX") and not own.named("OBR"):
+            raise own.named("OBX")[0].fault(0, "the line stands behind no OBR of its order", SEGMENT_SEQUENCE)
 
 
 def _report(
@@ -191,6 +203,9 @@ def report_text(texts: TextLines, rules: ReportRules) -> str:
         for comment in texts.comments.get(segment.sequence, ()):
             lines += comment.every(3)
     text = "\n".join([line.rstrip() for line in "\n".join(lines).split("\n")]).strip("\n")
+    if text.startswith(_RTF):
+        # Its letters are hidden among commands, and what it strikes out would read as if it stood.
+        raise texts.segments[0].fault(5, "a text in RTF is not read; send plain text (TX or FT)")
     if len(text) > MAX_REPORT_CHARACTERS:
         raise LimitExceeded(
             f"MAX_REPORT_CHARACTERS: a report of more than {MAX_REPORT_CHARACTERS} characters"

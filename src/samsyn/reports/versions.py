@@ -6,6 +6,7 @@ from typing import Any
 from samsyn.clock import swedish_day
 from samsyn.hl7v2.meaning import ReportEvent
 from samsyn.model.sender import Sender
+from samsyn.reports import shared_numbers
 from samsyn.reports.visits import Visit
 from samsyn.store.transaction import Transaction
 
@@ -77,6 +78,8 @@ def add(
         message_key=message_key,
         told=told,
     )
+    owner = event.owner.provider, event.owner.unit
+    shared_numbers.look(transaction, (issuer, event.accession), patient_key, owner, event.status, told)
     return True
 
 

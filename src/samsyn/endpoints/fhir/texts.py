@@ -121,7 +121,7 @@ def _diagnostic_report(
     assert current is not None
     text = whole_text(arrangement)
     unit = current.unit or current.provider
-    signer = current.signer or current.author
+    standing = [each.version for each in arrangement.shown if each.role is not Role.TOMBSTONE] or [current]
     resource: Resource = {
         "resourceType": "DiagnosticReport",
         "id": diagnostic_report_id(handle, current),
@@ -136,7 +136,7 @@ def _diagnostic_report(
         "code": {**IMAGING_STUDY_REPORT, "text": examination.title_of(current) or "Radiologiutlåtande"},
         "subject": reference("Patient", handle),
         "effectiveDateTime": day(examination.date),
-        "issued": instant(current.result_time or current.received),
+        "issued": instant(max(each.result_time or each.received for each in standing)),
         "performer": [organization(unit, name(current.provider, unit))],
         "result": [reference("Observation", each) for each in results],
         "imagingStudy": [reference("ImagingStudy", each) for each in studies],
@@ -144,9 +144,16 @@ def _diagnostic_report(
     }
     if current.filler_id and current.filler_id != current.accession:
         resource["identifier"].append({"value": current.filler_id})
-    if signer:
-        role = identity(handle, "role", signer, unit)
-        resource["resultsInterpreter"] = [{**reference("PractitionerRole", role), "display": signer}]
+    # An addendum is often another person's: base first, then who added to it.
+    named = {
+        (each.signer or each.author, each.unit or each.provider): None
+        for each in (current, *standing)
+        if each.signer or each.author
+    }
+    resource["resultsInterpreter"] = [
+        {**reference("PractitionerRole", identity(handle, "role", signer, at)), "display": signer}
+        for signer, at in named
+    ]
     if text:
         resource["presentedForm"] = [
             {

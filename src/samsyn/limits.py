@@ -184,6 +184,9 @@ MAX_HL7_MESSAGE_BYTES: Final = 10 * MIB
 """One MLLP block: a report with an embedded PDF fits; 100 MB does not."""
 MAX_MLLP_CONNECTIONS: Final = 256
 """Open MLLP connections in all."""
+MAX_TIME_AHEAD_S: Final = 24 * 3600.0
+"""How far the time of a text, or of the message that brings it, may lie ahead of our clock: more than clocks and time
+zones differ. The latest word holds, so that a mistyped year would outlast every correction."""
 HL7_MESSAGE_TIMEOUT_S: Final = 30.0
 """Time for one whole message from its first byte."""
 IDLE_MLLP_TIMEOUT_S: Final = 4 * 3600.0

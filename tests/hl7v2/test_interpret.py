@@ -13,7 +13,7 @@ from samsyn.hl7v2.meaning import (
     ReportEvent,
     SentIdentifier,
 )
-from samsyn.hl7v2.profile import PatientRules, Profile, ReferralRules, ReportRules
+from samsyn.hl7v2.profile import PatientRules, Profile, ReferralRules, ReportRules, read_profile
 from samsyn.model.organisation import Owner
 from samsyn.model.texts import ReferralStatus, ReportStatus
 from tests.hl7v2.messages import SENDER, meant, message, msh, obr, obx, only, oru, pid, segment
@@ -578,3 +578,16 @@ def test_null_takes_a_text_of_a_referral_away_and_an_empty_field_does_not() -> N
     assert deleted(f13='""', f31='""') == ("question", "history")
     assert deleted(f13="Hosta", f31='""') == ("question",)
     assert deleted(f13="", f31="^Pneumoni?") == ()
+
+
+def test_every_question_is_read_and_text_beside_the_order_is_not_passed_over_in_silence() -> None:
+    asked = segment("OBR", {2: "R100", 4: "CT^DT^L", 31: "K1^Pneumoni?~K2^Emboli?"})
+    beside = segment("NTE", {1: "1", 3: "Gravid."}), obx("Hosta.", code="ANAM"), obx("", code="TOM", number=2)
+    told = meant(message(msh("ORM^O01"), pid(), segment("ORC", {1: "NW", 2: "R100"}), asked, *beside))
+    assert told.events[0].referral.question == "Pneumoni?\nEmboli?"
+    assert [note.partition(":")[0] for note in told.notes] == ["NTE-3", "OBX-5"]
+    named = read_profile('name = "t"\n[referral]\nhistory = ["OBX(ANAM)-5", "NTE-3"]')
+    assert (
+        meant(message(msh("ORM^O01"), pid(), segment("ORC", {1: "NW", 2: "R1"}), asked, *beside), named).notes
+        == ()
+    )

@@ -451,3 +451,17 @@ async def test_a_question_that_was_taken_away_is_gone_whichever_word_came_first(
         await house.send(order("O3", "20240314140000", c1="XO", f31="^Emboli?"))
         assert await house.all("SELECT question FROM referral") == [("Emboli?",)]
         house.close()
+
+
+@pytest.mark.parametrize(("field", "place"), [({"f22": "20920315101500"}, "OBR-22"), ({}, "MSH-7")])
+async def test_a_text_of_the_future_is_held_since_it_would_outlast_every_correction(
+    house: House, field: dict[str, str], place: str
+) -> None:
+    """A year that was mistyped once would keep the wrong text in force for ever."""
+    raw = oru(text="Ingen fraktur.", **field)
+    if not field:
+        raw = raw.replace(b"|20240315101530|", b"|20920315101530|")
+    held = await house.send(raw)
+    assert (held.receipt.outcome, held.verdict.code) == ("held", "AE")
+    assert place in held.verdict.sentence
+    assert await house.all("SELECT COUNT(*) FROM report") == [(0,)]

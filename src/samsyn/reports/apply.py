@@ -1,6 +1,9 @@
 """What a message means, filed inside a record in the making."""
 
-from samsyn.errors import IdentityConflict
+from datetime import datetime, timedelta
+
+from samsyn import limits
+from samsyn.errors import BadInput, IdentityConflict
 from samsyn.hl7v2.meaning import (
     BookingEvent,
     Event,
@@ -10,6 +13,7 @@ from samsyn.hl7v2.meaning import (
     PatientMerge,
     PatientUpdate,
     ReferralEvent,
+    ReportEvent,
     SentIdentifier,
     TextEvent,
     TextMove,
@@ -56,8 +60,8 @@ def claims_of(event: Event) -> tuple[PatientClaim, tuple[tuple[SentIdentifier, .
 def apply(transaction: Transaction, resolved: Resolved, sender: Sender, message_key: int) -> tuple[int, ...]:
     """Files one event; the keys of the persons whose record it changed, the one whom it is about first.
 
-    Raises IdentityConflict (the study that it names is another person's) and Conflict (it contradicts what is
-    recorded); the record is then not written.
+    Raises IdentityConflict (the study that it names is another person's), Conflict (it contradicts what is recorded)
+    and BadInput (a text's time lies in the future); the record is then not written.
     """
     event, told = resolved.event, resolved.told
     word = Word(told, sender.name, message_key=message_key)
@@ -110,6 +114,7 @@ def _file_text(
     told: str,
     message_key: int,
 ) -> int:
+    _refuse_future(transaction, event)
     sent_for = people.of_text(transaction, event.patient, resolved.identifier, sender, told)
     visit = visits.visit_of(event.patient, sender)
     by_visit = visits.owner_of_text(transaction, visit, sent_for)
@@ -118,6 +123,15 @@ def _file_text(
     for correction, taken_from in steps:
         corrections.note_late_texts(transaction, correction, message_key, key, taken_from)
     return key
+
+
+def _refuse_future(transaction: Transaction, event: TextEvent) -> None:
+    """BadInput: the message, or the result in it, would be later than whatever follows it."""
+    latest = datetime.fromisoformat(transaction.time) + timedelta(seconds=limits.MAX_TIME_AHEAD_S)
+    if event.when is not None and event.when > latest:
+        raise BadInput("MSH-7: the message's time lies more than a day ahead")
+    if isinstance(event, ReportEvent) and event.result_time is not None and event.result_time > latest:
+        raise BadInput("the result's time (OBR-22, issued) lies more than a day ahead")
 
 
 def _number(event: TextEvent, sender: Sender) -> tuple[str, str]:

@@ -6,8 +6,8 @@ from types import MappingProxyType
 from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, TABLE_VALUE_NOT_FOUND, BadMessage
 from samsyn.hl7v2.meaning import NOBODY, ReferralEvent
 from samsyn.hl7v2.parsing import Message, Segment, Segments
-from samsyn.hl7v2.paths import first_of, parse_path
-from samsyn.hl7v2.profile import BY_STATUS, NOTHING, Profile
+from samsyn.hl7v2.paths import Path, first_of, parse_path
+from samsyn.hl7v2.profile import BY_STATUS, NOTHING, Profile, ReferralRules
 from samsyn.hl7v2.readings.identity import read_patient
 from samsyn.hl7v2.values import (
     accession_number,
@@ -24,6 +24,7 @@ from samsyn.model.organisation import Owner
 from samsyn.model.sender import Sender
 from samsyn.model.texts import Referral, ReferralStatus
 
+_TEXT_AT = MappingProxyType({"OBX": 5, "NTE": 3})
 _SENT = (parse_path("MSH-7.1"),)
 _WITHOUT_STATUS = MappingProxyType(
     {
@@ -65,6 +66,7 @@ def _referral(
     # Without a code the sender examines only if somebody else was named as the one who refers.
     silent = home if referrer_code else NOBODY
     performer = owner_of(rules.performer_unit, own, profile.units, silent, rules.unknown_unit, notes)
+    _note_unread(own, rules, notes)
     ordered = moment(rules.ordered, own)
     sent = moment(_SENT, [message.msh])
     referral = Referral(
@@ -77,7 +79,7 @@ def _referral(
         ordered=ordered.begins if ordered else None,
         procedure_code=first_of(rules.code, own),
         procedure_text=first_of(rules.procedure, own),
-        question=first_of(rules.question, own),
+        question=_every(rules.question, own),
         history=first_of(rules.history, own),
         referrer=staff_names(rules.referrer, own, everyone=False),
     )
@@ -91,6 +93,38 @@ def _referral(
         when=sent.begins if sent else None,
         deleted=_deleted(own, profile),
     )
+
+
+def _every(paths: Sequence[Path], own: Sequence[Segment]) -> str:
+    """The first place that is not empty, every repetition of it a line: two questions are often two repetitions."""
+    for path in paths:
+        if not path.component:
+            found = path.read(own)
+        else:
+            lines = (
+                segment.text(path.field, path.component, path.subcomponent, repetition)
+                for segment in path.among(own)
+                for repetition in range(1, segment.repetitions(path.field) + 1)
+            )
+            found = "\n".join(filter(None, lines))
+        if found:
+            return found
+    return ""
+
+
+def _note_unread(own: Sequence[Segment], rules: ReferralRules, notes: list[str]) -> None:
+    """Tells of texts beside the order (OBX, NTE) that no place of the profile names."""
+    for segment in own:
+        field = _TEXT_AT.get(segment.name)
+        if field is None or field >= len(segment.fields) or segment.fields[field].strip() in ("", '""'):
+            continue
+        if not any(
+            path.matches(segment)
+            for paths in (rules.question, rules.history, rules.study_uid, rules.procedure, rules.priority)
+            for path in paths
+        ):
+            number = f"[{segment.sequence}]" if segment.sequence > 1 else ""
+            notes.append(f"{segment.name}{number}-{field}: not read; [referral] names no such place")
 
 
 def _deleted(own: Sequence[Segment], profile: Profile) -> tuple[str, ...]:

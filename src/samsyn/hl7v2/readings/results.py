@@ -58,7 +58,20 @@ def read_reports(message: Message, profile: Profile, sender: Sender, notes: list
         first = first or own
         content = first if profile.report.text_in == "first" else own
         events.append(_report(message, group, own, content, profile, sender, notes))
+    _refuse_hidden(events)
     return events
+
+
+def _refuse_hidden(events: Sequence[ReportEvent]) -> None:
+    """Of two whole texts for one order, procedure, status and time nobody can tell which holds: one would hide the
+    other."""
+    told: dict[object, str] = {}
+    for number, event in enumerate(events if len(events) > 1 else (), start=1):
+        order = (event.accession_issuer, event.accession, event.filler_id, event.procedure_text)
+        name = (event.patient.identifiers, *order, event.status, event.result_time)
+        if not event.fragment and told.setdefault(name, event.text) != event.text:
+            sentence = "another text stands at the same order, procedure, status and time"
+            raise BadMessage("OBR", number, 3, sentence)
 
 
 def _refuse_stray_lines(groups: Sequence[Segments]) -> None:

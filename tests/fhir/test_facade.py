@@ -366,3 +366,21 @@ def test_an_addendum_of_another_person_names_both_and_is_issued_when_it_was_adde
     assert report["issued"] == "2024-04-05T06:00:00+00:00"
     for each in report["resultsInterpreter"]:
         assert radiologist.get(f"/{each['reference']}")["practitioner"]["display"] == each["display"]
+
+
+def test_everything_and_a_history_are_no_wider_than_what_was_asked_for(
+    radiologist: Reader, life: str
+) -> None:
+    handle = radiologist.handle(TOLVAN)
+    path = f"/Patient/{handle}/$everything"
+    some = radiologist.found(path, _type="ImagingStudy,Patient")
+    whole = radiologist.found(path)
+    assert some == [each for each in whole if each["resourceType"] in ("ImagingStudy", "Patient")]
+    assert {each["resourceType"] for each in some} == {"ImagingStudy", "Patient"}
+    for asked in ({"start": "2024-01-01"}, {"_since": "2024-01-01"}, {"_type": "Medication"}):
+        radiologist.get(path, 400, **asked)
+    report = report_of(radiologist, handle, LIFE)
+    states = f"/DiagnosticReport/{report['id']}/_history"
+    assert radiologist.get(states, _since="2024-01-01")["total"] == 3
+    assert radiologist.get(states, _since="2124-01-01T00:00:00Z")["total"] == 0
+    radiologist.get(states, 400, _at="2024-01-01")

@@ -249,6 +249,24 @@ def understand(kind: str, given: Iterable[tuple[str, str]]) -> Asked:
     )
 
 
+def taken_only(given: Iterable[tuple[str, str]], names: Sequence[str], what: str) -> dict[str, str]:
+    """The parameters of something that is no search, by name; BadInput for one that it does not take, since an answer
+    without it would be wider than what was asked for. Such answers have no pages, so `_count` changes nothing."""
+    found: dict[str, str] = {}
+    for name, value in given:
+        if name in ("_format", "_pretty", "_count"):
+            continue
+        if name not in names or name in found or not value.strip():
+            raise BadInput(f"{what} is not asked with {_safe(name)}, or not so")
+        found[name] = value
+    return found
+
+
+def since(value: str) -> datetime:
+    """The first moment that a `_since` means; BadInput for no instant or date."""
+    return _interval(value)[0]
+
+
 _MODIFIERS: Final = MappingProxyType(
     {
         "token": frozenset({"", "not"}),

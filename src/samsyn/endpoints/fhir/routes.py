@@ -114,6 +114,7 @@ def fhir_routes(needs: FhirDependencies) -> list[Route]:
         Route("/fhir/Binary/{id}", door.guarded(door.binary)),
         Route("/fhir/Patient/{id}/$everything", door.guarded(door.everything)),
         Route("/fhir/AuditEvent", door.guarded(door.audit_events)),
+        Route("/fhir/AuditEvent/_search", door.guarded(door.audit_events), methods=["POST"]),
         *subscription_routes(
             SubscriptionDependencies(needs.identify, needs.subscriptions, needs.pages, needs.base),
             door.guarded,

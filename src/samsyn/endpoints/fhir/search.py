@@ -150,6 +150,8 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Parameter]]] = MappingProxyType(
 )
 """What each kind can be searched by. `patient` chooses whose resources are looked at; it is no filter."""
 CHOOSES_PATIENT: Final = frozenset({"patient", "subject"})
+INCLUDES_NOTHING: Final = frozenset({"Patient", "Organization", "Endpoint", "Subscription"})
+"""Kinds whose search brings nothing else along: what belongs to a patient is searched by itself."""
 _RESULT: Final = frozenset(
     {
         "_count",
@@ -235,6 +237,8 @@ def understand(kind: str, given: Iterable[tuple[str, str]]) -> Asked:
             filters.append((name, modifier, value))
         else:
             raise BadInput(f"{kind} is not searched by {_safe(key)}")
+    if kind in INCLUDES_NOTHING and not result.keys().isdisjoint(("_include", "_revinclude")):
+        raise BadInput(f"nothing comes along with {kind}: search it by itself")
     return Asked(
         kind,
         tuple(filters),

@@ -555,8 +555,10 @@ def test_a_line_whose_order_has_no_report_segment_is_refused_and_not_lost() -> N
     "text", [r"{\E\rtf1\E\ansi \E\strike Tumör.\E\strike0  Ingen tumör.}", r"{\rtf1\ansi Fraktur.}"]
 )
 def test_rtf_is_refused_since_what_is_struck_out_would_read_as_if_it_stood(text: str) -> None:
-    with pytest.raises(BadMessage, match="OBX-5: a text in RTF"):
-        meant(oru(text=text))
+    headed = read_profile('name = "t"\n[report.headings]\nUTL = "Utlåtande"')
+    for profile in (None, headed):
+        with pytest.raises(BadMessage, match="OBX-5: a text in RTF"):
+            meant(oru(text=text), profile)
 
 
 @pytest.mark.parametrize(

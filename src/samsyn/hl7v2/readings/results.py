@@ -216,7 +216,7 @@ def report_text(texts: TextLines, rules: ReportRules) -> str:
         for comment in texts.comments.get(segment.sequence, ()):
             lines += comment.every(3)
     text = "\n".join([line.rstrip() for line in "\n".join(lines).split("\n")]).strip("\n")
-    if text.startswith(_RTF):
+    if _RTF in text:
         # Its letters are hidden among commands, and what it strikes out would read as if it stood.
         raise texts.segments[0].fault(5, "a text in RTF is not read; send plain text (TX or FT)")
     if len(text) > MAX_REPORT_CHARACTERS:

@@ -356,14 +356,15 @@ def test_an_addendum_of_another_person_names_both_and_is_issued_when_it_was_adde
 ) -> None:
     for control, status, at, who in (
         ("T1", "F", "20240402080000", "7&Rut&Eva"),
-        ("T2", "A", "20240405080000", "8&Tor&Bo"),
+        ("T2", "A", "20240405003000", "8&Tor&Bo"),
     ):
         fields = {18: "NORDBOTH", 2: "B1", 3: "NORDBOTH", 22: at, 25: status, 32: who}
         raw = message(msh("ORU^R01", control, f3="NORDRIS", sent=at), pid(), obr(fields), obx(control))
         send(house.mllp_port, raw)
     report = report_of(radiologist, radiologist.handle(TOLVAN), "NORDBOTH")
     assert [each["display"] for each in report["resultsInterpreter"]] == ["Eva Rut", "Bo Tor"]
-    assert report["issued"] == "2024-04-05T06:00:00+00:00"
+    assert report["issued"] == "2024-04-04T22:30:00+00:00"
+    assert report["conclusion"] == "Tilläggssvar 2024-04-05:\nT2\n\nT1"
     for each in report["resultsInterpreter"]:
         assert radiologist.get(f"/{each['reference']}")["practitioner"]["display"] == each["display"]
 

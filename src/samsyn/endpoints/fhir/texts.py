@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 
+from samsyn.clock import STOCKHOLM
 from samsyn.endpoints.fhir.common import (
     ACCESSION,
     IMAGING_STUDY_REPORT,
@@ -166,7 +167,7 @@ def _diagnostic_report(
 
 
 def whole_text(arrangement: Arrangement) -> str:
-    """The report as one text: addenda above what they add to, each with its day; "" for an annulled one."""
+    """The report as one text: addenda above what they add to, each with its day in Sweden; "" for an annulled one."""
     parts: list[str] = []
     for each in arrangement.shown:
         if each.role is Role.TOMBSTONE:
@@ -174,7 +175,7 @@ def whole_text(arrangement: Arrangement) -> str:
         text = each.version.text
         if each.role is Role.ADDENDUM:
             when = each.version.result_time or each.version.received
-            text = f"Tilläggssvar {instant(when)[:10]}:\n{text}"
+            text = f"Tilläggssvar {when.astimezone(STOCKHOLM):%Y-%m-%d}:\n{text}"
         parts.append(text)
     return "\n\n".join(parts)
 

@@ -6,9 +6,17 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import Request
 
 from samsyn.access.events import Event
-from samsyn.endpoints.fhir.audit_events import BALP, audit_event
+from samsyn.endpoints.fhir.audit_events import (
+    BALP,
+    AuditEventDependencies,
+    audit_event,
+    audit_event_search,
+)
+from samsyn.errors import BadInput
+from samsyn.model.subject import Subject, SubjectKind
 from tests.fhir.structure import INSTANT
 from tests.fhir.test_fhir import PERSONNUMMER, TOLVAN, store
 from tests.followup.test_review import reader as staff_member
@@ -130,6 +138,35 @@ def test_long_answers_have_a_link_to_the_next_page(scratch: Running, handle: str
     numbers = [int(each["resource"]["id"]) for page in (first, second) for each in page["entry"]]
     assert numbers == sorted(set(numbers), reverse=True)
     assert re.search(r"_before=[0-9]+", links["next"])
+
+
+def test_a_page_is_no_larger_than_was_asked_for_and_the_next_one_names_no_number(
+    scratch: Running, handle: str
+) -> None:
+    """A number belongs in a form: addresses stand in the logs of whatever is between."""
+    with client(scratch, "log-reviewer") as reviewer:
+        whole = events(reviewer.get("/AuditEvent", params={"patient": handle}))
+        assert len(whole) > 2
+        answer = reviewer.post("/AuditEvent/_search", data={"patient.identifier": TOLVAN, "_count": "2"})
+        bundle = answer.raise_for_status().json()
+        links = {link["relation"]: link["url"] for link in bundle["link"]}
+        assert TOLVAN not in answer.text
+        rest = events(reviewer.get(links["next"]))
+        numbers = [int(each["id"]) for each in (*events(answer), *rest)]
+        assert numbers == sorted(set(numbers), reverse=True)
+        assert (len(bundle["entry"]), len(rest)) == (2, 2)
+        assert reviewer.get("/AuditEvent", params={"_count": "0"}).status_code == 400
+
+
+async def test_a_person_s_own_search_is_not_answered_wider_than_it_was_asked() -> None:
+    person = Subject(SubjectKind.PATIENT, "patient-1", "Tolvan", None, patient_key=1)
+    unused: Any = None  # nothing is looked for before the question is judged
+    search = audit_event_search(
+        AuditEventDependencies(lambda _: person, unused, unused, unused, unused, "http://localhost/fhir")
+    )
+    asked = {"type": "http", "method": "GET", "headers": [], "query_string": b"date=ge2024-01-01"}
+    with pytest.raises(BadInput, match="own search"):
+        await search(Request(asked))
 
 
 def test_every_event_has_a_sound_shape() -> None:

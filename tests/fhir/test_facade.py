@@ -10,7 +10,7 @@ import pytest
 from samsyn.endpoints.fhir.common import LOINC
 from tests.fhir.house import KINDS, PERSONNUMMER, TOLVAN, Reader, send, store
 from tests.fhir.structure import complaints
-from tests.hl7v2.messages import message, msh, obr, obx, pid
+from tests.hl7v2.messages import message, msh, obr, obx, pid, segment
 from tests.scratch import Running
 
 pytestmark = pytest.mark.slow
@@ -289,3 +289,99 @@ def test_the_patient_may_be_named_by_number_in_any_search(radiologist: Reader, r
     radiologist.get("/ImagingStudy", 400, patient=handle, **{"patient.identifier": TOLVAN})
     radiologist.get("/ImagingStudy", 400, **{"patient.identifier": TOLVAN, "colour": "red"})
     radiologist.get("/ImagingStudy", 400, **{"patient.identifier": "urn:oid:x|1"})
+
+
+def test_two_questions_of_one_order_are_two_referrals_of_their_examination(
+    house: Running, radiologist: Reader
+) -> None:
+    """One referral asks for chest and abdomen, which are two accession numbers and one study."""
+    study = store(house, "NORDCT", TOLVAN, "NORDTWO1")
+    told = segment("ZDS", {1: f"{study}^S^Application^DICOM"})
+    for accession in ("NORDTWO1", "NORDTWO2"):
+        order = segment("ORC", {1: "NW", 2: "PLACED", 3: accession, 9: "20240314080000"})
+        asked = segment("OBR", {2: "PLACED", 3: accession, 4: "CT^DT^L", 31: f"^Fråga {accession}"})
+        fields = {18: accession, 2: "PLACED", 3: accession}
+        send(
+            house.mllp_port,
+            message(msh("ORM^O01", f"O{accession}", f3="NORDRIS"), pid(), order, asked),
+            message(msh("ORU^R01", f"R{accession}", f3="NORDRIS"), pid(), obr(fields), obx("Svar."), told),
+        )
+    handle = radiologist.handle(TOLVAN)
+    found = radiologist.found("/ServiceRequest", patient=handle, identifier="PLACED")
+    assert {each["reasonCode"][0]["text"] for each in found} == {"Fråga NORDTWO1", "Fråga NORDTWO2"}
+    (pictures,) = radiologist.found("/ImagingStudy", patient=handle, identifier=f"urn:oid:{study}")
+    assert {each["reference"].partition("/")[2] for each in pictures["basedOn"]} == {
+        each["id"] for each in found
+    }
+
+
+def test_a_kind_is_asked_when_it_changed_only_if_it_tells(radiologist: Reader, life: str) -> None:
+    """Whoever gathers what is new would never hear of what tells no time: refused, and not answered with none."""
+    handle = radiologist.handle(TOLVAN)
+    statement = radiologist.get("/metadata")["rest"][0]["resource"]
+    for each in statement:
+        kind, named = each["type"], {one["name"] for one in each.get("searchParam", ())}
+        if kind not in KINDS:
+            continue
+        if "_lastUpdated" not in named:
+            radiologist.get(f"/{kind}", 400, patient=handle, _lastUpdated="ge2024-01-01")
+            continue
+        whole = radiologist.found(f"/{kind}", patient=handle)
+        assert whole
+        assert radiologist.found(f"/{kind}", patient=handle, _lastUpdated="ge2024-01-01") == whole
+        assert radiologist.found(f"/{kind}", patient=handle, _lastUpdated="lt2024-01-01") == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "system", "code"),
+    [
+        ("DiagnosticReport", "status", "http://hl7.org/fhir/diagnostic-report-status", "appended"),
+        ("ServiceRequest", "intent", "http://hl7.org/fhir/request-intent", "order"),
+        ("DocumentReference", "contenttype", "urn:ietf:bcp:13", "application/dicom"),
+    ],
+)
+def test_the_system_of_a_plain_code_counts(
+    radiologist: Reader, life: str, kind: str, name: str, system: str, code: str
+) -> None:
+    handle = radiologist.handle(TOLVAN)
+    found = radiologist.found(f"/{kind}", patient=handle, **{name: code})
+    assert found
+    assert radiologist.found(f"/{kind}", patient=handle, **{name: f"{system}|{code}"}) == found
+    for other in (f"http://example.org/other|{code}", "http://example.org/other|"):
+        assert radiologist.found(f"/{kind}", patient=handle, **{name: other}) == []
+
+
+def test_an_addendum_of_another_person_names_both_and_is_issued_when_it_was_added(
+    house: Running, radiologist: Reader
+) -> None:
+    for control, status, at, who in (
+        ("T1", "F", "20240402080000", "7&Rut&Eva"),
+        ("T2", "A", "20240405003000", "8&Tor&Bo"),
+    ):
+        fields = {18: "NORDBOTH", 2: "B1", 3: "NORDBOTH", 22: at, 25: status, 32: who}
+        raw = message(msh("ORU^R01", control, f3="NORDRIS", sent=at), pid(), obr(fields), obx(control))
+        send(house.mllp_port, raw)
+    report = report_of(radiologist, radiologist.handle(TOLVAN), "NORDBOTH")
+    assert [each["display"] for each in report["resultsInterpreter"]] == ["Eva Rut", "Bo Tor"]
+    assert report["issued"] == "2024-04-04T22:30:00+00:00"
+    assert report["conclusion"] == "Tilläggssvar 2024-04-05:\nT2\n\nT1"
+    for each in report["resultsInterpreter"]:
+        assert radiologist.get(f"/{each['reference']}")["practitioner"]["display"] == each["display"]
+
+
+def test_everything_and_a_history_are_no_wider_than_what_was_asked_for(
+    radiologist: Reader, life: str
+) -> None:
+    handle = radiologist.handle(TOLVAN)
+    path = f"/Patient/{handle}/$everything"
+    some = radiologist.found(path, _type="ImagingStudy,Patient")
+    whole = radiologist.found(path)
+    assert some == [each for each in whole if each["resourceType"] in ("ImagingStudy", "Patient")]
+    assert {each["resourceType"] for each in some} == {"ImagingStudy", "Patient"}
+    for asked in ({"start": "2024-01-01"}, {"_since": "2024-01-01"}, {"_type": "Medication"}):
+        radiologist.get(path, 400, **asked)
+    report = report_of(radiologist, handle, LIFE)
+    states = f"/DiagnosticReport/{report['id']}/_history"
+    assert radiologist.get(states, _since="2024-01-01")["total"] == 3
+    assert radiologist.get(states, _since="2124-01-01T00:00:00Z")["total"] == 0
+    radiologist.get(states, 400, _at="2024-01-01")

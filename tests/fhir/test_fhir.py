@@ -220,8 +220,16 @@ def test_the_capability_statement_is_open_and_true(house: Running, radiologist: 
                 asked[parameter["name"]] = values[parameter["type"]]
             radiologist.get(f"/{kind}", **asked)
         for included in resource.get("searchInclude", ()):
-            if kind != "Patient" and kind != "Organization":
-                radiologist.get(f"/{kind}", patient=handle, _include=included)
+            radiologist.get(f"/{kind}", patient=handle, _include=included)
+        for included in resource.get("searchRevInclude", ()):
+            radiologist.get(f"/{kind}", patient=handle, _revinclude=included)
+
+
+@pytest.mark.slow
+def test_what_brings_nothing_along_says_so(radiologist: Reader) -> None:
+    """A client that asks for a person with his reports would take silence for "no reports"."""
+    radiologist.get("/Patient", 400, identifier=TOLVAN, _revinclude="DiagnosticReport:patient")
+    radiologist.get("/Organization", 400, _include="Organization:partof")
 
 
 @pytest.mark.parametrize(

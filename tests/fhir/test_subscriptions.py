@@ -86,7 +86,8 @@ def ids_of(each: Planted) -> dict[str, tuple[str, str]]:
     """Reference and part of the examination by kind, of what is made of the planted person's documents."""
     target, handle = each.there, each.there.fhir_id
     provider = each.state.owner.provider
-    report = identity(handle, "report", provider, f"KANACC{target.token}")
+    accession = f"KANACC{target.token}"
+    report = identity(handle, "report", provider, accession)
     return {
         "ImagingStudy": (f"ImagingStudy/{imaging_study_id(handle, target.study_uid)}", "images"),
         "Observation": (
@@ -96,7 +97,7 @@ def ids_of(each: Planted) -> dict[str, tuple[str, str]]:
         "DiagnosticReport": (f"DiagnosticReport/{report}", "report"),
         "ServiceRequest": (
             "ServiceRequest/"
-            + identity(handle, "referral", target.reference, provider, f"KANREF{target.token}"),
+            + identity(handle, "referral", target.reference, provider, f"KANREF{target.token}", accession),
             "referral",
         ),
     }

@@ -88,6 +88,16 @@ async def test_a_sender_that_wants_no_answer_gets_none_and_is_filed(opened: Open
     assert await opened.house.all("SELECT count(*) FROM message") == [(2,)]
 
 
+async def test_an_answer_is_never_answered(opened: Opened) -> None:
+    """A system that commits to our acknowledgement, and takes ours to that as a fault, would go on for ever."""
+    peer = await opened.peer()
+    for kind in ("ACK^R01^ACK", "ACK", "MCF"):
+        peer.writer.write(framed(message(msh(kind, "Q0"), "MSA|CA|M1")))
+    answer = await peer.ask(message(msh("ADT^A08", "Q1"), pid()))
+    assert (code(answer), answer.segments[1].text(2)) == ("AA", "Q1")
+    assert await opened.house.all("SELECT count(*) FROM held") == [(0,)]
+
+
 async def test_several_messages_in_one_packet_are_answered_in_order(opened: Opened) -> None:
     peer = await opened.peer()
     peer.writer.write(b"".join(framed(oru(control=f"M{n}", f18=f"A{n}")) for n in range(20)))

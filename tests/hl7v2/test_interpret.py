@@ -13,7 +13,7 @@ from samsyn.hl7v2.meaning import (
     ReportEvent,
     SentIdentifier,
 )
-from samsyn.hl7v2.profile import PatientRules, Profile, ReferralRules, ReportRules
+from samsyn.hl7v2.profile import PatientRules, Profile, ReferralRules, ReportRules, read_profile
 from samsyn.model.organisation import Owner
 from samsyn.model.texts import ReferralStatus, ReportStatus
 from tests.hl7v2.messages import SENDER, meant, message, msh, obr, obx, only, oru, pid, segment
@@ -167,7 +167,7 @@ def test_a_protected_identity_is_told_where_the_profile_says(mark: str) -> None:
     assert not update(message(msh("ADT^A08"), pid()), profile).patient.demographics.protected
 
 
-@pytest.mark.parametrize("event", ["A40", "A47"])
+@pytest.mark.parametrize("event", ["A18", "A34", "A36", "A40", "A47"])
 def test_a_merge_names_survivor_and_subsumed(event: str) -> None:
     raw = message(msh(f"ADT^{event}"), pid(), segment("MRG", {1: "991981000010^^^RES"}))
     told = only(raw, PROFILE)
@@ -540,3 +540,56 @@ def test_a_comment_to_a_line_of_the_answer_is_part_of_the_answer() -> None:
     assert deleted.text == "Rätt."
     elsewhere = meant(message(msh("ORU^R01"), pid(), obr(), note("Till beställningen."), obx("Infiltrat.")))
     assert elsewhere.notes == ("NTE: a comment that stands behind no line of report text is not read",)
+
+
+def test_a_line_whose_order_has_no_report_segment_is_refused_and_not_lost() -> None:
+    stray = segment("ORC", {1: "RE", 3: "RIS201"}), obx("Pneumothorax.")
+    raw = message(msh("ORU^R01"), pid(), segment("ORC", {1: "RE"}), obr(), obx("Knä utan fraktur."), *stray)
+    with pytest.raises(BadMessage, match=r"OBX\[2\]"):
+        meant(raw)
+    told = message(msh("ORU^R01"), pid(), segment("ORC", {1: "RE"}), obr(), obx("Knä."), stray[0])
+    assert [event.text for event in meant(told).events] == ["Knä."]
+
+
+@pytest.mark.parametrize(
+    "text", [r"{\E\rtf1\E\ansi \E\strike Tumör.\E\strike0  Ingen tumör.}", r"{\rtf1\ansi Fraktur.}"]
+)
+def test_rtf_is_refused_since_what_is_struck_out_would_read_as_if_it_stood(text: str) -> None:
+    headed = read_profile('name = "t"\n[report.headings]\nUTL = "Utlåtande"')
+    for profile in (None, headed):
+        with pytest.raises(BadMessage, match="OBX-5: a text in RTF"):
+            meant(oru(text=text), profile)
+
+
+@pytest.mark.parametrize(
+    ("control", "status"), [("XO", "ordered"), ("RO", "ordered"), ("RP", "cancelled"), ("RU", "cancelled")]
+)
+def test_replaced_orders_need_no_status_beside_their_control(control: str, status: str) -> None:
+    raw = message(
+        msh("ORM^O01"), pid(), segment("ORC", {1: control, 2: "R100"}), segment("OBR", {4: "CT^DT^L"})
+    )
+    assert only(raw).referral.status.value == status
+
+
+def test_null_takes_a_text_of_a_referral_away_and_an_empty_field_does_not() -> None:
+    def deleted(**fields: str) -> tuple[str, ...]:
+        detail = {int(key[1:]): value for key, value in fields.items()}
+        orc = segment("ORC", {1: "XO", 2: "R100"})
+        return tuple(only(message(msh("ORM^O01"), pid(), orc, segment("OBR", detail))).deleted)
+
+    assert deleted(f13='""', f31='""') == ("question", "history")
+    assert deleted(f13="Hosta", f31='""') == ("question",)
+    assert deleted(f13="", f31="^Pneumoni?") == ()
+
+
+def test_every_question_is_read_and_text_beside_the_order_is_not_passed_over_in_silence() -> None:
+    asked = segment("OBR", {2: "R100", 4: "CT^DT^L", 31: "K1^Pneumoni?~K2^Emboli?"})
+    beside = segment("NTE", {1: "1", 3: "Gravid."}), obx("Hosta.", code="ANAM"), obx("", code="TOM", number=2)
+    told = meant(message(msh("ORM^O01"), pid(), segment("ORC", {1: "NW", 2: "R100"}), asked, *beside))
+    assert told.events[0].referral.question == "Pneumoni?\nEmboli?"
+    assert [note.partition(":")[0] for note in told.notes] == ["NTE-3", "OBX-5"]
+    named = read_profile('name = "t"\n[referral]\nhistory = ["OBX(ANAM)-5", "NTE-3"]')
+    assert (
+        meant(message(msh("ORM^O01"), pid(), segment("ORC", {1: "NW", 2: "R1"}), asked, *beside), named).notes
+        == ()
+    )

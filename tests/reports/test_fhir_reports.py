@@ -294,3 +294,54 @@ async def test_a_resource_that_was_changed_within_the_moment_of_its_result_repla
     (page,) = await pages(house)
     assert [each.version.text for each in page.shown] == ["Pneumoni."]
     assert [each.text for each in page.earlier] == ["Ingen pneumoni."]
+
+
+def transaction(*resources: dict[str, Any], urls: tuple[str, ...] = ()) -> bytes:
+    entries = [
+        {"request": {"method": "POST", "url": "DiagnosticReport"}, "resource": each} for each in resources
+    ]
+    for entry, url in zip(entries, urls, strict=False):
+        entry["fullUrl"] = url  # type: ignore[assignment]  # a plain object of JSON
+    return orjson.dumps({"resourceType": "Bundle", "type": "transaction", "entry": entries})
+
+
+async def test_two_reports_of_one_transaction_do_not_hide_each_other(house: House) -> None:
+    """Chest and abdomen, one accession number and two codes."""
+    chest = resource(code={"text": "DT thorax"}, conclusion="Inget nytillkommet.")
+    belly = resource(code={"text": "DT buk"}, conclusion="Aortaaneurysm 6 cm.")
+    assert (await filed(house, transaction(chest, belly)))[0] == "stored"
+    mended = resource(
+        code={"text": "DT buk"},
+        conclusion="Aortaaneurysm 4 cm.",
+        status="corrected",
+        issued="2024-03-15T12:00:00+01:00",
+    )
+    assert (await filed(house, orjson.dumps(mended)))[0] == "stored"
+    assert sorted(each.version.text for page in await pages(house) for each in page.shown) == [
+        "Aortaaneurysm 4 cm.",
+        "Inget nytillkommet.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sent", "sentence"),
+    [
+        (
+            orjson.dumps(resource() | {"modifierExtension": [{"url": "urn:not-so", "valueBoolean": True}]}),
+            "modifierExtension",
+        ),
+        (orjson.dumps(resource() | {"implicitRules": "urn:other-rules"}), "implicitRules"),
+        (transaction(resource(conclusion="Fraktur."), resource(conclusion="Ingen fraktur.")), "another text"),
+        (
+            transaction(resource(), resource(code={"text": "DT buk"}), urls=("urn:uuid:1", "urn:uuid:1")),
+            "bdl-7",
+        ),
+    ],
+)
+async def test_what_may_mean_otherwise_or_would_hide_another_is_held(
+    house: House, sent: bytes, sentence: str
+) -> None:
+    outcome, said = await filed(house, sent)
+    assert outcome == "held"
+    assert sentence in said
+    assert await house.all("SELECT COUNT(*) FROM report") == [(0,)]

@@ -416,3 +416,38 @@ async def test_what_a_source_said_last_holds_in_whatever_order_it_comes(
             assert (await house.send(each)).verdict.code == "AA"
         assert await _standing(house) == (standing, shown)
         house.close()
+
+
+async def test_what_is_mended_beside_an_unchanged_text_reaches_its_version_in_whatever_order_it_comes(
+    tmp_path: Path,
+) -> None:
+    """A department finds that the wrong procedure, day or study stands at a signed text and sends it again."""
+    wrong = {4: "X^Fel undersökning^L", 7: "20240315093000"}
+    right = {4: "CTTHX^DT thorax^L", 7: "20240314093000"}
+    study = segment("ZDS", {1: "2.25.10^S^Application^DICOM"})
+    words = [
+        message(msh("ORU^R01", "W1"), pid(), obr(wrong), obx("Fraktur.")),
+        message(msh("ORU^R01", "W2", sent="20240316080000"), pid(), obr(right), obx("Fraktur."), study),
+    ]
+    silent = message(msh("ORU^R01", "W3", sent="20240317080000"), pid(), obr({4: "", 7: ""}), obx("Fraktur."))
+    for number, order_of_words in enumerate(permutations(words)):
+        house = House(tmp_path / str(number))
+        for raw in (*order_of_words, silent):
+            assert (await house.send(raw)).verdict.code == "AA"
+        rows = await house.all("SELECT procedure_text, begins, ends, study_uid FROM report")
+        assert rows == [("DT thorax", 20240314, 20240315, "2.25.10")]
+        house.close()
+
+
+async def test_a_question_that_was_taken_away_is_gone_whichever_word_came_first(tmp_path: Path) -> None:
+    """Written about the wrong person, it is deleted with HL7's null."""
+    words = [order(), order("O2", "20240314130000", c1="XO", f31='""')]
+    for number, order_of_words in enumerate(permutations(words)):
+        house = House(tmp_path / str(number))
+        for raw in order_of_words:
+            assert (await house.send(raw)).verdict.code == "AA"
+        rows = await house.all("SELECT question, history FROM referral")
+        assert rows == [("", "Hosta i tre veckor")]
+        await house.send(order("O3", "20240314140000", c1="XO", f31="^Emboli?"))
+        assert await house.all("SELECT question FROM referral") == [("Emboli?",)]
+        house.close()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from samsyn.model.predicate import Everything
 from samsyn.model.texts import ReportStatus, ReportVersion
-from samsyn.reports.examination import versions_of
+from samsyn.reports.examination import _joined, versions_of
 from samsyn.reports.order import by_report
 from samsyn.reports.parts import with_parts
 from samsyn.store.index import examination_rows
@@ -162,3 +162,49 @@ def test_what_is_one_report_does_not_depend_on_the_order_of_arrival(
     mixed = list(drawn)
     chance.shuffle(mixed)
     assert partition(mixed) == partition(drawn)
+
+
+async def test_a_tombstone_is_titled_by_the_report_that_it_stands_for(house: House) -> None:
+    """An annulment seldom repeats what was examined; with another report's title it would be taken for that one."""
+    await house.send(answer("M1", BELLY, CHEST))
+    gone = obr({3: CHEST[0], 4: "", 22: "20240315120000", 25: "X"})
+    await house.send(message(msh("ORU^R01", "M2", sent="20240315120000"), pid(), gone))
+
+    def ask(connection: Any) -> list[tuple[str, str]]:
+        keys = frozenset(row[0] for row in connection.execute("SELECT patient_key FROM patient"))
+        reports = examination_rows.reports(connection, Everything(), keys)
+        (found,) = _joined(
+            [], [], reports, parts={each.version_key: each.part for each in versions_of(reports)}
+        )
+        pages = by_report(found.reports)
+        return sorted((str(page.standing), found.title_of(page.shown[0].version)) for page in pages)
+
+    assert await house.store.read(ask) == [("annulled", "DT thorax"), ("final", "DT buk")]
+
+
+async def test_two_texts_under_one_order_number_are_told_apart_by_their_procedures(tmp_path: Path) -> None:
+    """A RIS that gives all orders of a message one number (OBR-3) would else lose the text before the last."""
+    chest, belly = ("RIS1", CHEST[1], CHEST[2]), ("RIS1", BELLY[1], BELLY[2])
+    corrected = ("RIS1", BELLY[1], "Aortaaneurysm 4 cm.")
+    words = [
+        answer("M1", chest, belly, status="P"),
+        answer("M2", chest, belly, at="20240315102000"),
+        answer("M3", corrected, status="C", at="20240315120000"),
+    ]
+    for number, order in enumerate(permutations(words)):
+        house = House(tmp_path / str(number))
+        for raw in order:
+            assert (await house.send(raw)).verdict.code == "AA"
+        assert await shown(house) == {(chest[2],), (corrected[2],)}
+        gone = obr({3: "RIS1", 4: "", 22: "20240315130000", 25: "X"})
+        await house.send(message(msh("ORU^R01", "M4", sent="20240315130000"), pid(), gone))
+        assert await shown(house) == {("",)}
+        house.close()
+
+
+async def test_two_texts_that_nothing_tells_apart_are_held_together(house: House) -> None:
+    one, other = ("RIS1", CHEST[1], "Fraktur."), ("RIS1", CHEST[1], "Ingen fraktur.")
+    held = await house.send(answer("M1", one, other))
+    assert (held.receipt.outcome, held.verdict.code, held.verdict.segment) == ("held", "AE", "OBR")
+    assert (await house.send(answer("M2", one, one))).verdict.code == "AA"
+    assert await shown(house) == {("Fraktur.",)}

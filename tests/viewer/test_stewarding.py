@@ -179,6 +179,25 @@ async def test_a_difference_is_shown_with_both_sides_and_settled_with_a_reason(h
         assert "Inga avvikelser väntar" in (await client.get("/steward/findings")).text
 
 
+async def test_reports_of_two_persons_under_one_accession_number_stand_on_the_list_of_both(
+    house: House,
+) -> None:
+    """The department found that the wrong person was answered, sent the report anew and took nothing back."""
+    agda = pid("199001012385^^^PNR", "Testperson^Agda", "19900101", "F")
+    for control, who in (("S1", pid()), ("S2", agda)):
+        raw = message(msh("ORU^R01", control), who, obr(), obx("Fraktur."))
+        await house.filing.file_message(nord(house), "standard", raw, "test")
+    async with house.logged_in("steward") as client:
+        page = await client.get("/steward/findings")
+        text = visible(page)
+        assert text.count("Svar hos två personer: samma undersökningsnummer") == 2
+        assert "Tolvan Tolvansson" in text and "Agda Testperson" in text and text.count("ACC300") == 2
+        assert "Fraktur" not in text
+        await post(client, page, "/steward/findings/1/settle", reason="Numret är använt två gånger")
+        left = visible(await client.get("/steward/findings"))
+        assert left.count("Svar hos två personer") == 1
+
+
 async def test_numbers_are_linked_and_parted_after_both_have_been_shown(house: House) -> None:
     await register(house, "1", "191212121212^^^PNR", "Tolvansson^Tolvan", "19121212", "M")
     await register(house, "2", "991981000010^^^SLLRES", "Okänd^Man", "", "M")

@@ -116,6 +116,8 @@ class ReferralEvent:
     """Who is asked to examine; NOBODY when not told."""
     study_uids: tuple[str, ...]
     when: datetime | None
+    deleted: tuple[str, ...] = ()
+    """Names of the referral's texts that the message takes away."""
 
 
 @value

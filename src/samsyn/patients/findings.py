@@ -22,6 +22,8 @@ class FindingKind(StrEnum):
     """A referral or report does."""
     REGISTER_CHANGED = "register-changed"
     """The register itself now describes a number as somebody else."""
+    TEXT_NUMBER = "text-number"
+    """Two persons have a report under one accession number of one source: one of them was answered for the other."""
     DUPLICATE = "duplicate"
     """Two studies that seemed to be one examination and have been looked at."""
 
@@ -120,10 +122,10 @@ def recheck(transaction: Transaction, patient_key: int) -> None:
                     found.fields,
                 )
             else:
-                _resolved(transaction, FindingKind.IMAGE_HEADER, study_uid)
+                resolved(transaction, FindingKind.IMAGE_HEADER, study_uid)
 
 
-def _resolved(transaction: Transaction, kind: FindingKind, reference: str) -> None:
+def resolved(transaction: Transaction, kind: FindingKind, reference: str) -> None:
     """The difference is gone; the row tells that there was one."""
     row = transaction.one(
         "SELECT finding_key FROM finding WHERE kind = ? AND reference = ? AND settled = ''",

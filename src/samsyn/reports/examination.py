@@ -73,8 +73,11 @@ class Examination:
 
     def title_of(self, version: ReportVersion) -> str:
         """What the version's report is about: its own procedure where the examination has several reports under one
-        accession number, else the examination's title."""
-        return (version.procedure if any(each.part for each in self.reports) else "") or self.title
+        accession number (an annulment often tells none: then the report's), else the examination's title."""
+        if not any(each.part for each in self.reports):
+            return self.title
+        same = (each.procedure for each in self.reports if each.report_name == version.report_name)
+        return version.procedure or next(filter(None, same), "") or self.title
 
 
 class History:

@@ -3,14 +3,16 @@
 A radiology department often answers two examinations of one referral (chest and abdomen) under one accession number,
 each with its own order (OBR-3). Were they versions of one report, the later one would hide the other. Orders that
 were sent side by side in one message with different texts, or that name different procedures, are different reports.
-An order number alone does not part them, since some sources number every version anew. Documents, and messages that
+An order number alone does not part them, since some sources number every version anew; and one that stood at different
+texts and procedures in one message (none, where reports come as FHIR resources) is several orders, told apart by the
+procedure. Documents, and messages that
 tell no order, belong to the report that they repeat or whose procedure they name.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from samsyn.model.texts import ReportVersion
+from samsyn.model.texts import ReportStatus, ReportVersion
 from samsyn.reports.renditions import say_the_same
 
 _ELSEWHERE = " "
@@ -28,12 +30,46 @@ def with_parts(versions: Iterable[ReportVersion]) -> list[ReportVersion]:
         if version.accession:
             groups.setdefault((version.provider, version.accession), []).append(version)
     names: dict[int, str] = {}
-    for group in groups.values():
+    for group in map(_told_apart, groups.values()):
         if len({each.order_number for each in group} - {""}) > 1:
             names |= _named(_parted(group))
     return [
         replace(each, part=names[each.version_key]) if each.version_key in names else each for each in given
     ]
+
+
+def _told_apart(group: list[ReportVersion]) -> list[ReportVersion]:
+    """The versions, with the procedure in the order number where a source gives all orders of a message the same: each
+    of its texts would hide the one before."""
+    sent: dict[tuple[int, str], list[ReportVersion]] = {}
+    for version in group if len(group) > 1 else ():
+        if version.message_key:
+            sent.setdefault((version.message_key, version.order_number), []).append(version)
+    shared = {
+        number
+        for (_, number), together in sent.items()
+        if len({each.text for each in together}) > 1
+        and _are_of_different_procedures(together)
+        and not _is_taken_back_as_one([each for each in group if each.order_number == number])
+    }
+    if not shared:
+        return group
+    return [
+        replace(each, order_number=" ".join(filter(None, (each.order_number, *_procedures([each])))))
+        if each.message_key and each.order_number in shared
+        else each
+        for each in group
+    ]
+
+
+def _is_taken_back_as_one(versions: Sequence[ReportVersion]) -> bool:
+    """Whether the last word is an annulment that names no procedure: it takes back all that the number stands for."""
+    last = max(versions, key=lambda each: (each.told, each.status is ReportStatus.ANNULLED))
+    return last.status is ReportStatus.ANNULLED and not _procedures([last])
+
+
+def _are_of_different_procedures(versions: Sequence[ReportVersion]) -> bool:
+    return all(_procedures([each]) for each in versions) and len(_procedures(versions)) > 1
 
 
 def _parted(group: Sequence[ReportVersion]) -> dict[str, list[ReportVersion]]:

@@ -38,6 +38,8 @@ _TEXTS = (
     "performer_unit",
     "booked",
 )
+_DELETED = "deleted"
+"""In what an event tells: the texts that it takes away."""
 NOT_BOOKED = "-"
 """In `booked`: the time that was told is taken back."""
 _COLUMNS = (
@@ -107,6 +109,7 @@ def add_order(
         "provider": referral.provider,
         "unit": referral.unit,
         "owner_told": event.owner_told,
+        _DELETED: list(event.deleted),
     }
     issuer = event.accession_issuer or sender.accession_issuer
     number = (issuer, referral.accession) if referral.accession else None
@@ -244,7 +247,7 @@ def _keep(
     message_key: int,
 ) -> _Told:
     """The event, added; one that says the same of the same referral again only becomes later, and leaves `around`."""
-    said = {key: value for key, value in content.items() if value not in ("", None)}
+    said = {key: value for key, value in content.items() if value not in ("", None, [])}
     text = orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode()
     for place, same in enumerate(around):
         if (same.patient_key, same.placer, same.number, same.order[2]) == (patient_key, placer, number, text):
@@ -339,6 +342,7 @@ def _folded(events: list[_Told], number: Number) -> dict[str, Any]:
     row["accession_issuer"], row["accession"] = number
     for event in events:
         row |= {key: event.content[key] for key in (*_TEXTS, "status") if key in event.content}
+        row |= dict.fromkeys(event.content.get(_DELETED, ()), "")
         row["placer_id"] = event.placer or row["placer_id"]
     orders = [each for each in events if each.is_order]
     told = [each for each in orders if each.content["owner_told"]]

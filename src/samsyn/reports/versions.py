@@ -1,11 +1,13 @@
 """Versions of reports in the index. A version is only ever added; `order` decides what they are to the reader."""
 
 from datetime import datetime
+from typing import Any
 
 from samsyn.clock import swedish_day
 from samsyn.hl7v2.meaning import ReportEvent
 from samsyn.hl7v2.times import REPEATED, Doubt
 from samsyn.model.sender import Sender
+from samsyn.reports import shared_numbers
 from samsyn.reports.visits import Visit
 from samsyn.store.transaction import Transaction
 
@@ -29,8 +31,9 @@ def add(
         result_time = _placed(transaction, event, event.result_time, issuer, patient_key)
     told = event.when.isoformat() if event.when else ""
     same = not transaction.is_bare(patient_key, "report") and transaction.one(
-        "SELECT report_key, COALESCE(told, '') FROM report WHERE patient_key = ? AND accession = ?"
-        " AND accession_issuer = ? AND filler_id = ? AND status = ? AND COALESCE(result_time, '') = ? AND text = ?"
+        "SELECT report_key, COALESCE(told, ''), unit, study_uid, procedure_text, begins, ends FROM report"
+        " WHERE patient_key = ? AND accession = ? AND accession_issuer = ? AND filler_id = ? AND status = ?"
+        " AND COALESCE(result_time, '') = ? AND text = ?"
         " AND author = ? AND signer = ? AND provider = ? ORDER BY 2 DESC LIMIT 1",
         patient_key,
         event.accession,
@@ -44,9 +47,11 @@ def add(
         event.owner.provider,
         of=(("report", patient_key),),
     )
-    if same and not _is_said_anew(transaction, event, issuer, patient_key, same, told):
-        return False
     begins, ends = _days(event.examined, event.result_time)  # both hours are of one day
+    if same and not _is_said_anew(transaction, event, issuer, patient_key, same[:2], told):
+        if told and told >= same[1]:
+            _correct(transaction, event, same, (begins, ends), told == same[1])
+        return False
     transaction.insert(
         "report",
         report_key=transaction.next_key("report"),
@@ -76,6 +81,8 @@ def add(
         message_key=message_key,
         told=told,
     )
+    owner = event.owner.provider, event.owner.unit
+    shared_numbers.look(transaction, (issuer, event.accession), patient_key, owner, event.status, told)
     return True
 
 
@@ -136,6 +143,31 @@ def _is_said_anew(
     if between is None:
         transaction.update("report", {"report_key": key}, told=told)
     return between is not None
+
+
+def _correct(
+    transaction: Transaction,
+    event: ReportEvent,
+    same: tuple[int, str, str, str, str, int | None, int | None],
+    days: tuple[int | None, int | None],
+    is_at_once: bool,
+) -> None:
+    """What is told about a version beside its text follows the last word: a department mends the procedure, the day
+    or the study of an examination and sends the signed text again. What it does not tell stays. Of two words of one
+    moment (`is_at_once`) the greater holds, whichever came first."""
+    key, _, *kept = same
+    columns = ("unit", "study_uid", "procedure_text", "begins", "ends")
+    told = (event.owner.unit, event.study_uids[0] if event.study_uids else "", event.procedure_text, *days)
+    found: dict[str, Any] = {
+        column: new
+        for column, old, new in zip(columns, kept, told, strict=True)
+        if new and new != old and (column not in ("begins", "ends") or event.examined)
+    }
+    before = dict(zip(columns, kept, strict=True))
+    if is_at_once:
+        found = {name: new for name, new in found.items() if not before[name] or new > before[name]}
+    if found:
+        transaction.update("report", {"report_key": key}, **found)
 
 
 def _days(examined: str, result_time: datetime | None) -> tuple[int | None, int | None]:

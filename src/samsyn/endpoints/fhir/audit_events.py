@@ -4,6 +4,7 @@ A log reviewer searches the own provider's entries, a patient the own ones; nobo
 """
 
 import base64
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -11,12 +12,15 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
+from samsyn import limits
 from samsyn.access.events import Activity, Event
 from samsyn.access.followup.extract import Extracts
 from samsyn.access.followup.review import LogEntry, LogPage, LogQuestion, LogReview
 from samsyn.clock import STOCKHOLM, Clock
+from samsyn.endpoints.fhir.answers import parameters
 from samsyn.endpoints.fhir.common import DCM, HSA_SYSTEM, Resource, issuer_of
 from samsyn.errors import BadInput, NotFound
 from samsyn.model.patient import PatientIdentifier
@@ -54,6 +58,7 @@ _DAYS: Final = 30
 _PARAMETERS: Final = frozenset(
     {"patient", "patient.identifier", "date", "agent", "_before", "_format", "_pretty", "_count"}
 )
+_NARROWING: Final = frozenset({"date", "agent", "_before"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,8 @@ class AuditEventDependencies:
 
 
 def audit_event_search(needs: AuditEventDependencies) -> Callable[[Request], Awaitable[Resource]]:
-    """The answer to GET /fhir/AuditEvent: a searchset, newest first, with a link to the next page.
+    """The answer to GET /fhir/AuditEvent and POST AuditEvent/_search: a searchset, newest first, with a link to the
+    next page, which names a person by the opaque name alone.
 
     `patient` (a handle) or `patient.identifier` (a number), `date` (ge…, le… or a day), `agent`
     (an HSA-id). A patient's own search takes none.
@@ -77,20 +83,41 @@ def audit_event_search(needs: AuditEventDependencies) -> Callable[[Request], Awa
 
     async def search(request: Request) -> Resource:
         subject = needs.identify(request)
-        unknown = set(request.query_params) - _PARAMETERS
+        asked = QueryParams(await parameters(request))
+        unknown = set(asked) - _PARAMETERS
         if unknown:
             raise BadInput("this search takes patient, date and agent")
         if subject.kind is SubjectKind.PATIENT:
+            if not _NARROWING.isdisjoint(asked):
+                raise BadInput("a person's own search takes no date and no agent")
             page = LogPage(await needs.extracts.own_entries(subject), 0)
         else:
-            page = await needs.review.search(subject, await _question(needs, request, subject))
-        return _bundle(needs, request, page)
+            question, asked = await _question(needs, asked, subject)
+            page = _at_most(_count(asked), await needs.review.search(subject, question))
+        return _bundle(needs, asked, page)
 
     return search
 
 
-async def _question(needs: AuditEventDependencies, request: Request, subject: Subject) -> LogQuestion:
-    asked = request.query_params
+def _count(asked: QueryParams) -> int:
+    text = asked.get("_count", str(limits.LOG_PAGE))
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", text):
+        raise BadInput("_count is a whole number from 1")
+    return int(text)
+
+
+def _at_most(count: int, page: LogPage) -> LogPage:
+    """The page with so many entries; the rest is what comes before the last of them."""
+    if len(page.entries) <= count:
+        return page
+    return LogPage(page.entries[:count], page.entries[count - 1].sequence)
+
+
+async def _question(
+    needs: AuditEventDependencies, asked: QueryParams, subject: Subject
+) -> tuple[LogQuestion, QueryParams]:
+    """What is looked for, and the same parameters as addresses of ours give them: with a person's opaque name in place
+    of the number."""
     first, last = _period(asked.getlist("date"), needs.clock.now().astimezone(STOCKHOLM).date())
     keys: frozenset[int] | None = None
     if "patient.identifier" in asked:
@@ -105,12 +132,17 @@ async def _question(needs: AuditEventDependencies, request: Request, subject: Su
         keys = frozenset().union(*await needs.review.persons(subject, linked))
         if not keys:
             raise NotFound
+        if len(found) == 1:
+            named_so = ("patient", needs.lookup.handle(found[0].key))
+            asked = QueryParams(
+                [named_so, *(pair for pair in asked.multi_items() if pair[0] != "patient.identifier")]
+            )
     elif "patient" in asked:
         keys = await needs.lookup.linked(needs.lookup.key_of(asked["patient"].removeprefix("Patient/")))
     before = asked.get("_before", "0")
     if not before.isdecimal() or len(before) > 18:
         raise BadInput("_before is a number that a next link holds")
-    return LogQuestion(first, last, asked.get("agent", "").upper(), keys, before=int(before))
+    return LogQuestion(first, last, asked.get("agent", "").upper(), keys, before=int(before)), asked
 
 
 def _period(texts: list[str], today: date) -> tuple[date, date]:
@@ -134,8 +166,8 @@ def _period(texts: list[str], today: date) -> tuple[date, date]:
     return first or last - timedelta(days=_DAYS), last
 
 
-def _bundle(needs: AuditEventDependencies, request: Request, page: LogPage) -> Resource:
-    asked = [(key, value) for key, value in request.query_params.multi_items() if key != "_before"]
+def _bundle(needs: AuditEventDependencies, given: QueryParams, page: LogPage) -> Resource:
+    asked = [(key, value) for key, value in given.multi_items() if key != "_before"]
     here = f"{needs.base}/AuditEvent"
     links = [{"relation": "self", "url": f"{here}?{urlencode(asked)}"}]
     if page.before:

@@ -1,6 +1,7 @@
 """Bundles of answers, and OperationOutcome."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from samsyn.endpoints.fhir.common import Resource
 from samsyn.endpoints.fhir.compartment import Held
@@ -30,8 +31,8 @@ def _entry(base: str, resource: Resource, mode: str) -> Resource:
     }
 
 
-def history(base: str, held: Held) -> Resource:
-    """Every state of a resource, the latest first."""
+def history(base: str, held: Held, since: datetime | None = None) -> Resource:
+    """Every state of a resource, the latest first; `since`: without those of which is known that they came before."""
     kind, identity = held.resource["resourceType"], held.resource["id"]
     states = [
         {
@@ -44,14 +45,20 @@ def history(base: str, held: Held) -> Resource:
             "response": {"status": "201" if number == 0 else "200", "etag": etag(state)},
         }
         for number, state in enumerate(held.states)
+        if since is None or _is_since(state, since)
     ]
     return {
         "resourceType": "Bundle",
         "type": "history",
         "total": len(states),
         "link": [{"relation": "self", "url": f"{base}/{kind}/{identity}/_history"}],
-        "entry": states[::-1],
+        **({"entry": states[::-1]} if states else {}),
     }
+
+
+def _is_since(state: Resource, since: datetime) -> bool:
+    updated = state["meta"].get("lastUpdated")
+    return updated is None or datetime.fromisoformat(updated) >= since
 
 
 def etag(resource: Resource) -> str:

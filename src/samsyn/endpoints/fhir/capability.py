@@ -1,14 +1,32 @@
 """CapabilityStatement: what this door does, made from the tables that it works by."""
 
+from types import MappingProxyType
+
 from samsyn import __version__
 from samsyn.endpoints.fhir.common import Resource
 from samsyn.endpoints.fhir.compartment import KINDS
 from samsyn.endpoints.fhir.people import PRACTITIONER
-from samsyn.endpoints.fhir.search import EVERY, PARAMETERS
+from samsyn.endpoints.fhir.search import INCLUDES_NOTHING, PARAMETERS, known_for
 
 GLOBAL_KINDS = ("Organization", "Endpoint")
 """Kinds that are of no patient."""
 _STATUS = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-status"
+_REFERRED_TO = MappingProxyType(
+    {
+        "based-on": ("ServiceRequest",),
+        "basedon": ("ServiceRequest",),
+        "imaging-study": ("ImagingStudy",),
+        "derived-from": ("ImagingStudy",),
+        "result": ("Observation",),
+        "relatesto": ("DocumentReference",),
+        "target": ("DiagnosticReport",),
+        "author": ("PractitionerRole",),
+        "performer": ("PractitionerRole",),
+        "requester": ("PractitionerRole",),
+        "results-interpreter": ("PractitionerRole",),
+    }
+)
+"""Kinds of a patient's own that a reference parameter leads to."""
 _FETCHED = ("Bundle", "Binary")
 
 
@@ -87,11 +105,9 @@ def capability(base: str, *, is_for_browsers: bool) -> Resource:
 
 
 def _searched(kind: str) -> Resource:
-    parameters = {**EVERY, **PARAMETERS[kind]}
-    if kind == "Patient":
-        # One person at a time: whoever could list people could look for somebody.
-        del parameters["_lastUpdated"]
-    references = sorted(name for name, each in parameters.items() if each.type == "reference")
+    parameters = known_for(kind)
+    comes_along = kind not in INCLUDES_NOTHING
+    references = sorted(name for name, each in parameters.items() if each.type == "reference" and comes_along)
     resource: Resource = {
         "type": kind,
         "interaction": [{"code": code} for code in ("read", "vread", "history-instance", "search-type")],
@@ -103,9 +119,9 @@ def _searched(kind: str) -> Resource:
         "searchRevInclude": sorted(
             f"{other}:{name}"
             for other, known in PARAMETERS.items()
-            if other in KINDS and kind in KINDS
+            if other in KINDS and comes_along
             for name, each in known.items()
-            if each.type == "reference"
+            if each.type == "reference" and kind in _REFERRED_TO.get(name, ())
         ),
         "searchParam": [{"name": name, "type": each.type} for name, each in parameters.items()],
         "operation": [],

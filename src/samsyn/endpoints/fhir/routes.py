@@ -46,6 +46,8 @@ from samsyn.endpoints.fhir.search import (
     page_links,
     references_of,
     shortened,
+    since,
+    taken_only,
     understand,
 )
 from samsyn.endpoints.fhir.smart import SmartDependencies, smart_routes
@@ -112,6 +114,7 @@ def fhir_routes(needs: FhirDependencies) -> list[Route]:
         Route("/fhir/Binary/{id}", door.guarded(door.binary)),
         Route("/fhir/Patient/{id}/$everything", door.guarded(door.everything)),
         Route("/fhir/AuditEvent", door.guarded(door.audit_events)),
+        Route("/fhir/AuditEvent/_search", door.guarded(door.audit_events), methods=["POST"]),
         *subscription_routes(
             SubscriptionDependencies(needs.identify, needs.subscriptions, needs.pages, needs.base),
             door.guarded,
@@ -357,15 +360,20 @@ class _Door:
         return self._needs.lookup.handle(person.key)
 
     async def everything(self, request: Request) -> Response:
-        """Patient/$everything: all that this reader may see of one patient."""
+        """Patient/$everything: all that this reader may see of one patient, or of these kinds (`_type`)."""
+        asked = taken_only(await parameters(request), ["_type"], "Patient/$everything")
+        kinds = asked["_type"].split(",") if "_type" in asked else [*KINDS, "Organization"]
+        if not {*KINDS, "Organization"}.issuperset(kinds):
+            raise BadInput("_type names a kind that is not of a patient")
         caller = self._caller(request, "Patient", READ)
         compartment = await self._compartment(caller, request.path_params["id"], "Patient", READ)
         found: list[Resource] = []
-        for kind in KINDS:
+        for kind in (each for each in KINDS if each in kinds):
             held = await compartment.of(kind)
             await compartment.record(self._needs.gatekeeper, kind, held)
             found += [each.resource for each in held]
-        named = {name for each in found for name in _organizations_in(each) if _may_read_global(caller)}
+        may_name = "Organization" in kinds and _may_read_global(caller)
+        named = {name for each in found for name in _organizations_in(each) if may_name}
         found += self._organizations(name.partition("/")[2] for name in named)
         if len(found) > limits.MAX_FHIR_EVERYTHING:
             raise LimitExceeded("MAX_FHIR_EVERYTHING: search each kind by itself, page by page")
@@ -386,8 +394,10 @@ class _Door:
         return conditional(request, state)
 
     async def versions(self, request: Request) -> Response:
+        asked = taken_only(await parameters(request), ["_since"], "_history")
+        first = since(asked["_since"]) if "_since" in asked else None
         held = await self._held(request, request.path_params["kind"], request.path_params["id"])
-        return json_answer(bundles.history(self._base, held), 200)
+        return json_answer(bundles.history(self._base, held, first), 200)
 
     async def _held(self, request: Request, kind: str, identity: str) -> Held:
         caller = self._own_caller(request, kind, identity) or self._caller(request, kind, READ)

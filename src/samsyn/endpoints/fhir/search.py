@@ -20,26 +20,36 @@ class Parameter:
 
     type: str
     paths: tuple[str, ...]
+    system: str = ""
+    """Of a token: the code system of plain codes, which their definition binds them to (R4 3.1.1.5.10)."""
 
 
 def _p(kind: str, *paths: str) -> Parameter:
     return Parameter(kind, paths)
 
 
+def _code(system: str, *paths: str) -> Parameter:
+    return Parameter("token", paths, system)
+
+
+_FHIR: Final = "http://hl7.org/fhir"
 _SUBJECT: Final = MappingProxyType(
     {"patient": _p("reference", "subject"), "subject": _p("reference", "subject")}
 )
-EVERY: Final = MappingProxyType({"_id": _p("token", "id"), "_lastUpdated": _p("date", "meta.lastUpdated")})
+_ID: Final = MappingProxyType({"_id": _p("token", "id")})
 """What every kind can be searched by."""
+_DATED: Final = MappingProxyType({**_ID, "_lastUpdated": _p("date", "meta.lastUpdated")})
+_TELLS_WHEN: Final = frozenset({"DiagnosticReport", "Provenance", "Subscription"})
+"""Kinds whose resources tell when they last changed: asked for by it, the others would seem to be none."""
 PARAMETERS: Final[Mapping[str, Mapping[str, Parameter]]] = MappingProxyType(
     {
         "Patient": {"identifier": _p("token", "identifier")},
         "ServiceRequest": {
             **_SUBJECT,
             "identifier": _p("token", "identifier"),
-            "status": _p("token", "status"),
-            "intent": _p("token", "intent"),
-            "priority": _p("token", "priority"),
+            "status": _code(f"{_FHIR}/request-status", "status"),
+            "intent": _code(f"{_FHIR}/request-intent", "intent"),
+            "priority": _code(f"{_FHIR}/request-priority", "priority"),
             "authored": _p("date", "authoredOn"),
             "requester": _p("reference", "requester"),
             "code-text": _p("string", "code.text"),
@@ -47,7 +57,7 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Parameter]]] = MappingProxyType(
         "ImagingStudy": {
             **_SUBJECT,
             "identifier": _p("token", "identifier"),
-            "status": _p("token", "status"),
+            "status": _code(f"{_FHIR}/imagingstudy-status", "status"),
             "modality": _p("token", "modality", "series.modality"),
             "bodysite": _p("string", "series.bodySite.display"),
             "started": _p("date", "started"),
@@ -58,7 +68,7 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Parameter]]] = MappingProxyType(
         "DiagnosticReport": {
             **_SUBJECT,
             "identifier": _p("token", "identifier"),
-            "status": _p("token", "status"),
+            "status": _code(f"{_FHIR}/diagnostic-report-status", "status"),
             "category": _p("token", "category"),
             "code": _p("token", "code"),
             "date": _p("date", "effectiveDateTime"),
@@ -72,7 +82,7 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Parameter]]] = MappingProxyType(
         "Observation": {
             **_SUBJECT,
             "identifier": _p("token", "identifier"),
-            "status": _p("token", "status"),
+            "status": _code(f"{_FHIR}/observation-status", "status"),
             "category": _p("token", "category"),
             "code": _p("token", "code"),
             "component-code": _p("token", "component.code"),
@@ -89,8 +99,8 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Parameter]]] = MappingProxyType(
         "DocumentReference": {
             **_SUBJECT,
             "identifier": _p("token", "masterIdentifier", "identifier"),
-            "status": _p("token", "status"),
-            "doc-status": _p("token", "docStatus"),
+            "status": _code(f"{_FHIR}/document-reference-status", "status"),
+            "doc-status": _code(f"{_FHIR}/composition-status", "docStatus"),
             "type": _p("token", "type"),
             "category": _p("token", "category"),
             "date": _p("date", "date"),
@@ -98,7 +108,7 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Parameter]]] = MappingProxyType(
             "event": _p("token", "context.event"),
             "modality": _p("token", "context.event"),
             "format": _p("token", "content.format"),
-            "contenttype": _p("token", "content.attachment.contentType"),
+            "contenttype": _code("urn:ietf:bcp:13", "content.attachment.contentType"),
             "author": _p("reference", "author"),
             "custodian": _p("reference", "custodian"),
             "related-identifier": _p("token", "context.related.identifier"),
@@ -115,7 +125,7 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Parameter]]] = MappingProxyType(
         },
         "Consent": {
             "patient": _p("reference", "patient"),
-            "status": _p("token", "status"),
+            "status": _code(f"{_FHIR}/consent-state-codes", "status"),
             "scope": _p("token", "scope"),
             "category": _p("token", "category"),
             "date": _p("date", "dateTime"),
@@ -130,9 +140,9 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Parameter]]] = MappingProxyType(
             "type": _p("token", "type"),
         },
         "Subscription": {
-            "status": _p("token", "status"),
+            "status": _code(f"{_FHIR}/subscription-status", "status"),
             "criteria": _p("string", "criteria"),
-            "type": _p("token", "channel.type"),
+            "type": _code(f"{_FHIR}/subscription-channel-type", "channel.type"),
             "url": _p("string", "channel.endpoint"),
         },
         "Endpoint": {"connection-type": _p("token", "connectionType")},
@@ -140,6 +150,8 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Parameter]]] = MappingProxyType(
 )
 """What each kind can be searched by. `patient` chooses whose resources are looked at; it is no filter."""
 CHOOSES_PATIENT: Final = frozenset({"patient", "subject"})
+INCLUDES_NOTHING: Final = frozenset({"Patient", "Organization", "Endpoint", "Subscription"})
+"""Kinds whose search brings nothing else along: what belongs to a patient is searched by itself."""
 _RESULT: Final = frozenset(
     {
         "_count",
@@ -203,13 +215,18 @@ class Asked:
     given: tuple[tuple[str, str], ...]
 
 
+def known_for(kind: str) -> Mapping[str, Parameter]:
+    """All that a kind can be searched by, with what does not depend on the kind."""
+    return {**(_DATED if kind in _TELLS_WHEN else _ID), **PARAMETERS[kind]}
+
+
 def understand(kind: str, given: Iterable[tuple[str, str]]) -> Asked:
     """The search that the parameters ask for. An unknown one is refused, since ignoring it would answer another
     question. LimitExceeded: more than limits.MAX_FHIR_PARAMETERS."""
     pairs = tuple(given)
     if len(pairs) > limits.MAX_FHIR_PARAMETERS:
         raise LimitExceeded("MAX_FHIR_PARAMETERS")
-    known = {**EVERY, **PARAMETERS[kind]}
+    known = known_for(kind)
     filters: list[tuple[str, str, str]] = []
     result: dict[str, list[str]] = {}
     for key, value in pairs:
@@ -220,6 +237,8 @@ def understand(kind: str, given: Iterable[tuple[str, str]]) -> Asked:
             filters.append((name, modifier, value))
         else:
             raise BadInput(f"{kind} is not searched by {_safe(key)}")
+    if kind in INCLUDES_NOTHING and not result.keys().isdisjoint(("_include", "_revinclude")):
+        raise BadInput(f"nothing comes along with {kind}: search it by itself")
     return Asked(
         kind,
         tuple(filters),
@@ -232,6 +251,24 @@ def understand(kind: str, given: Iterable[tuple[str, str]]) -> Asked:
         frozenset(name for value in result.get("_elements", ()) for name in value.split(",") if name),
         pairs,
     )
+
+
+def taken_only(given: Iterable[tuple[str, str]], names: Sequence[str], what: str) -> dict[str, str]:
+    """The parameters of something that is no search, by name; BadInput for one that it does not take, since an answer
+    without it would be wider than what was asked for. Such answers have no pages, so `_count` changes nothing."""
+    found: dict[str, str] = {}
+    for name, value in given:
+        if name in ("_format", "_pretty", "_count"):
+            continue
+        if name not in names or name in found or not value.strip():
+            raise BadInput(f"{what} is not asked with {_safe(name)}, or not so")
+        found[name] = value
+    return found
+
+
+def since(value: str) -> datetime:
+    """The first moment that a `_since` means; BadInput for no instant or date."""
+    return _interval(value)[0]
 
 
 _MODIFIERS: Final = MappingProxyType(
@@ -281,7 +318,7 @@ def _include(text: str) -> tuple[str, str]:
 
 def matches(asked: Asked, resource: Resource) -> bool:
     """Whether every filter holds for the resource; which patient it is of has been decided before."""
-    known = {**EVERY, **PARAMETERS[asked.kind]}
+    known = known_for(asked.kind)
     return all(
         _holds(known[name], modifier, value, resource)
         for name, modifier, value in asked.filters
@@ -291,6 +328,8 @@ def matches(asked: Asked, resource: Resource) -> bool:
 
 def _holds(parameter: Parameter, modifier: str, value: str, resource: Resource) -> bool:
     stand = [each for path in parameter.paths for each in _at(resource, path.split("."))]
+    if parameter.system:
+        stand = [{"system": parameter.system, "code": each} for each in stand]
     test = _TESTS[parameter.type]
     found = any(test(each, part, modifier) for part in _alternatives(value) for each in stand)
     return not found if modifier == "not" else found
@@ -315,13 +354,13 @@ def _token(value: Any, asked: str, modifier: str) -> bool:
     for its_system, its_code in _tokens(value):
         if its_code is None or (code and code != its_code):
             continue
-        if not bar or its_system is None or system == its_system:
+        if not bar or system == its_system:
             return bool(code) or bool(bar)
     return False
 
 
-def _tokens(value: Any) -> Iterator[tuple[str | None, str | None]]:
-    """(system, code) pairs; system None for a plain code, whose system the definition fixes."""
+def _tokens(value: Any) -> Iterator[tuple[str, str | None]]:
+    """(system, code) pairs; the system is "" where there is none."""
     if isinstance(value, Mapping):
         if "coding" in value:
             for coding in value["coding"]:
@@ -331,7 +370,7 @@ def _tokens(value: Any) -> Iterator[tuple[str | None, str | None]]:
         elif "value" in value:
             yield value.get("system", ""), value["value"]
     else:
-        yield None, str(value)
+        yield "", str(value)
 
 
 def _reference(value: Any, asked: str, modifier: str) -> bool:
@@ -456,7 +495,7 @@ _TESTS: Final[Mapping[str, Callable[[Any, str, str], bool]]] = MappingProxyType(
 def ordered(asked: Asked, resources: Sequence[Resource]) -> list[Resource]:
     """The resources by _sort; those that lack the value come last. Else as they came."""
     found = list(resources)
-    known = {**EVERY, **PARAMETERS[asked.kind]}
+    known = known_for(asked.kind)
     for name, descending in reversed(asked.sort):
         keyed = [(_first(known[name], each), each) for each in found]
         present = sorted((pair for pair in keyed if pair[0]), key=lambda pair: pair[0], reverse=descending)
@@ -466,7 +505,7 @@ def ordered(asked: Asked, resources: Sequence[Resource]) -> list[Resource]:
 
 def sort_values(asked: Asked, resource: Resource) -> tuple[str, ...]:
     """What `ordered` sorts the resource by, "" for what it lacks."""
-    known = {**EVERY, **PARAMETERS[asked.kind]}
+    known = known_for(asked.kind)
     return tuple(_first(known[name], resource) for name, _ in asked.sort)
 
 

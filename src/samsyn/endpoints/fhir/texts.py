@@ -46,8 +46,11 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 def service_request_id(handle: str, examination: str, referral: Referral) -> str:
-    """The id of a referral's resource."""
-    return identity(handle, "referral", examination, referral.provider, referral.placer_id)
+    """The id of a referral's resource. One order of the EHR (placer) often asks for several examinations, each with an
+    accession number and a question of its own: both numbers name it."""
+    return identity(
+        handle, "referral", examination, referral.provider, referral.placer_id, referral.accession
+    )
 
 
 def service_request(handle: str, examination: str, referral: Referral, name: UnitName) -> Resource:
@@ -119,7 +122,7 @@ def _diagnostic_report(
     assert current is not None
     text = whole_text(arrangement)
     unit = current.unit or current.provider
-    signer = current.signer or current.author
+    standing = [each.version for each in arrangement.shown if each.role is not Role.TOMBSTONE] or [current]
     resource: Resource = {
         "resourceType": "DiagnosticReport",
         "id": diagnostic_report_id(handle, current),
@@ -134,7 +137,7 @@ def _diagnostic_report(
         "code": {**IMAGING_STUDY_REPORT, "text": examination.title_of(current) or "Radiologiutlåtande"},
         "subject": reference("Patient", handle),
         "effectiveDateTime": day(examination.date),
-        "issued": instant(current.result_time or current.received),
+        "issued": instant(max(each.result_time or each.received for each in standing)),
         "performer": [organization(unit, name(current.provider, unit))],
         "result": [reference("Observation", each) for each in results],
         "imagingStudy": [reference("ImagingStudy", each) for each in studies],
@@ -142,9 +145,16 @@ def _diagnostic_report(
     }
     if current.filler_id and current.filler_id != current.accession:
         resource["identifier"].append({"value": current.filler_id})
-    if signer:
-        role = identity(handle, "role", signer, unit)
-        resource["resultsInterpreter"] = [{**reference("PractitionerRole", role), "display": signer}]
+    # An addendum is often another person's: base first, then who added to it.
+    named = {
+        (each.signer or each.author, each.unit or each.provider): None
+        for each in (current, *standing)
+        if each.signer or each.author
+    }
+    resource["resultsInterpreter"] = [
+        {**reference("PractitionerRole", identity(handle, "role", signer, at)), "display": signer}
+        for signer, at in named
+    ]
     if text:
         resource["presentedForm"] = [
             {
@@ -157,7 +167,7 @@ def _diagnostic_report(
 
 
 def whole_text(arrangement: Arrangement) -> str:
-    """The report as one text: addenda above what they add to, each with its day; "" for an annulled one."""
+    """The report as one text: addenda above what they add to, each with its day in Sweden; "" for an annulled one."""
     parts: list[str] = []
     for each in arrangement.shown:
         if each.role is Role.TOMBSTONE:
@@ -183,6 +193,7 @@ def _provenance(handle: str, number: int, version: ReportVersion, name: UnitName
     resource: Resource = {
         "resourceType": "Provenance",
         "id": identity(handle, "provenance", report, str(number)),
+        "meta": {"lastUpdated": instant(version.received)},
         "target": [reference("DiagnosticReport", f"{report}/_history/{number}")],
         "recorded": instant(version.received),
         "reason": [{"text": version.reason}],

@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 _READ_BYTES = 64 * limits.KIB
 _BACKLOG = 128
 _STOP_S = 10.0
+_ANSWERS = frozenset(("ACK", "MCF"))
+"""MSH-9.1 of answers, as to our application acknowledgement: they are never answered (chapter 2.9), since two systems
+that did would go on for ever."""
 
 
 @dataclass(slots=True, eq=False)
@@ -201,6 +204,11 @@ class Hl7Door:
 
     async def _one(self, connection: _Connection, raw: bytes) -> tuple[bytes, ...]:
         header = peek(raw)
+        if header.code in _ANSWERS:
+            log.info(
+                "hl7-answer-passed-over", extra={"address": connection.address, "kind": header.kind[:20]}
+            )
+            return ()
         verdict, when = await self._decide(connection, header, raw)
         if verdict.code != "AA":
             log.info(

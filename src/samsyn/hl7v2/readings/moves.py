@@ -20,8 +20,9 @@ from samsyn.hl7v2.profile import Profile
 from samsyn.hl7v2.readings.identity import read_identifiers, read_patient
 from samsyn.hl7v2.values import sent_at
 
-MERGES = frozenset(("A40", "A47"))
-"""Merge of patient identifier lists, and change of an identifier (reserve number to personnummer)."""
+MERGES = frozenset(("A18", "A34", "A36", "A40", "A47"))
+"""Merge of patient identifier lists, and change of an identifier (reserve number to personnummer). Systems of version
+2.3 and before say A18, A34 or A36 (which merges accounts as well), with the same PID-3 and MRG-1."""
 LINKS = frozenset(("A24", "A37"))
 """Two records of one person are linked, or are not one person after all."""
 MOVES = frozenset(("A43", "A44", "A45"))

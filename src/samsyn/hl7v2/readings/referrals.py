@@ -1,12 +1,13 @@
 """ORM^O01, OMI^O23 and OMG^O19 by a source's rules: referrals, their news and their cancellation."""
 
 from collections.abc import Sequence
+from types import MappingProxyType
 
 from samsyn.hl7v2.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, TABLE_VALUE_NOT_FOUND, BadMessage
 from samsyn.hl7v2.meaning import NOBODY, ReferralEvent
 from samsyn.hl7v2.parsing import Message, Segment, Segments
-from samsyn.hl7v2.paths import first_of
-from samsyn.hl7v2.profile import BY_STATUS, NOTHING, Profile
+from samsyn.hl7v2.paths import Path, first_of
+from samsyn.hl7v2.profile import BY_STATUS, NOTHING, Profile, ReferralRules
 from samsyn.hl7v2.readings.identity import read_patient
 from samsyn.hl7v2.values import (
     accession_number,
@@ -23,6 +24,18 @@ from samsyn.hl7v2.values import (
 from samsyn.model.organisation import Owner
 from samsyn.model.sender import Sender
 from samsyn.model.texts import Referral, ReferralStatus
+
+_TEXT_AT = MappingProxyType({"OBX": 5, "NTE": 3})
+_WITHOUT_STATUS = MappingProxyType(
+    {
+        "XO": ReferralStatus.ORDERED,
+        "RO": ReferralStatus.ORDERED,
+        "RP": ReferralStatus.CANCELLED,
+        "RU": ReferralStatus.CANCELLED,
+    }
+)
+"""What an order control means where no status stands beside it: changed, the replacement of others, and those that are
+replaced, which count as cancelled (HL7 4.5.1.1)."""
 
 
 def read_referrals(
@@ -53,6 +66,7 @@ def _referral(
     # Without a code the sender examines only if somebody else was named as the one who refers.
     silent = home if referrer_code else NOBODY
     performer = owner_of(rules.performer_unit, own, profile.units, silent, rules.unknown_unit, notes)
+    _note_unread(own, rules, notes)
     sent = sent_at(message)
     ordered = told_in(rules.ordered, own, None, sent)
     referral = Referral(
@@ -65,7 +79,7 @@ def _referral(
         ordered=ordered.begins if ordered else None,
         procedure_code=first_of(rules.code, own),
         procedure_text=first_of(rules.procedure, own),
-        question=first_of(rules.question, own),
+        question=_every(rules.question, own),
         history=first_of(rules.history, own),
         referrer=staff_names(rules.referrer, own, everyone=False),
     )
@@ -77,6 +91,52 @@ def _referral(
         performer=performer,
         study_uids=study_uids(rules.study_uid, own, notes),
         when=sent.begins if sent else None,
+        deleted=_deleted(own, profile),
+    )
+
+
+def _every(paths: Sequence[Path], own: Sequence[Segment]) -> str:
+    """The first place that is not empty, every repetition of it a line: two questions are often two repetitions."""
+    for path in paths:
+        if not path.component:
+            found = path.read(own)
+        else:
+            lines = (
+                segment.text(path.field, path.component, path.subcomponent, repetition)
+                for segment in path.among(own)
+                for repetition in range(1, segment.repetitions(path.field) + 1)
+            )
+            found = "\n".join(filter(None, lines))
+        if found:
+            return found
+    return ""
+
+
+def _note_unread(own: Sequence[Segment], rules: ReferralRules, notes: list[str]) -> None:
+    """Tells of texts beside the order (OBX, NTE) that no place of the profile names."""
+    for segment in own:
+        field = _TEXT_AT.get(segment.name)
+        if field is None or field >= len(segment.fields) or segment.fields[field].strip() in ("", '""'):
+            continue
+        if not any(
+            path.matches(segment)
+            for paths in (rules.question, rules.history, rules.study_uid, rules.procedure, rules.priority)
+            for path in paths
+        ):
+            number = f"[{segment.sequence}]" if segment.sequence > 1 else ""
+            notes.append(f"{segment.name}{number}-{field}: not read; [referral] names no such place")
+
+
+def _deleted(own: Sequence[Segment], profile: Profile) -> tuple[str, ...]:
+    """Names of what the message asks to delete: HL7's null (2.5.3) at one of its places and a value at none. Texts
+    only, which may have been written about the wrong person."""
+    rules = profile.referral
+    places = {"question": rules.question, "history": rules.history}
+    return tuple(
+        name
+        for name, paths in places.items()
+        if not first_of(paths, own)
+        and any(segment.is_null(path.field) for path in paths for segment in own if path.matches(segment))
     )
 
 
@@ -97,8 +157,8 @@ def _status(own: Sequence[Segment], profile: Profile, notes: list[str]) -> Refer
     if meaning != BY_STATUS:
         return ReferralStatus(meaning)
     if not word:
-        if control == "XO":
-            return ReferralStatus.ORDERED
+        if control in _WITHOUT_STATUS:
+            return _WITHOUT_STATUS[control]
         raise BadMessage("ORC", 1, 5, "the order status is missing", REQUIRED_FIELD_MISSING)
     if word not in rules.statuses:
         raise BadMessage("ORC", 1, 5, "this status is not in the profile's table", TABLE_VALUE_NOT_FOUND)

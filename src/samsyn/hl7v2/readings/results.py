@@ -35,6 +35,7 @@ from samsyn.model.value import value
 _TEXT_TYPES = frozenset(("TX", "FT", "ST", ""))
 _DELETED = frozenset("DWX")
 _EMPTY_LINE = ("",)
+_RTF = "{\\rtf"
 
 _FINALITY = {
     ReportStatus.PRELIMINARY: 0,
@@ -46,8 +47,11 @@ _FINALITY = {
 
 
 def read_reports(message: Message, profile: Profile, sender: Sender, notes: list[str]) -> list[ReportEvent]:
-    """One event for each OBR of the message."""
-    groups = [group for group in order_groups(message) if group.named("OBR")]
+    """One event for each OBR of the message. BadMessage: an order has lines of text and no OBR to answer."""
+    every = order_groups(message)
+    groups = [group for group in every if group.named("OBR")]
+    if len(groups) < len(every):
+        _refuse_stray_lines(every)
     if not groups:
         raise BadMessage("OBR", 1, 0, "the message holds no report", SEGMENT_SEQUENCE)
     first: Segments | None = None
@@ -57,7 +61,28 @@ def read_reports(message: Message, profile: Profile, sender: Sender, notes: list
         first = first or own
         content = first if profile.report.text_in == "first" else own
         events.append(_report(message, group, own, content, profile, sender, notes))
+    _refuse_hidden(events)
     return events
+
+
+def _refuse_hidden(events: Sequence[ReportEvent]) -> None:
+    """Of two whole texts for one order, procedure, status and time nobody can tell which holds: one would hide the
+    other."""
+    told: dict[object, str] = {}
+    for number, event in enumerate(events if len(events) > 1 else (), start=1):
+        order = (event.accession_issuer, event.accession, event.filler_id, event.procedure_text)
+        name = (event.patient.identifiers, *order, event.status, event.result_time)
+        if not event.fragment and told.setdefault(name, event.text) != event.text:
+            sentence = "another text stands at the same order, procedure, status and time"
+            raise BadMessage("OBR", number, 3, sentence)
+
+
+def _refuse_stray_lines(groups: Sequence[Segments]) -> None:
+    """An order that tells no report is passed over, but not what is answered in it."""
+    for group in groups:
+        own = own_segments(group)
+        if own.named("OBX") and not own.named("OBR"):
+            raise own.named("OBX")[0].fault(0, "the line stands behind no OBR of its order", SEGMENT_SEQUENCE)
 
 
 def _report(
@@ -196,6 +221,9 @@ def report_text(texts: TextLines, rules: ReportRules) -> str:
         for comment in texts.comments.get(segment.sequence, ()):
             lines += comment.every(3)
     text = "\n".join([line.rstrip() for line in "\n".join(lines).split("\n")]).strip("\n")
+    if _RTF in text:
+        # Its letters are hidden among commands, and what it strikes out would read as if it stood.
+        raise texts.segments[0].fault(5, "a text in RTF is not read; send plain text (TX or FT)")
     if len(text) > MAX_REPORT_CHARACTERS:
         raise LimitExceeded(
             f"MAX_REPORT_CHARACTERS: a report of more than {MAX_REPORT_CHARACTERS} characters"

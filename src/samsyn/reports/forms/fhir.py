@@ -67,10 +67,13 @@ def read_reports(
     reports = [each for each in entries.values() if each.get("resourceType") == "DiagnosticReport"]
     if not reports:
         raise NotSupported("only DiagnosticReport is taken, alone or in a transaction Bundle")
+    for each in entries.values():
+        _refuse_modified(each)
     notes: list[str] = []
     events = tuple(
         _not_ahead(_report(each, entries, sender, units, notes), arrived, notes) for each in reports
     )
+    _refuse_hidden(events)
     return Interpretation(events, tuple(dict.fromkeys(notes)))
 
 
@@ -84,6 +87,26 @@ def _not_ahead(event: ReportEvent, arrived: datetime | None, notes: list[str]) -
         "DiagnosticReport.issued: a moment that is still to come; the report is filed as made when it came"
     )
     return replace(event, result_time=arrived, doubt=Doubt.AHEAD)
+
+
+def _refuse_modified(resource: Json) -> None:
+    """What changes the meaning of a resource and is not understood refuses it (R4 2.4.1, 3.1.0.1.5)."""
+    for name in ("modifierExtension", "implicitRules"):
+        if resource.get(name):
+            raise BadInput(
+                f"{str(resource.get('resourceType'))[:40]}.{name}: not understood, and may change what is said"
+            )
+
+
+def _refuse_hidden(events: tuple[ReportEvent, ...]) -> None:
+    """BadInput: of two texts for one accession number, procedure, status and time one would hide the other."""
+    told: dict[object, str] = {}
+    for event in events:
+        number = (event.patient.identifiers, event.accession_issuer, event.accession, event.procedure_text)
+        if told.setdefault((number, event.status, event.result_time), event.text) != event.text:
+            raise BadInput(
+                "DiagnosticReport: another text has the same accession number, code, status and time"
+            )
 
 
 def _entries(root: Json) -> dict[str, Json]:
@@ -100,6 +123,8 @@ def _entries(root: Json) -> dict[str, Json]:
             raise NotSupported("a transaction's entries carry a resource with POST or PUT")
         kind = str(resource.get("resourceType", ""))
         name = str(entry.get("fullUrl") or f"{kind}/{resource.get('id', len(found))}")
+        if name in found:
+            raise BadInput("Bundle.entry: two resources have one fullUrl (bdl-7) or one id")
         found[name] = resource
     return found
 

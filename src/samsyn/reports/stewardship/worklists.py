@@ -18,7 +18,9 @@ from samsyn.errors import NotFound
 from samsyn.model.patient import Demographics, Patient, PatientIdentifier
 from samsyn.model.subject import Subject
 from samsyn.patients import links
+from samsyn.patients.findings import FindingKind
 from samsyn.patients.links import LinkEvent
+from samsyn.reports.shared_numbers import accession_in
 from samsyn.reports.stewardship.acts import ActKind
 from samsyn.store.index import identity_rows, patient_rows, steward_rows
 from samsyn.store.index.port import IndexConnection, Row
@@ -191,7 +193,9 @@ def _finding(connection: IndexConnection, row: Row) -> FindingCase:
         study_date=row["study_date"] or "",
         title=row["description"] or "",
         modalities=tuple(part for part in (row["modalities"] or "").split("\\") if part),
-        accession=row["accession"] or "",
+        accession=accession_in(row["reference"])
+        if row["kind"] == FindingKind.TEXT_NUMBER
+        else row["accession"] or "",
         sent=Demographics(row["sent_name"] or "", row["sent_birth_date"] or "", row["sent_sex"] or ""),
     )
 

@@ -19,7 +19,7 @@ from tests.indexes import sqlite_only
 from tests.store.refusing import refusing
 from tests.store.test_at_once import made_anew, on_disk, refuse
 from tests.store.test_store import add_message, opened, rows
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 pytestmark = sqlite_only
 
@@ -124,6 +124,43 @@ async def test_a_long_burst_does_not_keep_it_open(tmp_path: Path, monkeypatch: p
         await several(store, add_message(f"n{sent}"))
         sent += 1
     assert 1 < statements.count("COMMIT") <= sent
+    store.close()
+
+
+async def test_the_thread_does_not_wait_for_what_only_it_will_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop goes on in what the thread has left open just when the thread looks whether there is something to end:
+    had it waited for the turn then, nobody would have been answered any more until somebody asked the index."""
+    monkeypatch.setattr(writer, "_QUICK_S", 60.0)
+    store = opened(tmp_path)
+    owned = store._writer
+    real, goes_on, looks = owned.settle, threading.Event(), threading.Semaphore(0)
+
+    def settle(is_asked: bool = False) -> None:
+        if threading.current_thread() is owned._thread:
+            goes_on.wait()
+            owned._appended = -60.0  # the disk has been left alone for long: pages would be prepared now
+            real(is_asked)
+            looks.release()
+
+    def going_on() -> None:
+        with owned._ending:
+            goes_on.set()
+            assert looks.acquire(timeout=PATIENCE_S)
+            # The thread, which looks only while something is open, is there again, or waits for the turn.
+            looks.acquire(timeout=10 * writer._LEFT_OPEN_S)
+
+    monkeypatch.setattr(owned, "settle", settle)
+    await several(store, add_message("left open"))
+    assert owned._is_open
+    loop = threading.Thread(target=going_on)
+    loop.start()
+    await asyncio.to_thread(loop.join)
+    told = await asyncio.wait_for(several(store, add_message("next")), PATIENCE_S)
+    assert [each.receipt.outcome for each in told] == ["stored"]
+    monkeypatch.undo()
+    assert ids(store) == ["left open", "next"]
     store.close()
 
 

@@ -362,7 +362,9 @@ class Writer:
             if goes_on:
                 self._decide_with_turn(batch)
         if not goes_on:
-            self._turn.acquire()
+            # A loop may have opened one meanwhile, and go on in it without coming back to end it.
+            while not self._turn.acquire(timeout=_LEFT_OPEN_S):
+                self.settle()
             self._opened = time.monotonic()
             self._decide_with_turn(batch)
 
@@ -403,9 +405,12 @@ class Writer:
                 return self._handed.take(_LEFT_OPEN_S if self._is_open else _IDLE_S)
             except queue.Empty:
                 self.settle()
-                if time.monotonic() - self._appended >= _IDLE_S:
-                    with self._turn:
+                # Never waits for the turn: a loop that has just gone on in what is open leaves its end to this thread.
+                if time.monotonic() - self._appended >= _IDLE_S and self._turn.acquire(blocking=False):
+                    try:
                         self._prepare()
+                    finally:
+                        self._turn.release()
         return self._handed.take()
 
     def _prepare(self) -> None:

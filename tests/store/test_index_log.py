@@ -64,7 +64,8 @@ async def test_who_reads_an_older_state_only_puts_it_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "INDEX_LOG_BYTES", MOST_BYTES)
-    monkeypatch.setattr(writer, "_QUICK_S", 0.0)  # on a quick disk turns share a commit, and the log grows less
+    # On a quick disk turns share a commit, and the log grows less.
+    monkeypatch.setattr(writer, "_QUICK_S", 0.0)
     store = Store(tmp_path, SystemClock())
     store.start()
     await store.commit(add_message("first"), b"x")

@@ -6,6 +6,7 @@ import pytest
 from lxml import etree
 
 from samsyn.endpoints.dicomweb.offer.resources import RESOURCES
+from samsyn.endpoints.dicomweb.target import Target, target_of
 from tests.dicomweb.house import House, image_file, store
 from tests.dicomweb.test_workitems import create, workitem
 
@@ -48,6 +49,11 @@ async def test_every_address_of_the_table_is_there_and_takes_its_methods(house: 
 async def test_no_other_address_is_answered(house: House, path: str) -> None:
     for method in ("GET", "OPTIONS", "POST", "PUT"):
         assert (await ask(house, method, path)).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["", "/"])
+def test_the_service_itself_is_named_with_and_without_a_slash(path: str) -> None:
+    assert target_of(path) == Target("", 0)
 
 
 async def test_the_description_is_wadl_or_json_and_names_every_address(house: House) -> None:

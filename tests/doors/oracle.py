@@ -171,8 +171,8 @@ def _direct_access(reader: Reader, state: State, part: str) -> Seen:
         return Seen.NOTHING
     if not state.owner.unit:
         return Seen.NOTHING
-    if reader.is_himself and reader.kind == "patient" and state.age in ("twelve", "thirteen", "fifteen"):
-        return Seen.NOTHING  # row 28: a child reads alone from sixteen; until thirteen the guardian does
+    if _is_too_young_alone(reader, state):
+        return Seen.NOTHING
     if state.last_day is None or state.last_day > PATIENT_DELAY_DAY:
         return Seen.NOTHING
     if part in ("report", "measurement") and state.report == "preliminary":
@@ -180,6 +180,11 @@ def _direct_access(reader: Reader, state: State, part: str) -> Seen:
     if part == "measurement" and state.report == "annulled":
         return Seen.NOTHING  # what was measured in pictures goes with a report that holds
     return Seen.CONTENT
+
+
+def _is_too_young_alone(reader: Reader, state: State) -> bool:
+    """Row 28: a child reads alone from sixteen; until thirteen the guardian does."""
+    return reader.is_himself and reader.kind == "patient" and state.age in ("twelve", "thirteen", "fifteen")
 
 
 def _stands_in(reader: Reader, state: State) -> bool:
@@ -241,9 +246,9 @@ def for_stewardship(reader: Reader, state: State) -> Seen:
 def registers_seen(reader: Reader, state: State) -> set[str]:
     """Which rows of the registers the reader may see as rows, by what they are called in the state.
 
-    The person sees the own ones (PDL 5:5); a block administrator what the own provider has registered; staff who take
-    part in the care, and a provider's system, the grounds of the own unit. A block is shown to nobody else: that
-    something is blocked is told by two bits and nothing more (SVOD 2:4-5).
+    The person sees the own ones (PDL 5:5) from sixteen; a block administrator what the own provider has registered;
+    staff who take part in the care, and a provider's system, the grounds of the own unit. A block is shown to nobody
+    else: that something is blocked is told by two bits and nothing more (SVOD 2:4-5).
     """
     grounds = {
         f"ground {place}": ground
@@ -252,7 +257,7 @@ def registers_seen(reader: Reader, state: State) -> set[str]:
     }
     blocks = {f"block {each.name}": each for each in state.blocks if each.ended is None or each.ended > 0}
     if reader.kind == "patient":
-        return {*grounds, *blocks} if reader.is_himself else set()
+        return {*grounds, *blocks} if reader.is_himself and not _is_too_young_alone(reader, state) else set()
     if reader.kind == "nobody" or reader.place is None or reader.is_expired:
         return set()
     if has_duty(reader, "block-administrator"):

@@ -1,12 +1,14 @@
 """pynetdicom against a running server: sends files as they are and gets them back as they were."""
 
 import queue
+from datetime import datetime, timedelta
 
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from samsyn.clock import STOCKHOLM
 from tests.scratch import Running
 from tests.strangers.dicom_samples import Sample, samples, send_as_they_are
 from tests.waiting import PATIENCE_S
@@ -101,7 +103,9 @@ def test_extended_negotiation_is_answered_and_changes_the_matching(
 ) -> None:
     sample = next(sample for sample in stored if sample.path.name == "CT_small.dcm")
     header = dcmread(sample.path)
-    before = f"{int(header.StudyDate) - 1}-{header.StudyDate}"
+    told = f"{header.StudyDate}{header.StudyTime[:6]}{header.TimezoneOffsetFromUTC}"
+    moment = datetime.strptime(told, "%Y%m%d%H%M%S%z").astimezone(STOCKHOLM)
+    before = f"{moment - timedelta(days=1):%Y%m%d}-{moment:%Y%m%d}"
     for wish, count in ((b"\1\1", 1), (b"\1\0", 0)):
         ae = AE("PYNETDICOM")
         ae.add_requested_context(StudyRootQueryRetrieveInformationModelFind)
@@ -114,7 +118,7 @@ def test_extended_negotiation_is_answered_and_changes_the_matching(
         keys.QueryRetrieveLevel = "STUDY"
         keys.StudyInstanceUID = sample.study
         keys.StudyDate = before
-        keys.StudyTime = f"235959-{header.StudyTime[:6]}"
+        keys.StudyTime = f"235959-{moment:%H%M%S}"
         answers = list(association.send_c_find(keys, StudyRootQueryRetrieveInformationModelFind))
         association.release()
         assert len(answers) - 1 == count, wish

@@ -39,7 +39,7 @@ def target_of(path: str) -> Target:
     if len(path) > _MAX_PATH_CHARACTERS:
         raise AddressTooLong("path")
     segments = path.split("/")[1:]
-    if _SUBSCRIBERS in (segments[0], *segments[2:3]):
+    if _SUBSCRIBERS in (*segments[:1], *segments[2:3]):
         return _subscription(segments)
     bulk_path = ""
     if len(segments) > 6 and segments[6] == "bulkdata":

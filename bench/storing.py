@@ -14,9 +14,9 @@ _ASSOCIATIONS = 64
 def store(bench: Bench) -> None:
     """Durable C-STORE of MR and CT slices with one, four and eight associations."""
     for shape, size, associations, each, goal in (
-        ("MR", 136_000, 1, 400, "3 x"),
-        ("MR", 136_000, 4, 200, "3 x"),
-        ("MR", 136_000, 8, 150, "3 x"),
+        ("MR", 136_000, 1, 400, "4 x"),
+        ("MR", 136_000, 4, 200, "4 x"),
+        ("MR", 136_000, 8, 150, "4 x"),
         ("CT", 529_000, 1, 150, "2.5 x"),
         ("CT", 529_000, 8, 40, "2.5 x"),
     ):

@@ -39,7 +39,7 @@ check: setup ## before every commit: style, types, architecture, licences, house
 check-more: setup ## every test that starts no program, no browser and takes a second at most (some minutes)
 	@HYPOTHESIS_PROFILE=quick $(pytest) -q -n 2 -m "not slow and not browser and not peer" $(ARGS)
 
-test: setup-test ## everything: checks, unit tests, foreign programs, browser, PostgreSQL, kill -9 (some twenty minutes)
+test: setup-test ## everything: checks, unit tests, foreign programs, browser, PostgreSQL, kill -9 (some half an hour)
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/mypy --no-error-summary

@@ -3,30 +3,21 @@ outer block with a request to lift. Its pictures stand in docs/access-walk.md.""
 
 import os
 import time
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Page
 
 from samsyn.clock import STOCKHOLM
 from samsyn.model.registers import BlockKind
 from tests.browser.browsing import ROOT, Watched, a_browser, a_context, a_window
-from tests.viewer.house import House, a_served_house
+from tests.viewer.house import House
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 STORY = "19121212-1212"
 _LARGEST_PICTURE_BYTES = 150_000
-
-
-@pytest_asyncio.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with a_served_house(tmp_path) as house:
-        await house.fill(["tolvan"], frozenset({"ct-chest"}))
-        yield house
 
 
 async def picture(page: Page, name: str, of: str = "") -> None:

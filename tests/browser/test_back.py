@@ -1,23 +1,12 @@
 """Back and reload in the browser never ask to send a form again, and lead to a page that can be gone on from."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
-import pytest_asyncio
 
 from tests.browser.browsing import a_browser
 from tests.browser.test_log_review import enter
-from tests.viewer.house import House, a_served_house
+from tests.viewer.house import House
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-
-@pytest_asyncio.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with a_served_house(tmp_path) as house:
-        await house.fill(["tolvan"], frozenset({"ct-chest"}))
-        yield house
 
 
 async def test_back_from_a_patient_leads_to_the_search_with_whom_was_opened(house: House) -> None:

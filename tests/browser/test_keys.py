@@ -1,22 +1,11 @@
 """Shortcuts of one letter take nobody away from where he is at, and can be switched off."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
-import pytest_asyncio
 
 from tests.browser.browsing import a_browser
-from tests.viewer.house import House, a_served_house
+from tests.viewer.house import House
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-
-@pytest_asyncio.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with a_served_house(tmp_path) as house:
-        await house.fill(["tolvan"], frozenset({"ct-chest"}))
-        yield house
 
 
 async def test_the_letter_of_the_search_leaves_what_was_found_where_it_is(house: House) -> None:

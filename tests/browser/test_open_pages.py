@@ -3,29 +3,19 @@ something else has come."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from samsyn import limits
 from samsyn.model.registers import BlockKind
 from tests.browser.browsing import Watched, a_browser, a_window
-from tests.viewer.house import House, a_served_house
+from tests.viewer.house import House
 from tests.viewer.life_cycle import Telling
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 CLOSED = "text=Det som visades har stängts"
-
-
-@pytest_asyncio.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with a_served_house(tmp_path) as house:
-        await house.fill(["tolvan"], frozenset({"ct-chest"}))
-        yield house
 
 
 async def _reading(seen: Watched) -> str:

@@ -4,14 +4,12 @@ page is the answer to what was asked last."""
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Page, Route
 
 from tests.browser.browsing import Watched, a_browser, a_window
-from tests.viewer.house import House, a_served_house
+from tests.viewer.house import House
 from tests.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -48,13 +46,6 @@ async def held(page: Page, address: str, count: int = 1) -> AsyncIterator[Held]:
     await page.route(address, requests)
     yield requests
     await page.unroute(address)
-
-
-@pytest_asyncio.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with a_served_house(tmp_path) as house:
-        await house.fill(["tolvan"], frozenset({"ct-chest"}))
-        yield house
 
 
 @asynccontextmanager

@@ -1,6 +1,8 @@
 """Log review: for log reviewers only, about the own provider only, drawn at random, signed once, and all logged."""
 
 import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -15,6 +17,8 @@ from samsyn.access.followup.targets import Access, CheckKind, PatientName, picks
 from samsyn.audit import journal
 from samsyn.errors import BadInput, Conflict, LimitExceeded, NotAllowed, NotFound
 from samsyn.model.subject import Subject
+from samsyn.patients import links
+from samsyn.patients.links import Word
 from samsyn.store.index import review_rows
 from tests.access.house import House, a_house
 from tests.access.people import FOREIGN, FOREIGN_UNIT, HIMSELF, ME, NOW, OTHER_UNIT, OWN, UNIT, staff
@@ -99,13 +103,19 @@ async def test_the_log_is_searched_by_person_patient_unit_day_and_emergency(tmp_
         assert {each.event for each in page.entries} == {"OPEN_IMAGES", "EMERGENCY_CONSENT"}
 
 
+@asynccontextmanager
+async def a_long_log(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[House, LogReview]]:
+    """Twenty entries about one patient, seven of which are a page."""
+    monkeypatch.setattr(limits, "LOG_PAGE", 7)
+    async with a_house(folder) as house:
+        await did(house, reader("SE9990000001-1"), *[(Event.OPEN_IMAGES, 1)] * 20)
+        yield house, LogReview(house.store, house.clock)
+
+
 async def test_long_answers_come_in_pages_without_gap_or_double(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "LOG_PAGE", 7)
-    async with a_house(tmp_path) as house:
-        review = LogReview(house.store, house.clock)
-        await did(house, reader("SE9990000001-1"), *[(Event.OPEN_IMAGES, 1)] * 20)
+    async with a_long_log(tmp_path, monkeypatch) as (_, review):
         seen, before = [], 0
         while True:
             page = await review.search(reviewer(), question(actor="SE9990000001-1", before=before))
@@ -120,10 +130,7 @@ async def test_long_answers_come_in_pages_without_gap_or_double(
 async def test_each_page_of_the_log_that_a_reviewer_reads_is_in_the_journal_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "LOG_PAGE", 7)
-    async with a_house(tmp_path) as house:
-        review = LogReview(house.store, house.clock)
-        await did(house, reader("SE9990000001-1"), *[(Event.OPEN_IMAGES, 1)] * 20)
+    async with a_long_log(tmp_path, monkeypatch) as (house, review):
         # A later page can be asked for without the first: its number is anybody's to write.
         page = await review.search(reviewer(), question(before=10**9))
         assert len(page.entries) == 7
@@ -137,19 +144,20 @@ async def test_whom_the_own_providers_log_is_not_about_is_as_nobody_to_its_revie
         review = LogReview(house.store, house.clock)
         foreign = reader("SE9990000002-1", provider=FOREIGN, unit=FOREIGN_UNIT)
         await did(house, foreign, (Event.OPEN_IMAGES, 1))
-        one, nobody = [frozenset({1})], frozenset[int]()
         for _ in range(2):  # nor does the asking make him known
-            assert await review.persons(reviewer(), one) == ()
+            assert await review.persons(reviewer(), [1]) == {}
             assert (await house.audited())[-1][:3] == ("READ_AUDIT", "Läsa", 1)
         await Extracts(house.store, house.clock).on_request(reviewer(), 1)
-        assert await review.persons(reviewer(), one) == ()
-        assert await review.persons(reviewer(), []) == ()
+        assert await review.persons(reviewer(), [1]) == {}
+        assert await review.persons(reviewer(), []) == {}
         assert (await house.audited())[-1][:3] == ("READ_AUDIT", "Läsa", 0)
-        assert (await review.search(reviewer(), question(patient_keys=nobody))).entries == ()
+        assert (await review.search(reviewer(), question(patient_keys=frozenset()))).entries == ()
         await did(house, reader("SE9990000001-1"), (Event.SEARCH_PATIENT, 1))
-        assert await review.persons(reviewer(), [frozenset({1, 3}), frozenset({2})]) == (frozenset({1, 3}),)
+        assert await review.persons(reviewer(), [1, 2]) == {1: frozenset({1})}
+        await house.store.commit(lambda transaction: links.link(transaction, 1, 2, Word()))
+        assert await review.persons(reviewer(), [2]) == {2: frozenset({1, 2})}
         with pytest.raises(NotAllowed):
-            await review.persons(staff(), one)
+            await review.persons(staff(), [1])
 
 
 async def test_a_check_is_drawn_kept_and_signed_and_each_step_is_in_the_journal(tmp_path: Path) -> None:

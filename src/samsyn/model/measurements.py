@@ -52,8 +52,7 @@ class MeasurementDocument:
     sop_instance_uid: str
     date: str
     time: str
-    """Of its content, DA and TM in Swedish time."""
-    """Of the content: YYYYMMDD and HHMMSS, as they stand, local to the sender."""
+    """Of its content: DA and TM in Swedish time."""
     is_final: bool
     """Complete, and verified by somebody where somebody has measured; a machine's dose report needs nobody."""
     observed: tuple[Observed, ...]

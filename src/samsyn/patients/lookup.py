@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from samsyn import limits
-from samsyn.clock import STOCKHOLM, Clock
+from samsyn.clock import Clock, Today
 from samsyn.errors import NotFound
 from samsyn.model.patient import Patient, PatientIdentifier
 from samsyn.patients import registry
@@ -31,7 +31,7 @@ class PatientLookup:
     def __init__(self, store: Store, clock: Clock, key: bytes = b"") -> None:
         """`key`: 32 bytes that the handles rest on, the same on all nodes; empty = one kept in the data folder."""
         self._store = store
-        self._clock = clock
+        self._today = Today(clock)
         key = key or _secret(store.folder / "handles.key")
         self._key = key
         self._cipher = Cipher(algorithms.AES256(key), modes.ECB())  # noqa: S305 - one block, see below
@@ -44,9 +44,7 @@ class PatientLookup:
 
     async def by_number(self, text: str) -> list[Patient]:
         """Everybody whom the text may mean, in any written form and of any issuer; usually one or none."""
-        return await self._store.read(
-            registry.patients_with(_meanings(text, self._clock.now().astimezone(STOCKHOLM).date()))
-        )
+        return await self._store.read(registry.patients_with(_meanings(text, self._today.date())))
 
     async def by_own_log_in(self, number: str) -> int | None:
         """Key of the person who has logged in with this personnummer or samordningsnummer; None: nobody has it here.
@@ -55,7 +53,7 @@ class PatientLookup:
         what the identity provider vouches for. It is the key that has the number, not the survivor's of merges: a
         session or an app goes on with it, and must not stay with a stranger when a wrong merge is taken back.
         """
-        identifier = population_number(number, self._clock.now().astimezone(STOCKHOLM).date())
+        identifier = population_number(number, self._today.date())
         if identifier is None:
             return None
         issuer, value = identifier.issuer, identifier.value
@@ -64,7 +62,7 @@ class PatientLookup:
 
     async def by_identifier(self, identifier: PatientIdentifier) -> list[Patient]:
         """Whoever has this identifier, whichever way a Swedish number is written; an empty issuer means any."""
-        recognised = recognise(identifier.value, self._clock.now().astimezone(STOCKHOLM).date())
+        recognised = recognise(identifier.value, self._today.date())
         if recognised is not None and recognised.identifier.issuer == identifier.issuer:
             identifier = recognised.identifier
         return await self._store.read(registry.patients_with([identifier]))
@@ -75,9 +73,7 @@ class PatientLookup:
         For suggesting, never for opening: at most limits.MAX_SUGGESTIONS, none that belongs to somebody with
         protected identity.
         """
-        candidates = [
-            each.identifier for each in mistyped(text, self._clock.now().astimezone(STOCKHOLM).date())
-        ]
+        candidates = [each.identifier for each in mistyped(text, self._today.date())]
         return await self._store.read(partial(_existing, identifiers=candidates))
 
     async def by_name(self, text: str, birth: str = "") -> list[Patient]:

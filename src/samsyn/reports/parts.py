@@ -5,8 +5,8 @@ each with its own order (OBR-3). Were they versions of one report, the later one
 were sent side by side in one message with different texts, or that name different procedures, are different reports.
 An order number alone does not part them, since some sources number every version anew; and one that stood at different
 texts and procedures in one message (none, where reports come as FHIR resources) is several orders, told apart by the
-procedure. Documents, and messages that
-tell no order, belong to the report that they repeat or whose procedure they name.
+procedure. Documents, and messages that tell no order, belong to the report that they repeat or whose procedure they
+name.
 """
 
 from collections.abc import Iterable, Sequence

@@ -6,7 +6,7 @@ What a reviewer does is in the journal as well. Nobody reviews himself.
 
 import random
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
@@ -20,7 +20,7 @@ from samsyn.audit import journal as audit
 from samsyn.clock import STOCKHOLM, Clock
 from samsyn.errors import BadInput, Conflict, LimitExceeded, NotAllowed, NotFound
 from samsyn.model.subject import Role, Subject, SubjectKind
-from samsyn.store.index import review_rows
+from samsyn.store.index import patient_rows, review_rows
 from samsyn.store.index.port import IndexConnection
 from samsyn.store.store import Store
 from samsyn.store.transaction import Transaction
@@ -127,20 +127,25 @@ class LogReview:
         self._store = store
         self._clock = clock
 
-    async def persons(self, reviewer: Subject, meant: Sequence[frozenset[int]]) -> tuple[frozenset[int], ...]:
-        """Those of the persons (all keys of each) whom a number may mean that the own provider's log is about.
+    async def persons(self, reviewer: Subject, meant: Collection[int]) -> dict[int, frozenset[int]]:
+        """Those of the persons (by their keys) whom a number may mean that the own provider's log is about, each with
+        every key that is linked to his.
 
         Of nobody else may a reviewer learn that the region knows the number, or whose it is (PDL 4:2, SVOD 2:4):
         they are as nobody, and asking about either is in the journal.
         """
         provider = reviewed_provider(reviewer, self._clock.now())
 
-        def ask(connection: IndexConnection) -> tuple[frozenset[int], ...]:
-            return tuple(keys for keys in meant if review_rows.knows(connection, provider, keys))
+        def ask(connection: IndexConnection) -> tuple[dict[int, frozenset[int]], frozenset[int]]:
+            linked = {key: patient_rows.closure_of(connection, key) for key in meant}
+            known = {
+                key: keys for key, keys in linked.items() if review_rows.knows(connection, provider, keys)
+            }
+            return known, frozenset().union(*linked.values())
 
-        found = await self._store.read(ask)
+        found, every = await self._store.read(ask)
         if not found:
-            asked = sorted(frozenset().union(*meant)) or [0]
+            asked = sorted(every) or [0]
             await audit.write(
                 self._store, *(entry(reviewer, Event.READ_AUDIT, key, allowed=False) for key in asked)
             )

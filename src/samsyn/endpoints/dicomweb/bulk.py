@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from samsyn.access.view import Gatekeeper, View
 from samsyn.dicom.json_array import each_in
+from samsyn.dicom.report_documents import PDF
 from samsyn.dicom.transfer_syntaxes import EXPLICIT_LITTLE, find
 from samsyn.endpoints.dicomweb.answers import Answer, new_boundary, not_modified, plain_refusal
 from samsyn.endpoints.dicomweb.asked import Asked, entity_tag
@@ -22,7 +23,6 @@ _PIXELS: Final = frozenset({_PIXEL_DATA, "7FE00008", "7FE00009"})
 """Pixel Data, Float Pixel Data, Double Float Pixel Data."""
 _ENCAPSULATED_DOCUMENT: Final = "00420011"
 _PDF: Final = "application/pdf"
-_PDF_CLASS: Final = "1.2.840.10008.5.1.4.1.1.104.1"
 _UNACCEPTABLE: Final = f"Bulk data are sent as multipart/related; type={OCTETS}, or as they are compressed."
 
 
@@ -184,7 +184,7 @@ def _has_frames(instance: StoredInstance, path: str) -> bool:
 def _offers(instance: StoredInstance, path: str) -> tuple[Offer, ...]:
     """How a value that is no compressed pixel data can be sent."""
     octets = Offer(OCTETS, EXPLICIT_LITTLE)
-    if path == _ENCAPSULATED_DOCUMENT and instance.sop_class_uid == _PDF_CLASS:
+    if path == _ENCAPSULATED_DOCUMENT and instance.sop_class_uid == PDF:
         return octets, Offer(_PDF, "")
     return (octets,)
 

@@ -9,7 +9,13 @@ from samsyn.dicom.uids import is_uid
 from samsyn.endpoints.dicomweb.asked import Asked
 from samsyn.endpoints.dicomweb.negotiation import Acceptable, acceptable
 from samsyn.endpoints.dicomweb.parameters import own_and_foreign
-from samsyn.endpoints.dicomweb.pictures.options import PictureWish, finite, quality_of
+from samsyn.endpoints.dicomweb.pictures.options import (
+    ANNOTATION_IGNORED,
+    NOTHING_BURNT_IN,
+    PictureWish,
+    finite,
+    quality_of,
+)
 from samsyn.endpoints.dicomweb.target import Target
 from samsyn.errors import BadInput, NotSupported
 from samsyn.limits import MAX_RENDERED_SIDE
@@ -37,7 +43,7 @@ PARAMETERS: Final = MappingProxyType(
         "windowCenter": "with windowWidth",
         "windowWidth": "with windowCenter",
         "imageQuality": "1 to 100, of JPEG",
-        "annotation": "ignored with a Warning: no text about patient or technique is burnt in",
+        "annotation": ANNOTATION_IGNORED,
         "anonymize": "refused: objects are never de-identified on the way out",
         "presentationUID": "refused: presentation states are not applied",
         "presentationSeriesUID": "refused: presentation states are not applied",
@@ -48,9 +54,6 @@ PARAMETERS: Final = MappingProxyType(
 _REQUIRED: Final = ("studyUID", "seriesUID", "objectUID")
 _REFUSED: Final = frozenset({"anonymize", "presentationUID", "presentationSeriesUID"})
 _DICOM: Final = "application/dicom"
-_NOTHING_BURNT_IN: Final = (
-    "The annotation parameter is not supported: no text about patient or technique is burnt in."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class UriRequest:
     def wish(self, instance: StoredInstance) -> PictureWish:
         """How the picture is to look."""
         given = self.parameters
-        warnings = (_NOTHING_BURNT_IN,) if "annotation" in given else ()
+        warnings = (NOTHING_BURNT_IN,) if "annotation" in given else ()
         options = PictureOptions(
             quality=quality_of(given.get("imageQuality", "90")),
             window=_window(given),

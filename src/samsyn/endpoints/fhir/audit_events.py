@@ -128,12 +128,12 @@ async def _question(
             raise BadInput("patient.identifier is a number, or system|value with a known system")
         named = PatientIdentifier(issuer, value)
         found = await (needs.lookup.by_identifier(named) if bar else needs.lookup.by_number(system))
-        linked = [await needs.lookup.linked(person.key) for person in found]
-        keys = frozenset().union(*await needs.review.persons(subject, linked))
-        if not keys:
+        known = await needs.review.persons(subject, [person.key for person in found])
+        if not known:
             raise NotFound
-        if len(found) == 1:
-            named_so = ("patient", needs.lookup.handle(found[0].key))
+        keys = frozenset().union(*known.values())
+        if len(known) == 1:
+            named_so = ("patient", needs.lookup.handle(next(iter(known))))
             asked = QueryParams(
                 [named_so, *(pair for pair in asked.multi_items() if pair[0] != "patient.identifier")]
             )

@@ -242,13 +242,8 @@ class LogReviewPages:
         return self._visits.show(visit, "log.html", "log", defaults, status)
 
     async def _persons(self, visit: Visit, number: str) -> dict[int, frozenset[int]]:
-        """Every key of each person whom the number may mean and the own provider's log is about, by his key."""
-        meant = {
-            person.key: await self._deps.lookup.linked(person.key)
-            for person in await self._deps.lookup.by_number(number[:MAX_CHARACTERS])
-        }
-        known = await self._deps.review.persons(visit.subject, list(meant.values()))
-        return {key: keys for key, keys in meant.items() if keys in known}
+        found = await self._deps.lookup.by_number(number[:MAX_CHARACTERS])
+        return await self._deps.review.persons(visit.subject, [person.key for person in found])
 
     async def _shown(self, visit: Visit, entries: Iterable[LogEntry]) -> list[EntryShown]:
         patients: dict[int, PatientShown | None] = {0: None}

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Final
 
 from samsyn.endpoints.dicomweb.parameters import ignored, own_and_foreign
 from samsyn.errors import BadInput
@@ -13,11 +14,16 @@ from samsyn.render.words import PictureFormat, PictureOptions, Viewport, Voi, Wi
 WINDOW_FUNCTIONS = MappingProxyType(
     {"linear": Voi.LINEAR, "linear-exact": Voi.LINEAR_EXACT, "sigmoid": Voi.SIGMOID}
 )
+ANNOTATION_IGNORED: Final = "ignored with a Warning: no text about patient or technique is burnt in"
+NOTHING_BURNT_IN: Final = (
+    "The annotation parameter is not supported: no text about patient or technique is burnt in."
+)
+"""That Warning."""
 PARAMETERS = MappingProxyType(
     {
         "accept": "media types, before the Accept header",
         "charset": "read and of no effect: reports are written out in UTF-8",
-        "annotation": "ignored with a Warning: no text about patient or technique is burnt in",
+        "annotation": ANNOTATION_IGNORED,
         "quality": "1 to 100, of JPEG",
         "viewport": "width,height or width,height,x,y,width,height; what is left out at the end or between commas"
         " is the whole; a negative width or height mirrors",
@@ -79,9 +85,7 @@ def _wish(query_string: bytes, is_thumbnail: bool) -> PictureWish:
     if "annotation" in parameters:
         if not set(parameters["annotation"].split(",")) <= _ANNOTATIONS:
             raise BadInput("annotation is a list of patient and technique")
-        warnings.append(
-            "The annotation parameter is not supported: no text about patient or technique is burnt in."
-        )
+        warnings.append(NOTHING_BURNT_IN)
     profile = parameters.get("iccprofile", "no")
     if profile not in _PROFILES:
         raise BadInput("iccprofile is no, yes or the name of a colour space")

@@ -8,6 +8,7 @@ from typing import Final
 import orjson
 
 from samsyn.access.view import Gatekeeper, View
+from samsyn.dicom.report_documents import CDA, PDF
 from samsyn.dicom.report_pages import PAGE_CLASSES_BEGIN, as_html, as_text, page_of
 from samsyn.endpoints.dicomweb.answers import Answer, not_modified, plain_refusal
 from samsyn.endpoints.dicomweb.asked import Asked, entity_tag
@@ -18,9 +19,7 @@ from samsyn.model.imaging import StoredInstance
 from samsyn.retrieve.retrieve import Retriever
 
 HTML, PLAIN, XML = "text/html", "text/plain", "text/xml"
-ENCAPSULATED: Final = MappingProxyType(
-    {"1.2.840.10008.5.1.4.1.1.104.1": "application/pdf", "1.2.840.10008.5.1.4.1.1.104.2": XML}
-)
+ENCAPSULATED: Final = MappingProxyType({PDF: "application/pdf", CDA: XML})
 """SOP classes of documents that go out as they are, with their media types: PDF and CDA."""
 
 _DOCUMENT: Final = "00420011"
